@@ -1,18 +1,32 @@
-/**
- * Other processes: runs a program to its end, and finds the one that listens on a TCP port, in Linux' `/proc`
- * (proc_net(5)).
- */
-import { readdir, readFile, readlink } from "node:fs/promises";
+/** Other programs: finds them, runs them to their end, and finds the one that listens on a TCP port. */
+import { access, constants, readdir, readFile, readlink } from "node:fs/promises";
+import { delimiter, isAbsolute, join } from "node:path";
 import type { ProcessEvidence } from "../core/report/health/host.ts";
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { getErrorMessage } from "../core/errors.ts";
 import { err, ok, type Result } from "../core/lib/result.ts";
 
+/** Finds a program in the absolute folders of a PATH. */
+export async function findProgram(name: string, path: string = ""): Promise<string | undefined> {
+  for (const folder of path.split(delimiter).filter(isAbsolute)) {
+    if (await isExecutable(join(folder, name))) return join(folder, name);
+  }
+  return undefined;
+}
+
+/** Reports whether this user may execute a file. */
+export async function isExecutable(path: string): Promise<boolean> {
+  return await access(path, constants.X_OK).then(() => true, () => false);
+}
+
 /** The state of a listening socket (kernel `include/net/tcp_states.h`). */
 const LISTENING = "0A";
 
-/** Finds the process; undefined when there is none, when it belongs to another user, and on other systems. */
+/**
+ * Finds the process that listens on a port, in Linux' `/proc` (proc_net(5)). Undefined when there is none, when it belongs
+ * to another user, and on other systems.
+ */
 export async function findListener(port: number): Promise<ProcessEvidence | undefined> {
   const tables = ["/proc/net/tcp", "/proc/net/tcp6"].map((path) => readFile(path, "utf8").catch(() => ""));
   const sockets = listSockets((await Promise.all(tables)).join("\n"), port);
@@ -28,7 +42,7 @@ export async function findListener(port: number): Promise<ProcessEvidence | unde
   return undefined;
 }
 
-/** Lists the sockets that listen on a port, in a table such as `/proc/net/tcp`, as links to them are named. */
+/** Lists the sockets of a table such as `/proc/net/tcp` that listen on a port, as the links in `/proc/PID/fd` name them. */
 export function listSockets(table: string, port: number): ReadonlySet<string> {
   const rows = table.split("\n").map((row) => row.trim().split(/\s+/));
   const own = rows.filter(([, local = "", , state]) =>
@@ -37,7 +51,7 @@ export function listSockets(table: string, port: number): ReadonlySet<string> {
   return new Set(own.map((row) => `socket:[${row[9]}]`));
 }
 
-/** Runs a program to its end; resolves with its stdout, or with the reason why it did not succeed. */
+/** Runs a program to its end. Resolves with its stdout, or with the reason why it failed. */
 export async function runToEnd(
   program: string,
   args: readonly string[],
@@ -45,7 +59,7 @@ export async function runToEnd(
 ): Promise<Result<string, string>> {
   try {
     const running = promisify(execFile)(program, [...args], { ...options, cwd: "/" });
-    // A program that does not read all of its input reports the reason with its exit code.
+    // A program that ends before it has read its input reports the reason with its exit code.
     running.child.stdin?.on("error", () => {}).end(input);
     return ok((await running).stdout);
   } catch (error) {

@@ -1,10 +1,10 @@
 /**
- * The stores in which a machine keeps the CAs that it trusts: Debian's and RHEL's for the whole system, Firefox' policies,
- * the databases of browsers (NSS), and Java's. An entry is named after the fingerprint of its certificate, so that it can
- * be found and removed again.
+ * The stores of trusted CAs on this machine: those of Debian and RHEL for the whole system, Firefox's policies, the
+ * databases of browsers (NSS), and Java's. The name of an entry contains the fingerprint of its certificate, so that the
+ * entry can be found and removed again.
  */
 import { execFile } from "node:child_process";
-import { access, constants, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { basename, delimiter, join } from "node:path";
 import { type FilePort, FOLDER_MODE, PUBLIC_MODE } from "../client/files.ts";
 import { AppError, getErrorMessage } from "../core/errors.ts";
@@ -12,21 +12,22 @@ import { isRecord } from "../core/lib/record.ts";
 import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
 import { encodePem } from "../core/pki/asn1/pem.ts";
 import type { Tools } from "./io.ts";
+import { findProgram, isExecutable } from "./processes.ts";
 import process from "node:process";
 import type { TrustStoreName } from "./commands/trust/flags.ts";
 
 export interface TrustStore {
   readonly name: TrustStoreName;
-  /** Whose programs read it, and where it is, for people. */
+  /** The programs that read the store, and its place, as text for the user. */
   readonly title: string;
-  /** Lists the entries of tlsboot. */
+  /** Lists the entries that tlsboot has made. */
   list(): Promise<readonly string[]>;
   install(certificates: readonly CertificateFacts[]): Promise<void>;
   /** Removes entries, by the names that `list` returns. */
   uninstall(entries: readonly string[]): Promise<void>;
 }
 
-export type TrustStoreDeps = Pick<Tools, "env" | "files">;
+type TrustStoreDeps = Pick<Tools, "env" | "files">;
 
 const ENTRY = /^tlsboot-[0-9a-f]{16}$/;
 const PUBLIC_FOLDER_MODE = 0o755;
@@ -36,14 +37,14 @@ export function toEntryName({ sha256Fingerprint }: Pick<CertificateFacts, "sha25
   return `tlsboot-${sha256Fingerprint.slice(0, 16)}`;
 }
 
-/** Finds the stores of this machine. A store whose tool is missing is found too, and reports that when it is used. */
+/** Finds the stores of this machine. A browser database without its tool is found too, and throws when it is used. */
 export async function findTrustStores(deps: TrustStoreDeps): Promise<readonly TrustStore[]> {
   const folders = FOLDER_STORES.map((store) => findFolderStore(store, deps));
   const found = await Promise.all([...folders, findFirefox(deps), findNss(deps), findJava(deps)]);
   return found.filter((store) => store !== undefined);
 }
 
-/** The stores that are a folder of PEM files, and the program that takes these over, with its arguments. */
+/** The stores that are a folder of PEM files, and the command that makes a change of the folder take effect. */
 const FOLDER_STORES = [
   { name: "debian", folder: "/usr/local/share/ca-certificates", updater: ["update-ca-certificates"] },
   { name: "rhel", folder: "/etc/pki/ca-trust/source/anchors", updater: ["update-ca-trust", "extract"] },
@@ -54,7 +55,7 @@ async function findFolderStore(
   deps: TrustStoreDeps,
 ): Promise<TrustStore | undefined> {
   const { files } = deps;
-  const program = await findProgram(updater, deps);
+  const program = await findTool(updater, deps);
   if (program === undefined) return undefined;
   return {
     name,
@@ -79,7 +80,7 @@ const FIREFOX_FOLDERS = [
   "/opt/firefox",
   "/etc/firefox",
 ];
-/** Firefox reads the policies of the whole system here (https://mozilla.github.io/policy-templates/). */
+/** The folder from which Firefox reads the policies for all users (https://mozilla.github.io/policy-templates/). */
 const FIREFOX_POLICIES = "/etc/firefox/policies";
 
 async function findFirefox({ files }: TrustStoreDeps): Promise<TrustStore | undefined> {
@@ -110,7 +111,7 @@ async function findFirefox({ files }: TrustStoreDeps): Promise<TrustStore | unde
   };
 }
 
-/** The file of Firefox' policies, its parts that are changed, and the certificates that it installs. */
+/** The content of Firefox's policies file: all of it, the parts that are changed, and the certificates to install. */
 interface FirefoxPolicies
   extends Readonly<Record<"all" | "policies" | "certificates", Readonly<Record<string, unknown>>>> {
   readonly installed: readonly string[];
@@ -133,7 +134,7 @@ async function readPolicies(path: string, files: FilePort): Promise<FirefoxPolic
   return { all, policies, certificates, installed: installed.filter((value) => typeof value === "string") };
 }
 
-/** The folders with the profiles of Firefox, below the home of a user. */
+/** The folders of Firefox profiles, below the home of a user. */
 const PROFILE_FOLDERS = [".mozilla/firefox", "snap/firefox/common/.mozilla/firefox"];
 /** The database of Chromium and its relatives, below the home of a user. */
 const CHROMIUM_DATABASE = ".pki/nssdb";
@@ -151,12 +152,12 @@ async function findNss(deps: TrustStoreDeps): Promise<TrustStore | undefined> {
   const home = env["HOME"] ?? "";
   if (home === "") return undefined;
   const own = join(home, CHROMIUM_DATABASE);
-  const hasChromium = (await Promise.all(CHROMIUM_PROGRAMS.map((name) => findProgram(name, deps)))).some(Boolean);
+  const hasChromium = (await Promise.all(CHROMIUM_PROGRAMS.map((name) => findTool(name, deps)))).some(Boolean);
   const isThere = await files.stat(join(own, "cert9.db")) !== undefined;
   const databases = [...(hasChromium || isThere ? [own] : []), ...await listProfiles(home, files)];
   if (databases.length === 0) return undefined;
   const certutil = async (database: string, ...args: readonly string[]): Promise<string> => {
-    const program = await findProgram("certutil", deps);
+    const program = await findTool("certutil", deps);
     if (program === undefined) {
       throw new AppError("not_found", "cannot change the databases of browsers: there is no certutil", {
         hint: "install it: apt install libnss3-tools, or dnf install nss-tools",
@@ -210,14 +211,14 @@ async function listProfiles(home: string, files: FilePort): Promise<readonly str
   return found;
 }
 
-/** The password of the store that Java ships; it protects nothing, because the store has no secrets. */
+/** The password of the store that comes with Java. It protects nothing, because the store has no secrets. */
 const JAVA_PASSWORD = "changeit";
 
 async function findJava(deps: TrustStoreDeps): Promise<TrustStore | undefined> {
   const { env, files } = deps;
   const { JAVA_HOME = "" } = env;
   const own = JAVA_HOME === "" ? undefined : join(JAVA_HOME, "bin", "keytool");
-  const program = own !== undefined && await isExecutable(own) ? own : await findProgram("keytool", deps);
+  const program = own !== undefined && await isExecutable(own) ? own : await findTool("keytool", deps);
   if (program === undefined) return undefined;
   const keytool = (...args: readonly string[]) =>
     runProgram(program, [...args, "-cacerts", "-storepass", JAVA_PASSWORD, "-J-Duser.language=en"], deps);
@@ -246,7 +247,7 @@ async function findJava(deps: TrustStoreDeps): Promise<TrustStore | undefined> {
   };
 }
 
-/** Converts the path of a file of a certificate to the name of its entry. */
+/** Converts the path of a certificate file to the name of its entry. */
 function toEntry(path: string): string {
   return basename(path, ".crt");
 }
@@ -267,7 +268,7 @@ async function writeCertificates(
   }
 }
 
-/** Writes a certificate into a new file for a program, and removes the file afterwards. */
+/** Writes a certificate to a temporary file, calls `use` with its path, and removes the file. */
 async function withFile(
   certificate: CertificateFacts,
   folder: string,
@@ -287,18 +288,12 @@ async function listNames(folder: string): Promise<readonly string[]> {
   return await readdir(folder).catch(() => []);
 }
 
-/** Finds a program on the path, and where administrators' programs are. */
-async function findProgram(name: string, { env }: TrustStoreDeps): Promise<string | undefined> {
-  const folders = [...(env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/sbin"].filter((folder) => folder !== "");
-  for (const folder of folders) if (await isExecutable(join(folder, name))) return join(folder, name);
-  return undefined;
+/** Finds a program on the PATH, or where administrators' programs are. */
+function findTool(name: string, { env }: TrustStoreDeps): Promise<string | undefined> {
+  return findProgram(name, [env["PATH"] ?? "", "/usr/sbin", "/sbin"].join(delimiter));
 }
 
-async function isExecutable(path: string): Promise<boolean> {
-  return await access(path, constants.X_OK).then(() => true, () => false);
-}
-
-/** Runs a program and returns its output. AppError `io` with what it printed. */
+/** Runs a program and returns its output. Throws AppError `io` with what it printed. */
 function runProgram(program: string, args: readonly string[], { env }: TrustStoreDeps): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = execFile(program, [...args], { env: { ...env }, timeout: 120_000 }, (error, stdout, stderr) => {
@@ -313,7 +308,7 @@ function runProgram(program: string, args: readonly string[], { env }: TrustStor
   });
 }
 
-/** Finds what a program says about its failure. keytool prints it on stdout, and on stderr that it has succeeded. */
+/** Finds the reason of a failure in the output of a program. keytool prints errors on stdout, and other text on stderr. */
 function findCause(...outputs: readonly string[]): string | undefined {
   const lines = outputs.flatMap((output) => output.split("\n")).map((text) => text.trim()).filter((text) =>
     text !== ""

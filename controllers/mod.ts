@@ -4,14 +4,14 @@
  *
  * - `runController` is the loop: watch, cache, queue, reconcile. `createApprover`, `createSigner`,
  *   `createPodSigner` and `createTokenCleaner` create reconcilers for the loop, and you can write your own.
- * - `runCleaner` deletes old CSRs, and `runPodRequestCleaner` old PodCertificateRequests, each in a loop of its own.
+ * - `runCleaner` deletes old CSRs, and `runPodRequestCleaner` old PodCertificateRequests, each in its own loop.
  * - `runWhileLeading` lets one of several replicas work.
  * - `createFileAuthoritySource` reads the signer's CA from files.
  *
- * A store of any API, local or remote, is `createObjectStore` of `@tlsboot/tlsboot/client`. Clock, randomness and
- * logger are passed in; `createSystemPorts` of `@tlsboot/tlsboot` creates those of the machine.
+ * `createObjectStore` of `@tlsboot/tlsboot/client` creates a store for any API, local or remote. Clock, randomness and
+ * logger are passed in; `createSystemPorts` of `@tlsboot/tlsboot` returns the system's.
  *
- * @example A controller of your own, over a store that delivers one object
+ * @example Your own controller, over a store that delivers one object
  * ```ts
  * import assert from "node:assert/strict";
  * import { createSystemPorts } from "@tlsboot/tlsboot";

@@ -108,7 +108,8 @@ const FAMILIES: readonly CommandFamily[] = [
   {
     word: "kubeconfig",
     summary: "Write kubeconfig files",
-    description: "Write kubeconfig files, which name the API server, the CA to trust, and the credentials of a user.",
+    description:
+      "Write kubeconfig files, which have the address of the API server, the CA to trust, and the credentials of a user.",
     group: "File Commands",
   },
 ];

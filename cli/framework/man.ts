@@ -1,6 +1,6 @@
 /**
- * Manual pages from the command table, with the content of help, in the macros of man(7). Text is escaped so that no
- * character is taken as a command (groff_man(7), mandoc_char(7)).
+ * Renders manual pages from the command table, with the content of help, in the macros of man(7). Text is escaped so that
+ * no character is read as a command (groff_man(7), mandoc_char(7)).
  */
 import {
   type Command,
@@ -16,15 +16,21 @@ import {
 import { type Flag, flagName, type FlagSet, groupFlags } from "./flags.ts";
 import { describeVariables, flagText, getTopicPath, type HelpTopic, splitText, usageWords } from "./help.ts";
 import { describeRule } from "./rules.ts";
+import { type BuildCommit, TLSBOOT_VERSION, UNKNOWN_BUILD } from "../../core/version.ts";
 
 /** The version and the date at the foot of each page. */
-export interface ManEdition {
+interface ManEdition {
   readonly version: string;
-  /** `2026-01-31`; empty when it is not known. */
+  /** `2026-01-31`; empty when it is unknown. */
   readonly date: string;
 }
 
-/** Lists everything that has a page: the program, its families of commands, its commands. */
+/** Returns the edition of the pages of a build: its version, and the date of its commit. */
+export function createEdition({ date }: BuildCommit): ManEdition {
+  return { version: TLSBOOT_VERSION, date: date === UNKNOWN_BUILD.date ? "" : date.slice(0, 10) };
+}
+
+/** Lists everything that has a page: the program, its families of commands, and its commands. */
 export function manTopics(table: CommandTable): readonly HelpTopic[] {
   // A word that is a command and also groups commands has only the command's page.
   const words = new Set(table.commands.filter(({ path }) => path.length === 1).map(({ path }) => path[0]));
@@ -89,7 +95,7 @@ function programBody(table: CommandTable): readonly string[] {
     ...paragraph(`${describeVariables(table)} The page of each command names the variables that it reads.`),
     ".TP",
     code("NO_COLOR"),
-    roffText("Set to anything: no colour. Without a terminal there is none in any case."),
+    roffText("Turns off colours if it is set to anything. Without a terminal there are none in any case."),
     ".TP",
     `${code("HTTPS_PROXY")}, ${code("NO_PROXY")}`,
     roffText(
@@ -156,7 +162,7 @@ function option(key: string, flag: Flag<unknown>, variable: string | undefined):
   const names = [...(flag.short === undefined ? [] : [code(`-${flag.short}`)]), code(`--${flagName(key)}`)].join(", ");
   const value = flag.placeholder === undefined ? "" : ` \\fI${roffText(flag.placeholder)}\\fR`;
   const origin = variable === undefined ? "" : ` Environment: ${variable}.`;
-  // An empty default adds nothing to the summary.
+  // An empty default is not shown.
   const initially = ["''", "[]", "false"].includes(flag.defaultText) ? "" : ` Default: ${flag.defaultText}.`;
   return [".TP", `${names}${value}`, roffText(`${flagText(flag)}${initially}${origin}`)];
 }
@@ -204,7 +210,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "~": "\\(ti",
 };
 
-/** Escapes a line of text, also where it looks like a command. */
+/** Escapes a line of text, even if it looks like a command. */
 export function roffText(text: string): string {
   return text.replace(/[\\\-'"`^~]|[^\x20-\x7e]/gu, (char) => ESCAPES[char] ?? unicode(char)).replace(/^\./, "\\&.");
 }
@@ -224,7 +230,7 @@ export function preformatted(text: string): readonly string[] {
   return [".PP", ".RS 4", ".nf", ...text.split("\n").map((line) => code(line)), ".fi", ".RE"];
 }
 
-/** Writes a character by its code point. Control characters become blanks, as they have no place in a page. */
+/** Escapes a character as its code point. Control characters become blanks. */
 function unicode(char: string): string {
   const point = char.codePointAt(0) ?? 0;
   if (point < 0x20 || point === 0x7f) return " ";

@@ -1,7 +1,7 @@
 /**
- * The approving controller. `core/approval/decide_request.ts` decides, by the evidence that is found in
- * `core/approval/decide_from_sources.ts`; this file asks for the verdict, writes it, reports it, and keeps the state of
- * undecided requests (`core/approval/request_states.ts`).
+ * The approving controller. For each request, `core/approval/decide_from_sources.ts` gathers the evidence and
+ * `decide_request.ts` reaches a verdict. This file writes and reports the verdict, and keeps the state of undecided
+ * requests (`core/approval/request_states.ts`).
  */
 import { withApproval, withDenial } from "../../core/approval/conditions.ts";
 import { listLocks, type Question, type Verdict } from "../../core/approval/decide_request.ts";
@@ -35,7 +35,7 @@ import { createTokenBuckets } from "../../core/lib/bounded.ts";
 import { trimEndChars } from "../../core/lib/linear_text.ts";
 import { encodeHex } from "../../core/lib/encodings.ts";
 
-/** The approving controller, to be run with `runController` and its triggers. */
+/** The approving controller. Run it with `runController`, and pass its triggers. */
 export interface Approver extends Reconciler<CertificateSigningRequest> {
   /** Triggers that make the controller check pending requests again. */
   readonly triggers: readonly Trigger[];
@@ -44,16 +44,16 @@ export interface Approver extends Reconciler<CertificateSigningRequest> {
 /** The dependencies of the approving controller. */
 export interface ApproverDeps {
   readonly store: Pick<CsrStore, "update">;
-  /** Counts a decision as evidence, before its change arrives. */
+  /** Called with each decided request, so that it counts as evidence before its change arrives. */
   readonly onDecided: (csr: CertificateSigningRequest) => void;
   readonly sources: Omit<EvidenceSources, "hasRoom" | "findExcess">;
-  /** The present settings; they may change while the approver runs. */
+  /** The current settings, which may change while the approver runs. */
   readonly settings: {
     current(): PolicySettings;
-    /** Yields any value after each change; absent when there is none. */
+    /** Yields after each change of the settings; absent when they never change. */
     readonly changes?: Trigger["changes"];
   };
-  /** What is watched as evidence; a request that waits for a first list is checked again soon. */
+  /** Evidence that is watched. A request that needs it before the first list is complete is checked again soon. */
   readonly nodes?: Pick<NodeWatch, "isStarting" | "changes">;
   readonly certificates?: Pick<NodeCertificates, "isStarting" | "changes">;
   /** The Secrets of kube-system, in which bootstrap tokens are bound to keys. */
@@ -62,9 +62,9 @@ export interface ApproverDeps {
   readonly findAddress?: ((csr: CertificateSigningRequest) => Promise<string | undefined>) | undefined;
   readonly events: VerdictEvents;
   readonly logger: Logger;
-  /** Reports what would be done, and writes nothing into requests and Secrets. */
+  /** Reports decisions without writing them to requests or Secrets. */
   readonly isDryRun?: boolean;
-  /** How many pending requests of one requester are checked. */
+  /** The maximum number of pending requests per requester that are checked. */
   readonly maxPending?: number;
   /** Counts the requests that are held, by reason. */
   readonly onHeld?: (reason: Hold["kind"]) => void;
@@ -73,7 +73,7 @@ export interface ApproverDeps {
 /** How long a request waits while its evidence is being listed for the first time. */
 const LIST_WAIT_MS = 250;
 
-/** Creates the approver. Without policies it never denies, except what is revoked or forbidden by a token. */
+/** Creates the approver. Without policies, it denies only what a revocation or a bootstrap token forbids. */
 export function createApprover(deps: ApproverDeps): Approver {
   const { store, settings, nodes, certificates, secrets, events, logger, isDryRun = false, maxPending = MAX_PENDING } =
     deps;
@@ -96,10 +96,10 @@ export function createApprover(deps: ApproverDeps): Approver {
     if (!request.ok) {
       return { kind: "retry", error: new Error(`unable to parse csr "${name}": ${request.error}`) };
     }
-    const ask = (): Question => ({ csr, request: request.value, ...settings.current() });
-    const locks = listLocks(ask());
+    const getQuestion = (): Question => ({ csr, request: request.value, ...settings.current() });
+    const locks = listLocks(getQuestion());
     const decide = async (): Promise<Outcome> => {
-      const question = ask();
+      const question = getQuestion();
       // The rules may have changed while other requests were decided.
       if (listLocks(question).join() !== locks.join()) return { kind: "requeueAfter", ms: 0 };
       return await decideAndWrite(name, question, signal);
@@ -127,10 +127,10 @@ export function createApprover(deps: ApproverDeps): Approver {
     );
     if (isFirstToWait) await reportTooMany(csr, signal);
     if (verdict.binding !== undefined && !isDryRun) {
-      if (secrets === undefined) throw new Error("tokens are read, and cannot be bound");
+      if (secrets === undefined) throw new Error("cannot bind a bootstrap token: the approver has no store of Secrets");
       const { secret, key } = verdict.binding;
       const metadata = { ...secret.metadata, annotations: withBoundKey(secret, key) };
-      // Another request of the same token may have been decided at the same moment: then this one is decided again.
+      // If another request has bound the token meanwhile, this write conflicts, and the request is decided again.
       await secrets.update({ ...secret, metadata }, signal);
     }
     const place = { name, state: states.get(name), address: await address };
@@ -159,7 +159,7 @@ export function createApprover(deps: ApproverDeps): Approver {
     }
   }
 
-  /** Reports whether what a stage uses is being listed for the first time. */
+  /** True while the evidence of the verdict's stage is being listed for the first time. */
   function isListing({ stage }: Verdict): boolean {
     if (stage === "hold") return certificates?.isStarting() === true;
     return (stage === "denials" || stage === "policies") && nodes?.isStarting() === true;
@@ -239,7 +239,10 @@ function toLogFields(
  * in client-go's spam filter.
  */
 export interface VerdictEvents {
-  /** Writes an Event. It rejects only for the signal; other failures are logged. `urgent` ignores the token bucket. */
+  /**
+   * Writes an Event. It rejects only when the signal aborts; other failures are logged. `urgent` ignores the token
+   * bucket.
+   */
   record(csr: CertificateSigningRequest, event: VerdictEvent, signal: AbortSignal, urgent?: boolean): Promise<void>;
 }
 
@@ -247,7 +250,7 @@ export interface VerdictEvents {
 export interface VerdictEventsOptions {
   /** The Events of namespace `default`. */
   readonly store: Pick<ObjectStore<EventV1>, "create">;
-  /** The reporting instance, which names this process. */
+  /** The name of this process, for the field `reportingInstance`. */
   readonly instance: string;
   readonly clock: Clock;
   readonly random: Random;
@@ -257,10 +260,10 @@ export interface VerdictEventsOptions {
 /** client-go's EventSourceObjectSpamFilter: 25 at once, then one in five minutes. */
 const SPAM = { burst: 25, refillMs: 300_000 };
 /** The largest size of a note in `events.k8s.io/v1`, in bytes. */
-const LONGEST_NOTE = 1_024;
+const MAX_NOTE_BYTES = 1_024;
 /**
- * Matches names that an Event may be derived from. A request may have any name, but the name of an Event is a DNS
- * subdomain of at most 253 characters, including the suffix.
+ * Matches the request names that can begin an Event's name. A request may have any name, but the name of an Event is a
+ * DNS subdomain of at most 253 characters, including the suffix.
  */
 const EVENT_NAME = /^[a-z0-9](?:[a-z0-9.-]{0,230}[a-z0-9])?$/;
 const ACTION = "Approving";
@@ -280,7 +283,7 @@ export function createVerdictEvents(options: VerdictEventsOptions): VerdictEvent
     async record(csr, event, signal, urgent = false) {
       const name = getName(csr);
       if (!urgent && isSpam(csr.spec.username ?? "")) {
-        logger.debug("event dropped, its requester has had too many", { csr: name, reason: event.reason });
+        logger.debug("event dropped, too many for one requester", { csr: name, reason: event.reason });
         return;
       }
       try {
@@ -327,9 +330,9 @@ function createEvent(
 
 function shorten(note: string): string {
   const bytes = new TextEncoder().encode(note);
-  if (bytes.length <= LONGEST_NOTE) return note;
+  if (bytes.length <= MAX_NOTE_BYTES) return note;
   const dots = "…";
-  const room = LONGEST_NOTE - new TextEncoder().encode(dots).length;
-  // A character that the limit cuts in two is dropped.
+  const room = MAX_NOTE_BYTES - new TextEncoder().encode(dots).length;
+  // Drops a character that the limit cut in two.
   return trimEndChars(new TextDecoder().decode(bytes.slice(0, room)), "\uFFFD") + dots;
 }

@@ -1,6 +1,6 @@
 /**
- * What the approver keeps of the API: the approved requests of each requester, the names that nodes report, and the client
- * certificates of nodes.
+ * The approver's indexes of API objects: the approved requests of each requester, the names that nodes report, and the
+ * client certificates of nodes.
  */
 import type { NodeNames } from "../../core/approval/evidence/inventory.ts";
 import {
@@ -23,7 +23,7 @@ import {
 
 /** An index of the approved requests of each requester. */
 export interface CsrIndex {
-  /** Passes on the store's changes and records each in the index. */
+  /** Yields the store's changes, and records each in the index. */
   changes(signal: AbortSignal): AsyncIterable<ObjectChange<CertificateSigningRequest>>;
   /** Records an object that was just written, before its change arrives. */
   put(csr: CertificateSigningRequest): void;
@@ -32,8 +32,8 @@ export interface CsrIndex {
 }
 
 /**
- * Creates an index over a store. It holds no pending requests, so its size does not depend on their number. Every request
- * is also passed to the certificates of nodes.
+ * Creates an index over a store. It holds no pending requests, so its size does not depend on their number. It also
+ * passes every request to `certificates`.
  */
 export function createCsrIndex(
   store: ObjectChanges<CertificateSigningRequest>,
@@ -89,7 +89,7 @@ export function createCsrIndex(
   };
 }
 
-/** Returns what decisions read of an approved request, because a whole one takes several times as much memory. */
+/** Keeps only the fields that decisions read, because a whole request takes several times as much memory. */
 function toEvidence(
   { metadata: { name, creationTimestamp }, spec: { signerName, username }, status }: CertificateSigningRequest,
 ): CertificateSigningRequest {
@@ -113,17 +113,17 @@ export interface NodeWatch {
 
 /** The dependencies of a node watch. */
 export interface NodeWatchOptions {
-  /** Returns all nodes, over a store that reports each failed connection. */
+  /** Creates a store of all nodes, which reports each failed connection to `onFailure`. */
   nodes(onFailure: (error: AppError) => void): ObjectChanges<ReportingNode>;
-  /** Whether a policy needs nodes; no request is sent to the API before. */
+  /** Whether a policy needs nodes. They are not listed before. */
   readonly isNeeded: () => boolean;
   readonly clock: Clock;
 }
 
-/** The interval at which to check whether reloaded policies need nodes. */
+/** How often to check whether reloaded policies need nodes. */
 const NEED_CHECK_INTERVAL_MS = 1_000;
 
-/** Creates a watch, which runs while its changes are being iterated. */
+/** Creates a watch of nodes, which runs while its changes are being iterated. */
 export function createNodeWatch({ nodes, isNeeded, clock }: NodeWatchOptions): NodeWatch {
   const known = new Map<string, NodeNames>();
   let isSynced = false;
@@ -180,45 +180,45 @@ function isSame(a: NodeNames, b: NodeNames): boolean {
   return isSameSet(a.dns, b.dns) && isSameSet(a.ips, b.ips);
 }
 
-/** An index of the client certificates of nodes, which can fail until the register has been read. */
+/** An index of the client certificates of nodes. Lookups fail until the register has been read. */
 export interface NodeCertificates extends Omit<NodeCertificateIndex, "find"> {
   /**
-   * Lists the certificates of a node that are not revoked, except that of one request, and those whose node is unknown.
+   * Lists the unrevoked certificates of a node and those whose node is unknown, except the certificate of one request.
    * Fails until the register has been read once, unless the API does not serve it.
    */
   list(node: string, exceptRequest: string): Promise<Lookup<readonly NodeCertificate[]>>;
   /** True until the register has been read once, unless the API does not serve it. */
   isStarting(): boolean;
-  /** Yields changed records of the register, and runs while it is iterated; absent when no register is watched. */
+  /** Watches the register and yields its changed records; absent when no register is watched. */
   readonly changes?: (signal: AbortSignal) => AsyncIterable<ObjectChange<IssuedCertificate>>;
 }
 
-/** The dependencies of the index. */
+/** The dependencies of an index of node certificates. */
 export interface NodeCertificatesOptions {
   /**
-   * Returns the records of the signer of kubelet client certificates, over a store that reports each failed connection;
+   * Creates a store of the records of kubelet client certificates, which reports each failed connection to `onFailure`;
    * undefined when the API has no register.
    */
   readonly records:
     | ((onFailure: (error: AppError) => void) => ObjectChanges<IssuedCertificate>)
     | undefined;
   /**
-   * Finds the newest certificate of a node in a register in the same process, and one whose node is unknown, unless they are
-   * revoked. Then the register is not watched, and of the requests only those count that are approved and not signed yet.
+   * Searches a register in the same process for the newest certificate of a node and one whose node is unknown, unless
+   * they are revoked. With it, the index holds only requests that are approved but not yet signed.
    */
   readonly findRecorded?: (node: string) => Promise<readonly NodeCertificate[]>;
   readonly clock: Clock;
   readonly logger?: Logger;
 }
 
-/** How long to wait before a server that has no register is asked again: it may have been upgraded. */
+/** How long to wait before reading an absent register again: the server may have been upgraded. */
 const ABSENT_RETRY_MS = 600_000;
 
-/** Creates an index without any certificate. */
+/** Creates an empty index. */
 export function createNodeCertificates(
   { records, findRecorded, clock, logger }: NodeCertificatesOptions,
 ): NodeCertificates {
-  // The register has the certificates of this process.
+  // `findRecorded` finds the certificates of signed requests.
   const index = createNodeCertificateIndex(clock, (csr) => findRecorded !== undefined && hasCertificate(csr));
   let reading: Lookup<true> = records === undefined
     ? { kind: "found", value: true }
@@ -230,14 +230,14 @@ export function createNodeCertificates(
   ): AsyncIterable<ObjectChange<IssuedCertificate>> {
     const store = records((error) => {
       const { code, message } = error;
-      // The API has no register, or only for others: the watch ends, and is tried again much later.
+      // The API has no register, or does not let us read it. The watch ends, and starts again much later.
       if (code === "not_found" || code === "access_denied") throw error;
       reading = { kind: "failed", message: `the register of issued certificates cannot be read: ${message}` };
     });
     while (true) {
       try {
         for await (const change of store.changes(signal)) {
-          // Records are removed a year after their end, so a deletion changes nothing.
+          // A record is deleted a year after its certificate expired, so a deletion changes nothing.
           if (change.kind === "deleted") continue;
           if (change.kind === "changed") index.putRecord(change.object);
           if (change.kind === "synced") reading = { kind: "found", value: true };
@@ -247,7 +247,7 @@ export function createNodeCertificates(
         signal.throwIfAborted();
         if (!isAppError(error, "not_found", "access_denied")) throw error;
         const level = error.code === "not_found" ? "debug" : "warn";
-        logger?.[level]("the register cannot be read, so only certificates count whose requests were seen", {
+        logger?.[level]("the register cannot be read, so only certificates of watched requests count", {
           error: error.message,
         });
         reading = { kind: "found", value: true };

@@ -1,7 +1,7 @@
 /**
  * Leader election by Lease, as client-go does it (`tools/leaderelection`): one of several replicas is active, and
- * another takes over when it stops renewing the Lease. Durations of 15, 10 and 2 seconds are kube-controller-manager's.
- * Its own Lease shows that a kube-controller-manager works on the same objects.
+ * another takes over when it stops renewing the Lease. The default durations of 15, 10 and 2 seconds are
+ * kube-controller-manager's. This file also detects a kube-controller-manager on the same API by its Lease.
  */
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { Lease, LeaseSpec } from "../../core/kube/kinds/nodes.ts";
@@ -40,9 +40,9 @@ const REPORT_AGAIN_MS = 60_000;
 const JITTER_FACTOR = 1.2;
 
 /**
- * Runs `run` while this process leads. When the lease is lost, the signal of `run` aborts, its end is awaited, and the
- * process is a candidate again. It ends, with the lease released, when the signal aborts or `run` ends by itself; an error
- * of `run` is passed on.
+ * Runs `run` while this process leads. When the lease is lost, it aborts the signal of `run`, waits for `run` to end,
+ * and tries to acquire the lease again. When `signal` aborts or `run` ends by itself, it releases the lease and
+ * returns; it rethrows an error of `run`.
  */
 export async function runWhileLeading(
   options: LeaderElectionOptions,
@@ -170,8 +170,8 @@ class Elector {
     if (lease === undefined) {
       const metadata = { name, namespace };
       const spec = claimLease(undefined, this.#options, now);
-      const made = { kind: "Lease", apiVersion: "coordination.k8s.io/v1", metadata, spec };
-      this.#observed = { lease: await store.create(made, signal), at: elapsedMs };
+      const created = { kind: "Lease", apiVersion: "coordination.k8s.io/v1", metadata, spec };
+      this.#observed = { lease: await store.create(created, signal), at: elapsedMs };
       return true;
     }
     const observed = observeLease(this.#observed, lease, elapsedMs);
@@ -249,7 +249,7 @@ export function observeLease(known: ObservedLease | undefined, lease: Lease, ela
   return { lease, at: changed ? elapsedMs : known.at };
 }
 
-/** Creates the record of a candidate that takes or keeps the lease. `spec` is the present record, if any. */
+/** Creates the record of a candidate that takes or keeps the lease. `spec` is the current record, if any. */
 export function claimLease(spec: LeaseSpec | undefined, candidate: Candidate, now: Date): LeaseSpec {
   const mine = spec?.holderIdentity === candidate.identity;
   const time = formatMicroTime(now);
@@ -275,7 +275,7 @@ export function releaseLease(spec: LeaseSpec, now: Date): LeaseSpec {
 const CONTROLLER_MANAGER_LEASE = "kube-controller-manager";
 
 /**
- * How long a controller stays paused before it checks the Lease again: without a renewal, the Lease expires after 15 s.
+ * How long a paused controller waits before it checks the Lease again: without a renewal, the Lease expires after 15 s.
  */
 export const CONTROLLER_MANAGER_WAIT_MS = 15_000;
 

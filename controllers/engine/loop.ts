@@ -1,7 +1,7 @@
 /**
- * The loop that every controller runs in: watch → cache → queue → reconcile. It is level-based: a reconciler gets a name
- * and the cached object, decides, writes once guarded by resourceVersion, and returns an outcome. Names wait in a queue,
- * and longer after each failure.
+ * The loop that every controller runs in: watch → cache → queue → reconcile. It is level-based: a reconciler gets a
+ * name and the cached object, decides, writes once guarded by resourceVersion, and returns an outcome. Names wait in a
+ * queue. The wait grows with each failure.
  */
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
@@ -26,7 +26,9 @@ export function retry(message: string): Outcome {
   return { kind: "retry", error: new Error(message) };
 }
 
-/** Reconciles one object; `object` is undefined when no object has the name, which is its key with `getKey`. */
+/**
+ * Reconciles one object. `name` is its key where the reconciler has `getKey`; `object` is undefined when there is none.
+ */
 export type Reconcile<T extends KubeObject> = (
   name: string,
   object: T | undefined,
@@ -64,7 +66,7 @@ export function createManualTrigger(): ManualTrigger {
   };
 }
 
-/** The reconciliation of one kind of controller. */
+/** Selects, identifies and reconciles the objects of one controller. */
 export interface Reconciler<T extends KubeObject> {
   readonly reconcile: Reconcile<T>;
   /**
@@ -107,18 +109,18 @@ export async function runController<T extends KubeObject>(
   parent: AbortSignal,
 ): Promise<void> {
   using life = createChildAbort(parent);
-  const { store, triggers = [], workers = WORKERS } = options;
+  const { triggers = [], workers = WORKERS } = options;
   const logger = options.logger.with({ controller: options.name });
   const controller = new Controller({ ...options, logger }, life.signal);
   logger.debug("controller started", { workers });
   const tasks = [
-    controller.followObjects(store),
+    controller.followObjects(),
     ...triggers.map((trigger) => controller.followTrigger(trigger)),
     controller.runDelays(),
     controller.resync(),
     ...Array.from({ length: workers }, () => controller.work()),
   ];
-  // Tasks end only by the signal. A bug in one must stop the others and must not be lost.
+  // Tasks end only when the signal aborts. A bug in one must stop the others, and its error must not be lost.
   await Promise.all(tasks.map((task) => task.catch((error: unknown) => life.abort(error))));
   if (!parent.aborted) throw life.signal.reason;
   logger.debug("controller stopped");
@@ -141,8 +143,8 @@ class Controller<T extends KubeObject> {
   }
 
   /** Keeps the cache up to date, and queues each changed object. */
-  followObjects(store: ControllerOptions<T>["store"]): Promise<never> {
-    return this.#follow((signal) => store.changes(signal), () => {
+  followObjects(): Promise<never> {
+    return this.#follow((signal) => this.#options.store.changes(signal), () => {
       // A watch that starts again reports the existing objects, but not those deleted in between.
       const missing = new Set(this.#cache.keys());
       return (change) => this.#apply(change, missing);
@@ -169,7 +171,7 @@ class Controller<T extends KubeObject> {
     }
   }
 
-  /** Reconciles one name after the other, once all objects are in the cache. */
+  /** Reconciles one name after another, once all objects are in the cache. */
   async work(): Promise<never> {
     await orAbort(this.#synced.promise, this.#signal);
     while (true) {
@@ -257,7 +259,10 @@ class Controller<T extends KubeObject> {
         break;
       case "terminal":
         this.#queue.forget(name);
-        this.#options.logger.error("reconciliation failed for good", { name, error: getErrorMessage(outcome.error) });
+        this.#options.logger.error("reconciliation failed permanently", {
+          name,
+          error: getErrorMessage(outcome.error),
+        });
     }
   }
 
@@ -298,7 +303,7 @@ interface WorkQueue {
   /** Takes the next name, for which the caller must call `done`. Rejects with the signal's reason. */
   take(signal: AbortSignal): Promise<string>;
   done(name: string): void;
-  /** Moves names whose delay is over into the queue; runs until the signal aborts, then resolves. */
+  /** Moves names whose delay has passed into the queue. Runs until the signal aborts, then resolves. */
   runDelays(signal: AbortSignal): Promise<void>;
 }
 

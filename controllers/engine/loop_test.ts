@@ -122,7 +122,7 @@ test("runController() does not retry a terminal failure until the object changes
   const rig = start(() => Promise.resolve<Outcome>({ kind: "terminal", error: new Error("never") }), ["a"]);
   await rig.clock.advance(100_000);
   assert.deepEqual(rig.seen, ["a"]);
-  assert.deepEqual(rig.logger.messages("error"), ["reconciliation failed for good"]);
+  assert.deepEqual(rig.logger.messages("error"), ["reconciliation failed permanently"]);
   rig.store.put({ metadata: { name: "a" } });
   await settle();
   assert.deepEqual(rig.seen, ["a", "a"]);

@@ -1,6 +1,6 @@
 /**
- * Reads a signer's CA from two files, again when they change (`pkg/controller/certificates/signer/ca_provider.go`). The file
- * of a profile is read again in the same way.
+ * Reads a signer's CA from two files, and reloads it when they change
+ * (`pkg/controller/certificates/signer/ca_provider.go`). Profiles use the same reloader.
  */
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import type { Secret } from "../../core/lib/brand.ts";
@@ -38,7 +38,7 @@ export interface FileAuthorityOptions {
    * kube-controller-manager.
    */
   readonly withIssuers?: boolean;
-  /** The URL of the CA's CRL, which every issued certificate names. */
+  /** The URL of the CA's CRL, which is added to every issued certificate. */
   readonly crlUrl?: string | undefined;
   /** Returns a number that grows when the files are known to have changed. */
   readonly version?: (() => number) | undefined;
@@ -46,7 +46,7 @@ export interface FileAuthorityOptions {
   readonly logger: Logger;
 }
 
-/** Provides the CA as it is on disk. */
+/** Provides the CA that is on disk. */
 export interface FileAuthoritySource {
   /** Returns the newest valid pair; files are compared at most once a second. Never fails once the source exists. */
   current(): Promise<Authority>;
@@ -80,7 +80,7 @@ export async function createFileAuthoritySource(options: FileAuthorityOptions): 
 
 /** Reads and checks the pair; returns `known` itself when the files have not changed since. */
 async function load(options: FileAuthorityOptions, known?: Loaded): Promise<Loaded> {
-  const { certFile, keyFile, files } = options;
+  const { certFile, keyFile, files, crlUrl, withIssuers = false } = options;
   // Upstream prefixes errors about the content of a file with the name of its loader.
   const loader = `csr-controller::${certFile}::${keyFile}`;
   if (certFile === "" || keyFile === "") {
@@ -92,12 +92,11 @@ async function load(options: FileAuthorityOptions, known?: Loaded): Promise<Load
   const content = `${certificatePem}\0${state}`;
   if (content === known?.content) return known;
   const key = await source.open(state);
-  const { withIssuers = false } = options;
   const count = parsePemBlocks(certificatePem).filter((block) => block.label === "CERTIFICATE").length;
   if (count === 0 || (count > 1 && !withIssuers)) {
     const hint = count === 0
       ? "give a PEM file with the CA certificate"
-      : "give a file with the CA certificate alone, or the setting clusterSigningChain to send its intermediates along";
+      : "give a file with the CA certificate alone, or use the setting clusterSigningChain to append its intermediates";
     throw invalidCa(`error reading CA cert file "${loader}": expected 1 certificate, found ${count}`, { hint });
   }
   if (!key.ok) throw invalidCa(`error reading CA key file "${loader}": ${key.error}`);
@@ -106,11 +105,10 @@ async function load(options: FileAuthorityOptions, known?: Loaded): Promise<Load
     : parseAuthorityCertificate(certificatePem);
   const authority = certificates.ok ? await joinAuthority(certificates.value, key.value) : certificates;
   if (!authority.ok) throw invalidCa(`error reading CA cert file "${certFile}": ${inUpstreamWords(authority.error)}`);
-  const { crlUrl } = options;
   return { authority: crlUrl === undefined ? authority.value : { ...authority.value, crlUrl }, content };
 }
 
-/** Names the certificate file in every error, as upstream does; an error that has its own hint passes unchanged. */
+/** Adds the path of the certificate file to every error, as upstream does. An error with a hint passes unchanged. */
 async function read(certFile: string, action: () => Promise<string>): Promise<string> {
   try {
     return await action();
@@ -120,7 +118,7 @@ async function read(certFile: string, action: () => Promise<string>): Promise<st
   }
 }
 
-/** Adds the prefix of Go's `tls.X509KeyPair`, which upstream uses to find a pair that does not match. */
+/** Adds the prefix of Go's `tls.X509KeyPair`, which upstream calls to check that the key matches the certificate. */
 function inUpstreamWords(fault: string): string {
   return fault.startsWith("private key does not match") ? `tls: ${fault}` : fault;
 }
@@ -129,7 +127,7 @@ function invalidCa(message: string, options: { readonly hint?: string; readonly 
   return new AppError("ca_invalid", message, options);
 }
 
-/** A place that a CA's private key is read from. */
+/** The source of a CA's private key. */
 export interface CaKeySource {
   /** The path of a file or a program, for messages. */
   readonly name: string;
@@ -201,7 +199,10 @@ interface ReloaderOptions<T> {
 /** Files are compared at most once a second. */
 const CHECK_INTERVAL_MS = 1_000;
 
-/** Creates a function that returns the newest valid value; files that cannot be used keep the old one. It never rejects. */
+/**
+ * Creates a function that returns the newest valid value, or the previous one while the files are unusable. It never
+ * rejects.
+ */
 export function createReloader<T>(
   { first, load, clock, version = () => 0, onChange, onFault }: ReloaderOptions<T>,
 ): () => Promise<T> {

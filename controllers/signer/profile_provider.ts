@@ -1,4 +1,4 @@
-/** Reads the profile of a custom signer from a file, again when it changes. */
+/** Reads the profile of a custom signer from a file, and reloads it when the file changes. */
 import { AppError } from "../../core/errors.ts";
 import { createCustomProfile } from "../../core/signing/custom_profile.ts";
 import type { SigningProfile } from "../../core/signing/profile.ts";
@@ -91,16 +91,16 @@ async function load(
   if (content === known?.content) return known;
   const spec = parseProfile(content);
   if (!spec.ok) throw profileFault(file, spec.error);
-  const named = spec.value.signerName;
-  if (named === undefined && signerName === undefined) {
+  const name = spec.value.signerName ?? signerName;
+  if (name === undefined) {
     throw profileFault(file, ["signerName: missing; set it here or with the setting signer"]);
   }
-  if (named !== undefined && signerName !== undefined && named !== signerName) {
-    throw profileFault(file, [`signerName: is "${named}" here, but "${signerName}" is requested`]);
+  if (signerName !== undefined && name !== signerName) {
+    throw profileFault(file, [`signerName: is "${name}" here, but "${signerName}" is requested`]);
   }
   const fault = findPurposeFault(spec.value, isForPods);
   if (fault !== undefined) throw profileFault(file, [fault]);
-  return { profile: createCustomProfile(named ?? signerName ?? "", spec.value), spec: spec.value, content };
+  return { profile: createCustomProfile(name, spec.value), spec: spec.value, content };
 }
 
 /** Creates the AppError `config_invalid` that lists every fault of a profile. */

@@ -19,7 +19,7 @@ import type { FindRevokedRequest } from "../../core/approval/decide_from_sources
 /** The dependencies of the signing controller. */
 export interface SignerDeps {
   readonly store: CsrStore;
-  /** Returns the CA of a signer for each signature; undefined when it has none. */
+  /** Returns the CA of a signer, undefined when it has none. Called for each signature. */
   readonly authorities: (signerName: string) => Promise<Authority | undefined>;
   readonly signerNames: readonly string[];
   /** The profiles of custom signers by signer name, in addition to kube-controller-manager's four. */
@@ -31,7 +31,7 @@ export interface SignerDeps {
   readonly isTrustedForClients?: (authority: Authority) => Promise<boolean | undefined>;
   /** Records a certificate before it is written to its request; when it rejects, nothing is written. */
   readonly record?: RecordIssued | undefined;
-  /** Finds what is revoked, for which nothing is signed. */
+  /** Finds the revocation that applies to a request, which then fails. */
   readonly findRevoked?: FindRevokedRequest;
   /** The default and maximum lifetime of certificates (`--cluster-signing-duration`). */
   readonly signingDurationSeconds: number;
@@ -118,7 +118,7 @@ export function createSigner(deps: SignerDeps): Reconciler<CertificateSigningReq
     return DONE;
   }
 
-  /** Writes the request; kube-controller-manager's words are put before an error of the API. */
+  /** Writes the request, and prefixes an error of the API with kube-controller-manager's words. */
   async function write(csr: CertificateSigningRequest, trouble: string, signal: AbortSignal): Promise<void> {
     try {
       await deps.store.update(csr, signal, "status");
@@ -137,6 +137,6 @@ function getProfile(name: string, custom: ReadonlyMap<string, ProfileSource> | u
   if (builtin !== undefined) return { current: () => Promise.resolve(builtin) };
   const source = custom?.get(name);
   if (source !== undefined) return source;
-  const hint = "give a profile for a custom signer, or name one of kubernetes.io's";
+  const hint = "give a profile for a custom signer, or choose a signer of kubernetes.io";
   throw new AppError("config_invalid", `unrecognized signerName: "${name}"`, { hint });
 }

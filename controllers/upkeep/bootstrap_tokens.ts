@@ -1,6 +1,6 @@
 /**
- * The controllers of bootstrap tokens (`pkg/controller/bootstrap`): the signatures of the tokens in
- * `kube-public/cluster-info`, and the deletion of expired tokens.
+ * The controllers of bootstrap tokens (`pkg/controller/bootstrap`): one signs `kube-public/cluster-info` with each
+ * token, the other deletes expired tokens.
  */
 import { signClusterInfo } from "../../core/token/cluster_info.ts";
 import { decideTokenCleaning } from "../../core/token/token_secret.ts";
@@ -53,7 +53,7 @@ export function createTokenCleaner(deps: TokenCleanerDeps): { readonly reconcile
         await deps.store.delete(name, signal, uid === undefined ? {} : { uid });
         deps.logger.info("expired bootstrap token deleted", { secret: name });
       } catch (error) {
-        // The secret has already been deleted, or replaced by another one, which is reconciled separately.
+        // The Secret has already been deleted, or replaced by one that is reconciled separately.
         if (!isAppError(error, "not_found", "conflict")) throw error;
       }
       return DONE;

@@ -1,6 +1,6 @@
 /**
- * The cleaning controllers, which delete what is old: CSRs (`pkg/controller/certificates/cleaner/cleaner.go`), checked once
- * an hour by default, and PodCertificateRequests (`pcrcleaner.go` there), checked every five minutes.
+ * The cleaning controllers, which delete old CSRs (`pkg/controller/certificates/cleaner/cleaner.go`), checked once an
+ * hour by default, and PodCertificateRequests (`pcrcleaner.go` there), checked every five minutes.
  */
 import { type Cleaning, decideCleaning, decidePodRequestCleaning } from "../../core/request/cleaning.ts";
 import type { CleaningTimes } from "../../core/request/phase.ts";
@@ -25,8 +25,8 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 
 /**
- * Makes a pass over the CSRs at once and then one in each interval until the signal aborts; then resolves. Unlike
- * upstream, the first pass reads a complete list, and the uid protects a CSR that was deleted and created again meanwhile.
+ * Makes a pass over the CSRs at once and after each interval, until the signal aborts; then resolves. Unlike upstream,
+ * the first pass reads a complete list, and the uid protects a CSR that was deleted and created again meanwhile.
  */
 export async function runCleaner(options: CleanerOptions, signal: AbortSignal): Promise<void> {
   const { store, clock, logger, intervalMs = HOUR_MS, times } = options;
@@ -67,10 +67,10 @@ export async function runPodRequestCleaner(options: PodRequestCleanerOptions, si
   }, signal);
 }
 
-/** The objects of one kind, and when they are deleted. */
+/** How the objects of one kind are cleaned. */
 interface Cleanup<T extends KubeObject> {
   readonly kind: string;
-  /** The field of the log that has the name of the object. */
+  /** The log field for the object's name. */
   readonly field: string;
   list(signal: AbortSignal): Promise<readonly T[]>;
   delete(object: T, signal: AbortSignal, options: DeletionOptions): Promise<void>;

@@ -29,7 +29,7 @@ import { DONE, type Outcome, type Reconciler } from "../engine/loop.ts";
 export interface KeyedObject {
   readonly key: string;
   readonly object: KubeObject;
-  /** The UTF-8 JSON of `object`, which is not parsed before `object` is read. */
+  /** The UTF-8 JSON of `object`, which is parsed only when `object` is read. */
   readonly bytes: Uint8Array;
 }
 
@@ -37,7 +37,7 @@ export interface KeyedObject {
 export interface KeyedObjectFollower {
   /** Called before all objects are added. */
   clear(): void;
-  /** An object exists; `change` is undefined for one that was read. */
+  /** An object exists; `change` is undefined if the object was listed. */
   added(name: string, stored: KeyedObject, change?: unknown): void;
   /** An object was deleted; `previous` is its last state. */
   removed(
@@ -106,8 +106,10 @@ class Collector {
   constructor(deps: GarbageCollectorDeps) {
     const { resources } = deps;
     this.#deps = deps;
-    this.#owners = new Map(resources.map((one) => [`${formatApiVersion(one.kind)}/${one.kind.kind}`, one]));
-    this.#collected = new Map(resources.filter(isCollected).map((one) => [one.keyPrefix, one]));
+    this.#owners = new Map(
+      resources.map((resource) => [`${formatApiVersion(resource.kind)}/${resource.kind.kind}`, resource]),
+    );
+    this.#collected = new Map(resources.filter(isCollected).map((resource) => [resource.keyPrefix, resource]));
     this.#index = new OwnerIndex((key) => this.#collected.has(toCollectionPrefix(key)));
   }
 
@@ -134,7 +136,7 @@ class Collector {
     return await this.#carryOut(plan, resource, object, signal);
   }
 
-  /** Looks for an owner where upstream does: a namespaced one in the namespace of the dependent. */
+  /** Looks up an owner as upstream does: a namespaced owner is in the namespace of its dependent. */
   async #findState(owner: OwnerReference, { namespace = "" }: ObjectMeta): Promise<OwnerState> {
     const resource = this.#owners.get(`${owner.apiVersion}/${owner.kind}`);
     if (resource === undefined || (resource.kind.namespaced && namespace === "")) return "unknown";
@@ -251,7 +253,7 @@ interface Entry {
   readonly uid: string;
   readonly owners: readonly OwnerReference[];
   readonly isWaiting: boolean;
-  /** The object waits for its dependents, to delete or to orphan them. */
+  /** The object waits until its dependents are deleted or orphaned. */
   readonly isHeld: boolean;
 }
 
@@ -262,7 +264,7 @@ class OwnerIndex {
   readonly #dependents = new Map<string, Set<string>>();
   /** Keys of the objects that wait for their dependents, by uid. */
   readonly #held = new Map<string, string>();
-  /** Keys that are to be checked. */
+  /** The keys to check. */
   readonly #pending = new Set<string>();
   #wake = Promise.withResolvers<void>();
 
@@ -284,7 +286,7 @@ class OwnerIndex {
     this.#wake.resolve();
   }
 
-  /** Yields every key to be checked, at first all of them, in the form of changes whose object name is the key. */
+  /** Yields the keys to check, at first all of them, as changes of objects whose name is the key. */
   async *changes(
     storage: KeyedObjectStore,
     signal: AbortSignal,

@@ -48,7 +48,7 @@ export interface NamespaceControllerDeps {
   readonly logger: Logger;
 }
 
-/** How long to wait for finalizers before the next check: half of upstream's estimate of 15 s, and one second. */
+/** How long to wait for finalizers before the next check: half of upstream's estimate of 15 s, plus one second. */
 const FINALIZERS_WAIT_MS = 8_000;
 
 /**
@@ -63,7 +63,7 @@ const GRACE_PERIOD_MS = 5_000;
  */
 export function createNamespaceController(deps: NamespaceControllerDeps): { readonly reconcile: Reconcile<Namespace> } {
   const { namespaces, controllerManager, isShared, clock, logger } = deps;
-  /** When each namespace was first seen to be deleted, in elapsed milliseconds. */
+  /** When the deletion of each namespace was first observed, in elapsed milliseconds. */
   const seen = new Map<string, number>();
 
   async function reconcile(name: string, cached: Namespace | undefined, signal: AbortSignal): Promise<Outcome> {
@@ -203,7 +203,7 @@ export interface RootCaPublisherDeps {
   configMapsIn(namespace: string): Pick<ObjectStore<ConfigMap>, "get" | "create" | "update">;
   /** A kube-controller-manager publishes its own CA (`--root-ca-file`), and two publishers would overwrite each other. */
   readonly controllerManager: ControllerManager;
-  /** Returns the present CA bundle of the API server, as PEM. */
+  /** Returns the current CA bundle of the API server, as PEM. */
   readonly caPem: () => string;
   readonly logger: Logger;
 }

@@ -1,4 +1,4 @@
-/** Notifies a person of requests that are pending, of refused credentials, and of what ends soon. */
+/** Notifies a person of pending requests, of refused credentials, and of certificates that expire soon. */
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { Event } from "../../core/kube/kinds/core_v1.ts";
@@ -18,12 +18,12 @@ import { backoffMs } from "../engine/loop.ts";
 
 export interface NotifierOptions {
   readonly sender: NotificationSender;
-  /** The URL of the API server, which every notification names. */
+  /** The URL of the API server, which every notification contains. */
   readonly server: string;
   /** The requests; absent for a signer of pod certificates, which no one approves. */
   readonly requests?: ObjectChanges<CertificateSigningRequest> | undefined;
   readonly events: ObjectChanges<Event>;
-  /** Finds what ends soon, once an hour. */
+  /** Finds what expires soon, such as certificates. Called once an hour. */
   readonly findEnding?: (() => Promise<readonly NotifiedEvent[]>) | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -32,7 +32,7 @@ export interface NotifierOptions {
 }
 
 const TICK_MS = 1_000;
-/** How long an approver has for a request before a person is notified. */
+/** How long a request may be pending before a person is notified. */
 const APPROVER_MS = 10_000;
 /** The age up to which Events that were written before the start are reported. */
 const RECENT_MS = 60_000;
@@ -40,16 +40,16 @@ const CHECK_MS = 3_600_000;
 /** How often a person is reminded of the same object. */
 const REMIND_MS = 24 * CHECK_MS;
 const MAX_QUEUE = 100;
-const LONGEST_PAUSE_MS = 300_000;
+const MAX_PAUSE_MS = 300_000;
 
 /** Notifies until the signal aborts. Nothing else waits for it. */
 export async function runNotifier(options: NotifierOptions, signal: AbortSignal): Promise<void> {
   const { clock, logger, requests, events } = options;
   const groups = new NoticeGroups();
   const add = (notice: NotifiedEvent): void => groups.add(notice, clock.elapsedMs());
-  /** The pending requests whose notice has not been made. */
+  /** Pending requests that have not been reported. */
   const pending = new Map<string, { readonly csr: CertificateSigningRequest; readonly dueMs: number }>();
-  /** The pending requests of which a person was notified. */
+  /** The names of pending requests that have been reported. */
   const reported = new Set<string>();
   const deliver = createDelivery(options);
 
@@ -80,7 +80,7 @@ export async function runNotifier(options: NotifierOptions, signal: AbortSignal)
         seen.add(key);
         const notice = readEventNotice(change.object);
         if (notice === undefined || !isSynced && !isRecent(change.object, clock.now())) continue;
-        // The Event says more about the request than its sentence.
+        // An Event says more about a request than the notice of a pending request.
         if (notice.object.kind === "CertificateSigningRequest") {
           pending.delete(notice.object.name);
           reported.add(notice.object.name);
@@ -113,7 +113,7 @@ export async function runNotifier(options: NotifierOptions, signal: AbortSignal)
       }
       if (nowMs >= nextCheckMs) {
         nextCheckMs = nowMs + CHECK_MS;
-        await check().catch((error: unknown) => logger.warn("cannot find certificates that end soon", { error }));
+        await check().catch((error: unknown) => logger.warn("cannot find certificates that expire soon", { error }));
       }
       const { server } = options;
       await deliver(
@@ -127,7 +127,9 @@ export async function runNotifier(options: NotifierOptions, signal: AbortSignal)
   await Promise.all([...(requests === undefined ? [] : [followRequests(requests)]), followEvents(), run()]);
 }
 
-/** Creates the function that takes new notifications and sends what waits, the oldest first, with pauses after failures. */
+/**
+ * Creates a function that queues new notifications, and sends the queue, oldest first, with a pause after each failure.
+ */
 function createDelivery(
   { sender, clock, logger, onResult }: NotifierOptions,
 ): (added: readonly Notification[], signal: AbortSignal) => Promise<void> {
@@ -155,7 +157,7 @@ function createDelivery(
         if (!isAppError(error, "api_error") || error.retryable) {
           if (failures === 0) logger.warn("notification cannot be sent, trying again", reason);
           failures++;
-          retryMs = clock.elapsedMs() + Math.min(backoffMs(failures), LONGEST_PAUSE_MS);
+          retryMs = clock.elapsedMs() + Math.min(backoffMs(failures), MAX_PAUSE_MS);
           return;
         }
         if (!isRefused) logger.error("notification refused and dropped, as are all that follow", reason);

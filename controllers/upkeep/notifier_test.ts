@@ -121,7 +121,7 @@ test("runNotifier() reminds of what ends soon once a day, and goes on when it ca
     clock.jump(HOUR);
   }
   await clock.advance(10 * SECOND);
-  assert.deepEqual([sent.length, logger.messages("warn")[0]], [2, "cannot find certificates that end soon"]);
+  assert.deepEqual([sent.length, logger.messages("warn")[0]], [2, "cannot find certificates that expire soon"]);
 });
 
 test("runNotifier() delivers in order what waited for a receiver that was down for an hour", async (t) => {

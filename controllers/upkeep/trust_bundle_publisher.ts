@@ -23,8 +23,8 @@ export interface TrustBundlePublisherOptions {
   readonly store: Pick<ObjectStore<ClusterTrustBundle>, "changes" | "list" | "create" | "update" | "delete">;
   readonly signerName: string;
   /**
-   * Returns the certificates (PEM) that verify those of the signer, and annotations. It is called every two seconds, to
-   * notice changes.
+   * Returns annotations and the certificates (PEM) that verify those of the signer. It is called every two seconds, to
+   * detect changes.
    */
   readonly content: () => Promise<TrustBundleContent>;
   /** Returns how long earlier bundles are kept, in milliseconds; by default they are deleted at once, as upstream. */
@@ -37,7 +37,7 @@ export interface TrustBundlePublisherOptions {
   readonly metrics?: ControllerObserver;
 }
 
-/** How often the certificates are compared with those that are published. */
+/** How often the certificates are compared with the published ones. */
 const FOLLOW_INTERVAL_MS = 2_000;
 
 /** Publishes the bundle until the signal aborts; earlier bundles of the signer are deleted at once, or after `keepMs`. */

@@ -21,7 +21,7 @@ import {
   type TarEntry,
   toTarFile,
 } from "./released_files.ts";
-import { compressed, CONFIGURATION_FILE, packageFiles, readEdition } from "./package_files.ts";
+import { compressed, CONFIGURATION_FILE, packageFiles } from "./package_files.ts";
 
 const SCRIPTS = ["postinst", "prerm", "postrm"];
 
@@ -34,8 +34,8 @@ export async function writeDebianPackages({ dist, revision }: PackageFlags): Pro
   const facts = readBuildFacts(root);
   const version = `${TLSBOOT_VERSION}-${revision}`;
   const read = (name: string) => readFile(join(root, "packaging", "debian", name), "utf8");
-  const beside = [
-    ...await packageFiles(root, readEdition(facts)),
+  const others = [
+    ...await packageFiles(root, facts),
     compressed("usr/share/doc/tlsboot/changelog.Debian.gz", renderChangelog(version, buildSeconds(facts))),
     toTarFile("usr/share/lintian/overrides/tlsboot", await read("lintian-overrides")),
   ];
@@ -44,7 +44,7 @@ export async function writeDebianPackages({ dist, revision }: PackageFlags): Pro
   const paths: string[] = [];
   for (const { architecture, program } of await readLinuxPrograms(dist)) {
     const deb = createDeb({
-      files: [{ path: "usr/bin/tlsboot", mode: 0o755, data: program }, ...beside],
+      files: [{ path: "usr/bin/tlsboot", mode: 0o755, data: program }, ...others],
       control: control.replace("@architecture@", architecture),
       scripts,
       configurationFiles: [CONFIGURATION_FILE],

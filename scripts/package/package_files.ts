@@ -2,14 +2,14 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { type BuildCommit, TLSBOOT_VERSION, UNKNOWN_BUILD } from "../../core/version.ts";
+import type { BuildCommit } from "../../core/version.ts";
 import { renderLicenses } from "../../cli/sbom/licenses.ts";
 import { COMMAND_TABLE } from "../../cli/commands/mod.ts";
 import { renderCompletionScript } from "../../cli/framework/completion.ts";
-import { type ManEdition, manName, manTopics, renderMan } from "../../cli/framework/man.ts";
+import { createEdition, manName, manTopics, renderMan } from "../../cli/framework/man.ts";
 import { type TarEntry, toTarFile } from "./released_files.ts";
 
-/** The one file that people edit. */
+/** The only file that users edit. */
 export const CONFIGURATION_FILE = "etc/tlsboot/up.yaml";
 
 /** The targets of the files of `packaging/systemd`. */
@@ -23,16 +23,11 @@ const SYSTEMD: readonly (readonly [source: string, target: string])[] = [
   ["up.yaml", CONFIGURATION_FILE],
 ];
 
-/** Files of `packaging` for other programs, which their users put in place. */
+/** Files of `packaging` for other programs. Users copy them to where these programs read them. */
 const EXAMPLES: readonly (readonly [source: string, name: string])[] = [
   ["mixin/tlsboot.rules.yaml", "tlsboot.rules.yaml"],
   ["k9s/plugins.yaml", "k9s-plugins.yaml"],
 ];
-
-/** Returns the edition of the manual pages that a build has. */
-export function readEdition({ date }: BuildCommit): ManEdition {
-  return { version: TLSBOOT_VERSION, date: date === UNKNOWN_BUILD.date ? "" : date.slice(0, 10) };
-}
 
 /** The name by which kubectl finds the program as `kubectl tlsboot`, and its manual page. */
 const KUBECTL_PLUGIN: readonly TarEntry[] = [
@@ -40,8 +35,9 @@ const KUBECTL_PLUGIN: readonly TarEntry[] = [
   { path: "usr/share/man/man1/kubectl-tlsboot.1.gz", mode: 0o777, target: "tlsboot.1.gz" },
 ];
 
-/** Returns the files, in no order; their paths are Debian's. */
-export async function packageFiles(root: string, edition: ManEdition): Promise<readonly TarEntry[]> {
+/** Returns the files in no particular order, with Debian's paths. */
+export async function packageFiles(root: string, build: BuildCommit): Promise<readonly TarEntry[]> {
+  const edition = createEdition(build);
   const systemd = SYSTEMD.map(async ([source, path]) =>
     toTarFile(path, await readFile(join(root, "packaging", "systemd", source), "utf8"))
   );

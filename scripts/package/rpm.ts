@@ -17,7 +17,7 @@ import {
   readLinuxPrograms,
   type TarEntry,
 } from "./released_files.ts";
-import { CONFIGURATION_FILE, packageFiles, readEdition } from "./package_files.ts";
+import { CONFIGURATION_FILE, packageFiles } from "./package_files.ts";
 
 /** RPM's names of the processors. */
 const ARCHITECTURES: Readonly<Record<LinuxArchitecture, string>> = { amd64: "x86_64", arm64: "aarch64" };
@@ -27,7 +27,7 @@ export async function writeRpmPackages({ dist, revision }: PackageFlags): Promis
   const root = process.cwd();
   const facts = readBuildFacts(root);
   // Debian has a folder of its own for completion by zsh.
-  const files = (await packageFiles(root, readEdition(facts))).map((file) => ({
+  const files = (await packageFiles(root, facts)).map((file) => ({
     ...file,
     path: file.path.replace("zsh/vendor-completions", "zsh/site-functions"),
   }));

@@ -132,7 +132,7 @@ describeInstance("tlsboot approve", {}, (instance) => {
   test("tlsboot approve reports a name that nothing has", async () => {
     assert.match(
       await instance.refuse(1, "approve", "m9"),
-      /cannot find "m9": no request has that name, and no machine of that name asks\n.*tlsboot get csr/,
+      /cannot find "m9": there is no request of that name, nor for a machine of that name\n.*tlsboot get csr/,
     );
   });
 

@@ -127,7 +127,7 @@ test("backup works on a folder without a server, reports its contents, verifies 
   assert.equal(again.code, 1);
   assert.match(again.stderr, /the file exists[^]*--force/);
   const verified = await typeAt("", "backup", "key.backup", "--verify", ...open);
-  assert.match(verified.stdout, /^good: made .* objects/);
+  assert.match(verified.stdout, /^valid: made .* objects/);
   assert.match(verified.stderr, /checking the backup[^]*\[2K$/);
   const restored = await typeAt("", "restore", "a.backup", "--data-dir", "restored", ...secret);
   assert.equal(restored.code, 0, restored.stderr);

@@ -214,7 +214,7 @@ test("ca rotate abort goes back before the switch, and in two steps after it", a
   assert.match(held, /^n1 +node +trusts both, renewal due/m);
   assert.match(
     await folder.fail(1, "ca", "rotate", "now"),
-    /^the rotation of ca is being aborted.*\nits new CA is the one that stays: CN=another, [^]*--yes is missing/m,
+    /^the rotation of ca is being aborted.*\nits new CA is kept: CN=another, [^]*--yes is missing/m,
   );
   assert.match((await folder.succeed("ca", "rotate", "abort", "--leave-behind", "n1")).stdout, /is deleted/);
   await waitForOldCa(instance.data);

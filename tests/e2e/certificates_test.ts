@@ -209,7 +209,7 @@ describeInstance("the register of issued certificates", {}, (instance) => {
     );
     assert.match(await place.answer("describe", "certificate", "2", ...log), /\nReplaces: +[0-9a-f]{12}, /);
     const verify = ["verify", "certificates", "log", "--ca-file", "data/pki/ca.crt"];
-    assert.match(await place.answer(...verify), /^2 records are right, sealed up to 0000000002 at /);
+    assert.match(await place.answer(...verify), /^2 records are intact, sealed up to 0000000002 at /);
     const text = await readFile(place.join("log"), "utf8");
     await writeFile(place.join("log"), text.replace("carol", "mallory"));
     assert.match(
@@ -244,12 +244,12 @@ describeInstance("the register of issued certificates", {}, (instance) => {
     assert.equal(unsealed.code, 1);
     assert.match(
       unsealed.stderr,
-      /^tlsboot: error: records may be missing at the end of the register: it has no seal of the CA, .*\n.*hint: 6\d\d records are right, up to 000000\d{4}; a server that has just started seals within a minute/,
+      /^tlsboot: error: records may be missing at the end of the register: it has no seal of the CA, .*\n.*hint: 6\d\d records are intact, up to 000000\d{4}; a server that has just started seals within a minute/,
     );
     const sealed = await verifyWhileRunning(place);
     assert.match(
       sealed.stdout,
-      /^6\d\d records are right, sealed up to \d{10} at \S+Z by the CA [0-9A-F:]+\n/,
+      /^6\d\d records are intact, sealed up to \d{10} at \S+Z by the CA [0-9A-F:]+\n/,
       sealed.stderr,
     );
     await editStorage(place, async (storage) => {
@@ -266,7 +266,7 @@ describeInstance("the register of issued certificates", {}, (instance) => {
     assert.equal(wrong.stdout, "");
     assert.match(
       wrong.stderr,
-      /^tlsboot: error: the register is wrong at record 0000000550 \(serial number [0-9a-f]+, CN=innocent\): the record was changed/,
+      /^tlsboot: error: the register is not intact at record 0000000550 \(serial number [0-9a-f]+, CN=innocent\): the record was changed/,
     );
   });
 
@@ -298,7 +298,7 @@ describeInstance("the register of issued certificates", {}, (instance) => {
     });
     const cut = await verifyWhileRunning(place, ["--expect", expected]);
     assert.equal(cut.code, 1, cut.stdout);
-    assert.match(cut.stderr, new RegExp(`the register is wrong at record ${objectRef.name}`));
+    assert.match(cut.stderr, new RegExp(`the register is not intact at record ${objectRef.name}`));
     await place.refuse(2, "verify", "certificates", "--expect", "7");
   });
 });

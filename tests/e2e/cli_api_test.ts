@@ -205,7 +205,7 @@ describeInstance("commands of the API", {}, (instance) => {
       stdout: `certificatesigningrequest.certificates.k8s.io/${text}\n`,
       stderr,
     });
-    const unsigned = "approved, but not signed yet: decide-1. If it stays so, make sure that a signer for " +
+    const unsigned = "approved, but not signed yet: decide-1. If this does not change, make sure that a signer for " +
       '"example.com/decide" runs and has a CA: tlsboot signer --signer example.com/decide, ' +
       "or the program that the name belongs to, signs for it\n";
     const version = ["get", "csr", "decide-1", "-o", "jsonpath={.metadata.resourceVersion}"];

@@ -262,7 +262,7 @@ lifetime: { max: 24h }
     await writeFile(instance.folder.join("strange.signed"), strange.stdout);
     const refused = await importFrom("strange.signed");
     assert.equal(refused.code, 3);
-    assert.match(refused.stderr, /the CA "CN=strange-ca" signed it, which this installation does not trust/);
+    assert.match(refused.stderr, /it is signed by the CA "CN=strange-ca", which this installation does not trust/);
     const [flag = "", pin = ""] = /--trust-signer (sha256:[0-9a-f]{64})/.exec(refused.stderr) ?? [];
     assert.ok((await succeed("ca", "show", "--data-dir", "strange")).stdout.includes(pin), flag);
     assert.equal((await importFrom("strange.signed", "--trust-signer", pin)).code, 0);

@@ -42,7 +42,7 @@ test("tlsboot demo runs the whole story in plain text of 80 columns, and replace
   );
   const text = stdout.replace(/(?: \\)?\n +/g, " ");
   assert.match(text, /certificate approve node-csr-/);
-  assert.match(text, /ok all 3 certificates are the CA's/);
+  assert.match(text, /ok all 3 certificates are signed by the CA and valid until /);
   assert.match(text, /Username {2}system:node:node-1 Groups {4}\[system:nodes system:authenticated\]/);
   assert.match(text, /is forbidden: use of kubernetes\.io\/kube-apiserver-client signer with system:masters group/);
   assert.match(text, /ok the next certificate has another key and another serial number/);
@@ -119,7 +119,7 @@ test("tlsboot demo refuses a folder that is neither empty nor of an earlier demo
   assert.equal(refused.code, 1);
   assert.match(
     refused.stderr,
-    /error: cannot use "mine" for the demo: it is not a demo's folder, and not empty\n.*hint: choose another/,
+    /error: cannot use "mine" for the demo: it is not empty, and no demo made it\n.*hint: choose another/,
   );
   assert.equal(await readFile(folder.join("mine", "precious"), "utf8"), "keep");
 });

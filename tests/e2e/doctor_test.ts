@@ -553,7 +553,7 @@ describe("tlsboot doctor", () => {
     await copyFile(place.folder.join("data/admin.kubeconfig"), place.folder.join("configs/admin.yaml"));
     assert.match(
       (await place.run(["doctor", "configs"])).stderr,
-      /hint: name what is in it: tlsboot doctor configs\/admin\.yaml\n$/,
+      /hint: check what is in it: tlsboot doctor configs\/admin\.yaml\n$/,
     );
     const { code, stdout } = await place.run(["doctor", "-o", "textfile", "configs"]);
     assert.equal(code, 1);

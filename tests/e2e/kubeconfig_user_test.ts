@@ -37,7 +37,7 @@ describeInstance("tlsboot kubeconfig user", {}, (instance) => {
     assert.deepEqual([code, stdout], [0, "alice.kubeconfig\n"], stderr);
     assert.match(stderr, /\napproved with your own rights\n/);
     assert.match(stderr, /\nalice has access until \S+Z: kubectl --kubeconfig alice\.kubeconfig auth whoami\n/);
-    assert.match(stderr, /names https:\/\/127\.0\.0\.1:\d+, which only this machine reaches: give --server/);
+    assert.match(stderr, /the address https:\/\/127\.0\.0\.1:\d+ works on this machine only: give --server/);
     assert.match(
       stderr,
       /\n {2}tlsboot kubeconfig user alice --data-dir \S+ --group dev --group ops --role viewer --duration 1h --force\n$/,

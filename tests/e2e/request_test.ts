@@ -106,7 +106,7 @@ describeInstance("tlsboot request", {
     const approved = await tlsboot("approve", name);
     assert.match(
       approved.stderr,
-      /^approved, but not signed yet: stuck-[0-9a-f]+\. If it stays so, make sure that a signer for "example\.org\/none"/,
+      /^approved, but not signed yet: stuck-[0-9a-f]+\. If this does not change, make sure that a signer for "example\.org\/none"/,
     );
     const late = await instance.timeOut((running) => running.waitFor(/; waiting for the certificate\n/), ...line);
     assert.deepEqual([late.code, late.stdout], [3, ""], late.stderr);

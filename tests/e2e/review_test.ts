@@ -167,7 +167,7 @@ describeInstance("tlsboot approve -i", {}, (instance) => {
       stdin: "s\nn\nno\nq\n",
     });
     await reviewing.waitFor(/Request 1: csr-w1, /);
-    await reviewing.waitFor(/waiting for requests; Ctrl-C ends it\n/);
+    await reviewing.waitFor(/waiting for requests; stop with Ctrl-C\n/);
     await request("csr-w2", "w2");
     await reviewing.waitFor(/denied: csr-w2\n/);
     await request("csr-w3", "w3");

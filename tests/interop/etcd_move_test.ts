@@ -157,7 +157,7 @@ describe("moves into an etcd", () => {
       assert.deepEqual(register.at(-1)?.request?.name, "renewed-in-etcd");
       const online = await must("backup", folder.join("online.backup"), ...data, ...inEtcd, ...seal);
       assert.match(online.stdout, /objects of etcd at revision \d+ and/);
-      assert.match(online.stderr, /warning: not in it, since tlsboot does not serve them: .*\bdeployments \(1\)/);
+      assert.match(online.stderr, /warning: not backed up, because tlsboot does not serve them: .*\bdeployments \(1\)/);
       await refused(/its server answers at https:/, "restore", first, ...data, ...open, "--force");
       await refused(
         /cannot restore below "\/registry" in etcd: there are already keys/,
@@ -220,7 +220,7 @@ describe("moves into an etcd", () => {
       await instance.end("SIGTERM");
       await must("backup", backup, ...data, ...seal, "--force");
       const { stderr } = await must("restore", backup, ...data, ...inEtcd, ...open, "--force");
-      assert.match(stderr, /warning: etcd's revisions continue below the old \d+: a client that is disconnected/);
+      assert.match(stderr, /warning: etcd's revisions continue below the old \d+: restart the clients/);
       instance = await spawnInstance(folder, [...port, ...inEtcd], "serve");
       await sign("after");
       assert.equal(signer.hasEnded(), false);

@@ -295,7 +295,7 @@ test("who_has_what: the register is listed, described and verified, and an audit
   });
   assert.match(out, /^Serial number: +[0-9a-f]+\n/m);
   assert.match(out, /^NAME +SERIAL +SUBJECT [^]*CN=auditor/m);
-  assert.match(out, /^\d+ records are right, /m);
+  assert.match(out, /^\d+ records are intact, /m);
   assert.match(out, /^serialNumber,subject,signerName,/m);
 });
 
@@ -442,7 +442,7 @@ test("backup: an instance is backed up with a passphrase and with a key, and res
       "systemctl start tlsboot": "start_up tlsboot up --data-dir tlsboot-data; tlsboot get csr 2>&1",
     },
   });
-  assert.match(out, /good: made [^]*No resources found/);
+  assert.match(out, /valid: made [^]*No resources found/);
 });
 
 test("ca: a CA from elsewhere, one under a passphrase, and one behind a program", async () => {

@@ -79,7 +79,7 @@ test("a stock kubelet starts with the certificate and the kubeconfig that came b
   assert.match(asNode, /Username +system:node:n1\n/);
   assert.match(
     await succeed("verify", "certificates", plane.folder.join("issued.jsonl"), "--ca-file", plane.caPath),
-    /^2 records are right/,
+    /^2 records are intact/,
   );
 });
 

@@ -152,7 +152,7 @@ const REFUSED: readonly Refused[] = [
       return await makeStick({ program: folder.join("raised") });
     },
     3,
-    /^not upgraded: 9\.1\.0 raises the format of data \(dataDir from 1 to 2\): there is no way back but a backup$/m,
+    /^not upgraded: 9\.1\.0 raises the format of data \(dataDir from 1 to 2\): only a backup lets you go back$/m,
   ],
 ];
 
@@ -186,7 +186,7 @@ describe("upgrades from a stick", () => {
     assert.equal(
       stdout,
       `"${file}" is tlsboot ${LATER_VERSION} now, ${TLSBOOT_VERSION} before: "${previous}"; ` +
-        "no service runs it: restart what does\n",
+        "no service runs it: restart it yourself\n",
     );
     assert.deepEqual([await readVersion(file), await readVersion(previous)], [LATER_VERSION, TLSBOOT_VERSION]);
     assert.equal((await stat(file)).mode, (await stat(released)).mode);

@@ -188,7 +188,7 @@ test("tlsboot demo --keep listens on its port of loopback alone", async () => {
   await listeningWhile(async () => {
     const running = startTlsboot(args, { cwd: folder.path });
     // In the story the server starts again twice.
-    const [, port = ""] = await running.waitFor(/Serving on at https:\/\/127\.0\.0\.1:(\d+)/);
+    const [, port = ""] = await running.waitFor(/Still serving at https:\/\/127\.0\.0\.1:(\d+)/);
     return { ...running, port };
   }, (found, { port }) => assert.deepEqual(found, [tcp("127.0.0.1", port)]));
 });

@@ -15,14 +15,14 @@ export const approverCommand = defineCommand({
  without it they stay pending for users to decide. Verdicts are recorded with their reason in the request's condition and
  in Events. A check that fails for technical reasons is never a denial: it is retried.
 
- Rules with then: deny are evaluated before all others, also before the two rules for kubelet client certificates. A
+ Rules with then: deny are evaluated before all others, even before the two rules for kubelet client certificates. A
  request for a node that has a valid certificate from another key stays pending, unless a policy allows it (reissue).
 
  It publishes its policies and its inventory in the ConfigMap kube-system/tlsboot-approver, for tlsboot policy explain
  and describe csr.
 
  At the start it checks the permissions of its user. If they do not suffice to approve anything, it exits and
- names the missing ones; otherwise it only warns about them. --print-rbac prints all of them.
+ lists the missing ones; otherwise it only warns about them. --print-rbac prints all of them.
 
  Built-in policies, by name:
 

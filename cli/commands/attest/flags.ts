@@ -11,7 +11,7 @@ import {
   switchFlag,
   textFlag,
 } from "../../framework/flags.ts";
-import { exactlyOneOf, needs } from "../../framework/rules.ts";
+import { exactlyOneOf, needs, together } from "../../framework/rules.ts";
 
 export const attestCommand = defineCommand({
   path: ["attest"],
@@ -24,7 +24,7 @@ export const attestCommand = defineCommand({
  of nodes, and leave out a key that you do not want to accept.
 
  With --out the command proves to the server which machine this is, and writes a bootstrap kubeconfig for the kubelet. Its
- token is valid for ten minutes, for this node and one key alone: the key of the current certificate in --cert-dir if
+ token is valid for ten minutes, only for this node and one key: the key of the current certificate in --cert-dir if
  there is one, else kubelet-client.key.tmp there, which is made if it is missing. Start the kubelet within that time.
 
  A kubelet uses this key only without rotateCertificates. One with rotateCertificates makes a new key for each request:
@@ -59,8 +59,7 @@ export const attestCommand = defineCommand({
     exactlyOneOf("show", "out"),
     needs("out", "server"),
     needs("out", "caCertHash"),
-    needs("out", "certDir"),
-    needs("certDir", "out"),
+    together("out", "certDir"),
     needs("proofFrom", "proof"),
   ],
 });

@@ -10,7 +10,7 @@ export const attestorCommand = defineCommand({
   summary: "Exchange proofs for bootstrap tokens of a cluster",
   description: `Exchange proofs of machines for bootstrap tokens of any Kubernetes cluster.
 
- A machine proves by its TPM or its SSH host key which one it is (tlsboot attest, tlsboot bootstrap --attest), as with
+ A machine proves its identity by its TPM or its SSH host key (tlsboot attest, tlsboot bootstrap --attest), as with
  tlsboot up. It gets the address and the CA of the cluster, and a token for one node and one key that is valid for
  ten minutes. The file of --inventory lists the machines and their keys, and is read again when it changes.
 
@@ -19,15 +19,14 @@ export const attestorCommand = defineCommand({
  approve such a request for any node: when the group system:bootstrappers or system:bootstrappers:attested may create
  certificatesigningrequests/nodeclient. It checks this at the start and every minute.
 
- Machines know the attestor by the hash of its own CA, which it prints at the start. The CA and the key that seals the
+ Machines identify the attestor by the hash of its own CA, which it prints at the start. The CA and the key that seals the
  exchanges are in the Secret kube-system/tlsboot-attestor, which replicas share, and which is made when it is missing. The
  address of the cluster is that of the ConfigMap kube-public/cluster-info, or without one that of --kubeconfig.`,
   group: "Running Commands",
   flags: {
     ...REMOTE_FLAGS,
     inventory: fileFlag({
-      summary:
-        "File of kind Inventory: the machines, and the keys with which they prove which ones they are. Required, " +
+      summary: "File of kind Inventory: the machines, and the keys with which they prove their identity. Required, " +
         "except with --print-rbac.",
     }),
     bindAddress: SERVER_FLAGS.bindAddress,

@@ -36,7 +36,7 @@ export async function run({ settings }: Input<typeof attestorCommand.flags>, too
   const place = {
     ...remote,
     readKubeconfig: () => readCluster(resolve(cwd, kubeconfig), files),
-    // A reading whose inventory is given always has one.
+    // The inventory is given, so every reading has one.
     inventory: { current: () => followed.current().inventory!, refresh: followed.refresh },
   };
   await using attestor = await startAttestor(settings, place, { ...tools, logger }, signal);

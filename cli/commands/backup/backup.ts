@@ -59,7 +59,7 @@ export async function run(input: Input<typeof backupCommand.flags>, tools: Tools
   tools.stdout.write(line`${name}: ${manifest.objects} objects ${snapshot.origin} and ${count} files, ${size} bytes\n`);
   warnOfOmitted(omitted, tools);
   if (pruned.length > 0) {
-    warn(`in it without the fields that tlsboot does not know, if they have any: ${describeOmitted(pruned)}`, tools);
+    warn(`backed up without any fields that tlsboot does not know: ${describeOmitted(pruned)}`, tools);
   }
   return EXIT.done;
 }
@@ -77,8 +77,11 @@ function show(event: BackupProgress, progress: ProgressLine): void {
   }
 }
 
-async function verify({ settings }: Input<typeof backupCommand.flags>, path: string, tools: Tools): Promise<ExitCode> {
-  const name = path;
+async function verify(
+  { settings, args: [name = ""] }: Input<typeof backupCommand.flags>,
+  path: string,
+  tools: Tools,
+): Promise<ExitCode> {
   const opener = await readOpener(settings, name, tools);
   const nothing = () => Promise.resolve();
   using progress = startProgress(tools, CHECKING);
@@ -89,14 +92,13 @@ async function verify({ settings }: Input<typeof backupCommand.flags>, path: str
     });
   progress[Symbol.dispose]();
   tools.stdout.write(
-    line`good: made ${manifest.createdAt} by tlsboot ${manifest.tlsbootVersion}, ${manifest.objects} objects, ` +
+    line`valid: made ${manifest.createdAt} by tlsboot ${manifest.tlsbootVersion}, ${manifest.objects} objects, ` +
       `${manifest.parts.length} parts\n`,
   );
-  const { omitted = [] } = manifest;
-  warnOfOmitted(omitted, tools);
+  warnOfOmitted(manifest.omitted ?? [], tools);
   return EXIT.done;
 }
 
 function warnOfOmitted(omitted: readonly OmittedResource[], io: Io): void {
-  if (omitted.length > 0) warn(`not in it, since tlsboot does not serve them: ${describeOmitted(omitted)}`, io);
+  if (omitted.length > 0) warn(`not backed up, because tlsboot does not serve them: ${describeOmitted(omitted)}`, io);
 }

@@ -1,6 +1,6 @@
 /**
- * The keys of backups from the flags (public keys, secret keys, or a passphrase), and the opening of a backup with its
- * progress.
+ * Reads the keys of a backup that the flags choose (public keys, secret keys, or a passphrase), and opens a backup with a
+ * progress line.
  */
 import { resolve } from "node:path";
 import { Secret } from "../../../core/lib/brand.ts";
@@ -53,7 +53,7 @@ export async function readOpener(settings: OpeningSettings, name: string, tools:
   });
 }
 
-/** Decrypts the backup at `path`, and draws its progress under the text `doing`. Throws AppError as `decryptBackup`. */
+/** Decrypts the backup at `path`, and shows the progress after the text `doing`. Throws AppError as `decryptBackup`. */
 export async function openWithProgress(
   path: string,
   opener: BackupOpener,

@@ -50,10 +50,10 @@ export const backupCommand = defineCommand({
  are read from etcd itself, at one revision, whether servers run or not. Objects of a kube-apiserver whose kinds tlsboot
  does not serve are omitted and reported.
 
- The file is an age file (age-encryption.org): age can open it, and tar can unpack it. It is read back before it gets
- its name.`,
+ The file is an age file (age-encryption.org): age can open it, and tar can unpack it. It is read back before it
+ replaces FILE.`,
   group: "File Commands",
-  args: [argument("FILE", "file of the backup", { kind: "file" })],
+  args: [argument("FILE", "File of the backup", { kind: "file" })],
   flags: {
     dataDir: DATA_DIR_FLAG,
     recipient: recipientFlag({
@@ -99,7 +99,7 @@ export const restoreCommand = defineCommand({
  but --force-etcd moves them aside. Until everything is written no tlsboot server starts on the etcd; after an
  interruption the same command continues.`,
   group: "File Commands",
-  args: [argument("FILE", "file that tlsboot backup wrote", { kind: "file" })],
+  args: [argument("FILE", "File that tlsboot backup wrote", { kind: "file" })],
   flags: {
     dataDir: DATA_DIR_FLAG,
     ...OPENING_FLAGS,

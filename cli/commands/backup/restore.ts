@@ -61,13 +61,13 @@ function reportRestored(
     : line`${objects} objects as of ${createdAt}, in etcd below ${prefix}; resource versions are etcd's, now ${revision}`;
   io.stdout.write(line`${show(root)}: ${where}\n`);
   if (replaced !== undefined) io.stdout.write(line`what was there before is in ${show(replaced)}\n`);
-  for (const place of aside) io.stdout.write(line`what was in etcd before is there below ${place}/\n`);
-  warn(`what was revoked after ${createdAt} is not revoked in this backup: revoke it again (tlsboot revoke)`, io);
+  for (const place of aside) io.stdout.write(line`what was in etcd before is now below ${place}/\n`);
+  warn(`the backup has no revocations after ${createdAt}: revoke those again (tlsboot revoke)`, io);
   if (omitted.length > 0) warn(`was not in the backup: ${describeOmitted(omitted)}`, io);
   if (prefix === undefined || revision >= manifest.revision) return;
   warn(
-    `etcd's revisions continue below the old ${manifest.revision}: a client that is disconnected now and reconnects only after ` +
-      "etcd has passed the revision that it knows must be restarted",
+    `etcd's revisions continue below the old ${manifest.revision}: restart the clients that are disconnected now, unless they ` +
+      "reconnect before etcd passes the revision that they know",
     io,
   );
 }

@@ -162,10 +162,10 @@ export const bootstrapCommand = defineCommand({
  The bootstrap credentials are a join file or a pack, which name the node and the CA too; a kubeconfig; or an address, a
  token and the hash of the CA, as for kubeadm join. For the last, cluster-info is read from the address, accepted when
  the token has signed it and the CA has the hash, and read again from the server whose certificate this CA has signed.
- The token is sent to no other server. The files of a pack are installed next to the kubeconfig first.
+ The token is sent to no other server. The join file of a pack is installed next to the kubeconfig first.
 
- With --attest there is no token to carry: the machine proves by its TPM or its SSH host key which one it is, for the key
- of this request alone, and the server gives it a token that is valid for ten minutes. The inventory of the server must list
+ With --attest there is no token to carry: the machine proves its identity by its TPM or its SSH host key, for the key of
+ this request alone, and the server gives it a token that is valid for ten minutes. The inventory of the server must list
  the key: tlsboot attest --show prints the line. Each run and each renewal proves again; when a proof is refused, there is
  no new certificate.
 
@@ -188,7 +188,7 @@ export const bootstrapCommand = defineCommand({
       "tlsboot bootstrap --server https://10.0.0.1:6443 --token - --ca-cert-hash sha256:1234...cdef --kubeconfig n1/kubeconfig --cert-dir n1/pki",
     "Prove by the TPM which machine this is, now and at each renewal":
       "sudo tlsboot bootstrap --attest tpm --server https://10.0.0.1:6443 --ca-cert-hash sha256:1234...cdef --rotate-certificates",
-    "Get the certificate by a stick: run this, sign the stick at the CA, and run this again":
+    "Get the certificate without a network: run this, sign the stick at the CA, and run this again":
       "tlsboot bootstrap --offline /media/stick --kubeconfig n1/kubeconfig --cert-dir n1/pki --hostname-override n1",
     "Do that as a service, which keeps the certificate fresh":
       "sudo tlsboot bootstrap --join n1.kubeconfig --install-service",

@@ -38,7 +38,7 @@ export interface Machine {
   readonly keyAlgorithm?: KeyAlgorithm | undefined;
 }
 
-/** Resolves the name and the paths. UsageError for an invalid node name. */
+/** Resolves the name and the paths. Throws UsageError for an invalid node name. */
 export function resolveMachine(settings: Settings<typeof bootstrapCommand.flags>, io: Pick<Io, "cwd">): Machine {
   return {
     nodeName: resolveNodeName(settings.hostnameOverride),
@@ -58,7 +58,7 @@ export async function readServingNames(
   return decideServingNames(given, await readHostFacts(machine.nodeName, files));
 }
 
-/** Returns the template of the serving certificate. AppError `not_found` on a machine without an address. */
+/** Returns the template of the serving certificate. Throws AppError `not_found` on a machine without an address. */
 export async function getServingTemplate(
   settings: Settings<typeof bootstrapCommand.flags>,
   machine: Machine,
@@ -69,22 +69,20 @@ export async function getServingTemplate(
   throw new AppError(
     "not_found",
     "cannot request a serving certificate: this machine has no address that kubelet would use",
-    {
-      hint: "give one with --serving-ip, or check the machine's network",
-    },
+    { hint: "give one with --serving-ip, or check the machine's network" },
   );
 }
 
-/** Chooses where the credentials come from. UsageError for settings that are incomplete. */
+/** Chooses the source of the credentials. Throws UsageError for incomplete settings. */
 export async function chooseCredentials(
   settings: Settings<typeof bootstrapCommand.flags>,
   machine: Machine,
   tools: Tools & { readonly onProgress: (event: MachineProgress) => void },
 ): Promise<Pick<BootstrapOptions, "findCluster" | "prove">> {
-  const otherwise = createMissingCredentialsFinder(machine.kubeconfigPath, machine.nodeName);
+  const findMissing = createMissingCredentialsFinder(machine.kubeconfigPath, machine.nodeName);
   const { attest, server, caCertHash: pins, proofFrom } = settings;
   if (attest === undefined) {
-    return { findCluster: createClusterFinder(settings, { path: settings.bootstrapKubeconfig }, otherwise, tools) };
+    return { findCluster: createClusterFinder(settings, { path: settings.bootstrapKubeconfig }, findMissing, tools) };
   }
   if (server === undefined || pins.length === 0) {
     throw new UsageError(
@@ -95,7 +93,7 @@ export async function chooseCredentials(
   const prover = await openProver({ kind: attest, from: proofFrom }, tools);
   const waitSeconds = Math.min(settings.timeout / 1_000, DISCOVERY_SECONDS);
   return {
-    findCluster: otherwise,
+    findCluster: findMissing,
     prove: createIdentityProof({ ...tools, ...machine, server, pins, prover, waitSeconds }),
   };
 }

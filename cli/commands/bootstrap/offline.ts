@@ -1,4 +1,4 @@
-/** `--offline`: the certificates of a machine by a stick that is carried to the CA and back. */
+/** Bootstraps a machine with `--offline`: a stick carries the requests to the CA, and the answers back. */
 import { resolve } from "node:path";
 import {
   bootstrapOffline,
@@ -17,10 +17,10 @@ import { escapeText } from "../../../core/lib/printable.ts";
 import type { bootstrapCommand } from "./flags.ts";
 import { getServingTemplate, type Machine } from "./machine.ts";
 import { describeOutcome, describeServing } from "./progress_text.ts";
-import { commandLine } from "./service.ts";
+import { formatResumeCommand } from "./service.ts";
 
 /** The settings and the adapters of a run without a network. */
-export interface OfflineRun extends Tools {
+interface OfflineRun extends Tools {
   readonly settings: Settings<typeof bootstrapCommand.flags>;
   readonly machine: Machine;
   readonly folder: string;
@@ -65,12 +65,12 @@ function toOptions(run: OfflineRun): OfflineBootstrapOptions {
     site: settings.caCertHash,
     server: settings.server,
     renewBeforeMs: settings.renewBefore,
-    resumeCommand: commandLine(settings, machine, cwd),
+    resumeCommand: formatResumeCommand(settings, machine, cwd),
     expirationSeconds: toExpirationSeconds(settings.duration),
   };
 }
 
-/** Reports what the requests wait for, and the next two commands. */
+/** Reports the requests that wait for an answer, and the next two commands. */
 function reportWaiting(
   waiting: readonly { readonly requestPath: string; readonly isNew: boolean }[],
   run: OfflineRun,
@@ -80,5 +80,5 @@ function reportWaiting(
     const path = displayPath(requestPath, cwd);
     stdout.write(escapeText(isNew ? `request written: ${path}\n` : `no answer yet to the request ${path}\n`));
   }
-  reportNextSteps(folder, commandLine(settings, machine, cwd), run);
+  reportNextSteps(folder, formatResumeCommand(settings, machine, cwd), run);
 }

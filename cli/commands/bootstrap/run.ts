@@ -1,6 +1,6 @@
 /**
- * Runs the bootstrap client: once, or until it is stopped with --rotate-certificates. With `--join`, the settings of the
- * machine come from its join file, or from a pack, whose files are installed first.
+ * Runs the bootstrap client once, or with `--rotate-certificates` until it is stopped. With `--join`, the settings of the
+ * machine come from its join file, or from a pack, whose join file is installed first.
  */
 import { bootstrap, CLIENT_STORE_PREFIX, keepNextKey } from "../../../client/bootstrap.ts";
 import { openCredentialStore } from "../../../client/certificate/credential_store.ts";
@@ -14,7 +14,7 @@ import {
 import { checkKubeconfig, connectAsNode } from "../../../client/node_kubeconfig.ts";
 import type { TrustChange } from "../../../client/node_trust.ts";
 import { bootstrapServing } from "../../../client/serving.ts";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { Buffer } from "node:buffer";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
@@ -50,7 +50,7 @@ import { createSteps, type Steps } from "../../output/progress.ts";
 import { connectService } from "../../systemd/service.ts";
 import { preferFile } from "../../cluster_credentials.ts";
 import { describeShortenedLifetime } from "../../output/request_certificate.ts";
-import { addService, commandLine, createBootstrapWords, removeService, systemdUnit } from "./service.ts";
+import { addService, createBootstrapWords, formatResumeCommand, formatUnit, removeService } from "./service.ts";
 import { checkHost } from "../../systemd/install.ts";
 
 export async function run(
@@ -72,7 +72,7 @@ export async function run(
     return EXIT.done;
   }
   if (settings.printSystemdUnit) {
-    tools.stdout.write(systemdUnit(settings, machine, tools, await findTpmGroup(tools.files)));
+    tools.stdout.write(formatUnit(settings, machine, tools, await findTpmGroup(tools.files)));
     return EXIT.done;
   }
   if (joinFile !== undefined && await files.readText(joinFile.path) !== joinFile.text) {
@@ -105,15 +105,15 @@ export async function run(
     using shown = createSteps(tools);
     steps = shown;
     const context = { settings, machine, options, onProgress, runHooksFor };
-    once = await bootstrapOnce(context).catch((error: unknown) => waitForServer(context, error));
+    once = await bootstrapOnce(context).catch((error: unknown) => continueWithoutServer(context, error));
   }
   if (!settings.rotateCertificates) {
     if (once.hookFaults.length > 0) throw createHookError("the certificate", once.hookFaults);
     return once.isReady ? EXIT.done : EXIT.no;
   }
-  // A run that renews certificates must not exit because of a failure that it can only report.
+  // A run that renews certificates must not stop when a hook fails.
   const report = (failed: readonly string[]): void => {
-    if (failed.length > 0) logger.error("the certificate is stored, but what should follow failed", { faults: failed });
+    if (failed.length > 0) logger.error("the certificate is stored, but a hook failed", { faults: failed });
   };
   report(once.hookFaults);
   service.ready(`keeping the certificates of ${machine.nodeName} fresh`);
@@ -135,7 +135,7 @@ export async function run(
   }, signal);
 }
 
-/** Creates a function that runs the hooks of one change after another, even when two certificates change at once. */
+/** Creates a function that runs the hooks of each change in turn, even when two certificates change at once. */
 function createHookRunner(
   settings: Settings<typeof bootstrapCommand.flags>,
   { nodeName }: Machine,
@@ -171,16 +171,16 @@ interface BootstrappedOnce {
   readonly isReady: boolean;
 }
 
-/** Gets the first certificates. With --rotate-certificates the manager gets the serving certificate later. */
+/** Gets the first certificates. With --rotate-certificates, `keepMachineFresh` gets the serving certificate later. */
 async function bootstrapOnce(context: Context): Promise<BootstrappedOnce> {
   const { settings, machine, options, onProgress, runHooksFor } = context;
   const { stdout, cwd, signal } = options;
-  const resumeCommand = commandLine(settings, machine, cwd);
+  const resumeCommand = formatResumeCommand(settings, machine, cwd);
   const first = { ...options, onProgress, waitSeconds: settings.timeout / 1000, resumeCommand };
   const outcome = await bootstrap(first, signal);
   const isReady = outcome.kind === "issued" || await checkReadiness(context);
   if (!isReady && !settings.rotateCertificates) return { hookFaults: [], isReady };
-  // A run that renews certificates does this all the time.
+  // A run with --rotate-certificates does this all the time.
   const update = isReady && outcome.kind === "alreadyValid" && !settings.rotateCertificates
     ? await updateForNewCa(options, signal)
     : undefined;
@@ -201,10 +201,13 @@ async function bootstrapOnce(context: Context): Promise<BootstrappedOnce> {
 }
 
 /**
- * A machine that starts while the server is away keeps its valid certificate, and proves again at the next renewal. Rethrows
- * the error in any other case, as when the proof was refused.
+ * Lets a machine that starts while the server is down keep its valid certificate, and prove again at the next renewal.
+ * Rethrows any other error, such as a refused proof.
  */
-async function waitForServer({ settings, machine, options }: Context, error: unknown): Promise<BootstrappedOnce> {
+async function continueWithoutServer(
+  { settings, machine, options }: Context,
+  error: unknown,
+): Promise<BootstrappedOnce> {
   const canWait = settings.attest !== undefined && settings.rotateCertificates;
   if (!canWait || !isAppError(error) || !error.retryable) throw error;
   if ((await checkKubeconfig(machine.kubeconfigPath, options)).kind !== "valid") throw error;
@@ -234,7 +237,7 @@ async function checkReadiness({ settings, machine, options }: Context): Promise<
   return errors.length === 0;
 }
 
-/** The checks of what the run itself does: it takes over new CAs, and gets the serving certificate. */
+/** The checks whose faults the run itself fixes: it takes over new CAs, and gets the serving certificate. */
 const DONE_BY_THE_RUN: readonly string[] = ["trusted-cas", "serving-certificate"];
 
 /** Warns when the signer grants a shorter lifetime than `--duration`. */
@@ -260,13 +263,13 @@ function describeChange({ purpose, pair, certificatePath }: PairChange, isFirst:
 
 const MAKE_JOIN_FILE = "make one with: tlsboot token create --node NODE -o pack --out FILE";
 
-/** The name of the installed join file, kubeadm's. */
-const INSTALLED_NAME = KUBELET_PATHS.bootstrapKubeconfig.slice(KUBELET_PATHS.bootstrapKubeconfig.lastIndexOf("/") + 1);
+/** The name of the installed join file, as in kubeadm. */
+const INSTALLED_NAME = basename(KUBELET_PATHS.bootstrapKubeconfig);
 
 /**
- * Completes the settings: from the join file, or for a proof by the files of kubelet. Flags win, except credentials. Returns
- * the join file of a pack, which is to be installed next to the kubeconfig. UsageError for credentials that were typed as
- * well, AppError `config_invalid` for a file that is no join file and no pack.
+ * Completes the settings with those of the join file, or for a proof with kubelet's paths. Flags take precedence, except for
+ * credentials. Returns the join file of a pack too, to be installed next to the kubeconfig. Throws UsageError for other
+ * credentials that were typed, and AppError `config_invalid` for a file that is neither a join file nor a pack.
  */
 async function applyJoinFile(
   given: Settings<typeof bootstrapCommand.flags>,
@@ -293,9 +296,9 @@ async function applyJoinFile(
     throw new UsageError(`--bootstrap-kubeconfig has the credentials: leave out ${typed.join(", ")}`);
   }
   const settings = preferFile(given);
-  const named = resolve(cwd, given.join);
-  const isFolder = (await files.stat(named))?.kind === "directory";
-  const path = isFolder ? join(named, PACK_JOIN_FILE) : named;
+  const joinPath = resolve(cwd, given.join);
+  const isFolder = (await files.stat(joinPath))?.kind === "directory";
+  const path = isFolder ? join(joinPath, PACK_JOIN_FILE) : joinPath;
   const content = await files.readText(path);
   if (content === undefined) {
     throw new AppError("not_found", `cannot read the join file "${path}": no such file`, { hint: MAKE_JOIN_FILE });
@@ -319,12 +322,12 @@ async function applyJoinFile(
   };
 }
 
-/** A tar has this mark in its first header (POSIX.1-1988). */
+/** Recognizes a tar by the magic of its first header (POSIX.1-1988). */
 function isTar(content: string): boolean {
   return content.slice(257, 262) === "ustar";
 }
 
-/** Every file of a pack is text, so a pack can be read as text. */
+/** Reads the join file in a pack. All files of a pack are text, so it can be read as text. */
 function readPack(content: string, path: string): string {
   const files = readTarFiles(Buffer.from(content));
   const found = files.ok ? files.value.get(PACK_JOIN_FILE) : undefined;

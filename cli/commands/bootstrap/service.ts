@@ -1,6 +1,6 @@
 /**
- * The command line that repeats a run of `tlsboot bootstrap`: in the fixes for a machine, and in the unit of the service that
- * keeps its certificates fresh, which is installed and removed here.
+ * Formats the command line that repeats a run of `tlsboot bootstrap`, for the fixes for a machine and for the service that
+ * keeps its certificates fresh. Installs and removes this service.
  */
 import { basename, dirname, join, resolve } from "node:path";
 import { shellWord } from "../../../core/lib/printable.ts";
@@ -21,8 +21,8 @@ import { formatSystemdUnit } from "../../systemd/unit.ts";
 
 type BootstrapSettings = Settings<typeof bootstrapCommand.flags>;
 
-/** Lists the words that repeat a run for this machine; those that only print something are repeated without that flag. */
-function commandWords(
+/** Lists the words that repeat a run for this machine, without the flags with which a run only prints something. */
+function listResumeWords(
   settings: BootstrapSettings,
   { kubeconfigPath, certDir, nodeName }: Machine,
   cwd: string,
@@ -34,17 +34,17 @@ function commandWords(
   return formatCommand(bootstrapCommand, { settings: again }, (path) => resolve(cwd, path));
 }
 
-export function commandLine(settings: BootstrapSettings, machine: Machine, cwd: string): string {
-  return formatCommandLine(commandWords(settings, machine, cwd));
+export function formatResumeCommand(settings: BootstrapSettings, machine: Machine, cwd: string): string {
+  return formatCommandLine(listResumeWords(settings, machine, cwd));
 }
 
 /**
- * Formats the unit that keeps the certificates of a machine fresh. UsageError for a token on the command line, because
- * units must not contain secrets, and those of `formatSystemdUnit`.
+ * Formats the unit that keeps the certificates of a machine fresh. Throws UsageError for a token on the command line, because
+ * every user can read a unit, and as `formatSystemdUnit`.
  *
  * @param tpmGroup the group that may use the TPM, if there is one
  */
-export function systemdUnit(
+export function formatUnit(
   settings: BootstrapSettings,
   machine: Machine,
   io: Pick<Io, "cwd" | "execPath">,
@@ -57,21 +57,21 @@ export function systemdUnit(
   return formatSystemdUnit({
     writtenBy: `tlsboot bootstrap ${settings.installService ? "--install-service" : "--print-systemd-unit"}`,
     description: `Certificates of Kubernetes node ${machine.nodeName}`,
-    words: commandWords({ ...settings, rotateCertificates: true }, machine, io.cwd),
+    words: listResumeWords({ ...settings, rotateCertificates: true }, machine, io.cwd),
     folders: [machine.certDir, dirname(machine.kubeconfigPath)],
     device: path !== undefined && path.startsWith("/dev/") ? { path, group: tpmGroup } : undefined,
   }, io);
 }
 
-/** Returns the words of the fixes for a machine whose certificate exists. */
+/** Creates the commands in the fixes for a machine whose certificate exists. */
 export function createBootstrapWords(
   settings: BootstrapSettings,
   machine: Machine,
   cwd: string,
 ): BootstrapWords {
   const { bootstrapKubeconfig, server, token, offline } = settings;
-  const isKnown = bootstrapKubeconfig !== undefined || server !== undefined || offline !== undefined;
-  const none = {
+  const hasCredentials = bootstrapKubeconfig !== undefined || server !== undefined || offline !== undefined;
+  const withoutCredentials = {
     bootstrapKubeconfig: undefined,
     server: undefined,
     token: undefined,
@@ -81,10 +81,10 @@ export function createBootstrapWords(
     proofFrom: undefined,
   };
   return {
-    credentials: !isKnown ? undefined : token === undefined ? "files" : "stdin",
+    credentials: !hasCredentials ? undefined : token === undefined ? "files" : "stdin",
     line: (nodeName, purpose) =>
-      commandLine(
-        { ...settings, ...(purpose === undefined ? {} : none), serving: purpose === "serving" },
+      formatResumeCommand(
+        { ...settings, ...(purpose === undefined ? {} : withoutCredentials), serving: purpose === "serving" },
         { ...machine, nodeName },
         cwd,
       ),
@@ -103,10 +103,10 @@ export async function addService(
   tools: Tools,
 ): Promise<ExitCode> {
   const { kubeconfigPath, nodeName } = machine;
-  // Incomplete credentials are refused here, and not by the service.
+  // Incomplete credentials are refused here, before the service refuses them.
   await chooseCredentials(settings, machine, { ...tools, onProgress: () => {} });
-  const given = settings.bootstrapKubeconfig ?? settings.tokenFile;
-  const path = given === undefined ? undefined : resolve(tools.cwd, given);
+  const credentialFile = settings.bootstrapKubeconfig ?? settings.tokenFile;
+  const path = credentialFile === undefined ? undefined : resolve(tools.cwd, credentialFile);
   if (path !== undefined && (await tools.files.stat(path))?.isOwnedByOther) {
     throw new UsageError(
       `the service cannot read "${path}": it belongs to another user, and the service may read files of root only`,
@@ -120,9 +120,9 @@ export async function addService(
     ...(token === undefined ? [] : [{ path: TOKEN_FILE, text: `${token.trim()}\n`, mode: SECRET_MODE }]),
   ];
   const credentials = token === undefined ? {} : { token: undefined, tokenFile: TOKEN_FILE };
-  // The limit is for this command: the service starts again after its own, and continues.
+  // The timeout is that of this command: the service starts again after its own, and continues.
   const kept = { ...settings, ...credentials, timeout: bootstrapCommand.flags.timeout.default };
-  const unit = systemdUnit(kept, machine, tools, await findTpmGroup(tools.files));
+  const unit = formatUnit(kept, machine, tools, await findTpmGroup(tools.files));
   return await installService({ unit: PACK_UNIT, text: unit, files }, state, {
     ...settings,
     summary: `keeps the certificate of ${nodeName} in ${machine.certDir} fresh, with ${kubeconfigPath}`,

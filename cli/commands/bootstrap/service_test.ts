@@ -5,7 +5,7 @@ import { BOOTSTRAP_FLAGS } from "./flags.ts";
 import { resolveSettings } from "../../framework/settings.ts";
 import { resolveMachine } from "./machine.ts";
 import { UsageError } from "../../exit_code.ts";
-import { systemdUnit } from "./service.ts";
+import { formatUnit } from "./service.ts";
 
 const IO = { cwd: "/instance", execPath: "/usr/bin/node" };
 const NAME = parseNodeName("n1");
@@ -15,7 +15,7 @@ function unit(flags: Readonly<Record<string, readonly string[]>>, io = IO, tpmGr
   const commandLine = { kubeconfig: ["n1.conf"], certDir: ["pki"], hostnameOverride: ["n1"], ...flags };
   const resolved = resolveSettings(BOOTSTRAP_FLAGS, { commandLine, env: {} });
   assert.ok(resolved.ok, JSON.stringify(resolved));
-  return systemdUnit(resolved.value.settings, resolveMachine(resolved.value.settings, io), io, tpmGroup);
+  return formatUnit(resolved.value.settings, resolveMachine(resolved.value.settings, io), io, tpmGroup);
 }
 
 /** Every key of the unit, with the values that systemd accepts (systemd.unit, .service, .exec(5)). */
@@ -99,7 +99,7 @@ function words(line: string, kind: "command" | "list" = "command"): readonly str
   });
 }
 
-test("systemdUnit() reads as systemd reads, with every path absolute", () => {
+test("formatUnit() reads as systemd reads, with every path absolute", () => {
   const values = read(unit({
     bootstrapKubeconfig: ["bootstrap.kubeconfig"],
     serving: ["true"],
@@ -122,7 +122,7 @@ test("systemdUnit() reads as systemd reads, with every path absolute", () => {
   assert.equal(values["ProtectHome"], "yes");
 });
 
-test("systemdUnit() starts the program that printed it, without the rights that it does not need", () => {
+test("formatUnit() starts the program that printed it, without the rights that it does not need", () => {
   const values = read(unit({}, { ...IO, execPath: "/opt/bin/tlsboot" }));
   assert.equal(words(values["ExecStart"] ?? "")[0], "/opt/bin/tlsboot");
   assert.equal(values["CapabilityBoundingSet"], "");
@@ -137,7 +137,7 @@ for (
     ["/run/user/1000/tlsboot", /the unit hides that folder/],
   ] as const
 ) {
-  test(`systemdUnit() refuses to start ${program}, and explains how to install it`, () => {
+  test(`formatUnit() refuses to start ${program}, and explains how to install it`, () => {
     assert.throws(() => unit({}, { ...IO, execPath: program }), (error) => {
       assert.ok(error instanceof UsageError);
       assert.match(error.message, why);
@@ -147,12 +147,12 @@ for (
   });
 }
 
-test("systemdUnit() starts a program at home where the unit works there anyway", () => {
+test("formatUnit() starts a program at home where the unit works there anyway", () => {
   const values = read(unit({ certDir: ["/home/jane/pki"] }, { ...IO, execPath: "/home/jane/tlsboot" }));
   assert.equal(words(values["ExecStart"] ?? "")[0], "/home/jane/tlsboot");
 });
 
-test("systemdUnit() discovers with a token file and hashes", () => {
+test("formatUnit() discovers with a token file and hashes", () => {
   const hash = `sha256:${"0".repeat(64)}`;
   const values = read(unit({ server: ["10.0.0.1:6443"], tokenFile: ["token"], caCertHash: [hash] }));
   assert.ok(
@@ -162,7 +162,7 @@ test("systemdUnit() discovers with a token file and hashes", () => {
   );
 });
 
-test("systemdUnit() lets a program that proves by the TPM use this device alone", () => {
+test("formatUnit() lets a program that proves by the TPM use only this device", () => {
   const hash = `sha256:${"0".repeat(64)}`;
   const flags = { attest: ["tpm"], server: ["10.0.0.1:6443"], caCertHash: [hash] };
   const values = read(unit(flags, IO, "tss"));
@@ -176,7 +176,7 @@ test("systemdUnit() lets a program that proves by the TPM use this device alone"
 });
 
 for (const odd of ["two words", 'a"quote', "a\\b", "100%", "$HOME", "a;b", "ü"]) {
-  test(`systemdUnit() hands on ${JSON.stringify(odd)} as it is`, () => {
+  test(`formatUnit() keeps ${JSON.stringify(odd)} unchanged`, () => {
     const values = read(unit({ certDir: [`/x/${odd}`], exec: [`echo ${odd} "$TLSBOOT_CHANGED"`] }));
     const all = words(values["ExecStart"] ?? "");
     assert.equal(all[all.indexOf("--cert-dir") + 1], `/x/${odd}`);
@@ -186,7 +186,7 @@ for (const odd of ["two words", 'a"quote', "a\\b", "100%", "$HOME", "a;b", "ü"]
   });
 }
 
-test("systemdUnit() does not hide homes and temporary folders that it works in", () => {
+test("formatUnit() does not hide homes and temporary folders that it works in", () => {
   assert.equal(read(unit({ certDir: ["/home/a/pki"] }))["ProtectHome"], undefined);
   assert.equal(read(unit({ bootstrapKubeconfig: ["/root/b"] }))["ProtectHome"], undefined);
   assert.equal(read(unit({ certDir: ["/tmp/pki"] }))["PrivateTmp"], "no");
@@ -200,7 +200,7 @@ for (
     { name: "a line break", flags: { certDir: ["/x\n[Service]"] } },
   ]
 ) {
-  test(`systemdUnit() refuses ${name}`, () => {
+  test(`formatUnit() refuses ${name}`, () => {
     assert.throws(() => unit(flags), (error) => error instanceof Error && !error.message.includes("0123456789abcdef"));
   });
 }

@@ -1,6 +1,6 @@
 /**
- * A CA that only files hold, as `/etc/kubernetes/pki` of kubeadm, as one that can be replaced: the rotation is a record
- * in the folder of the CA, and the census reads the files around it, the cluster, and the issued log of a signer.
+ * Rotates a CA that exists in files only, such as kubeadm's in `/etc/kubernetes/pki`. The rotation is a record in the
+ * folder of the CA, and the census reads the files around it, the cluster, and the issued log of a signer.
  */
 import { resolve } from "node:path";
 import { AppError } from "../../../core/errors.ts";
@@ -30,7 +30,7 @@ import { formatRotate } from "./rotate_flags.ts";
 import { UsageError } from "../../exit_code.ts";
 import { type CaKeySettings, createCaKeys } from "../../passphrases/passphrase.ts";
 
-/** The settings that name the CA, and what the census reads. */
+/** The settings with the files of the CA and the sources of the census. */
 export interface CaInFilesSettings extends Partial<CaKeySettings> {
   readonly caCert: string;
   /** Without it, the path of the certificate that ends with `.key`. */
@@ -51,6 +51,7 @@ export function openCaInFiles(settings: CaInFilesSettings, tools: Tools): Replac
     verify: async (pair: typeof signing): Promise<void> => void await readAuthority(pair, files, keys),
   };
   const show = (path: string): string => displayPath(path, tools.cwd);
+  const cluster = { kubeconfig, context, dataDir: "" };
 
   async function* records() {
     if (issuedLog === undefined) return;
@@ -63,7 +64,7 @@ export function openCaInFiles(settings: CaInFilesSettings, tools: Tools): Replac
       warn("without --kubeconfig nothing checks whether kube-apiserver trusts the new CA for clients", tools);
       return;
     }
-    await using connection = await connect({ kubeconfig, context, dataDir: "" }, tools);
+    await using connection = await connect(cluster, tools);
     const trusted = await readClientCaFingerprints(connection.api, signal);
     if (trusted === undefined) {
       throw new AppError("invalid", "cannot switch: the CAs that kube-apiserver trusts for clients cannot be read", {
@@ -94,7 +95,7 @@ export function openCaInFiles(settings: CaInFilesSettings, tools: Tools): Replac
       : "that the program of --signing-key-command holds";
   }
 
-  /** Retires the new CA of a beginning that was killed before its record, unless it is the one that is kept. */
+  /** Retires the new CA of a `begin` that was killed before it wrote the record, except for the one to keep. */
   async function retireAbandoned(kept?: string): Promise<void> {
     const fingerprint = await retireUnrecorded(paths, deps, kept);
     if (fingerprint === undefined) return;
@@ -110,8 +111,7 @@ export function openCaInFiles(settings: CaInFilesSettings, tools: Tools): Replac
     assertPresent: () => Promise.resolve(),
     read: () => readRotationRecord(paths, files),
     census: async (rotation) => {
-      const connected = { kubeconfig, context, dataDir: "" };
-      await using connection = kubeconfig === undefined ? undefined : await connect(connected, tools);
+      await using connection = kubeconfig === undefined ? undefined : await connect(cluster, tools);
       const places = await readPlaces({ ...tools, rotation, paths, connection, show, records: records() });
       return takePlaceCensus(places, rotation, tools.clock.now());
     },

@@ -63,7 +63,7 @@ export async function run(input: Input<typeof caCrlCommand.flags>, tools: Tools)
   const { settings, args: [name] } = input;
   const context = { ...tools, settings, dir: dataDirAt(resolve(tools.cwd, settings.dataDir)) };
   if (settings.caCert !== undefined) {
-    await keepFileCrl(settings.caCert, context);
+    await updateFileCrl(settings.caCert, context);
     return EXIT.done;
   }
   const wanted = await chooseCas(name, context);
@@ -82,10 +82,10 @@ export async function run(input: Input<typeof caCrlCommand.flags>, tools: Tools)
   return EXIT.done;
 }
 
-/** Lists the CAs whose CRLs are wanted. Throws UsageError for a name that is none. */
+/** Lists the CAs whose CRLs are wanted. Throws UsageError for an unknown name. */
 async function chooseCas(name: string | undefined, { settings, dir, files }: Context): Promise<readonly WantedCa[]> {
   if (name !== undefined) {
-    const purpose = CA_PURPOSES.find((one) => getCaName(one) === name.replace(/\.cr[tl]$/, ""));
+    const purpose = CA_PURPOSES.find((item) => getCaName(item) === name.replace(/\.cr[tl]$/, ""));
     if (purpose !== undefined) return [{ purpose, isNamed: true }];
     throw new UsageError(`there is no CA "${name}"`, `name one of ${CA_PURPOSES.map(getCaName).join(", ")}`);
   }
@@ -111,7 +111,7 @@ async function readCrls(wanted: readonly WantedCa[], context: Context): Promise<
   }
 }
 
-/** Makes the CRLs of the CAs whose keys are in the data directory. Throws as `readAuthority` for a CA that is named. */
+/** Makes the CRLs of the CAs whose keys are in the data directory. Throws as `readAuthority` if a named CA has no key. */
 async function makeCrls(
   wanted: readonly WantedCa[],
   revoked: readonly RevokedCertificate[],
@@ -135,30 +135,30 @@ async function makeCrls(
   return crls;
 }
 
-/** Fetches the CRLs from the server. Throws AppError `unreachable` and `not_found`, and `ca_invalid` for one of another CA. */
+/** Fetches the CRLs from the server. Throws AppError `unreachable`, `not_found`, or `ca_invalid` if another CA signed one. */
 async function fetchCrls(wanted: readonly WantedCa[], context: Context): Promise<readonly Bytes[]> {
   const { settings, dir } = context;
   const kubeconfig = settings.kubeconfig ?? join(dir.root, "admin.kubeconfig");
   await using connection = await connect({ ...settings, kubeconfig }, context);
   const api = createApiClient(withAccept(connection.transport, CRL_TYPE), context);
   const crls: Bytes[] = [];
-  for (const one of wanted) {
-    const crlName = `${getCaName(one.purpose)}.crl`;
+  for (const ca of wanted) {
+    const crlName = `${getCaName(ca.purpose)}.crl`;
     try {
       const { body } = await api.open({ method: "GET", path: toCrlTarget(crlName) }, context.signal);
-      crls.push(await checkCrl(new Uint8Array(await buffer(body)), one, context));
+      crls.push(await checkCrl(new Uint8Array(await buffer(body)), ca, context));
     } catch (error) {
       if (isAppError(error, "unreachable")) throw unreachable(error, context);
       if (!isAppError(error, "not_found", "access_denied", "unauthorized")) throw error;
-      const what = `the server has no ${crlName}: it does not have the key of this CA, or is an older one`;
-      if (one.isNamed || wanted.length === 1) throw new AppError("not_found", `cannot fetch the CRL: ${what}`);
+      const what = `the server has no ${crlName}: it does not have the key of this CA, or is of an older version`;
+      if (ca.isNamed || wanted.length === 1) throw new AppError("not_found", `cannot fetch the CRL: ${what}`);
       warn(what, context);
     }
   }
   return crls;
 }
 
-/** Checks a CRL of a server with the CA in the data directory, if it is there. */
+/** Checks a CRL of a server against the CA in the data directory, unless --kubeconfig names the server. */
 async function checkCrl(der: Bytes, { purpose }: WantedCa, context: Context): Promise<Bytes> {
   const { settings, files, dir } = context;
   const facts = parseCrl(der);
@@ -198,8 +198,8 @@ function noKeys({ dir }: Context): AppError {
   });
 }
 
-/** Adds entries to the CRL of a CA in files and renews it. Throws UsageError, and AppError `ca_invalid` for another CRL. */
-async function keepFileCrl(certFile: string, context: Context): Promise<void> {
+/** Adds entries to the CRL of a CA in files and renews it. Throws AppError `ca_invalid` for a CRL of another CA. */
+async function updateFileCrl(certFile: string, context: Context): Promise<void> {
   const { settings, files, cwd } = context;
   const { out = "", revoke, caKey } = settings;
   const keys = createCaKeys(settings, context);
@@ -209,7 +209,7 @@ async function keepFileCrl(certFile: string, context: Context): Promise<void> {
   const listed = await readListed(path, authority.certificate, files);
   const known = new Set(listed.map(({ serialNumber }) => serialNumber));
   const now = context.clock.now();
-  const wanted = new Map(revoke.map(parseRevoked).map((one) => [one.serialNumber, { ...one, revokedAt: now }]));
+  const wanted = new Map(revoke.map(parseRevoked).map((entry) => [entry.serialNumber, { ...entry, revokedAt: now }]));
   const added = [...wanted.values()].filter(({ serialNumber }) => !known.has(serialNumber));
   const revoked = [...listed, ...added].map((entry): RevokedCertificate => ({
     ...entry,
@@ -225,12 +225,12 @@ function parseRevoked(text: string): Pick<CrlEntry, "serialNumber" | "reason"> {
   const [digits = "", name = "unspecified"] = text.split("=");
   const serial = parseSerialNumber(digits);
   if (!serial.ok) throw new UsageError(`--revoke: "${text}" found: ${serial.error}`);
-  const reason = CRL_REASONS.find((one) => one === name);
+  const reason = CRL_REASONS.find((item) => item === name);
   if (reason !== undefined) return { serialNumber: serial.value, reason };
   throw new UsageError(`--revoke: "${text}" found, want one of these reasons: ${CRL_REASONS.join(", ")}`);
 }
 
-/** Reads what the present CRL of a CA lists; nothing where there is none. */
+/** Reads the entries of the current CRL of a CA; none if there is no file. */
 async function readListed(path: string, ca: CertificateFacts, files: FilePort): Promise<readonly CrlEntry[]> {
   const text = await files.readText(path);
   if (text === undefined) return [];

@@ -174,8 +174,8 @@ export const caShowCommand = defineCommand({
   path: ["ca", "show"],
   summary: "Show the certificate authority",
   description:
-    `Show the certificate authority in --data-dir, or each one of a split set: its issuer, its validity, and the names that
- it may issue for.
+    `Show the certificate authority in --data-dir, or each one of a split set: its issuer, its validity, and the names for
+ which it may issue.
 
  The last line is the value for kubeadm join --discovery-token-ca-cert-hash.`,
   group: "CA Commands",
@@ -293,7 +293,7 @@ export const caSignCommand = defineCommand({
  expire after the signing CA, whose path length must allow a CA below it. Its name constraints also hold for everything
  below it; --permit-dns and --permit-ip can only narrow them. The certificate has no path length, because the CA that
  replaces it may be cross-signed by it. When a CA in --data-dir signs, the certificate is recorded in issued.jsonl.
- --ca-cert and --ca-key name one of a split set.`,
+ To sign with one CA of a split set, give --ca-cert and --ca-key.`,
   group: "CA Commands",
   args: [argument("FILE", "The request, PEM", { kind: "file" })],
   flags: {

@@ -58,7 +58,7 @@ async function runInit({ settings }: Input<typeof caInitCommand.flags>, tools: T
   const deps = { ...tools, keys };
   const folder = resolve(tools.cwd, dataDir);
   {
-    // No spinner while the user types a passphrase; that of its derivation follows.
+    // No spinner while the user types a passphrase. The derivation of the key has its own.
     using _ = encryptKey || keys.passphrases.isGiven
       ? undefined
       : startProgress(tools, split ? "Making the keys" : "Making the key");
@@ -84,7 +84,7 @@ async function createNewKeys(settings: CaInitSettings, tools: Tools): Promise<Ca
   if (sharesOut === undefined) return keys;
   const folder = resolve(tools.cwd, dataDir);
   const { certificate, key } = authorityPaths(folder);
-  // A CA that exists is refused later, with its own words, before any share is written for it.
+  // An existing CA is refused later, with a message of its own. No share is written for it.
   if (await files.lstat(certificate) !== undefined) return keys;
   const first = settings.split ? authorityPaths(folder, SPLIT_PURPOSES[0]).key : key;
   const paths = await prepareShares(
@@ -111,8 +111,8 @@ async function runImport({ settings }: Input<typeof caImportCommand.flags>, tool
   const folder = resolve(tools.cwd, dataDir);
   const paths = authorityPaths(dataDir);
   const key = keys.hasProgram ? undefined : resolve(tools.cwd, caKey ?? paths.key);
-  const given = { certificate: resolve(tools.cwd, caCert), key };
-  const imported = await readImportedAuthority(given, tools.clock.now(), { files, keys });
+  const source = { certificate: resolve(tools.cwd, caCert), key };
+  const imported = await readImportedAuthority(source, tools.clock.now(), { files, keys });
   const { authority } = imported;
   const isEncrypted = encryptKey || keys.passphrases.isGiven;
   const keyPem = imported.key === undefined || !isEncrypted || detectKeyEncryption(imported.key.pem) !== "none"
@@ -128,17 +128,17 @@ async function runImport({ settings }: Input<typeof caImportCommand.flags>, tool
   return EXIT.done;
 }
 
-/** Describes a CA and its issuers, in the lines that a command prints. */
+/** Describes a CA and its issuers, one fact a line. */
 function describeChain({ certificate, issuers }: CertificateChain): readonly string[] {
   return [
     `subject: ${formatName(certificate.subject)}`,
     ...(issuers.length === 0
       ? []
       : [`issued by: ${issuers.map(({ subject }) => formatName(subject)).join(", issued by ")}`]),
-    ...[certificate, ...issuers].flatMap((one) =>
-      one.nameConstraints === undefined ? [] : [
-        `${one === certificate ? "may" : `"${formatName(one.subject)}" may`} issue for: ${
-          describeNameConstraints(one.nameConstraints)
+    ...[certificate, ...issuers].flatMap((ca) =>
+      ca.nameConstraints === undefined ? [] : [
+        `${ca === certificate ? "may" : `"${formatName(ca.subject)}" may`} issue for: ${
+          describeNameConstraints(ca.nameConstraints)
         }`,
       ]
     ),
@@ -205,7 +205,7 @@ async function runSign(
       hint: "give another --common-name, --duration, --permit-dns or --permit-ip, or sign with another CA",
     });
   }
-  if (isOfDataDir(settings, tools.cwd)) {
+  if (isInDataDir(settings, tools.cwd)) {
     const { issuedLog } = dataDirAt(resolve(tools.cwd, settings.dataDir));
     using log = openIssuedLog(issuedLog, { clock: tools.clock, warn: (message) => warn(message, tools) });
     await log.record(signed.value.certificate.der, authority, { source: "sign" });
@@ -215,7 +215,8 @@ async function runSign(
   return EXIT.done;
 }
 
-function isOfDataDir({ caCert, dataDir }: Input<typeof caSignCommand.flags>["settings"], cwd: string): boolean {
+/** Reports whether the CA that signs is one of the data directory, which has a register. */
+function isInDataDir({ caCert, dataDir }: Input<typeof caSignCommand.flags>["settings"], cwd: string): boolean {
   if (caCert === undefined) return true;
   const folder = resolve(cwd, dataDir);
   return CA_PURPOSES.some((purpose) => authorityPaths(folder, purpose).certificate === resolve(cwd, caCert));

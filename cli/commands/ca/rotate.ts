@@ -1,4 +1,7 @@
-/** The commands `tlsboot ca rotate begin`, `status`, `switch`, `finish` and `abort`, for a CA of servers and for one in files. */
+/**
+ * The commands `tlsboot ca rotate begin`, `status`, `switch`, `finish` and `abort`, for a CA of servers and for one in
+ * files.
+ */
 import { AppError, isAppError } from "../../../core/errors.ts";
 import { formatTime, getName } from "../../../core/kube/meta.ts";
 import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
@@ -58,10 +61,10 @@ export const abortAction: Action<typeof caRotateAbortCommand.flags> = {
   run: (input, tools) => runStep("abort", input, tools),
 };
 
-/** A wait reads the whole register again and again, so its pauses are this many times as long as the reading. */
+/** Each attempt of a wait reads the whole register, so a pause is this many times as long as an attempt. */
 const PAUSE_FACTOR = 10;
 const MIN_PAUSE_MS = 1_000;
-/** How long `status` without a wait tries to read. */
+/** How long `status` without --wait retries a read that fails. */
 const STATUS_WITHIN_MS = 10_000;
 
 type NamedCaSettings =
@@ -128,7 +131,7 @@ export async function takeStep(
 ): Promise<ExitCode> {
   const { verb, leaveBehind = [] } = requested;
   const isCounted = needsCensus(verb, rotation);
-  // The names of a step that is repeated may have gone since.
+  // The names of a repeated step may be gone by now.
   const isChecked = leaveBehind.length > 0 && isInProgress(rotation);
   const rows = isCounted || isChecked ? await ca.census(rotation) : [];
   if (isChecked) assertKnown(leaveBehind, ca, rotation, rows);
@@ -163,7 +166,7 @@ async function report(ca: ReplaceableCa, rotation: CaRotation, io: Io): Promise<
   return EXIT.done;
 }
 
-/** Takes the census of a rotation in progress; in a cluster, places may trust the old CA also afterwards. */
+/** Takes the census of a rotation in progress, and of a CA in files also afterwards: files may still trust the old CA. */
 async function takeReportedCensus(ca: ReplaceableCa, rotation: CaRotation): Promise<readonly CensusRow[]> {
   return isInProgress(rotation) || rotation.status.servers === undefined ? await ca.census(rotation) : [];
 }
@@ -192,12 +195,9 @@ async function runStatus(input: Input<typeof caRotateStatusCommand.flags>, tools
   return reports.every(({ ca, rotation, rows }) => isRotationReady(ca, rotation, rows)) ? EXIT.done : EXIT.no;
 }
 
-/** Reads the rotation that is named, or those in progress. AppError `not_found` for a name without one. */
+/** Reads the named rotation, or all in progress. Throws AppError `not_found` for a name without a rotation. */
 async function readReports(
-  { settings, args }: {
-    readonly settings: Settings<typeof caRotateStatusCommand.flags>;
-    readonly args: readonly string[];
-  },
+  { settings, args }: Input<typeof caRotateStatusCommand.flags>,
   tools: Tools,
 ): Promise<readonly Report[]> {
   const open = (name?: string): ReplaceableCa =>
@@ -240,13 +240,13 @@ async function waitUntilReady(
   try {
     return await retryUntil(attempt, { describe, timeoutMs, pauseMs: () => pauseMs }, tools);
   } catch (error) {
-    // Without an answer there is nothing to show; otherwise the state at the end of the wait is the answer.
+    // If anything was read, the state at the end of the wait is the answer.
     if (!isAppError(error, "timeout") || last.length === 0) throw error;
     return last;
   }
 }
 
-/** Prints where a rotation is, some rows of its census, and the next command. */
+/** Prints the state of a rotation, some rows of its census, and the next command. */
 function print({ ca, rotation, rows }: Report, shown: readonly CensusRow[], isWide: boolean, io: Io): void {
   io.stdout.write(formatRotation(ca, rotation, rows));
   if (shown.length > 0) io.stdout.write(`\n${formatCensus(shown, isWide, ca.command("status"))}`);
@@ -263,7 +263,7 @@ function reportNothingToDo(rotation: CaRotation, io: Io): void {
   io.stderr.write(line`nothing to do: the rotation of ${getName(rotation)} ${describeStep(rotation)}\n`);
 }
 
-/** Throws AppError `not_found` for a name of `--leave-behind` that nothing in the rotation has. */
+/** Throws AppError `not_found` for a name of `--leave-behind` that is not in the rotation. */
 function assertKnown(
   typed: readonly string[],
   ca: ReplaceableCa,
@@ -275,7 +275,7 @@ function assertKnown(
   const servers = (rotation.status.servers ?? []).map(({ name }) => name);
   const nearest = findNearest(unknown, [...rows.map(({ name }) => name), ...servers]);
   throw new AppError("not_found", `--leave-behind: there is no machine, user or server "${unknown}" in this rotation`, {
-    hint: nearest === undefined ? `see who is with: ${ca.command("status")} -o wide` : `did you mean "${nearest}"?`,
+    hint: nearest === undefined ? `list all with: ${ca.command("status")} -o wide` : `did you mean "${nearest}"?`,
   });
 }
 
@@ -301,10 +301,10 @@ function reportBlocking(
   return EXIT.no;
 }
 
-/** The number of machines and users that are not ready, beyond which a text names no more of them without `-o wide`. */
+/** The maximum number of machines and users that a table lists without `-o wide`. */
 const MAX_SHOWN = 50;
 
-/** Formats the head of a rotation as lines: its step, its CAs, who follows it, and how many are in which state. */
+/** Formats the summary of a rotation: its step, its CAs, its followers, and the number of machines in each state. */
 function formatRotation(
   ca: Pick<ReplaceableCa, "describeFollowers">,
   rotation: CaRotation,
@@ -338,7 +338,7 @@ const COLUMNS: readonly TableColumn[] = [
 ];
 
 /**
- * Formats machines and users as a table. Without `isWide`, only the first of them, and without the time; `status` is the
+ * Formats machines and users as a table. Without `isWide`, it has only the first of them, and no times; `status` is the
  * command that shows all.
  */
 function formatCensus(rows: readonly CensusRow[], isWide: boolean, status: string): string {

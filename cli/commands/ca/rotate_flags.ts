@@ -52,7 +52,7 @@ const CA_FLAGS = {
 
 const CA_RULES = [excludes("caCert", "NAME"), needs(["caKey", "issuedLog"], "caCert")] as const;
 
-/** A CA in files is changed at once, and nodes do not renew by themselves. */
+/** A CA in files changes at once, and its nodes do not renew by themselves. */
 const STEP_RULES = [...CA_RULES, excludes("caCert", "timeout")] as const;
 const WINDOW_RULES = [...CA_RULES, excludes("caCert", "timeout", "over")] as const;
 
@@ -63,7 +63,7 @@ const STEP_FLAGS = { ...CA_FLAGS, ...CA_KEY_FLAGS, timeout: TIMEOUT_FLAG } as co
 const NEW_CA_FLAGS = {
   newCaCert: fileFlag({
     summary:
-      "Take this CA instead of making one: PEM, the CA first, then each issuer up to the root; with --new-ca-key, " +
+      "Use this CA instead of making one: PEM, the CA first, then each issuer up to the root; with --new-ca-key, " +
       "or with --signing-key-command. tlsboot ca init makes one in a folder of its own.",
   }),
   newCaKey: fileFlag({ summary: "Key of --new-ca-cert, PEM, readable by its owner only." }),
@@ -77,7 +77,8 @@ const NEW_CA_FLAGS = {
     summary: "Algorithm of the new key. Without it, that of the old one.",
   }),
   serviceAccountSigningKeyFile: fileFlag({
-    summary: "The servers' --service-account-signing-key-file, under which the new key travels to them. Without it, " +
+    summary:
+      "The servers' --service-account-signing-key-file, which encrypts the new key on its way to them. Without it, " +
       "pki/sa.key in --data-dir.",
   }),
   ...CA_KEY_FLAGS,
@@ -144,8 +145,8 @@ export const caRotateBeginCommand = defineCommand({
  tlsboot bootstrap --rotate-certificates fetch them by themselves, others with tlsboot trust fetch.
 
  The new CA must not end before the old one, nor exclude names of certificates that are in use. Its key travels to the
- other servers in a Secret, encrypted under the key of service account tokens, and under the passphrase of the old key if
- it has one.`,
+ other servers in a Secret, encrypted with the key of service account tokens, and with the passphrase of the old key if it
+ has one.`,
   group: "CA Commands",
   args: [NAME_ARGUMENT],
   flags: { ...STEP_FLAGS, ...NEW_CA_FLAGS },
@@ -153,7 +154,7 @@ export const caRotateBeginCommand = defineCommand({
     "Make a CA like the present one": "tlsboot ca rotate begin",
     "Begin to replace the CA of a cluster of kubeadm, in its files":
       "tlsboot ca rotate begin --ca-cert /etc/kubernetes/pki/ca.crt --kubeconfig /etc/kubernetes/admin.conf",
-    "Take a new intermediate CA of your organization":
+    "Use a new intermediate CA of your organization":
       "tlsboot ca rotate begin --new-ca-cert chain.pem --new-ca-key intermediate.key",
     "Replace one CA of a split installation": "tlsboot ca rotate begin client-ca",
   },
@@ -264,7 +265,7 @@ export const caRotateAbortCommand = defineCommand({
   },
 });
 
-/** Formats a command for the same CA, with those of the settings that the command has. */
+/** Formats the command of a step for the same CA. A setting that the command does not have is left out. */
 export function formatRotate(
   verb: RotationVerb,
   args: readonly string[],

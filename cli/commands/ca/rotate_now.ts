@@ -42,8 +42,8 @@ export async function run(input: Input<typeof caRotateNowCommand.flags>, tools: 
   const { files } = tools;
   const { settings, args } = input;
   checkNextCaSettings(settings);
-  const inServers = { ...settings, caCert: undefined, caKey: undefined, issuedLog: undefined };
-  const ca = openReplaceableCa({ settings: inServers, args }, settings.timeout, tools);
+  const ofServers = { ...settings, caCert: undefined, caKey: undefined, issuedLog: undefined };
+  const ca = openReplaceableCa({ settings: ofServers, args }, settings.timeout, tools);
   const machines = settings.inventory === undefined
     ? []
     : await readMachines(resolve(tools.cwd, settings.inventory), undefined, files);
@@ -53,11 +53,11 @@ export async function run(input: Input<typeof caRotateNowCommand.flags>, tools: 
   if (existing?.spec.isLeaked === true) {
     rotation = existing.spec.step === "Finish" ? existing : await ca.advance(existing);
   } else {
-    // A join file of an earlier time would be of no use.
+    // A join file from before the replacement would not work.
     const folder = resolve(tools.cwd, settings.out ?? "");
     await assertNoFiles(machines.map((node) => joinFilePath(folder, node)), files);
     if (existing !== undefined) reportTakenOver(ca, existing, tools);
-    if (!await mayReplace(ca, settings, machines.length, tools)) return EXIT.no;
+    if (!await confirmReplacement(ca, settings, machines.length, tools)) return EXIT.no;
     rotation = existing === undefined
       ? await beginRotation(options)
       : await ca.advance(existing, { step: "Switch", isLeaked: true });
@@ -70,8 +70,8 @@ export async function run(input: Input<typeof caRotateNowCommand.flags>, tools: 
 }
 
 /**
- * Finds the rotation that an earlier run has just finished, perhaps without writing all join files: the same command again
- * must not replace the new CA too.
+ * Finds the rotation that an earlier run has just finished, perhaps without writing all join files. Repeating the command
+ * must not replace the new CA as well.
  */
 async function findRecent(ca: ReplaceableCa, io: Io): Promise<CaRotation | undefined> {
   const last = await ca.read();
@@ -80,7 +80,7 @@ async function findRecent(ca: ReplaceableCa, io: Io): Promise<CaRotation | undef
 }
 
 /** Shows what will happen, and asks on a terminal. AppError `invalid` without a terminal and without `--yes`. */
-async function mayReplace(
+async function confirmReplacement(
   ca: ReplaceableCa,
   { yes, out = "" }: Settings<typeof caRotateNowCommand.flags>,
   machines: number,
@@ -117,13 +117,13 @@ async function countHolders({ name, paths, census }: ReplaceableCa, { files }: T
   return rows.filter(({ certificateUntil }) => certificateUntil !== undefined).length;
 }
 
-/** Names the CA that a rotation in progress, even one that is being aborted, has chosen already. */
+/** Reports the new CA of a rotation in progress, which is kept even if the rotation is being aborted. */
 function reportTakenOver({ name }: ReplaceableCa, rotation: CaRotation, io: Io): void {
   io.stderr.write(line`the rotation of ${name} ${describeStep(rotation)}\n`);
-  io.stderr.write(line`its new CA is the one that stays: ${describeCa(rotation.spec.newCA)}\n`);
+  io.stderr.write(line`its new CA is kept: ${describeCa(rotation.spec.newCA)}\n`);
 }
 
-/** Writes the join files that are missing. Machines must not get the old CA, so cluster-info is awaited without it. */
+/** Writes the missing join files, once cluster-info no longer has the old CA, which machines must not trust. */
 async function writeFiles(
   rotation: CaRotation | undefined,
   machines: readonly NodeName[],

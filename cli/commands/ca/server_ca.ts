@@ -1,6 +1,6 @@
 /**
- * The CA of the servers of an installation as one that can be replaced: the rotation is an object, which the servers
- * follow. It replaces their certificates and admin.kubeconfig, so every wait connects again when a connection fails.
+ * Rotates the CA of an installation's servers. The rotation is an API object that the servers follow. They replace their
+ * certificates and admin.kubeconfig, so every wait connects again when a connection fails.
  */
 import { join, resolve } from "node:path";
 import type { ApiClient } from "../../../client/objects/api.ts";
@@ -45,30 +45,30 @@ const SETTLE_MS = 2_000;
 const RETRIED = ["unreachable", "unauthorized", "tls_untrusted", "kubeconfig_invalid", "timeout"] as const;
 
 /** How long `retryUntil` repeats an attempt, and what it says when it gives up. */
-export interface RetryOptions {
-  /** The longest wait in milliseconds; 0 for one without an end. */
+interface RetryOptions {
+  /** The maximum wait in milliseconds; 0 waits forever. */
   readonly timeoutMs: number;
   readonly describe: () => string;
   /** The pause after an attempt that did not fail. */
   readonly pauseMs?: () => number;
 }
 
-/** The settings of the connection, and of the key under which a new CA's key travels. */
+/** The settings of the connection, and of the key that encrypts a new CA's key on its way to the servers. */
 export interface ServerCaSettings extends ConnectionSettings {
   /** Without it, `pki/sa.key` in the data directory. */
   readonly serviceAccountSigningKeyFile?: string | undefined;
 }
 
 /** The CA of the servers, and how they are reached. */
-export interface ServerCaOptions extends Pick<RetryOptions, "timeoutMs"> {
+interface ServerCaOptions extends Pick<RetryOptions, "timeoutMs"> {
   /** The name of its file below `pki/`, without `.crt`. */
   readonly name: string;
   readonly settings: ServerCaSettings;
 }
 
 /**
- * Repeats an attempt until it returns something, also when the connection fails. AppError `timeout` with what `describe`
- * returns.
+ * Repeats an attempt until it returns a value, also when the connection fails. Throws AppError `timeout` with the last
+ * failure, or with what `describe` returns.
  */
 export async function retryUntil<T>(
   attempt: () => Promise<T | undefined>,
@@ -91,7 +91,7 @@ export async function retryUntil<T>(
       throw new AppError("timeout", `gave up after ${Math.round(timeoutMs / 1000)} s: ${why}`, {
         cause: failure,
         retryable: true,
-        hint: "run the same command again: it goes on where it stopped; the log of the server says more",
+        hint: "run the same command again: it continues where it stopped; the log of the server says more",
       });
     }
     await clock.sleep(failure === undefined ? pauseMs() : POLL_MS, signal);
@@ -110,7 +110,7 @@ export function createServerCa({ name, settings, timeoutMs }: ServerCaOptions, t
     return await action(opened.api);
   };
 
-  /** Runs an action that may be repeated, until the connection does not fail. */
+  /** Repeats an action until the connection does not fail. */
   const repeat: Call = async (action) => {
     const attempt = async () => ({ result: await call(action) });
     return (await retryUntil(attempt, { timeoutMs, describe: () => "the server does not answer" }, tools)).result;
@@ -126,7 +126,7 @@ export function createServerCa({ name, settings, timeoutMs }: ServerCaOptions, t
       followed = await waitForServers(name, timeoutMs, call, tools);
     }
     await waitForTrustBundle(followed, call, tools);
-    // Without servers that still need it, the key of the new CA no longer travels.
+    // No server needs the wrapped key any more.
     if (followed.spec.step === "Finish") await repeat((api) => deleteIfPresent(api, wrappedKeyPath(name), signal));
     return followed;
   }
@@ -152,7 +152,7 @@ export function createServerCa({ name, settings, timeoutMs }: ServerCaOptions, t
       if (change?.step === "Switch" && rotation.spec.step === "Trust" && change.isLeaked !== true) {
         // A server that does not trust the new CA yet would refuse what another one signs.
         for (const { name, time } of sortServers(await follow(rotation), clock.now()).down) {
-          warn(`the server ${name} was not seen since ${time}; it follows when it starts`, tools);
+          warn(`the server ${name} has not been seen since ${time}; it follows when it starts`, tools);
         }
       }
       if (change === undefined) return await follow(rotation);
@@ -163,8 +163,10 @@ export function createServerCa({ name, settings, timeoutMs }: ServerCaOptions, t
         if (rotation !== undefined) await deleteIfPresent(api, caRotationPath(name), signal);
         await deleteIfPresent(api, wrappedKeyPath(name), signal);
       });
-      if (rotation === undefined || await waitUntilUntrusted(rotation, call, tools)) return true;
-      warn("the servers were not seen to drop the new CA yet; their logs say more", tools);
+      if (rotation === undefined) return true;
+      const isWithdrawn = () => call(async (api) => !await isNewCaPublished(api, rotation, signal));
+      if (await waitUntilPublished(isWithdrawn, tools)) return true;
+      warn("the servers still publish the new CA; their logs say more", tools);
       return false;
     },
     describeFollowers: (rotation) => ["Servers", describeServers(rotation, clock.now())],
@@ -192,8 +194,8 @@ async function assertPresent(name: string, dataDir: string, { cwd, files }: Tool
 type Call = <T>(action: (api: ApiClient) => Promise<T>) => Promise<T>;
 
 /**
- * Waits until every server that is up has adopted the step of a rotation, and reports each server that has not, once.
- * AppError `timeout`, and `not_found` when the rotation is deleted meanwhile.
+ * Waits until every server that is up has adopted the step of a rotation, and reports each that has not once. Throws
+ * AppError `timeout`, or `not_found` if the rotation is deleted meanwhile.
  */
 async function waitForServers(
   name: string,
@@ -233,20 +235,9 @@ async function waitUntilPublished(check: () => Promise<boolean>, tools: Tools): 
   }
 }
 
-/** Waits until the trust bundle of the API server says what the rotation wants, so that machines follow at once. */
+/** Waits until the trust bundle of the API server matches the rotation, so that machines follow at once. */
 async function waitForTrustBundle(rotation: CaRotation, call: Call, tools: Tools): Promise<void> {
   const check = () => call((api) => isBundlePublished(api, rotation, tools.signal));
   if (await waitUntilPublished(check, tools)) return;
   warn(`the servers have followed, but their trust bundle (${KUBE_APISERVER_SERVING_SIGNER}) has not yet`, tools);
-}
-
-/**
- * Waits until the servers publish the new CA of a deleted rotation no more: as a client CA, in their trust bundle, and in
- * cluster-info. Returns false when one of these still has it after a while.
- */
-async function waitUntilUntrusted(rotation: CaRotation, call: Call, tools: Tools): Promise<boolean> {
-  return await waitUntilPublished(
-    () => call(async (api) => !await isNewCaPublished(api, rotation, tools.signal)),
-    tools,
-  );
 }

@@ -4,7 +4,7 @@ import { AppError } from "../../../core/errors.ts";
 import { createSystemClock } from "../../system.ts";
 import { retryUntil } from "./server_ca.ts";
 
-test("retryUntil() outlasts a server that is down for a while, and otherwise says to run the command again", async () => {
+test("retryUntil() retries while a server is down, and gives up with a hint to run the command again", async () => {
   const tools = { clock: createSystemClock(), signal: new AbortController().signal };
   let failures = 0;
   const failAtMost = (maxFailures: number) => (): Promise<string> =>

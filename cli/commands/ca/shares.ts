@@ -63,7 +63,7 @@ export const splitSharesAction: Action<typeof caSharesSplitCommand.flags> = {
 export const checkSharesAction: Action<typeof caSharesCheckCommand.flags> = {
   async run({ args, settings }, tools) {
     const shares: NamedShare[] = [];
-    let isRight = true;
+    let isValid = true;
     for (const file of args.filter((arg) => arg !== TYPED_SHARES)) {
       try {
         const share = await readShareFile(file, tools);
@@ -71,7 +71,7 @@ export const checkSharesAction: Action<typeof caSharesCheckCommand.flags> = {
         shares.push(share);
       } catch (error) {
         if (!isAppError(error, "share_invalid")) throw error;
-        isRight = false;
+        isValid = false;
         tools.stdout.write(line`${file}: ${error.message}\n`);
       }
     }
@@ -82,7 +82,7 @@ export const checkSharesAction: Action<typeof caSharesCheckCommand.flags> = {
       }
       shares.push(...typed);
     }
-    if (!isRight) return EXIT.no;
+    if (!isValid) return EXIT.no;
     const fault = findShareFault(shares);
     if (fault !== undefined) {
       tools.stdout.write(line`${fault.message}\n`);
@@ -139,11 +139,11 @@ interface EncryptedKey {
   readonly pem: string;
 }
 
-/** Finds the encrypted keys that flags name, or those of the CAs in the data directory; a missing key file is an error. */
+/** Finds the encrypted key of `--ca-key`, or those of the CAs in the data directory. A missing `--ca-key` is an error. */
 async function findEncryptedKeys({ caKey, dataDir }: KeyPlace, tools: Tools): Promise<readonly EncryptedKey[]> {
   const paths = caKey === undefined ? CA_PURPOSES.map((purpose) => authorityPaths(dataDir, purpose).key) : [caKey];
   const keys: EncryptedKey[] = [];
-  for (const path of paths.map((one) => resolve(tools.cwd, one))) {
+  for (const path of paths.map((name) => resolve(tools.cwd, name))) {
     const pem = await tools.files.readText(path);
     if (pem === undefined && caKey !== undefined) {
       throw new AppError("not_found", `cannot read key "${caKey}": file does not exist`, {
@@ -155,7 +155,7 @@ async function findEncryptedKeys({ caKey, dataDir }: KeyPlace, tools: Tools): Pr
   return keys;
 }
 
-/** Opens a key whose file must be private. Throws AppError for one that cannot be opened. */
+/** Opens a key whose file must be private. Throws AppError if it cannot be opened. */
 async function checkOpening(
   { path }: EncryptedKey,
   open: () => Promise<Result<PrivateKey, string>>,
@@ -166,17 +166,17 @@ async function checkOpening(
   if (!key.ok) throw new AppError("key_invalid", `cannot open the key "${path}": ${key.error}`);
 }
 
-/** The counts of a set when the user chooses none. */
+/** The counts of a set without `--shares`. */
 export const DEFAULT_SHARES: ShareCounts = { threshold: 2, count: 3 };
 
-/** Returns the paths of the texts of a set's pages in a folder, in order. */
+/** Returns the paths of the text pages of a set, in order. */
 export function getSharePaths(folder: string, count: number): readonly string[] {
   return Array.from({ length: count }, (_, index) => join(folder, `share-${index + 1}-of-${count}.txt`));
 }
 
 /**
  * Splits a passphrase and writes two pages for each share, a text and an HTML document. Throws AppError `file_exists` before
- * it writes anything, as a page is never overwritten; the pages that it wrote are removed when one cannot be written.
+ * it writes anything, because pages are never overwritten. If a page cannot be written, the others are removed.
  */
 async function writeSharePages(
   passphrase: string,
@@ -190,11 +190,11 @@ async function writeSharePages(
       hint: "choose a shorter passphrase",
     });
   }
-  const made = clock.now().toISOString().slice(0, 10);
+  const madeOn = clock.now().toISOString().slice(0, 10);
   const pages = getSharePaths(folder, counts.count).flatMap((path, index) => {
     const share = shares.value[index];
     if (share === undefined) return [];
-    const page = renderPage(share, keyName, made);
+    const page = renderPage(share, keyName, madeOn);
     return [[path, page.text], [path.replace(/\.txt$/, ".html"), page.html]] as const;
   });
   for (const [path] of pages) {
@@ -244,7 +244,7 @@ async function findSharePages(
 /**
  * Makes a random passphrase that no one sees and writes its shares, or finds the shares that an interrupted run wrote.
  * Returns the paths of as many as are needed. The shares are complete on disk before a key is encrypted with them. Throws
- * AppError `file_exists` as `findSharePages`, and when there is a key already, which other shares would not open.
+ * AppError `file_exists` as `findSharePages`, and for an existing key, which new shares would not open.
  */
 export async function prepareShares(
   to: ShareCounts & { readonly folder: string; readonly keyPath: string; readonly keyName: string },
@@ -280,7 +280,7 @@ const STYLE = "body{font:12pt/1.4 sans-serif;max-width:44em;margin:2em auto;padd
   "tr,pre,.blank{break-inside:avoid}@page{margin:2cm}";
 
 /** Renders the page of one holder: as text of 78 columns, and as an HTML document without scripts, fonts or images. */
-function renderPage(share: SecretShare, keyName: string, made: string): Rendered {
+function renderPage(share: SecretShare, keyName: string, madeOn: string): Rendered {
   const { number, count, threshold, setId } = share;
   const groups = formatShareGroups(share).map((group, index) =>
     `${String(index + 1).padStart(2)}  ${group.slice(0, 4)}-${group.slice(4)}`
@@ -293,7 +293,7 @@ function renderPage(share: SecretShare, keyName: string, made: string): Rendered
       ["Passphrase of", keyName],
       ["Set", setId],
       ["Needed", `${threshold} of the ${count} shares`],
-      ["Made on", made],
+      ["Made on", madeOn],
     ]),
     renderCode("-----BEGIN TLSBOOT SHARE-----", ...rows, "-----END TLSBOOT SHARE-----"),
     renderText(
@@ -332,7 +332,7 @@ function renderCode(...lines: readonly string[]): Rendered {
   return { text: lines.join("\n"), html: `<pre>${lines.map(escapeHtml).join("\n")}</pre>` };
 }
 
-/** Renders names and values. Nothing in a value that a user chose may start another line, or be invisible. */
+/** Renders names and values. Values are escaped: what a user chose must not start a new line or be invisible. */
 function renderFacts(rows: readonly (readonly [name: string, value: string])[]): Rendered {
   const width = Math.max(...rows.map(([name]) => name.length)) + 3;
   const cells = rows.map(([name, value]) => `<tr><th>${name}</th><td>${escapeHtml(value)}</td></tr>`);
@@ -342,7 +342,7 @@ function renderFacts(rows: readonly (readonly [name: string, value: string])[]):
   };
 }
 
-/** Renders empty lines for a pen. */
+/** Renders lines to be filled in by hand. */
 function renderBlanks(...labels: readonly string[]): Rendered {
   return {
     text: labels.map((label) => label.padEnd(WIDTH - BLANK.length) + BLANK).join("\n\n"),

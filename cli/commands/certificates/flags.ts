@@ -152,7 +152,7 @@ export const describeCertificateCommand = defineCommand({
   summary: "Show what the register knows about a certificate",
   description: `Show what the register knows about a certificate.
 
- Who requested it, with which token and from which address, who approved it and why, which certificate it replaced and which one replaced it, whether it is revoked, and the command that revokes it.`,
+ Shows who requested it, with which token and from which address, who approved it and why, which certificate it replaced and which one replaced it, whether it is revoked, and the command that revokes it.`,
   group: "Certificate Commands",
   args: [
     argument("SERIAL...", "Serial numbers, or their beginnings; SHA-256 fingerprints; or numbers in the register", {
@@ -170,7 +170,7 @@ export const describeCertificateCommand = defineCommand({
   exitCodes: { 1: "failed, or a certificate was not found" },
 });
 
-/** Parses the sequence number or the name of a record, and its hash. */
+/** Parses the sequence number of a record, in digits with or without leading zeros, and its hash. */
 function parseExpectedRecord(text: string): Result<RegisterHead, string> {
   const [, sequence, hash = ""] = /^(\d{1,15}):([0-9a-f]{64})$/i.exec(text) ?? [];
   return sequence === undefined
@@ -185,7 +185,7 @@ export const verifyCertificatesCommand = defineCommand({
   description: `Check that no record of the register was changed or removed.
 
  Each record holds the hash of the one before it, and a CA signs the newest hash once a day: its seal. The command checks
- all hashes and seals, and names the first record that is wrong. It fails too when the newest seal is older than two days,
+ all hashes and seals, and reports the first record with a fault. It fails too when the newest seal is older than two days,
  because records may have been cut off at the end. With FILE it checks a log that a signer wrote with --issued-log.
 
  To find out whether records of the last two days were cut off, pass a seal from the log of the server with --expect.`,
@@ -211,5 +211,5 @@ export const verifyCertificatesCommand = defineCommand({
       "1f".repeat(32)
     }`,
   },
-  exitCodes: { 0: "every record is right", 1: "failed, a record is wrong, or a seal is overdue" },
+  exitCodes: { 0: "every record is intact", 1: "failed, a record is not intact, or a seal is overdue" },
 });

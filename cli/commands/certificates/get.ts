@@ -116,7 +116,7 @@ class RecordList {
     const sorted: RecordRow[] = [];
     let count = 0;
     let version = "";
-    // Only the server's register is asked for one signer; it compares without wildcards, and has no origins.
+    // The server selects a signer by its whole name. A pattern without a slash may match an origin instead.
     const isExact = signer !== undefined && signer.includes("/") && !signer.includes("*");
     for await (const { records, resourceVersion } of source.pages(signal, isExact ? signer : undefined)) {
       const rows = records.filter(isCertificateRecord).map((record) => this.#toRow(record)).filter(this.#isSelected);
@@ -150,8 +150,8 @@ class RecordList {
   }
 
   /**
-   * Reports whether the answer depends on the status of certificates, and so on newer ones; then the register is read twice
-   * instead of kept in memory.
+   * Reports whether the output needs the status of certificates, which depends on newer ones. The register is then read
+   * twice, instead of being kept in memory.
    */
   #needsStatus(): boolean {
     const { output, expiresWithin, sortBy } = this.#settings;
@@ -167,8 +167,8 @@ interface RecordPrinter {
 }
 
 /**
- * Creates a printer. With `areSeparate` each object of JSON and YAML is a document of its own, as for a single
- * certificate and for a watch; else they become a List. Throws UsageError for an invalid jsonpath template.
+ * Creates a printer. With `areSeparate`, JSON and YAML have one document for each object, as for a single certificate and
+ * for a watch; otherwise one List. Throws UsageError for an invalid jsonpath template.
  */
 export function createRecordPrinter(
   format: RecordFormat | undefined,
@@ -238,7 +238,7 @@ function paintStatus(status: string, style: Style): string {
   return status === "revoked" ? style.red(status) : style.yellow(status);
 }
 
-/** Makes the cells of a row; an empty one becomes `<none>`. */
+/** Formats the cells of a row; an empty one becomes `<none>`. */
 function toTableRow(row: RecordRow): TableRow {
   return { cells: COLUMNS.map(({ text }) => text(row) || "<none>") };
 }

@@ -1,4 +1,4 @@
-/** Opens the place with the records that the flags of a command name: a server, or the log of a signer. */
+/** Opens the source of records that the flags choose: the register of a server, or the log of a signer. */
 import { resolve } from "node:path";
 import { connect, type ConnectionSettings } from "../../connection.ts";
 import type { Tools } from "../../io.ts";

@@ -1,4 +1,4 @@
-/** Checks the chain and the seals of the register, and names the first record that is wrong. */
+/** Verifies the hash chain and the seals of the register, and reports the first record with a fault. */
 import { AppError } from "../../../core/errors.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
@@ -47,10 +47,10 @@ async function readCas(
   return ca === undefined ? [] : listBundled(await readCa(ca, tools.files));
 }
 
-/** The number of the last records of which one can be wrong. */
+/** The number of last records among which the one with a fault is. */
 const RECENT = 3;
 
-/** Keeps the last records that passed, because a fault of one may show at the record after it. */
+/** Keeps the last records, because the fault of one may only show at the next one. */
 class RecentRecords {
   #records: readonly IssuedCertificate[] = [];
 
@@ -76,7 +76,7 @@ function describeFault(
   const sealed = sealedUpTo === undefined
     ? "no seal was checked before it"
     : `the records up to ${sealedUpTo.name} are as they were sealed at ${sealedUpTo.time}`;
-  return new AppError("invalid", `the register is wrong at record ${name}${about}: the record ${problem}`, {
+  return new AppError("invalid", `the register is not intact at record ${name}${about}: the record ${problem}`, {
     hint: `${sealed}, and those after ${name} were not checked. Someone edited the register, or the storage is ` +
       "damaged: compare the record with a backup",
   });
@@ -90,7 +90,7 @@ function describeOverdueSeal({ records, head, uncheckedSeals }: RegisterReport, 
   return new AppError(
     "invalid",
     `records may be missing at the end of the register: it ${overdueSeal}, but a server seals it every day`,
-    { hint: `${countRecords(records)} right, up to ${head?.name}; ${hint}` },
+    { hint: `${countRecords(records)}, up to ${head?.name}; ${hint}` },
   );
 }
 
@@ -103,7 +103,7 @@ function summarize({ records, head, sealedUpTo, uncheckedSeals }: RegisterReport
       formatFingerprint(sealedUpTo.issuerFingerprint)
     }`;
   return [
-    line`${countRecords(records)} right, ${sealed}`,
+    line`${countRecords(records)}, ${sealed}`,
     ...(uncheckedSeals === 0 || !hasCas
       ? []
       : [line`not checked: ${uncheckedSeals} seals of other CAs; name their certificates with --ca-file`]),
@@ -112,5 +112,5 @@ function summarize({ records, head, sealedUpTo, uncheckedSeals }: RegisterReport
 }
 
 function countRecords(records: number): string {
-  return records === 1 ? "1 record is" : `${records} records are`;
+  return records === 1 ? "1 record is intact" : `${records} records are intact`;
 }

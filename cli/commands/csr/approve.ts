@@ -1,4 +1,4 @@
-/** Approves requests as kubectl does, with the warnings that every other view shows. */
+/** Approves requests as kubectl does, and shows the same warnings as `describe csr`. */
 import { isSettled } from "../../../core/approval/recognizers.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { line, shellWord } from "../../../core/lib/printable.ts";
@@ -39,8 +39,8 @@ export async function run(input: Input<typeof approveCommand.flags>, tools: Tool
 }
 
 /**
- * Shows the warnings about a pending request, the same as `describe csr` shows. A request with warnings is approved with
- * `--yes`, or when the user confirms it on a terminal.
+ * Shows the warnings about a pending request. Returns true if there are none, with `--yes`, or if the user accepts them on
+ * a terminal.
  */
 async function acceptsWarnings(
   csr: CertificateSigningRequest,

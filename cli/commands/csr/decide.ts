@@ -1,4 +1,7 @@
-/** Decides requests as kubectl does (`pkg/cmd/certificates/certificates.go`), denies them, and reports what is not signed. */
+/**
+ * Approves and denies requests as kubectl does (`pkg/cmd/certificates/certificates.go`), and reports those without a
+ * certificate.
+ */
 import type { ApiClient } from "../../../client/objects/api.ts";
 import { getCsrPhase } from "../../../core/request/phase.ts";
 import { describeMissingSigner } from "../../../core/request/signer_name.ts";
@@ -9,25 +12,23 @@ import { createTargetFinder, parseTargets } from "./targets.ts";
 import { connect } from "../../connection.ts";
 import { createDecision, type CsrDecision, decideOne } from "../../../client/admin/decisions.ts";
 import type { ExitCode } from "../../exit_code.ts";
-import type { Action, Input } from "../../framework/command.ts";
+import type { Action } from "../../framework/command.ts";
 import type { Io, Tools } from "../../io.ts";
 import { line } from "../../../core/lib/printable.ts";
 import { CSR_QUALIFIED_KIND, csrPath, getCsrByName } from "../../../client/admin/csrs.ts";
 import { forEachItem } from "../../framework/report.ts";
 
 export const denyAction: Action<typeof denyCommand.flags> = {
-  async run(input: Input<typeof denyCommand.flags>, tools: Tools): Promise<ExitCode> {
-    parseTargets(input.args);
-    await using connection = await connect(input.settings, tools);
+  async run({ args, settings }, tools) {
+    parseTargets(args);
+    await using connection = await connect(settings, tools);
     const { api } = connection;
-    const denial = await createDecision("deny", api, "tlsboot deny", tools.signal, input.settings);
-    return (await decideEach(input.args, api, { ...denial, past: "denied" }, tools)).code;
+    const denial = await createDecision("deny", api, "tlsboot deny", tools.signal, settings);
+    return (await decideEach(args, api, { ...denial, past: "denied" }, tools)).code;
   },
 };
 
-/**
- * Decides each request that passes the check, if there is one; `decided` are the names of those that now have the decision.
- */
+/** Decides each request that passes the check, if there is one. Returns the names of the decided ones. */
 export async function decideEach(
   args: readonly string[],
   api: ApiClient,
@@ -44,7 +45,7 @@ export async function decideEach(
     const name = await findTarget(arg, signal);
     const csr = decision.check === undefined ? undefined : await getCsrByName(api, name, signal);
     if (csr !== undefined && await decision.check?.(csr) === false) return;
-    // The user has accepted the warnings about this object, and not about another one of its name.
+    // The user has accepted the warnings about this object, not about a later one of the same name.
     const isNew = await decideOne(api, name, decision, tools, signal, { uid: csr?.metadata.uid });
     decided.push(name);
     tools.stdout.write(line`${CSR_QUALIFIED_KIND}/${name} ${isNew ? "" : "already "}${decision.past}\n`);
@@ -82,7 +83,7 @@ export async function reportUnsigned(
   }
   for (const [signerName, late] of unsigned) {
     const advice = describeMissingSigner(signerName);
-    io.stderr.write(line`approved, but not signed yet: ${late.join(", ")}. If it stays so, ${advice}\n`);
+    io.stderr.write(line`approved, but not signed yet: ${late.join(", ")}. If this does not change, ${advice}\n`);
   }
 }
 

@@ -14,7 +14,7 @@ import type { deleteCsrCommand } from "./flags.ts";
 import { findByShortName } from "./targets.ts";
 import { forEachItem } from "../../framework/report.ts";
 
-/** The number of deletions at the same time. */
+/** The maximum number of concurrent deletions. */
 const CONCURRENCY = 16;
 
 export async function run(input: Input<typeof deleteCsrCommand.flags>, tools: Tools): Promise<ExitCode> {
@@ -53,7 +53,7 @@ async function deletePending(api: ApiClient, requester: string, tools: Tools): P
   return EXIT.done;
 }
 
-/** Deletes a request if it is still the object that was listed; false when it is gone or has changed since. */
+/** Deletes a request, unless it has changed since it was listed. Returns false if it has changed or is gone. */
 async function removeUnchanged(api: ApiClient, csr: CertificateSigningRequest, signal: AbortSignal): Promise<boolean> {
   const { uid, resourceVersion } = csr.metadata;
   const preconditions = { uid, resourceVersion };

@@ -39,7 +39,6 @@ import {
   requestLines,
   ruleLines,
   signerLines,
-  warningLines,
 } from "./view_text.ts";
 import { forEachItem } from "../../framework/report.ts";
 
@@ -72,7 +71,7 @@ export async function run(input: Input<typeof describeCsrCommand.flags>, tools: 
   return EXIT.done;
 }
 
-/** Finds a request by its name or short name, or those of a machine of that name. */
+/** Finds a request by its name or short name, or else the requests for the machine of that name. */
 async function findRequests(api: ApiClient, name: string, tools: Tools): Promise<readonly CertificateSigningRequest[]> {
   const { signal } = tools;
   try {
@@ -105,7 +104,7 @@ async function readProfiles(
   return profiles;
 }
 
-/** Reads the Events about a request; undefined when the user may not read them, as kubectl then omits them. */
+/** Reads the Events of a request; undefined when they cannot be read, because kubectl omits them then. */
 async function findEvents(
   api: ApiClient,
   csr: CertificateSigningRequest,
@@ -147,7 +146,7 @@ export function describeRequest(
   ];
   const isReadable = view.requested.unreadable === undefined;
   const sections = [
-    [line`Summary:\t${view.sentence}.`, ...warningLines(view)],
+    [line`Summary:\t${view.sentence}.`, ...view.warnings.map((text) => ["Warning", text] as const)],
     isReadable ? identityLines(view) : [],
     isReadable ? requestLines(view, now) : [],
     historyLines(view),

@@ -27,7 +27,7 @@ export const getCsrCommand = defineCommand({
 
  STATE is pending, approved (without a certificate yet), issued, denied or failed. EXPIRES is the remaining lifetime of the certificate. On a terminal the table has colours, is cut to the width, and shows short names, which every command accepts; elsewhere nothing is cut. -o kubectl prints the same as kubectl get csr.
 
- On stderr it names the pending requests that the approver holds for a person: another machine may be claiming the name of a node, or the inventory lacks the machine.`,
+ Pending requests that the approver holds for a person are reported on stderr: another machine may be claiming the name of a node, or the machine is not in the inventory.`,
   group: "Request Commands",
   args: [argument("[NAME...]", "The requests or machines to show; all without a name", REQUEST_NAMES)],
   flags: {
@@ -53,7 +53,7 @@ export const describeCsrCommand = defineCommand({
   summary: "Show the details of a certificate signing request",
   description: `Show the details of a certificate signing request.
 
- Starts as kubectl describe csr does. Then it describes the request in a sentence, warns of unusual properties, and shows the requested identity next to the requester, the difference from the last certificate, other open requests for the same names, the rights of the certificate's holder, the conditions, the verdicts of the approval rules and of the signer's profile, and the certificate once there is one. Facts that the server does not have, or that you may not read, are left out. The verdict uses the policies and the inventory that the approver has published; tlsboot policy explain shows the verdict of other ones. NAME is the name of a request, or of the requesting machine.`,
+ Starts as kubectl describe csr does. Then it describes the request in a sentence, warns of unusual properties, and shows the requested identity next to the requester, the difference from the last certificate, other open requests for the same names, the rights of the certificate's holder, the conditions, the verdicts of the approval rules and of the signer's profile, and the certificate once there is one. Facts that the server does not have, or that you may not read, are left out. The verdict is that of the policies and the inventory that the approver has published; tlsboot policy explain shows that of others. NAME is the name of a request, or of the requesting machine.`,
   group: "Request Commands",
   args: [argument("[NAME...]", "The requests or machines to describe; all without a name", REQUEST_NAMES)],
   flags: { ...API_FLAGS, profile: PROFILE_FLAGS.profile },
@@ -63,7 +63,7 @@ export const describeCsrCommand = defineCommand({
   },
 });
 
-/** The flags of both commands. The message always names the user, as the server knows them, and the tool. */
+/** The flags of `approve` and `deny`. The message always has the user, as the server authenticated them, and the tool. */
 const DECIDE_FLAGS = {
   ...API_FLAGS,
   reason: textFlag({
@@ -81,8 +81,8 @@ export const approveCommand = defineCommand({
 
  The signer then issues the requested certificate. A certificate may let its holder act as another identity: check the request with tlsboot describe csr first. An approval cannot be taken back, but tlsboot revoke csr/NAME revokes the certificate.
 
- NAME is the name of a request or of the requesting machine. When it can mean more than one request, they are listed and
- none is approved; write csr/NAME or node/NAME to say which one you mean.
+ NAME is the name of a request or of the requesting machine. If more than one request matches, they are
+ listed and none is approved; write csr/NAME or node/NAME to choose one.
 
  The warnings that tlsboot describe csr shows are shown here too, for example that the machine has a valid certificate with
  another key. A request with a warning is only approved when you confirm it on the terminal, or with --yes.
@@ -90,8 +90,8 @@ export const approveCommand = defineCommand({
  With -i it shows each pending request, or those of NAME, with a sentence, warnings, the facts, the rights of the
  certificate's holder and the verdict of the approval rules. Then it asks what to do: y approves, n denies with a reason
  that is kept in the request, s skips, w shows the reasons of the rules and everything else that is known, q quits.
- An answer is a line, so it works over ssh without a terminal, in a pipe and with a screen reader; the end of the input
- quits. A request that changes while you look at it is not decided, but shown again.
+ Answers are whole lines, so this works over ssh without a terminal, in a pipe and with a screen reader; the end of the
+ input quits. A request that changes while you look at it is not decided, but shown again.
 
  To approve the machines of a list automatically, start the server with tlsboot up --auto-approve --inventory FILE. The
  file can change while it runs.

@@ -1,6 +1,6 @@
 /**
- * Shows requests as a table: whom each is for, its signer, its requester and its state, with `-o wide` also where it
- * came from and who decided.
+ * Shows requests as a table with their subject, signer, requester and state. `-o wide` adds the address of the client and
+ * the user who decided.
  */
 import type { ApiClient } from "../../../client/objects/api.ts";
 import { formatConditionCell, getCsrPhase } from "../../../core/request/phase.ts";
@@ -29,7 +29,7 @@ export async function run(input: Input<typeof getCsrCommand.flags>, tools: Tools
   const { pending, output } = input.settings;
   const names = parseCsrNames(input.args);
   const isTable = output === undefined || output.kind === "wide" || output.kind === "kubectl";
-  // Requests that are not shown count too, because a short name must mean one request only.
+  // Hidden requests count too, because a short name must match only one request.
   const known = new Set<string>();
   const isPending = createPendingFilter();
   const isShown = (csr: CertificateSigningRequest): boolean => {
@@ -44,9 +44,9 @@ export async function run(input: Input<typeof getCsrCommand.flags>, tools: Tools
       extendWide: addOrigins,
       ...(pending || output === undefined ? { isShown } : {}),
       ...(names.length > 0 ? {} : { refine: createNameShortener(known) }),
-      // `csr/NAME` is a request and no machine.
+      // `csr/NAME` is never a machine.
       findName: (name, api) =>
-        input.args.includes(name) ? findMeant(api, name, tools) : findByShortName(api, name, tools.clock, signal),
+        input.args.includes(name) ? resolveTarget(api, name, tools) : findByShortName(api, name, tools.clock, signal),
       ...(isTable ? { afterTable: (rows, api) => reportHolds(rows, api, tools) } : {}),
     },
     input,
@@ -54,8 +54,8 @@ export async function run(input: Input<typeof getCsrCommand.flags>, tools: Tools
   );
 }
 
-/** Finds the request that `approve` would mean by a name that no request has: a short name, or the name of a machine. */
-async function findMeant(api: ApiClient, name: string, tools: Tools): Promise<string | undefined> {
+/** Finds the request for a short name or the name of a machine, as `approve` does. */
+async function resolveTarget(api: ApiClient, name: string, tools: Tools): Promise<string | undefined> {
   try {
     return await createTargetFinder(api, tools.clock)(name, tools.signal);
   } catch (error) {
@@ -64,7 +64,7 @@ async function findMeant(api: ApiClient, name: string, tools: Tools): Promise<st
   }
 }
 
-/** Creates a filter for pending requests; in a watch it also shows what becomes of a request that was shown. */
+/** Creates a filter for pending requests. In a watch it also passes the change that settles a shown request. */
 function createPendingFilter(): (csr: CertificateSigningRequest) => boolean {
   const shown = new Set<string>();
   return (csr) => {
@@ -93,7 +93,7 @@ async function reportHolds(rows: ServerTable["rows"], api: ApiClient, tools: Too
   }
 }
 
-/** Adds the address of the client and the user who decided; nothing where the server has no records of requests. */
+/** Adds the address of the client and the user who decided. Adds nothing if the server has no records of requests. */
 async function addOrigins(table: ServerTable, api: ApiClient, signal: AbortSignal): Promise<ServerTable> {
   if (table.rows.length === 0) return table;
   const names = table.rows.map((row) => row.object?.metadata?.name ?? "");
@@ -115,7 +115,7 @@ async function addOrigins(table: ServerTable, api: ApiClient, signal: AbortSigna
 }
 
 const COLUMNS: readonly TableColumn[] = [
-  // A name that is cut could not be typed.
+  // Never cut, because users type it.
   { name: "Name" },
   { name: "For", minWidth: 12 },
   { name: "Signer", minWidth: 10 },
@@ -123,7 +123,7 @@ const COLUMNS: readonly TableColumn[] = [
   { name: "Age" },
   { name: "Expires", paint: (cell, { red }) => cell === EXPIRED ? red(cell) : cell },
   { name: "State", paint: paintState },
-  // The columns of kubectl that say more.
+  // The columns of kubectl that have more detail.
   { name: "SignerName", priority: 1 },
   { name: "Requestor", priority: 1 },
   { name: "RequestedDuration", priority: 1 },
@@ -145,9 +145,9 @@ function paintState(state: string, style: Style): string {
   }
 }
 
-/** Creates the table. The ages of requests are those at the time when a row is made. */
+/** Creates the table. An age is the one at the time when its row is formatted. */
 function createCsrTable(clock: Pick<Clock, "now">): OwnTable {
-  // A row has cells and values to sort by, which need the same parsed request.
+  // The cells and the sort values of a row need the same parsed request.
   const summaries = new WeakMap<object, RequestSummary>();
   const summarize = (csr: CertificateSigningRequest): RequestSummary => {
     const known = summaries.get(csr) ?? summarizeRequest(csr);
@@ -191,8 +191,8 @@ function formatRest(ms: number): string {
 }
 
 /**
- * Creates a function that shortens the names in rows. A short name is the beginning of no other name in `known`, which the
- * caller extends.
+ * Creates a function that shortens the names in rows, so that no other name in `known` begins with a short one. The caller
+ * extends `known`.
  */
 function createNameShortener(known: ReadonlySet<string>): (rows: ServerTable["rows"]) => ServerTable["rows"] {
   return (rows) => {

@@ -1,5 +1,5 @@
 /**
- * Shows pending requests one by one and asks for each what to do. Answers are whole lines, so that it works over ssh
+ * Shows pending requests one by one, and asks what to do with each. Answers are whole lines, so that this works over ssh
  * without a terminal, in a pipe, and with a screen reader.
  */
 import type { ApiClient, ApiConnection } from "../../../client/objects/api.ts";
@@ -24,7 +24,7 @@ import { createLogger } from "../../logging.ts";
 import { escapeValue, line } from "../../../core/lib/printable.ts";
 import { reportUnsigned } from "./decide.ts";
 import type { approveCommand } from "./flags.ts";
-import { listMeantRequests, parseTargets } from "./targets.ts";
+import { listMatchingRequests, parseTargets } from "./targets.ts";
 import { capitalize, formatTimeAgo, joinWords } from "../../../core/report/words.ts";
 import { createStyle, formatDescription, type Style, wrapWords } from "../../output/layout.ts";
 import { formatToken, historyLines, identityLines, requestLines, ruleLines, signerLines } from "./view_text.ts";
@@ -36,7 +36,7 @@ const QUESTION = "approve? [y]es / [n]o / [s]kip / [w]hy / [q]uit: ";
 const ANSWERS = "answer y to approve, n to deny, s to skip, w to see why the rules decide as they do, or q to quit";
 const REASON_QUESTION = "reason of the denial, which is kept in the request (may be empty): ";
 
-/** Text is broken into lines only on terminals of at least so many columns. */
+/** The minimum width in columns of a terminal on which text is wrapped. */
 const MIN_WIDTH = 40;
 
 /** Asks about pending requests, for `tlsboot approve -i`. */
@@ -57,7 +57,10 @@ interface Selectors {
   readonly fieldSelector: string | undefined;
 }
 
-/** Finds the pending requests that are named or selected, the oldest first. A named one that is decided is reported. */
+/**
+ * Finds the pending requests that are named, or else those that are selected, the oldest first. Reports a named one
+ * that is decided.
+ */
 async function findPending(
   api: ApiClient,
   args: readonly string[],
@@ -70,10 +73,10 @@ async function findPending(
   }
   const found = new Map<string, CertificateSigningRequest>();
   for (const arg of args) {
-    const meant = await listMeantRequests(api, arg, tools.signal);
-    const pending = meant.filter((csr) => !isSettled(csr));
+    const matching = await listMatchingRequests(api, arg, tools.signal);
+    const pending = matching.filter((csr) => !isSettled(csr));
     for (const csr of pending) found.set(getName(csr), csr);
-    for (const csr of pending.length === 0 ? meant : []) {
+    for (const csr of pending.length === 0 ? matching : []) {
       tools.stderr.write(line`${getName(csr)} is not pending: ${formatConditionCell(csr)}\n`);
     }
   }
@@ -144,7 +147,7 @@ class ReviewSession {
         if (isSynced) continue;
         isSynced = true;
         for (const csr of sortByAge([...first.values()])) if (!await review(csr)) return;
-        stderr.write("waiting for requests; Ctrl-C ends it\n");
+        stderr.write("waiting for requests; stop with Ctrl-C\n");
       } else if (!isSynced) {
         if (change.kind === "changed") first.set(getName(change.object), change.object);
       } else if (change.kind === "changed" && !await review(change.object)) return;
@@ -198,7 +201,7 @@ class ReviewSession {
     }
   }
 
-  /** Reads a request as it is now; undefined, with a message, when there is nothing left to decide. */
+  /** Reads the current state of a request. Prints why and returns undefined when there is nothing left to decide. */
   async #readPending(
     listed: CertificateSigningRequest,
     signal: AbortSignal,
@@ -208,7 +211,7 @@ class ReviewSession {
       const path = csrPath(name);
       const csr = await this.#connection.api.requestObject<CertificateSigningRequest>({ method: "GET", path }, signal);
       if (csr.metadata.uid === listed.metadata.uid && !isSettled(csr)) return csr;
-      const why = isSettled(csr) ? `is no longer pending: ${formatConditionCell(csr)}` : "was made anew";
+      const why = isSettled(csr) ? `is no longer pending: ${formatConditionCell(csr)}` : "was deleted and made again";
       this.#tools.stderr.write(line`${name} ${why}\n`);
     } catch (error) {
       if (!isAppError(error, "not_found")) throw error;
@@ -261,7 +264,7 @@ class ReviewSession {
     }
   }
 
-  /** Asks a question. The answer of a pipe is written out, so that the text can be read as it happened. */
+  /** Asks a question. An answer from a pipe is echoed, so that the output has both. */
   async #prompt(question: string, signal: AbortSignal): Promise<string | undefined> {
     const { stdin, stdout } = this.#tools;
     stdout.write(question);
@@ -274,7 +277,7 @@ class ReviewSession {
 interface ReviewLayout {
   /** The heading, such as `Request 1 of 3`. */
   readonly heading: string;
-  /** The width of the terminal; undefined where lines are not broken, as for a pipe. */
+  /** The width of the terminal; undefined where text is not wrapped, as for a pipe. */
   readonly width: number | undefined;
   readonly style: Style;
   readonly now: Date;
@@ -282,11 +285,14 @@ interface ReviewLayout {
 
 const TITLE_WIDTH = 12;
 
-/** Formats a request: its sentence, the warnings, the rights of the certificate's holder, the facts, and the verdict of the rules. */
+/**
+ * Formats a request: its sentence, the warnings, the rights of the certificate's holder, the facts, and the verdict of
+ * the rules.
+ */
 function formatReview(view: RequestView, { heading, width = Infinity, style, now }: ReviewLayout): string {
   const age = view.createdAt === undefined ? "" : `, ${formatTimeAgo(now.getTime() - Date.parse(view.createdAt))}`;
   const wrap = (text: string, indent = ""): readonly string[] => wrapWords(escapeValue(text), width, indent);
-  const row = ([title, value]: Row): readonly string[] => {
+  const formatRow = ([title, value]: Row): readonly string[] => {
     const [first = "", ...more] = wrap(value, " ".repeat(TITLE_WIDTH));
     return [`${`${title}:`.padEnd(TITLE_WIDTH)}${first.trimStart()}`, ...more];
   };
@@ -299,7 +305,7 @@ function formatReview(view: RequestView, { heading, width = Infinity, style, now
       ? []
       : ["", ...view.warnings.flatMap((text) => wrap(`Warning: ${text}.`)).map(style.yellow)]),
     "",
-    ...listFacts(view, now).flatMap(row),
+    ...listFacts(view, now).flatMap(formatRow),
     "",
   ];
   return `${lines.join("\n")}\n`;
@@ -307,7 +313,7 @@ function formatReview(view: RequestView, { heading, width = Infinity, style, now
 
 type Row = readonly [title: string, value: string];
 
-/** Lists the facts that decide most requests. A fact that is not known, or that does not apply, has no row. */
+/** Lists the facts on which most decisions depend. A fact that is unknown or does not apply has no row. */
 function listFacts(view: RequestView, now: Date): readonly Row[] {
   const { requested, requester, verdict, unsigned } = view;
   const names = [...requested.dnsNames, ...requested.ipAddresses, ...requested.uris, ...requested.emails];

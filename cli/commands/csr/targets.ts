@@ -1,4 +1,4 @@
-/** The requests that arguments name: by the name of the request, or of the machine that asks. */
+/** Finds the requests that arguments refer to, by the name of a request or of a machine. */
 import type { ApiClient } from "../../../client/objects/api.ts";
 import { isSettled } from "../../../core/approval/recognizers.ts";
 import { formatConditionCell } from "../../../core/request/phase.ts";
@@ -13,17 +13,14 @@ import { findShortened, isShortForm } from "../../../core/report/request_summary
 import { csrPath, listCsrs, parseCsrNames } from "../../../client/admin/csrs.ts";
 import { findObject } from "../../../client/admin/records.ts";
 
-/** Finds the name of the request that an argument means. */
-export type TargetFinder = (arg: string, signal: AbortSignal) => Promise<string>;
-
 const NODE_PREFIX = /^nodes?\//;
 
-/** Checks arguments before any request is sent. Throws UsageError. */
+/** Checks arguments before anything is sent. Throws AppError `usage`. */
 export function parseTargets(args: readonly string[]): void {
   args.forEach(parseTarget);
 }
 
-/** A name, and whether it can be that of a request, of a machine, or of either. */
+/** A name that can be that of a request, of a machine, or of either. */
 interface Target {
   readonly name: string;
   readonly isRequest: boolean;
@@ -38,79 +35,80 @@ function parseTarget(arg: string): Target {
 }
 
 /**
- * Creates a finder. `csr/NAME` is the name of a request, `node/NAME` that of a machine, and a plain name is either; it
- * throws AppError `invalid` when that is ambiguous, because a client chooses the name of its request. The requests are
- * listed once, when a machine is looked up.
+ * Creates a function that returns the name of the request that an argument refers to. `csr/NAME` is a request, `node/NAME`
+ * a machine, and a plain name can be either. An ambiguous name throws AppError `invalid`, because clients choose the names
+ * of their requests. The requests are listed once, for the first machine.
  */
-export function createTargetFinder(api: ApiClient, clock: Pick<Clock, "now">): TargetFinder {
+export function createTargetFinder(
+  api: ApiClient,
+  clock: Pick<Clock, "now">,
+): (arg: string, signal: AbortSignal) => Promise<string> {
   let listed: Promise<readonly CertificateSigningRequest[]> | undefined;
-
-  const list = (signal: AbortSignal): Promise<readonly CertificateSigningRequest[]> =>
-    listed ??= listCsrs(api, {}, signal).then(({ items }) => items);
-
-  const choose = (arg: string, candidates: readonly CertificateSigningRequest[]): string | undefined =>
-    chooseOne(arg, candidates, clock.now());
-
   return async (arg, signal) => {
     const { name, isRequest, isMachine } = parseTarget(arg);
-    const own = isRequest ? await findObject<CertificateSigningRequest>(api, csrPath(name), signal) : undefined;
+    const exact = isRequest ? await findObject<CertificateSigningRequest>(api, csrPath(name), signal) : undefined;
     if (!isMachine) {
-      return own === undefined ? await findByShortName(api, name, clock, signal) ?? name : name;
+      return exact === undefined ? await findByShortName(api, name, clock, signal) ?? name : name;
     }
-    // A client chooses the name of its request, and may choose the short name of another one.
-    if (own !== undefined && findNode(own) === name && !isShortForm(name)) return name;
-    const all = await list(signal).catch((error: unknown) => {
-      // A user who may decide about requests but not list them names the request.
-      if (own !== undefined && isAppError(error, "access_denied")) return [];
+    // The name of a request may look like the short name of another one.
+    if (exact !== undefined && findNode(exact) === name && !isShortForm(name)) return name;
+    listed ??= listCsrs(api, {}, signal).then(({ items }) => items);
+    const all = await listed.catch((error: unknown) => {
+      // A user who may not list requests can still decide about one by its whole name.
+      if (exact !== undefined && isAppError(error, "access_denied")) return [];
       throw error;
     });
     const requests = all.filter((csr) => findNode(csr) === name && getName(csr) !== name);
     const shortened = isRequest ? filterShortened(name, all) : [];
     const pending = [...new Set([...requests.filter((csr) => !isSettled(csr)), ...shortened])];
-    if (own !== undefined) return choose(arg, [own, ...pending]) ?? name;
-    // A decided request of the machine is only meant when none is pending.
+    if (exact !== undefined) return chooseOne(arg, [exact, ...pending], clock.now()) ?? name;
+    // A decided request of the machine counts only when none is pending.
     const [latest] = requests.toSorted((a, b) => getCreationMs(b) - getCreationMs(a));
-    const found = choose(arg, pending) ?? (latest === undefined ? undefined : getName(latest));
+    const found = chooseOne(arg, pending, clock.now()) ?? (latest === undefined ? undefined : getName(latest));
     if (found !== undefined) return found;
     throw notFound(arg);
   };
 }
 
 /**
- * Lists every request that an argument can mean, for a command that shows each one before it decides: the request of that
- * name or short name, and those of the machine. Throws AppError `not_found` when there is none.
+ * Lists every request that an argument can refer to, for a command that shows each one before it decides: the request of
+ * that name or short name, and those for the machine. Throws AppError `not_found` when there is none.
  */
-export async function listMeantRequests(
+export async function listMatchingRequests(
   api: ApiClient,
   arg: string,
   signal: AbortSignal,
 ): Promise<readonly CertificateSigningRequest[]> {
   const { name, isRequest, isMachine } = parseTarget(arg);
   const { items } = await listCsrs(api, {}, signal);
-  const meant = items.filter((csr) => (isRequest && getName(csr) === name) || (isMachine && findNode(csr) === name));
-  const all = new Set([...meant, ...(isRequest ? filterShortened(name, items) : [])]);
-  if (all.size === 0) throw notFound(arg);
-  return [...all];
+  const named = items.filter((csr) => (isRequest && getName(csr) === name) || (isMachine && findNode(csr) === name));
+  const matching = new Set([...named, ...(isRequest ? filterShortened(name, items) : [])]);
+  if (matching.size === 0) throw notFound(arg);
+  return [...matching];
 }
 
 function notFound(arg: string): AppError {
-  return new AppError("not_found", `cannot find "${arg}": no request has that name, and no machine of that name asks`, {
-    hint: "list the requests with: tlsboot get csr",
-  });
+  return new AppError(
+    "not_found",
+    `cannot find "${arg}": there is no request of that name, nor for a machine of that name`,
+    {
+      hint: "list the requests with: tlsboot get csr",
+    },
+  );
 }
 
-/** Returns the name of the only candidate; undefined without one. Throws AppError `invalid` that describes several. */
+/** Returns the name of the only candidate; undefined if there is none. Throws AppError `invalid`, which describes several. */
 function chooseOne(arg: string, candidates: readonly CertificateSigningRequest[], now: Date): string | undefined {
   const [only, ...more] = candidates;
   if (more.length === 0) return only === undefined ? undefined : getName(only);
-  throw new AppError("invalid", `"${arg}" means more than one request:\n${describeAll(candidates, now)}`, {
-    hint: "find out which of them you mean: tlsboot describe csr NAME; then decide by csr/NAME",
+  throw new AppError("invalid", `"${arg}" means more than one request:\n${describeCandidates(candidates, now)}`, {
+    hint: "look at each with tlsboot describe csr NAME, then write csr/NAME",
   });
 }
 
 /**
- * Finds the name of the request that a short name means, as `get csr` shows it on a terminal; undefined when it means none.
- * Throws AppError `invalid` when it means several.
+ * Finds the name of the request that a short name stands for, as `get csr` shows it on a terminal; undefined if there is
+ * none. Throws AppError `invalid` if there are several.
  */
 export async function findByShortName(
   api: ApiClient,
@@ -131,25 +129,25 @@ function filterShortened(
   return csrs.filter((csr) => getName(csr) !== text && names.has(getName(csr)));
 }
 
-/** Lists the requests by which a machine asks for a certificate, pending ones if there are any. */
+/** Lists the requests for a machine's identity: the pending ones if there are any, else all. */
 export async function listRequestsOfMachine(
   api: ApiClient,
   machine: string,
   signal: AbortSignal,
 ): Promise<readonly CertificateSigningRequest[]> {
   const { items } = await listCsrs(api, {}, signal);
-  const own = items.filter((csr) => findNode(csr) === machine);
-  const pending = own.filter((csr) => !isSettled(csr));
-  return pending.length === 0 ? own : pending;
+  const requests = items.filter((csr) => findNode(csr) === machine);
+  const pending = requests.filter((csr) => !isSettled(csr));
+  return pending.length === 0 ? requests : pending;
 }
 
-/** Finds the machine whose identity a request asks for, by whichever signer. */
+/** Finds the node in the subject of a request, whatever its signer. */
 function findNode({ spec }: CertificateSigningRequest): string | undefined {
   const request = parseRequest(spec.request);
   return parseNodeUser(request.ok ? request.value.subject.commonName : "");
 }
 
-function describeAll(csrs: readonly CertificateSigningRequest[], now: Date): string {
+function describeCandidates(csrs: readonly CertificateSigningRequest[], now: Date): string {
   return csrs.map((csr) => {
     const { signerName, username = "", request } = csr.spec;
     const parsed = parseRequest(request);

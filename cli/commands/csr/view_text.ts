@@ -1,4 +1,4 @@
-/** The view of a request as text: the parts that `describe csr` and `review` show in the same words. */
+/** Formats the parts of a request's view for `describe csr` and `approve -i`. */
 import { formatHumanDuration } from "../../../core/lib/duration.ts";
 import { line, shellWord } from "../../../core/lib/printable.ts";
 import type { RequestView, SignerRuleView, TokenView } from "../../../core/report/request_view.ts";
@@ -6,11 +6,6 @@ import { formatTimeAgo } from "../../../core/report/words.ts";
 import type { DescribedLine } from "../../output/layout.ts";
 import { formatTrace } from "../../output/findings.ts";
 import { formatValidity } from "../../output/pki_facts.ts";
-
-/** Shows the warnings; nothing when there are none. */
-export function warningLines({ warnings }: RequestView): readonly DescribedLine[] {
-  return warnings.map((warning) => ["Warning", warning]);
-}
 
 /** Shows the requested identity next to the requester, because an approver decides about the difference. */
 export function identityLines({ requested, requester }: RequestView): readonly DescribedLine[] {
@@ -66,7 +61,7 @@ export function formatToken(token: TokenView, now: Date): string {
   ].join(", ");
 }
 
-/** Shows the last certificate, and what is different now; nothing when none is known. */
+/** Shows the last certificate, and what the request changes; nothing when no certificate is known. */
 export function historyLines({ lastCertificate, difference = [] }: RequestView): readonly DescribedLine[] {
   if (lastCertificate === undefined) return [];
   const { serialNumber, notBefore, notAfter, state, requestedBy, address } = lastCertificate;
@@ -103,7 +98,7 @@ export function allowedLines({ allows }: RequestView): readonly DescribedLine[] 
   return allows.length === 0 ? [] : ["The holder of the certificate may:", ...allows.map((text) => line`  ${text}`)];
 }
 
-/** Shows the conditions, and whom the server authenticated for the decision. */
+/** Shows the conditions, and the user who decided, as the server authenticated them. */
 export function conditionLines({ conditions, decision }: RequestView, now: Date): readonly DescribedLine[] {
   if (conditions.length === 0) return ["Conditions:\t<none>"];
   const from = decision?.address === undefined ? "" : ` from ${decision.address}`;
@@ -121,7 +116,10 @@ export function conditionLines({ conditions, decision }: RequestView, now: Date)
   ];
 }
 
-/** Shows the approval rules with their evidence, the verdict, and the changes that would alter it; nothing without a verdict. */
+/**
+ * Shows the approval rules with their evidence, the verdict, and the changes that would alter it; nothing without a
+ * verdict.
+ */
 export function ruleLines(view: RequestView): readonly DescribedLine[] {
   const { name, verdict, origin, rules, changes } = view;
   if (verdict === undefined) return [];
@@ -137,7 +135,7 @@ export function ruleLines(view: RequestView): readonly DescribedLine[] {
   ];
 }
 
-/** Shows the rules of the signer, each with its outcome before it. */
+/** Shows the rules of the signer, each after its outcome. */
 export function signerLines({ requested, signerRules }: RequestView): readonly DescribedLine[] {
   if (signerRules.length === 0) return [];
   return ["Signer rules:", ...signerRules.map((rule) => formatSignerRule(rule, requested.signerName))];

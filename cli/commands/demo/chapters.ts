@@ -1,6 +1,6 @@
 /**
- * The later chapters: a machine renews its certificate, another one is switched off until its own has expired, and a
- * thief with copied files has an open watch until the machine is revoked.
+ * The later chapters: one machine renews its certificate, another is switched off until its certificate has expired, and
+ * a thief with copied files keeps a watch open until the machine is revoked.
  */
 import { CLIENT_STORE_PREFIX } from "../../../client/bootstrap.ts";
 import { openCredentialStore } from "../../../client/certificate/credential_store.ts";
@@ -24,7 +24,7 @@ import { CSR_COLLECTION } from "../../../client/admin/csrs.ts";
 import { formatCommandLine } from "../../framework/command.ts";
 import { DAY_MS } from "../../../core/lib/duration.ts";
 
-/** node-1 gets a second certificate, with a new key and the first certificate as its credentials. */
+/** node-1 gets a second certificate for a new key, with the first certificate as its credentials. */
 export async function renew(stage: Stage): Promise<void> {
   const machine = stage.machine("node-1");
   await stage.step("renewal");
@@ -44,7 +44,7 @@ async function renewNow(stage: Stage, { name, certDir, kubeconfigPath }: DemoMac
   const { tools: { clock, random, files }, logger } = stage.options;
   const nodeName = parseNodeName(name);
   if (!nodeName.ok) throw new AppError("internal", nodeName.error);
-  const store = await openCredentialStore({ files, clock, certDir, prefix: CLIENT_STORE_PREFIX });
+  const store = await openStore(stage, certDir);
   const first = await store.current();
   if (first === undefined) throw new AppError("pki_invalid", `${name} has no certificate to renew`);
   const { leaf } = await renewCertificate({
@@ -61,7 +61,7 @@ async function renewNow(stage: Stage, { name, certDir, kubeconfigPath }: DemoMac
   return { first: first.leaf, next: leaf };
 }
 
-/** A machine gets a short certificate, sleeps beyond its end, is refused, and recovers. */
+/** A machine gets a short-lived certificate, sleeps until it has expired, is refused, and recovers. */
 export async function showExpiry(stage: Stage): Promise<void> {
   const machine = stage.machine(SLEEPER);
   await stage.step("short");
@@ -83,7 +83,7 @@ export async function showExpiry(stage: Stage): Promise<void> {
   await runBootstrap(stage, machine, ["bootstrap"]);
 }
 
-/** Runs `tlsboot bootstrap` for a machine whose request is approved without a person, and reports what it got. */
+/** Runs `tlsboot bootstrap` for a machine whose request is approved automatically, and reports the result. */
 async function runBootstrap(
   stage: Stage,
   machine: DemoMachine,
@@ -96,7 +96,7 @@ async function runBootstrap(
   stage.emit({ kind: "issued", machine: machine.name, notAfter: await findEnd(stage, machine) });
 }
 
-/** Shows that the API does not accept the credentials of a kubeconfig. */
+/** Shows that the API rejects the credentials of a kubeconfig. */
 async function showUnauthorized(stage: Stage, kubeconfigPath: string): Promise<void> {
   await stage.run(["get", "csr", "--kubeconfig", stage.show(kubeconfigPath)], { code: EXIT.failed, only: /error:/ });
 }
@@ -105,21 +105,24 @@ async function sleepUntilExpired(stage: Stage, machine: DemoMachine): Promise<vo
   const { tools } = stage.options;
   using _waiting = startProgress(tools, `${machine.name} is off`);
   const end = await findEnd(stage, machine);
-  // A certificate is still valid at the very moment of its end.
+  // A certificate is still valid at its notAfter itself.
   await tools.clock.sleepUntil(new Date(end.getTime() + 1), stage.signal);
 }
 
-async function findEnd({ options: { tools } }: Stage, { name, certDir }: DemoMachine): Promise<Date> {
-  const store = await openCredentialStore({ ...tools, certDir, prefix: CLIENT_STORE_PREFIX });
-  const pair = await store.current();
+async function findEnd(stage: Stage, { name, certDir }: DemoMachine): Promise<Date> {
+  const pair = await (await openStore(stage, certDir)).current();
   if (pair === undefined) throw new AppError("pki_invalid", `${name} has no certificate`);
   return pair.leaf.notAfter;
 }
 
-/** How long the demo waits for the end of the watch, which takes less than a second, before it reports a failure. */
+function openStore({ options: { tools } }: Stage, certDir: string) {
+  return openCredentialStore({ ...tools, certDir, prefix: CLIENT_STORE_PREFIX });
+}
+
+/** How long the demo waits for the watch to end before it reports a failure. Usually it takes less than a second. */
 const WATCH_LIMIT_MS = 30_000;
 
-/** A thief copies the files of the last machine; the machine is revoked, and set up again. */
+/** A thief copies the files of the last machine. The machine is revoked and set up again. */
 export async function showTheft(stage: Stage): Promise<void> {
   const machine = stage.machine(stage.cast.victim);
   const stolen = join(stage.dir.root, "stolen");
@@ -170,7 +173,7 @@ async function copyMachine(stage: Stage, machine: DemoMachine, folder: string): 
 }
 
 interface OpenWatch {
-  /** Resolves with the time at which the server has ended the watch, on the clock of `elapsedMs`. */
+  /** Resolves with the time on the clock of `elapsedMs` at which the server ended the watch. */
   readonly ended: Promise<number>;
 }
 
@@ -183,9 +186,9 @@ async function openWatch(stage: Stage, { api }: Connected): Promise<OpenWatch> {
   await events.next();
   const ended = (async () => {
     try {
-      while ((await events.next()).done !== true); // the thief reads on, until the server ends the watch
+      while ((await events.next()).done !== true); // the thief reads until the server ends the watch
     } catch (error) {
-      // The end is an end in any form, such as a closed connection.
+      // The server may also end the watch by closing the connection.
       stage.signal.throwIfAborted();
       if (!(error instanceof AppError)) throw error;
     }
@@ -196,7 +199,7 @@ async function openWatch(stage: Stage, { api }: Connected): Promise<OpenWatch> {
   return { ended };
 }
 
-/** Waits for the end of a watch. AppError `api_error` when the server lets it run. */
+/** Waits for a watch to end. Throws AppError `api_error` when the server does not end it. */
 async function awaitEnd(stage: Stage, { ended }: OpenWatch): Promise<number> {
   const { clock } = stage.options.tools;
   const done = new AbortController();
@@ -211,7 +214,7 @@ async function awaitEnd(stage: Stage, { ended }: OpenWatch): Promise<number> {
   }
 }
 
-/** Removes the files of a machine, and sets it up again with a token for its name alone. */
+/** Removes the files of a machine and sets it up again with a token that is valid for its name only. */
 async function replaceMachine(stage: Stage, machine: DemoMachine): Promise<void> {
   const { files } = stage.options.tools;
   const { root } = stage.dir;

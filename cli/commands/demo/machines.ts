@@ -1,4 +1,4 @@
-/** The machines of the demo. Each runs the function of the bootstrap command, with a kubeconfig and an empty folder. */
+/** The machines of the demo. Each runs what `tlsboot bootstrap` runs, with a kubeconfig and an empty folder. */
 import { join } from "node:path";
 import {
   bootstrap,
@@ -34,7 +34,7 @@ export interface Bootstrapping {
   readonly outcome: Promise<BootstrapOutcome>;
 }
 
-export interface MachineDeps extends Pick<Tools, "files" | "clock" | "random" | "connect"> {
+interface MachineDeps extends Pick<Tools, "files" | "clock" | "random" | "connect"> {
   readonly logger: Logger;
 }
 
@@ -51,7 +51,7 @@ export function planMachine(dir: DataDir, name: string): DemoMachine {
 }
 
 /** The credentials of a machine, how long it waits, and the receiver of its events. */
-export interface JoiningOptions {
+interface JoiningOptions {
   readonly bootstrapKubeconfigPath: string;
   readonly waitSeconds: number;
   readonly approvedBy: ApprovedBy;
@@ -87,8 +87,8 @@ export function startMachine(
 }
 
 /**
- * Creates a function that reports the steps of a machine's request. A machine may see its approval only together with the
- * certificate, so `by` says who approves it.
+ * Creates a function that reports the steps of a machine's request. The machine may see the approval only together with
+ * the certificate, so `by` says who approves the request.
  */
 export function createReporter(
   machine: string,

@@ -1,9 +1,9 @@
-/** The story in the terminal: numbered steps, the equivalent commands, and indented answers, in 80 columns. */
+/** The story in the terminal: numbered steps, their commands, and the indented answers, in 80 columns. */
 import type { Io } from "../../io.ts";
 import { type Audience, findChapter, type Pace, STEPS, type StepText } from "../../../ui/story/chapters.ts";
 import { createStyle, wrapWords } from "../../output/layout.ts";
 
-/** The width of a plain terminal, in which every line fits that has spaces. */
+/** The width of a plain terminal, to which lines are wrapped at spaces. */
 const COLUMNS = 80;
 /** The indentation of everything but titles. */
 const INDENT = "   ";
@@ -13,7 +13,7 @@ const CONTINUED = "       ";
 
 export const ANSWER_COLUMNS = COLUMNS - INDENT.length;
 
-/** Creates the audience that prints on stdout; colours depend on the terminal. `explain` adds the reasons to each step. */
+/** Creates the audience that prints to stdout, in colour on a terminal. `explain` adds the reasons for each step. */
 export function createNarrator(io: Pick<Io, "stdout" | "env">, options: { readonly explain: boolean }): Audience {
   const style = createStyle(io.stdout, io.env);
   const write = (text: string): void => io.stdout.write(text);
@@ -51,13 +51,13 @@ export function createNarrator(io: Pick<Io, "stdout" | "env">, options: { readon
       case "end":
         return write("\n");
       default:
-        // The other events are for the picture; the terminal has the commands and their answers.
+        // The other events are for the picture. The terminal shows the commands and their answers.
         return;
     }
   };
 }
 
-/** Creates the pace of `--step`: from the second step on, Enter is waited for. At the end of the input it goes on. */
+/** Creates the pace of `--step`, which waits for Enter before each step but the first. It stops waiting when stdin ends. */
 export function createEnterPace(io: Pick<Io, "stdin" | "stderr">): Pace {
   let isFirst = true;
   return {
@@ -76,17 +76,17 @@ function explain({ happens, why, without }: StepText): readonly string[] {
   return [...parts.flatMap(([title, text]) => wrapLine(`${title}: ${text}`, INDENT)), ""];
 }
 
-/** Wraps a line at spaces. Its continuation is indented by two more characters than the line itself. */
+/** Wraps a line at spaces. Continuation lines are indented by two more characters. */
 function wrapLine(line: string, indent: string): readonly string[] {
   const [own = ""] = /^ */.exec(line) ?? [];
   if (indent.length + line.length <= COLUMNS) return [`${indent}${line}`.trimEnd()];
   return wrapWords(line.trim(), COLUMNS, `${indent}${own}  `, `${indent}${own}`);
 }
 
-/** Wraps a command, so that it can be copied with its line breaks. Only the lines after the first are indented. */
+/** Wraps a command so that it can be copied with its line breaks. Only the lines after the first are indented. */
 function wrapCommand(text: string): readonly string[] {
   if (INDENT.length + 2 + text.length <= COLUMNS) return [text];
-  // A flag stays with its value where both fit into a line, and a quoted word in one piece.
+  // Keep a flag and its value on one line if they fit, and never split a quoted word.
   const words = (text.match(/(?:--?[a-z][\w-]* (?!-))?(?:'[^']*'|"[^"]*"|[^ '"])+|> [^ ]+/g) ?? [text])
     .flatMap((word) => CONTINUED.length + word.length + 2 > COLUMNS ? word.split(" ") : [word]);
   const lines = wrapWords(words, COLUMNS - 2, CONTINUED, `${INDENT}  `);

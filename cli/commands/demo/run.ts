@@ -1,4 +1,4 @@
-/** Runs the demo: prepares its folder, runs the story, and keeps the files. */
+/** The action of `tlsboot demo`: prepares the folder and runs the story in it. */
 import { waitForAbort } from "../../../core/lib/waiting.ts";
 import { readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -40,24 +40,24 @@ export async function run(input: Input<typeof demoCommand.flags>, tools: Tools):
     nodes: settings.nodes,
     pace: page?.board ?? (settings.step ? createEnterPace(tools) : freely),
     waitSeconds: 600,
-    programs: await findPrograms(tools, files),
+    programs: await findPrograms(tools),
     onServing: async (dir) => await page?.open(dir),
   });
   await runStory(stage);
   if (!settings.keep && page === undefined) return EXIT.done;
-  narrator({ kind: "fact", text: `Serving on at ${stage.instance.url}; Ctrl-C ends it.` });
+  narrator({ kind: "fact", text: `Still serving at ${stage.instance.url}; Ctrl-C ends it.` });
   await waitForAbort(stage.signal);
   stage.instance.lost.throwIfAborted();
   return EXIT.done;
 }
 
-/** The page of a demo, which is served as soon as the API is. */
+/** The page of a demo. It is opened as soon as the API is served. */
 interface DemoPage extends AsyncDisposable {
   readonly board: StoryBoard;
   open(dir: DataDir): Promise<void>;
 }
 
-/** Creates the page of `--ui`. It is loaded here, because the demo without it is quicker. */
+/** Creates the page of `--ui`. Its code is loaded only here, which makes the demo without it start faster. */
 async function createPage(mode: BoardMode, logger: Logger, tools: Tools): Promise<DemoPage> {
   const { createStoryPage, STORY_ID } = await import("../../../ui/pages/story.tsx");
   const board = new StoryBoard(tools.clock, mode);
@@ -81,7 +81,7 @@ async function createPage(mode: BoardMode, logger: Logger, tools: Tools): Promis
   };
 }
 
-/** Creates the folder, or replaces an empty one or that of an earlier demo. Throws AppError `file_exists` for any other. */
+/** Creates the folder, or empties that of an earlier demo. Throws AppError `file_exists` for any other that has files. */
 async function prepareFolder(root: string, cwd: string, files: FilePort): Promise<void> {
   const isThere = await files.stat(root) !== undefined;
   const isEmpty = isThere && (await readdir(root).catch(() => undefined))?.length === 0;
@@ -89,7 +89,7 @@ async function prepareFolder(root: string, cwd: string, files: FilePort): Promis
     if (await files.stat(join(root, MARKER)) === undefined) {
       throw new AppError(
         "file_exists",
-        `cannot use "${displayPath(root, cwd)}" for the demo: it is not a demo's folder, and not empty`,
+        `cannot use "${displayPath(root, cwd)}" for the demo: it is not empty, and no demo made it`,
         { hint: "choose another folder with --data-dir, or remove this one" },
       );
     }

@@ -1,8 +1,8 @@
 /**
- * What the steps of the demo share: the running instance, the audience, connections as a user has them, and commands,
- * which are those of Kubernetes where they are installed.
+ * The state and the tools that the steps of the demo share: the running instance, the audience, connections, and the
+ * commands that are shown and run.
  */
-import { delimiter, isAbsolute, join } from "node:path";
+import { isAbsolute } from "node:path";
 import { type ApiClient, createApiClient } from "../../../client/objects/api.ts";
 import { readCluster } from "../../../client/transport/connect.ts";
 import { AppError } from "../../../core/errors.ts";
@@ -17,7 +17,7 @@ import type { Io, OutputStream, Tools } from "../../io.ts";
 import { displayPath, pathWord } from "../../output/files.ts";
 import { type DemoMachine, planMachine } from "./machines.ts";
 import type { Audience, Cast, Pace, StepId } from "../../../ui/story/chapters.ts";
-import type { FilePort } from "../../../client/files.ts";
+import { findProgram } from "../../processes.ts";
 import { parseCommandLine } from "../../framework/parse.ts";
 import { resolveSettings } from "../../framework/settings.ts";
 import { createTools } from "../../system.ts";
@@ -41,7 +41,7 @@ interface DemoOptions {
   readonly programs: KnownPrograms;
   /** Runs when the server has started for the first time, before the first step. */
   readonly onServing?: (dir: DataDir) => Promise<void>;
-  /** Parts that tests remove or break, so that the demo must fail. */
+  /** Faults that make the demo fail, for tests. */
   readonly sabotage?: Sabotage;
 }
 
@@ -56,11 +56,11 @@ export interface Sabotage {
 interface RunOptions {
   /** The expected exit code. Default: 0. */
   readonly code?: ExitCode;
-  /** The largest number of lines of the answer that are shown. */
+  /** The number of lines of the answer to show at most. */
   readonly maxLines?: number;
-  /** The lines of the answer that are shown, where the others are of no interest. */
+  /** Matches the lines of the answer that are shown. Default: all. */
   readonly only?: RegExp;
-  /** The file that gets the answer instead of the audience. */
+  /** The file that the command's output is redirected to; then the audience does not see it. */
   readonly into?: string;
 }
 
@@ -69,7 +69,7 @@ export interface Connected extends AsyncDisposable {
   readonly api: ApiClient;
 }
 
-/** The stage of the story. Disposing it stops the instance. */
+/** The stage of the story. Disposing it stops its instance. */
 export class Stage implements AsyncDisposable {
   readonly options: DemoOptions;
   readonly dir: DataDir;
@@ -83,13 +83,13 @@ export class Stage implements AsyncDisposable {
     this.cast = { count: nodes, victim: `node-${nodes}` };
   }
 
-  /** The instance, which has started before the second step. */
+  /** The running instance. It has started before the second step. */
   get instance(): Instance {
     if (this.#running === undefined) throw new AppError("internal", "the demo's server does not run");
     return this.#running.instance;
   }
 
-  /** Fires when the user interrupts the demo, or when its server has failed. */
+  /** Aborts when the user interrupts the demo or when its server fails. */
   get signal(): AbortSignal {
     const { signal } = this.options.tools;
     return this.#running === undefined ? signal : AbortSignal.any([signal, this.#running.instance.lost]);
@@ -114,7 +114,7 @@ export class Stage implements AsyncDisposable {
     this.emit({ kind: "fact", text, isVerified: true });
   }
 
-  /** Starts the instance; the address stays the same when it starts again. */
+  /** Starts the instance on a free port. */
   async start(changes: Partial<InstanceSettings>, options: FullOptions = {}): Promise<void> {
     const { tools, logger, root } = this.options;
     const keys = createCaKeys({}, tools);
@@ -124,7 +124,7 @@ export class Stage implements AsyncDisposable {
     this.#running = { instance, settings: { ...settings, securePort: instance.server.port } };
   }
 
-  /** Stops the instance, and starts it with other settings at the same address. `flags` are these settings as flags. */
+  /** Restarts the instance at the same address with other settings. `flags` are these settings as flags, to be shown. */
   async restart(changes: Partial<InstanceSettings>, flags: readonly string[]): Promise<void> {
     const { securePort } = this.#running?.settings ?? {};
     await this[Symbol.asyncDispose]();
@@ -147,7 +147,7 @@ export class Stage implements AsyncDisposable {
     this.emit({ kind: "command", text });
   }
 
-  /** Shows a command of tlsboot, runs it, and shows its answer. Another exit code than the expected one ends the demo. */
+  /** Shows a command of tlsboot, runs it and shows its answer. Throws AppError `api_error` for an unexpected exit code. */
   async run(
     words: readonly string[],
     { code = EXIT.done, maxLines = Infinity, only = /^/, into }: RunOptions = {},
@@ -163,7 +163,7 @@ export class Stage implements AsyncDisposable {
     throw new AppError("api_error", `tlsboot ${words[0]} ended with ${answer.code} instead of ${code}: ${answer.text}`);
   }
 
-  /** Returns kubectl as the user of a kubeconfig. */
+  /** Formats the beginning of a kubectl command that uses a kubeconfig. */
   kubectl(kubeconfigPath: string): string {
     return `kubectl --kubeconfig ${this.word(kubeconfigPath)}`;
   }
@@ -178,7 +178,7 @@ export class Stage implements AsyncDisposable {
     return pathWord(path, this.options.tools.cwd);
   }
 
-  /** Formats a path for kubelet, which copies it into its kubeconfig, where a relative path starts at the kubeconfig. */
+  /** Formats an absolute path for kubelet, which writes it into a kubeconfig, where relative paths start at that file. */
   absoluteWord(path: string): string {
     return `${isAbsolute(this.show(path)) ? "" : '"$PWD"/'}${this.word(path)}`;
   }
@@ -211,48 +211,41 @@ export class Stage implements AsyncDisposable {
   }
 }
 
-/** The number of requests that a list of the demo shows. */
+/** The number of requests to show at most. */
 const SHOWN_ROWS = 10;
 
-/** Shows the list of requests, limited to the first rows. */
+/** Shows the first rows of the list of requests. */
 export async function listRequests(stage: Stage): Promise<void> {
   await stage.run(["get", "csr", "--data-dir", stage.show(stage.dir.root)], { maxLines: 1 + SHOWN_ROWS });
 }
 
-/** The programs that the demo names in its commands, if they are on the PATH. */
+/** Which programs are on the PATH, so that the demo can show commands for them. */
 interface KnownPrograms {
   readonly kubectl: boolean;
   readonly kubelet: boolean;
   readonly openssl: boolean;
 }
 
-export async function findPrograms(io: Pick<Io, "env">, files: Pick<FilePort, "stat">): Promise<KnownPrograms> {
-  const folders = (io.env["PATH"] ?? "").split(delimiter).filter(isAbsolute);
-  const has = async (name: string): Promise<boolean> => {
-    for (const path of folders.flatMap((folder) => [join(folder, name), join(folder, `${name}.exe`)])) {
-      // A folder of the PATH that cannot be read has no program for this user.
-      if ((await files.stat(path).catch(() => undefined))?.kind === "file") return true;
-    }
-    return false;
-  };
+export async function findPrograms({ env }: Pick<Io, "env">): Promise<KnownPrograms> {
+  const has = async (name: string): Promise<boolean> => await findProgram(name, env["PATH"]) !== undefined;
   const kubectl = await has("kubectl");
   return { kubectl, kubelet: kubectl && await has("kubelet"), openssl: await has("openssl") };
 }
 
 interface CommandAnswer {
   readonly code: ExitCode;
-  /** Its output on stdout and stderr, in the order in which it was printed. */
+  /** The output on stdout and stderr, in the order in which it was printed. */
   readonly text: string;
   readonly stdout: string;
 }
 
 /**
- * Runs a command of tlsboot in this process, as the same words in a terminal would, except that variables and a config
- * file have no influence. Rejects only when the signal fires.
+ * Runs a command of tlsboot in this process as if it were typed in a terminal, but without environment variables and a
+ * configuration file. Rejects only when the signal aborts.
  */
 async function runCommand(words: readonly string[], table: CommandTable, tools: Tools): Promise<CommandAnswer> {
   const printed = { all: "", stdout: "" };
-  // Tables fit into the answer, as in a terminal of this width.
+  // stdout looks like a terminal of this width, so that tables fit into the answer.
   const stream = (name: "stdout" | "stderr"): OutputStream => ({
     write(text) {
       printed.all += text;

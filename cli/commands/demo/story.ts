@@ -1,6 +1,6 @@
 /**
- * The demo of TLS bootstrapping, with the parts of the program over real TLS. Tables and refusals are answers of the
- * server; any failure ends the demo with an error.
+ * The story of the demo: TLS bootstrapping with the real parts of the program over real TLS. The tables and refusals that
+ * it shows are answers of the server. Any failure ends the demo with an error.
  */
 import type { SelfSubjectReview } from "../../../core/kube/kinds/authentication_v1.ts";
 import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
@@ -23,12 +23,12 @@ import { CSR_COLLECTION } from "../../../client/admin/csrs.ts";
 import { createDecision, decideOne } from "../../../client/admin/decisions.ts";
 
 /**
- * The number of machines that connect at a time. They and the server share one process here, and a machine waits one
- * second for an answer: with a thousand handshakes at once, each would take longer and be repeated.
+ * The number of machines that connect at the same time. They share a process with the server, and a machine tries again
+ * after a second: with a thousand handshakes at once, each would take longer than that.
  */
 const MAX_CONNECTING = 16;
 
-/** Runs the whole story on a stage, whose server still runs afterwards. Throws the first failure. */
+/** Runs the whole story on a stage, and leaves the server running. Throws the first failure. */
 export async function runStory(stage: Stage): Promise<void> {
   const { nodes } = stage.options;
   stage.fact(`TLS bootstrapping with ${nodes} ${nodes === 1 ? "machine" : "machines"}.`);
@@ -82,7 +82,7 @@ async function requestCertificates(stage: Stage): Promise<readonly Bootstrapping
       } --hostname-override ${first.name} ` +
         `--kubeconfig ${stage.word(first.kubeconfigPath)} --cert-dir ${stage.word(first.certDir)}`,
   );
-  using _asking = startProgress(tools, "machines are asking");
+  using _asking = startProgress(tools, "machines request certificates");
   const started = await startMachines(stage);
   await Promise.all(started.map(({ submitted }) => submitted));
   await listRequests(stage);
@@ -118,7 +118,7 @@ async function approve(stage: Stage, started: readonly Bootstrapping[]): Promise
   await using admin = await stage.connect(stage.dir.adminKubeconfig);
   await stage.step("hand");
   if (sabotage?.withoutApproval !== true) await approveFirst(stage, admin, await started[0]?.submitted ?? "");
-  // Before there is a rule, only the person can have let the machine in.
+  // There is no rule yet, so the first certificate must come from the approval by hand.
   await started[0]?.outcome;
   await stage.step("rule");
   await grantRule(stage, admin);
@@ -131,7 +131,7 @@ async function approve(stage: Stage, started: readonly Bootstrapping[]): Promise
 
 async function approveFirst(stage: Stage, { api }: Connected, name: string): Promise<void> {
   if (!stage.options.programs.kubectl) {
-    // Like kubectl's, the answer has nothing but the name.
+    // The answer is only the name, as with kubectl, so nothing of it is shown.
     await stage.run(["approve", "node-1", "--data-dir", stage.show(stage.dir.root)], { only: /(?!)/ });
     return;
   }
@@ -142,11 +142,11 @@ async function approveFirst(stage: Stage, { api }: Connected, name: string): Pro
 
 async function grantRule(stage: Stage, { api }: Connected): Promise<void> {
   if (stage.options.programs.kubectl) {
-    // With a space between flag and value, long values can be on lines of their own.
+    // With a space between flag and value, a long command can be wrapped there.
     const words = AUTO_APPROVE_COMMAND.replace(/^kubectl /, "").replaceAll("=", " ");
     stage.command(`${stage.kubectl(stage.dir.adminKubeconfig)} ${words}`);
   } else {
-    stage.fact("The demo makes the role binding that this flag makes at the start:");
+    stage.fact("The demo creates the role binding that this flag creates when the server starts:");
     stage.showUp(stage.instance.server.port, ["--auto-approve"]);
   }
   await api.requestObject({
@@ -179,7 +179,7 @@ async function verifyAll(stage: Stage, started: readonly Bootstrapping[]): Promi
   }
   const count = started.length;
   const subject = count === 1 ? "the certificate is" : `all ${count} certificates are`;
-  stage.verified(`${subject} the CA's, until ${notAfter.toISOString().slice(0, 10)}`);
+  stage.verified(`${subject} signed by the CA and valid until ${notAfter.toISOString().slice(0, 10)}`);
 }
 
 async function useCertificate(stage: Stage): Promise<void> {
@@ -193,7 +193,7 @@ async function useCertificate(stage: Stage): Promise<void> {
   }, stage.signal);
   const { username = "", groups = [] } = review.status.userInfo ?? {};
   if (username !== `system:node:${machine.name}`) {
-    throw new AppError("api_error", `the API takes ${machine.name} for "${username}"`);
+    throw new AppError("api_error", `the API authenticates ${machine.name} as "${username}"`);
   }
   stage.emit({ kind: "accepted", machine: machine.name });
   if (stage.options.programs.kubectl) {
@@ -202,7 +202,7 @@ async function useCertificate(stage: Stage): Promise<void> {
   } else await stage.run(["doctor", stage.show(machine.certDir)], { only: /accepts/ });
 }
 
-/** Shows that the server refuses a request, with the reason. */
+/** Shows a request that the server refuses, and the reason. */
 async function showRefusal(stage: Stage): Promise<void> {
   const { bootstrapKubeconfig, root } = stage.dir;
   const { programs, tools: { files } } = stage.options;
@@ -228,7 +228,7 @@ async function showRefusal(stage: Stage): Promise<void> {
     stage.emit({ kind: "refused", requester: "mallory" });
     return;
   }
-  throw new AppError("api_error", `the API took a request for ${MASTERS_GROUP} from a bootstrap token`);
+  throw new AppError("api_error", `the API accepted a request for ${MASTERS_GROUP} from a bootstrap token`);
 }
 
 /** A CSR for a client certificate in `system:masters`. */

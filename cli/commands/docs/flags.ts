@@ -6,8 +6,8 @@ export const manCommand = defineCommand({
   summary: "Print a manual page, or write them all into a folder",
   description: `Print the manual page of tlsboot or of one of its commands, or write all pages into a folder.
 
- The argument is a command, whose page is printed, or a folder: an existing one, or a path with a slash in it, which is
- created. Existing pages are replaced.`,
+ The argument is a command, or a folder: an existing one, or a path with a slash in it, which is created. Existing pages
+ are replaced.`,
   group: "Program Commands",
   args: [argument("[DIR|COMMAND...]", "A folder, or the words of a command", { kind: "directory" })],
   flags: {},
@@ -17,10 +17,7 @@ export const manCommand = defineCommand({
   },
 });
 
-/**
- * The built-in guides by group: those of `docs/guides`, in the groups and the order of `docs/README.md`. A test compares
- * them.
- */
+/** The built-in guides of `docs/guides`, in the groups and the order of `docs/README.md`. A test compares them. */
 export const GUIDE_GROUPS = {
   "First steps": ["tutorial"],
   Machines: [
@@ -57,10 +54,9 @@ export const GUIDE_GROUPS = {
 export const guideCommand = defineCommand({
   path: ["guide"],
   summary: "Print a guide, or list the guides",
-  description: `Print a guide, or, without a name, list the guides.
+  description: `Print a guide. Without a name, list the guides; with any other word, list those that contain it.
 
- A guide leads through one task, command by command. All guides are inside the file, so they need no network. Any
- other word lists the guides that contain it.`,
+ A guide leads you through one task, command by command. All guides are in this file, so they need no network.`,
   group: "Program Commands",
   args: [
     argument("[NAME]", "The name of a guide, such as homelab, or a word to search for", {
@@ -75,7 +71,7 @@ export const guideCommand = defineCommand({
   },
 });
 
-/** The names of the files of the mixin, which are the arguments of `mixin`; those of `packaging/mixin`. */
+/** The names of the files in `packaging/mixin`, which are the arguments of `mixin`. */
 export const MIXIN_NAMES = [
   "alerts.libsonnet",
   "config.libsonnet",
@@ -90,9 +86,8 @@ export const mixinCommand = defineCommand({
   summary: "Print alerts for Prometheus, a dashboard for Grafana, or their sources",
   description: `Print alerts for Prometheus, a dashboard for Grafana, or their sources. Without a name, list the files.
 
- tlsboot.rules.yaml and tlsboot.dashboard.json are ready for use. The other files are the monitoring mixin in
- Jsonnet from which they are rendered, for those who build their alerts from mixins. tlsboot guide monitoring says what to
- do about each alert.`,
+ tlsboot.rules.yaml and tlsboot.dashboard.json are ready to use. They are rendered from the other files, a monitoring
+ mixin in Jsonnet, which you can combine with other mixins. tlsboot guide monitoring says what to do about each alert.`,
   group: "Program Commands",
   args: [
     argument("[NAME]", "The name of a file, such as tlsboot.rules.yaml", { kind: "choices", choices: MIXIN_NAMES }),
@@ -100,6 +95,6 @@ export const mixinCommand = defineCommand({
   flags: {},
   examples: {
     "Install the alerts": "tlsboot mixin tlsboot.rules.yaml > /etc/prometheus/tlsboot.rules.yaml",
-    "Save the dashboard, to import it": "tlsboot mixin tlsboot.dashboard.json > tlsboot.json",
+    "Save the dashboard, to import it into Grafana": "tlsboot mixin tlsboot.dashboard.json > tlsboot.json",
   },
 });

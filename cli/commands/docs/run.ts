@@ -1,38 +1,39 @@
-/**
- * Prints what the program carries: the guides of `docs/guides`, the files of `packaging/mixin`, and the manual pages.
- */
+/** Prints guides, manual pages, and the files of the mixin. The texts are loaded by the command that prints them. */
 import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";
 import type { Action, CommandTable, Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
 import { GUIDE_GROUPS, type guideCommand, type manCommand, MIXIN_NAMES, type mixinCommand } from "./flags.ts";
-import { GUIDES } from "./guide_texts.ts";
 import { findNearest } from "../../../core/lib/nearest.ts";
-import { MIXIN } from "./mixin_texts.ts";
 import { join, resolve } from "node:path";
-import { BUILD, TLSBOOT_VERSION, UNKNOWN_BUILD } from "../../../core/version.ts";
+import { BUILD } from "../../../core/version.ts";
 import { getTopicPath, type HelpTopic } from "../../framework/help.ts";
-import { type ManEdition, manName, manTopics, renderMan } from "../../framework/man.ts";
+import { createEdition, manName, manTopics, renderMan } from "../../framework/man.ts";
 import { PUBLIC_MODE } from "../../../instance/data_dir.ts";
 
 export const printGuideAction: Action<typeof guideCommand.flags> = { run: runPrintGuide };
 
-function runPrintGuide({ args: [name] }: Input<typeof guideCommand.flags>, tools: Tools): Promise<ExitCode> {
-  tools.stdout.write(name === undefined ? formatGroups() : findGuides(name));
-  return Promise.resolve(EXIT.done);
+/** Texts by their names. */
+type Texts = Readonly<Record<string, string>>;
+
+async function runPrintGuide({ args: [name] }: Input<typeof guideCommand.flags>, tools: Tools): Promise<ExitCode> {
+  const { GUIDES } = await import("./guide_texts.ts");
+  tools.stdout.write(name === undefined ? formatGroups(GUIDES) : findGuides(name, GUIDES));
+  return EXIT.done;
 }
 
 /** Formats all guides by group. */
-function formatGroups(): string {
-  const groups = Object.entries(GUIDE_GROUPS).map(([title, names]) => formatGroup(title, names));
+function formatGroups(guides: Texts): string {
+  const groups = Object.entries(GUIDE_GROUPS).map(([title, names]) => formatGroup(title, names, guides));
   return `${
     groups.join("\n")
   }\ntlsboot guide NAME prints a guide, and tlsboot guide WORD finds the guides with a word.\n`;
 }
 
-const NAME_WIDTH = Math.max(...Object.keys(GUIDES).map((name) => name.length)) + 2;
+const GUIDE_NAMES: readonly string[] = Object.values(GUIDE_GROUPS).flat();
+const NAME_WIDTH = Math.max(...GUIDE_NAMES.map((name) => name.length)) + 2;
 
-function formatGroup(title: string, names: readonly string[]): string {
-  const rows = names.map((name) => `  ${name.padEnd(NAME_WIDTH)}${findTitle(GUIDES[name] ?? "")}\n`);
+function formatGroup(title: string, names: readonly string[], guides: Texts): string {
+  const rows = names.map((name) => `  ${name.padEnd(NAME_WIDTH)}${findTitle(guides[name] ?? "")}\n`);
   return `${title}:\n${rows.join("")}`;
 }
 
@@ -40,23 +41,23 @@ function findTitle(page: string): string {
   return /^# (.*)$/m.exec(page)?.[1] ?? "";
 }
 
-/** Prints the guide of a name, which may also be typed with hyphens, or lists the guides in which the word is. */
-function findGuides(name: string): string {
+/** Formats the guide with a name, which may be typed with hyphens, or a list of the guides that contain it as a word. */
+function findGuides(name: string, guides: Texts): string {
   const key = name.replaceAll("-", "_").replace(/\.md$/, "");
-  const found = Object.hasOwn(GUIDES, key) ? [] : searchGuides(name);
-  if (found.length > 0) return formatGroup(`Guides with "${name}"`, found);
-  return formatGuide(findText({ texts: GUIDES, what: "guide", list: "tlsboot guide" }, key, name));
+  const found = GUIDE_NAMES.includes(key) ? [] : searchGuides(name, guides);
+  if (found.length > 0) return formatGroup(`Guides with "${name}"`, found, guides);
+  return formatGuide(findText(guides, { what: "guide", list: "tlsboot guide" }, key, name));
 }
 
-/** A word in more guides than these says little about any of them. */
+/** The largest number of guides that a search lists. */
 const MAX_FOUND = 8;
 
-/** Returns the guides with words that begin with `word`: those with it in the title first, then by how often it is there. */
-function searchGuides(word: string): readonly string[] {
+/** Finds guides with words that begin with `word`: first those with it in the title, then by its number of occurrences. */
+function searchGuides(word: string, guides: Texts): readonly string[] {
   if (!/^\p{L}[\p{L}\d_-]+$/u.test(word)) return [];
   const pattern = new RegExp(`(?<![\\p{L}\\d])${word}`, "giu");
   const count = (text: string): number => text.match(pattern)?.length ?? 0;
-  return Object.entries(GUIDES)
+  return Object.entries(guides)
     .map(([name, page]) => ({ name, count: count(page) + 1_000 * count(findTitle(page)) }))
     .filter((guide) => guide.count > 0)
     .sort((a, b) => b.count - a.count)
@@ -64,7 +65,7 @@ function searchGuides(word: string): readonly string[] {
     .map(({ name }) => name);
 }
 
-/** Formats a page for the terminal: without comments and pictures, and with links as what can be read here. */
+/** Formats a page for the terminal, without comments and pictures. */
 function formatGuide(page: string): string {
   return page
     .replace(/^ *<!--[^<]*?-->\n\n?/gm, "")
@@ -72,11 +73,11 @@ function formatGuide(page: string): string {
     .replace(/\[([^[\]]+)\]\(([^()\s]+)\)/g, (_, label: string, target: string) => formatLink(label, target));
 }
 
-/** Formats a link: to a guide as the command that prints it, to the flags as --help, to another page as its path. */
+/** Formats a link to a guide as the command that prints it, one to the flags as --help, and others as their paths. */
 function formatLink(label: string, target: string): string {
   const [path = ""] = target.split("#");
   const name = path.replace(/\.md$/, "");
-  if (Object.hasOwn(GUIDES, name)) {
+  if (GUIDE_NAMES.includes(name)) {
     return label === path ? `\`tlsboot guide ${name}\`` : `${label} (\`tlsboot guide ${name}\`)`;
   }
   if (path === "" || /^[a-z]+:/.test(path)) return label;
@@ -86,15 +87,16 @@ function formatLink(label: string, target: string): string {
   return isPath ? `${source} of the sources` : `${label} (${source} of the sources)`;
 }
 
-/** The texts of a command, and how its messages name them. */
-interface Texts {
-  readonly texts: Readonly<Record<string, string>>;
-  readonly what: string;
-  readonly list: string;
-}
-
-/** Returns the text of a key. Throws UsageError with the nearest name when there is none; `name` is what was typed. */
-function findText({ texts, what, list }: Texts, key: string, name: string = key): string {
+/**
+ * Returns the text with a key. Throws UsageError with the nearest name when there is none; `name` is what the user typed,
+ * `what` is the kind of the texts, and `list` is the command that lists them.
+ */
+function findText(
+  texts: Texts,
+  { what, list }: { readonly what: string; readonly list: string },
+  key: string,
+  name: string = key,
+): string {
   const text = Object.hasOwn(texts, key) ? texts[key] : undefined;
   if (text !== undefined) return text;
   const nearest = findNearest(name, Object.keys(texts));
@@ -106,16 +108,16 @@ function findText({ texts, what, list }: Texts, key: string, name: string = key)
 
 export const printMixinAction: Action<typeof mixinCommand.flags> = { run: runPrintMixin };
 
-const MIXIN_TEXTS = { texts: MIXIN, what: "file of the mixin", list: "tlsboot mixin" };
-
-function runPrintMixin({ args: [name] }: Input<typeof mixinCommand.flags>, tools: Tools): Promise<ExitCode> {
-  tools.stdout.write(name === undefined ? `${MIXIN_NAMES.join("\n")}\n` : findText(MIXIN_TEXTS, name));
-  return Promise.resolve(EXIT.done);
+async function runPrintMixin({ args: [name] }: Input<typeof mixinCommand.flags>, tools: Tools): Promise<ExitCode> {
+  const { MIXIN } = await import("./mixin_texts.ts");
+  const words = { what: "file of the mixin", list: "tlsboot mixin" };
+  tools.stdout.write(name === undefined ? `${MIXIN_NAMES.join("\n")}\n` : findText(MIXIN, words, name));
+  return EXIT.done;
 }
 
 export const printManAction: Action<typeof manCommand.flags> = { run: runPrintMan };
 
-/** The folder of the manual pages is readable by all users, as they are. */
+/** All users may read the manual pages and their folder. */
 const DIRECTORY_MODE = 0o755;
 
 async function runPrintMan({ args, table }: Input<typeof manCommand.flags>, tools: Tools): Promise<ExitCode> {
@@ -123,7 +125,7 @@ async function runPrintMan({ args, table }: Input<typeof manCommand.flags>, tool
   const topics = manTopics(table);
   const topic = topics.find((item) => isNamed(item, args.join(" "), table));
   if (topic !== undefined) {
-    tools.stdout.write(renderMan(table, topic, edition()));
+    tools.stdout.write(renderMan(table, topic, createEdition(BUILD)));
     return EXIT.done;
   }
   const [directory = ""] = args;
@@ -134,20 +136,15 @@ async function runPrintMan({ args, table }: Input<typeof manCommand.flags>, tool
   await files.makeDirectory(path, DIRECTORY_MODE);
   for (const item of topics) {
     const page = join(path, `${manName(table, item)}.1`);
-    await files.writeAtomic(page, renderMan(table, item, edition()), PUBLIC_MODE);
+    await files.writeAtomic(page, renderMan(table, item, createEdition(BUILD)), PUBLIC_MODE);
   }
   tools.stderr.write(`${topics.length} pages are in ${directory}\n`);
   return EXIT.done;
 }
 
-/** True when a text is the words of a command or the name of its page. */
+/** Reports whether a text is the words of a command or the name of its page. */
 function isNamed(topic: HelpTopic, text: string, table: CommandTable): boolean {
   return text === getTopicPath(topic).join(" ") || text === manName(table, topic);
-}
-
-/** The edition of the pages: the version and the commit date of this program. */
-function edition(): ManEdition {
-  return { version: TLSBOOT_VERSION, date: BUILD.date === UNKNOWN_BUILD.date ? "" : BUILD.date.slice(0, 10) };
 }
 
 function unknownCommand(text: string, topics: readonly HelpTopic[]): UsageError {

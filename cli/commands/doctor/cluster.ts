@@ -1,5 +1,6 @@
 /**
- * Examines a cluster or a server through its API, with the rights of a kubeconfig: who may become what, and what waits.
+ * Examines a cluster or a server through its API, with the rights of a kubeconfig: who can become a node or an
+ * administrator, and what is pending, expiring or missing.
  */
 import { resolve } from "node:path";
 import { askServer, type Examined, type ExamineDeps } from "../../../client/health/examine.ts";
@@ -58,11 +59,11 @@ import type { KubeObject } from "../../../core/kube/meta.ts";
 import { formatCollectionPath, type Kind } from "../../../core/kube/schema.ts";
 import { readApproverSettings } from "../../../client/admin/published_settings.ts";
 
-/** The time limit of all questions to the API. */
+/** The time limit of all requests to the API together. */
 const READ_TIMEOUT_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 
-/** The connection of an examination, and the beginning of the commands that it prints. */
+/** The connection to the cluster, and parts of the commands that the findings suggest. */
 interface Asked {
   readonly target: string;
   readonly report: Reporter;
@@ -109,7 +110,7 @@ export async function examineCluster(name: string, deps: ExamineDeps, signal: Ab
   };
 }
 
-/** Checks the certificate that the server presents, and the CAs of the kubeconfig that it is verified with. */
+/** Checks the certificate that the server presents, and the CAs of the kubeconfig that verify it. */
 async function examineServing(
   target: string,
   cluster: ResolvedCluster,
@@ -132,7 +133,8 @@ async function examineServing(
       "serving-certificate",
       checkExpiry([leaf], now).map((fault) => ({
         ...fault,
-        advice: "find out where the server runs why it was not renewed, for tlsboot with: tlsboot doctor DIR",
+        advice:
+          "find out on the server's machine why it was not renewed; for a server of tlsboot, with: tlsboot doctor DIR",
       })),
     ),
     ...report.check("ca-expiry", checkAuthorities(authorities, [leaf], now)),
@@ -210,7 +212,7 @@ async function examineRotations({ api, report, kubeconfig }: Asked, signal: Abor
   return reportListed(report, "ca-replacement", listed, checkRotations(listed.items, kubeconfig));
 }
 
-/** Examines the server of a kubeconfig, which is known to answer. */
+/** Examines the server of a kubeconfig. The caller knows that it answers. */
 export async function examineServer(
   kubeconfig: string,
   { target, flags }: { readonly target: string; readonly flags: string },
@@ -251,7 +253,7 @@ export async function examineServer(
   }
 }
 
-/** Examines the certificates of machines that are to prove which ones they are. */
+/** Examines the certificates of machines that must prove their identity. */
 async function examineProofs(
   report: Reporter,
   api: ApiClient,
@@ -266,14 +268,14 @@ async function examineProofs(
   return report.check("proofs", checkProofs(evidence), describeLastProof(evidence));
 }
 
-/** The objects of a list; none when the user lacks a right. */
+/** The objects of a list; empty when the user lacks the right to list them. */
 interface Listed<T> {
   readonly items: readonly T[];
   /** The right that the user lacks. */
   readonly missing?: string;
 }
 
-/** Lists all objects of a kind; none of a kind that the server does not serve. */
+/** Lists all objects of a kind. The list is empty when the server does not serve the kind. */
 async function listReadable<T extends KubeObject>(
   api: ApiClient,
   kind: Kind,
@@ -291,7 +293,7 @@ async function listReadable<T extends KubeObject>(
   }
 }
 
-/** Reports a check of listed objects, or that the user may not list them. */
+/** Reports a check of listed objects, or that it was skipped because the user may not list them. */
 function reportListed(
   report: Reporter,
   check: string,

@@ -1,6 +1,6 @@
 /**
- * Examines a data directory (its secrets, its CAs, and the certificates that the server and the administrator use) and
- * the computer that its server runs on: disk, port, name, open files, database and backups.
+ * Examines a data directory: its secrets, its CAs, the certificates of the server and the administrator, the database and
+ * its backups. Also checks the disk, the port, the host name and the open files of the machine that its server runs on.
  */
 import { basename, dirname, join, relative } from "node:path";
 import { type Examined, type ExamineDeps, examineDisk, examineName } from "../../../client/health/examine.ts";
@@ -31,10 +31,10 @@ import { findBackups } from "../../../instance/backup/found_backups.ts";
 import { examineServer } from "./cluster.ts";
 import { DAY_MS } from "../../../core/lib/duration.ts";
 
-/** Names of the files that a replacement of a CA adds, without `.crt`. */
+/** Matches the files that a CA rotation adds, without `.crt`. */
 const ROTATION_FILE = /^(?:old|next|retired)-|-(?:bundle|cross-signed)$/;
 
-/** The lifetime from which on a CA is replaced by one that lasts as long. */
+/** A CA with a lifetime shorter than this is replaced by one that is valid for ten years. */
 const MIN_LIFETIME_MS = 2 * 365 * DAY_MS;
 
 /** Examines the data directory at an absolute path. */
@@ -72,7 +72,7 @@ export async function examineDataDir(
         needsKey,
       };
     }
-    // A running server makes a missing serving certificate within a minute, and a stopped one when it starts.
+    // A running server replaces a missing serving certificate within a minute, and a stopped one does so when it starts.
     if (file.path === dir.servingCertificate) return { isRenewed: true, renewal: renewServing };
     if (file.path === dir.adminKubeconfig) return { isRenewed: true, renewal: renewAdmin(file, word) };
     return {};
@@ -95,7 +95,7 @@ export async function examineDataDir(
     ...stored,
     findings: [
       ...stored.findings,
-      // Another program on the port is the reason why the server does not answer.
+      // If another program has the port, that is why the server does not answer.
       ...asked.filter(({ check }) => !port.isTaken || check !== "server-access"),
       ...port.findings,
       ...(isAnswered
@@ -111,25 +111,25 @@ export async function examineDataDir(
   };
 }
 
-/** The command that begins to replace a CA of a data directory. */
+/** Returns the command that begins the rotation of a CA in a data directory. */
 function rotateCa(name: string, file: FoundFile, dataDirWord: string): string {
   return `tlsboot ca rotate begin${name === "ca" ? "" : ` ${name}`} --data-dir ${dataDirWord}${formatLifetime(file)}`;
 }
 
-/** The flag with which a CA that never lasted long is replaced by one that does. */
+/** Returns the flag that makes the next CA valid for ten years; empty when the lifetime of the current one is long enough. */
 function formatLifetime({ certificates: [ca] }: FoundFile): string {
   const lifetimeMs = ca === undefined ? 0 : ca.notAfter.getTime() - ca.notBefore.getTime();
   return lifetimeMs < MIN_LIFETIME_MS ? " --duration 10y" : "";
 }
 
-/** The command that writes the administrator's kubeconfig anew, for the same server. */
+/** Returns the command that writes the administrator's kubeconfig again, for the same server. */
 function renewAdmin({ kubeconfig }: FoundFile, dataDirWord: string): string {
   const server = kubeconfig?.clusters[0]?.cluster.server;
   return `tlsboot kubeconfig admin --data-dir ${dataDirWord} --force` +
     (server === undefined ? "" : ` --server ${shellWord(server)}`);
 }
 
-/** How a CA is replaced whose files are all there is. */
+/** Describes how to renew a CA that has only files, and no server. */
 function rotateCaFile(file: FoundFile, files: readonly FoundFile[], deps: ExamineDeps): Renewal {
   const { path } = file;
   const [folder, name] = [dirname(path), basename(path, ".crt")];
@@ -141,7 +141,7 @@ function rotateCaFile(file: FoundFile, files: readonly FoundFile[], deps: Examin
   };
 }
 
-/** The certificates of kubeadm below its folder, and the names by which `kubeadm certs renew` knows them. */
+/** The names of kubeadm's certificates in `kubeadm certs renew`, by their paths in its folder. */
 const KUBEADM_CERTIFICATES: ReadonlyMap<string, string> = new Map([
   ...["apiserver", "apiserver-kubelet-client", "apiserver-etcd-client", "front-proxy-client"].map((name) =>
     [`${name}.crt`, name] as const
@@ -167,13 +167,13 @@ export async function examineCaFolder(root: string, deps: ExamineDeps): Promise<
   return await examineStored({ target: deps.show(root), files, folders, renew }, deps);
 }
 
-/** The words of a command line that is tlsboot: the file itself, or the sources. */
+/** Matches the word of a command line that shows that it is tlsboot: the executable or the main source file. */
 const OWN_PROGRAM = /(?:^|\/)(?:tlsboot(?:-\d[\w.-]*|\.m?js)?|cli\/main\.ts)$/;
-/** A checkpoint of a running server may change pages while they are read, so a fault must be there each time. */
+/** A checkpoint of a running server may change pages while they are read, so only a fault in every attempt counts. */
 const DATABASE_ATTEMPTS = 3;
 const DATABASE_PAUSE_MS = 100;
 
-/** Checks that a server's certificate is for the host in its URL, and that this computer still has that address. */
+/** Checks that the serving certificate is for the host in the server's URL, and that this machine still has that address. */
 async function examineServingNames(
   { certificates: [leaf], shown }: Pick<FoundFile, "certificates" | "shown">,
   { target, server, isAnswered, renewal }: {
@@ -199,16 +199,16 @@ async function examineServingNames(
   return reportOn(target).check("serving-names", faults, `the serving certificate is for "${host}"`);
 }
 
-/** The process on the port of a server on this computer, and the findings about both. */
+/** The findings of the checks of a server's port and its process, and what they say about the server. */
 interface PortExamination {
   readonly findings: readonly Finding[];
   /** True when another program has the port. */
   readonly isTaken: boolean;
-  /** True when the process is a server that was started with --signing-key-command. */
+  /** True when the process is a server that runs with --signing-key-command. */
   readonly hasKeyProgram: boolean;
 }
 
-/** Checks which process listens on the port of a server, and how many files that process may open. */
+/** Checks which process listens on the port of a server, and how many files that process can open. */
 async function examinePort(
   server: string,
   { target, isAnswered }: { readonly target: string; readonly isAnswered: boolean },
@@ -230,7 +230,7 @@ async function examinePort(
   };
 }
 
-/** Reads how many files a process has open, and its limits; undefined when they cannot be read. */
+/** Reads the number of open files of a process and its limits; undefined when they cannot be read. */
 async function readOpenFiles(pid: number): Promise<OpenFilesEvidence | undefined> {
   const limits = await readFile(`/proc/${pid}/limits`, "utf8").catch(() => "");
   const [, soft = "", hard = ""] = /^Max open files\s+(\S+)\s+(\S+)/m.exec(limits) ?? [];
@@ -261,13 +261,13 @@ async function examineDatabase(
           backups,
         }),
       )
-      : report.skip("database", "the objects are not in a database here")),
+      : report.skip("database", "the data directory has no database")),
     ...(backups.length === 0
       ? report.skip("backup", "no backup was found next to the data directory; name one with --backup")
       : report.check(
         "backup",
         checkBackups(backups, dataDir, deps.clock.now()),
-        `the newest backup, "${findNewest(backups)?.path}", has the size of a whole one and is not older than a week`,
+        `the newest backup, "${findNewest(backups)?.path}", has the size of a complete one and is at most a week old`,
       )),
   ];
 }

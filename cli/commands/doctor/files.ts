@@ -1,4 +1,4 @@
-/** Examines files: their certificates, keys and modes, and whether the server of a kubeconfig accepts its user. */
+/** Examines files: certificates, keys, modes, and whether the server of a kubeconfig accepts its user. */
 import { askServer, type Examined, type ExamineDeps, examineName } from "../../../client/health/examine.ts";
 import {
   checkReadable,
@@ -26,17 +26,17 @@ import { checkSecretFiles, checkSecretFolders } from "../../../core/report/healt
 import { AppError } from "../../../core/errors.ts";
 import { didIssue, isSelfSigned } from "../../../core/pki/x509/ca_bundle.ts";
 
-export interface StoredFiles {
+interface StoredFiles {
   readonly target: string;
   readonly files: readonly FoundFile[];
-  /** The folders that only their owner may write to. */
+  /** Folders in which only the owner may create files. */
   readonly folders?: readonly string[];
   /** Secrets that are neither PEM files nor kubeconfigs. */
   readonly extraSecrets?: readonly string[];
   readonly renew?: (file: FoundFile) => Renewal;
 }
 
-/** Runs the checks of certificates, keys and modes over the files of a target. */
+/** Runs the checks of certificates, keys and modes on the files of a target. */
 export async function examineStored(
   { target, files, folders = [], extraSecrets = [], renew = () => ({}) }: StoredFiles,
   deps: ExamineDeps,
@@ -51,7 +51,7 @@ export async function examineStored(
   const users = parts.flatMap((part) => part.users);
   const authorities = pairs.filter(({ chain: [first] }) => first?.isCa === true);
   const leaves = [...pairs.filter(({ chain: [first] }) => first?.isCa === false), ...users];
-  // Clients trust the roots, and an intermediate only where its issuer is not known.
+  // Clients trust the roots, and also those intermediates whose issuers are not among the files.
   const known = authorities.flatMap(({ chain }) => chain);
   const trusted = known.filter((one) =>
     isSelfSigned(one) || !known.some((other) => other !== one && didIssue(other, one))
@@ -72,7 +72,7 @@ export async function examineStored(
       ...report.check("key-pair", checkKeyPairs([...pairs, ...users], toKeys(files))),
       ...report.check(
         "chain",
-        // A file of CAs without a key is a bundle, whose order does not matter.
+        // A file of CAs without a key is a bundle, in which the order does not matter.
         checkChains([...leaves, ...authorities.filter(({ keyFile }) => keyFile !== undefined)], trusted, pairs),
       ),
       ...report.check("expiry", checkExpiry(leaves, now)),
@@ -84,7 +84,7 @@ export async function examineStored(
   };
 }
 
-/** Examines one file; the server of a kubeconfig is asked whether it accepts the user. */
+/** Examines one file. For a kubeconfig, also asks the server whether it accepts the user. */
 export async function examineFile(path: string, deps: ExamineDeps, signal: AbortSignal): Promise<Examined> {
   const target = deps.show(path);
   const file = await readFound(path, deps);
@@ -100,12 +100,12 @@ export async function examineFile(path: string, deps: ExamineDeps, signal: Abort
   return { ...stored, findings: [...stored.findings, ...asked, ...name] };
 }
 
-/** What is known about the server of a kubeconfig. */
-export interface AskOptions {
+/** The target of the findings, and what is known about the kubeconfig. */
+interface AskOptions {
   readonly target: string;
-  /** The command that writes the kubeconfig anew. */
+  /** The command that writes the kubeconfig again. */
   readonly again?: string;
-  /** True for the server of a data directory, which need not run. */
+  /** True for the server of a data directory, which may be stopped. */
   readonly isOwnServer?: boolean;
 }
 
@@ -128,7 +128,7 @@ export async function askAs(
     return report.check("server-access", [{ severity: "error", message: error.message, fix: again }]);
   }
   if (answer.kind === "unreachable" && isOwnServer) {
-    return report.skip("server-access", `it does not run: ${answer.reason}`);
+    return report.skip("server-access", `the server is not running: ${answer.reason}`);
   }
   const who = `the user of "${shown}"`;
   const faults = checkAccess(answer, {

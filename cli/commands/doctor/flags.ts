@@ -10,19 +10,19 @@ export const doctorCommand = defineCommand({
   description:
     `Find out what is wrong with a machine, a data directory, a folder of CAs or a kubeconfig, and how to fix it.
 
- Nothing is changed. Each problem is printed with the command that fixes it, which can be run unchanged in the same
+ Nothing is changed. Each problem is printed with the command that fixes it, which you can run unchanged in the same
  folder.
 
- A machine is its folder, such as n1, the folder of its certificates, such as n1/pki or /var/lib/kubelet/pki, its
- kubeconfig, or its name when its folder is in tlsboot-data/nodes. The server that a kubeconfig names is asked whether it
- accepts the certificate in it; a server that does not answer is a warning.
+ A TARGET for a machine is its folder, such as n1, the folder of its certificates, such as n1/pki or
+ /var/lib/kubelet/pki, its kubeconfig, or its name if its folder is in tlsboot-data/nodes. For a kubeconfig, the command
+ also asks the server whether it accepts the certificate in it; a server that does not answer is a warning.
 
  With --notify or --notify-file a test message is sent, and without a TARGET nothing else is checked.
 
- Without a TARGET, ./tlsboot-data is checked, and this machine's kubelet when there is one.`,
+ Without a TARGET, ./tlsboot-data and the kubelet of this machine are checked.`,
   group: "Machine Commands",
   args: [
-    argument("[TARGET...]", "machines, folders of certificates, data directories, kubeconfigs and PEM files", {
+    argument("[TARGET...]", "Machines, folders of certificates, data directories, kubeconfigs and PEM files", {
       kind: "file",
     }),
   ],
@@ -30,35 +30,35 @@ export const doctorCommand = defineCommand({
     kubeconfig: fileFlag({
       isCommandLineOnly: true,
       summary:
-        "Kubeconfig of the machine whose folder of certificates is checked. Without it, the one next to the folder, " +
-        "above it or in /etc/kubernetes that names a certificate in it, else kubeconfig next to the folder.",
+        "Kubeconfig of the machine whose folder of certificates is checked. Without it, the one that names a certificate " +
+        "in the folder and is next to it, in it or in /etc/kubernetes, or else kubeconfig next to the folder.",
     }),
     bootstrapKubeconfig: fileFlag({
       summary:
-        "Kubeconfig with the credentials for a first request, for the commands that are printed. Without it, one " +
+        "Kubeconfig with the credentials of a first request, for the commands that are printed. Without it, one that is " +
         "next to the machine's kubeconfig.",
     }),
     cluster: switchFlag({
       summary:
-        "Check the cluster of --kubeconfig through its API instead: who can create, approve and sign requests, for " +
-        "which signers, through which binding, and who can thereby become a node or an administrator; and its " +
-        "requests, tokens, cluster-info and CAs.",
+        "Check the cluster of --kubeconfig through its API instead: its requests, tokens, cluster-info and CAs, and who " +
+        "can create, approve and sign requests, for which signers and by which binding, and so can become a node or an " +
+        "administrator.",
     }),
     backup: listFlag({
       placeholder: "FILE",
       completion: { kind: "file" },
       summary:
-        "Backups of the data directory, the newest of which must not be older than a week. Without it, files with " +
-        "a name such as tlsboot.backup next to the data directory.",
+        "Backups of the data directory. The newest must be at most a week old. Without it, files next to the data " +
+        "directory with names such as tlsboot.backup.",
     }),
     output: choiceFlag({
       short: "o",
       choices: ["table", "json", "textfile"],
       default: "table",
-      summary: "Output format: a table, JSON, or a textfile of Prometheus' node exporter.",
+      summary: "Output format: a table, JSON, or a textfile for Prometheus's node exporter.",
     }),
     out: fileFlag({
-      summary: "File for the output, which is replaced at once. Without it, stdout.",
+      summary: "File for the output, which is replaced atomically. Without it, stdout.",
     }),
     ...NOTIFY_FLAGS,
     strict: switchFlag({ summary: "Exit with 3 when there are warnings." }),
@@ -69,7 +69,7 @@ export const doctorCommand = defineCommand({
     "See who can approve and sign in a cluster": "tlsboot doctor --cluster --kubeconfig admin.kubeconfig",
     "Send a test message to the receiver of notifications": "tlsboot doctor --notify-file notify.url",
     "Check the CAs that kubeadm made": "tlsboot doctor /etc/kubernetes/pki",
-    "Give the end of every certificate to Prometheus":
+    "Export the end of every certificate to Prometheus":
       "tlsboot doctor -o textfile --out /var/lib/prometheus/node-exporter/tlsboot.prom",
   },
   rules: [excludes("cluster", "TARGET"), needs("cluster", "kubeconfig"), ...NOTIFY_RULES],

@@ -1,4 +1,4 @@
-/** Examines a machine: the folder of a kubelet's certificates, its kubeconfig, and what its server answers. */
+/** Examines a machine: the folder of its certificates, its kubeconfig, and the answer of its server. */
 import { readdir } from "node:fs/promises";
 import { hostname } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
@@ -16,9 +16,9 @@ import { publicKeyPin } from "../../../core/pki/keys/key_names.ts";
 import { parseBootstrapToken } from "../../../core/token/token_secret.ts";
 import { formatCommandLine } from "../../framework/command.ts";
 
-/** Names under which kubeadm, kubelet and our guides keep the credentials for the first request. */
+/** The names that kubeadm, kubelet and our guides use for the kubeconfig of the first request. */
 const BOOTSTRAP_NAMES = ["bootstrap.kubeconfig", "bootstrap-kubelet.conf", "bootstrap-kubeconfig"];
-/** The folder of kubelet's kubeconfig on a machine of kubeadm. */
+/** The folder of kubelet's kubeconfig on a machine that kubeadm set up. */
 const KUBERNETES = "/etc/kubernetes";
 
 /** The files of a machine, with absolute paths. */
@@ -28,8 +28,8 @@ export interface MachinePaths {
 }
 
 /**
- * Finds the kubeconfig of a folder of certificates: the one that names a certificate in the folder, else kubelet's, else
- * the one next to the folder, which may be missing.
+ * Finds the kubeconfig for a folder of certificates: the one that names a certificate in the folder, or else kubelet's or
+ * the one next to the folder. The last two may not exist.
  */
 export async function findMachineKubeconfig(certDir: string, deps: ExamineDeps): Promise<string> {
   for (const folder of [dirname(certDir), certDir, KUBERNETES]) {
@@ -42,7 +42,7 @@ export async function findMachineKubeconfig(certDir: string, deps: ExamineDeps):
   return certDir === "/var/lib/kubelet/pki" ? join(KUBERNETES, "kubelet.conf") : join(dirname(certDir), "kubeconfig");
 }
 
-/** Finds the folder of kubelet's link that a kubeconfig names as its client certificate; undefined for any other. */
+/** Returns the folder of the client certificate in a kubeconfig if it is that of a kubelet; undefined for any other. */
 export function findNamedFolder({ path, kubeconfig }: FoundFile): string | undefined {
   for (const { user: { clientCertificate } } of kubeconfig?.users ?? []) {
     if (clientCertificate === undefined) continue;
@@ -52,7 +52,7 @@ export function findNamedFolder({ path, kubeconfig }: FoundFile): string | undef
   return undefined;
 }
 
-/** Examines a machine. The fixes use the bootstrap kubeconfig that is given or found next to the machine's files. */
+/** Examines a machine. Fixes use the given bootstrap kubeconfig, or the one next to the machine's kubeconfig. */
 export async function examineMachineAt(
   { kubeconfigPath, certDir }: MachinePaths,
   given: string | undefined,
@@ -67,7 +67,7 @@ export async function examineMachineAt(
   const bootstrapKubeconfig = given === undefined ? kubeconfigs[0] : resolve(deps.cwd, given);
   const credentials = bootstrapKubeconfig !== undefined
     ? ["--bootstrap-kubeconfig", bootstrapKubeconfig]
-    // The pins of a CA that the server no longer has would not help.
+    // The pins would be those of a CA that the server no longer has.
     : reading.server.kind === "untrusted"
     ? []
     : await listServerWords(kubeconfigPath, deps);
@@ -87,8 +87,8 @@ export async function examineMachineAt(
 }
 
 /**
- * Lists the flags of a first request with a token from stdin: the server that the kubeconfig names, and the pins of the
- * CAs that it trusts. Empty when the kubeconfig does not name both.
+ * Lists the flags of a first request with a token from stdin: the server of the kubeconfig, and the pins of its CAs. Empty
+ * when the kubeconfig does not have both.
  */
 async function listServerWords(path: string, deps: ExamineDeps): Promise<readonly string[]> {
   const file = await readFound(path, deps);
@@ -106,7 +106,7 @@ async function findBootstrapKubeconfigs(kubeconfigPath: string, { files }: Exami
   return found.flat();
 }
 
-/** Finds bootstrap tokens next to the kubeconfig that the server still accepts. */
+/** Finds the bootstrap tokens in kubeconfigs that the server still accepts. */
 async function findWorkingTokens(
   paths: readonly string[],
   { clock, files, connect, show }: ExamineDeps,

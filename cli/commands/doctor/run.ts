@@ -1,4 +1,4 @@
-/** The action of `tlsboot doctor`: finds and recognizes the targets, examines each one, and prints the findings. */
+/** The action of `tlsboot doctor`: finds out what the targets are, examines each one, and prints the findings. */
 import { hostname } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import type { Examined, ExamineDeps } from "../../../client/health/examine.ts";
@@ -37,23 +37,26 @@ export async function run({ args, settings }: Input<typeof doctorCommand.flags>,
   const named = cluster && kubeconfig !== undefined ? [kubeconfig] : args;
   const sender = await openNotifications(settings, tools);
   const names = named.length > 0 || sender !== undefined ? named : await findTargets(deps);
-  const all: Examined[] = sender === undefined ? [] : [await testReceiver(sender, tools)];
+  const examined: Examined[] = sender === undefined ? [] : [await testReceiver(sender, tools)];
   const code = await forEachItem(names, async (name) => {
-    if (settings.cluster) all.push(await examineCluster(name, deps, signal));
-    else all.push(await examine(await recognizeTarget(name, settings.kubeconfig, deps), { settings, deps }, signal));
+    examined.push(
+      settings.cluster
+        ? await examineCluster(name, deps, signal)
+        : await examine(await recognizeTarget(name, settings.kubeconfig, deps), { settings, deps }, signal),
+    );
   }, tools);
-  // A textfile is written in any case, because it counts the targets that could not be read.
-  if (all.length === 0 && settings.output !== "textfile") return code;
-  const findings = all.flatMap((one) => one.findings);
+  // A textfile is always written, because it counts the targets that could not be read.
+  if (examined.length === 0 && settings.output !== "textfile") return code;
+  const findings = examined.flatMap((target) => target.findings);
   const text = settings.output === "table"
     ? formatFindingTable(findings)
     : settings.output === "json"
     ? formatFindingJson(findings)
     : formatTextfile({
       findings,
-      certificates: all.flatMap(({ certificates = [] }) => certificates),
-      unreadableFiles: all.flatMap(({ unreadable = [] }) => unreadable).length,
-      uncheckedTargets: names.length + (sender === undefined ? 0 : 1) - all.length,
+      certificates: examined.flatMap(({ certificates = [] }) => certificates),
+      unreadableFiles: examined.flatMap(({ unreadable = [] }) => unreadable).length,
+      uncheckedTargets: names.length + (sender === undefined ? 0 : 1) - examined.length,
       now: tools.clock.now(),
     });
   if (settings.out === undefined) tools.stdout.write(text);
@@ -95,20 +98,20 @@ async function examine(
   }
 }
 
-/** A target and what it is, with absolute paths. */
+/** What a target is, with absolute paths. */
 type DoctorTarget =
   | { readonly kind: "data directory"; readonly path: string }
   | { readonly kind: "CA folder"; readonly path: string }
   | { readonly kind: "machine" } & MachinePaths
   | { readonly kind: "file"; readonly path: string };
 
-/** Names of the files in a folder that a kubelet or `tlsboot bootstrap` keeps its pairs in. */
+/** Matches the files that a kubelet or `tlsboot bootstrap` keeps in the folder of its certificates. */
 const MACHINE_FILE = /^kubelet-client(?:-.*)?\.pem$|^kubelet-client\.key\.tmp$|^kubelet\.crt$/;
 
-/** The link to the pair of a machine that is in use. */
+/** Matches the link to the certificate that a machine uses. */
 const CURRENT_PAIR = /\/kubelet-(?:client|server)-current\.pem$/;
 
-/** Recognizes a target; `kubeconfig` is that of a machine's folder. Throws AppError `not_found`, `invalid` and `io`. */
+/** Finds out what a target is. `kubeconfig` belongs to a machine's folder. Throws AppError `not_found`, `invalid` or `io`. */
 async function recognizeTarget(
   name: string,
   kubeconfig: string | undefined,
@@ -145,19 +148,19 @@ async function recognizeTarget(
   }
   if (names.some((one) => PEM_NAME.test(one))) return { kind: "CA folder", path };
   if (pki.includes("ca.crt")) {
-    // The folder of kubeadm has kubeconfigs next to its CAs.
+    // kubeadm keeps kubeconfigs in the folder above its CAs.
     const isKubeadm = names.some((one) => one.endsWith(".conf"));
     return { kind: isKubeadm ? "CA folder" : "data directory", path };
   }
   throw new AppError("invalid", `cannot check "${name}": no certificate, key or database of tlsboot is in it`, {
-    hint: await suggestTargets(path, names, deps) ?? "name a data directory, or a folder such as /etc/kubernetes/pki",
+    hint: await suggestTargets(path, names, deps) ?? "give a data directory, or a folder such as /etc/kubernetes/pki",
   });
 }
 
-/** Where the files of the machines are that join on the computer of the server, as in the README and the demo. */
+/** The folders of machines that join on the server's own host, as in the README and the demo. */
 const NODE_FOLDERS = ["tlsboot-data/nodes", "tlsboot-demo/nodes"];
 
-/** Finds what a user names: a path, or else the name of a machine. Throws AppError `not_found`. */
+/** Returns the absolute path of a target: a path, or else the name of a machine. Throws AppError `not_found`. */
 async function findNamed(name: string, { files, cwd }: ExamineDeps): Promise<string> {
   const folders = name.includes("/") ? [] : NODE_FOLDERS;
   for (const path of [name, ...folders.map((folder) => join(folder, name))]) {
@@ -165,11 +168,11 @@ async function findNamed(name: string, { files, cwd }: ExamineDeps): Promise<str
   }
   const places = folders.length === 0 ? "" : ` here, in ${folders.join(" or in ")}`;
   throw new AppError("not_found", `cannot check "${name}": there is no such file or folder${places}`, {
-    hint: "name a data directory, a machine's folder, a folder of certificates, a kubeconfig or a PEM file",
+    hint: "give a data directory, a machine's folder, a folder of certificates, a kubeconfig or a PEM file",
   });
 }
 
-/** Suggests what is in a folder that is no target itself: folders with certificates or keys, or else kubeconfigs. */
+/** Suggests targets in a folder that is not one itself: folders with certificates or keys, or else kubeconfigs. */
 async function suggestTargets(
   path: string,
   names: readonly string[],
@@ -183,7 +186,7 @@ async function suggestTargets(
     found = files.flatMap((file) => file?.kubeconfig === undefined ? [] : [file.path]);
   }
   if (found.length === 0) return undefined;
-  return `name what is in it: tlsboot doctor ${found.map((one) => shellWord(deps.show(one))).join(" ")}`;
+  return `check what is in it: tlsboot doctor ${found.map((one) => shellWord(deps.show(one))).join(" ")}`;
 }
 
 const KUBELET_FOLDER = "/var/lib/kubelet/pki";
@@ -196,6 +199,6 @@ async function findTargets(deps: ExamineDeps): Promise<readonly string[]> {
   if (names.some((name) => MACHINE_FILE.test(name))) found.push(KUBELET_FOLDER);
   if (found.length > 0) return found;
   throw new AppError("not_found", "cannot check anything: there is neither ./tlsboot-data nor a kubelet here", {
-    hint: "name what to check: tlsboot doctor DIR",
+    hint: "say what to check: tlsboot doctor DIR",
   });
 }

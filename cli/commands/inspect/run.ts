@@ -48,9 +48,9 @@ export async function run(input: Input<typeof inspectCommand.flags>, tools: Tool
     found.push(...findings);
   }, tools);
   // A key and its certificate may be in two files, so all files are read before anything is printed.
-  const all = relateKeys(found);
-  if (output === undefined) { for (const one of all) tools.stdout.write(render(one)); }
-  else writeStructured(all.map(({ file, finding }) => ({ file, ...finding.facts })), output, tools);
+  const related = relateKeys(found);
+  if (output === undefined) tools.stdout.write(related.map(render).join(""));
+  else writeStructured(related.map(({ file, finding }) => ({ file, ...finding.facts })), output, tools);
   return code;
 }
 
@@ -64,12 +64,12 @@ async function inspectName(name: string, tools: Tools): Promise<readonly FoundIn
     if (entry.name.startsWith(".") || OLDER_PAIR.test(entry.name)) continue;
     const facts = await tools.files.stat(resolve(tools.cwd, name, entry.name));
     if (facts?.kind !== "file") continue;
-    const inside = inspectFile(join(name, entry.name), tools).catch((error: unknown) => {
+    const findings = inspectFile(join(name, entry.name), tools).catch((error: unknown) => {
       // The file is too large, such as a database.
       if (isAppError(error, "invalid")) return [];
       throw error;
     });
-    found.push(...await inside);
+    found.push(...await findings);
   }
   return found;
 }
@@ -121,7 +121,7 @@ function inspectBlocks(blocks: readonly PemBlock[], now: Date): readonly Inspect
       const key = parsePrivateKey(headers === "" ? pem : pem.replace("\n", () => `\n${headers}\n`));
       return key.ok ? describeKey(key.value) : describeUnreadable("privateKey", key.error);
     }
-    return describeUnreadable("unknown", `a PEM block "${block.label}" is not known here`);
+    return describeUnreadable("unknown", `a PEM block "${block.label}" is not supported`);
   });
 }
 

@@ -21,7 +21,7 @@ import { createCaKeys } from "../../passphrases/passphrase.ts";
 import { readCasToTrust } from "../../cas_to_trust.ts";
 import { assertReplaceable } from "../../output/files.ts";
 
-/** The address of a server that has not run yet, on this machine and with the default port. */
+/** The default address, for a server on this machine before its first start. */
 const DEFAULT_SERVER = "https://127.0.0.1:6443";
 
 export async function run({ settings }: Input<typeof kubeconfigAdminCommand.flags>, tools: Tools): Promise<ExitCode> {
@@ -31,7 +31,8 @@ export async function run({ settings }: Input<typeof kubeconfigAdminCommand.flag
   if (target !== "-") await assertReplaceable("kubeconfig", resolve(tools.cwd, target), settings.force, tools.files);
   const hint = "name the server's CA with --ca-cert, or the folder that has it with --data-dir";
   const cas = await readCasToTrust(settings, hint, tools);
-  const [root, files] = [resolve(tools.cwd, settings.dataDir), tools.files];
+  const { files } = tools;
+  const root = resolve(tools.cwd, settings.dataDir);
   const purpose = await hasSplitAuthorities(root, files) ? "client" : "serving";
   const authority = await readAuthority(
     authorityPaths(root, purpose),
@@ -39,16 +40,16 @@ export async function run({ settings }: Input<typeof kubeconfigAdminCommand.flag
     createCaKeys(settings, tools),
   );
   const identity = { commonName: settings.user, organizations: [MASTERS_GROUP], lifetimeMs: settings.duration };
-  const askedAt = tools.clock.now().getTime();
+  const requestedAt = tools.clock.now().getTime();
   const path = settings.issuedLog ?? dataDirAt(root).issuedLog;
   using log = openIssuedLog(resolve(tools.cwd, path), { clock: tools.clock, warn: (message) => warn(message, tools) });
   const pair = await issueClientPair(authority, identity, tools);
   const leaf = findPemBlock(pair.certificatePem)?.block.bytes ?? new Uint8Array();
   await log.record(leaf, authority, { source: "kubeconfig" });
-  if (pair.notAfter.getTime() < askedAt + settings.duration) {
+  if (pair.notAfter.getTime() < requestedAt + settings.duration) {
     warn(
-      `the certificate ends with its CA at ${formatTime(pair.notAfter)}, ` +
-        `before the requested ${formatSettingDuration(settings.duration)} are over`,
+      `the certificate expires with its CA at ${formatTime(pair.notAfter)}, ` +
+        `earlier than the requested ${formatSettingDuration(settings.duration)}`,
       tools,
     );
   }

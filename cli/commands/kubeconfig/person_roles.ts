@@ -1,5 +1,5 @@
 /**
- * The roles of people who look after certificate requests. Each is a ClusterRole that `kubeconfig user --role` creates when
+ * The roles of people who handle certificate requests. Each is a ClusterRole that `kubeconfig user --role` creates when
  * it is missing, so a server or cluster where no one uses them has only the roles of Kubernetes.
  */
 import {
@@ -23,7 +23,7 @@ export type PersonRole = (typeof PERSON_ROLES)[number];
 
 /** The signers of Kubernetes that people approve for; `legacy-unknown` guarantees nothing, so it is not among them. */
 const KUBERNETES_SIGNERS = [KUBE_APISERVER_CLIENT_SIGNER, KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER];
-/** The namespace of bootstrap tokens. A rule of RBAC is for all Secrets in it, because it knows no types of Secrets. */
+/** The namespace of bootstrap tokens. RBAC cannot select Secrets by their type, so a rule applies to all Secrets in it. */
 const TOKEN_NAMESPACE = "kube-system";
 /** The ConfigMap in which an approver publishes its policies (`core/approval/published.ts`). */
 const APPROVER_CONFIG_MAP = "tlsboot-approver";

@@ -27,7 +27,7 @@ import { findObject } from "../../../client/admin/records.ts";
 type RbacObject = ClusterRole | Role | ClusterRoleBinding | RoleBinding;
 
 /** A person and the role to give. */
-export interface RoleGrant {
+interface RoleGrant {
   readonly person: string;
   readonly role: PersonRole;
   /** Custom signers that are added to those that the approver has published. */
@@ -96,9 +96,7 @@ async function ensureObject(
         throw new AppError(
           "invalid",
           `cannot give ${person} the role: ${kind.kind} "${getName(wanted)}" is for another role`,
-          {
-            hint: `delete it first: kubectl delete ${kind.singular} ${shellWord(getName(wanted))}`,
-          },
+          { hint: `delete it first: kubectl delete ${kind.singular} ${shellWord(getName(wanted))}` },
         );
     }
   } catch (error) {
@@ -111,7 +109,7 @@ async function ensureObject(
   }
 }
 
-/** Reports the roles that the person has from an earlier run, because a new role takes none away. */
+/** Reports the roles that the person has from earlier runs, because a new role does not replace them. */
 async function reportOtherRoles({ person, role }: RoleGrant, api: ApiClient, tools: Tools): Promise<void> {
   for (const other of PERSON_ROLES.filter((item) => item !== role)) {
     const name = toBindingName(other, person);

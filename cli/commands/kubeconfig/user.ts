@@ -66,7 +66,7 @@ export async function run(input: Input<typeof kubeconfigUserCommand.flags>, tool
     ({ onProgress, report }) =>
       requestCertificate({
         ...request,
-        // The approval says what it is waiting for.
+        // `approveWith` reports what the command waits for.
         onProgress: (event) => event.kind === "pending" ? undefined : onProgress(event),
         afterSubmit: settings.noApprove ? undefined : approveWith(connection, report, tools),
       }, signal),
@@ -86,12 +86,12 @@ export async function run(input: Input<typeof kubeconfigUserCommand.flags>, tool
   if (isLoopbackServer(cluster.server)) {
     const { server } = cluster;
     tools.stderr.write(
-      line`the file names ${server}, which only this machine reaches: give --server for another one\n`,
+      line`the address ${server} works on this machine only: give --server for another machine\n`,
     );
   }
   const person = { pair: outcome.pair, caPem: cluster.certificateAuthorityData ?? "" };
-  const rights = await askRights(connection.cluster, person, path, tools);
-  // The rights of a role are printed already, and a server may learn of its binding later.
+  const rights = await fetchRights(connection.cluster, person, path, tools);
+  // The rights of a role are printed already, and a server may not have its binding yet.
   if (settings.role === undefined) reportRights(rights, { name, settings, shownPath }, tools);
   return EXIT.done;
 }
@@ -137,7 +137,10 @@ async function createClusterEntry(
   };
 }
 
-/** Approves as the user of the command. Without permission, or if the request is decided already, the command keeps waiting. */
+/**
+ * Approves as the user of the command. Without permission, or if the request is decided already, the command keeps
+ * waiting.
+ */
 function approveWith(
   { api }: ApiConnection,
   report: RequestObserver["report"],
@@ -165,10 +168,10 @@ interface NewPerson {
 }
 
 /**
- * Sends requests to the API as the person, which also tests the certificate. Undefined when the API does not answer. While
- * a CA is being replaced, it also reports that the person trusts both.
+ * Asks the API for the rights of the person, with their certificate, which tests it too; undefined when the API has no
+ * answer. While a CA is being replaced, it also reports that the person trusts both.
  */
-async function askRights(
+async function fetchRights(
   cluster: ResolvedCluster,
   { pair, caPem }: NewPerson,
   path: string,
@@ -197,13 +200,13 @@ async function askRights(
       path: "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
       body,
     }, signal);
-    // The path names the kind of the answer.
+    // The path determines the kind of the answer.
     return (answer as SelfSubjectRulesReview).status;
   } catch (error) {
     if (isAppError(error, "unauthorized")) {
       throw new AppError("unauthorized", `"${path}" is written, but the server does not accept its certificate`, {
         cause: error,
-        hint: "the signer's CA must be among the server's --client-ca-file",
+        hint: "the signer's CA must be in the server's --client-ca-file",
       });
     }
     if (isAppError(error, "access_denied", "not_found")) return undefined;
@@ -243,7 +246,7 @@ function isForAllUsers(rule: ResourceRule): boolean {
       resources.every((resource) => resource.startsWith("selfsubject"));
 }
 
-/** Names the resources of a rule: `pods`, `deployments.apps`. A subresource is named only if its resource is not. */
+/** Lists the resources of a rule: `pods`, `deployments.apps`. A subresource is listed only if its resource is not. */
 function describeResources({ apiGroups = [], resources = [], resourceNames = [] }: ResourceRule): readonly string[] {
   const named = resourceNames.length === 0 ? "" : ` (${resourceNames.join(", ")})`;
   const tops = resources.filter((resource) =>

@@ -17,12 +17,12 @@ export const exportCsrCommand = defineCommand({
   summary: "Export approved requests for a CA that has no network",
   description: `Export approved requests for a CA that has no network, as one text that can travel by email.
 
- Without a name, every request is exported that is approved and has no certificate yet. Nothing is changed at the server,
- so the same requests can be exported again. tlsboot sign on the machine of the CA answers them, and tlsboot offline import
+ Without a name, exports every request that is approved and has no certificate yet. Nothing changes on the server, so
+ you can export the same requests again. tlsboot sign answers them on the CA's machine, and tlsboot offline import
  brings the certificates back.
 
- A key of this installation signs each export. The CA signs only for keys that its operator trusts: the first export
- prints the flag with which the operator trusts this one.`,
+ Each export is signed with a key of this installation. The CA signs only for keys that its operator trusts: the first
+ export prints the flag that trusts this one.`,
   group: "Offline Commands",
   args: [
     argument("[NAME...]", "Requests to export; all approved ones without a name", {
@@ -42,7 +42,7 @@ export const exportCsrCommand = defineCommand({
   },
   examples: {
     "Export all approved requests": "tlsboot offline export > requests.tlsb",
-    "Export those of one signer, and print them as QR codes":
+    "Export those of one signer, also as QR codes to print":
       "tlsboot offline export --signer kubernetes.io/kubelet-serving --qr pages > requests.tlsb",
   },
   exitCodes: { 3: "there is no approved request without a certificate" },
@@ -53,11 +53,11 @@ export const importCsrCommand = defineCommand({
   summary: "Import the certificates of a CA that has no network",
   description: `Import the answers of a CA that has no network into the requests that were exported.
 
- Reads what tlsboot sign wrote, as a file, a saved email, or the lines that a scanner typed from QR codes. Each request gets
- its certificate, or the condition Failed with the reason of the CA. The answers must be for an export of this
- installation, and signed by a CA that it trusts; each certificate must be for the key and the names of its request.
+ Reads what tlsboot sign wrote, as a file, a saved email, or the lines that a scanner typed from QR codes. Each request
+ gets its certificate, or the condition Failed with the CA's reason. The answers must be for an export of this
+ installation and signed by a CA that it trusts; each certificate must be for the key and the names of its request.
 
- Every answer is imported once. An import that was interrupted is completed by running it again.`,
+ Each answer is imported once. To complete an interrupted import, run it again.`,
   group: "Offline Commands",
   args: [argument("[FILE]", "Answers of the CA; - is stdin", { kind: "file" })],
   flags: {
@@ -66,13 +66,13 @@ export const importCsrCommand = defineCommand({
     trustSigner: parsedListFlag({
       placeholder: "PIN",
       summary:
-        "Public key pin of a CA that may answer, as tlsboot ca show prints it; may be repeated. Without it, the CAs count " +
-        "that the API server trusts for its clients, and the CA in the kubeconfig.",
+        "Public key pin of a CA that may answer, as tlsboot ca show prints it; may be repeated. Without it, the CAs " +
+        "that the API server trusts for clients, and the CA in the kubeconfig.",
       parse: parsePublicKeyPin,
     }),
     leaveRefused: switchFlag({
-      summary:
-        "Leave requests approved that the CA has refused, so that they can be exported again. Without it they become Failed.",
+      summary: "Leave requests that the CA refused as approved, so that you can export them again. Without it, they " +
+        "become Failed.",
     }),
     printRbac: switchFlag({
       summary: "Print the minimal permissions for export and import as a manifest for kubectl apply, and exit. " +
@@ -85,9 +85,9 @@ export const importCsrCommand = defineCommand({
   },
   examples: {
     "Import the answers": "tlsboot offline import signed.tlsb",
-    "From a CA that the API server does not know":
+    "Import the answers of a CA that the API server does not trust":
       "tlsboot offline import signed.tlsb --trust-signer sha256:9f0c5d4a5c3f2b5f0e7a7dcd3c9a3c1e2f4b5a69788796a5b4c3d2e1f0a9b8c7",
-    "Give a user the permissions for both ends, and no more":
+    "Give a user the permissions for export and import, and no more":
       "tlsboot offline import --print-rbac | kubectl apply -f -",
   },
   rules: [exactlyOneOf("FILE", "printRbac"), needs("signer", "printRbac")],

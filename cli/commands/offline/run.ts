@@ -1,6 +1,6 @@
 /**
- * Carries requests to a CA without a network: exports those that are approved and have no certificate as a bundle,
- * signed with the key of `--bundle-key`, and imports the answers.
+ * Carries requests to a CA without a network: exports approved requests without certificates as a bundle, signed with the
+ * key of `--bundle-key`, and imports the answers.
  */
 import { findCondition, getCsrPhase } from "../../../core/request/phase.ts";
 import { parseRequest } from "../../../core/request/parse_request.ts";
@@ -81,13 +81,13 @@ async function runExport(input: Input<typeof exportCsrCommand.flags>, tools: Too
   const pin = publicKeyPin({ publicKeyDer: key.publicKeyDer() });
   if (isNew) {
     tools.stderr.write(
-      `a new key signed it; the CA trusts that key from its first answer on, with: tlsboot sign FILE --trust-exporter ${pin}\n`,
+      `it is signed with a new key; trust that key at the CA, once, with: tlsboot sign FILE --trust-exporter ${pin}\n`,
     );
   }
   return EXIT.done;
 }
 
-/** Chooses the requests to export, in the order of their names. Throws AppError for a named one that cannot be exported. */
+/** Chooses the requests to export, sorted by name. Throws AppError when one that the user named cannot be exported. */
 function chooseRequests(
   items: readonly CertificateSigningRequest[],
   names: readonly string[],
@@ -154,7 +154,7 @@ async function runImportAnswers(input: Input<typeof importCsrCommand.flags>, too
   return report(counts, file, tools);
 }
 
-/** Throws AppError `conflict` for the answers to an export of another installation, which another key has signed. */
+/** Throws AppError `csr_denied` for the answers to an export of another installation, which is signed with another key. */
 async function checkExport(
   { export: exported }: AnswerBundle,
   file: string,
@@ -199,14 +199,14 @@ async function checkAuthorities(
   const pin = publicKeyPin(unknown);
   throw new AppError(
     "csr_denied",
-    `cannot import "${file}": the CA "${
+    `cannot import "${file}": it is signed by the CA "${
       formatName(unknown.subject)
-    }" signed it, which this installation does not trust`,
+    }", which this installation does not trust`,
     { hint: `compare its key with tlsboot ca show at the CA; if it is the same: --trust-signer ${pin}` },
   );
 }
 
-/** Finds the CAs that the API server trusts for its clients, as far as the user may read them, and that of the kubeconfig. */
+/** Finds the CA in the kubeconfig, and the CAs that the API server trusts for clients if the user may read them. */
 async function findTrustedCas(
   { api, cluster }: ApiConnection,
   { files, signal }: Tools,
@@ -219,7 +219,7 @@ async function findTrustedCas(
 
 interface Importing {
   readonly connection: ApiConnection;
-  /** The requests at the start, by name. */
+  /** The requests by name, as they were when the import started. */
   readonly requests: ReadonlyMap<string, CertificateSigningRequest>;
   readonly context: ImportContext;
   readonly tools: Tools;
@@ -301,7 +301,7 @@ async function readBundleKey(path: string, files: FilePort): Promise<PrivateKey 
   const key = parsePrivateKey(pem);
   if (key.ok) return key.value;
   throw new AppError("key_invalid", `cannot use bundle key "${path}": ${key.error}`, {
-    hint: "restore it from a backup; a new key has to be trusted at the CA again",
+    hint: "restore it from a backup, because a new key would have to be trusted at the CA",
   });
 }
 
@@ -314,8 +314,8 @@ async function openBundleKey(
   if (present !== undefined) return { key: present, isNew: false };
   if (await files.stat(dirname(path)) === undefined) {
     throw new UsageError(
-      `no place for the key that signs exports: the folder of "${path}" does not exist`,
-      "name a file for it, which is created: --bundle-key bundle.key",
+      `cannot create the key that signs exports: the folder of "${path}" does not exist`,
+      "choose another file for it, which is created: --bundle-key bundle.key",
     );
   }
   const key = await generatePrivateKey("ecdsa-p256");

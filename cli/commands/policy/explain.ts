@@ -1,7 +1,4 @@
-/**
- * Explains the verdict of each approval rule about a request. The verdict is the approver's own, but nothing is
- * written.
- */
+/** Explains what each approval rule decides about a request, as the approver would, without writing anything. */
 import { resolve } from "node:path";
 import { isSettled } from "../../../core/approval/recognizers.ts";
 import { formatConditionCell } from "../../../core/request/phase.ts";
@@ -54,7 +51,7 @@ export async function run(input: Input<typeof policyExplainCommand.flags>, tools
   return explained.verdict.kind === "approve" ? EXIT.done : EXIT.no;
 }
 
-/** Reads the policies and the inventory of the flags; undefined when there are no such flags. */
+/** Reads the policies and the inventory that flags name; undefined without such flags. */
 async function readGivenSettings(
   settings: Settings<typeof policyExplainCommand.flags>,
   tools: Tools,
@@ -64,13 +61,13 @@ async function readGivenSettings(
   return { ...given, source: "flags", origin: `${describePolicies(given)} (from the flags)` };
 }
 
-/** Adds to the origin of unknown settings how the user can give them. */
+/** If the settings of the approver are unknown, adds the flags with which the user can give them. */
 function suggestFlags(published: ChosenSettings): ChosenSettings {
   if (published.source !== "none") return published;
   return { ...published, origin: `${published.origin}; give --policy and --inventory if the approver has any` };
 }
 
-/** Reads the request when the argument is an existing file or stdin; undefined for the name of a request. */
+/** Reads the request if the argument is an existing file or stdin; undefined for the name of a request. */
 async function readFile(
   named: string,
   { user, group, signer: signerName, usage }: Settings<typeof policyExplainCommand.flags>,

@@ -10,11 +10,11 @@ export const policyExplainCommand = defineCommand({
   description: `Show what each rule decides about a request, and why.
 
  Shows every rule that was evaluated: whether it applies to the request, what it found, what is wrong and how to fix it.
- One verdict follows, which determines the exit code. Rules that deny are evaluated first, then the two kubelet client
- rules, then the policies in order. It uses the policies and the inventory that the approver has published, or those of
- --policy and --inventory. When there are no policies, the verdict of each built-in policy follows. Nothing is written.
+ The verdict at the end determines the exit code. Rules that deny are evaluated first, then the two kubelet client rules,
+ then the policies in order. The policies and the inventory are those that the approver has published, or those of
+ --policy and --inventory. Without policies, the verdict of each built-in policy follows. Nothing is written.
 
- The request is one of the API, or a file: a CSR object, or PEM with the requester in --user and --group.`,
+ The request is the name of one in the API, or a file: a CSR object, or PEM with the requester in --user and --group.`,
   group: "Policy Commands",
   args: [argument("CSR|FILE", "The request; - for stdin", { kind: "file" })],
   flags: {
@@ -22,11 +22,11 @@ export const policyExplainCommand = defineCommand({
     ...POLICY_FLAGS,
     nodes: fileFlag({
       summary:
-        "File with the nodes, as kubectl get nodes -o yaml prints them. Together with a request from a file, no API is " +
-        "needed. Without it, the nodes of the API.",
+        "File with the nodes, as kubectl get nodes -o yaml prints them. With a request from a file, no API is needed then. " +
+        "Without it, the nodes of the API.",
     }),
-    user: textFlag({ placeholder: "NAME", summary: "Requester of a request from a file that does not name one." }),
-    group: listFlag({ summary: "Groups of --user. system:nodes for a node when none is given." }),
+    user: textFlag({ placeholder: "NAME", summary: "Requester, for a request from a file that does not name one." }),
+    group: listFlag({ summary: "Groups of --user. Without it, system:nodes for a node." }),
     signer: textFlag({ placeholder: "NAME", summary: "Signer of a request from a PEM file." }),
     usage: listFlag({
       default: ["digital signature", "server auth"],
@@ -38,10 +38,10 @@ export const policyExplainCommand = defineCommand({
     "See why a request stays pending": "tlsboot policy explain csr-x7k2p",
     "See what another policy would do":
       "tlsboot policy explain csr-x7k2p --policy kubelet-serving --inventory inventory.yaml",
-    "Check a request before it is sent, without an API":
+    "Check a request before you send it, without an API":
       "tlsboot policy explain n1.csr --signer kubernetes.io/kubelet-serving --user system:node:n1 --nodes nodes.yaml --policy kubelet-serving-trusting",
   },
-  exitCodes: { 0: "the verdict is approved", 3: "the verdict is denied, left pending, or unknown" },
+  exitCodes: { 0: "the request would be approved", 3: "it would be denied or left pending, or the verdict is unknown" },
 });
 
 export const policyTestCommand = defineCommand({
@@ -49,8 +49,8 @@ export const policyTestCommand = defineCommand({
   summary: "Test policies against fixtures",
   description: `Test policies against fixtures.
 
- Reads every file of kind PolicyTest below the folder: requests with their requesters and nodes, and the verdict and rule
- that is expected for each. Needs no API. A case that fails is shown with every rule, what it found and why.`,
+ Reads every file of kind PolicyTest below the folder: requests with their requesters and nodes, each with the expected
+ verdict and rule. Needs no API. A case that fails is shown with every rule, what it found and why.`,
   group: "Policy Commands",
   args: [argument("DIR", "Folder with fixtures, or one file", { kind: "directory" })],
   flags: {
@@ -62,7 +62,7 @@ export const policyTestCommand = defineCommand({
   },
   examples: {
     "Test all policies in a folder": "tlsboot policy test policies/",
-    "Do so in CI": "tlsboot policy test policies/ -o junit >policies.xml",
+    "Report the results in CI": "tlsboot policy test policies/ -o junit >policies.xml",
   },
   exitCodes: { 0: "every case passed", 1: "a case failed", 2: "a fixture, policy or inventory is wrong" },
 });
@@ -72,8 +72,8 @@ export const policyCheckCommand = defineCommand({
   summary: "Check policies, profiles and other files of rules",
   description: `Check policies, profiles and other files of rules.
 
- Needs no API. Reports every fault of a file with its position, and the rules of a policy that can never apply to a
- request. Describes the rules of a signing profile in sentences.
+ Reports every fault of a file with its position, and the rules of a policy that can never apply to a request. Describes
+ the rules of a signing profile in sentences. Needs no API.
 
  The files are policies (kind ApprovalPolicy), signing profiles (SigningProfile), policy tests (PolicyTest), inventories
  (Inventory) and audit policies (Policy of audit.k8s.io/v1).`,
@@ -83,8 +83,8 @@ export const policyCheckCommand = defineCommand({
     output: choiceFlag({ short: "o", choices: ["json"], summary: "Output format: JSON. Without it, text." }),
   },
   examples: {
-    "See the rules of a profile before it is used": "tlsboot policy check web.yaml",
-    "Check everything before a server is started": "tlsboot policy check rules/*.yaml",
+    "See the rules of a profile before you use it": "tlsboot policy check web.yaml",
+    "Check everything before you start a server": "tlsboot policy check rules/*.yaml",
   },
   exitCodes: {
     0: "every file can be used",

@@ -1,4 +1,4 @@
-/** Parses Kubernetes objects and requests in files, for `policy explain` and `policy test`. */
+/** Parses requests and nodes in files, for `policy explain` and `policy test`. */
 import { decodeObject } from "../../../core/kube/wire/object_json.ts";
 import { parseYaml } from "../../../core/kube/wire/yaml.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
@@ -10,7 +10,7 @@ import { encodeBase64 } from "../../../core/lib/encodings.ts";
 import type { ReportingNode } from "../../../core/approval/evidence/ownership.ts";
 
 /** The requester and the parameters of a request, which a CSR object contains and a PEM block does not. */
-export interface RequestIdentity {
+interface RequestIdentity {
   readonly signerName: string | undefined;
   readonly username: string | undefined;
   readonly groups: readonly string[];
@@ -19,19 +19,19 @@ export interface RequestIdentity {
 }
 
 /**
- * Parses a request from the text of a file: a PEM block, or a CSR object. The identity is used for a PEM block, and for
- * fields that a CSR object does not have. Throws AppError `invalid` with the path.
+ * Parses a request from the text of a file: a PEM block or a CSR object. The identity fills in the fields that the file
+ * does not have. Throws AppError `invalid` with the path.
  */
 export function parseCsrFile(text: string, path: string, identity: RequestIdentity): CertificateSigningRequest {
   const isPem = /^-----BEGIN /m.test(text) && !/^[ \t]*("?apiVersion|\{)/m.test(text);
-  const given = isPem ? pemRequest(text, path) : decodeCsr<CertificateSigningRequest>(text, path);
-  const { spec } = given;
+  const csr = isPem ? pemRequest(text, path) : decodeCsr(text, path);
+  const { spec } = csr;
   const signerName = spec.signerName === "" ? identity.signerName : spec.signerName;
   if (signerName === undefined) throw fault(path, "it names no signer", "name it with --signer");
   const username = spec.username ?? identity.username;
   const seconds = spec.expirationSeconds ?? identity.expirationSeconds;
   return {
-    ...given,
+    ...csr,
     spec: {
       request: spec.request,
       signerName,
@@ -43,10 +43,7 @@ export function parseCsrFile(text: string, path: string, identity: RequestIdenti
   };
 }
 
-/**
- * Parses the nodes in the text of a file: one Node or a list. Of several documents only the first is read. Throws AppError
- * `invalid` with the path.
- */
+/** Parses the nodes in the first document of a file: one Node or a list. Throws AppError `invalid` with the path. */
 export function parseNodesFile(text: string, path: string): readonly ReportingNode[] {
   return toItems(parse(text, path)).map((item) => decode<ReportingNode>(nodeKind, item, path));
 }
@@ -59,10 +56,10 @@ function pemRequest(text: string, path: string): CertificateSigningRequest {
   };
 }
 
-function decodeCsr<T extends CertificateSigningRequest>(text: string, path: string): T {
+function decodeCsr(text: string, path: string): CertificateSigningRequest {
   const [first, ...more] = toItems(parse(text, path));
-  if (more.length > 0) throw fault(path, "it holds several objects", "give one request at a time");
-  return decode<T>(certificateSigningRequestKind, first, path);
+  if (more.length > 0) throw fault(path, "it has several objects", "give one request at a time");
+  return decode(certificateSigningRequestKind, first, path);
 }
 
 function parse(text: string, path: string): unknown {
@@ -84,7 +81,7 @@ function decode<T>(kind: Kind, value: unknown, path: string): T {
   }
   const { apiVersion: _apiVersion, kind: _kind, ...rest } = value;
   try {
-    // The schema of the kind decides which fields there are, and T is the type of that schema.
+    // T is the type that the schema of the kind describes.
     return decodeObject(kind.schema, rest).object as T;
   } catch (error) {
     throw fault(path, getErrorMessage(error), `give what kubectl get -o yaml prints of a ${kind.kind}`);

@@ -1,6 +1,6 @@
 /**
- * Tests policies with the fixtures below a folder, each case as the approver would decide it, and checks files of
- * rules: policies, profiles, policy tests, inventories and audit policies.
+ * Tests policies with the fixtures below a folder, deciding each case as the approver would, and checks files of rules:
+ * policies, profiles, policy tests, inventories and audit policies.
  */
 import { readdir } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
@@ -10,7 +10,6 @@ import {
   parsePolicyFixture,
   POLICY_TEST_KIND,
   type PolicyCase,
-  type PolicyFixture,
 } from "../../../core/approval/policy_fixture.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import type { policyCheckCommand, policyTestCommand } from "./flags.ts";
@@ -71,7 +70,7 @@ async function runTestPolicies(input: Input<typeof policyTestCommand.flags>, too
   return results.every(({ failure }) => failure === undefined) ? EXIT.done : EXIT.failed;
 }
 
-/** Finds the YAML and JSON files below a folder, sorted. For a file it returns that file. */
+/** Finds the YAML and JSON files below a folder, sorted. A file is returned itself. */
 async function findFixtures(folder: string, { files, cwd }: Tools): Promise<readonly string[]> {
   const root = resolve(cwd, folder);
   const facts = await files.stat(root);
@@ -92,7 +91,7 @@ async function findFixtures(folder: string, { files, cwd }: Tools): Promise<read
   }
 }
 
-/** Formats results for people: a line for each case, the details of those that failed, and the totals. */
+/** Formats results for people: a line for each case, details of those that failed, and the totals. */
 function formatForPeople(results: readonly CaseResult[]): string {
   const lines: string[] = [];
   let file = "";
@@ -106,7 +105,7 @@ function formatForPeople(results: readonly CaseResult[]): string {
   return `${lines.join("\n")}\n\n${results.length - failed} passed, ${failed} failed\n`;
 }
 
-/** Formats results as JUnit XML, with a suite for each file. */
+/** Formats results as JUnit XML, with one suite per file. */
 function formatJunit(results: readonly CaseResult[]): string {
   const files = [...new Set(results.map(({ file }) => file))];
   const suites = files.map((file) => {
@@ -144,13 +143,13 @@ function xml(text: string): string {
   return [...text].map((char) => entities[char] ?? (isWritable(char) ? char : "?")).join("");
 }
 
-/** True for characters that XML 1.0 can contain; it cannot contain most control characters. */
+/** Reports whether XML 1.0 can contain a character. It cannot contain most control characters. */
 function isWritable(char: string): boolean {
   return char >= " " || char === "\t" || char === "\n" || char === "\r";
 }
 
 interface CaseResult {
-  /** The path of the fixture, as it was given. */
+  /** The path of the fixture, as the user gave it. */
   readonly file: string;
   readonly name: string;
   readonly wanted: Expectation;
@@ -159,41 +158,26 @@ interface CaseResult {
   readonly failure: string | undefined;
 }
 
-/** The ports that running a fixture uses. */
-interface FixtureDeps {
-  readonly files: Pick<FilePort, "readText">;
-  readonly cwd: string;
-}
-
 /**
  * Runs every case of a fixture. Throws AppError `config_invalid` with every fault of the file, its policies and its
  * inventory.
  */
-async function runFixture(path: string, text: string, deps: FixtureDeps): Promise<readonly CaseResult[]> {
+async function runFixture(path: string, text: string, { files, cwd }: Tools): Promise<readonly CaseResult[]> {
   const read = parsePolicyFixture(text);
   if (!read.ok) throw new AppError("config_invalid", read.error.map((fault) => `${path}: ${fault}`).join("\n"));
-  const folder = dirname(resolve(deps.cwd, path));
-  const settings = await readPolicies(toPolicyFlags(read.value, folder), { files: deps.files, cwd: folder });
+  const { policies: policy, inventory, cases } = read.value;
+  const folder = dirname(resolve(cwd, path));
+  const settings = await readPolicies({ policy, inventory }, { files, cwd: folder });
   const results: CaseResult[] = [];
-  for (const one of read.value.cases) {
-    const csr = await createCsr(one, folder, deps);
-    const verdict = await decide(one, csr, settings);
-    results.push({
-      file: path,
-      name: one.name,
-      wanted: one.expect,
-      verdict,
-      failure: findFailure(one.expect, verdict),
-    });
+  for (const item of cases) {
+    const { name, expect: wanted } = item;
+    const verdict = await decide(item, await createCsr(item, folder, files), settings);
+    results.push({ file: path, name, wanted, verdict, failure: findFailure(wanted, verdict) });
   }
   return results;
 }
 
-function toPolicyFlags({ policies, inventory }: PolicyFixture, folder: string): Parameters<typeof readPolicies>[0] {
-  return { policy: policies, inventory: inventory === undefined ? undefined : resolve(folder, inventory) };
-}
-
-async function decide(one: PolicyCase, csr: CertificateSigningRequest, settings: PolicySettings): Promise<Verdict> {
+async function decide(item: PolicyCase, csr: CertificateSigningRequest, settings: PolicySettings): Promise<Verdict> {
   const request = parseRequest(csr.spec.request);
   if (!request.ok) {
     const message = `the request cannot be read: ${request.error}`;
@@ -201,31 +185,33 @@ async function decide(one: PolicyCase, csr: CertificateSigningRequest, settings:
   }
   const { policies, inventory } = settings;
   const known: Known = {
-    now: one.now,
+    now: item.now,
     revocation: { kind: "none" },
-    token: createToken(one, request.value),
+    token: createToken(item, request.value),
     approvals: {
-      before: createPastApprovals(one, settings),
-      held: one.held === undefined
+      before: createPastApprovals(item, settings),
+      held: item.held === undefined
         ? { kind: "none" }
-        : { kind: "found", value: splitHosts([...one.held.dns, ...one.held.ips]) },
+        : { kind: "found", value: splitHosts([...item.held.dns, ...item.held.ips]) },
     },
-    reported: one.unreachable.includes("nodes") ? { kind: "failed", message: "the nodes cannot be listed" } : {
+    reported: item.unreachable.includes("nodes") ? { kind: "failed", message: "the nodes cannot be listed" } : {
       kind: "found",
-      value: new Map([...one.nodes].map(([name, { dns, ips }]) => [name, splitHosts([...dns, ...ips])])),
+      value: new Map([...item.nodes].map(([name, { dns, ips }]) => [name, splitHosts([...dns, ...ips])])),
     },
-    server: splitHosts(one.server),
-    certificates: { kind: "found", value: one.certificates },
-    claims: { kind: "found", value: one.holders },
+    server: splitHosts(item.server),
+    certificates: { kind: "found", value: item.certificates },
+    claims: { kind: "found", value: item.holders },
     room: true,
     excess: { kind: "none" },
   };
   return await decideWith({ csr, request: request.value, policies, inventory }, known, (need) => ({
-    permissions: new Map(need.kind === "permission" ? [[need.permission, lookUpPermission(one, need.permission)]] : []),
+    permissions: new Map(
+      need.kind === "permission" ? [[need.permission, lookUpPermission(item, need.permission)]] : [],
+    ),
   }));
 }
 
-/** Creates the token that the server gives for a proof; none without a proof. */
+/** Creates the token that the server gives a machine for its proof; none without a proof. */
 function createToken({ attested, now }: PolicyCase, request: RequestFacts): NonNullable<Known["token"]> {
   if (attested === undefined) return { kind: "none" };
   const node = parseNodeName(parseNodeUser(request.subject.commonName) ?? "");
@@ -239,11 +225,11 @@ function createToken({ attested, now }: PolicyCase, request: RequestFacts): NonN
 }
 
 function lookUpPermission({ permissions, unreachable }: PolicyCase, permission: string): Lookup<boolean> {
-  if (unreachable.includes("permissions")) return { kind: "failed", message: "permissions cannot be asked" };
+  if (unreachable.includes("permissions")) return { kind: "failed", message: "permissions cannot be checked" };
   return { kind: "found", value: permissions.includes(permission) };
 }
 
-/** Creates approvals from a minute ago, by the expected rule in each policy that has it. */
+/** Creates approvals by the expected rule, in each policy that has it, with a time one minute ago. */
 function createPastApprovals(
   { approvedBefore, expect, now }: PolicyCase,
   { policies }: PolicySettings,
@@ -265,29 +251,24 @@ function findFailure({ verdict, rule, message }: Expectation, was: Verdict): str
 
 const keys = new Map<KeyAlgorithm, Promise<PrivateKey>>();
 
-async function createCsr(one: PolicyCase, folder: string, { files }: FixtureDeps): Promise<CertificateSigningRequest> {
-  const identity = {
-    signerName: one.signerName,
-    username: one.user,
-    groups: one.groups,
-    usages: one.usages,
-    expirationSeconds: one.expirationSeconds,
-  };
-  if (one.request.kind === "file") {
-    const text = await files.readText(resolve(folder, one.request.path));
-    if (text !== undefined) return parseCsrFile(text, one.request.path, identity);
-    throw new AppError("io", `cannot read "${one.request.path}" of case "${one.name}": no such file`);
+async function createCsr(
+  { name, request, signerName, user: username, groups, usages, expirationSeconds }: PolicyCase,
+  folder: string,
+  files: Pick<FilePort, "readText">,
+): Promise<CertificateSigningRequest> {
+  const identity = { signerName, username, groups, usages, expirationSeconds };
+  if (request.kind === "file") {
+    const text = await files.readText(resolve(folder, request.path));
+    if (text !== undefined) return parseCsrFile(text, request.path, identity);
+    throw new AppError("io", `cannot read "${request.path}" of case "${name}": no such file`);
   }
-  const { commonName, organizations, dns, ips, emails, uris, key: algorithm } = one.request;
+  const { commonName, organizations, dns, ips, emails, uris, key: algorithm } = request;
   const key = keys.get(algorithm) ?? generatePrivateKey(algorithm);
   keys.set(algorithm, key);
   const subject = { commonName, organizations };
   const wanted = { subject, dnsNames: dns, ipAddresses: ips, emailAddresses: emails, uris };
-  return parseCsrFile(
-    encodePem("CERTIFICATE REQUEST", createCertificationRequest(wanted, await key)),
-    one.name,
-    identity,
-  );
+  const pem = encodePem("CERTIFICATE REQUEST", createCertificationRequest(wanted, await key));
+  return parseCsrFile(pem, name, identity);
 }
 
 export const checkAction: Action<typeof policyCheckCommand.flags> = { run: runCheck };

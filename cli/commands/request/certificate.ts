@@ -1,7 +1,6 @@
 /**
- * A certificate that a command has requested: the checks of its settings before, the answer, and what follows, which is
- * a PKCS#12 file (RFC 7292, encrypted as OpenSSL 3 does by default) and a command. Both are repeated until they have
- * succeeded once.
+ * Delivers a requested certificate: prints the answer, writes a PKCS#12 file (RFC 7292, encrypted as OpenSSL 3 does by
+ * default), and runs the user's command. Later runs repeat the last two until they have succeeded once.
  */
 import { join, resolve } from "node:path";
 import type { PairPaths } from "../../../client/certificate/pair_folder.ts";
@@ -69,7 +68,7 @@ export function checkCertificateSettings(settings: Delivery["settings"]): void {
   }
 }
 
-/** Returns what the settings say about the certificate and the wait for it. */
+/** Converts the settings of the certificate and of the wait for it. */
 export function toWantedCertificate({ timeout, duration, renewBefore }: Delivery["settings"]): WantedCertificate {
   return {
     timeoutSeconds: timeout / 1000,
@@ -78,7 +77,7 @@ export function toWantedCertificate({ timeout, duration, renewBefore }: Delivery
   };
 }
 
-/** Prints the answer, and does what follows a certificate. AppError `hook_failed`. */
+/** Prints the answer, writes the PKCS#12 file and runs the command. Throws AppError `hook_failed`. */
 export async function deliver(outcome: DeliveredOutcome, delivery: Delivery): Promise<void> {
   const { settings: { output } } = delivery;
   if (output === undefined) delivery.stdout.write(escapeText(describeDelivery(outcome, delivery)));
@@ -122,8 +121,8 @@ function toFacts(outcome: DeliveredOutcome, { signerName, paths, clock }: Delive
 }
 
 /**
- * Does what the settings ask for after a new certificate, unless an earlier run has done so for the same certificate.
- * Returns what has failed.
+ * Writes the PKCS#12 file and runs the command, unless an earlier run has done so for the same certificate. Returns the
+ * failures of the command.
  */
 export async function followUp(delivery: Delivery): Promise<readonly string[]> {
   const { settings: { exec, pkcs12 }, folder, paths, name, files, cwd } = delivery;
@@ -280,7 +279,7 @@ function fill(bytes: Uint8Array): Uint8Array {
   return Buffer.alloc(Math.ceil(bytes.length / BLOCK) * BLOCK, bytes);
 }
 
-/** Encodes text as UTF-16 in network order, which is what a BMPString and a password have. */
+/** Encodes text as big-endian UTF-16, as in a BMPString and a password. */
 function toBmp(text: string): Uint8Array {
   return Buffer.from(text, "utf16le").swap16();
 }

@@ -147,7 +147,7 @@ export const requestCommand = defineCommand({
       "tlsboot request --signer kubernetes.io/kube-apiserver-client --subject CN=deployer,O=ci --duration 24h --out deployer",
     "Send the request now, and fetch the certificate after the approval":
       "tlsboot request --signer example.com/web --subject CN=web --out web --no-wait",
-    "Get the certificate by a stick: run this, sign the stick at the CA, and run this again":
+    "Get the certificate without a network: run this, sign the stick at the CA, and run this again":
       "tlsboot request --signer example.com/web --dns web.example.com --out web --offline /media/stick",
     "Keep a certificate fresh, from cron or a systemd timer":
       "tlsboot request --signer example.com/web --subject CN=web --dns web.example.com --out web --renew-before 240h",
@@ -170,16 +170,15 @@ export const requestWebCommand = defineCommand({
   summary: "Get a web server its certificate, and keep it fresh",
   description: `Get a web server its certificate from a server that runs with --web-domain.
 
- A token gets an identity for the name, which may do nothing but request certificates and renew itself, and the identity
- gets the certificate. It is kept as identity.kubeconfig in --out, next to tls.crt, tls.key, tls.pem and ca.crt. Run again,
- the command renews what is due, without a token.`,
+ The command exchanges a token for an identity, which may only request certificates for the name and renew itself, and uses
+ it to get the certificate. The identity is kept as identity.kubeconfig in --out, next to tls.crt, tls.key, tls.pem and
+ ca.crt. Run again, the command renews what is due, without a token.`,
   group: "Request Commands",
   args: [argument("NAME", "The name of the web server, such as nas.home.lan")],
   flags: {
     dataDir: DATA_DIR_FLAG,
     join: fileFlag({
-      summary:
-        "File web.kubeconfig of the server's data directory, whose token gets the identity. Without it and --server, " +
+      summary: "File web.kubeconfig of the server's data directory, with the token. Without it and --server, " +
         "the one in --data-dir.",
     }),
     server: parsedFlag({
@@ -240,7 +239,7 @@ const WANTED = "want CN=name,O=group or /CN=name/O=group";
 export function parseSubject(text: string): Result<SubjectFields, string> {
   const isSlashed = text.startsWith("/");
   const attributes = isSlashed ? text.slice(1) : text;
-  // A `+` separates the attributes of an RDN with several of them.
+  // A `+` separates the attributes of a multi-valued RDN.
   const isPlus = (char: string, at: number) => char === "+" && /^\s*[a-z]+\s*=/i.test(attributes.slice(at + 1));
   const parts = splitUnescaped(attributes, (char, at) => char === (isSlashed ? "/" : ",") || isPlus(char, at));
   const single: { commonName?: string; serialNumber?: string } = {};
@@ -251,9 +250,7 @@ export function parseSubject(text: string): Result<SubjectFields, string> {
     const field = FIELD_OF_SHORT_NAME.get(short === "S" ? "ST" : short);
     if (rest.length === 0 || type.trim() === "") return err(WANTED);
     if (field === undefined) {
-      return err(
-        `attribute "${type.trim()}" is not one that a signer keeps: use CN, O, OU, C, L, ST, STREET, POSTALCODE`,
-      );
+      return err(`unsupported attribute "${type.trim()}": use CN, O, OU, C, L, ST, STREET, POSTALCODE`);
     }
     const value = unescape(rest.join("="));
     if (!value.ok) return value;

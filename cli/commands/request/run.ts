@@ -77,13 +77,13 @@ function checkSettings({ settings }: Input<typeof requestCommand.flags>): void {
   }
 }
 
-/** The request and its answer, without the way to the signer. */
+/** A request and the delivery of its certificate, without a connection to the signer. */
 interface StickRequest {
   readonly options: Omit<RequestCertificateOptions, "transport" | "random" | "logger">;
   readonly delivery: Delivery;
 }
 
-/** Writes the request into the folder, or takes up its answer. */
+/** Writes the request into the folder, or delivers the certificate of its answer. */
 async function requestByStick(
   { caCertHash: site, output, signer: signerName }: RequestSettings,
   stick: string,

@@ -34,7 +34,7 @@ import { reportPending, requestWithSteps } from "../../output/request_certificat
 
 type WebSettings = Input<typeof requestWebCommand.flags>["settings"];
 
-/** A web server, and how its certificate is updated. */
+/** A web server, with the function that updates its certificate. */
 interface WebServer extends Delivery {
   readonly settings: WebSettings;
   /** Gets or renews what is due, and prints each step on stderr. */
@@ -65,7 +65,7 @@ export async function run(
   if (unit === undefined) {
     await deliver(outcome, web);
     if (outcome.kind === "issued" && settings.output === undefined) {
-      const again = formatAgain(
+      const again = listResumeWords(
         web,
         { installService: true },
         (path) => displayPath(resolve(tools.cwd, path), tools.cwd),
@@ -127,7 +127,7 @@ function createWebServer(name: string, settings: WebSettings, tools: Tools): Web
   };
 }
 
-/** Finds the token: in a join file, by the flags, or in the data directory of a server on the same machine. */
+/** Finds the token in a join file, in the flags, or in the data directory of a server on the same machine. */
 function createFinder(settings: WebSettings, name: string, tools: Tools): FindBootstrapCluster {
   const { files } = tools;
   const hint =
@@ -191,7 +191,7 @@ function formatUnit(web: WebServer): string {
   return formatSystemdUnit({
     writtenBy: `tlsboot request web ${web.settings.installService ? "--install-service" : "--print-systemd-unit"}`,
     description: `Certificate of ${name}`,
-    words: formatAgain(
+    words: listResumeWords(
       { ...web, settings: { ...web.settings, out: folder } },
       { rotateCertificates: true },
       toAbsolute,
@@ -201,7 +201,7 @@ function formatUnit(web: WebServer): string {
 }
 
 /** Returns the words that repeat the command for its identity, without a token. */
-function formatAgain(
+function listResumeWords(
   { settings, name }: WebServer,
   mode: Partial<Pick<WebSettings, "installService" | "rotateCertificates">>,
   showPath: (path: string) => string,
@@ -212,7 +212,7 @@ function formatAgain(
   };
   // The identity exists then, so that no file of the server's data directory is needed.
   const { default: dataDir } = requestWebCommand.flags.dataDir;
-  // Without its token the address of the server is of no use.
+  // The address of the server is useless without its token.
   const credentials = settings.token === undefined ? {} : { token: undefined, server: undefined, caCertHash: [] };
   return formatCommand(
     requestWebCommand,

@@ -72,7 +72,10 @@ async function runRevoke(input: Input<typeof revokeCommand.flags>, tools: Tools)
   return failures.length > 0 ? EXIT.failed : code;
 }
 
-/** Refuses, without a terminal and `--yes`, what the command uses itself and what neither register nor server knows. */
+/**
+ * Refuses to revoke the command's own credential, and what neither the register nor the server knows, without a
+ * confirmation.
+ */
 function refuseUnconfirmed(plan: RevocationPlan | AppError): RevocationPlan | AppError {
   if (plan instanceof AppError || plan.kind === "deny") return plan;
   if (plan.isOwn) {
@@ -111,7 +114,7 @@ async function revokeOne(
   for (const step of describeNextSteps(plan, now)) tools.stderr.write(`${step}\n`);
 }
 
-/** Denies pending requests and deletes tokens; for every other target it reports what helps instead. */
+/** Denies pending requests and deletes tokens. For every other target it reports an alternative. */
 async function revokeElsewhere(
   targets: readonly TypedTarget[],
   connection: ApiConnection,
@@ -144,7 +147,7 @@ async function denyElsewhere(
   await denyPending({ text, name: getName(csr), uid: csr.metadata.uid }, api, message, tools);
 }
 
-/** Deletes a token, and lists the requests of it that still exist with the ends of their certificates. */
+/** Deletes a token, and lists its remaining requests with the expiration of their certificates. */
 async function deleteTokenElsewhere(text: string, id: string, { api }: ApiConnection, tools: Tools): Promise<void> {
   await api.requestJson({ method: "DELETE", path: tokenPath(id) }, tools.signal);
   tools.stdout.write(line`${text} deleted\n`);
@@ -201,10 +204,10 @@ async function runUnrevoke(input: Input<typeof unrevokeCommand.flags>, tools: To
 function parseRevoked(text: string): TypedTarget {
   const target = parseTypedTarget(text);
   if (target.kind !== "csr") return target;
-  throw new UsageError(`cannot use "${text}": name its certificate by the serial number`);
+  throw new UsageError(`cannot use "${text}": give the serial number of its certificate`);
 }
 
-/** Finds the whole serial number for the beginning of one. */
+/** Completes the beginning of a serial number. */
 async function findTarget(
   typed: TypedTarget,
   { api }: ApiConnection,

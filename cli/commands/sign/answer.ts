@@ -1,9 +1,9 @@
 /**
- * Answers a bundle of requests for a CA without a network: the request of a machine, or the approved requests that a
- * server exported. Each request is signed once, also when the stick is full or the program is killed: the answer is
- * kept in a folder next to the issued log before the certificate is recorded, and given out after that.
+ * Answers a bundle for a CA without a network: the request of a machine, or the approved requests that a server exported.
+ * Each request is signed only once, even if the stick is full or the program is killed: the answer is stored in a folder
+ * next to the issued log, then its certificates are recorded in the log, and only then is the answer written out.
  */
-import { AppError } from "../../../core/errors.ts";
+import { AppError, isAppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { issuedCertificateKind } from "../../../core/kube/kinds/mod.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
@@ -52,25 +52,25 @@ import type { FilePort } from "../../../client/files.ts";
 import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
 import { UsageError } from "../../exit_code.ts";
 
-/** What one run uses for every bundle. */
+/** The state and the tools of one run, for all of its bundles. */
 export interface Desk extends DecisionDesk, Disposable {
   readonly log: IssuedLog & { readonly path: string };
   readonly answered: AnsweredRequests;
   readonly exporters: TrustedExporters;
-  /** Held while answers are kept and recorded: to another run they would look like those of a run that was killed. */
+  /** Held while an answer is stored and recorded. Another run would take it for the answer of a run that was killed. */
   readonly lock: FileLock;
 }
 
 export interface BundleAnswer {
-  /** Undefined when there is nothing to give out. */
+  /** Undefined when there is no answer to write. */
   readonly text: string | undefined;
   /** Whether an earlier run gave the same answer. */
   readonly isRepeated: boolean;
-  /** One for each request, in their order. */
+  /** One for each request, in the order of the requests. */
   readonly outcomes: readonly AnswerOutcome[];
 }
 
-/** Opens what a run needs. UsageError without a log, AppError when nothing can be recorded in it. */
+/** Opens what a run needs. Throws UsageError without a log, and AppError for a log that cannot be written. */
 export async function openDesk(settings: Settings<typeof signCommand.flags>, tools: Tools): Promise<Desk> {
   const { files } = tools;
   const log = openSignLog(settings, tools);
@@ -100,8 +100,8 @@ export async function openDesk(settings: Settings<typeof signCommand.flags>, too
 }
 
 /**
- * Answers a bundle. Nothing is signed before the whole bundle is checked. Throws AppError for a bundle of another site or an
- * unknown exporter, and those of opening a CA.
+ * Answers a bundle. The whole bundle is checked before anything is signed. Throws AppError for a bundle of another site or
+ * of an untrusted exporter, and when a CA cannot be opened.
  */
 export async function answerBundle(bundle: RequestBundle, desk: Desk): Promise<BundleAnswer> {
   const { settings, exporters, lock, answered } = desk;
@@ -120,14 +120,14 @@ export async function answerBundle(bundle: RequestBundle, desk: Desk): Promise<B
   }
   if (origin.kind === "export") await exporters.add(origin, desk.clock.now());
   return await lock.runExclusive(async () => {
-    // Another run may have answered the same requests while this one was asking.
+    // Another run may have answered the same requests while this one asked the user.
     const text = await answered.find(id);
     if (text !== undefined) return { text, isRepeated: true, outcomes: readKept(text).outcomes };
     return await signAll(id, bundle, decided, { site, approval: consent.approval }, desk);
   });
 }
 
-/** Signs, keeps the answers, records the certificates, and returns the text that may be given out then. */
+/** Signs the requests, stores the answer, records the certificates, and returns the text to write. */
 async function signAll(
   id: string,
   bundle: RequestBundle,
@@ -137,7 +137,7 @@ async function signAll(
 ): Promise<BundleAnswer> {
   const { clock, random, log, answered, records, settings } = desk;
   if (site === undefined) checkUnsigned(decided, await readSignRecords(log.path, desk));
-  // The opener makes an authority for each signer, and several signers may have one CA.
+  // There is an authority for each signer, but several signers may share a CA.
   const authorities = new Map<string, Authority>();
   const addAuthority = (one: Authority) => authorities.set(one.certificate.sha256Fingerprint, one);
   const issued: { readonly leaf: CertificateFacts; readonly authority: Authority; readonly origin: Origin }[] = [];
@@ -156,7 +156,7 @@ async function signAll(
     addAuthority(authority);
     if (leaf !== undefined) issued.push({ leaf, authority, origin: toOrigin(csr, bundle, approval) });
   }
-  // Without a certificate, the CA of the first request that has one says no.
+  // Without any certificate, the CA of the first request signs the refusals.
   if (authorities.size === 0) addAuthority(site?.signer.authority ?? await findAuthority(bundle, desk));
   const answers = bundle.requests.map((request, at) => ({ request, outcome: outcomes[at]! }));
   const around = {
@@ -165,7 +165,7 @@ async function signAll(
     server: settings.server,
   };
   const text = await encodeAnswers(bundle, answers, around, [...authorities.values()], clock.now());
-  // Without a certificate there is nothing that must not be given twice: the next run may have other rules.
+  // Without any certificate nothing is stored: the next run may decide by other rules.
   if (issued.length === 0) return { text, isRepeated: false, outcomes };
   await answered.keep(id, text, async () => {
     await Promise.all(issued.map(({ leaf, authority, origin }) => log.record(leaf.der, authority, origin)));
@@ -174,7 +174,7 @@ async function signAll(
   return { text, isRepeated: false, outcomes };
 }
 
-/** Throws AppError `conflict` when a request that is to be signed was signed since it was decided. */
+/** Throws AppError `conflict` when another run has signed one of the requests since the decision. */
 function checkUnsigned(decided: readonly DecidedRequest[], records: readonly IssuedCertificate[]): void {
   const signed = new Set(records.map(({ spec }) => spec.request?.uid));
   const late = decided.find(({ decision }) => decision.kind === "sign" && signed.has(decision.csr.metadata.uid));
@@ -189,7 +189,7 @@ async function findAuthority({ requests }: RequestBundle, { signers }: Desk): Pr
     try {
       return (await signers.open(signerName)).authority;
     } catch (error) {
-      if (!(error instanceof AppError) || error.code !== "not_found") throw error;
+      if (!isAppError(error, "not_found")) throw error;
     }
   }
   throw new AppError("csr_denied", "cannot answer: the CA has no rules for any signer of these requests", {
@@ -198,7 +198,7 @@ async function findAuthority({ requests }: RequestBundle, { signers }: Desk): Pr
 }
 
 interface KeptAnswer {
-  /** Undefined when an earlier release kept it, in another form. */
+  /** Undefined for an answer that an earlier build stored in another format. */
   readonly text: string | undefined;
   readonly outcomes: readonly AnswerOutcome[];
   readonly server: string | undefined;
@@ -214,7 +214,7 @@ function readKept(text: string): KeptAnswer {
   });
 }
 
-/** Finds the answer of an earlier run; that of one that was killed before it had recorded every certificate is completed. */
+/** Finds the answer of an earlier run. If that run was killed before it had recorded every certificate, records the rest. */
 async function findEarlier(id: string, bundle: RequestBundle, desk: Desk): Promise<KeptAnswer | undefined> {
   const { answered, lock, log, signers } = desk;
   const found = await lock.runExclusive(async () =>
@@ -237,7 +237,7 @@ async function findEarlier(id: string, bundle: RequestBundle, desk: Desk): Promi
   return found === undefined ? undefined : readKept(found);
 }
 
-/** Gives out an earlier answer again; that of a machine may get the address of the API server, which it did not have. */
+/** Repeats an earlier answer. The answer to a machine gets the address of the API server if it does not have it yet. */
 async function repeatAnswer(id: string, bundle: RequestBundle, kept: KeptAnswer, desk: Desk): Promise<BundleAnswer> {
   const { settings: { server }, answered, clock } = desk;
   const { origin } = bundle;
@@ -248,7 +248,7 @@ async function repeatAnswer(id: string, bundle: RequestBundle, kept: KeptAnswer,
   if (leaf === undefined || leaf.notAfter < clock.now()) return { ...same, text: undefined };
   if (text !== undefined && (server === undefined || server === kept.server)) return same;
   const { signer: { authority }, around } = await openSite(getOnly(bundle), origin, desk);
-  // An answer is signed by the CA that issued its certificate, which may have been replaced since.
+  // The CA that issued the certificate signs the answer too, but it may have been replaced since.
   if (!verifyChain(leaf, [], [authority.certificate], { at: undefined }).ok) {
     if (text !== undefined) return same;
     const { name } = getOnly(bundle);
@@ -265,7 +265,7 @@ async function repeatAnswer(id: string, bundle: RequestBundle, kept: KeptAnswer,
 
 type Origin = Omit<CertificateOrigin, "issuerFingerprint">;
 
-/** A server has approved its requests; those of a machine are approved here. */
+/** Adds the approval to the origin of a machine's certificate. A server has approved its requests itself. */
 function toOrigin(
   csr: CertificateSigningRequest,
   { origin }: RequestBundle,
@@ -274,7 +274,7 @@ function toOrigin(
   return { ...describeLoggedOrigin(csr), ...(origin.kind === "export" ? {} : { source: "sign", approval }) };
 }
 
-/** Returns a request as far as its record needs it. Nothing proves who asked for it in a run that was interrupted. */
+/** Returns the parts of a request that its record needs. The proof of the requester is lost with the interrupted run. */
 function toRecordedRequest(request: OfflineRequest, { origin }: RequestBundle): CertificateSigningRequest {
   const { name, signerName, approved } = request;
   const requester = approved?.requester ?? (origin.kind === "machine" ? getOfflineRequester(origin, "unknown") : {});
@@ -305,38 +305,38 @@ function getOnly({ requests: [request] }: RequestBundle): OfflineRequest {
 }
 
 interface AnsweredRequests {
-  /** Finds the text of the answer to a request by the request's id; it may be given out again. */
+  /** Finds a stored answer whose certificates are recorded. */
   find(id: string): Promise<string | undefined>;
-  /** Keeps an answer, and records its certificate with `record`; the answer may be given out then. */
+  /** Stores an answer, and calls `record` to record its certificates. */
   keep(id: string, answer: string, record: () => Promise<void>): Promise<void>;
-  /** Replaces the answer that is given out from now on; the certificate in it is the same. */
+  /** Replaces a stored answer by one with the same certificate. */
   replace(id: string, answer: string): Promise<void>;
   /**
-   * Completes the answer of a run that was killed between keeping and recording, after `record` has recorded what of it is
-   * not in the log. Undefined when there is none.
+   * Completes the answer of a run that was killed after storing it: calls `record` to record the certificates that are not
+   * in the log yet. Undefined when there is no such answer.
    */
   complete(id: string, record: (answer: string) => Promise<void>): Promise<string | undefined>;
 }
 
-/** Opens the answers next to an issued log; the folder is created with the first one. */
+/** Opens the stored answers next to an issued log. The folder is created with the first one. */
 function openAnsweredRequests(issuedLog: string, files: FilePort): AnsweredRequests {
   const folder = `${issuedLog.replace(/\.jsonl$/, "")}.answers`;
-  const given = (id: string): string => join(folder, `${id}.pem`);
+  const recorded = (id: string): string => join(folder, `${id}.pem`);
   const unrecorded = (id: string): string => join(folder, `${id}.unrecorded`);
   return {
-    find: (id) => files.readText(given(id)),
+    find: (id) => files.readText(recorded(id)),
     async keep(id, answer, record) {
       await files.makeDirectory(folder, FOLDER_MODE);
       await files.writeAtomic(unrecorded(id), answer, SECRET_MODE);
       await record();
-      await files.rename(unrecorded(id), given(id));
+      await files.rename(unrecorded(id), recorded(id));
     },
-    replace: (id, answer) => files.writeAtomic(given(id), answer, SECRET_MODE),
+    replace: (id, answer) => files.writeAtomic(recorded(id), answer, SECRET_MODE),
     async complete(id, record) {
       const answer = await files.readText(unrecorded(id));
       if (answer === undefined) return undefined;
       await record(answer);
-      await files.rename(unrecorded(id), given(id));
+      await files.rename(unrecorded(id), recorded(id));
       return answer;
     },
   };
@@ -344,15 +344,15 @@ function openAnsweredRequests(issuedLog: string, files: FilePort): AnsweredReque
 
 interface TrustedExporters {
   /**
-   * Checks that the key of an export is trusted, or named now. Throws AppError `csr_denied` for an unknown key, and for one
-   * that is not the one named.
+   * Checks the key that signed an export. Throws AppError `csr_denied` unless it is the named key or, without one, a trusted
+   * key.
    */
   check(origin: ExportOrigin, named: string | undefined): Promise<void>;
   /** Trusts the key of an export from now on. */
   add(origin: ExportOrigin, now: Date): Promise<void>;
 }
 
-/** Opens the keys next to an issued log. */
+/** Opens the list of trusted keys next to an issued log. */
 function openTrustedExporters(issuedLog: string, files: FilePort): TrustedExporters {
   const path = `${issuedLog.replace(/\.jsonl$/, "")}.exporters`;
 
@@ -370,11 +370,11 @@ function openTrustedExporters(issuedLog: string, files: FilePort): TrustedExport
       const other = named === undefined ? "is not trusted here" : "is not the one that --trust-exporter names";
       throw new AppError(
         "csr_denied",
-        `cannot sign the requests of ${server}, exported at ${createdAt}: the key ${exporter} signed them, which ${other}`,
+        `cannot sign the requests of ${server}, exported at ${createdAt}: they are signed with ${exporter}, which ${other}`,
         {
           hint: named === undefined
-            ? "ask the operator of that server for the key, as its first tlsboot offline export printed it; if it is the same: " +
-              `--trust-exporter ${exporter}`
+            ? "ask the operator of that server for the key that the first tlsboot offline export printed; if it is the " +
+              `same: --trust-exporter ${exporter}`
             : "compare the key with the one that tlsboot offline export printed",
         },
       );

@@ -1,6 +1,6 @@
 /**
- * Decides about the requests of a bundle: by the rules of their signers, the policies, and the person on the terminal,
- * who sees a description of each.
+ * Decides which requests of a bundle to sign: by the rules of their signers, by the policies, and by asking the user, who
+ * is shown each request.
  */
 import { userInfo } from "node:os";
 import { splitHosts } from "../../../core/approval/evidence/ownership.ts";
@@ -44,32 +44,32 @@ import { toVerdictView } from "../../../core/report/request_view.ts";
 import { line } from "../../../core/lib/printable.ts";
 import { formatDescription } from "../../output/layout.ts";
 
-/** What decisions depend on in addition to the requests. */
+/** What the decisions depend on in addition to the requests. */
 export interface DecisionDesk extends Tools {
   readonly settings: Settings<typeof signCommand.flags>;
   readonly signers: SignerOpener;
   readonly policies: PolicySettings;
-  /** What was signed before, also in this run: two requests for one name must not both pass as the first. */
+  /** What was signed before, also in this run, so that only one of two requests for a name counts as the first. */
   readonly records: IssuedCertificate[];
 }
 
 /** The decision about a request, before anything is signed. */
 type SignDecision =
-  /** The rules of the signer allow it. The CSR object has its requester. */
+  /** The rules of the signer allow the request. The CSR object has its requester. */
   | (PlannedRequest & { readonly kind: "sign"; readonly signer: OpenedSigner })
   | { readonly kind: "refused" | "skipped"; readonly message: string };
 
-/** A request with the decision about it, and all that is shown of it. */
+/** A request with its decision and the reasons that are shown to the user. */
 export interface DecidedRequest {
   readonly request: OfflineRequest;
   readonly decision: SignDecision;
-  /** What the policies say; undefined when the request does not reach them. */
+  /** The decision of the policies; undefined when the request does not reach them. */
   readonly opinion: OfflineDecision | undefined;
-  /** Why the certificate of the machine does not prove who asks; undefined when it does, and for a server's requests. */
+  /** Why the machine's certificate does not prove its identity; undefined when it does, and for a server's requests. */
   readonly requesterFault: string | undefined;
 }
 
-/** The CA that answers a machine, and the CAs around it. */
+/** The CA that answers a machine, and the related CAs. */
 export interface Site {
   readonly signer: OpenedSigner;
   readonly around: CasAround;
@@ -105,7 +105,7 @@ export async function openSite(
   return { signer, around };
 }
 
-/** Decides about every request. Only new ones that the rules of their signers allow are put before the policies. */
+/** Decides about every request. The policies see only new requests that the rules of their signers allow. */
 export async function decideAll(
   { origin, requests }: RequestBundle,
   site: Site | undefined,
@@ -136,7 +136,7 @@ export async function decideAll(
       spec: { ...decision.csr.spec, ...requester },
       status: approved === undefined ? {} : { conditions: [approved.approval] },
     };
-    // Without policies only the certificates of the same user and of unknown ones matter, and a register may hold very many.
+    // Without policies only certificates of the same user and of unknown users matter, and the register may be very large.
     const ofUser = [facts.subject.commonName, undefined].flatMap((username) => byUser.get(username) ?? []);
     const seen = policies.policies.length > 0 ? records : ofUser;
     const opinion = await decideOfflineRequest({ csr, request: facts, ...policies, records: seen, server, now });
@@ -150,7 +150,7 @@ export async function decideAll(
   return decided;
 }
 
-/** The policies may refuse a request; a server's requests need their approval, and a machine's may get that of a person. */
+/** Finds why the policies do not allow a request. A server's requests need an approval, a machine's only no denial. */
 function findObjection(
   { verdict }: OfflineDecision,
   origin: RequestBundle["origin"],
@@ -185,12 +185,12 @@ async function planOne(request: OfflineRequest, { signers, settings, clock }: De
   }
 }
 
-/** The approval of the requests that the rules allow, or why they are left. */
+/** The approval of the requests that the rules allow, or the reason why they are not signed. */
 type Consent =
   | { readonly kind: "given"; readonly approval: IssuedCertificateApproval }
   | { readonly kind: "left"; readonly reason: string };
 
-/** Asks on a terminal whether to sign what the rules allow. Without one, only a rule approves the request of a machine. */
+/** Asks on a terminal whether to sign what the rules allow. Without one, a machine's request needs a policy's approval. */
 export async function askForConsent(
   decided: readonly DecidedRequest[],
   { origin }: RequestBundle,
@@ -220,7 +220,7 @@ export async function askForConsent(
   return { kind: "left", reason: `${why}; sign it on a terminal, or with --yes` };
 }
 
-/** Returns the name of the user who runs the program; undefined where the system does not know it. */
+/** Returns the name of the user who runs the program; undefined if the system does not know it. */
 function getUserName(): string | undefined {
   try {
     return userInfo().username;
@@ -229,7 +229,7 @@ function getUserName(): string | undefined {
   }
 }
 
-/** Describes a request in words: what for, for whom, names, usages, key, lifetime, and what the rules say. */
+/** Describes a request for the user: its purpose, requester, names, usages, key and lifetime, and the decision. */
 export function describeOfflineRequest(decided: DecidedRequest, origin: RequestBundle["origin"]): string {
   const { request, decision, opinion } = decided;
   const { facts, signerName, usages, expirationSeconds, approved } = request;

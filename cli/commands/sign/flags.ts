@@ -18,17 +18,19 @@ export const signCommand = defineCommand({
  pass. A request that the rules refuse gets no certificate, and the reason is printed. Running the command approves the
  requests: check them with tlsboot inspect first.
 
- A bundle has the request of one machine, from tlsboot bootstrap --offline or tlsboot request --offline, or the approved
- requests of a server, from tlsboot offline export. A saved email with the bundle works too, and so do the lines
- that a scanner typed from its QR codes. In a folder, such as a USB stick, each NAME.request.pem is answered by NAME.answer.pem.
+ A bundle contains the request of one machine, from tlsboot bootstrap --offline or tlsboot request --offline, or the
+ approved requests of a server, from tlsboot offline export. It can also be a saved email with the bundle, or the lines
+ that a scanner typed from its QR codes. In a folder, such as a USB stick, each NAME.request.pem is answered by
+ NAME.answer.pem.
 
- The command shows each request of a bundle, who made it and what the rules say, and asks on a terminal whether to sign.
- Without a terminal it signs what a server has approved, and for machines what --policy or --inventory approves; --yes signs
- everything that the rules of the signer allow. Each request is signed once and recorded; one that was answered gets the same
- answer again. The bundle of a server is only signed when its key is trusted: --trust-exporter is needed once for each server.
+ The command shows each request of a bundle, its requester and the result of the rules, and asks on a terminal whether
+ to sign. Without a terminal it signs what a server has approved and, for machines, what --policy or --inventory
+ approves; --yes signs everything that the rules of the signer allow. Each request is signed once and recorded; if it
+ comes again, it gets the same answer. A server's bundle is signed only if the server's key is trusted:
+ --trust-exporter is needed once for each server.
 
- The CA is the one in --data-dir, or the signer's if there is one for each purpose, or another one that flags name. With
- a CA whose client certificates a server on --data-dir accepts, only Kubernetes' two client signers issue client
+ The CA is the one in --data-dir, which may have one for each purpose, or that of --cluster-signing-cert-file. With a
+ CA whose client certificates a server on --data-dir accepts, only Kubernetes' two client signers issue client
  certificates. The command does not know the CAs in a server's --client-ca-file.`,
   group: "Request Commands",
   args: [argument("FILE...", "Requests, PEM or DER, or one bundle or folder; - is stdin", { kind: "file" })],
@@ -47,14 +49,14 @@ export const signCommand = defineCommand({
     }),
     chain: switchFlag({
       default: true,
-      summary: "Append the CA's intermediates to each certificate. A profile with chain: false never has them.",
+      summary: "Append the CA's intermediates to each certificate, unless the profile has chain: false.",
     }),
     duration: durationFlag({
       summary: "Requested lifetime of the certificate. The signer's own lifetime is the default and the maximum.",
     }),
     out: fileFlag({
       summary:
-        "File for the certificate, or for the answers to a bundle; for several requests a folder, for NAME.crt each.",
+        "File for the certificate or for the answers to a bundle; for several requests, a folder for NAME.crt files.",
     }),
     force: switchFlag({ summary: "Replace a file that exists." }),
     server: parsedFlag({
@@ -68,13 +70,14 @@ export const signCommand = defineCommand({
       ...POLICY_FLAGS.policy,
       summary:
         "Policy for the requests of a bundle or a folder: kubelet-serving, or a file of kind ApprovalPolicy. May be " +
-        "repeated. What it approves is signed where there is no terminal; of a server's requests, nothing else is signed.",
+        "repeated. Without a terminal, a machine's request is signed if a policy approves it. A server's requests " +
+        "are signed only if a policy approves them.",
     },
     inventory: {
       ...POLICY_FLAGS.inventory,
       summary:
-        "File of kind Inventory, for a bundle or a folder. Its machines get client certificates without a question where " +
-        "there is no terminal to ask on; others do not.",
+        "File of kind Inventory, for a bundle or a folder. Without a terminal to ask on, its machines get client " +
+        "certificates and others do not.",
     },
     trustExporter: parsedFlag({
       placeholder: "PIN",
@@ -96,13 +99,13 @@ export const signCommand = defineCommand({
       "tlsboot sign alice.csr --signer kubernetes.io/kube-apiserver-client --duration 24h",
     "Answer the requests on a stick, with the address of the API server for the kubeconfigs":
       "tlsboot sign /media/stick --server https://10.0.0.1:6443",
-    "Answer a bundle, the first one of its server":
+    "Answer the first bundle of a server":
       "tlsboot sign requests.tlsb --trust-exporter sha256:9f0c5d4a5c3f2b5f0e7a7dcd3c9a3c1e2f4b5a69788796a5b4c3d2e1f0a9b8c7 --out signed.tlsb",
-    "Sign many with another CA":
+    "Sign many requests with another CA":
       "tlsboot sign *.csr --profile web.yaml --cluster-signing-cert-file ca.crt --cluster-signing-key-file ca.key --out certificates",
   },
   exitCodes: {
     1: "a request cannot be read, or a certificate cannot be written",
-    3: "the rules refuse a request; for a folder or a bundle, also when a request was left without a certificate",
+    3: "the rules refuse a request; for a folder or a bundle, also when a request was not signed",
   },
 });

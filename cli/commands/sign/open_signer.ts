@@ -1,4 +1,4 @@
-/** Opens a signer without a server: its rules, and the CA of the data directory or the one that flags name. */
+/** Opens a signer without a server: its rules, and the CA in the data directory or in the files that flags name. */
 import { resolve } from "node:path";
 import type { FilePort } from "../../../client/files.ts";
 import { AppError } from "../../../core/errors.ts";
@@ -41,11 +41,11 @@ import { createCaKeys } from "../../passphrases/passphrase.ts";
 /** A signer that can plan and sign requests. */
 export type OpenedSigner = Omit<RequestSigning, "asked" | "record">;
 
-/** Opens the signers of one run by their names; each one is opened once. */
+/** Opens the signers of one run, each of them once. */
 export interface SignerOpener {
-  /** The names of the chosen signers: those of `--signer` and `--profile`. */
+  /** The names of the signers in `--signer` and `--profile`. */
   readonly chosen: readonly string[];
-  /** AppError `not_found` for a custom signer without a profile; and those of opening a CA. */
+  /** Throws AppError `not_found` for a custom signer without a profile, and those of opening a CA. */
   open(signerName: string): Promise<OpenedSigner>;
 }
 
@@ -91,7 +91,7 @@ export async function createSignerOpener(
   };
 }
 
-/** Opens the log of a flag, or that of the data directory for its own CA; undefined for another CA. */
+/** Opens the log that a flag names, or that of the data directory if its CA signs. Undefined for another CA. */
 export function openSignLog(
   settings: Settings<typeof signCommand.flags>,
   io: Io,
@@ -104,7 +104,7 @@ export function openSignLog(
   return { ...openIssuedLog(path, { clock: io.clock, warn: (message) => warn(message, io) }), path };
 }
 
-/** Reads what the CA has signed, from its log; nothing when there is no log yet. */
+/** Reads the records of what the CA has signed from its log. Empty when there is no log yet. */
 export async function readSignRecords(path: string, { files, signal }: Tools): Promise<readonly IssuedCertificate[]> {
   const records: IssuedCertificate[] = [];
   if (await files.stat(path) === undefined) return records;
@@ -125,21 +125,21 @@ interface OfflineCa {
   readonly clientTrust: ClientTrust;
 }
 
-/** Opens the CA as `up` does. UsageError for half a pair; AppError `not_found`, `ca_invalid`, `file_permissions`. */
+/** Opens the CA as `up` does. Throws AppError `usage`, `not_found`, `ca_invalid` or `file_permissions`. */
 async function openOfflineCa(
   settings: OfflineCaSettings,
   signerName: string,
   deps: SigningCaDeps & { readonly cwd: string },
 ): Promise<OfflineCa> {
   const dataDir = resolve(deps.cwd, settings.dataDir);
-  // Kubernetes has no such command, so a file with issuers is allowed.
+  // No command of Kubernetes has to be matched here, so the file may contain issuers.
   const files = { ...settings, clusterSigningChain: true };
   const { authorities } = namesSigningCa(files)
     ? await openSigningCas(files, [signerName], deps)
     : await openInstanceCas(dataDir, [signerName], deps);
   const authority = await authorities(signerName);
   if (authority === undefined) throw new AppError("internal", `no CA for "${signerName}"`);
-  // Only the server of the data directory can be checked here; no remote API is called.
+  // Without a network, only the CAs of the server on the data directory can be checked.
   const isTrusted = findClientTrust(authority, await readTrustedCas(dataDir, deps.files));
   return { authority, clientTrust: decideClientTrust(signerName, isTrusted) };
 }
@@ -149,17 +149,17 @@ async function readTrustedCas(dataDir: string, files: FilePort): Promise<readonl
   return (await readClientCas(dataDir, files)).map(({ chain }) => chain.certificate);
 }
 
-/** The CAs around the one that signs, also while one of them is being replaced. */
+/** The CAs that are related to the one that signs, also during a rotation. */
 export interface CasAround {
   /** The CAs that clients of the API server trust. */
   readonly server: readonly CertificateFacts[];
   /** The CAs whose client certificates the API server accepts. */
   readonly clients: readonly CertificateFacts[];
-  /** The CA that signs, signed by the one that it replaces; undefined when it replaces none. */
+  /** The certificate of the signing CA that is signed by its predecessor; undefined without a rotation. */
   readonly crossSigned: CertificateFacts | undefined;
 }
 
-/** Reads the CAs around a signer's own from the files next to it. AppError `not_found`, `ca_invalid`. */
+/** Reads the CAs that are related to a signer's from the files next to it. Throws AppError `not_found` or `ca_invalid`. */
 export async function readCasAround(
   { clusterSigningCertFile, clusterSigningKeyFile, dataDir }: OfflineCaSettings,
   { authority, profile }: OpenedSigner,
@@ -182,7 +182,7 @@ export async function readCasAround(
   const trusted = listTrustedCas(undefined, await readCasOnDisk(paths, files));
   return {
     server: trusted.flatMap((ca) => [ca.certificate, ...ca.issuers]),
-    // The CA of a custom signer may be one that no API server trusts.
+    // The API server may not trust the CA of a custom signer.
     clients: BUILTIN_SIGNERS.has(profile.signerName) ? trusted.map((ca) => ca.certificate) : [],
     crossSigned: await findCrossSigned([paths], authority, files),
   };

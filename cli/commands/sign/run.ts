@@ -1,6 +1,6 @@
 /**
- * Signs requests in files by the rules of a signer, without an API: each in a file, a bundle of them, or those of machines in
- * a folder, such as a USB stick.
+ * The action of `tlsboot sign`: signs requests by the rules of a signer, without an API. They are in files, in a bundle, or
+ * in a folder with the requests of machines, such as a USB stick.
  */
 import { Buffer } from "node:buffer";
 import { basename, join, resolve } from "node:path";
@@ -33,10 +33,10 @@ import {
 import { listTypedFlags } from "../../framework/settings.ts";
 import { answerBundle, type BundleAnswer, type Desk, openDesk } from "./answer.ts";
 
-/** The maximum size of a request in a file; real ones are much smaller. */
+/** The maximum size of a request file. Real ones are much smaller. */
 const MAX_BYTES = 1024 * 1024;
 const STDIN = "-";
-/** The minimum lifetime of certificates of Kubernetes' signers. A custom profile has a limit of its own. */
+/** The minimum lifetime of certificates of Kubernetes' signers. A custom profile has its own limit. */
 const MIN_LIFETIME_MS = MIN_EXPIRATION_SECONDS * 1_000;
 
 export async function run(input: Input<typeof signCommand.flags>, tools: Tools): Promise<ExitCode> {
@@ -76,12 +76,15 @@ export async function run(input: Input<typeof signCommand.flags>, tools: Tools):
       codes.add(error.code === "csr_denied" ? EXIT.no : EXIT.failed);
     }
   }
-  // A failure that can be fixed takes precedence over a refusal of another request.
-  if (codes.has(EXIT.failed)) return EXIT.failed;
-  return codes.has(EXIT.no) ? EXIT.no : EXIT.done;
+  return combineCodes(codes);
 }
 
-/** Reports whether the argument is a folder. UsageError for a folder with other arguments. */
+/** Returns the exit code of a run. A failure, which can be fixed, takes precedence over the refusal of another request. */
+function combineCodes(codes: ReadonlySet<ExitCode>): ExitCode {
+  return [EXIT.failed, EXIT.no].find((code) => codes.has(code)) ?? EXIT.done;
+}
+
+/** Reports whether the only argument is a folder. Throws UsageError for a folder among other arguments. */
 async function namesFolder(args: readonly string[], files: FilePort, cwd: string): Promise<boolean> {
   for (const name of args) {
     if (name === STDIN || (await files.stat(resolve(cwd, name)))?.kind !== "directory") continue;
@@ -91,7 +94,7 @@ async function namesFolder(args: readonly string[], files: FilePort, cwd: string
   return false;
 }
 
-/** Reads the only argument as text, to find out whether it is a bundle; undefined for several, and without the file. */
+/** Reads the only argument to find out whether it is a bundle; undefined for several, and when the file does not exist. */
 async function findBundleText(
   [file = "", ...more]: readonly string[],
   tools: Tools,
@@ -102,7 +105,7 @@ async function findBundleText(
   return { content, isBundle: isBundleText(content) };
 }
 
-/** The flags that have a meaning only for a folder or a bundle. */
+/** The flags that apply only to a folder or a bundle. */
 const BUNDLE_FLAGS = ["trustExporter", "qr", "server", "yes", "policy", "inventory"];
 
 async function openSigning(
@@ -132,7 +135,7 @@ async function openSigning(
   };
 }
 
-/** Returns the path for each certificate; undefined for stdout. All paths are checked before anything is signed. */
+/** Returns the path of each certificate; undefined for stdout. Checks all paths before anything is signed. */
 async function planTargets(
   sources: readonly string[],
   { out, force }: Settings<typeof signCommand.flags>,
@@ -161,12 +164,12 @@ function getBaseName(source: string): string {
 }
 
 async function writeCertificate(target: string, pem: string, force: boolean, files: FilePort): Promise<void> {
-  // Another program may have created the file while the certificate was signed.
+  // Another program may have created the file in the meantime.
   await assertReplaceable("certificate", target, force, files);
   await files.writeAtomic(target, pem, PUBLIC_MODE);
 }
 
-/** Answers a bundle; `text` is the content of `file`. */
+/** Answers a bundle. `text` is the content of `file`. */
 async function signBundle(
   text: string,
   file: string,
@@ -191,13 +194,13 @@ async function signBundle(
     return EXIT.no;
   }
   if (isRepeated) {
-    tools.stderr.write(line`${file} was answered before: this is the same answer again, and nothing more is signed\n`);
+    tools.stderr.write(line`${file} was answered before: this is the same answer again, and nothing new is signed\n`);
   }
   await writeAnswers(answers, bundle, desk);
   return isRepeated || outcomes.every(({ kind }) => kind === "issued") ? EXIT.done : EXIT.no;
 }
 
-/** Answers every request in a folder. One that cannot be read or answered does not keep the others from it. */
+/** Answers every request in a folder. If one cannot be read or answered, it is reported and the others are answered. */
 export async function signFolder(
   { settings, origins, args: [folder = ""] }: Pick<
     Input<typeof signCommand.flags>,
@@ -236,13 +239,12 @@ export async function signFolder(
   if (answers > 0) {
     tools.stderr.write("carry the folder back, and run there again the command that made each request\n");
   }
-  if (codes.has(EXIT.failed)) return EXIT.failed;
-  return codes.has(EXIT.no) ? EXIT.no : EXIT.done;
+  return combineCodes(codes);
 }
 
 const SEE_REQUESTS = "the requests in it say what they ask for";
 
-/** UsageError for flags that have no meaning for what the arguments name. */
+/** Throws UsageError for flags that do not apply to what the arguments name. */
 function refuseFlags(origins: Input["origins"], flags: readonly string[], why: string, hint?: string): void {
   const given = listTypedFlags(origins, flags);
   if (given.length > 0) throw new UsageError(`${given.join(", ")}: ${why}`, hint);
@@ -269,14 +271,14 @@ async function readMachineRequest(name: string, folder: string, files: FilePort)
     ? bundle.error.join("; ")
     : isMachine
     ? `it is the request "${found}", under another name`
-    : "it is an export of a server, which is signed as a file";
+    : "it is an export of a server: sign it as a file";
   throw new AppError("invalid", `cannot sign "${path}": ${why}`, {
     hint: "remove it, and write it again at the machine, with the command that made it",
   });
 }
 
 async function writeToStick(path: string, text: string, files: FilePort): Promise<void> {
-  // Nothing is written to a stick that has the answer, which may be read-only by now.
+  // A stick that already has the answer is not written: it may be read-only.
   if (await readStickFile(path, files) === text) return;
   try {
     await files.writeAtomic(path, text, PUBLIC_MODE);

@@ -138,6 +138,6 @@ describe("a folder of requests", () => {
     assert.match(stderr, /link\.request\.pem": it is a link, not a file\n.*hint: remove it from the folder/);
     assert.match(stderr, /pipe\.request\.pem": it is a pipe or a device, not a file\n/);
     assert.match(stderr, /huge\.request\.pem": it is larger than 1048576 bytes\n.*hint: remove it from the folder/);
-    await assertAnswered(place, "beside files that are not read");
+    await assertAnswered(place, "next to files that are not read");
   });
 });

@@ -21,13 +21,13 @@ export const signerCommand = defineCommand({
  profile is loaded too; an invalid one is reported as an error, and the old one stays in use. Only the two built-in
  client signers issue client certificates for the API: custom signers refuse them if the API trusts their CA for clients.
 
- With --pod-certificates it is the signer of PodCertificateRequests, which Kubernetes does not ship. The profile names
- the pods, and the names that their certificates have: {namespace}, {serviceAccount}, {pod} and {node} stand for those of
+ With --pod-certificates it is the signer of PodCertificateRequests, which Kubernetes does not ship. The profile selects
+ the pods, and defines the names in their certificates: {namespace}, {serviceAccount}, {pod} and {node} stand for those of
  the pod. No one approves these requests: what the profile refuses is denied. The CA of each signer is published as a
  ClusterTrustBundle.
 
  At the start it checks the permissions of its user. If they do not suffice to sign anything, it exits and
- names the missing ones; otherwise it only warns about them. --print-rbac prints all of them.`,
+ lists the missing ones; otherwise it only warns about them. --print-rbac prints all of them.`,
   group: "Running Commands",
   flags: {
     ...CONTROLLER_FLAGS,

@@ -2,13 +2,13 @@
 import { resolve } from "node:path";
 import { createApiClient } from "../../../client/objects/api.ts";
 import { createClientTrust } from "../../../client/objects/read_client_trust.ts";
-import type { RecordIssued, RecordPodCertificate } from "../../../controllers/mod.ts";
 import { clusterTrustBundleKind, podCertificateRequestKind } from "../../../core/kube/kinds/mod.ts";
+import type { RecordIssued, RecordPodCertificate } from "../../../controllers/mod.ts";
 import { describePodOrigin } from "../../../core/register/record.ts";
 import { BUILTIN_SIGNERS } from "../../../core/signing/profile.ts";
 import type { ManifestPart } from "../../../core/rbac/manifest.ts";
 import { createSignerManifest, createSignerObjectNames } from "../../../core/signing/signer_rbac.ts";
-import { describeLoggedOrigin, type IssuedLog, openIssuedLog } from "../../../instance/authority/issued_log.ts";
+import { describeLoggedOrigin, openIssuedLog } from "../../../instance/authority/issued_log.ts";
 import type { signerCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
@@ -67,29 +67,23 @@ export async function run(input: Input<typeof signerCommand.flags>, tools: Tools
       const trusting = { ...signing, isTrustedForClients: createClientTrust(transport, deps, leading) };
       if (isForPods) {
         await checkServedKinds(createApiClient(transport, deps), POD_KINDS, UPGRADE, leading);
+        const record: RecordPodCertificate | undefined = log &&
+          ((certificate, request, authority) => log.record(certificate, authority, describePodOrigin(request)));
         await Promise.all([
-          runPodSigner(transport, { ...trusting, record: log && createPodRecorder(log) }, deps, leading),
+          runPodSigner(transport, { ...trusting, record }, deps, leading),
           runRemoteNotifier(notifier, transport, deps, leading),
         ]);
       } else {
-        const signer = { ...trusting, record: log && createRecorder(log) };
+        const record: RecordIssued | undefined = log &&
+          ((certificate, csr, authority) => log.record(certificate, authority, describeLoggedOrigin(csr)));
         await Promise.all([
-          runSigner(createCsrStore(transport, deps), signer, deps, leading),
+          runSigner(createCsrStore(transport, deps), { ...trusting, record }, deps, leading),
           runRemoteNotifier(notifier, transport, deps, leading),
         ]);
       }
     },
   );
   return EXIT.done;
-}
-
-/** Creates the function that records the certificates of requests; who approved is known as far as the condition says. */
-function createRecorder(log: IssuedLog): RecordIssued {
-  return (certificate, csr, authority) => log.record(certificate, authority, describeLoggedOrigin(csr));
-}
-
-function createPodRecorder(log: IssuedLog): RecordPodCertificate {
-  return (certificate, request, authority) => log.record(certificate, authority, describePodOrigin(request));
 }
 
 function createRightsManifest(

@@ -1,4 +1,4 @@
-/** Creates bootstrap tokens with their limits, and hands out what machines need to join with them. */
+/** Creates bootstrap tokens with their limits, and writes what machines need to join with them. */
 import { Buffer } from "node:buffer";
 import { basename, dirname, join, resolve } from "node:path";
 import {
@@ -51,7 +51,7 @@ import { parseCertificationRequest } from "../../../core/pki/x509/pkcs10.ts";
 import { assertNoFiles, handOut } from "../../output/files.ts";
 
 type CreateInput = Input<typeof tokenCreateCommand.flags>;
-/** The form of what is handed out; undefined for the token alone. */
+/** The format of the output; undefined for the token alone. */
 type Format = CreateInput["settings"]["output"];
 
 export async function run(input: CreateInput, tools: Tools): Promise<ExitCode> {
@@ -82,8 +82,8 @@ export async function run(input: CreateInput, tools: Tools): Promise<ExitCode> {
 }
 
 /**
- * Reads the cluster that a machine joins, with the address of `--server` if it is given. AppError `invalid` for an address
- * that no other machine reaches.
+ * Reads the cluster that a machine joins, with the address of `--server` if it is given. Throws AppError `invalid` for an
+ * address that other machines cannot reach.
  */
 async function readReachableTarget(
   connection: ApiConnection,
@@ -104,10 +104,10 @@ async function readReachableTarget(
   });
 }
 
-/** The value of `--out` that prints what is handed out. */
+/** The value of `--out` for stdout. */
 const STDOUT = "-";
 
-/** Returns the form. UsageError for usages with which no machine could join, and for a folder instead of a file. */
+/** Returns the format. Throws UsageError for usages that do not let a machine join, and for a folder instead of a file. */
 function chooseFormat({ settings }: CreateInput): Format {
   const { output, printJoinCommand, forInventory, out, usages } = settings;
   if (usages.length === 0) throw new UsageError("a token needs a usage: signing, authentication or both");
@@ -165,7 +165,7 @@ function render(
     return formatBootstrapKubeconfig(material, path === undefined ? "FILE" : basename(path));
   }
   const packed = createPackFiles({ ...material, node }, formatUnit(node, table));
-  // Every file of a pack is text, so a pack is text too.
+  // A pack consists of text files, so it is text.
   return Buffer.from(encodeTarFiles(packed, Math.floor(now.getTime() / 1000))).toString("utf8");
 }
 
@@ -188,7 +188,7 @@ interface LimitSettings {
   readonly approve: boolean;
 }
 
-/** Reads the limits from the flags. AppError for the file of the key. */
+/** Reads the limits from the flags. Throws AppError `key_invalid` for the key file. */
 async function readLimits(
   settings: LimitSettings,
   node: NodeName | undefined,
@@ -211,12 +211,12 @@ async function readKey(path: string, files: Pick<FilePort, "readText">) {
   const key = text === undefined ? undefined : readPublicKeyPin(text);
   if (key?.ok === true) return key.value;
   throw new AppError("key_invalid", `cannot use the public key in "${path}": ${key?.error ?? "file does not exist"}`, {
-    hint: "print it on the machine with: tlsboot bootstrap --print-public-key; for any other key with: " +
+    hint: "print it on the machine with: tlsboot bootstrap --print-public-key; or, for any other key, with: " +
       "openssl pkey -in KEY -pubout",
   });
 }
 
-/** Warns about the limits that the server does not enforce, because it is no server of tlsboot. */
+/** Warns about the limits that a server other than tlsboot's does not enforce. */
 async function warnUnenforced(api: ApiClient, limits: TokenLimits, io: Io, signal: AbortSignal): Promise<void> {
   if (Object.keys(encodeTokenLimits(limits)).length === 0) return;
   const { gitVersion = "" } = await api.requestJson({ method: "GET", path: "/version" }, signal) as {
@@ -229,17 +229,19 @@ async function warnUnenforced(api: ApiClient, limits: TokenLimits, io: Io, signa
   }
   if (maxKeys === undefined) return;
   const what = node === undefined ? "the number of keys" : "the node and the number of keys";
+  const approves = isApproval ? ", which also approves by this token" : "";
   warn(
-    `${gitVersion} does not enforce ${what}, nor that a used token ends: run tlsboot approver --token-limits` +
-      `${
-        isApproval ? ", which also approves by this token" : ""
-      }, and see that no other approver approves requests of ` +
-      "the token's groups, as kube-controller-manager does for groups bound to nodeclient",
+    `${gitVersion} does not enforce ${what}, or that a token can be used up: run tlsboot approver --token-limits${approves}`,
+    io,
+  );
+  warn(
+    "make sure that no other approver approves requests of the token's groups, as kube-controller-manager does for groups " +
+      "that are bound to nodeclient",
     io,
   );
 }
 
-/** Reads the pin of a key from the first PEM block of a file: a public key, or a request or certificate for it. */
+/** Reads the pin of the key in the first PEM block of a file: a public key, a request or a certificate. */
 export function readPublicKeyPin(pem: string): Result<PublicKeyPin, string> {
   const block = findPemBlock(pem)?.block;
   switch (block?.label) {

@@ -29,19 +29,19 @@ export const tokenCreateCommand = defineCommand({
   summary: "Create a bootstrap token",
   description: `Create a bootstrap token and print it, or all that a machine needs to join with it.
 
- A holder of the token can request the certificates that its groups may request. The token is stored as a Secret in
- kube-system, as kubeadm stores its own.
+ The holder of the token can request the certificates that its groups may request. The token is stored as a Secret in
+ kube-system, in the same way as kubeadm's tokens.
 
- -o command prints the commands with which a machine joins, those of tlsboot and of kubeadm. -o kubeconfig makes a
- bootstrap kubeconfig, also for a stock kubelet; with --node it is a join file, which names the node too. -o pack makes a
- tar archive with the join file, the CA, a systemd unit that keeps the certificate fresh, and snippets for cloud-init and
- Ignition; tar xf unpacks it. Where the cluster publishes no cluster-info, kubeconfig and pack get the server and the CA
- of your own kubeconfig. -o yaml prints the Secret instead of creating it, and needs no API server.
+ -o command prints the commands that make a machine join, for tlsboot and for kubeadm. -o kubeconfig makes a bootstrap
+ kubeconfig, also for a stock kubelet; with --node it is a join file, which also has the name of the node. -o pack
+ makes a tar archive with the join file, the CA, a systemd unit that renews the certificate, and snippets for
+ cloud-init and Ignition; tar xf unpacks it. If the cluster publishes no cluster-info, kubeconfig and pack get the
+ server and the CA of your own kubeconfig. -o yaml prints the Secret instead of creating it, and needs no API server.
 
- --node, --uses, --cidr and --public-key limit a token. Its first request binds it to the key of the request; the same key
- may try again, any other is refused and reported. When the certificate has been used for the first time, the token is
- used up. The server of tlsboot enforces this; at a kube-apiserver, tlsboot approver --token-limits enforces what it
- can, and the command says what is not enforced.`,
+ --node, --uses, --cidr and --public-key limit a token. The first request binds the token to its key: the same key may
+ try again, and any other key is refused and reported. The token is used up when the certificate is used for the first
+ time. A server of tlsboot enforces this. For a kube-apiserver, tlsboot approver --token-limits enforces what it can,
+ and this command says what is not enforced.`,
   group: "Machine Commands",
   args: [argument("[TOKEN]", "The token, id and secret; a new one without it")],
   flags: {
@@ -49,7 +49,7 @@ export const tokenCreateCommand = defineCommand({
     output: choiceFlag({
       short: "o",
       choices: ["command", "kubeconfig", "pack", "yaml"],
-      summary: "What is printed instead of the token, or written to --out. Each contains the token.",
+      summary: "What to print, or write to --out, instead of the token alone. Each contains the token.",
     }),
     out: textFlag({
       placeholder: "PATH",
@@ -59,49 +59,50 @@ export const tokenCreateCommand = defineCommand({
     printJoinCommand: switchFlag({ summary: "The same as -o command, as in kubeadm." }),
     node: parsedFlag({
       placeholder: "NAME",
-      summary: "Only node whose client certificate the token may request.",
+      summary: "The only node whose client certificate the token may request.",
       parse: parseNodeName,
     }),
     forInventory: fileFlag({
       summary:
         "Create a token for each machine of this inventory, and write a kubeconfig or a pack for each into --out. " +
-        "With --node, only for that one.",
+        "With --node, for that machine only.",
     }),
     server: parsedFlag({
       isCommandLineOnly: true,
       placeholder: "URL",
       parse: parseClusterUrl,
-      summary:
-        "Address of the API server for the machine. Without it, the one in cluster-info, which must not be an address " +
-        "of this host alone.",
+      summary: "Address of the API server for the machine. Without it, the one in cluster-info, which must not be a " +
+        "loopback address.",
     }),
-    ttl: durationFlag({ default: "24h", summary: "Lifetime of the token; 0 makes one that never expires." }),
+    ttl: durationFlag({ default: "24h", summary: "Lifetime of the token. With 0 it never expires." }),
     description: textFlag({ summary: "Purpose of the token, for people." }),
     groups: parsedListFlag({
       default: [UP_TOKEN_GROUP],
       parse: (text) =>
         isBootstrapGroup(text) ? ok(text) : err("want system:bootstrappers:<name>, of a-z, 0-9, : and -"),
-      summary: "Groups of the token's holder, besides system:bootstrappers. Each starts with system:bootstrappers:.",
+      summary:
+        "Groups of the token's holder in addition to system:bootstrappers. Each starts with system:bootstrappers:.",
     }),
     uses: parsedFlag({
       placeholder: "N",
       summary:
-        "Number of keys for which the token may request certificates. The first requests bind it to their keys, " +
-        "and it is used up when the certificates have been used. 1 for a token with a node or a key; else any number.",
+        "Number of keys for which the token may request certificates. The first requests bind it to their keys, and " +
+        "it is used up when their certificates have been used. Without it, 1 for a token with a node or a key, and " +
+        "no limit for others.",
       parse: parseTokenUses,
     }),
     cidr: parsedListFlag({
       summary:
-        "Networks from which the token is accepted, such as 10.0.0.0/24, by the address that reaches the server.",
+        "Networks from which the token is accepted, such as 10.0.0.0/24. The address is the one that the server sees.",
       parse: parseTokenNetwork,
     }),
     publicKey: fileFlag({
-      summary:
-        "File with the only public key for which the token may request a certificate, so the token need not be " +
-        "kept secret: PEM of the key, of a request or of a certificate. tlsboot bootstrap --print-public-key prints it.",
+      summary: "File with the only public key for which the token may request a certificate, as PEM of the key, of a " +
+        "request or of a certificate. Such a token need not be secret. tlsboot bootstrap --print-public-key prints " +
+        "the key.",
     }),
     approve: switchFlag({
-      summary: "Approve the request of the token's node in advance. Only a user who may approve it can do so.",
+      summary: "Approve the request of the token's node in advance. You need the right to approve it.",
     }),
     usages: parsedListFlag({
       default: BOOTSTRAP_TOKEN_USAGES,
@@ -113,12 +114,12 @@ export const tokenCreateCommand = defineCommand({
   examples: {
     "Create a token that lasts a day": "tlsboot token create",
     "Create one for an hour, with a description": "tlsboot token create --ttl 1h --description 'rack 4'",
-    "Create one and print what a new machine runs": "tlsboot token create -o command",
-    "Create a join file for one machine, whose request needs no other approval":
+    "Create one and print the commands for a new machine": "tlsboot token create -o command",
+    "Create a join file for a machine whose request needs no other approval":
       "tlsboot token create --node n1 --approve --ttl 30m -o kubeconfig --out n1.kubeconfig",
     "Create a file for each machine of an inventory":
       "tlsboot token create --for-inventory machines.yaml --out join/ --approve --ttl 2h",
-    "Pack all that one machine needs": "tlsboot token create --node n1 -o pack --out n1.pack",
+    "Pack everything that one machine needs": "tlsboot token create --node n1 -o pack --out n1.pack",
     "Make the Secret for another cluster": "tlsboot token create -o yaml | kubectl apply -f -",
   },
   rules: [
@@ -138,9 +139,9 @@ export const tokenListCommand = defineCommand({
   summary: "List bootstrap tokens",
   description: `List bootstrap tokens by their ids.
 
- The kind is shared for a token of any number of machines, keys for one of a number of keys, node for one of a node, and
- key for one of a known key. USES counts the keys whose certificate has been used, the keys to which the token is bound,
- and the keys that it allows. LAST USE is exact to a minute.`,
+ KIND is shared for a token without a limit, keys for a number of keys, node for one node, and key for a known key. USES
+ counts the keys whose certificates have been used, the keys to which the token is bound, and the keys that it allows.
+ LAST USE is accurate to a minute.`,
   group: "Machine Commands",
   flags: {
     ...API_FLAGS,
@@ -155,7 +156,7 @@ export const tokenListCommand = defineCommand({
   },
   examples: {
     "List tokens": "tlsboot token list",
-    "See who made them, for which keys, and what was refused": "tlsboot token list -o wide",
+    "See who created them, for which keys, and what was refused": "tlsboot token list -o wide",
   },
 });
 

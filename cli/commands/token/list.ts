@@ -45,13 +45,13 @@ async function runListTokens(input: Input<typeof tokenListCommand.flags>, tools:
 
 interface TokenColumn extends TableColumn {
   cell(token: ListedToken): string;
-  /** Returns what the column is sorted by instead of its cell. */
+  /** Returns a value to sort by instead of the cell. */
   toSortValue?(token: ListedToken): unknown;
 }
 
 const COLUMNS: readonly TokenColumn[] = [
   { name: "ID", cell: ({ id, token }) => token ?? id },
-  // In RFC 3339 the order of times is that of their texts; a token without an end is after all others.
+  // Times in RFC 3339 sort as text; a token without an end comes last.
   { name: "TTL", cell: ({ ttl }) => ttl, toSortValue: ({ expires }) => expires ?? "~" },
   { name: "KIND", cell: ({ kind }) => kind },
   { name: "NODE", minWidth: 10, cell: ({ node }) => node ?? "<any>" },
@@ -76,7 +76,7 @@ const WIDE_COLUMNS: readonly TokenColumn[] = [
   },
 ];
 
-/** Formats the uses: `used` for a token that may be used no more, else the keys that have used it. */
+/** Formats the uses: the keys that have used the token, and `used` for a token that is used up. */
 function formatUses({ maxKeys, boundKeys = [], usedKeys = [], isUsed }: ListedToken): string {
   if (maxKeys === undefined) return "<unlimited>";
   if (isUsed === true) return `used ${usedKeys.length}/${maxKeys}`;
@@ -103,7 +103,7 @@ async function runDeleteTokens(input: Input<typeof tokenDeleteCommand.flags>, to
   }, tools);
 }
 
-/** Parses an id or a whole token. The error does not repeat the text, which may be a secret. */
+/** Parses an id or a whole token. The error does not quote the text, which may be a secret. */
 function parseId(text: string): string {
   if (/^[a-z0-9]{6}$/.test(text)) return text;
   const token = parseBootstrapToken(text);

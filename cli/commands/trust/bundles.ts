@@ -1,7 +1,4 @@
-/**
- * Lists ClusterTrustBundles, and writes them into a file for programs that are not in the cluster: once, or after each
- * change.
- */
+/** Lists ClusterTrustBundles, and writes them to a file for programs outside of the cluster: once, or after each change. */
 import { resolve } from "node:path";
 import { checkBundleFile } from "../../../client/node_trust.ts";
 import { followTrustBundles, getTrustBundlePem, reportTrust } from "../../../client/objects/trust_bundles.ts";
@@ -38,7 +35,7 @@ interface Context extends Tools {
   readonly selection: TrustBundleSelection;
   readonly path: string;
   readonly logger: Logger;
-  /** Whether the command of `--exec` failed after the last change, so that nothing has read the file. */
+  /** Whether the command of `--exec` failed after the last change, so that no program has read the file. */
   readonly hook: { hasFailed: boolean };
 }
 
@@ -79,7 +76,7 @@ async function print(context: Context): Promise<ExitCode> {
   return EXIT.done;
 }
 
-/** Parses which bundles are wanted. Throws UsageError. */
+/** Returns which bundles the arguments and flags select. Throws UsageError for an invalid name. */
 function parseSelection({ args: [name = ""], settings }: Input<typeof trustFetchCommand.flags>): TrustBundleSelection {
   const { signer: signerName, selector: labelSelector } = settings;
   return signerName === undefined
@@ -87,7 +84,7 @@ function parseSelection({ args: [name = ""], settings }: Input<typeof trustFetch
     : { kind: "signer", signerName, labelSelector };
 }
 
-/** Merges the certificates of the bundles. Throws AppError when there are no bundles or no certificates in them. */
+/** Merges the certificates of the bundles. Throws AppError when there are no bundles, or no certificates in them. */
 function mergeBundles(bundles: readonly ClusterTrustBundle[], selection: TrustBundleSelection) {
   if (bundles.length === 0) throw createNoBundleError(selection);
   const pem = mergeTrustBundles(bundles.map(getTrustBundlePem));
@@ -95,16 +92,13 @@ function mergeBundles(bundles: readonly ClusterTrustBundle[], selection: TrustBu
   if (certificates === 0) {
     const names = bundles.map((bundle) => `"${getName(bundle)}"`).join(", ");
     throw new AppError("ca_invalid", `there is no certificate in ${names}`, {
-      hint: "a bundle holds CERTIFICATE PEM blocks: ask its publisher",
+      hint: "a bundle consists of PEM blocks of type CERTIFICATE: ask its publisher",
     });
   }
   return { pem, certificates, firstNotAfter };
 }
 
-/**
- * Writes the certificates of the bundles into the file, and reports whether that changed it. After an AppError of
- * `mergeBundles` the file is not touched.
- */
+/** Writes the certificates of the bundles to the file if they have changed, and reports whether they have. */
 async function writeBundles(
   bundles: readonly ClusterTrustBundle[],
   { selection, path, files, stdout, cwd }: Context,
@@ -118,7 +112,7 @@ async function writeBundles(
   return true;
 }
 
-/** Runs the command of `--exec` after a change; returns its failure. */
+/** Runs the command of `--exec` after a change, and returns the reason if it fails. */
 async function runExec(context: Context, signal: AbortSignal): Promise<string | undefined> {
   const { settings: { exec }, path } = context;
   if (exec === undefined) return undefined;
@@ -126,9 +120,8 @@ async function runExec(context: Context, signal: AbortSignal): Promise<string | 
 }
 
 /**
- * Keeps the file fresh until the signal aborts. Before the first answer of the API, an error that does not pass by itself
- * ends the command. Later the kubeconfig is read again when the credentials or the CA in it no longer work, and when
- * the disk fails.
+ * Keeps the file fresh until the signal aborts. Before the API has answered for the first time, a permanent error ends the
+ * command. After that, the kubeconfig is read again when its credentials or its CA stop working, and after a disk error.
  */
 async function keepBundleFresh(context: Context): Promise<never> {
   const { settings, selection, path: file, logger } = context;
@@ -143,7 +136,7 @@ async function keepBundleFresh(context: Context): Promise<never> {
     async onBundles(bundles, transport, inner) {
       await update(bundles, transport, context, inner).catch((error: unknown) => {
         if (!(error instanceof AppError) || error.code === "io") throw unwritten = error;
-        // Anything else passes with the next change of the bundles.
+        // The next change of the bundles may fix any other error.
         logger.warn(NOT_WRITTEN, { file, error: error.message });
       });
       return "follow";
@@ -180,10 +173,7 @@ async function update(
   if (!hook.hasFailed) await report(bundles, transport, context, signal);
 }
 
-/**
- * Reports to the cluster that the user of the kubeconfig trusts the CAs in the file, for the census of a CA rotation. A
- * program that `--exec` could not make read the file does not trust them.
- */
+/** Reports to the cluster that the user of the kubeconfig trusts the CAs in the file, for the census of a CA rotation. */
 async function report(
   bundles: readonly ClusterTrustBundle[],
   transport: Transport,

@@ -16,8 +16,8 @@ export const getTrustBundlesCommand = defineCommand({
   summary: "List trust bundles",
   description: `List trust bundles, the ClusterTrustBundles of a cluster.
 
- A trust bundle holds the certificates of the CAs that vouch for what a signer issues. CERTIFICATES is their number, and
- EXPIRES is when the first of them expires.`,
+ A trust bundle contains the CA certificates that verify what a signer issues. CERTIFICATES is their number, and EXPIRES
+ is when the first of them expires.`,
   group: "Trust Commands",
   args: [argument("[NAME...]", "Bundles to show; all without a name", { kind: "objects", objects: "trustBundles" })],
   flags: { ...API_FLAGS, ...LIST_FLAGS },
@@ -33,17 +33,17 @@ export const trustFetchCommand = defineCommand({
   summary: "Write a trust bundle into a file, and keep it fresh",
   description: `Write a trust bundle into a file, for programs that do not run in the cluster.
 
- NAME chooses one bundle, and --signer all bundles of a signer, as in the clusterTrustBundle source of a projected
- volume. The file has each certificate once, and the same certificates are always in the same order. It is replaced at
- once, never half written. A file with other content, such as a key, is never replaced.
+ NAME selects one bundle, and --signer all bundles of a signer, as in the clusterTrustBundle source of a projected
+ volume. The file has each certificate once, and always in the same order. It is replaced atomically. A file with other
+ content, such as a key, is never replaced.
 
- When a bundle is missing, is empty or may not be read, the file stays as it is. With --watch, the command reports that
- on stderr and continues. It exits at the start when the user may not read bundles, or the API does not serve them.
+ If a bundle is missing or empty, or you may not read it, the file does not change. With --watch, the command reports
+ that on stderr and continues. It exits at the start if you may not read bundles, or if the API does not serve them.
 
- --exec runs after the file is written. When it fails, the file stays; without --watch the command then ends with 1.
+ --exec runs after the file is written. If it fails, the file stays, and without --watch the exit code is 1.
 
- When the bundle holds the CAs of the API server, the file is written and --exec has not failed, the user of the
- kubeconfig reports these CAs to the cluster, which shows who is ready when a CA is being replaced.`,
+ If the bundle contains the CAs of the API server, and --exec has not failed, the command also reports these CAs to the
+ cluster for the user of the kubeconfig, so that a CA rotation shows who is ready.`,
   group: "Trust Commands",
   args: [argument("[NAME]", "The bundle", { kind: "objects", objects: "trustBundles" })],
   flags: {
@@ -51,18 +51,18 @@ export const trustFetchCommand = defineCommand({
     signer: parsedFlag({
       placeholder: "NAME",
       completion: { kind: "suggestions", suggestions: [KUBE_APISERVER_SERVING_SIGNER] },
-      summary: "Instead of the name of a bundle: the signer whose bundles are fetched, all in one file.",
+      summary: "Instead of the name of a bundle: fetch all bundles of this signer, into one file.",
       parse: parseSignerName,
     }),
     selector: LIST_FLAGS.selector,
     out: fileFlag({
       isRequired: true,
       summary:
-        "File for the certificates, PEM, readable by everyone; - prints them. It is not touched when nothing has changed.",
+        "File for the certificates, PEM, readable by everyone; - prints them. It is written only if they have changed.",
     }),
     watch: switchFlag({
       short: "w",
-      summary: "Keep running, and write the file after each change. While the API is unreachable, try again.",
+      summary: "Keep running, and write the file after each change. Retries while the API is unreachable.",
     }),
     exec: textFlag({
       placeholder: "COMMAND",
@@ -70,7 +70,7 @@ export const trustFetchCommand = defineCommand({
     }),
   },
   examples: {
-    "Fetch the CAs that vouch for the API server":
+    "Fetch the CAs that verify the API server":
       `tlsboot trust fetch --signer ${KUBE_APISERVER_SERVING_SIGNER} --out /etc/ssl/kubernetes.pem`,
     "Fetch one bundle by its name": "tlsboot trust fetch example.com:pods:v1 --out pods.pem",
     "Keep the CAs of a signer fresh for nginx":
@@ -130,8 +130,8 @@ export const trustShowCommand = defineCommand({
   summary: "Show where this machine trusts the CA, or print the CA",
   description: `Show where this machine trusts the CA, or print the CA.
 
- Lists the stores of trusted CAs on this machine, and whether each has the CA. With --print the CA is printed as PEM, to be
- put into any other store, such as that of a phone.`,
+ Lists the stores of trusted CAs on this machine, and whether each has the CA. With --print, prints the CA as PEM, to be
+ imported into another store, such as that of a phone.`,
   group: "Trust Commands",
   flags: {
     ...CA_SOURCE_FLAGS,
@@ -146,17 +146,17 @@ export const trustShowCommand = defineCommand({
 
 export const trustInstallCommand = defineCommand({
   path: ["trust", "install"],
-  summary: "Let the programs and browsers of this machine trust the CA",
-  description: `Let the programs and browsers of this machine trust the CA.
+  summary: "Make the programs and browsers of this machine trust the CA",
+  description: `Make the programs and browsers of this machine trust the CA.
 
- Puts the CA into the stores of trusted CAs: Debian's and RHEL's for the whole system (curl, wget, Python, Go), the policies
- of Firefox, the databases of Chromium and of Firefox' profiles (nss), and Java's. The stores of the system need root, and
- nss is that of the user who runs the command. Whoever has the CA's key can then impersonate every web site.`,
+ Adds the CA to the stores of trusted CAs: those of Debian and RHEL for the whole system (curl, wget, Python, Go), the
+ policies of Firefox, the databases of Chromium and of Firefox profiles (nss), and Java's. System stores need root, and
+ nss belongs to the user who runs the command. Anyone who has the CA's key can then impersonate every web site.`,
   group: "Trust Commands",
   flags: { ...CA_SOURCE_FLAGS, store: STORE_FLAG },
   examples: {
     "On the machine of the server": "sudo tlsboot trust install",
-    "On another machine, by the line that tlsboot up prints":
+    "On another machine, with the line that tlsboot up prints":
       "sudo tlsboot trust install --server https://192.168.1.2:6443 --ca-cert-hash sha256:...",
     "For the browsers of this user alone": "tlsboot trust install --store nss",
   },
@@ -166,8 +166,8 @@ export const trustInstallCommand = defineCommand({
 
 export const trustUninstallCommand = defineCommand({
   path: ["trust", "uninstall"],
-  summary: "Take the CA out of the stores of this machine",
-  description: `Take the CA out of the stores of this machine, as trust install put it there.`,
+  summary: "Remove the CA from the stores of this machine",
+  description: "Remove the CA that trust install added from the stores of this machine.",
   group: "Trust Commands",
   flags: {
     ...CA_SOURCE_FLAGS,

@@ -1,4 +1,4 @@
-/** Shows the stores of trusted CAs, prints the CA, and puts it into the stores or takes it out of them. */
+/** Shows the stores of trusted CAs, prints the CA, and installs it in the stores or removes it from them. */
 import { discoverPublishedCluster } from "../../../client/discover_cluster.ts";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { findNearest } from "../../../core/lib/nearest.ts";
@@ -86,7 +86,7 @@ async function readCas(settings: SourceSettings, tools: Tools): Promise<readonly
   return listBundled((await discoverPublishedCluster(options, tools.signal)).caPem);
 }
 
-/** Returns the named stores, or all of this machine. UsageError for a name that is none, AppError when there is no store. */
+/** Returns the named stores, or all. Throws UsageError for an unknown name, and AppError `not_found` without a store. */
 async function chooseStores(names: readonly string[], tools: Tools): Promise<readonly TrustStore[]> {
   const all = await findTrustStores(tools);
   for (const name of names) {
@@ -109,7 +109,7 @@ async function chooseStores(names: readonly string[], tools: Tools): Promise<rea
   });
 }
 
-/** Changes each store, also after a failure in another one. */
+/** Changes each store, even after a failure in another one. */
 async function changeEach(
   stores: readonly TrustStore[],
   change: (store: TrustStore) => Promise<string>,
@@ -124,17 +124,14 @@ async function changeEach(
       hasFailed = true;
       const isDenied = /EACCES|EPERM|[Pp]ermission denied/.test(error.message);
       const hint = isDenied ? "run it with sudo, or choose other stores with --store" : error.hint;
-      const shown = new AppError(error.code, `${store.name}: ${error.message}`, {
-        cause: error,
-        hint,
-      });
-      reportError(shown, tools, tools.isDebug);
+      const named = new AppError(error.code, `${store.name}: ${error.message}`, { cause: error, hint });
+      reportError(named, tools, tools.isDebug);
     }
   }
   return hasFailed ? EXIT.failed : EXIT.done;
 }
 
-/** With sudo, the browsers are those of root. */
+/** Warns that with sudo the browsers are those of root. */
 function remindOfUser(io: Io): void {
   const user = io.env["SUDO_USER"];
   if (user === undefined || user === "root") return;

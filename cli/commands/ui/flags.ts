@@ -15,7 +15,7 @@ export const uiCommand = defineCommand({
  Requests are approved and denied there, certificates revoked, revocations taken back, and tokens deleted.
 
  Serves a page on 127.0.0.1, until stopped, and prints a link that opens it once. The browser that opens the link stays
- signed in for twelve hours. A link that is opened a second time ends the session that it opened. On a
+ signed in for twelve hours. Opening a link a second time ends the session that it started. On a
  terminal, Enter prints another link.
 
  The page talks to the API with the kubeconfig of this command: it shows what its user may see, and what is done on the

@@ -42,7 +42,7 @@ const OPENERS: Readonly<Record<string, readonly string[]>> = {
   win32: ["rundll32", "url.dll,FileProtocolHandler"],
 };
 
-/** Opens a link in the browser of the user, and says so when there is no program for that. */
+/** Opens a link in the user's browser, and warns if that fails. */
 function openBrowser(link: string, io: Io): void {
   const [command = "", ...args] = OPENERS[platform()] ?? ["xdg-open"];
   const report = (why: string) => warn(`cannot open the browser: ${why}; open the link yourself`, io);

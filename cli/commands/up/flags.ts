@@ -21,13 +21,13 @@ export const upCommand = defineCommand({
   summary: "Run server, signer and approver together",
   description: `Run server, signer, approver and cleaner together, until stopped.
 
- Makes the files that are missing in --data-dir: a CA for ten years, a serving certificate, a key for service account
- tokens, a database, admin.kubeconfig and bootstrap.kubeconfig with a token for 24 hours, which --shared-token=false
- leaves out. A second run on the same folder keeps the CA, the data and every token that is still valid. The server's own
- certificates are renewed while it runs.
+ Creates the files that are missing in --data-dir: a CA for ten years, a serving certificate, a key for service account
+ tokens, a database, admin.kubeconfig, and, unless --shared-token=false is given, bootstrap.kubeconfig with a token for
+ 24 hours. A second run on the same folder keeps the CA, the data and every token that is still valid. The server
+ renews its own certificates while it runs.
 
- Only the renewals of nodes, and what administrators request for nodes, are approved automatically. Approve other
- requests with tlsboot approve or kubectl certificate approve, or start it with --auto-approve for kubelet client
+ Only renewals of nodes, and requests of administrators for nodes, are approved automatically. Approve other requests
+ with tlsboot approve or kubectl certificate approve, or start the server with --auto-approve for kubelet client
  certificates, with --web-domain for web servers, and with --policy for others: tlsboot approver --help describes what
  each policy grants.`,
   group: "Running Commands",
@@ -35,25 +35,25 @@ export const upCommand = defineCommand({
     ...SERVER_FLAGS,
     autoApprove: switchFlag({
       summary: "Approve requests for kubelet client certificates by machines with a bootstrap token of this command. " +
-        "Such a token then gets a certificate for any node name that no other machine holds; with --inventory only for " +
-        "the machines in that file.",
+        "With such a token, a machine then gets a certificate for any node name that no other machine holds; with " +
+        "--inventory, only for the machines in that file.",
     }),
     sharedToken: switchFlag({
       default: DEFAULT_SETTINGS.sharedToken,
       summary:
-        "Keep a token in bootstrap.kubeconfig with which any machine may request a certificate, for 24 hours. Without " +
-        "it, the token that was made earlier and the file are deleted, and each machine needs a token from tlsboot token " +
-        "create. While the inventory lists keys with which machines prove which ones they are, there is no such token; " +
-        "the next start without such keys makes one.",
+        "Keep a token in bootstrap.kubeconfig with which any machine may request a certificate, for 24 hours. With " +
+        "=false, an earlier token and the file are deleted, and each machine needs a token from tlsboot token " +
+        "create. There is also no such token while the inventory lists keys with which machines prove their " +
+        "identity; the next start without such keys creates one.",
     }),
     ui: switchFlag({
-      summary: "Serve the page for the browser too, on a free port of 127.0.0.1, and print a link that opens it once.",
+      summary: "Also serve the page for the browser, on a free port of 127.0.0.1, and print a link that opens it once.",
     }),
     ...POLICY_FLAGS,
     ...PROFILE_FLAGS,
     signer: {
       ...PROFILE_FLAGS.signer,
-      summary: "Custom signers to run in addition to Kubernetes' own; domain/path, each with a --profile.",
+      summary: "Custom signers to run in addition to Kubernetes' own: domain/path, each with a --profile.",
     },
     ...WEB_FLAGS,
     ...SIGNING_FLAGS,
@@ -65,7 +65,7 @@ export const upCommand = defineCommand({
     "Run everything on loopback": "tlsboot up",
     "Run it as a service that starts with this machine": "sudo tlsboot up --install-service",
     "Open it to the network": "tlsboot up --bind-address 0.0.0.0 --advertise-address boot.example.com",
-    "Let only machines in that have a token of their own": "tlsboot up --shared-token=false",
+    "Require a separate token for each machine": "tlsboot up --shared-token=false",
     "With a page for the browser": "tlsboot up --ui",
     "Approve kubelets automatically": "tlsboot up --auto-approve",
     "Approve only the machines in a file": "tlsboot up --auto-approve --inventory inventory.yaml",
@@ -75,7 +75,7 @@ export const upCommand = defineCommand({
       "tlsboot up --web-domain home.lan --web-network 192.168.1.0/24 --bind-address 0.0.0.0 " +
       "--advertise-address 192.168.1.2",
     "Get a message on your phone when a request is pending": "tlsboot up --notify https://ntfy.example.com/machines",
-    "Run a custom signer too": "tlsboot up --profile web.yaml",
+    "Also run a custom signer": "tlsboot up --profile web.yaml",
   },
   rules: [
     needs("webNetwork", "webDomain"),

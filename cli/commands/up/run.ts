@@ -43,11 +43,11 @@ export async function run(input: Input<typeof upCommand.flags>, tools: Tools): P
   service.ready(`serving ${instance.url}`);
   await waitForAbort(AbortSignal.any([signal, instance.lost]));
   instance.lost.throwIfAborted();
-  logger.info("stopping, after the requests that are being answered");
+  logger.info("stopping after the requests in progress");
   return EXIT.done;
 }
 
-/** Serves the page with the rights of the administrator, whose kubeconfig is in the data directory. */
+/** Serves the page with the administrator's kubeconfig in the data directory. */
 async function servePage(
   { dataDir }: Input<typeof upCommand.flags>["settings"],
   tools: Tools,
@@ -58,7 +58,7 @@ async function servePage(
   return ui;
 }
 
-/** Describes who can reach the server, and how to change that; `hosts` are the addresses of this machine for others. */
+/** Describes who can reach the server and how to change that. `hosts` are this machine's addresses for other machines. */
 function describeReach(
   { url, advertised }: Instance,
   hosts: readonly string[],
@@ -132,13 +132,13 @@ ${approval}${policy}
 ${describeReach(instance, hosts, dataDir, sharedToken)}`;
 }
 
-/** Formats the commands for a pending request, for a server without machines, or for one that has some. */
+/** Formats the next commands: for a pending request, for the first machine, or for another one. */
 function formatNext(
   { url, dir, authorities }: Instance,
   { sharedToken, proving, kinds }: {
     readonly sharedToken: boolean;
     readonly kinds: readonly ProofKind[];
-    /** The inventory whose machines prove which ones they are; undefined for none. */
+    /** The inventory whose machines prove their identity; undefined for none. */
     readonly proving: string | undefined;
   },
   { pending: [request, ...more], hasMachines }: Situation,
@@ -186,8 +186,8 @@ ${machine}`;
 }
 
 /**
- * Formats the next commands for a web server and for a browser. The token is shown on a terminal only, because what a
- * service prints is stored in a log that others read.
+ * Formats the next commands for a web server and for a browser. The token is shown only on a terminal, because the output
+ * of a service is stored in a log that others can read.
  */
 async function formatWebGreeting(
   { dir: { webKubeconfig }, authorities, url }: Instance,

@@ -1,5 +1,5 @@
 /**
- * Installs the service of `tlsboot up`: asks where to listen, writes the settings file, and shows what comes next. The
+ * Installs the service of `tlsboot up`: asks where to listen, writes the settings file, and shows the next commands. The
  * greeting of `up` shows the same commands.
  */
 import { readlink } from "node:fs/promises";
@@ -37,7 +37,7 @@ const UNIT = "tlsboot.service";
 const SETTINGS = "/etc/tlsboot/up.yaml";
 const DATA = "/var/lib/tlsboot";
 
-/** Installs the service or removes it, as the flags say. */
+/** Installs or removes the service, depending on the flags. */
 export async function manageService({ settings, origins }: UpInput, tools: Tools): Promise<ExitCode> {
   const { yes } = settings;
   const state = await checkHost(UNIT, upCommand, { settings }, tools);
@@ -86,14 +86,14 @@ export async function manageService({ settings, origins }: UpInput, tools: Tools
   );
 }
 
-/** Reads a settings file. UsageError for one with which the server would not start. */
+/** Reads a settings file. Throws UsageError for one that would keep the server from starting. */
 function readSettings(text: string): Texts {
   const { raw, faults } = parseConfigFile(text, SETTINGS, upCommand.flags, (key) => isConfigurable(key, upCommand));
   if (faults.length === 0) return raw;
   throw new UsageError(faults.join("\n"), `correct the file: sudoedit ${SETTINGS}`);
 }
 
-/** Lists the settings that the user has given, with absolute paths. UsageError for a path that the unit hides. */
+/** Lists the settings that the user has given, with absolute paths. Throws UsageError for a path that the unit hides. */
 function listGiven(settings: UpInput["settings"], origins: UpInput["origins"], cwd: string): Texts {
   const given = Object.entries(upCommand.flags).filter(([key]) =>
     origins[key] !== "default" && isConfigurable(key, upCommand) && key !== "dataDir"
@@ -111,10 +111,10 @@ function listGiven(settings: UpInput["settings"], origins: UpInput["origins"], c
   }));
 }
 
-/** Chooses where to listen: as given, else as typed on a terminal, else as the settings file says, else the default. */
+/** Chooses where to listen: from the flags, or typed on a terminal, or from the settings file, or else the default. */
 async function chooseAddress(given: Texts, present: Texts, yes: boolean, tools: Tools): Promise<Texts> {
   const hosts = listReachableHosts(await readInterfaces(tools.files));
-  const others = hosts.length === 0 ? "" : `, who reach it at ${hosts.join(" or ")}`;
+  const others = hosts.length === 0 ? "" : `, which reach it at ${hosts.join(" or ")}`;
   const questions = {
     bindAddress: `Address to listen on: 127.0.0.1 for this machine alone, 0.0.0.0 for others too${others}`,
     securePort: "Port",
@@ -129,7 +129,7 @@ async function chooseAddress(given: Texts, present: Texts, yes: boolean, tools: 
   return chosen;
 }
 
-/** Asks until the answer is a value of the flag; the empty answer is `initially`. */
+/** Asks until the answer is a valid value of the flag. An empty answer means `initially`. */
 async function ask(
   key: "bindAddress" | "securePort",
   question: string,
@@ -147,7 +147,7 @@ async function ask(
   }
 }
 
-/** Checks that the service can listen, unless the service itself does. Names the program that has the port. */
+/** Throws AppError `port_in_use` when a program other than the service listens at the address. */
 async function checkPort(bindAddress: string, port: number, ownPid: string | undefined): Promise<void> {
   try {
     await checkAddress({ bindAddress, port });
@@ -162,7 +162,7 @@ async function checkPort(bindAddress: string, port: number, ownPid: string | und
   }
 }
 
-/** Formats what to do after the start: the firewall, and the commands for the first machine. */
+/** Formats what to do after the start: open the firewall, and let in the first machine. */
 async function formatNext(url: string, bindAddress: string, machine: string): Promise<string> {
   const active = await Promise.all(FIREWALLS.map((name) => runToEnd("systemctl", ["is-active", name])));
   return `
@@ -181,8 +181,8 @@ ${machine}
 }
 
 /**
- * Sets keys of a settings file to texts, and leaves all else in it as it is, also comments. A key whose texts are `present`
- * already keeps its line; an example in a comment is replaced.
+ * Sets keys of a settings file and leaves everything else in it unchanged, including comments. A key that already has the
+ * wanted texts, by `present`, keeps its line. An example in a comment is replaced.
  */
 export function setSettings(
   text: string,
@@ -194,17 +194,17 @@ export function setSettings(
     const [first = ""] = texts;
     const isPlain = texts.length === 1 && /^(?:0|[1-9]\d*|true|false)$/.test(first);
     const line = `${key}: ${isPlain ? first : JSON.stringify(texts.length === 1 ? first : texts)}\n`;
-    // A list is in the lines below its key.
+    // A list continues on the lines below its key.
     const entries = [`^${key}:.*\n(?:(?:[ \t]|- ).*\n)*`, `^# ${key}:.*\n`].map((entry) => new RegExp(entry, "m"));
     const entry = entries.find((one) => one.test(edited));
     return entry === undefined ? `${edited}${line}` : edited.replace(entry, () => line);
   }, `${text.trimEnd()}\n`);
 }
 
-/** The firewalls whose services are looked for. */
+/** The services of the firewalls to look for. */
 const FIREWALLS: readonly string[] = ["firewalld", "ufw", "nftables"];
 
-/** Formats the command that opens a port in the active firewalls; without any, the commands of the usual ones. */
+/** Formats the commands that open a port in the active firewalls, or in the usual ones if none is active. */
 export function formatFirewall(port: string, active: readonly string[]): string {
   const commands: Readonly<Record<string, string>> = {
     firewalld: `sudo firewall-cmd --permanent --add-port=${port}/tcp && sudo firewall-cmd --reload`,
@@ -218,7 +218,7 @@ export function formatFirewall(port: string, active: readonly string[]): string 
   }`;
 }
 
-/** Formats the command with which a machine on the host of the server requests its certificate by the shared token. */
+/** Formats the command with which a machine on the server's host requests its certificate with the shared token. */
 export function formatJoining(tlsboot: string, name: string, bootstrapKubeconfig: string): string {
   return `  # request the certificate of a machine called ${name}
   ${tlsboot} bootstrap --bootstrap-kubeconfig ${bootstrapKubeconfig} ${formatMachine(name)}
@@ -230,7 +230,7 @@ export function formatMachine(name: string): string {
   return `--kubeconfig ${name}/kubeconfig --cert-dir ${name}/pki --hostname-override ${name}`;
 }
 
-/** Formats the commands with which machines prove which ones they are, one for each kind of proof in the inventory. */
+/** Formats the commands with which machines prove their identity, one for each kind of proof in the inventory. */
 export function formatProving(
   kinds: readonly ProofKind[],
   { inventory, url, pin }: { readonly inventory: string; readonly url: string; readonly pin: string },
@@ -252,7 +252,7 @@ export function formatLocal(bindAddress: string): string {
   return `Only this machine can reach it; ${open}\n`;
 }
 
-/** Formats the command that lets the first machine in by a token: on the host of the server, or on another one. */
+/** Formats the command that lets the first machine in with a token. `isLocal` is true if only this host reaches the server. */
 export function formatFirstMachine(isLocal: boolean, sharedToken: boolean): string {
   const create = "sudo tlsboot token create";
   const dataDir = "--data-dir /var/lib/tlsboot";

@@ -1,6 +1,6 @@
 /**
- * Replaces the program's own file by that of a release, and puts the earlier one back when the new one does not work.
- * It tests the new file, and calls systemctl for the services that run the installed one.
+ * Replaces the program's own file with that of a release, and restores the previous one if the new one does not work. The
+ * new file is tested first; systemctl restarts the services that run the program.
  */
 import { createHash } from "node:crypto";
 import { chown, link, readFile, readlink, stat } from "node:fs/promises";
@@ -21,7 +21,7 @@ import type { upgradeCommand } from "./flags.ts";
 import { isRecord, tryParseJson } from "../../../core/lib/record.ts";
 import { runToEnd } from "../../processes.ts";
 
-/** The time within which a file must print its version, also on a slow and busy machine. */
+/** The time limit for the new file to print its version, even on a slow and busy machine. */
 const TEST_START_MS = 60_000;
 
 export async function run({ args, settings }: Input<typeof upgradeCommand.flags>, tools: Tools): Promise<ExitCode> {
@@ -54,13 +54,13 @@ export async function run({ args, settings }: Input<typeof upgradeCommand.flags>
     const { mode, uid, gid } = await stat(file);
     await files.writeAtomic(next, content, mode & 0o7777);
     if (process.getuid?.() === 0) await chown(next, uid, gid);
-    steps.step(`${name} is whole; starting it for a test`);
+    steps.step(`${name} is complete; starting it for a test`);
     const facts = await startForTest(next, tools.signal);
     if (facts.version !== version) return refuse(`"${source}" says that it is tlsboot ${facts.version}`, tools);
     const raised = findRaisedFormats(DATA_FORMATS, facts);
     if (raised.length > 0 && !settings.oneWay) {
       const formats = raised.join(", ");
-      return refuse(`${version} raises the format of data (${formats}): there is no way back but a backup`, tools, [
+      return refuse(`${version} raises the format of data (${formats}): only a backup lets you go back`, tools, [
         "make a backup with tlsboot backup, then add --one-way",
       ]);
     }
@@ -77,13 +77,13 @@ export async function run({ args, settings }: Input<typeof upgradeCommand.flags>
   }
 }
 
-/** Everything that is decided before the installed file is replaced. */
+/** What is known before the installed file is replaced. */
 interface Replacement {
   readonly file: string;
   readonly next: string;
   readonly version: string;
   readonly services: readonly string[];
-  /** False when the earlier file could not read what the new one has written. */
+  /** False when the previous file could not read the data that the new one writes. */
   readonly canGoBack: boolean;
 }
 
@@ -104,7 +104,7 @@ async function replace(
     error: getErrorMessage(error),
   }));
   if (restarted.ok) {
-    const byHand = services.length === 0 ? "; no service runs it: restart what does" : "";
+    const byHand = services.length === 0 ? "; no service runs it: restart it yourself" : "";
     tools.stdout.write(`"${file}" is tlsboot ${version} now, ${TLSBOOT_VERSION} before: "${previous}"${byHand}\n`);
     return EXIT.done;
   }
@@ -114,16 +114,14 @@ async function replace(
     throw new AppError("io", `${doing}; it is left in place, because "${previous}" cannot read its data`, { hint });
   }
   await files.rename(previous, file);
-  step(`it does not work; ${TLSBOOT_VERSION} is in its place again, restarting ${services.join(", ")}`);
-  // Not interrupted: the services must run again.
+  step(`it does not work; ${TLSBOOT_VERSION} is restored, restarting ${services.join(", ")}`);
+  // This is not interruptible, because the services must run again.
   const back = await restartServices(services, tools.clock, new AbortController().signal);
-  const state = back.ok
-    ? `${TLSBOOT_VERSION} runs again`
-    : `${TLSBOOT_VERSION} is in its place again, but ${back.error}`;
+  const state = back.ok ? `${TLSBOOT_VERSION} runs again` : `${TLSBOOT_VERSION} is restored, but ${back.error}`;
   throw new AppError("io", `${doing}; ${state}`, { hint });
 }
 
-/** Returns the path of the released file that runs. Throws AppError `invalid` when something else runs or owns it. */
+/** Returns the path of the running released file. Throws AppError `invalid` for sources, and for a file of a package. */
 function getInstalledFile({ execPath }: Pick<Io, "execPath">): string {
   // Deno and an older Node have no such module.
   const sea = process.getBuiltinModule?.("node:sea");
@@ -160,15 +158,15 @@ function refuse(why: string, io: Io, hints: readonly string[] = []): ExitCode {
   return EXIT.no;
 }
 
-/** A service that fails for its settings or its data does so at once; one that fails later would have failed before too. */
+/** A service that cannot use its settings or its data fails at once. A later failure has another cause than the upgrade. */
 const SETTLE_SECONDS = 10;
 
-/** Finds the services of systemd whose main process runs a file; none where there is no systemd. */
+/** Finds the services of systemd whose main process runs a file; none without systemd. */
 async function findServices(file: string): Promise<readonly string[]> {
   if (!isSystemdRunning()) return [];
   const running = await Promise.all([...await readMainPids("*.service")].map(async ([unit, pid]) => {
     if (pid === "0") return [];
-    // A process of a kernel thread, of another user or that has just ended has no link that can be read.
+    // The link of a kernel thread, of another user's process or of one that has just ended cannot be read.
     const program = await readlink(`/proc/${pid}/exe`).catch(() => "");
     return program === file ? [unit] : [];
   }));
@@ -176,8 +174,8 @@ async function findServices(file: string): Promise<readonly string[]> {
 }
 
 /**
- * Restarts services and waits until they have run for ten seconds. Resolves with the reason when one does not start, or
- * ends. A service of `Type=notify` has then reported that it is ready.
+ * Restarts services and waits until they have run for ten seconds. The error is the reason why one did not start, or that
+ * it ended. systemctl waits until a service of `Type=notify` is ready.
  */
 async function restartServices(
   units: readonly string[],
@@ -197,7 +195,7 @@ async function restartServices(
   return ok(undefined);
 }
 
-/** Reads the number of the main process of each service; `0` for one that does not run. */
+/** Reads the id of the main process of each service; `0` for one that does not run. */
 async function readMainPids(...units: readonly string[]): Promise<ReadonlyMap<string, string>> {
   return new Map((await showUnits(...units)).map(({ Id = "", MainPID = "0" }) => [Id, MainPID]));
 }
@@ -209,16 +207,16 @@ interface ReleasedFile {
   readonly hash: string;
 }
 
-/** What a file answers to `version -o json`, as far as an upgrade asks. */
+/** The part of the output of `version -o json` that an upgrade needs. */
 interface NewFacts {
   readonly version: string;
-  /** The format that it writes of each kind of data, by the kind. */
+  /** The format in which it writes each kind of data. */
   readonly formats: Readonly<Record<string, number>>;
 }
 
 /**
  * Finds the file for a platform, such as `linux-x64`. The error says why there is none: the release is for other machines,
- * or older than `installed`. A release goes by the version in its signed name, so that no file of another one passes.
+ * or older than `installed`. The version is that in the signed name, so a file of another release is not accepted.
  */
 export function findReleasedFile(
   { name, hashes }: Release,
@@ -234,12 +232,12 @@ export function findReleasedFile(
   return err(`${name} has no file for ${platform}${others.length === 0 ? "" : `, only ${others.join(", ")}`}`);
 }
 
-/** Where the header of an ELF file names its kind and its processor (elf(5): `EI_MAG` to `EI_DATA`, `e_machine`). */
+/** The bytes of an ELF header for its class and its processor (elf(5): `EI_MAG` to `EI_DATA`, `e_machine`). */
 const ELF_FIELDS = [[0, 6], [18, 20]] as const;
 
 /**
- * Reports whether two files are programs for the same processor. A program of another one must not be started for a test:
- * where the kernel refuses it, the C library gives it to a shell (`execvp`).
+ * Reports whether two files are programs for the same processor. A program for another one must not be started for a test:
+ * if the kernel refuses it, the C library passes it to a shell (`execvp`).
  */
 export function isForSameProcessor(one: Uint8Array, other: Uint8Array): boolean {
   return ELF_FIELDS.every(([start, end]) =>
@@ -247,7 +245,7 @@ export function isForSameProcessor(one: Uint8Array, other: Uint8Array): boolean 
   );
 }
 
-/** Parses what a file answered to `version -o json`; undefined when it is no answer of tlsboot. */
+/** Parses the output of `version -o json`; undefined if it is not that of tlsboot. */
 export function parseFacts(text: string): NewFacts | undefined {
   const facts = tryParseJson(text);
   if (!isRecord(facts) || typeof facts["version"] !== "string" || !isRecord(facts["formats"])) return undefined;
@@ -257,14 +255,14 @@ export function parseFacts(text: string): NewFacts | undefined {
   return { version: facts["version"], formats: Object.fromEntries(formats) };
 }
 
-/** Lists the kinds of data that a newer file writes in a format which the installed one cannot read. */
+/** Lists the kinds of data that a newer file writes in a format that the installed one cannot read. */
 export function findRaisedFormats(installed: NewFacts["formats"], { formats }: NewFacts): readonly string[] {
   return Object.entries(formats).filter(([kind, format]) => format > (installed[kind] ?? 0)).map(([kind, format]) =>
     `${kind} from ${installed[kind] ?? 0} to ${format}`
   );
 }
 
-/** Compares versions by their three numbers; what follows them is a build of the same release. */
+/** Compares versions by their three numbers. The rest of a version only distinguishes builds. */
 function compareVersions(one: string, other: string): number {
   const [a, b] = [one, other].map((version) => version.split(/[.+-]/, 3).map(Number)) as [number[], number[]];
   return a.map((number, index) => number - (b[index] ?? 0)).find((difference) => difference !== 0) ?? 0;

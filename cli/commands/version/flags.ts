@@ -9,28 +9,29 @@ export const versionCommand = defineCommand({
   summary: "Print the version",
   description: `Print the version of tlsboot and the Kubernetes release whose API it implements.
 
- Also prints the commit that the program was built from, the runtime inside and its OpenSSL.
+ Also prints the commit that the program was built from, its runtime, and the version of OpenSSL.
 
- --verify detects a damaged file. A forged one could print anything: check a file with minisign before it runs.`,
+ --verify detects a damaged file. A forged file could print anything: check it with minisign before you run it.`,
   group: "Program Commands",
   flags: {
     output: STRUCTURED_OUTPUT,
     sbom: switchFlag({
-      summary:
-        "Print the software bill of materials instead: all components with version, licence and hash, as CycloneDX JSON.",
+      summary: "Print the software bill of materials instead: all components with versions, licences and hashes, as " +
+        "CycloneDX JSON.",
     }),
     licenses: switchFlag({
       summary:
         "Print the licence texts of everything inside instead: of tlsboot, of its packages, and of Node and its parts.",
     }),
     verify: switchFlag({
-      summary: "Check this file instead: its hash is in SHA256SUMS of a release, whose minisign signature is genuine.",
+      summary:
+        "Check instead that the hash of this file is in the SHA256SUMS of a release with a valid minisign signature.",
     }),
     release: directoryFlag({
       summary: "Folder with SHA256SUMS and SHA256SUMS.minisig for --verify. Without it, the folder of this file.",
     }),
     releaseKey: fileFlag({
-      summary: "Public key of minisign for --verify. Without it, the key of the releases, which is in the file.",
+      summary: "Minisign public key for --verify. Without it, the key of the releases, which this file contains.",
     }),
   },
   examples: {
@@ -45,5 +46,5 @@ export const versionCommand = defineCommand({
     whenTyped(excludes("output", "sbom", "licenses", "verify")),
     whenTyped(needs(["release", "releaseKey"], "verify")),
   ],
-  exitCodes: { 3: "--verify: this file is not one of the release" },
+  exitCodes: { 3: "with --verify: this file is not part of the release" },
 });

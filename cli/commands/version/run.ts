@@ -1,4 +1,4 @@
-/** Prints the version, the bill of materials or the licences, or checks the program's own file against a release. */
+/** Prints the version, the bill of materials or the licences, or checks the program's file against a release. */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
@@ -36,14 +36,14 @@ export async function run({ settings }: Input<typeof versionCommand.flags>, tool
   return EXIT.done;
 }
 
-/** Returns the versions, as `-o json` prints them; keys are only ever added. */
+/** Returns the versions as `-o json` prints them. Keys may be added, but never removed or changed. */
 function getVersionFacts(versions: RuntimeVersions) {
   const runtime = getRuntime(versions);
   return {
     version: TLSBOOT_VERSION,
     /** The Kubernetes release whose API this program implements and uses. */
     kubernetesVersion: KUBERNETES_VERSION,
-    /** The version that our API server reports at `/version`. */
+    /** The version that tlsboot's API server reports at `/version`. */
     gitVersion: GIT_VERSION,
     /** The commit that this program was built from; `unknown` when the sources run directly. */
     commit: BUILD.commit,
@@ -80,7 +80,7 @@ function words(
   ].join("\n");
 }
 
-/** Prints which file of a release the program is; the exit code is 3 when it is none. */
+/** Prints which file of a release the program is. Returns the exit code 3 if it is none. */
 async function verifyOwnFile(
   { release, releaseKey }: Settings<typeof versionCommand.flags>,
   tools: Tools,
