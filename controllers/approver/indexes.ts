@@ -214,7 +214,7 @@ export interface NodeCertificatesOptions {
 /** How long to wait before reading an absent register again: the server may have been upgraded. */
 const ABSENT_RETRY_MS = 600_000;
 
-/** Creates an empty index. */
+/** Creates an index that has no certificates yet. */
 export function createNodeCertificates(
   { records, findRecorded, clock, logger }: NodeCertificatesOptions,
 ): NodeCertificates {

@@ -264,7 +264,7 @@ class OwnerIndex {
   readonly #dependents = new Map<string, Set<string>>();
   /** Keys of the objects that wait for their dependents, by uid. */
   readonly #held = new Map<string, string>();
-  /** The keys to check. */
+  /** The keys that are checked next, in order. */
   readonly #pending = new Set<string>();
   #wake = Promise.withResolvers<void>();
 

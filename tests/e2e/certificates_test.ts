@@ -214,7 +214,7 @@ describeInstance("the register of issued certificates", {}, (instance) => {
     await writeFile(place.join("log"), text.replace("carol", "mallory"));
     assert.match(
       await place.refuse(1, ...verify),
-      /wrong at record 0000000001 \(serial number [0-9a-f]+, CN=mallory\): the record does not match its seal/,
+      /not intact at record 0000000001 \(serial number [0-9a-f]+, CN=mallory\): the record does not match its seal/,
     );
   });
 

@@ -131,7 +131,7 @@ test("tlsboot kubeconfig admin reports a CA that ends before the requested lifet
   const { stderr } = await tlsboot.succeed("kubeconfig admin --duration 4000d");
   assert.match(
     stderr,
-    /warning: the certificate ends with its CA at [\dT:-]+Z, before the requested 4000d/,
+    /warning: the certificate expires with its CA at [\dT:-]+Z, earlier than the requested 4000d/,
   );
   assert.equal((await tlsboot("kubeconfig admin --duration 3000d --force")).stderr, "");
 });

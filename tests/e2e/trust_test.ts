@@ -136,7 +136,7 @@ for (
       name: "a bundle without certificates",
       args: ["empty"],
       error: /^there is no certificate in "empty"$/,
-      hint: /^a bundle holds CERTIFICATE PEM blocks: ask its publisher$/,
+      hint: /^a bundle consists of PEM blocks of type CERTIFICATE: ask its publisher$/,
     },
     {
       name: "a user without the right",

@@ -83,7 +83,7 @@ test("tlsboot up creates its files, for their owner only, and prints the next co
   assert.equal(code, 0);
   assert.match(
     stderr.slice(before.length),
-    /^[^\n]*"message":"stopping, [^\n]*\n[^\n]*"message":"register sealed"[^\n]*\n$/,
+    /^[^\n]*"message":"stopping after [^\n]*\n[^\n]*"message":"register sealed"[^\n]*\n$/,
   );
 });
 

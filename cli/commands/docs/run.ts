@@ -12,7 +12,7 @@ import { PUBLIC_MODE } from "../../../instance/data_dir.ts";
 
 export const printGuideAction: Action<typeof guideCommand.flags> = { run: runPrintGuide };
 
-/** Texts by their names. */
+/** The texts that a command prints, by their names. */
 type Texts = Readonly<Record<string, string>>;
 
 async function runPrintGuide({ args: [name] }: Input<typeof guideCommand.flags>, tools: Tools): Promise<ExitCode> {
