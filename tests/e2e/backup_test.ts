@@ -133,7 +133,7 @@ test("backup works on a folder without a server, reports its contents, verifies 
   assert.equal(restored.code, 0, restored.stderr);
   assert.match(
     restored.stderr,
-    /deriving the key from the passphrase[^]*\[[#-]{20}\] [\d.]+ MB\/[\d.]+ MB reading the backup[^]*checking what was read[^]*\[2Ktlsboot: .*no revocations after .*\n$/,
+    /deriving the key from the passphrase[^]*\[[#-]{20}\] [\d.]+ MB\/[\d.]+ MB reading the backup[^]*checking the contents[^]*\[2Ktlsboot: .*no revocations after .*\n$/,
   );
   assert.match(restored.stdout, /^restored: \d+ objects as of .*; resource versions continue from 10\d+\n$/);
 

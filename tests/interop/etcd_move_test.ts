@@ -112,7 +112,7 @@ describe("moves into an etcd", () => {
     const moved = await must("restore", first, ...data, ...inEtcd, ...open, "--force");
     assert.match(
       moved.stdout,
-      /objects as of .*, in etcd below \/registry; .*\nwhat was there before is in .*replaced-/,
+      /objects as of .*, in etcd below \/registry; .*\nthe previous folder is now .*replaced-/,
     );
     assert.ok(!existsSync(`${dataDir}/tlsboot.db`));
     assert.match(await readFile(`${dataDir}/etcd.yaml`, "utf8"), /^servers: \["https:/m);

@@ -156,7 +156,7 @@ describe("restores into an etcd", () => {
     await refused([...command, "--force"], /another program wrote/);
     await refused([...command, "--force-etcd"], /the folder is not empty\n.*with --force$/m);
     const { stdout } = await succeedTlsboot([...command, "--force", "--force-etcd"]);
-    const [, aside = ""] = /what was in etcd before is now below \/(\S+)\/\n/.exec(stdout) ?? [];
+    const [, aside = ""] = /the previous keys in etcd are now below \/(\S+)\/\n/.exec(stdout) ?? [];
     assert.equal((await keysBelow(aside)).length, 6);
     assert.equal((await keysBelow("spoiled")).length, 5);
   });
@@ -173,7 +173,7 @@ describe("restores into an etcd", () => {
     await refused(restore(second, "taken", "taken", "--force"), isTaken);
     assert.deepEqual(await etcd.members[0]!.read("/taken/"), before);
     const { stdout } = await succeedTlsboot(restore(second, "taken", "taken-2", "--force-etcd"));
-    const [, aside = ""] = /what was in etcd before is now below (\S+)\/\n/.exec(stdout) ?? [];
+    const [, aside = ""] = /the previous keys in etcd are now below (\S+)\/\n/.exec(stdout) ?? [];
     assert.deepEqual(
       [...await etcd.members[0]!.read(`${aside}/`)].map(([key, value]) => [key.replace(aside, "/taken"), value]),
       [...before],
@@ -269,7 +269,7 @@ describe("restores into an etcd", () => {
     await succeedTlsboot(into(await makeBackup("whole", 3), "whole"));
     assert.deepEqual([...(await member.read("/")).keys()], [0, 1, 2].map((n) => `/configmaps/default/whole-${n}`));
     const { stdout } = await succeedTlsboot(into(await makeBackup("next", 1), "next", "--force-etcd"));
-    const [, aside = ""] = /what was in etcd before is now below (replaced-\S+)\/\n/.exec(stdout) ?? [];
+    const [, aside = ""] = /the previous keys in etcd are now below (replaced-\S+)\/\n/.exec(stdout) ?? [];
     assert.deepEqual([...(await member.read("/")).keys()], ["/configmaps/default/next-0"]);
     assert.equal((await member.read(`${aside}/configmaps/`)).size, 3);
   });

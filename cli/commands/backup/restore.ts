@@ -46,7 +46,7 @@ export async function run(input: Input<typeof restoreCommand.flags>, tools: Tool
 }
 
 const READING = "reading the backup";
-const DOING = { checking: "checking what was read", writing: "writing to etcd" } as const;
+const DOING = { checking: "checking the contents", writing: "writing to etcd" } as const;
 
 function reportRestored(
   { manifest, revision, replaced, aside }: RestoredBackup,
@@ -60,8 +60,8 @@ function reportRestored(
     ? line`${objects} objects as of ${createdAt}; resource versions continue from ${revision}`
     : line`${objects} objects as of ${createdAt}, in etcd below ${prefix}; resource versions are etcd's, now ${revision}`;
   io.stdout.write(line`${show(root)}: ${where}\n`);
-  if (replaced !== undefined) io.stdout.write(line`what was there before is in ${show(replaced)}\n`);
-  for (const place of aside) io.stdout.write(line`what was in etcd before is now below ${place}/\n`);
+  if (replaced !== undefined) io.stdout.write(line`the previous folder is now ${show(replaced)}\n`);
+  for (const place of aside) io.stdout.write(line`the previous keys in etcd are now below ${place}/\n`);
   warn(`the backup has no revocations after ${createdAt}: revoke those again (tlsboot revoke)`, io);
   if (omitted.length > 0) warn(`was not in the backup: ${describeOmitted(omitted)}`, io);
   if (prefix === undefined || revision >= manifest.revision) return;

@@ -99,7 +99,7 @@ async function readCrls(wanted: readonly WantedCa[], context: Context): Promise<
   if (await readEtcdPlace(dir, files) !== undefined) return await fetchCrls(wanted, context);
   if (await files.stat(dir.database) === undefined) {
     throw new AppError("not_found", `cannot make a CRL from "${dir.root}": there is no database in it`, {
-      hint: "name the folder of a server with --data-dir: its objects say what is revoked",
+      hint: "name the folder of a server with --data-dir: its objects list the revocations",
     });
   }
   try {
@@ -186,7 +186,7 @@ function warnOfUsage(certificate: CertificateFacts, io: Io): void {
 
 function unreachable(cause: AppError, { dir, settings }: Context): AppError {
   const whose = settings.kubeconfig === undefined ? ` that uses "${dir.root}"` : "";
-  return new AppError("unreachable", `cannot ask the server${whose}: ${getErrorMessage(cause)}`, {
+  return new AppError("unreachable", `cannot reach the server${whose}: ${getErrorMessage(cause)}`, {
     cause,
     hint: "start it, and run the command again",
   });

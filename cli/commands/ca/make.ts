@@ -84,7 +84,7 @@ async function createNewKeys(settings: CaInitSettings, tools: Tools): Promise<Ca
   if (sharesOut === undefined) return keys;
   const folder = resolve(tools.cwd, dataDir);
   const { certificate, key } = authorityPaths(folder);
-  // An existing CA is refused later, with a message of its own. No share is written for it.
+  // The creation refuses an existing CA, for which no share may be written.
   if (await files.lstat(certificate) !== undefined) return keys;
   const first = settings.split ? authorityPaths(folder, SPLIT_PURPOSES[0]).key : key;
   const paths = await prepareShares(

@@ -62,7 +62,7 @@ export async function run(input: Input<typeof caRotateNowCommand.flags>, tools: 
       ? await beginRotation(options)
       : await ca.advance(existing, { step: "Switch", isLeaked: true });
   }
-  // A server that is down still needs the key, so the rotation is then not finished.
+  // A server that is down still needs the new key, so the rotation is not finished then.
   const code = await takeStep({ verb: "finish" }, ca, rotation, tools);
   await writeFiles(ca.name === "ca" ? rotation : undefined, machines, settings, tools);
   reportNext(machines.length, formatConnection(settings), tools);
@@ -79,7 +79,7 @@ async function findRecent(ca: ReplaceableCa, io: Io): Promise<CaRotation | undef
   return last?.spec.isLeaked === true && age < REPEATED_WITHIN_MS ? last : undefined;
 }
 
-/** Shows what will happen, and asks on a terminal. AppError `invalid` without a terminal and without `--yes`. */
+/** Shows what will happen, and asks on a terminal. Throws AppError `invalid` without a terminal and `--yes`. */
 async function confirmReplacement(
   ca: ReplaceableCa,
   { yes, out = "" }: Settings<typeof caRotateNowCommand.flags>,

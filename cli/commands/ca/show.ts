@@ -31,7 +31,7 @@ import { writeStructured } from "../../output/structured.ts";
 import { formatFingerprint } from "../../../core/report/words.ts";
 import { type CertificateChain, isSelfSigned } from "../../../core/pki/x509/ca_bundle.ts";
 
-interface Shown {
+interface ShownCa {
   readonly purpose: CaPurpose;
   readonly paths: AuthorityPaths;
   readonly chain: CertificateChain;
@@ -50,7 +50,7 @@ export async function run({ settings }: Input<typeof caShowCommand.flags>, tools
   }
   const split = await hasSplitAuthorities(resolve(tools.cwd, dataDir), tools.files);
   const purposes = split ? CA_PURPOSES : ["serving"] as const;
-  const shown = await Promise.all(purposes.map((purpose) => read(dataDir, purpose, tools)));
+  const shown = await Promise.all(purposes.map((purpose) => readCa(dataDir, purpose, tools)));
   const now = tools.clock.now();
   if (settings.output === undefined) {
     const texts = shown.map((one) => formatDescription(describeCa(one, split, now)));
@@ -62,7 +62,7 @@ export async function run({ settings }: Input<typeof caShowCommand.flags>, tools
   return EXIT.done;
 }
 
-async function read(dataDir: string, purpose: CaPurpose, tools: Tools): Promise<Shown> {
+async function readCa(dataDir: string, purpose: CaPurpose, tools: Tools): Promise<ShownCa> {
   const { files } = tools;
   const paths = authorityPaths(dataDir, purpose);
   const absolute = authorityPaths(resolve(tools.cwd, dataDir), purpose);
@@ -73,7 +73,7 @@ async function read(dataDir: string, purpose: CaPurpose, tools: Tools): Promise<
 }
 
 function describeCa(
-  { purpose, paths, chain, key, others }: Shown,
+  { purpose, paths, chain, key, others }: ShownCa,
   split: boolean,
   now: Date,
 ): readonly DescribedLine[] {
@@ -119,7 +119,7 @@ function describeConstraints(one: CertificateFacts, certificate: CertificateFact
   return `${describeNameConstraints(one.nameConstraints)}${whose}`;
 }
 
-function toFacts({ purpose, paths, chain, key, others }: Shown, now: Date): Readonly<Record<string, unknown>> {
+function toFacts({ purpose, paths, chain, key, others }: ShownCa, now: Date): Readonly<Record<string, unknown>> {
   return {
     purpose,
     certificate: paths.certificate,

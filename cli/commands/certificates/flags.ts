@@ -184,8 +184,8 @@ export const verifyCertificatesCommand = defineCommand({
   summary: "Check that no record of the register was changed or removed",
   description: `Check that no record of the register was changed or removed.
 
- Each record holds the hash of the one before it, and a CA signs the newest hash once a day: its seal. The command checks
- all hashes and seals, and reports the first record with a fault. It fails too when the newest seal is older than two days,
+ Each record holds the hash of the one before it, and a CA signs the newest hash once a day, which is the seal. The command
+ checks all hashes and seals, and reports the first record with a fault. It fails too when the newest seal is older than two days,
  because records may have been cut off at the end. With FILE it checks a log that a signer wrote with --issued-log.
 
  To find out whether records of the last two days were cut off, pass a seal from the log of the server with --expect.`,

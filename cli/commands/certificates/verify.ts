@@ -47,7 +47,7 @@ async function readCas(
   return ca === undefined ? [] : listBundled(await readCa(ca, tools.files));
 }
 
-/** The number of last records among which the one with a fault is. */
+/** The number of recent records to keep. */
 const RECENT = 3;
 
 /** Keeps the last records, because the fault of one may only show at the next one. */

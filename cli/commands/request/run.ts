@@ -51,7 +51,7 @@ export async function run(input: Input<typeof requestCommand.flags>, tools: Tool
   const name = subject.commonName ?? dnsNames[0] ?? "tlsboot";
   const delivery = { ...tools, settings, signerName, name, folder: resolve(tools.cwd, out), paths: target.paths };
   if (settings.offline !== undefined) {
-    return await requestByStick(settings, settings.offline, { options, delivery });
+    return await runOffline(settings, settings.offline, { options, delivery });
   }
   await using connection = await connect(settings, tools);
   const { transport } = connection;
@@ -78,18 +78,18 @@ function checkSettings({ settings }: Input<typeof requestCommand.flags>): void {
 }
 
 /** A request and the delivery of its certificate, without a connection to the signer. */
-interface StickRequest {
+interface OfflineRequest {
   readonly options: Omit<RequestCertificateOptions, "transport" | "random" | "logger">;
   readonly delivery: Delivery;
 }
 
 /** Writes the request into the folder, or delivers the certificate of its answer. */
-async function requestByStick(
+async function runOffline(
   { caCertHash: site, output, signer: signerName }: RequestSettings,
-  stick: string,
-  { options, delivery }: StickRequest,
+  folder: string,
+  { options, delivery }: OfflineRequest,
 ): Promise<ExitCode> {
-  const outcome = await requestOffline({ ...options, folder: resolve(delivery.cwd, stick), site }).catch(
+  const outcome = await requestOffline({ ...options, folder: resolve(delivery.cwd, folder), site }).catch(
     (error: unknown) => {
       throw error instanceof RequestRefusedError ? new UsageError(error.message) : error;
     },
@@ -101,7 +101,7 @@ async function requestByStick(
     const text = isNew ? `request written: ${path}\n` : `no answer yet to the request ${path}\n`;
     if (output === undefined) delivery.stdout.write(escapeText(text));
     else writeStructured({ outcome: "pending", signerName, requestFile: requestPath, pendingKey }, output, delivery);
-    reportNextSteps(stick, "the same command again", delivery);
+    reportNextSteps(folder, "the same command again", delivery);
     return isNew ? EXIT.done : EXIT.no;
   }
   const [[ca] = []] = outcome.kind === "issued" ? outcome.answer.authorities : [];

@@ -6,7 +6,7 @@ import { choiceFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 import { LIST_FLAGS, LIST_RULES } from "../../flags/list.ts";
 
 const YES_FLAG = switchFlag({
-  summary: "Do not ask for confirmation, not even about what this command itself uses or the register does not know.",
+  summary: "Do not ask for confirmation, not even for what this command itself uses or the register does not know.",
 });
 
 export const revokeCommand = defineCommand({

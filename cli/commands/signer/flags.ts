@@ -17,7 +17,7 @@ export const signerCommand = defineCommand({
  runs.
 
  A custom signer has a name such as example.com/web and a profile: a file that defines which subjects, names, usages,
- keys and lifetimes are allowed, and what is added. Everything that the profile does not name is refused. A changed
+ keys and lifetimes are allowed, and what is added. Everything that the profile does not allow is refused. A changed
  profile is loaded too; an invalid one is reported as an error, and the old one stays in use. Only the two built-in
  client signers issue client certificates for the API: custom signers refuse them if the API trusts their CA for clients.
 
