@@ -80,7 +80,7 @@ export function openReplaceableCa(
 ): ReplaceableCa {
   const { caCert } = settings;
   if (caCert !== undefined) return openCaInFiles({ ...settings, caCert }, tools);
-  return createServerCa({ name: name ?? "ca", settings, timeoutMs }, tools);
+  return createServerCa(name ?? "ca", settings, timeoutMs, tools);
 }
 
 async function runBegin(input: Input<typeof caRotateBeginCommand.flags>, tools: Tools): Promise<ExitCode> {

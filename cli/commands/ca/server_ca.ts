@@ -44,7 +44,7 @@ const SETTLE_MS = 2_000;
 /** The errors after which the connection is opened again. */
 const RETRIED = ["unreachable", "unauthorized", "tls_untrusted", "kubeconfig_invalid", "timeout"] as const;
 
-/** How long `retryUntil` repeats an attempt, and what it says when it gives up. */
+/** The limits of `retryUntil`, and its message when it gives up. */
 interface RetryOptions {
   /** The maximum wait in milliseconds; 0 waits forever. */
   readonly timeoutMs: number;
@@ -57,13 +57,6 @@ interface RetryOptions {
 export interface ServerCaSettings extends ConnectionSettings {
   /** Without it, `pki/sa.key` in the data directory. */
   readonly serviceAccountSigningKeyFile?: string | undefined;
-}
-
-/** The CA of the servers, and how they are reached. */
-interface ServerCaOptions extends Pick<RetryOptions, "timeoutMs"> {
-  /** The name of its file below `pki/`, without `.crt`. */
-  readonly name: string;
-  readonly settings: ServerCaSettings;
 }
 
 /**
@@ -98,8 +91,16 @@ export async function retryUntil<T>(
   }
 }
 
-/** Creates the access to the CA of the servers. A step waits until every server that is up has adopted it. */
-export function createServerCa({ name, settings, timeoutMs }: ServerCaOptions, tools: Tools): ReplaceableCa {
+/**
+ * Creates the access to a CA of the servers by the name of its file below `pki/`, without `.crt`. A step waits until every
+ * server that is up has adopted it, for `timeoutMs` at most; 0 waits forever.
+ */
+export function createServerCa(
+  name: string,
+  settings: ServerCaSettings,
+  timeoutMs: number,
+  tools: Tools,
+): ReplaceableCa {
   const { clock, files, signal } = tools;
   const { dataDir, kubeconfig, context } = settings;
   let connection: ConnectionSettings = settings;

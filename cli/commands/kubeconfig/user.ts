@@ -161,19 +161,13 @@ function approveWith(
   };
 }
 
-interface NewPerson {
-  readonly pair: CredentialPair;
-  /** The CAs that the kubeconfig trusts. */
-  readonly caPem: string;
-}
-
 /**
  * Asks the API for the rights of the person, with their certificate, which tests it too; undefined when the API has no
  * answer. While a CA is being replaced, it also reports that the person trusts both.
  */
 async function fetchRights(
   cluster: ResolvedCluster,
-  { pair, caPem }: NewPerson,
+  { pair, caPem }: { readonly pair: CredentialPair; readonly caPem: string },
   path: string,
   tools: Tools,
 ): Promise<SelfSubjectRulesReview["status"] | undefined> {
@@ -266,17 +260,10 @@ function shorten(resources: readonly string[]): string {
   return `${resources.slice(0, MAX_RESOURCES).join(", ")} and ${rest} more`;
 }
 
-/** The person whose permissions are reported, and the settings of the command. */
-interface RightsContext {
-  readonly name: string;
-  readonly settings: Settings;
-  readonly shownPath: string;
-}
-
 /** Prints a person's permissions on stderr, or the command that shows or grants them. */
 function reportRights(
   status: SubjectRulesReviewStatus | undefined,
-  { name, settings, shownPath }: RightsContext,
+  { name, settings, shownPath }: { readonly name: string; readonly settings: Settings; readonly shownPath: string },
   io: Pick<Io, "stderr" | "cwd">,
 ): void {
   if (status === undefined) {
