@@ -21,7 +21,7 @@ import type { CaKeys } from "../../../instance/authority/keys.ts";
 import { authorityPaths, CA_PURPOSES, SPLIT_PURPOSES } from "../../../instance/authority/layout.ts";
 import type { caImportCommand, caInitCommand, caRequestCommand, caSignCommand } from "./flags.ts";
 import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";
-import type { Action, Input } from "../../framework/command.ts";
+import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
 import { line, oneLine } from "../../../core/lib/printable.ts";
 import { startProgress } from "../../output/progress.ts";
@@ -47,11 +47,9 @@ import { DEFAULT_SHARES, getSharePaths, prepareShares } from "./shares.ts";
 import { createCaKeys } from "../../passphrases/passphrase.ts";
 import { describeNameConstraints } from "../../output/pki_facts.ts";
 
-export const initAction: Action<typeof caInitCommand.flags> = { run: runInit };
-
 type CaInitSettings = Input<typeof caInitCommand.flags>["settings"];
 
-async function runInit({ settings }: Input<typeof caInitCommand.flags>, tools: Tools): Promise<ExitCode> {
+export async function runInit({ settings }: Input<typeof caInitCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { dataDir, split, encryptKey, shares = DEFAULT_SHARES, sharesOut } = settings;
   const options = newAuthority(settings);
   const keys = await createNewKeys(settings, tools);
@@ -102,9 +100,7 @@ function newAuthority(settings: CaInitSettings): NewAuthority {
   return { commonName, keyAlgorithm, lifetimeMs: duration, isEncrypted: settings.encryptKey, nameConstraints };
 }
 
-export const importAction: Action<typeof caImportCommand.flags> = { run: runImport };
-
-async function runImport({ settings }: Input<typeof caImportCommand.flags>, tools: Tools): Promise<ExitCode> {
+export async function runImport({ settings }: Input<typeof caImportCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { files } = tools;
   const { dataDir, caCert = "", caKey, encryptKey } = settings;
   const keys = createCaKeys(settings, tools);
@@ -147,9 +143,7 @@ function describeChain({ certificate, issuers }: CertificateChain): readonly str
   ];
 }
 
-export const requestAction: Action<typeof caRequestCommand.flags> = { run: runRequest };
-
-async function runRequest({ settings }: Input<typeof caRequestCommand.flags>, tools: Tools): Promise<ExitCode> {
+export async function runRequest({ settings }: Input<typeof caRequestCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { files } = tools;
   const { dataDir, commonName, keyAlgorithm, out = "" } = settings;
   if (commonName === "") throw new UsageError("--common-name must not be empty");
@@ -169,11 +163,9 @@ async function runRequest({ settings }: Input<typeof caRequestCommand.flags>, to
   return EXIT.done;
 }
 
-export const signAction: Action<typeof caSignCommand.flags> = { run: runSign };
-
 const MAKE_REQUEST = "the machine of the intermediate CA makes one with: tlsboot ca request --out FILE";
 
-async function runSign(
+export async function runSign(
   { args: [file = ""], settings }: Input<typeof caSignCommand.flags>,
   tools: Tools,
 ): Promise<ExitCode> {

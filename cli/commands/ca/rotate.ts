@@ -31,7 +31,7 @@ import { listRotations } from "../../../client/admin/ca_rotations.ts";
 import { connect } from "../../connection.ts";
 import { createServerCa, retryUntil, type ServerCaSettings } from "./server_ca.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
-import type { Action, Input } from "../../framework/command.ts";
+import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
 import type { Io, Tools } from "../../io.ts";
 import { findDeadline, startProgress } from "../../output/progress.ts";
@@ -48,18 +48,6 @@ import type {
 import { formatDescription } from "../../output/layout.ts";
 import { createTablePrinter, type TableColumn } from "../../output/table_printer.ts";
 import { createCaKeys } from "../../passphrases/passphrase.ts";
-
-export const beginAction: Action<typeof caRotateBeginCommand.flags> = { run: runBegin };
-export const statusAction: Action<typeof caRotateStatusCommand.flags> = { run: runStatus };
-export const switchAction: Action<typeof caRotateSwitchCommand.flags> = {
-  run: (input, tools) => runStep("switch", input, tools),
-};
-export const finishAction: Action<typeof caRotateFinishCommand.flags> = {
-  run: (input, tools) => runStep("finish", input, tools),
-};
-export const abortAction: Action<typeof caRotateAbortCommand.flags> = {
-  run: (input, tools) => runStep("abort", input, tools),
-};
 
 /** Each attempt of a wait reads the whole register, so a pause is this many times as long as an attempt. */
 const PAUSE_FACTOR = 10;
@@ -83,7 +71,7 @@ export function openReplaceableCa(
   return createServerCa(name ?? "ca", settings, timeoutMs, tools);
 }
 
-async function runBegin(input: Input<typeof caRotateBeginCommand.flags>, tools: Tools): Promise<ExitCode> {
+export async function runBegin(input: Input<typeof caRotateBeginCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { settings } = input;
   checkNextCaSettings(settings);
   const ca = openReplaceableCa(input, settings.timeout, tools);
@@ -120,6 +108,18 @@ async function runStep(
   const window = { renewFrom: formatTime(now), renewBy: formatTime(new Date(now.getTime() + over)) };
   const isWindowGiven = (origins["over"] ?? "default") !== "default";
   return await takeStep({ verb, window, isWindowGiven, leaveBehind }, ca, rotation, tools);
+}
+
+export async function runSwitch(input: Input<typeof caRotateSwitchCommand.flags>, tools: Tools): Promise<ExitCode> {
+  return await runStep("switch", input, tools);
+}
+
+export async function runFinish(input: Input<typeof caRotateFinishCommand.flags>, tools: Tools): Promise<ExitCode> {
+  return await runStep("finish", input, tools);
+}
+
+export async function runAbort(input: Input<typeof caRotateAbortCommand.flags>, tools: Tools): Promise<ExitCode> {
+  return await runStep("abort", input, tools);
 }
 
 /** Takes a step if nothing prevents it. */
@@ -177,7 +177,7 @@ interface Report {
   readonly rows: readonly CensusRow[];
 }
 
-async function runStatus(input: Input<typeof caRotateStatusCommand.flags>, tools: Tools): Promise<ExitCode> {
+export async function runStatus(input: Input<typeof caRotateStatusCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { settings: { output, wait }, args: [name] } = input;
   const reports = wait === undefined ? await readReports(input, tools) : await waitUntilReady(input, wait, tools);
   const now = tools.clock.now();

@@ -10,7 +10,7 @@ import type { PrivateKey } from "../../../core/pki/keys/keys.ts";
 import { DERIVING_KEY, startProgress } from "../../output/progress.ts";
 import { authorityPaths, CA_PURPOSES } from "../../../instance/authority/layout.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
-import type { Action } from "../../framework/command.ts";
+import type { Input } from "../../framework/command.ts";
 import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
 import type { Tools } from "../../io.ts";
 import { displayPath } from "../../output/files.ts";
@@ -33,64 +33,66 @@ import { escapeHtml } from "../../output/escape.ts";
 import { createCaKeys } from "../../passphrases/passphrase.ts";
 import { wrapWords } from "../../output/layout.ts";
 
-export const splitSharesAction: Action<typeof caSharesSplitCommand.flags> = {
-  async run({ settings }, tools) {
-    const { files } = tools;
-    const { shares: counts = DEFAULT_SHARES, out = "" } = settings;
-    const keys = await findEncryptedKeys(settings, tools);
-    const [first] = keys;
-    if (first === undefined) {
-      const where = settings.caKey ?? authorityPaths(settings.dataDir).key;
-      throw new AppError("invalid", `cannot split a passphrase: the key "${where}" is not encrypted`, {
-        hint:
-          "encrypt it with: openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out NEW-KEY, and put it in place of the old one",
-      });
-    }
-    const { passphrases, openKey } = createCaKeys(settings, tools);
-    for (const key of keys) await checkOpening(key, () => openKey(key.pem, key.path), files);
-    const passphrase = await passphrases.getForOpening(first.path);
-    const to = { folder: resolve(tools.cwd, out), keyName: displayPath(first.path, tools.cwd), ...counts };
-    const written = await writeSharePages(passphrase.reveal(), to, tools);
-    for (const path of written) tools.stdout.write(line`${displayPath(path, tools.cwd)}\n`);
-    tools.stderr.write(
-      `${counts.threshold} of the ${counts.count} shares open the key. Print the pages, check them with tlsboot ca shares ` +
-        "check, give them to their holders, and remove the files.\n",
-    );
-    return EXIT.done;
-  },
-};
+export async function runSplitShares(
+  { settings }: Input<typeof caSharesSplitCommand.flags>,
+  tools: Tools,
+): Promise<ExitCode> {
+  const { files } = tools;
+  const { shares: counts = DEFAULT_SHARES, out = "" } = settings;
+  const keys = await findEncryptedKeys(settings, tools);
+  const [first] = keys;
+  if (first === undefined) {
+    const where = settings.caKey ?? authorityPaths(settings.dataDir).key;
+    throw new AppError("invalid", `cannot split a passphrase: the key "${where}" is not encrypted`, {
+      hint:
+        "encrypt it with: openssl pkcs8 -topk8 -v2 aes-256-cbc -in KEY -out NEW-KEY, and put it in place of the old one",
+    });
+  }
+  const { passphrases, openKey } = createCaKeys(settings, tools);
+  for (const key of keys) await checkOpening(key, () => openKey(key.pem, key.path), files);
+  const passphrase = await passphrases.getForOpening(first.path);
+  const to = { folder: resolve(tools.cwd, out), keyName: displayPath(first.path, tools.cwd), ...counts };
+  const written = await writeSharePages(passphrase.reveal(), to, tools);
+  for (const path of written) tools.stdout.write(line`${displayPath(path, tools.cwd)}\n`);
+  tools.stderr.write(
+    `${counts.threshold} of the ${counts.count} shares open the key. Print the pages, check them with tlsboot ca shares ` +
+      "check, give them to their holders, and remove the files.\n",
+  );
+  return EXIT.done;
+}
 
-export const checkSharesAction: Action<typeof caSharesCheckCommand.flags> = {
-  async run({ args, settings }, tools) {
-    const shares: NamedShare[] = [];
-    let isValid = true;
-    for (const file of args.filter((arg) => arg !== TYPED_SHARES)) {
-      try {
-        const share = await readShareFile(file, tools);
-        tools.stdout.write(line`${file}: ${describeShare(share.share)}\n`);
-        shares.push(share);
-      } catch (error) {
-        if (!isAppError(error, "share_invalid")) throw error;
-        isValid = false;
-        tools.stdout.write(line`${file}: ${error.message}\n`);
-      }
+export async function runCheckShares(
+  { args, settings }: Input<typeof caSharesCheckCommand.flags>,
+  tools: Tools,
+): Promise<ExitCode> {
+  const shares: NamedShare[] = [];
+  let isValid = true;
+  for (const file of args.filter((arg) => arg !== TYPED_SHARES)) {
+    try {
+      const share = await readShareFile(file, tools);
+      tools.stdout.write(line`${file}: ${describeShare(share.share)}\n`);
+      shares.push(share);
+    } catch (error) {
+      if (!isAppError(error, "share_invalid")) throw error;
+      isValid = false;
+      tools.stdout.write(line`${file}: ${error.message}\n`);
     }
-    if (args.length === 0 || args.includes(TYPED_SHARES)) {
-      const typed = await readShares([TYPED_SHARES], tools);
-      if (!tools.stdin.isTerminal) {
-        for (const { share } of typed) tools.stdout.write(line`${describeShare(share)}\n`);
-      }
-      shares.push(...typed);
+  }
+  if (args.length === 0 || args.includes(TYPED_SHARES)) {
+    const typed = await readShares([TYPED_SHARES], tools);
+    if (!tools.stdin.isTerminal) {
+      for (const { share } of typed) tools.stdout.write(line`${describeShare(share)}\n`);
     }
-    if (!isValid) return EXIT.no;
-    const fault = findShareFault(shares);
-    if (fault !== undefined) {
-      tools.stdout.write(line`${fault.message}\n`);
-      return fault.kind === "too few" && shares.length > 0 ? EXIT.done : EXIT.no;
-    }
-    return await checkKeys(shares, settings, tools);
-  },
-};
+    shares.push(...typed);
+  }
+  if (!isValid) return EXIT.no;
+  const fault = findShareFault(shares);
+  if (fault !== undefined) {
+    tools.stdout.write(line`${fault.message}\n`);
+    return fault.kind === "too few" && shares.length > 0 ? EXIT.done : EXIT.no;
+  }
+  return await checkKeys(shares, settings, tools);
+}
 
 async function checkKeys(shares: readonly NamedShare[], settings: KeyPlace, tools: Tools): Promise<ExitCode> {
   const passphrase = await combineShares(shares);
@@ -119,15 +121,16 @@ async function checkKeys(shares: readonly NamedShare[], settings: KeyPlace, tool
   return isOpen ? EXIT.done : EXIT.no;
 }
 
-export const combineSharesAction: Action<typeof caSharesCombineCommand.flags> = {
-  async run({ args, settings: { out = "" } }, tools) {
-    const passphrase = await readPassphraseOfShares(args.length === 0 ? [TYPED_SHARES] : args, tools);
-    const text = `${passphrase.reveal()}\n`;
-    if (out === "-") tools.stdout.write(text);
-    else await tools.files.createExclusive(resolve(tools.cwd, out), text, SECRET_MODE);
-    return EXIT.done;
-  },
-};
+export async function runCombineShares(
+  { args, settings: { out = "" } }: Input<typeof caSharesCombineCommand.flags>,
+  tools: Tools,
+): Promise<ExitCode> {
+  const passphrase = await readPassphraseOfShares(args.length === 0 ? [TYPED_SHARES] : args, tools);
+  const text = `${passphrase.reveal()}\n`;
+  if (out === "-") tools.stdout.write(text);
+  else await tools.files.createExclusive(resolve(tools.cwd, out), text, SECRET_MODE);
+  return EXIT.done;
+}
 
 interface KeyPlace {
   readonly caKey: string | undefined;

@@ -12,21 +12,19 @@ import { createTargetFinder, parseTargets } from "./targets.ts";
 import { connect } from "../../connection.ts";
 import { createDecision, type CsrDecision, decideOne } from "../../../client/admin/decisions.ts";
 import type { ExitCode } from "../../exit_code.ts";
-import type { Action } from "../../framework/command.ts";
+import type { Input } from "../../framework/command.ts";
 import type { Io, Tools } from "../../io.ts";
 import { line } from "../../../core/lib/printable.ts";
 import { CSR_QUALIFIED_KIND, csrPath, getCsrByName } from "../../../client/admin/csrs.ts";
 import { forEachItem } from "../../framework/report.ts";
 
-export const denyAction: Action<typeof denyCommand.flags> = {
-  async run({ args, settings }, tools) {
-    parseTargets(args);
-    await using connection = await connect(settings, tools);
-    const { api } = connection;
-    const denial = await createDecision("deny", api, "tlsboot deny", tools.signal, settings);
-    return (await decideEach(args, api, { ...denial, past: "denied" }, tools)).code;
-  },
-};
+export async function runDeny({ args, settings }: Input<typeof denyCommand.flags>, tools: Tools): Promise<ExitCode> {
+  parseTargets(args);
+  await using connection = await connect(settings, tools);
+  const { api } = connection;
+  const denial = await createDecision("deny", api, "tlsboot deny", tools.signal, settings);
+  return (await decideEach(args, api, { ...denial, past: "denied" }, tools)).code;
+}
 
 /** Decides each request that passes the check, if there is one. Returns the names of the decided ones. */
 export async function decideEach(

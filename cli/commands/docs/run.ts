@@ -1,6 +1,6 @@
 /** Prints guides, manual pages, and the files of the mixin. The texts are loaded by the command that prints them. */
 import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";
-import type { Action, CommandTable, Input } from "../../framework/command.ts";
+import type { CommandTable, Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
 import { GUIDE_GROUPS, type guideCommand, type manCommand, MIXIN_NAMES, type mixinCommand } from "./flags.ts";
 import { findNearest } from "../../../core/lib/nearest.ts";
@@ -10,12 +10,13 @@ import { getTopicPath, type HelpTopic } from "../../framework/help.ts";
 import { createEdition, manName, manTopics, renderMan } from "../../framework/man.ts";
 import { PUBLIC_MODE } from "../../../instance/data_dir.ts";
 
-export const printGuideAction: Action<typeof guideCommand.flags> = { run: runPrintGuide };
-
-/** The texts that a command prints, by their names. */
+/** The texts of pages, by their names. */
 type Texts = Readonly<Record<string, string>>;
 
-async function runPrintGuide({ args: [name] }: Input<typeof guideCommand.flags>, tools: Tools): Promise<ExitCode> {
+export async function runPrintGuide(
+  { args: [name] }: Input<typeof guideCommand.flags>,
+  tools: Tools,
+): Promise<ExitCode> {
   const { GUIDES } = await import("./guide_texts.ts");
   tools.stdout.write(name === undefined ? formatGroups(GUIDES) : findGuides(name, GUIDES));
   return EXIT.done;
@@ -106,21 +107,20 @@ function findText(
   );
 }
 
-export const printMixinAction: Action<typeof mixinCommand.flags> = { run: runPrintMixin };
-
-async function runPrintMixin({ args: [name] }: Input<typeof mixinCommand.flags>, tools: Tools): Promise<ExitCode> {
+export async function runPrintMixin(
+  { args: [name] }: Input<typeof mixinCommand.flags>,
+  tools: Tools,
+): Promise<ExitCode> {
   const { MIXIN } = await import("./mixin_texts.ts");
   const words = { what: "file of the mixin", list: "tlsboot mixin" };
   tools.stdout.write(name === undefined ? `${MIXIN_NAMES.join("\n")}\n` : findText(MIXIN, words, name));
   return EXIT.done;
 }
 
-export const printManAction: Action<typeof manCommand.flags> = { run: runPrintMan };
-
 /** All users may read the manual pages and their folder. */
 const DIRECTORY_MODE = 0o755;
 
-async function runPrintMan({ args, table }: Input<typeof manCommand.flags>, tools: Tools): Promise<ExitCode> {
+export async function runPrintMan({ args, table }: Input<typeof manCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { files } = tools;
   const topics = manTopics(table);
   const topic = topics.find((item) => isNamed(item, args.join(" "), table));

@@ -19,7 +19,7 @@ import {
 import { createCaKey, generatePrivateKey, parsePrivateKey, type PrivateKey } from "../../../core/pki/keys/keys.ts";
 import { publicKeyPin } from "../../../core/pki/keys/key_names.ts";
 import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";
-import type { Action, Input } from "../../framework/command.ts";
+import type { Input } from "../../framework/command.ts";
 import { reportError, warn } from "../../framework/report.ts";
 import type { Io, Tools } from "../../io.ts";
 import { openBundleText, readBundleText, writeQrPages } from "../../offline_files.ts";
@@ -45,11 +45,9 @@ import type { FilePort } from "../../../client/files.ts";
 import { checkPrivateFile } from "../../../client/private_file.ts";
 import { dataDirAt, SECRET_MODE } from "../../../instance/data_dir.ts";
 
-export const exportRequestsAction: Action<typeof exportCsrCommand.flags> = { run: runExport };
-
 const ID_BYTES = 16;
 
-async function runExport(input: Input<typeof exportCsrCommand.flags>, tools: Tools): Promise<ExitCode> {
+export async function runExport(input: Input<typeof exportCsrCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { args, settings } = input;
   const names = parseCsrNames(args);
   const { files, signal } = tools;
@@ -124,14 +122,12 @@ function findExportFault(csr: CertificateSigningRequest, signerNames: readonly s
   return kind === "pending" ? "it is not approved" : kind === "issued" ? "it has its certificate" : `it is ${kind}`;
 }
 
-export const importAnswersAction: Action<typeof importCsrCommand.flags> = { run: runImportAnswers };
-
 type Settings = Input<typeof importCsrCommand.flags>["settings"];
 
 /** The number of answers that are written at the same time. */
 const PARALLEL = 8;
 
-async function runImportAnswers(input: Input<typeof importCsrCommand.flags>, tools: Tools): Promise<ExitCode> {
+export async function runImportAnswers(input: Input<typeof importCsrCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
   const { args: [file = ""], settings } = input;
   if (settings.printRbac) {

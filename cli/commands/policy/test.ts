@@ -14,7 +14,7 @@ import {
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import type { policyCheckCommand, policyTestCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
-import type { Action, Input } from "../../framework/command.ts";
+import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
 import { alignTabs, DESCRIBE_TABS } from "../../output/layout.ts";
 import { toRuleViews } from "../../../core/report/request_view.ts";
@@ -41,11 +41,9 @@ import { escapeText } from "../../../core/lib/printable.ts";
 import { formatFindingJson, formatFindingTable, formatTrace } from "../../output/findings.ts";
 import { forEachItem } from "../../framework/report.ts";
 
-export const testPoliciesAction: Action<typeof policyTestCommand.flags> = { run: runTestPolicies };
-
 const KIND_LINE = new RegExp(`^["']?kind["']?: *["']?${POLICY_TEST_KIND}\\b`, "m");
 
-async function runTestPolicies(input: Input<typeof policyTestCommand.flags>, tools: Tools): Promise<ExitCode> {
+export async function runTestPolicies(input: Input<typeof policyTestCommand.flags>, tools: Tools): Promise<ExitCode> {
   const [folder = ""] = input.args;
   const results: CaseResult[] = [];
   const faults: string[] = [];
@@ -271,9 +269,7 @@ async function createCsr(
   return parseCsrFile(pem, name, identity);
 }
 
-export const checkAction: Action<typeof policyCheckCommand.flags> = { run: runCheck };
-
-async function runCheck(input: Input<typeof policyCheckCommand.flags>, tools: Tools): Promise<ExitCode> {
+export async function runCheck(input: Input<typeof policyCheckCommand.flags>, tools: Tools): Promise<ExitCode> {
   const findings: Finding[] = [];
   const sentences: string[] = [];
   const code = await forEachItem(input.args, async (file) => {

@@ -14,7 +14,7 @@ import {
 } from "../../../client/admin/revocations.ts";
 import { canAsk, confirm } from "../../terminal.ts";
 import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";
-import type { Action, Input } from "../../framework/command.ts";
+import type { Input } from "../../framework/command.ts";
 import { forEachItem, reportError } from "../../framework/report.ts";
 import type { Tools } from "../../io.ts";
 import { line } from "../../../core/lib/printable.ts";
@@ -42,11 +42,9 @@ import { revocationKind } from "../../../core/kube/kinds/mod.ts";
 import { explainMissingGroup } from "../../../client/admin/records.ts";
 import { showObjects } from "../../output/show_objects.ts";
 
-export const revokeTargetsAction: Action<typeof revokeCommand.flags> = { run: runRevoke };
-
 type Settings = Input<typeof revokeCommand.flags>["settings"];
 
-async function runRevoke(input: Input<typeof revokeCommand.flags>, tools: Tools): Promise<ExitCode> {
+export async function runRevoke(input: Input<typeof revokeCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
   const { args, settings } = input;
   const targets = args.map(parseTypedTarget);
@@ -184,9 +182,7 @@ async function denyPending(
   tools.stdout.write(line`${text} denied: it was pending, so it has no certificate\n`);
 }
 
-export const takeBackAction: Action<typeof unrevokeCommand.flags> = { run: runUnrevoke };
-
-async function runUnrevoke(input: Input<typeof unrevokeCommand.flags>, tools: Tools): Promise<ExitCode> {
+export async function runUnrevoke(input: Input<typeof unrevokeCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
   const targets = new Map(input.args.map((text) => [text, parseRevoked(text)]));
   await using connection = await connect(input.settings, tools);
@@ -225,9 +221,7 @@ async function findTarget(
   throw found ?? new AppError("not_found", `cannot find certificate "${text}"`);
 }
 
-export const listRevocationsAction: Action<typeof getRevocationsCommand.flags> = { run: runGet };
-
-async function runGet(input: Input<typeof getRevocationsCommand.flags>, tools: Tools): Promise<ExitCode> {
+export async function runGet(input: Input<typeof getRevocationsCommand.flags>, tools: Tools): Promise<ExitCode> {
   const names = input.args.map((text) => text.replace(/^revocations?(\.tlsboot)?\//, ""));
   return await explainMissingGroup(() => showObjects({ kind: revocationKind, names }, input, tools));
 }

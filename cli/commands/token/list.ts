@@ -3,7 +3,7 @@ import type { tokenDeleteCommand, tokenListCommand } from "./flags.ts";
 import { connect } from "../../connection.ts";
 import { deleteToken, type ListedToken, listTokens } from "../../../client/admin/tokens.ts";
 import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";
-import type { Action, Input } from "../../framework/command.ts";
+import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { parseRowOrder } from "../../output/sort.ts";
@@ -11,9 +11,7 @@ import { createTablePrinter, type TableColumn } from "../../output/table_printer
 import { parseBootstrapToken } from "../../../core/token/token_secret.ts";
 import { forEachItem } from "../../framework/report.ts";
 
-export const listTokensAction: Action<typeof tokenListCommand.flags> = { run: runListTokens };
-
-async function runListTokens(input: Input<typeof tokenListCommand.flags>, tools: Tools): Promise<ExitCode> {
+export async function runListTokens(input: Input<typeof tokenListCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { showSecrets, output, sortBy, noHeaders } = input.settings;
   // An invalid path is reported before any request is sent.
   const order = sortBy === undefined ? undefined : parseRowOrder(sortBy);
@@ -88,9 +86,7 @@ function formatMoment({ time, address }: { readonly time: string; readonly addre
   return address === "" ? time : `${time} from ${address}`;
 }
 
-export const deleteTokensAction: Action<typeof tokenDeleteCommand.flags> = { run: runDeleteTokens };
-
-async function runDeleteTokens(input: Input<typeof tokenDeleteCommand.flags>, tools: Tools): Promise<ExitCode> {
+export async function runDeleteTokens(input: Input<typeof tokenDeleteCommand.flags>, tools: Tools): Promise<ExitCode> {
   const ids = input.args.map(parseId);
   await using connection = await connect(input.settings, tools);
   return await forEachItem(ids, async (id) => {

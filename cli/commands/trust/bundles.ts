@@ -8,7 +8,7 @@ import { formatTime, getName } from "../../../core/kube/meta.ts";
 import { decideTrust, describeTrustBundle, mergeTrustBundles } from "../../../core/pki/x509/ca_bundle.ts";
 import type { Logger, Transport } from "../../../core/ports.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
-import type { Action, Input } from "../../framework/command.ts";
+import type { Input } from "../../framework/command.ts";
 import { createHookError, runHookCommand } from "../../hooks.ts";
 import { PUBLIC_MODE } from "../../../instance/data_dir.ts";
 import type { Tools } from "../../io.ts";
@@ -28,8 +28,6 @@ import { clusterTrustBundleKind } from "../../../core/kube/kinds/mod.ts";
 import { showObjects } from "../../output/show_objects.ts";
 import type { OwnTable } from "../../output/server_tables.ts";
 
-export const fetchBundleAction: Action<typeof trustFetchCommand.flags> = { run: runFetchBundle };
-
 interface Context extends Tools {
   readonly settings: Input<typeof trustFetchCommand.flags>["settings"];
   readonly selection: TrustBundleSelection;
@@ -39,7 +37,7 @@ interface Context extends Tools {
   readonly hook: { hasFailed: boolean };
 }
 
-async function runFetchBundle(input: Input<typeof trustFetchCommand.flags>, tools: Tools): Promise<ExitCode> {
+export async function runFetchBundle(input: Input<typeof trustFetchCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { signal } = tools;
   const { settings } = input;
   const context: Context = {
@@ -191,8 +189,6 @@ async function report(
   }
 }
 
-export const listBundlesAction: Action<typeof getTrustBundlesCommand.flags> = { run: runListBundles };
-
 const TABLE: OwnTable = {
   columns: [{ name: "Name", minWidth: 20 }, { name: "Signer", minWidth: 12 }, { name: "Certificates" }, {
     name: "Expires",
@@ -204,7 +200,10 @@ const TABLE: OwnTable = {
   },
 };
 
-async function runListBundles(input: Input<typeof getTrustBundlesCommand.flags>, tools: Tools): Promise<ExitCode> {
+export async function runListBundles(
+  input: Input<typeof getTrustBundlesCommand.flags>,
+  tools: Tools,
+): Promise<ExitCode> {
   const names = input.args.map(parseTrustBundleName);
   try {
     return await showObjects({ kind: clusterTrustBundleKind, names, table: TABLE }, input, tools);

@@ -8,7 +8,7 @@ import { formatName } from "../../../core/pki/x509/names.ts";
 import { publicKeyPin } from "../../../core/pki/keys/key_names.ts";
 import { readCasToTrust } from "../../cas_to_trust.ts";
 import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";
-import type { Action, Input } from "../../framework/command.ts";
+import type { Input } from "../../framework/command.ts";
 import { reportError, warn } from "../../framework/report.ts";
 import type { Settings } from "../../framework/flags.ts";
 import type { Io, Tools } from "../../io.ts";
@@ -20,59 +20,59 @@ type SourceSettings = Omit<Settings<typeof trustShowCommand.flags>, "print">;
 
 const DISCOVERY_SECONDS = 30;
 
-export const showAction: Action<typeof trustShowCommand.flags> = {
-  async run({ settings }: Input<typeof trustShowCommand.flags>, tools: Tools): Promise<ExitCode> {
-    const certificates = await readCas(settings, tools);
-    if (settings.print) {
-      tools.stdout.write(encodeCertificates(certificates));
-      return EXIT.done;
-    }
-    for (const certificate of certificates) tools.stdout.write(line`${describeCa(certificate)}\n`);
-    const stores = await findTrustStores(tools);
-    for (const store of stores) {
-      const entries = await store.list().catch((error: unknown) => getErrorMessage(error));
-      const state = typeof entries === "string"
-        ? entries
-        : certificates.every((certificate) => entries.includes(toEntryName(certificate)))
-        ? "trusts it"
-        : "does not have it";
-      tools.stdout.write(line`${store.name}: ${state} (${store.title})\n`);
-    }
-    if (stores.length === 0) {
-      tools.stdout.write("this machine has none of the stores that tlsboot knows; see --print\n");
-    }
+export async function runShow({ settings }: Input<typeof trustShowCommand.flags>, tools: Tools): Promise<ExitCode> {
+  const certificates = await readCas(settings, tools);
+  if (settings.print) {
+    tools.stdout.write(encodeCertificates(certificates));
     return EXIT.done;
-  },
-};
+  }
+  for (const certificate of certificates) tools.stdout.write(line`${describeCa(certificate)}\n`);
+  const stores = await findTrustStores(tools);
+  for (const store of stores) {
+    const entries = await store.list().catch((error: unknown) => getErrorMessage(error));
+    const state = typeof entries === "string"
+      ? entries
+      : certificates.every((certificate) => entries.includes(toEntryName(certificate)))
+      ? "trusts it"
+      : "does not have it";
+    tools.stdout.write(line`${store.name}: ${state} (${store.title})\n`);
+  }
+  if (stores.length === 0) {
+    tools.stdout.write("this machine has none of the stores that tlsboot knows; see --print\n");
+  }
+  return EXIT.done;
+}
 
-export const installAction: Action<typeof trustInstallCommand.flags> = {
-  async run({ settings }: Input<typeof trustInstallCommand.flags>, tools: Tools): Promise<ExitCode> {
-    const stores = await chooseStores(settings.store, tools);
-    const certificates = await readCas(settings, tools);
-    for (const certificate of certificates) tools.stdout.write(line`${describeCa(certificate)}\n`);
-    const code = await changeEach(stores, async (store) => {
-      await store.install(certificates);
-      return `installed for ${store.title}`;
-    }, tools);
-    remindOfUser(tools);
-    return code;
-  },
-};
+export async function runInstall(
+  { settings }: Input<typeof trustInstallCommand.flags>,
+  tools: Tools,
+): Promise<ExitCode> {
+  const stores = await chooseStores(settings.store, tools);
+  const certificates = await readCas(settings, tools);
+  for (const certificate of certificates) tools.stdout.write(line`${describeCa(certificate)}\n`);
+  const code = await changeEach(stores, async (store) => {
+    await store.install(certificates);
+    return `installed for ${store.title}`;
+  }, tools);
+  remindOfUser(tools);
+  return code;
+}
 
-export const uninstallAction: Action<typeof trustUninstallCommand.flags> = {
-  async run({ settings }: Input<typeof trustUninstallCommand.flags>, tools: Tools): Promise<ExitCode> {
-    const stores = await chooseStores(settings.store, tools);
-    const wanted = settings.all ? undefined : (await readCas(settings, tools)).map(toEntryName);
-    const code = await changeEach(stores, async (store) => {
-      const entries = (await store.list()).filter((entry) => wanted?.includes(entry) ?? true);
-      if (entries.length === 0) return "nothing to remove";
-      await store.uninstall(entries);
-      return `removed from ${store.title}`;
-    }, tools);
-    remindOfUser(tools);
-    return code;
-  },
-};
+export async function runUninstall(
+  { settings }: Input<typeof trustUninstallCommand.flags>,
+  tools: Tools,
+): Promise<ExitCode> {
+  const stores = await chooseStores(settings.store, tools);
+  const wanted = settings.all ? undefined : (await readCas(settings, tools)).map(toEntryName);
+  const code = await changeEach(stores, async (store) => {
+    const entries = (await store.list()).filter((entry) => wanted?.includes(entry) ?? true);
+    if (entries.length === 0) return "nothing to remove";
+    await store.uninstall(entries);
+    return `removed from ${store.title}`;
+  }, tools);
+  remindOfUser(tools);
+  return code;
+}
 
 /** Reads the CAs from a server, a file or the data directory. */
 async function readCas(settings: SourceSettings, tools: Tools): Promise<readonly CertificateFacts[]> {
