@@ -15,7 +15,7 @@ import {
 import { atMostOneOf, needs } from "../framework/rules.ts";
 import { DEFAULT_SETTINGS } from "../../instance/settings.ts";
 
-/** The flags that say where the server is. ~/.kube/config is never used: a command must not reach a cluster that was not named. */
+/** The flags of the connection. ~/.kube/config is never used, so that a command reaches only clusters that the user names. */
 export const API_FLAGS = inGroup("Connection", {
   dataDir: directoryFlag({
     default: DEFAULT_SETTINGS.dataDir,
@@ -26,14 +26,14 @@ export const API_FLAGS = inGroup("Connection", {
   }),
   context: textFlag({
     placeholder: "NAME",
-    summary: "Context of the kubeconfig. Without it, the current one of the file.",
+    summary: "Context of the kubeconfig. Without it, the file's current context.",
   }),
 });
 
 /** The flag `--data-dir`, the same in every command. */
 export const DATA_DIR_FLAG: typeof API_FLAGS.dataDir = API_FLAGS.dataDir;
 
-/** The flags for the log of roles, under Kubernetes' names. */
+/** The flags for the log of daemons, with Kubernetes' names. */
 export const LOG_FLAGS = {
   loggingFormat: choiceFlag({
     group: "Logging",
@@ -45,7 +45,7 @@ export const LOG_FLAGS = {
     short: "v",
     default: 0,
     max: 10,
-    summary: "Verbosity of the log; from 4 on, each step is logged.",
+    summary: "Verbosity of the log. With 4 or more, each step is logged.",
   }),
 } as const;
 
@@ -54,12 +54,12 @@ export const SERVICE_FLAGS = {
   installService: switchFlag({
     isCommandLineOnly: true,
     summary:
-      "Install a systemd service that runs this command with these flags, start it, and wait until it is ready. Shows " +
-      "each step and asks first. A second run changes only what differs.",
+      "Install a systemd service that runs this command with these flags, start it, and wait until it is ready. " +
+      "Shows each step and asks first. A second run changes only what differs.",
   }),
   uninstallService: switchFlag({
     isCommandLineOnly: true,
-    summary: "Stop that service and remove it with its settings. Its data stays.",
+    summary: "Stop the service and remove it with its settings. Its data stays.",
   }),
   yes: switchFlag({
     isCommandLineOnly: true,
@@ -67,7 +67,7 @@ export const SERVICE_FLAGS = {
   }),
 } as const;
 
-/** The values of these flags in a command that runs as a service. */
+/** The values of these flags for the command that the service runs. */
 export const NO_SERVICE = { installService: false, uninstallService: false, yes: false } as const;
 
 /** The rules between the flags of a service. */
@@ -80,52 +80,52 @@ const PASSPHRASE_FILES = listFlag({
   placeholder: "FILE",
   completion: { kind: "file" },
   summary:
-    "File with the passphrase of encrypted CA keys, one line, readable by its owner only; or, repeated, a file " +
-    "for each share that is needed, from tlsboot ca shares split. - reads stdin. Without it, the command prompts on a " +
+    "File with the passphrase of encrypted CA keys, one line, readable by its owner only; or, repeated, a file for " +
+    "each share that is needed, from tlsboot ca shares split. - reads stdin. Without it, the command prompts on a " +
     "terminal for the passphrase; press Enter there to type shares from paper instead.",
 });
 
-/** The flags for the keys of CAs, for every command that opens one. */
+/** The flags for CA keys, for every command that opens one. */
 export const CA_KEY_FLAGS = inGroup("CA Key", {
   caPassphraseFile: {
     ...PASSPHRASE_FILES,
     parse: (texts: readonly string[]) => {
       const files = PASSPHRASE_FILES.parse(texts);
-      // A script that passes an empty variable must not make a key without a passphrase.
+      // An empty variable in a script must not lead to a key without a passphrase.
       return files.ok && files.value.length === 0 ? err("want the path of a file, or - for stdin") : files;
     },
   },
   signingKeyCommand: fileFlag({
     placeholder: "PROGRAM",
     summary:
-      "Program that holds the CA key, instead of a key file: PROGRAM public-key prints the public key, PROGRAM sign " +
-      "ALGORITHM signs its stdin. An HSM can be behind it; see docs/guides/ca.md.",
+      "Program that holds the CA key, for example in an HSM, instead of a key file: PROGRAM public-key prints the " +
+      "public key, and PROGRAM sign ALGORITHM signs its stdin. See docs/guides/ca.md.",
   }),
 });
 
-/** The flag `--crl-url` of commands that sign. */
+/** The flag `--crl-url` for commands that sign. */
 export const CRL_URL_FLAG = parsedFlag({
   group: "Certificate",
   placeholder: "URL",
   summary:
-    "URL of the CA's revocation list (CRL), which is written into every certificate that is signed from now on. To a URL " +
-    "that ends with /, the name of the CA's file is added: ca.crl for ca.crt. http, https or ldap; for https, a client " +
-    "may need the list to verify the server that serves it.",
+    "URL of the CA's revocation list (CRL), http, https or ldap, which is written into every certificate that is " +
+    "signed from now on. If it ends with /, the name of the CA's file is appended: ca.crl for ca.crt. With https, a " +
+    "client may need the list to verify the server that it gets the list from.",
   parse: (text) =>
     isDocumentUrl(text) ? ok(text) : err(
       `want an http, https or ldap URL of at most ${MAX_URL_LENGTH} characters, as http://pki.example.com/ca.crl`,
     ),
 });
 
-/** The flag `--issued-log` of commands that sign with the CA in a data directory. */
+/** The flag `--issued-log` for commands that sign with the CA in a data directory. */
 export const ISSUED_LOG_FLAG = fileFlag({
   summary:
-    "File to which a record of each certificate is appended before it is given out: a line of JSON with the hash of " +
-    "the line before. Without it, issued.jsonl in --data-dir, which the server takes into its register; with a CA in " +
-    "other files, nothing is recorded.",
+    "File to which a record of each certificate is appended before the certificate is written: a line of JSON with " +
+    "the hash of the previous line. Without it, issued.jsonl in --data-dir, which the server imports into its " +
+    "register; with a CA in other files, nothing is recorded.",
 });
 
-/** The flag `-o` of commands with facts of their own. Keys of the JSON may be added, but never removed or changed. */
+/** The flag `-o` for commands that print other things than API objects. Keys may be added, but never removed or changed. */
 export const STRUCTURED_OUTPUT = choiceFlag({
   short: "o",
   choices: ["json", "yaml"],
@@ -136,11 +136,11 @@ export const STRUCTURED_OUTPUT = choiceFlag({
 export const OFFLINE_FLAG = directoryFlag({
   isCommandLineOnly: true,
   summary:
-    "Without a network: folder, such as a USB stick, that carries the request to the CA and the answer back. The " +
-    "same command does both; tlsboot sign FOLDER answers it.",
+    "Without a network: folder, such as a USB stick, that carries the request to the CA and the answer back. Run the " +
+    "same command again for the answer; tlsboot sign FOLDER makes it.",
 });
 
-/** The flag that also prints a bundle. */
+/** The flag `--qr` for commands that write a bundle. */
 export const QR_FLAG = directoryFlag({
-  summary: "Also write the bundle into this folder as an HTML document of QR codes, to print and to scan in any order.",
+  summary: "Also write the bundle to this folder as an HTML document of QR codes, to print and to scan in any order.",
 });

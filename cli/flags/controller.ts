@@ -1,4 +1,4 @@
-/** Flags of controllers, which run inside `up` or alone against a remote API, and of their notifications. */
+/** Flags for controllers, which run inside `up` or alone against a remote API, and for notifications. */
 import { DEFAULT_SETTINGS, parseWebDomain, parseWebNetwork } from "../../instance/settings.ts";
 import { LOG_FLAGS } from "./common.ts";
 import {
@@ -16,7 +16,7 @@ import { atMostOneOf, needs } from "../framework/rules.ts";
 import { parseReceiver } from "../../core/lib/proxy.ts";
 import { ok } from "../../core/lib/result.ts";
 
-/** The flags for the API, log and metrics of a role of a remote API. */
+/** The flags for the API, the log and the metrics of a program that works for a remote API. */
 export const REMOTE_FLAGS = {
   ...LOG_FLAGS,
   kubeconfig: fileFlag({ summary: "Kubeconfig of the API server to work for. Required, except with --print-rbac." }),
@@ -28,8 +28,8 @@ export const REMOTE_FLAGS = {
     group: "Tuning",
     default: "0",
     summary:
-      "Address for /metrics and /healthz, over plain HTTP and without authentication: 127.0.0.1:9443, or :9443 for all " +
-      "addresses. 0 disables both.",
+      "Address for /metrics and /healthz, over plain HTTP and without authentication: 127.0.0.1:9443, or :9443 for " +
+      "all addresses. 0 disables both.",
   }),
 } as const;
 
@@ -41,7 +41,7 @@ export const CONTROLLER_FLAGS = {
   leaderElect: switchFlag({
     group: "Tuning",
     default: true,
-    summary: "Take part in leader election: of several controllers, only the holder of the Lease is active.",
+    summary: "Take part in leader election, so that only the controller that holds the Lease is active.",
   }),
   leaderElectResourceNamespace: textFlag({
     group: "Tuning",
@@ -57,15 +57,14 @@ export const POLICY_FLAGS = {
   policy: listFlag({
     placeholder: "NAME|FILE",
     completion: { kind: "file" },
-    summary:
-      "Policy for other requests than those for kubelet client certificates: kubelet-serving, kubelet-serving-trusting, " +
-      "or a file of kind ApprovalPolicy. Several are evaluated in this order; the first rule that applies decides. Files " +
-      "are read again when they change.",
+    summary: "Policy for requests other than those for kubelet client certificates: kubelet-serving, " +
+      "kubelet-serving-trusting, or a file of kind ApprovalPolicy. Several are evaluated in order, and the first " +
+      "rule that applies decides. Files are read again when they change.",
   }),
   inventory: fileFlag({
     summary:
-      "File of kind Inventory: the machines, which DNS names and addresses belong to which, and the keys with which " +
-      "they prove to up which ones they are. Read again when it changes.",
+      "File of kind Inventory: the machines, their DNS names and addresses, and the keys with which they prove their " +
+      "identity to up. Read again when it changes.",
   }),
 } as const;
 
@@ -75,29 +74,31 @@ export const SIGNING_FLAGS = inGroup("Certificate", {
     summary: "CA certificate for all signers, PEM. Without it, up and sign use the CA in --data-dir.",
   }),
   clusterSigningKeyFile: fileFlag({ summary: "Key of --cluster-signing-cert-file, PEM, readable by its owner only." }),
-  clusterSigningKubeletServingCertFile: fileFlag({ summary: "CA certificate of kubernetes.io/kubelet-serving alone." }),
-  clusterSigningKubeletServingKeyFile: fileFlag({ summary: "Its key." }),
+  clusterSigningKubeletServingCertFile: fileFlag({ summary: "CA certificate for kubernetes.io/kubelet-serving only." }),
+  clusterSigningKubeletServingKeyFile: fileFlag({ summary: "Key of --cluster-signing-kubelet-serving-cert-file." }),
   clusterSigningKubeletClientCertFile: fileFlag({
-    summary: "CA certificate of kubernetes.io/kube-apiserver-client-kubelet alone.",
+    summary: "CA certificate for kubernetes.io/kube-apiserver-client-kubelet only.",
   }),
-  clusterSigningKubeletClientKeyFile: fileFlag({ summary: "Its key." }),
+  clusterSigningKubeletClientKeyFile: fileFlag({ summary: "Key of --cluster-signing-kubelet-client-cert-file." }),
   clusterSigningKubeApiserverClientCertFile: fileFlag({
-    summary: "CA certificate of kubernetes.io/kube-apiserver-client alone.",
+    summary: "CA certificate for kubernetes.io/kube-apiserver-client only.",
   }),
-  clusterSigningKubeApiserverClientKeyFile: fileFlag({ summary: "Its key." }),
-  clusterSigningLegacyUnknownCertFile: fileFlag({ summary: "CA certificate of kubernetes.io/legacy-unknown alone." }),
-  clusterSigningLegacyUnknownKeyFile: fileFlag({ summary: "Its key." }),
+  clusterSigningKubeApiserverClientKeyFile: fileFlag({
+    summary: "Key of --cluster-signing-kube-apiserver-client-cert-file.",
+  }),
+  clusterSigningLegacyUnknownCertFile: fileFlag({ summary: "CA certificate for kubernetes.io/legacy-unknown only." }),
+  clusterSigningLegacyUnknownKeyFile: fileFlag({ summary: "Key of --cluster-signing-legacy-unknown-cert-file." }),
   clusterSigningChain: switchFlag({
-    summary: "Accept a chain in the CA files of the flags above, the CA first, and append the intermediates to each " +
-      "certificate that is issued, never a self-signed root. Without it, such a file contains one certificate, and " +
-      "certificates are issued without a chain, as with kube-controller-manager. For custom signers the profile " +
-      "decides: chain.",
+    summary: "Accept a chain in the CA files of the --cluster-signing flags, the CA first, and append the " +
+      "intermediates, but no self-signed root, to each issued certificate. Without it, such a file has one " +
+      "certificate, and certificates are issued without a chain, as with kube-controller-manager. For custom signers " +
+      "the field chain of the profile decides.",
   }),
   clusterSigningDuration: durationFlag({
     default: DEFAULT_SETTINGS.clusterSigningDuration,
     summary:
-      "Default and maximum lifetime of issued certificates. Below 10m, which is the minimum that a request can " +
-      "have, it is the lifetime of every certificate.",
+      "Default and maximum lifetime of issued certificates. Below 10m, the minimum that a request can ask for, it is the " +
+      "lifetime of every certificate.",
   }),
 });
 
@@ -105,7 +106,7 @@ export const SIGNING_FLAGS = inGroup("Certificate", {
 export const PROFILE_FLAGS = {
   signer: listFlag({
     placeholder: "NAME",
-    summary: "Signers to run, instead of Kubernetes' own; domain/path. A custom signer needs a --profile.",
+    summary: "Signers to run instead of Kubernetes' own, as domain/path. A custom signer needs a --profile.",
   }),
   profile: listFlag({
     placeholder: "FILE",
@@ -118,16 +119,16 @@ export const PROFILE_FLAGS = {
 export const WEB_FLAGS = {
   webDomain: parsedListFlag({
     placeholder: "DOMAIN",
-    summary:
-      "Domain of web servers, such as home.lan; may be repeated. A machine with a token of web.kubeconfig in --data-dir " +
-      "gets serving certificates for names below it that no other machine holds: tlsboot request web NAME.",
+    summary: "Domain of web servers, such as home.lan; may be repeated. A machine with a token of web.kubeconfig in " +
+      "--data-dir gets serving certificates for names below it that no other machine holds: tlsboot request web " +
+      "NAME.",
     parse: parseWebDomain,
   }),
   webNetwork: parsedListFlag({
     placeholder: "CIDR",
     summary:
-      "With --web-domain: network of the addresses that such a certificate may have too, such as 192.168.1.0/24; may " +
-      "be repeated.",
+      "Network of the addresses that certificates of web servers may also have, such as 192.168.1.0/24; may be " +
+      "repeated.",
     parse: parseWebNetwork,
   }),
 } as const;
@@ -138,18 +139,18 @@ export const CLEANER_FLAGS = {
     default: DEFAULT_SETTINGS.gcIssued,
     min: "1s",
     summary:
-      "Delete a request that was approved this long ago and has its certificate; at once when that has expired. " +
-      "Rates in policies count only requests that still exist. The defaults of the --gc flags are upstream's.",
+      "Delete a request this long after its approval if it has its certificate, and at once when that has expired. Rates " +
+      "in policies count only requests that still exist. The defaults of the --gc flags are Kubernetes' own.",
   }),
   gcDenied: durationFlag({
     default: DEFAULT_SETTINGS.gcDenied,
     min: "1s",
-    summary: "Delete a request that was denied this long ago.",
+    summary: "Delete a request this long after its denial.",
   }),
   gcFailed: durationFlag({
     default: DEFAULT_SETTINGS.gcFailed,
     min: "1s",
-    summary: "Delete a request that a signer refused this long ago.",
+    summary: "Delete a request this long after a signer refused it.",
   }),
   gcInterval: durationFlag({
     default: DEFAULT_SETTINGS.gcInterval,
@@ -163,7 +164,7 @@ export const NOTIFY_FLAGS = inGroup("Notification", {
     ...parsedFlag({
       placeholder: "URL",
       summary:
-        "URL that receives a message when something needs a person, such as a pending request: a topic of ntfy, " +
+        "URL that receives a message when something needs your attention, such as a pending request: a topic of ntfy, " +
         "an application of Gotify, or your own program. See: tlsboot guide notifications.",
       parse: (text) => {
         const url = parseReceiver(text);
@@ -173,16 +174,16 @@ export const NOTIFY_FLAGS = inGroup("Notification", {
     isSecret: true,
   },
   notifyFile: fileFlag({
-    summary: "File with that URL, readable by its owner only, for a URL that contains a token or a password.",
+    summary: "File with the URL of --notify, readable by its owner only, for one that contains a token or a password.",
   }),
-  notifyInsecure: switchFlag({ summary: "Allow an http:// URL for notifications, whose text others can then read." }),
+  notifyInsecure: switchFlag({ summary: "Allow an http:// URL for notifications, whose text others can read." }),
   notifyKeyFile: fileFlag({
-    summary: "File with the key of an HMAC-SHA-256 that each notification has in the header X-Tlsboot-Signature, " +
-      "readable by its owner only.",
+    summary:
+      "File with the key for the HMAC-SHA-256 in the header X-Tlsboot-Signature of each notification, readable by " +
+      "its owner only.",
   }),
   notifyCaFile: fileFlag({
-    summary:
-      "PEM bundle of the CAs that are trusted for the receiver of notifications. Without it, those of the system.",
+    summary: "PEM bundle of the CAs that verify the receiver of notifications. Without it, those of the system.",
   }),
 });
 

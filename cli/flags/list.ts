@@ -4,7 +4,7 @@ import { err, ok, type Result } from "../../core/lib/result.ts";
 import { type Flag, inGroup, parsedFlag, switchFlag, textFlag } from "../framework/flags.ts";
 import { excludes } from "../framework/rules.ts";
 
-/** The format of an answer; without one it is a table. */
+/** An output format other than the default table. */
 export type OutputFormat =
   | { readonly kind: "wide" }
   | { readonly kind: "json" }
@@ -12,7 +12,7 @@ export type OutputFormat =
   | { readonly kind: "name" }
   | { readonly kind: "jsonpath"; readonly template: string };
 
-/** The formats of certificates: those of other objects, and a spreadsheet. */
+/** The formats of certificates: those of other objects, and CSV. */
 export type RecordFormat = OutputFormat | { readonly kind: "csv" };
 
 /** The formats of requests: those of other objects, and kubectl's own table. */
@@ -43,13 +43,13 @@ export const REQUEST_OUTPUT_FLAG: Flag<RequestFormat | undefined> = parsedFlag<R
   short: "o",
   placeholder: "FORMAT",
   summary:
-    "Output format. Without it, a table for people; wide cuts nothing and has more columns, kubectl is the table " +
-    "of kubectl get csr.",
+    "Output format. Without it, a table for people; wide adds columns and cuts nothing, and kubectl is the table of " +
+    "kubectl get csr.",
   completion: { kind: "choices", choices: ["wide", "kubectl", "json", "yaml", "name", "jsonpath=TEMPLATE"] },
   parse: (text) => text === "kubectl" ? ok({ kind: "kubectl" }) : parseOutputFormat(text, [...NAMES, "kubectl"]),
 });
 
-/** Parses the value of `-o`; `valid` are the formats that the error names. */
+/** Parses the value of `-o`. `valid` are the formats that the error lists. */
 function parseOutputFormat(text: string, valid: readonly string[] = NAMES): Result<OutputFormat, string> {
   const [name = "", ...rest] = text.split("=");
   const known = NAMES.find((item) => item === name);
@@ -72,8 +72,7 @@ export const LIST_FLAGS = {
   ...inGroup("List", {
     sortBy: textFlag({
       placeholder: "COLUMN|PATH",
-      summary:
-        "Order of the list: the name of a column, such as age, or a path as for kubectl, such as .metadata.name.",
+      summary: "Order of the list: the name of a column, such as age, or a path as in kubectl, such as .metadata.name.",
     }),
     noHeaders: switchFlag({ summary: "Print a table without its heading." }),
     watch: switchFlag({ short: "w", summary: "After listing, watch for changes." }),
@@ -91,10 +90,10 @@ export const LIST_FLAGS = {
   }),
 } as const;
 
-/** The rules of these flags, for commands whose argument is `NAME`. */
+/** The rules for these flags in commands whose argument is `NAME`. */
 export const LIST_RULES = [excludes("NAME", "selector", "fieldSelector")] as const;
 
-/** Checks a selector, which is then sent to the server as it was typed. */
+/** Checks a selector and returns it as it was typed, to be sent to the server. */
 function asTyped(text: string, selector: Result<unknown, string>): Result<string, string> {
   return selector.ok ? ok(text) : selector;
 }

@@ -1,4 +1,4 @@
-/** Flags of the commands that request a certificate, and the names of a certificate as users type them. */
+/** Flags for commands that request a certificate, and parsers for the names in a certificate as users type them. */
 import { isIPv6 } from "node:net";
 import { hostname } from "node:os";
 import { isPlainWord } from "../../core/lib/printable.ts";
@@ -17,10 +17,10 @@ export const KEY_ALGORITHM = choiceFlag({
   choices: [...KEY_ALGORITHMS, ...ML_DSA_KEY_ALGORITHMS],
   default: "ecdsa-p256",
   placeholder: "ALGORITHM",
-  summary: "Algorithm of the new key; few programs know ml-dsa-* yet: see docs/guides/post_quantum.md.",
+  summary: "Algorithm of the new key. Few programs support ml-dsa-* yet: see docs/guides/post_quantum.md.",
 });
 
-/** The flag `--key-algorithm` of commands whose certificates other programs must read. */
+/** The flag `--key-algorithm` for certificates that other programs must read. */
 export const CLASSIC_KEY_ALGORITHM = choiceFlag({
   choices: KEY_ALGORITHMS,
   default: "ecdsa-p256",
@@ -28,7 +28,7 @@ export const CLASSIC_KEY_ALGORITHM = choiceFlag({
   summary: "Algorithm of the new key.",
 });
 
-/** The flag `--ca-cert-hash` of commands that meet a CA for the first time. */
+/** The flag `--ca-cert-hash` for commands that do not know the CA yet. */
 export const CA_CERT_HASH = parsedListFlag({
   placeholder: "HASH",
   summary:
@@ -37,17 +37,17 @@ export const CA_CERT_HASH = parsedListFlag({
   parse: parsePublicKeyPin,
 });
 
-/** The flag `--proof-from`, which replaces what a kind of proof is made with. */
+/** The flag `--proof-from`, which names another device or key file for the proof. */
 export const PROOF_FROM_FLAG = fileFlag({
   isCommandLineOnly: true,
   summary:
-    "What the proof is made with: the device or the socket of the TPM, or the file of the SSH host key. Without it, " +
-    "/dev/tpmrm0, or the first host key of sshd in /etc/ssh.",
+    "Device or socket of the TPM, or file of the SSH host key, to make the proof with. Without it, /dev/tpmrm0, or " +
+    "the first host key of sshd in /etc/ssh.",
 });
 
 /**
- * Returns the node name of the flag `--hostname-override`, or else that of the system, as kubelet does. UsageError for a name
- * that no node can have.
+ * Returns the node name in `--hostname-override`, or else the host name, as kubelet does. Throws UsageError for a name that
+ * a node cannot have.
  */
 export function resolveNodeName(given: string | undefined): NodeName {
   const name = parseNodeName(given ?? hostname());
@@ -63,7 +63,7 @@ export function resolveNodeName(given: string | undefined): NodeName {
 /** The flag `--timeout`. The default is that of client-go's certificate manager (`util/certificate/certificate_manager.go`). */
 export const REQUEST_TIMEOUT = durationFlag({
   default: "15m",
-  summary: "How long to wait for approval and certificate.",
+  summary: "How long to wait for the approval and the certificate.",
 });
 
 /**
@@ -76,12 +76,12 @@ export function lifetimeFlag<D extends string | undefined = undefined>(
   return durationFlag({ ...options, min: "10m", max: "596523h" });
 }
 
-/** Converts a lifetime in milliseconds to the `expirationSeconds` of a request; without one, the signer decides. */
+/** Converts a lifetime in milliseconds to the `expirationSeconds` of a request. Without one, the signer decides. */
 export function toExpirationSeconds(lifetimeMs: number | undefined): number | undefined {
   return lifetimeMs === undefined ? undefined : Math.floor(lifetimeMs / 1000);
 }
 
-/** The usages of the API in a form that needs no quotes. */
+/** The usages of the API, with hyphens so that they need no quotes. */
 export const USAGE_CHOICES: readonly string[] = KEY_USAGES.map((usage) => usage.replaceAll(" ", "-"));
 
 /** Parses the address of an API server: `https://host:port`, or kubeadm's `host:port`. */
@@ -91,12 +91,12 @@ export function parseServerUrl(text: string): Result<string, string> {
   return isBare && url.protocol === "https:" ? ok(url.origin) : err(describeServerUrl(text));
 }
 
-/** Parses the URL of an API server for a file or a command: https, and nothing that a shell interprets. */
+/** Parses the URL of an API server for a file or a command: https, and without characters that a shell interprets. */
 export function parseClusterUrl(text: string): Result<string, string> {
   return URL.parse(text)?.protocol === "https:" && isPlainWord(text) ? ok(text) : err(describeServerUrl(text));
 }
 
-/** Describes the address of a server that can be used instead of a wrong one. */
+/** Describes the wanted form of a server address. */
 function describeServerUrl(text: string): string {
   const [, host = "", port = ""] = /^(?:https:\/\/)?(.+):(\d+)\/?$/.exec(text) ?? [];
   return isIPv6(host)
@@ -136,9 +136,9 @@ export function parseSignerName(text: string): Result<string, string> {
   return validateSignerName("", text).length === 0 ? ok(text) : err("want domain/path, such as example.com/pods");
 }
 
-/** Parses a usage by its name in the API; dashes may replace its spaces, so that a shell needs no quotes. */
+/** Parses a usage by its name in the API, in which hyphens may replace the spaces. */
 export function parseRequestedUsage(text: string): Result<string, string> {
   const usage = KEY_USAGES.find((name) => name === text || name.replaceAll(" ", "-") === text.toLowerCase());
   if (usage !== undefined) return ok(usage);
-  return err(`want one of ${KEY_USAGES.map((name) => name.replaceAll(" ", "-")).join(", ")}`);
+  return err(`want one of ${USAGE_CHOICES.join(", ")}`);
 }

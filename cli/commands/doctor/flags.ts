@@ -29,20 +29,20 @@ export const doctorCommand = defineCommand({
   flags: {
     kubeconfig: fileFlag({
       isCommandLineOnly: true,
-      summary:
-        "Kubeconfig of the machine whose folder of certificates is checked. Without it, the one that names a certificate " +
-        "in the folder and is next to it, in it or in /etc/kubernetes, or else kubeconfig next to the folder.",
+      summary: "Kubeconfig of the machine whose folder of certificates is checked. Without it, the one that names a " +
+        "certificate in the folder and is next to it, in it or in /etc/kubernetes, or else kubeconfig next to the " +
+        "folder.",
     }),
     bootstrapKubeconfig: fileFlag({
       summary:
-        "Kubeconfig with the credentials of a first request, for the commands that are printed. Without it, one that is " +
-        "next to the machine's kubeconfig.",
+        "Kubeconfig with the credentials of a first request, for the commands that are printed. Without it, one " +
+        "that is next to the machine's kubeconfig.",
     }),
     cluster: switchFlag({
       summary:
-        "Check the cluster of --kubeconfig through its API instead: its requests, tokens, cluster-info and CAs, and who " +
-        "can create, approve and sign requests, for which signers and by which binding, and so can become a node or an " +
-        "administrator.",
+        "Check the cluster of --kubeconfig through its API instead: its requests, tokens, cluster-info and CAs, and " +
+        "who can create, approve and sign requests, for which signers and by which binding, and so can become a " +
+        "node or an administrator.",
     }),
     backup: listFlag({
       placeholder: "FILE",

@@ -9,10 +9,10 @@ export const policyExplainCommand = defineCommand({
   summary: "Show what each rule decides about a request, and why",
   description: `Show what each rule decides about a request, and why.
 
- Shows every rule that was evaluated: whether it applies to the request, what it found, what is wrong and how to fix it.
- The verdict at the end determines the exit code. Rules that deny are evaluated first, then the two kubelet client rules,
- then the policies in order. The policies and the inventory are those that the approver has published, or those of
- --policy and --inventory. Without policies, the verdict of each built-in policy follows. Nothing is written.
+ Shows every rule that was evaluated: whether it applies to the request, what it found, what is wrong and how to fix
+ it. The verdict at the end determines the exit code. Rules that deny are evaluated first, then the two kubelet client
+ rules, then the policies in order. The policies and the inventory are those that the approver has published, or those
+ of --policy and --inventory. Without policies, the verdict of each built-in policy follows. Nothing is written.
 
  The request is the name of one in the API, or a file: a CSR object, or PEM with the requester in --user and --group.`,
   group: "Policy Commands",
@@ -21,9 +21,8 @@ export const policyExplainCommand = defineCommand({
     ...API_FLAGS,
     ...POLICY_FLAGS,
     nodes: fileFlag({
-      summary:
-        "File with the nodes, as kubectl get nodes -o yaml prints them. With a request from a file, no API is needed then. " +
-        "Without it, the nodes of the API.",
+      summary: "File with the nodes, as kubectl get nodes -o yaml prints them. With a request from a file, no API is " +
+        "needed then. Without it, the nodes of the API.",
     }),
     user: textFlag({ placeholder: "NAME", summary: "Requester, for a request from a file that does not name one." }),
     group: listFlag({ summary: "Groups of --user. Without it, system:nodes for a node." }),
