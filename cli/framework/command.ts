@@ -1,6 +1,6 @@
 /**
- * A command is a value. Help, manual, completion and parser are derived from it, and so are command lines that repeat a
- * run; the code that runs it is loaded later.
+ * A command is a value from which help, manual, completion and parser are derived, and also command lines that repeat a
+ * run. The code of a command is loaded when it runs.
  */
 import { lookup } from "../../core/lib/record.ts";
 import { EXIT_MEANING, type ExitCode } from "../exit_code.ts";
@@ -37,12 +37,12 @@ export type CommandGroup = (typeof COMMAND_GROUPS)[number];
 
 /** A positional argument of a command. */
 export interface Argument {
-  /** As help shows it, in kubectl's form: `[NAME...]`. */
+  /** The argument as help shows it, in kubectl's form: `[NAME...]`. */
   readonly text: string;
   readonly name: string;
   readonly summary: string;
   readonly isRequired: boolean;
-  /** True for one that takes all remaining arguments; only the last one may. */
+  /** True for an argument that takes all remaining words. It must be the last. */
   readonly isVariadic: boolean;
   readonly completion: Completion;
 }
@@ -71,14 +71,14 @@ export interface CommandSpec<F extends FlagSet = FlagSet> {
   readonly path: readonly string[];
   /** Other spellings of the last word, which help does not show. */
   readonly aliases?: readonly string[];
-  /** A short summary for lists of commands, without a period. */
+  /** A summary for lists of commands, without a period. */
   readonly summary: string;
-  /** The paragraphs of help; the first line is at the top. */
+  /** The paragraphs at the top of help. */
   readonly description: string;
   readonly group: CommandGroup;
   readonly args?: readonly Argument[];
   readonly flags: F;
-  /** The command line of each example, by the comment above it. */
+  /** The command line of each example, by its comment. */
   readonly examples: Readonly<Record<string, string>>;
   /** Which flags, flags with one of their values, and arguments exclude or need each other. */
   readonly rules?: readonly Rule<`${Extract<keyof F, string>}${"" | `=${string}`}` | Uppercase<string>>[];
@@ -88,7 +88,7 @@ export interface CommandSpec<F extends FlagSet = FlagSet> {
    * error. For all other commands such a variable causes a warning.
    */
   readonly environment?: "daemon" | "strict" | undefined;
-  /** Exit codes that mean something special for this command, with their meaning. */
+  /** The meaning of exit codes that this command describes more precisely. */
   readonly exitCodes?: Partial<Record<ExitCode, string>>;
 }
 
@@ -99,7 +99,7 @@ export interface Command<F extends FlagSet = FlagSet> extends CommandSpec<F> {
   load(): Promise<Action<F>>;
 }
 
-/** The flags of every command. They may be given before or after the command's words. */
+/** The flags of every command, which may be before or after the command's words. */
 export const GLOBAL_FLAGS = {
   config: fileFlag({
     group: "Global",
@@ -111,17 +111,17 @@ export const GLOBAL_FLAGS = {
   }),
 } as const;
 
-/** The flags that say where the server is, or its data. A variable for one of them is meant for all commands of a shell. */
+/** The flags that say where the server or its data is. Users set their variables for all commands of a shell. */
 const CONNECTION_FLAGS: ReadonlySet<string> = new Set(["dataDir", "kubeconfig", "server", "context", "caCertHash"]);
 
-/** Reports whether the flag of a name is one of the connection, which all commands read from the environment too. */
+/** Reports whether a flag belongs to the connection. All commands read such flags from the environment too. */
 export function isConnectionFlag(key: string): boolean {
   return CONNECTION_FLAGS.has(key);
 }
 
 /**
- * Returns the name of the variable that a command reads for one of its flags. It is undefined for a flag that the command
- * reads neither from the environment nor from the configuration file.
+ * Returns the name of the variable that a command reads for a flag. Undefined for a flag that it reads neither from the
+ * environment nor from the configuration file.
  */
 export function findVariable(
   { environment }: Pick<CommandSpec, "environment">,
@@ -132,10 +132,10 @@ export function findVariable(
   return isRead ? environmentName(key) : undefined;
 }
 
-/** The parts of a command that say which of its flags a configuration file sets. */
+/** The parts of a command that determine which of its flags a configuration file can set. */
 type Reader = Pick<CommandSpec, "flags" | "environment">;
 
-/** Reports whether a key of the configuration file sets a flag: one of the running command, else one of another command. */
+/** Reports whether a configuration file may have a key: that of a flag of the running command, or else of another one. */
 export function isConfigurable(key: string, command: Reader, all: readonly Reader[] = []): boolean {
   const readers = Object.hasOwn(command.flags, key) ? [command] : all;
   return readers.some((reader) => {
@@ -148,7 +148,7 @@ export function isConfigurable(key: string, command: Reader, all: readonly Reade
 export interface CommandFamily {
   readonly word: string;
   readonly summary: string;
-  /** The paragraphs of help; without it, the summary. */
+  /** The paragraphs of help. Default: the summary. */
   readonly description?: string;
   readonly group: CommandGroup;
 }
@@ -160,9 +160,9 @@ export interface CommandTable {
   /** The first paragraph of the program's help. */
   readonly description: string;
   readonly families: readonly CommandFamily[];
-  /** The commands that the program's help shows: those that a new user needs. */
+  /** The commands that the program's help shows, because a new user needs them. */
   readonly firstDay: readonly string[];
-  /** What commands were called before, with what does the same now. */
+  /** Former names of commands, with the commands that replace them. */
   readonly formerNames: Readonly<Record<string, string>>;
   readonly commands: readonly Command[];
 }
@@ -173,8 +173,8 @@ export function defineCommand<F extends FlagSet>(spec: CommandSpec<F>): CommandS
 }
 
 /**
- * Adds the code to the data of a command. Only the command table does this: the code imports the type of its flags, so
- * the file of the flags must not import the code, not even lazily.
+ * Adds the code to the data of a command. Only the command table does this: the code imports the type of its flags, so the
+ * file with the flags must not import the code, not even lazily.
  */
 export function withAction<F extends FlagSet>(spec: CommandSpec<F>, load: () => Promise<Action<F>>): Command<F> {
   return Object.freeze({ args: [], exitCodes: {}, ...spec, load });
@@ -192,7 +192,7 @@ export function argument(text: string, summary: string, completion: Completion =
   };
 }
 
-/** Returns the exit codes of a command with their meaning, in order; 3 only when the command uses it. */
+/** Returns the exit codes of a command with their meanings, in order. 3 is included only if the command uses it. */
 export function getExitCodes(command: Command): readonly (readonly [ExitCode, string])[] {
   const codes: readonly ExitCode[] = [0, 1, 2, 3, 130];
   return codes
@@ -200,7 +200,12 @@ export function getExitCodes(command: Command): readonly (readonly [ExitCode, st
     .map((code) => [code, command.exitCodes[code] ?? EXIT_MEANING[code]]);
 }
 
-/** Finds the commands below a word: those of a family, or of a word that is also a command itself. */
+/** Lists the words that run a command: its path, and its path with each alias as the last word. */
+export function getSpellings({ path, aliases = [] }: Command): readonly (readonly string[])[] {
+  return [path, ...aliases.map((alias) => [...path.slice(0, -1), alias])];
+}
+
+/** Finds the commands below a word, which is a family or also a command itself. */
 export function findSubcommands(table: CommandTable, word: string): readonly Command[] {
   return table.commands.filter(({ path }) => path.length > 1 && path[0] === word);
 }
@@ -211,10 +216,10 @@ export function getCommandName(table: CommandTable, command: Command): string {
 }
 
 /**
- * Returns the words after the program name: the path of the command, its arguments, and each flag whose value is not the
- * default. A secret is replaced by `-` for stdin, because the command is printed and stored.
+ * Returns the words after the program name: the path of the command, its arguments, and each flag whose value is not its
+ * default. A secret is replaced with `-` for stdin, because the command is printed and stored.
  *
- * @param showPath writes a path: absolute, for a command that works from any folder, or relative, for a person.
+ * @param showPath formats a path: absolute, for a command that works in any folder, or relative, for the user.
  */
 export function formatCommand<F extends FlagSet>(
   { path, flags }: Pick<CommandSpec<F>, "path" | "flags">,
@@ -238,7 +243,7 @@ function formatFlag(
   return formatSetting(flag, value, showPath).flatMap((text) => [name, text]);
 }
 
-/** Returns the texts of a setting, which its flag and a configuration file read again. */
+/** Returns the texts of a setting, from which its flag or a configuration file reads the same value. */
 export function formatSetting(
   flag: Flag<unknown>,
   value: unknown,
@@ -248,7 +253,7 @@ export function formatSetting(
   return flag.format(value, showPath).map((text) => isPath && text !== "-" ? showPath(text) : text);
 }
 
-/** Formats words as a line for a shell. Flags and `-` for stdin have no quotes. */
+/** Formats words as a line for a shell. Flags and `-` are not quoted. */
 export function formatWords(words: readonly string[]): string {
   return words.map((word) => /^-[a-z0-9-]*$/.test(word) ? word : shellWord(word)).join(" ");
 }

@@ -1,6 +1,6 @@
-/** Shell completion from the command table. The only user of @bomb.sh/tab. */
+/** Shell completion from the command table, with @bomb.sh/tab. */
 import { type Complete, RootCommand, script } from "@bomb.sh/tab";
-import { type Command, type CommandTable, GLOBAL_FLAGS } from "./command.ts";
+import { type Command, type CommandTable, getSpellings, GLOBAL_FLAGS } from "./command.ts";
 import { type CompletedObjects, type Completion, type Flag, flagName } from "./flags.ts";
 import { listExcluded } from "./rules.ts";
 
@@ -12,14 +12,14 @@ const NO_FILES = ":4";
 /** The directive that lets the shell offer file names. */
 const FILES = ":0";
 
-/** Renders the script that makes a shell complete the program's words. */
+/** Renders the script with which a shell completes command lines of the program. */
 export function renderCompletionScript(shell: Shell, program: string): string {
   const text = captureLog(() => script(shell, program, program));
   if (shell !== "bash") return text;
   return text
-    // A .bashrc may be read twice, and read-only variables would then be errors.
+    // A .bashrc may be read twice, which is an error for read-only variables.
     .replaceAll(/^readonly /gm, "")
-    // bash falls back to file names, where the answer allows them, only with this option.
+    // Only with this option, bash falls back to file names where the answer allows them.
     .replace(/^complete -F /m, "complete -o default -F ");
 }
 
@@ -29,11 +29,11 @@ export interface CompletedName {
   readonly description: string;
 }
 
-/** Finds the objects whose names the last word may be; undefined when it is something else. */
+/** Finds the kind of objects that the last word may name; undefined if it is something else. */
 export function findCompletedObjects(words: readonly string[], table: CommandTable): CompletedObjects | undefined {
   if (words[words.length - 1]?.startsWith("-") === true) return undefined;
-  const command = table.commands.find(({ path, aliases = [] }) =>
-    [path, ...aliases.map((alias) => [...path.slice(0, -1), alias])].some((spelling) =>
+  const command = table.commands.find((item) =>
+    getSpellings(item).some((spelling) =>
       words.length > spelling.length && spelling.every((word, index) => word === words[index])
     )
   );
@@ -41,7 +41,7 @@ export function findCompletedObjects(words: readonly string[], table: CommandTab
   return completion?.kind === "objects" ? completion.objects : undefined;
 }
 
-/** Answers a completion script: one candidate with its description per line, then the directive. */
+/** Renders the answer to a completion script: a line for each candidate with its description, then the directive. */
 export function completeWords(
   words: readonly string[],
   table: CommandTable,
@@ -85,7 +85,7 @@ function createRoot(
   return root;
 }
 
-/** Returns the flags of a command, without those that a typed one excludes. */
+/** Returns the flags of a command without those that a typed one excludes. */
 function getFlags(
   { flags, rules = [] }: Command,
   words: readonly string[],
@@ -108,7 +108,7 @@ function firstSentence(text: string): string {
   return text.replace(/\.(\s.*)?$/s, "");
 }
 
-/** Captures the output of tab, which prints with `console.log` only. It is synchronous, so nothing else prints meanwhile. */
+/** Captures the output of tab, which uses only `console.log`. Nothing else can print meanwhile, because it is synchronous. */
 function captureLog(run: () => void): string {
   const target = globalThis.console;
   const original = target.log;

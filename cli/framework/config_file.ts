@@ -1,4 +1,4 @@
-/** The `--config` file. Keys are names of flags, values are scalars or lists; every other content is a fault. */
+/** The `--config` file. Its keys are names of flags, its values scalars or lists, and any other content is a fault. */
 import { lookup } from "../../core/lib/record.ts";
 import { TLSBOOT_API_VERSION } from "../../core/version.ts";
 import { flagName, type FlagSet } from "./flags.ts";
@@ -9,13 +9,13 @@ import type { RawFlags } from "./parse.ts";
 /** The only kind of configuration file. */
 const CONFIG_KIND = "Config";
 
-/** The settings of a configuration file as texts, and every fault of the file. */
-export interface ConfigFile {
+/** The settings of a configuration file as texts, and all faults of the file. */
+interface ConfigFile {
   readonly raw: RawFlags;
   readonly faults: readonly string[];
 }
 
-/** Parses a configuration file; `known` are the flags of all commands, of which some can be set in a file. Never throws. */
+/** Parses a configuration file. `known` has the flags of all commands, not all of which can be in a file. Never throws. */
 export function parseConfigFile(
   text: string,
   path: string,
@@ -56,6 +56,6 @@ function suggestion(key: string, known: FlagSet): string {
 function toTexts(value: unknown): readonly string[] | undefined {
   const items: readonly unknown[] = Array.isArray(value) ? value : [value];
   const texts = items.map((item) => ["string", "number", "boolean"].includes(typeof item) ? String(item) : undefined);
-  const given = texts.filter((text) => text !== undefined);
-  return given.length === texts.length ? given : undefined;
+  const scalars = texts.filter((text) => text !== undefined);
+  return scalars.length === texts.length ? scalars : undefined;
 }

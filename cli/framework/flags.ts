@@ -1,6 +1,6 @@
 /**
- * Flags as values. A flag set is an object whose keys are names in camelCase: `dataDir` is `--data-dir`, and for commands
- * that read them, `dataDir:` in the configuration file and `TLSBOOT_DATA_DIR` in the environment. The type of a flag is the
+ * Flags as values. A flag set is an object whose keys are names in camelCase: `dataDir` is `--data-dir`, and in commands
+ * that read the environment and the configuration file also `TLSBOOT_DATA_DIR` and `dataDir:`. The type of a flag is the
  * type of its setting.
  */
 import { formatDuration, formatSettingDuration, parseSettingDuration } from "../../core/lib/duration.ts";
@@ -8,17 +8,17 @@ import { isIP } from "node:net";
 import { Secret } from "../../core/lib/brand.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 
-/** The groups of options that commands share, in the order of help, each with a sentence about it. */
+/** The groups of options that commands share, in the order of help, each with a description. */
 export const FLAG_GROUPS = {
   Connection: "The server that a command works with: the folder of its data on this machine, or a kubeconfig.",
   List: "What a list contains, and how it is printed, as with kubectl get.",
   "CA Key": "How a command opens the key of a CA.",
   "Cluster CA": "A CA in files, which programs other than tlsboot use.",
-  Certificate: "The CAs that sign, the certificates that they issue, and those of the server.",
-  Access: "The users that a server lets in, and its service account tokens.",
+  Certificate: "The CAs that sign, the certificates that they issue, and the certificates of the server.",
+  Access: "Authentication and authorization, and service account tokens.",
   Audit: "The log of requests.",
-  etcd: "An etcd that holds the objects, instead of a database in --data-dir.",
-  Notification: "Messages to a person, for example to a phone.",
+  etcd: "An etcd that stores the objects instead of a database in --data-dir.",
+  Notification: "Messages to you, for example on your phone.",
   Tuning: "Limits, times and leader election.",
   Feature: "Features that are off by default.",
   Logging: "The log on stderr.",
@@ -30,9 +30,9 @@ export type FlagGroup = keyof typeof FLAG_GROUPS;
 
 /** A flag with its default, its help and its parser. */
 export interface Flag<T> {
-  /** The group of options that the flag is in; undefined for one that the command has to itself. */
+  /** The group of options that the flag belongs to; undefined for one of a single command. */
   readonly group?: FlagGroup | undefined;
-  /** The name of the value in help, such as `FILE`; undefined for a switch, which is given alone or as `=true` or `=false`. */
+  /** The name of the value in help, such as `FILE`. Undefined for a switch, which has no value, or `=true` or `=false`. */
   readonly placeholder: string | undefined;
   /** The one-letter form, without the dash. */
   readonly short?: string | undefined;
@@ -43,15 +43,15 @@ export interface Flag<T> {
   readonly defaultText: string;
   readonly isRequired: boolean;
   readonly isRepeatable: boolean;
-  /** True for a flag that a program that keeps running reads from the command line only, as it is for one run. */
+  /** True for a flag that is never read from the environment or the configuration file, because it is for one run only. */
   readonly isCommandLineOnly: boolean;
-  /** True when the value must not be printed by `--debug`. */
+  /** True when `--debug` must not print the value. */
   readonly isSecret: boolean;
   /** The values that shell completion offers. */
   readonly completion: Completion;
-  /** Parses all occurrences in order, at least one. The error names the valid values: `want a number from 1 to 65535`. */
+  /** Parses one or more occurrences in order. The error says what is valid: `want a number from 1 to 65535`. */
   parse(texts: readonly string[]): Result<T, string>;
-  /** Returns a text for each occurrence that `parse` reads as the value. `showPath` writes paths inside of a text. */
+  /** Returns the texts that `parse` reads as the value, one for each occurrence. `showPath` formats paths in a text. */
   format(value: T, showPath: (path: string) => string): readonly string[];
 }
 
@@ -64,7 +64,7 @@ export type Completion =
   /** Names of objects, which are read from the API when the user presses Tab. */
   | { readonly kind: "objects"; readonly objects: CompletedObjects };
 
-/** Objects whose names are completed; `revocable` is everything that may be revoked, such as `node/n1`. */
+/** Objects whose names are completed. `revocable` is everything that can be revoked, such as `node/n1`. */
 export type CompletedObjects =
   | "certificates"
   | "requests"
@@ -95,7 +95,7 @@ export function flagName(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** Replaces the settings that a message of another room names by their flags: `the setting dataDir` by `--data-dir`. */
+/** Replaces settings in a message of another room with their flags: `the setting dataDir` with `--data-dir`. */
 export function nameFlags(text: string): string {
   return text.replaceAll(/\bthe setting ([a-z][A-Za-z]*)/g, (_, key: string) => `--${flagName(key)}`);
 }
@@ -105,13 +105,13 @@ export function environmentName(key: string): string {
   return `TLSBOOT_${flagName(key).replaceAll("-", "_").toUpperCase()}`;
 }
 
-/** Puts flags into a group of options. All commands must give them one meaning. */
+/** Puts flags into a group of options. They must have the same meaning in all commands. */
 export function inGroup<F extends FlagSet>(group: FlagGroup, flags: F): F {
   const grouped = Object.entries(flags).map(([key, value]) => [key, { ...value, group }] as const);
   return Object.fromEntries(grouped) as FlagSet as F; // the group changes no other property
 }
 
-/** The flags of one group, by name; without a group those that a command has to itself. */
+/** The flags of one group, sorted by name. Without a group, those of a single command. */
 export interface GroupedFlags {
   readonly group: FlagGroup | undefined;
   readonly entries: readonly (readonly [key: string, flag: Flag<unknown>])[];
@@ -126,7 +126,7 @@ export function groupFlags(flags: FlagSet): readonly GroupedFlags[] {
   })).filter(({ entries }) => entries.length > 0);
 }
 
-/** Creates a flag with a text. The last occurrence counts; without a default the setting may be undefined. */
+/** Creates a flag with a text. The last occurrence counts. Without a default, the setting may be undefined. */
 export function textFlag<D extends string | undefined = undefined>(
   options: FlagOptions & { readonly default?: D },
 ): Flag<string | D> {
@@ -176,7 +176,7 @@ function parseHost(text: string): Result<string, string> {
   return err("want a host name or an IP address, without scheme and port");
 }
 
-/** Creates a flag with an address to listen on: `HOST:PORT`, `:PORT` for every address, `0` to not listen. */
+/** Creates a flag with an address to listen on: `HOST:PORT`, `:PORT` for every address, or `0` to listen nowhere. */
 export function addressFlag<D extends string | undefined = undefined>(
   options: FlagOptions & { readonly default?: D },
 ): Flag<string | D> {
@@ -185,7 +185,7 @@ export function addressFlag<D extends string | undefined = undefined>(
   return { ...textFlag({ placeholder: "ADDRESS", ...options }), parse: (texts) => parse(last(texts)) };
 }
 
-/** Parses the value of an addressFlag; undefined for `0` and for an invalid address. */
+/** Parses the value of an `addressFlag`; undefined for `0` and for an invalid address. */
 export function parseListenAddress(text: string): { readonly host: string; readonly port: number } | undefined {
   const [, bracketed, plain = "", digits = ""] = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(text) ?? [];
   const host = bracketed ?? plain;
@@ -266,7 +266,7 @@ export function listFlag(options: FlagOptions & { readonly default?: readonly st
   return parsedListFlag({ ...options, parse: ok });
 }
 
-/** Creates a flag with one of a few words. */
+/** Creates a flag with one of several words. */
 export function choiceFlag<C extends string, D extends C | undefined = undefined>(
   options: FlagOptions & { readonly choices: readonly C[]; readonly default?: D },
 ): Flag<C | D> {
@@ -298,13 +298,13 @@ export function secretFlag(options: FlagOptions): Flag<Secret<string> | undefine
   };
 }
 
-/** How a text becomes the value of a flag, and the value a text; values that are no texts need `format`. */
+/** Converts a text to the value of a flag, and the value to a text. Values other than strings need `format`. */
 interface Parsed<T> {
   readonly parse: (text: string) => Result<T, string>;
   readonly format?: (value: T, showPath: (path: string) => string) => string;
 }
 
-/** Creates a flag with a list of texts that `parse` reads, repeated or separated by commas. The error names the first invalid one. */
+/** Creates a flag with a list of texts that `parse` reads, repeated or separated by commas. */
 export function parsedListFlag<T>(
   options: FlagOptions & Parsed<T> & { readonly default?: readonly T[] },
 ): Flag<readonly T[]> {

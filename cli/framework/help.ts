@@ -34,16 +34,16 @@ export function getTopicPath(topic: HelpTopic): readonly string[] {
 
 /** The width of help outside of a terminal. */
 const DEFAULT_WIDTH = 80;
-/** Narrower lines would be harder to read than lines that the terminal breaks. */
+/** The smallest width. In narrower terminals, lines that the terminal breaks are easier to read. */
 const MIN_WIDTH = 40;
-/** Longer lines are hard to follow. */
+/** The largest width. Longer lines are hard to read. */
 const MAX_WIDTH = 120;
-/** The width of a tab, by which kubectl indents the descriptions of flags. */
+/** The width of a tab, with which kubectl indents the descriptions of flags. */
 const TAB = " ".repeat(8);
 
 /**
- * Renders the help text for a terminal of a width in characters, with a line break at its end. `isAll` lists all commands of
- * the program, not only those of the first day, and all flags of a command, not only those that people use.
+ * Renders the help text for a terminal with `columns` characters, with a line break at its end. `isAll` lists all commands
+ * of the program, not only those of the first day, and all flags of a command, not only its own.
  */
 export function renderHelp(
   table: CommandTable,
@@ -86,7 +86,7 @@ export function flagText(flag: Flag<unknown>): string {
   return `${flag.summary}${choices}${flag.isRequired ? " Required." : ""}`;
 }
 
-/** Which of several values of a flag takes precedence. */
+/** Says which of several values of a flag counts. */
 const PRECEDENCE = "A flag on the command line takes precedence over its TLSBOOT_ variable, the variable over the " +
   "--config file, and the file over the default.";
 
@@ -99,17 +99,17 @@ export function describeVariables({ commands }: CommandTable): string {
     `other commands read only those that say where the server is, such as ${
       environmentName("dataDir")
     }. The file can set ` +
-    "the flags that have a variable. A command that signs, writes keys or restores refuses to run while a variable is set " +
-    "that it does not read (exit code 2); the rest warn.";
+    "the flags that have a variable. A command that signs, writes keys or restores refuses to run (exit code 2) while a " +
+    "variable is set that it does not read; the others warn.";
 }
 
-/** Lists every command, a line for each noun: `token create|list|delete`. */
+/** Lists all commands, with a line for each noun: `token create|list|delete`. */
 function allSections(table: CommandTable, width: number): string[] {
   const groups = COMMAND_GROUPS.map((group) => `${group}:\n${list(listNouns(table, group), width)}`);
   return [...groups, wrapText(`Use "${table.program} COMMAND --help" for more about a command.`, width)];
 }
 
-/** The first words that are verbs, so that what follows is no list of them. */
+/** First words that are verbs, whose commands are on lines of their own. */
 const VERBS = ["", "get", "describe", "delete", "verify"];
 
 function listNouns({ commands, families }: CommandTable, group: CommandGroup): readonly (readonly [string, string])[] {
@@ -139,10 +139,10 @@ function toEntry({ path, summary }: Command): readonly [string, string] {
 function programSections(table: CommandTable, width: number): string[] {
   const entries = table.commands.map(toEntry).filter(([name]) => table.firstDay.includes(name));
   const notes = [
-    "Flags of programs that keep running, and flags that say where the server is, can also be given in the --config file " +
+    "Flags of programs that keep running, and flags that say where the server is, can also be set in the --config file " +
     `or as TLSBOOT_<FLAG> in the environment (--data-dir: ${environmentName("dataDir")}). ${PRECEDENCE} ` +
     "docs/reference/cli.md says which flags have a variable.",
-    `Servers are reached through the proxy of HTTPS_PROXY, except for those in NO_PROXY, as with kubectl.`,
+    "As with kubectl, servers are reached through the proxy in HTTPS_PROXY, except for those in NO_PROXY.",
     `Use "${table.program} COMMAND --help" for more about a command, "${table.program} help --all" for all commands, and ` +
     `"${table.program} help options" for the options that several commands take.`,
   ];
@@ -173,7 +173,7 @@ function commandSections(table: CommandTable, command: Command, width: number, i
   const groups = groupFlags({ ...command.flags, ...GLOBAL_FLAGS });
   const shown = groups.filter(({ group }) => isAll || group === undefined);
   const examples = Object.entries(command.examples).map(([comment, line]) =>
-    // Commands are not broken, so that they can be copied.
+    // Commands are not wrapped, so that they can be copied.
     [...wrapWords(comment, width, "  # "), `  ${line}`].join("\n")
   );
   const args = command.args.map(({ text, summary }) => [text, summary] as const);
@@ -190,7 +190,7 @@ function commandSections(table: CommandTable, command: Command, width: number, i
   ];
 }
 
-/** Shows the rules between the items that the help shows. */
+/** Shows the rules between items that the help shows. */
 function rulesSection({ args, rules = [] }: Command, keys: readonly string[], width: number): string {
   const shown = new Set([...keys, ...args.map(({ name }) => name)]);
   const lines = rules
@@ -199,10 +199,10 @@ function rulesSection({ args, rules = [] }: Command, keys: readonly string[], wi
   return lines.length === 0 ? "" : `Rules:\n${lines.join("\n")}`;
 }
 
-/** The largest number of options of a group that the help of a command names. */
+/** The largest group of options that the help of a command lists by name. */
 const MAX_NAMES = 6;
 
-/** Names the shared options of a command, a line for each group. */
+/** Lists the shared options of a command, with a line for each group. */
 function sharedOptions(table: CommandTable, { path, flags }: Command, width: number): string[] {
   const groups = groupFlags({ ...flags, ...GLOBAL_FLAGS }).flatMap(({ group, entries }): [string, string][] => {
     if (group === undefined) return [];
@@ -215,10 +215,10 @@ function sharedOptions(table: CommandTable, { path, flags }: Command, width: num
   return [`Shared Options:\n${list(groups, width)}`, wrapText(use, width)];
 }
 
-/** Shows every option of a group. */
+/** Shows every shared option by group. */
 function optionsSections(table: CommandTable, width: number): string[] {
   return [
-    wrapText("Options that several commands take. The help of a command names those that it takes.", width),
+    wrapText("Options that several commands take. The help of a command lists those that it takes.", width),
     ...groupSharedFlags(table).map((group) => flagsSection(group, width)),
   ];
 }
@@ -240,7 +240,7 @@ function flagsSection({ group, entries }: GroupedFlags, width: number): string {
   return [title, blocks.join("\n\n")].join("\n");
 }
 
-/** A paragraph of a text, or lines that keep their breaks, because all are indented by two or more blanks. */
+/** A paragraph of a text, or lines that keep their breaks because all are indented by two or more spaces. */
 interface TextBlock {
   /** The paragraph as one line, or the lines as they are. */
   readonly text: string;
@@ -248,7 +248,7 @@ interface TextBlock {
   readonly isIndented: boolean;
 }
 
-/** Splits a text into its blocks, which blank lines separate. */
+/** Splits a text at blank lines into blocks. */
 export function splitText(text: string): readonly TextBlock[] {
   return text.split(/\n\s*\n/).map((block) => {
     const lines = block.split("\n");
@@ -268,7 +268,7 @@ function wrapText(text: string, width: number): string {
   ).join("\n\n");
 }
 
-/** The narrowest column of descriptions; below it they begin on the line after the name. */
+/** The smallest width of the descriptions. With less room, they begin on the line after the name. */
 const MIN_TEXT_WIDTH = 30;
 
 function list(entries: readonly (readonly [string, string])[], width: number): string {

@@ -1,25 +1,25 @@
 /**
- * Parses a command line into a command and the raw texts of its flags. `parseArgs` of Node splits the words; the flags
- * of all commands are known to it, so a flag may be anywhere, also before the word of its command.
+ * Parses a command line into a command and the texts of its flags. Node's `parseArgs` splits the words. It gets the flags
+ * of all commands, so a flag may be anywhere, even before the words of its command.
  */
 import { parseArgs } from "node:util";
 import { findNearest } from "../../core/lib/nearest.ts";
-import { type Command, type CommandTable, findSubcommands, GLOBAL_FLAGS } from "./command.ts";
+import { type Command, type CommandTable, findSubcommands, getSpellings, GLOBAL_FLAGS } from "./command.ts";
 import { flagName, type FlagSet, parseSwitch } from "./flags.ts";
 import { getTopicPath, type HelpTopic, renderHelp } from "./help.ts";
 import { UsageError } from "../exit_code.ts";
 
-/** The texts of the flags that were given, by name in camelCase, in order; a switch is `true` or `false`. */
+/** The texts of the given flags in order, by name in camelCase. A switch is `true` or `false`. */
 export type RawFlags = Readonly<Record<string, readonly string[]>>;
 
 /** The meaning of a command line: show help, or run a command. */
-export type Invocation =
+type Invocation =
   | { readonly kind: "help"; readonly text: string }
   | { readonly kind: "run"; readonly command: Command; readonly args: readonly string[]; readonly raw: RawFlags };
 
 /**
- * Parses a command line (without program names). `columns` is the width of the terminal, for help. Throws UsageError with
- * the nearest match of a mistyped word.
+ * Parses a command line without the program's name. `columns` returns the width of the terminal, for help. Throws
+ * UsageError with the nearest match for a mistyped word.
  */
 export function parseCommandLine(
   argv: readonly string[],
@@ -51,7 +51,7 @@ export function parseCommandLine(
   }
 }
 
-/** The topic that the words of a command line name, for messages about the rest of the line. */
+/** The topic that the first words of a command line name, for messages about the rest of the line. */
 interface Place {
   /** The program and the words of the topic: `tlsboot token`. */
   readonly name: string;
@@ -108,7 +108,7 @@ function splitWords(
   }
   options["help"] = { type: "boolean", short: "h" };
   const end = argv.indexOf("--");
-  // pflag accepts `-o=json` and `-w=false`, which parseArgs reads otherwise.
+  // pflag accepts `-o=json` and `-w=false`, which parseArgs reads differently.
   const args = argv.map((word, index) => {
     const name = longNames.get(SHORT_WITH_VALUE.exec(word)?.[1] ?? "");
     return name === undefined || (end >= 0 && index > end) ? word : `--${name}${word.slice("-o".length)}`;
@@ -124,7 +124,7 @@ function splitWords(
   return { words: positionals, typed };
 }
 
-/** Finds the command or the family that the first words name; the program when they name neither. */
+/** Finds the command or the family that the first words name, or else the program. */
 function findTopic(words: readonly string[], table: CommandTable): HelpTopic {
   const [command] = table.commands
     .filter((item) => getSpellings(item).some((path) => path.every((word, index) => word === words[index])))
@@ -134,12 +134,7 @@ function findTopic(words: readonly string[], table: CommandTable): HelpTopic {
   return family === undefined ? { kind: "program" } : { kind: "family", family };
 }
 
-/** Lists the words that run a command: its path, and its path with each alias as the last word. */
-function getSpellings({ path, aliases = [] }: Command): readonly (readonly string[])[] {
-  return [path, ...aliases.map((alias) => [...path.slice(0, -1), alias])];
-}
-
-/** Collects the texts of the flags. Throws UsageError for a flag that the command does not have, or without its value. */
+/** Collects the texts of the flags. Throws UsageError for a flag that the command does not have, or that has no value. */
 function collectRawFlags(typed: readonly TypedFlag[], at: Place): RawFlags {
   const flags = getFlags(at);
   const keys = new Map(Object.keys(flags).map((key) => [flagName(key), key]));
@@ -162,7 +157,7 @@ function collectRawFlags(typed: readonly TypedFlag[], at: Place): RawFlags {
   return raw;
 }
 
-/** Returns the flags that a command line may have: those of the command, or of all commands of a family. */
+/** Returns the flags that a command line may have: those of the command, or of all commands in a family. */
 function getFlags({ topic, table }: Place): FlagSet {
   const commands = topic.kind === "command"
     ? [topic.command]
@@ -182,7 +177,7 @@ function checkArguments({ args: known }: Command, args: readonly string[], at: P
   throw new UsageError(message, suggest(args[0] ?? "", commands, at));
 }
 
-/** Describes the first word of a line that is no command: it is unknown, or another word has to follow. */
+/** Creates the error for words that are not a command: one is unknown, or another one is missing. */
 function wrongWords(words: readonly string[], { topic, table }: Place): UsageError {
   const findBelow = (length: number): readonly Command[] =>
     table.commands.filter(({ path }) =>
@@ -199,7 +194,7 @@ function wrongWords(words: readonly string[], { topic, table }: Place): UsageErr
     : new UsageError(`unknown command "${word}" for "${name}"`, suggest(word, next, at));
 }
 
-/** Refuses what a command was called before, and names the present command. */
+/** Throws UsageError for the former name of a command, with the present one as the hint. */
 function checkFormerName(words: readonly string[], { program, commands, formerNames }: CommandTable): void {
   const isKnown = (path: readonly string[]): boolean =>
     commands.some((command) => getSpellings(command).some((spelling) => spelling.join(" ") === path.join(" ")));
@@ -220,7 +215,7 @@ function unknownFlag(rawName: string, at: Place): UsageError {
   return new UsageError(`unknown flag "${rawName}" for "${at.name}"`, suggest(rawName, known, at));
 }
 
-/** Lists the words that may follow: the commands below a word, or all first words of the program. */
+/** Lists the words that may follow: the commands below a word, or the first words of all commands. */
 function listCommandWords({ topic, table }: Place): readonly string[] {
   const [word] = getTopicPath(topic);
   if (word !== undefined) {
@@ -231,7 +226,7 @@ function listCommandWords({ topic, table }: Place): readonly string[] {
   return [...table.families.map((family) => family.word), ...table.commands.map(({ path: [first = ""] }) => first)];
 }
 
-/** Returns the hint after a mistyped word: the nearest of the known words, and where to read about them. */
+/** Returns the hint for a mistyped word: the nearest known word, and the help to read. */
 function suggest(word: string, known: readonly string[], at: Place): string {
   const nearest = findNearest(word, known);
   return nearest === undefined ? seeHelp(at) : `did you mean ${nearest}? ${seeHelp(at)}`;

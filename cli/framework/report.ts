@@ -1,6 +1,6 @@
 /**
- * Messages on stderr: errors with a hint, with `--debug` also their causes, and warnings. `forEachItem` reports each
- * item of a command line that fails.
+ * Messages on stderr: warnings, and errors with a hint and, with `--debug`, their causes. `forEachItem` reports the error
+ * of each item of a command line that fails.
  */
 import { AppError, type ErrorCode, getErrorMessage } from "../../core/errors.ts";
 import type { Io, Tools } from "../io.ts";
@@ -9,7 +9,7 @@ import { nameFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import { createStyle } from "../output/layout.ts";
 
-/** Hints for failures of any command that have no hint of their own. */
+/** Hints for errors that have no hint of their own. */
 const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
   unauthorized:
     "the server does not accept the credentials in the kubeconfig, which may have expired or been revoked: ask an " +
@@ -18,10 +18,10 @@ const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
     "tlsboot kubeconfig admin --user NAME --out FILE",
 };
 
-/** The largest number of causes that are printed; a longer chain is a loop. */
+/** The largest number of causes to print. A longer chain is a loop. */
 const MAX_CAUSES = 10;
 
-/** Prints a failure on stderr, as `tlsboot: error:` and `tlsboot: hint:`. */
+/** Prints an error on stderr, as `tlsboot: error:` and `tlsboot: hint:`. */
 export function reportError(error: unknown, io: Pick<Io, "stderr" | "env">, isDebug: boolean): void {
   const style = createStyle(io.stderr, io.env);
   const lines = nameFlags(getErrorMessage(error)).split("\n");
@@ -42,12 +42,12 @@ function findHint(error: unknown, isDebug: boolean): string | undefined {
   return isDebug ? undefined : "this is a bug in tlsboot: run the command again with --debug and report what it prints";
 }
 
-/** Prints a warning on stderr, in one line. The command itself continues. */
+/** Prints a warning on stderr, as one line. */
 export function warn(text: string, io: Pick<Io, "stderr" | "env">): void {
   io.stderr.write(`tlsboot: ${createStyle(io.stderr, io.env).yellow("warning:")} ${escapeValue(text)}\n`);
 }
 
-/** Calls `act` for every item, in order, and reports each failure. Returns `failed` when one or more of them failed. */
+/** Calls `act` for each item in order, and reports the failures. Returns `failed` if there was one. */
 export async function forEachItem<T>(
   items: Iterable<T>,
   act: (item: T) => Promise<void>,
@@ -59,7 +59,7 @@ export async function forEachItem<T>(
       await act(item);
     } catch (error) {
       tools.signal.throwIfAborted();
-      // An unreachable server fails for all items alike.
+      // An unreachable server makes all items fail in the same way.
       if (!(error instanceof AppError) || ["unreachable", "tls_untrusted", "unauthorized"].includes(error.code)) {
         throw error;
       }

@@ -1,13 +1,13 @@
 /**
- * Rules between the flags and arguments of a command, as data. They are checked before the command runs, and help, manual
- * and reference show them.
+ * Rules for the flags and arguments of a command, as data. They are checked before the command runs, and help, manual and
+ * reference show them.
  */
 import { flagName } from "./flags.ts";
 import { UsageError } from "../exit_code.ts";
 
 /**
- * A rule between items: keys of flags such as `dataDir`, with a value such as `output=pack` where only that value counts, and
- * names of arguments such as `NAME`.
+ * A rule for items: keys of flags such as `dataDir`, or with a value such as `output=pack` if the rule is for that value
+ * only, and names of arguments such as `NAME`.
  */
 export type Rule<Item extends string = string> =
   & {
@@ -23,7 +23,7 @@ export type Rule<Item extends string = string> =
     | { readonly kind: "together"; readonly items: readonly Item[] }
     /** The item is given, or any of the others, but not both. */
     | { readonly kind: "excludes"; readonly item: Item; readonly others: readonly Item[] }
-    /** Each of the items has no effect without one of those needed. */
+    /** Each of the items has no effect without one of the needed ones. */
     | { readonly kind: "needs"; readonly items: readonly Item[]; readonly needed: readonly Item[] }
   );
 
@@ -55,7 +55,7 @@ export function needs<const Item extends string>(
   return { kind: "needs", items: typeof items === "string" ? [items] : items, needed };
 }
 
-/** Limits a rule to what is typed: a variable or a configuration file may set what one of several commands does not need. */
+/** Limits a rule to typed flags. Variables and the configuration file are for several commands, which need not use all. */
 export function whenTyped<Item extends string>(rule: Rule<Item>, hint?: string): Rule<Item> {
   return { ...rule, isForTyped: true, hint };
 }
@@ -72,7 +72,7 @@ function splitItem(item: string): { readonly key: string; readonly value: string
   return { key, value };
 }
 
-/** Lists the flags that some given ones exclude. */
+/** Lists the flags that given ones exclude. */
 export function listExcluded(rules: readonly Rule[], given: readonly string[]): readonly string[] {
   const isGiven = (item: string): boolean => given.includes(item);
   return rules.flatMap((rule) => {
@@ -83,7 +83,7 @@ export function listExcluded(rules: readonly Rule[], given: readonly string[]): 
 }
 
 /** A command line whose settings are resolved. */
-export interface GivenItems {
+interface GivenItems {
   readonly args: readonly string[];
   readonly settings: Readonly<Record<string, unknown>>;
   readonly origins: Readonly<Record<string, string>>;
@@ -96,8 +96,8 @@ interface RuledCommand {
 }
 
 /**
- * Checks a command line. Throws UsageError with one line for each rule that is broken. A flag is given when a value was found
- * anywhere, except for a switch that is off and for an empty list.
+ * Checks a command line. Throws UsageError with one line for each broken rule. A flag counts as given if it has a value from
+ * anywhere but its default, unless that is an empty list or turns a switch off.
  */
 export function checkRules({ rules = [], args }: RuledCommand, given: GivenItems): void {
   const nameItem = (item: string, isForTyped: boolean): string | undefined => {

@@ -1,6 +1,6 @@
 /**
- * Resolves settings: from the flag, else the environment, else the configuration file, else the default. All faults are
- * reported together, each with its origin.
+ * Resolves settings from the command line, the environment, the configuration file and the defaults, in this order. All
+ * faults are reported together, each with its origin.
  */
 import { findNearest } from "../../core/lib/nearest.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
@@ -17,7 +17,7 @@ import { environmentName, type Flag, flagName, type FlagSet, type Settings } fro
 import type { RawFlags } from "./parse.ts";
 
 /** The settings of a command, with the origin of each in words. */
-export interface ResolvedSettings<F extends FlagSet> {
+interface ResolvedSettings<F extends FlagSet> {
   /** The values of the flags, by name; the object is frozen. */
   readonly settings: Settings<F>;
   readonly origins: Readonly<Record<string, string>>;
@@ -31,7 +31,7 @@ export interface Sources extends Pick<CommandSpec, "environment"> {
   readonly file?: { readonly path: string; readonly raw: RawFlags } | undefined;
 }
 
-/** Resolves every flag of a set. The error has one line for each fault, those of `earlierFaults` first. */
+/** Resolves all flags of a set. The error has a line for each fault, beginning with `earlierFaults`. */
 export function resolveSettings<F extends FlagSet>(
   flags: F,
   sources: Sources,
@@ -57,14 +57,14 @@ export function resolveSettings<F extends FlagSet>(
 }
 
 /**
- * Lists those of some flags that were typed, as `--server`. A variable or a configuration file is for several commands, so it
- * may set what one of them does not need.
+ * Lists which of some flags the user typed, as `--server`. Variables and the configuration file are for several commands,
+ * so they may set what one of them does not need.
  */
 export function listTypedFlags(origins: Readonly<Record<string, string>>, keys: readonly string[]): readonly string[] {
   return keys.map((key) => origins[key] ?? "").filter((origin) => origin.startsWith("--"));
 }
 
-/** Describes each setting in a line: `--data-dir: "./x" (TLSBOOT_DATA_DIR)`. Secrets are redacted. */
+/** Describes each setting in one line: `--data-dir: "./x" (TLSBOOT_DATA_DIR)`. Secrets are redacted. */
 export function describeSettings(flags: FlagSet, resolved: ResolvedSettings<FlagSet>): readonly string[] {
   return Object.entries(flags).map(([key, flag]) => {
     const value = resolved.settings[key];
@@ -73,19 +73,18 @@ export function describeSettings(flags: FlagSet, resolved: ResolvedSettings<Flag
   });
 }
 
-/** A variable that is set and that the running command does not read. */
-export interface UnreadVariable {
+/** A variable that is set, but that the running command does not read. */
+interface UnreadVariable {
   readonly name: string;
-  /** True when a flag of some command has this name, so that the variable may be meant for this command. */
+  /** True when a flag of some command has this name, so that the user may have meant it for this command. */
   readonly isSetting: boolean;
   /** Why the command does not read it: `there is no such setting`. */
   readonly reason: string;
 }
 
 /**
- * Finds the variables that a command does not read. Variables that the user did not set are no mistake: Kubernetes sets
- * `TLSBOOT_SERVICE_HOST` and the like in every pod in the namespace of a Service whose name begins so, and hooks get
- * variables of their own.
+ * Finds the variables that are set, but that a command does not read. Those that others set are left out: Kubernetes sets
+ * variables such as `TLSBOOT_SERVICE_HOST` in the pods of a namespace with a Service of such a name, and hooks get some.
  */
 export function findUnreadVariables(
   env: Readonly<Record<string, string | undefined>>,
@@ -125,7 +124,7 @@ export function findUnreadVariables(
   });
 }
 
-/** Variables that are no settings: for the program as a whole, for its hooks, and for its own tests and builds. */
+/** Variables other than settings: for the program as a whole, for its hooks, and for its tests and builds. */
 const OTHER_VARIABLES: ReadonlySet<string> = new Set([
   ...["EARLIEST_TIME", "CA_CERTIFICATE", "CERTIFICATE_FILE", "CHANGED", "NODE_NAME", "NOT_AFTER", "TRUST_BUNDLE_FILE"],
   ...["BUILD_COMMIT", "PROGRAMS", "POD_REQUESTS", "UPDATE_GOLDEN"],
