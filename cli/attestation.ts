@@ -1,4 +1,4 @@
-/** What proves which machine this is: its TPM, or its SSH host key. The code of each is loaded when it is used. */
+/** Opens what proves the identity of this machine: its TPM or its SSH host key. The code of each is loaded on use. */
 import { resolve } from "node:path";
 import type { AttestProgress, Prover } from "../client/attestation/attest.ts";
 import type { FilePort } from "../client/files.ts";
@@ -9,19 +9,18 @@ import { runToEnd } from "./processes.ts";
 /** The device of the TPM, which the kernel shares between programs. */
 export const TPM_DEVICE = "/dev/tpmrm0";
 
-/** The settings of a proof. */
-export interface ProofSettings {
-  /** Undefined for the TPM where this machine has one, else the SSH host key. */
+interface ProofSettings {
+  /** Undefined for the TPM if this machine has one, and otherwise the SSH host key. */
   readonly kind: ProofKind | undefined;
-  /** What the proof is made with, instead of the usual device or file. */
+  /** The path of the device or the key file. Undefined for the usual one. */
   readonly from: string | undefined;
 }
 
-/** Opens what a proof is made with. Nothing is read before it is needed. */
+/** Opens the TPM or the SSH host key for a proof. Nothing is read before it is needed. */
 export async function openProver({ kind, from }: ProofSettings, tools: Tools): Promise<Prover> {
   const path = from === undefined ? undefined : resolve(tools.cwd, from);
-  const found = kind ?? (await tools.files.stat(TPM_DEVICE) === undefined ? "ssh" : "tpm");
-  if (found === "tpm") {
+  const chosen = kind ?? (await tools.files.stat(TPM_DEVICE) === undefined ? "ssh" : "tpm");
+  if (chosen === "tpm") {
     const { createTpmProver } = await import("../client/attestation/tpm_prover.ts");
     return createTpmProver({ ...tools, path: path ?? TPM_DEVICE });
   }
@@ -29,7 +28,7 @@ export async function openProver({ kind, from }: ProofSettings, tools: Tools): P
   return createSshProver({ ...tools, path, run: runToEnd });
 }
 
-/** What a machine proves with, in words. */
+/** The subject of each kind of proof, in words. */
 export const PROOF_NAMES: Readonly<Record<ProofKind, string>> = { tpm: "its TPM", ssh: "its SSH host key" };
 
 /** Returns the message for a step of the exchange. */
@@ -44,7 +43,7 @@ export function describeAttestProgress(event: AttestProgress): string {
   }
 }
 
-/** The group that may use the TPM, where the system has it (udev rules of tpm2-tss). */
+/** Finds the group that may use the TPM, if the system has one (udev rules of tpm2-tss). */
 export async function findTpmGroup(files: Pick<FilePort, "readText">): Promise<string | undefined> {
   return /^tss:/m.test(await files.readText("/etc/group") ?? "") ? "tss" : undefined;
 }

@@ -1,4 +1,4 @@
-/** The CAs that a command writes into a store or a kubeconfig. */
+/** Reads the CAs that a command writes to a store or a kubeconfig. */
 import { resolve } from "node:path";
 import { AppError } from "../core/errors.ts";
 import { parseCaBundle } from "../core/pki/x509/ca_bundle.ts";
@@ -9,8 +9,8 @@ import { readCaFile } from "../instance/named_files.ts";
 import type { Tools } from "./io.ts";
 
 /**
- * Reads the CAs in the file that `--ca-cert` names, or those of the data directory: while a CA is being replaced, there
- * are two. Throws AppError `not_found` with the hint when the data directory has no CA, and `io` and `ca_invalid`.
+ * Reads the CAs in the file that `--ca-cert` names, or those of the data directory, which has two during a rotation.
+ * Throws AppError `not_found` with the hint when the data directory has no CA, `io` or `ca_invalid`.
  */
 export async function readCasToTrust(
   { caCert, dataDir }: { readonly caCert: string | undefined; readonly dataDir: string },

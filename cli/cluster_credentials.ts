@@ -1,6 +1,4 @@
-/**
- * The credentials of the first request, from the settings: a bootstrap kubeconfig, or a token and the hash of the CA.
- */
+/** Finds the credentials of the first request: a bootstrap kubeconfig, or a token and the hash of the CA. */
 import { resolve } from "node:path";
 import { createKubeconfigFinder, type FindBootstrapCluster } from "../client/bootstrap.ts";
 import { discoverCluster, type DiscoveryProgress } from "../client/discover_cluster.ts";
@@ -12,12 +10,11 @@ import type { PublicKeyPin } from "../core/pki/keys/key_names.ts";
 import { type BootstrapToken, parseBootstrapToken } from "../core/token/token_secret.ts";
 import { UsageError } from "./exit_code.ts";
 
-/** The tools of a command, and what reports the progress of finding the credentials. */
-export interface CredentialTools extends Tools {
+interface CredentialTools extends Tools {
   readonly onProgress: (event: DiscoveryProgress) => void;
 }
 
-export interface CredentialSettings {
+interface CredentialSettings {
   readonly server: string | undefined;
   readonly token: Secret<string> | undefined;
   readonly tokenFile: string | undefined;
@@ -26,27 +23,21 @@ export interface CredentialSettings {
   readonly timeout: number;
 }
 
-/** The kubeconfig with the credentials, and where to get one. */
-export interface CredentialFile {
-  readonly path: string | undefined;
-  readonly hint?: string;
-}
-
-/** Leaves out the credentials that a variable gives in addition to a file that has them. */
+/** Removes the credentials that come from variables, in favour of a file. */
 export function preferFile<S extends CredentialSettings>(settings: S): S {
   return { ...settings, server: undefined, token: undefined, tokenFile: undefined, caCertHash: [] };
 }
 
-/** kubeadm's limit for discovery; the whole command may wait longer. */
+/** kubeadm's time limit for discovery. The command as a whole may wait longer. */
 export const DISCOVERY_SECONDS = 300;
 
 /**
- * Chooses how to find the cluster: by the file, by the settings, or without both by `otherwise`. UsageError for settings
- * that are incomplete. Files are read only on use.
+ * Chooses how to find the cluster: with the kubeconfig at `path`, with the settings, or otherwise with `otherwise`. Throws
+ * UsageError for incomplete settings. Files are read only when the cluster is searched.
  */
 export function createClusterFinder(
   settings: CredentialSettings,
-  { path, hint }: CredentialFile,
+  { path, hint }: { readonly path: string | undefined; readonly hint?: string },
   otherwise: FindBootstrapCluster,
   tools: CredentialTools,
 ): FindBootstrapCluster {
@@ -81,11 +72,11 @@ function createTokenReader(
   if (tokenFile !== undefined) return () => readTokenFile(resolve(cwd, tokenFile), files);
   const text = token?.reveal() ?? "";
   if (text !== "-") {
-    const given = parseToken(text);
-    return () => Promise.resolve(given);
+    const parsed = parseToken(text);
+    return () => Promise.resolve(parsed);
   }
-  let typed: Promise<BootstrapToken> | undefined;
-  return (signal) => typed ??= stdin.readAll(signal).then((all) => parseToken(all.trim()));
+  let read: Promise<BootstrapToken> | undefined;
+  return (signal) => read ??= stdin.readAll(signal).then((input) => parseToken(input.trim()));
 }
 
 function parseToken(text: string): BootstrapToken {

@@ -1,4 +1,4 @@
-/** The names that a shell completes: serial numbers, requests, revocations, tokens, and everything that may be revoked. */
+/** Lists the names that a shell completes: serial numbers, requests, revocations, tokens, and whatever can be revoked. */
 import { connect } from "./connection.ts";
 import { type ApiClient, listAll } from "../client/objects/api.ts";
 import { limitTime } from "../client/transport/time_limit.ts";
@@ -17,14 +17,14 @@ import { listTokens } from "../client/admin/tokens.ts";
 import { TRUST_BUNDLE_COLLECTION } from "../client/admin/trust_bundles.ts";
 import { readIdentity } from "../core/register/certificate_user.ts";
 
-/** The time for an answer; a user who presses Tab does not wait longer. */
+/** The time limit for an answer after the user pressed Tab. */
 const LIMIT_MS = 1_500;
 /** The largest number of names that are offered. */
 const MAX_NAMES = 200;
-/** The digits of a serial number that tables show too. */
+/** The number of digits of a serial number to offer, as in tables. */
 const SERIAL_DIGITS = 12;
 
-/** Lists names that begin with the last word; what was found when the time limit has passed, and nothing without a server. */
+/** Lists names that begin with the last word: those found within the time limit, and none without a server. */
 export async function listCompletedNames(
   objects: CompletedObjects,
   words: readonly string[],
@@ -50,18 +50,18 @@ export async function listCompletedNames(
       if (found.size >= MAX_NAMES) break;
     }
   } catch (error) {
-    // A shell has no place for an error in the middle of a line.
+    // A shell cannot show an error while it completes a line.
     if (!(error instanceof AppError)) throw error;
   }
   return [...found].map(([name, description]) => ({ name, description }));
 }
 
-/** The flags that name the API, and how they are written. */
+/** The flags of the connection, as the user types them. */
 const SETTING_FLAGS = { kubeconfig: "--kubeconfig", context: "--context", dataDir: "--data-dir" } as const;
 
 type SettingKey = keyof typeof SETTING_FLAGS;
 
-/** Finds the value of a flag on the line, or else in the environment. */
+/** Finds the value of a flag on the command line, or else in the environment. */
 function findSetting(key: SettingKey, words: readonly string[], { env }: Io): string | undefined {
   const flag = SETTING_FLAGS[key];
   const at = words.findLastIndex((word) => word === flag || word.startsWith(`${flag}=`));
@@ -112,7 +112,7 @@ const KIND_WORDS: readonly CompletedName[] = [
   { name: "csr/", description: "a request" },
 ];
 
-/** Lists the words for kinds, serial numbers, and after the word of a kind the names of that kind. */
+/** Lists the words for kinds and the serial numbers. After the word for a kind, lists the names of that kind. */
 async function* listRevocable(typed: string, api: ApiClient, signal: AbortSignal): AsyncGenerator<CompletedName> {
   const [kind = "", ...rest] = typed.split("/");
   if (rest.length === 0) {

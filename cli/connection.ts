@@ -1,7 +1,4 @@
-/**
- * Connects user commands to the API, with the kubeconfig that a flag names or the administrator's in the data
- * directory.
- */
+/** Connects commands to the API, with the kubeconfig that a flag names or the administrator's in the data directory. */
 import { join, resolve } from "node:path";
 import { type ApiConnection, createApiClient, withWarnings } from "../client/objects/api.ts";
 import { createServerNames, readCluster } from "../client/transport/connect.ts";
@@ -11,7 +8,7 @@ import type { Io, Tools } from "./io.ts";
 import { escapeValue } from "../core/lib/printable.ts";
 import { formatCommand, formatWords } from "./framework/command.ts";
 
-/** The settings that name the API server. */
+/** The settings that say where the API server is. */
 export interface ConnectionSettings {
   readonly kubeconfig: string | undefined;
   /** The context of the kubeconfig; its current one by default. */
@@ -45,14 +42,14 @@ export async function connect(settings: ConnectionSettings, tools: Tools): Promi
   };
 }
 
-/** Formats the flags of a connection behind a command, with a blank before each; empty for the default. */
+/** Formats the flags of a connection, to be appended to a command: each after a space, and none for the default. */
 export function formatConnection({ dataDir, kubeconfig, context }: Partial<ConnectionSettings>): string {
   const settings = { dataDir: dataDir ?? API_FLAGS.dataDir.default, kubeconfig, context };
   const words = formatCommand({ path: [], flags: API_FLAGS }, { settings }, String);
   return words.length === 0 ? "" : ` ${formatWords(words)}`;
 }
 
-/** The end of a hint for users whose kubectl reads `KUBECONFIG`; empty when the variable is not set. */
+/** Formats the end of a hint for users who have set `KUBECONFIG`; empty when they have not. */
 export function describeIgnoredKubeconfig({ KUBECONFIG = "" }: Io["env"]): string {
   return KUBECONFIG === "" ? "" : '; KUBECONFIG is set, but tlsboot does not read it: give --kubeconfig "$KUBECONFIG"';
 }

@@ -1,4 +1,4 @@
-/** Exit codes, and the error for wrong usage. Scripts rely on the codes, so they mean the same for every command. */
+/** Exit codes, and the error for wrong usage. Scripts rely on the codes, so each means the same for every command. */
 import { AppError, isAppError } from "../core/errors.ts";
 
 /** The exit codes by their meaning. */
@@ -24,7 +24,7 @@ export const EXIT_MEANING: Readonly<Record<ExitCode, string>> = {
   130: "interrupted",
 };
 
-/** The exit code for a failure; `signal` is the user's interruption. */
+/** Returns the exit code for a failure. `signal` aborts when the user interrupts the program. */
 export function toExitCode(error: unknown, signal: AbortSignal): ExitCode {
   if (signal.aborted && (error === signal.reason || isAppError(error, "aborted"))) return EXIT.interrupted;
   if (!(error instanceof AppError)) return EXIT.failed;
@@ -36,7 +36,7 @@ export function toExitCode(error: unknown, signal: AbortSignal): ExitCode {
     case "csr_failed":
       return EXIT.no;
     case "timeout":
-      // A request that was not decided in time is a no; a server that did not answer in time is a failure.
+      // A request that was not decided in time counts as a no, but a server that did not answer in time is a failure.
       return error.retryable ? EXIT.failed : EXIT.no;
     case "aborted":
       return EXIT.interrupted;

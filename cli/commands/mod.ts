@@ -57,7 +57,7 @@ const FAMILIES: readonly CommandFamily[] = [
   {
     word: "token",
     summary: "Create, list and delete bootstrap tokens",
-    description: "Create, list and delete bootstrap tokens, with which a machine requests its first certificate.",
+    description: "Create, list and delete the bootstrap tokens with which machines request their first certificates.",
     group: "Machine Commands",
   },
   {
@@ -82,27 +82,27 @@ const FAMILIES: readonly CommandFamily[] = [
   },
   {
     word: "trust",
-    summary: "Trust a CA here, or fetch trust bundles",
-    description: "Let the programs of this machine trust the CA, or keep a trust bundle in a file.",
+    summary: "Trust a CA on this machine, or fetch trust bundles",
+    description: "Make the programs of this machine trust the CA, or keep a trust bundle in a file.",
     group: "Trust Commands",
   },
   {
     word: "ca",
     summary: "Make, show and replace the certificate authority",
     description:
-      "Make, import, show and replace the certificate authority in --data-dir, get the list of its revoked certificates, " +
-      "let it sign another CA, and split the passphrase of its key.",
+      "Make, import, show and replace the certificate authority in --data-dir, get its revocation list, sign another CA " +
+      "with it, and split the passphrase of its key.",
     group: "CA Commands",
   },
   {
     word: "offline",
-    summary: "Carry requests to a CA that has no network, and its answers back",
+    summary: "Carry requests to a CA without a network, and its answers back",
     group: "Offline Commands",
   },
   {
     word: "policy",
     summary: "Explain, test and check the rules of approval and signing",
-    description: "Explain how the rules of approval decide about a request, and test and check policies and profiles.",
+    description: "Explain how the approval rules decide about a request, and test and check policies and profiles.",
     group: "Policy Commands",
   },
   {
