@@ -82,7 +82,7 @@ const FAMILIES: readonly CommandFamily[] = [
   },
   {
     word: "trust",
-    summary: "Trust a CA on this machine, or fetch trust bundles",
+    summary: "Trust a CA here, or fetch trust bundles",
     description: "Make the programs of this machine trust the CA, or keep a trust bundle in a file.",
     group: "Trust Commands",
   },
