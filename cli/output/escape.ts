@@ -1,36 +1,35 @@
-/** Escapes text from objects, servers and files, which are not trusted: a terminal must not execute what it prints. */
+/** Escapes text from objects, servers and files, which is not trusted: a terminal must not act on it. */
 import { escapeText, escapeUnseen } from "../../core/lib/printable.ts";
 import type { OutputStream } from "../io.ts";
 
-/** The sequences that this program writes to terminals: the colours of `style.ts`, and the erasing of a line by progress. */
+/** The control sequences that this program writes to terminals: the colours of `layout.ts`, and erasing a line. */
 // deno-lint-ignore no-control-regex -- the sequences begin with ESC
 const OWN = /(\x1b\[(?:0|1|2|31|32|33|36)m|\r\x1b\[2K)/;
 
-/** The sequence that erases the line of the cursor and returns to its beginning. */
+/** The control sequence that erases the current line and moves the cursor to its beginning. */
 export const ERASE_LINE = "\r\x1b[2K";
 
 const ENTITIES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
 
-/** Escapes text in an HTML document, also in an attribute. */
+/** Escapes text for an HTML document, including attributes. */
 export function escapeHtml(text: string): string {
   return escapeUnseen(text).replace(/[&<>"]/g, (character) => ENTITIES[character] ?? character);
 }
 
-/** The streams of a program for its answer and for everything else. */
-export interface OutputStreams {
+interface OutputStreams {
   readonly stdout: OutputStream;
   readonly stderr: OutputStream;
 }
 
 /**
- * Wraps both streams so that no control sequence but our own reaches a terminal: the last line of defence, whatever a command
- * writes. Output of stdout to a file or a pipe is not changed, because it may be data. A transient line on stderr is erased
- * before anything else is written to the terminal, so that a log line or an answer never continues a spinner.
+ * Wraps both streams so that only our own control sequences reach a terminal. This is the last line of defence, whatever a
+ * command writes. stdout is not changed if it is a file or a pipe, because it may be data. A transient line on stderr is
+ * erased before anything else is written to the terminal, so that no other output follows a spinner on its line.
  */
 export function guardStreams({ stdout, stderr }: OutputStreams): OutputStreams {
   let isTransientDrawn = false;
   const erase = (): void => {
-    // In the background the line belongs to the shell's prompt.
+    // In the background the line has the shell's prompt.
     if (isTransientDrawn && stderr.isForeground !== false) stderr.write(ERASE_LINE);
     isTransientDrawn = false;
   };

@@ -1,6 +1,6 @@
 /**
- * Files that commands read and write: their paths in messages, stdin in place of one, and when a new file replaces
- * another. One with a token never does, others do so only with `--force`.
+ * Files that commands read and write: their paths in messages, stdin instead of a file, and the checks before an existing
+ * file is replaced. A file with a token never replaces another; others do so only with `--force`.
  */
 import { dirname, relative, resolve } from "node:path";
 import { line, shellWord } from "../../core/lib/printable.ts";
@@ -10,15 +10,15 @@ import { FOLDER_MODE, SECRET_MODE } from "../../instance/data_dir.ts";
 import type { Io, Tools } from "../io.ts";
 
 /**
- * Returns a path relative to the current folder when it is below it, else unchanged. A service has `/` as its folder, which
- * the reader of its log does not know.
+ * Returns a path below the current folder relative to it, and others unchanged. If the folder is `/`, as in a service, paths
+ * stay absolute, because readers of a log do not know the folder.
  */
 export function displayPath(path: string, cwd: string): string {
   const short = relative(cwd, path);
   return cwd === "/" || short === "" || short.startsWith("..") ? path : short;
 }
 
-/** Returns the same path quoted for a shell, for commands that users copy from a message. */
+/** Returns the same path, quoted for a shell, for commands that users copy from a message. */
 export function pathWord(path: string, cwd: string): string {
   return shellWord(displayPath(path, cwd));
 }
@@ -33,7 +33,7 @@ export async function readInput(
   return await readNamedFile(file, { path: resolve(cwd, file), maxBytes }, signal);
 }
 
-/** Throws AppError `file_exists` when one of the files exists, because none is ever replaced. */
+/** Throws AppError `file_exists` if one of the files exists. */
 export async function assertNoFiles(paths: readonly string[], files: Pick<FilePort, "lstat">): Promise<void> {
   for (const path of paths) {
     if (await files.lstat(path) === undefined) continue;
@@ -43,7 +43,7 @@ export async function assertNoFiles(paths: readonly string[], files: Pick<FilePo
   }
 }
 
-/** Throws AppError `file_exists` when a file exists and is not to be replaced. `what` is the content, such as "certificate". */
+/** Throws AppError `file_exists` if a file exists, unless `isForced`. `what` is the content, such as "certificate". */
 export async function assertReplaceable(
   what: string,
   path: string,
@@ -56,7 +56,7 @@ export async function assertReplaceable(
   });
 }
 
-/** Writes a text with a token to a new file and prints its path, or prints the text if there is no path. */
+/** Writes a text with a token to a new file and prints its path. Without a path, prints the text. */
 export async function handOut(
   text: string,
   path: string | undefined,

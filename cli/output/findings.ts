@@ -1,7 +1,4 @@
-/**
- * What checks and rules have found: the findings of `tlsboot doctor` and `tlsboot policy check` as a table or JSON, and
- * the trace of a policy.
- */
+/** Formats the findings of `tlsboot doctor` and `tlsboot policy check` as a table or JSON, and the trace of policies. */
 import { countFindings, type Finding } from "../../core/report/health/finding.ts";
 import { nameFlags } from "../framework/flags.ts";
 import { line } from "../../core/lib/printable.ts";
@@ -9,9 +6,9 @@ import { formatJson } from "./structured.ts";
 import { alignTabs, DESCRIBE_TABS } from "./layout.ts";
 import type { RuleView } from "../../core/report/request_view.ts";
 
-/** Formats the findings as a table with one part for each target. The fix is on a line of its own, to be copied. */
+/** Formats the findings as a table with a section for each target. A fix has its own line, so that it can be copied. */
 export function formatFindingTable(findings: readonly Finding[]): string {
-  const parts = groupByTarget(findings).map(([target, group]) => {
+  const parts = [...Map.groupBy(findings, ({ target }) => target)].map(([target, group]) => {
     const rows = group.map(({ severity, check, message, fix, advice }) => ({
       row: line`  ${severity}\t${check}\t${nameFlags(message)}`,
       fix: fix !== undefined
@@ -32,10 +29,6 @@ export function formatFindingJson(findings: readonly Finding[]): string {
   return nameFlags(formatJson({ findings, summary: { ok, warnings: warning, errors: error, skipped } }));
 }
 
-function groupByTarget(findings: readonly Finding[]): readonly (readonly [string, readonly Finding[]])[] {
-  return [...Map.groupBy(findings, ({ target }) => target)];
-}
-
 function summarize(findings: readonly Finding[]): string {
   const { ok, warning, error, skipped } = countFindings(findings);
   const count = (number: number, word: string): string => `${number} ${word}${number === 1 ? "" : "s"}`;
@@ -45,7 +38,7 @@ function summarize(findings: readonly Finding[]): string {
 
 const MARKS = { holds: "ok", fails: "no", unknown: "?" } as const;
 
-/** Formats lines with tabs between columns, grouped by policy. A brief text omits the checks that hold. */
+/** Formats the rules as lines with tabs between columns, grouped by policy. `isBrief` omits the checks that hold. */
 export function formatTrace(
   rules: readonly RuleView[],
   { isBrief = false }: { readonly isBrief?: boolean } = {},

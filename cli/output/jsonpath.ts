@@ -8,7 +8,7 @@ import { marshalJson } from "../../core/lib/go_text.ts";
 import { sortKeys } from "./structured.ts";
 import { UsageError } from "../exit_code.ts";
 
-/** Prints a value by a template. Several results of one expression are joined by a blank. */
+/** Formats a value with a template. Several results of an expression are separated by spaces. */
 export function evaluateJsonPath(template: readonly TemplateNode[], value: unknown): string {
   return template.map((node) => {
     switch (node.kind) {
@@ -31,7 +31,7 @@ export function parseRelaxedPath(text: string): Path {
   throw new UsageError(`cannot read the path "${text}": want one such as .metadata.name`);
 }
 
-/** Finds the values that a path leads to; none where a field is missing. */
+/** Finds the values that a path selects; none if a field is missing. */
 export function findPathValues(path: Path, value: unknown): readonly unknown[] {
   return walk(path, [value]);
 }
@@ -40,7 +40,7 @@ function walk(path: Path, from: readonly unknown[]): readonly unknown[] {
   let values = from;
   for (const step of path) {
     const before = values;
-    // A union yields the first member of all values, then the second of all, as in client-go.
+    // As in client-go, a union yields its first member for all values, then its second for all, and so on.
     values = step.kind === "union"
       ? step.paths.flatMap((member) => walk(member, before))
       : before.flatMap((value) => takeStep(step, value));
@@ -129,7 +129,7 @@ type TemplateNode =
   | { readonly kind: "path"; readonly path: Path }
   | { readonly kind: "range"; readonly path: Path; readonly body: readonly TemplateNode[] };
 
-/** The steps of an expression. It starts at the whole answer, or at the current item of a range or filter. */
+/** The steps of an expression. They start at the whole value, or at the current item of a range or a filter. */
 type Path = readonly Step[];
 
 /** One step of an expression, from each current value to the next ones. */
@@ -154,7 +154,7 @@ type Operand =
   | { readonly kind: "path"; readonly path: Path }
   | { readonly kind: "literal"; readonly value: string | number | boolean };
 
-/** Parses a template. Throws UsageError that names the invalid part. */
+/** Parses a template. Throws UsageError with the invalid part. */
 export function parseJsonPath(template: string): readonly TemplateNode[] {
   return readNodes(new Reader(template), false);
 }
@@ -241,7 +241,7 @@ function parseBrackets(text: string, reader: Reader): Step {
   throw reader.fault(`invalid array index ${text}`);
 }
 
-/** A quoted name is parsed as a path: `['metadata.name']`. A dot that belongs to a key is written as `\\.`. */
+/** Parses a member of a union. A quoted name is a path: `['metadata.name']`. A dot in a key is written as `\\.`. */
 function parseMember(text: string, reader: Reader): readonly Step[] {
   const quoted = /^(["'])(.*)\1$/s.exec(text);
   return quoted === null ? [parseBrackets(text, reader)] : parseSteps(`.${quoted[2] ?? ""}`, reader);
@@ -285,7 +285,7 @@ function closingBracket(text: string): number {
   return -1;
 }
 
-/** Lists the places of the characters outside of quotes, from one on. */
+/** Lists the indices of the characters outside of quotes, starting at `from`. */
 function* listUnquoted(text: string, from = 0): Generator<number> {
   let quote = "";
   for (let at = from; at < text.length; at++) {
@@ -303,7 +303,7 @@ function unescape(text: string): string {
   return text.replace(/\\(.)/gs, (_, letter: string) => letters[letter] ?? letter);
 }
 
-/** Reads a template from start to end. `takeExpression` ignores braces in quotes. */
+/** Reads a template from start to end. */
 class Reader {
   readonly #template: string;
   #at = 0;

@@ -1,7 +1,7 @@
 /**
- * The layout of text: colour on terminals, lines of a width, and columns aligned as by Go's `text/tabwriter`, which
- * kubectl uses. There, cells end with a tab, a column spans the adjacent lines that have it, and the text after the
- * last tab is not padded.
+ * The layout of text: colours on terminals, wrapped lines, and columns that are aligned like those of Go's
+ * `text/tabwriter`, which kubectl uses. Cells end with a tab, a column spans the adjacent lines that have it, and the text
+ * after the last tab is not padded.
  */
 import { escapeValue, oneLine } from "../../core/lib/printable.ts";
 import type { OutputStream } from "../io.ts";
@@ -10,7 +10,7 @@ import type { OutputStream } from "../io.ts";
 interface TabOptions {
   /** The minimum width of a column, including its padding. */
   readonly minWidth: number;
-  /** The number of blanks after the longest cell. */
+  /** The number of spaces after the longest cell. */
   readonly padding: number;
 }
 
@@ -19,7 +19,7 @@ export const TABLE_TABS: TabOptions = { minWidth: 6, padding: 3 };
 /** The spacing of `kubectl describe`. */
 export const DESCRIBE_TABS: TabOptions = { minWidth: 0, padding: 2 };
 
-/** A line of a description: a title with its value, which has no line when it is absent or empty; or any other text. */
+/** A line of a description: any text, or a title with a value, which is left out if the value is absent or empty. */
 export type DescribedLine = readonly [title: string, value: string | undefined] | string;
 
 /** Formats a description as `kubectl describe` does, with aligned columns and no line break at its end. */
@@ -32,7 +32,7 @@ export function formatDescription(lines: readonly DescribedLine[]): string {
   return alignTabs(texts.join("\n"), DESCRIBE_TABS);
 }
 
-/** Aligns the columns of a text of several lines. */
+/** Aligns the columns of the lines of a text. */
 export function alignTabs(text: string, options: TabOptions): string {
   const lines = text.split("\n").map((line) => line.split("\t"));
   const out: string[] = [];
@@ -65,7 +65,7 @@ function format(
   writeLines(lines, start, to, widths, out);
 }
 
-/** True when a line has a cell in a column. The text after the last tab of a line is not a cell. */
+/** Reports whether a line has a cell in a column. The text after the last tab is not a cell. */
 function hasCell(line: readonly string[] | undefined, column: number): boolean {
   return line !== undefined && column < line.length - 1;
 }
@@ -82,7 +82,7 @@ function writeLines(
   }
 }
 
-/** Pads a cell with blanks to a width in characters, as Go does. */
+/** Pads a cell with spaces to a width in characters, as Go does. */
 function padTo(cell: string, width: number): string {
   return cell + " ".repeat(Math.max(0, width - measureWidth(cell)));
 }
@@ -93,9 +93,9 @@ export function measureWidth(cell: string): number {
 }
 
 /**
- * Breaks a text at its blanks, or a list of words, into lines of at most `width` characters. The first line begins with
- * `first`, all others with `indent`. A longer word has a line of its own and is not broken, because it may be a path or a
- * command. An empty text is one line.
+ * Wraps a text at its spaces, or a list of words, into lines of at most `width` characters. The first line begins with
+ * `first`, the others with `indent`. A word that is too long gets its own line and is not broken, because it may be a path
+ * or a command. An empty text is one line.
  */
 export function wrapWords(
   text: string | readonly string[],
@@ -117,7 +117,7 @@ export function wrapWords(
   return [...lines, current];
 }
 
-/** Wraps a text in a colour, or returns it unchanged where colour is off. */
+/** Functions that colour a text, or return it unchanged if colours are off. */
 export interface Style {
   bold(text: string): string;
   dim(text: string): string;
@@ -129,7 +129,7 @@ export interface Style {
 
 /** Creates the style of a stream: colour on a terminal without NO_COLOR (https://no-color.org) and with a TERM other than `dumb`. */
 export function createStyle(stream: OutputStream, env: Readonly<Record<string, string | undefined>>): Style {
-  const isColoured = hasColor(stream, env);
+  const isColoured = stream.isTerminal && (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb";
   const paint = (code: number) => (text: string): string => isColoured ? `\x1b[${code}m${text}\x1b[0m` : text;
   return {
     bold: paint(1),
@@ -139,9 +139,4 @@ export function createStyle(stream: OutputStream, env: Readonly<Record<string, s
     yellow: paint(33),
     cyan: paint(36),
   };
-}
-
-/** True when text on the stream may be coloured. */
-function hasColor(stream: OutputStream, env: Readonly<Record<string, string | undefined>>): boolean {
-  return stream.isTerminal && (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb";
 }

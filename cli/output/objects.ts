@@ -1,4 +1,4 @@
-/** Prints whole objects as json, yaml, name or jsonpath. Several objects become a List, as in kubectl. */
+/** Formats whole objects as json, yaml, name or jsonpath. Several objects become a List, as in kubectl. */
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { line } from "../../core/lib/printable.ts";
 import { formatJson, formatSortedYaml } from "./structured.ts";
@@ -8,15 +8,15 @@ import type { OutputFormat } from "../flags/list.ts";
 /** A format that prints objects rather than table rows. */
 export type ObjectFormat = Exclude<OutputFormat, { readonly kind: "wide" }>;
 
-/** Prints a single object, or the objects of a list or of several names. */
-export interface ObjectPrinter {
+/** Formats a single object, or the objects of a list. */
+interface ObjectPrinter {
   printOne(object: KubeObject): string;
   printList(objects: readonly KubeObject[]): string;
-  /** Starts a list that is printed in parts, as its objects arrive; the text is that of `printList`. */
+  /** Starts a list that is printed in parts as its objects arrive. Together they are the text of `printList`. */
   startList(): ListPrinter;
 }
 
-export interface ListPrinter {
+interface ListPrinter {
   printItems(objects: readonly KubeObject[]): string;
   printEnd(): string;
 }
@@ -25,7 +25,7 @@ export interface ListPrinter {
 export function createObjectPrinter(format: ObjectFormat, qualifiedKind: string): ObjectPrinter {
   switch (format.kind) {
     case "name": {
-      // A line break in a name would look like another name to a program such as xargs.
+      // `line` escapes line breaks, which a program such as xargs would read as the end of a name.
       const printOne = (object: KubeObject): string => line`${qualifiedKind}/${object.metadata.name ?? ""}\n`;
       const printList = (objects: readonly KubeObject[]): string => objects.map(printOne).join("");
       return { printOne, printList, startList: () => ({ printItems: printList, printEnd: () => "" }) };
@@ -41,7 +41,7 @@ export function createObjectPrinter(format: ObjectFormat, qualifiedKind: string)
   }
 }
 
-/** Creates a printer that omits managedFields, as kubectl does. Its lists are printed at their end. */
+/** Creates a printer that omits managedFields, as kubectl does. It prints lists when they end. */
 function valuePrinter(print: (value: unknown) => string): ObjectPrinter {
   const printList = (objects: readonly KubeObject[]): string => print(createList(objects));
   return {
@@ -69,7 +69,7 @@ function createList(objects: readonly KubeObject[]): object {
   };
 }
 
-/** The texts that end the beginning of a list, begin its end, and separate its parts. */
+/** The text before the items of a list, the text after them, and the separator of its parts. */
 interface ListFrame {
   readonly beforeItems: string;
   readonly afterItems: string;
@@ -79,7 +79,7 @@ interface ListFrame {
 const JSON_LIST: ListFrame = { beforeItems: "[\n", afterItems: '\n    ],\n    "kind": "List"', between: ",\n" };
 const YAML_LIST: ListFrame = { beforeItems: "items:\n", afterItems: "kind: List\n", between: "" };
 
-/** Prints a list in parts: each part is the text of a list without its frame, which is printed around all of them. */
+/** Prints a list in parts. Each part is formatted as a list; the text around the items is printed only once. */
 function startTextList(print: (value: unknown) => string, frame: ListFrame): ListPrinter {
   let isEmpty = true;
   let end = "";

@@ -1,4 +1,4 @@
-/** Describes certificates with their validity, usages and name constraints, requests and keys. */
+/** Describes certificates, with their validity, usages and name constraints, and requests and keys. */
 import { verifyRequest } from "../../core/request/parse_request.ts";
 import { formatTime } from "../../core/kube/meta.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
@@ -16,7 +16,7 @@ import type { NameConstraints, NameSubtrees } from "../../core/pki/x509/name_con
 export interface Inspection {
   /** The title in the output: `certificate "CN=…"`. */
   readonly title: string;
-  /** The facts for people; one without a value is not shown. */
+  /** The facts for people. Those without a value are not shown. */
   readonly lines: readonly (readonly [title: string, value: string | undefined])[];
   /** The facts for `-o json`; they always include `kind`. */
   readonly facts: Readonly<Record<string, unknown>>;
@@ -98,7 +98,7 @@ export function describeKey(key: PrivateKey): Inspection {
   };
 }
 
-/** The programs that verify no signature of ML-DSA, neither of a certificate nor of its owner. */
+/** Programs that cannot verify ML-DSA signatures. */
 const WITHOUT_ML_DSA = [
   "Go before 1.27 (Kubernetes 1.37 and older)",
   "OpenSSL before 3.5",
@@ -106,7 +106,7 @@ const WITHOUT_ML_DSA = [
   "Deno",
 ];
 
-/** Lists the programs that cannot verify a certificate or a request; undefined for algorithms that all of them know. */
+/** Lists the programs that cannot verify a certificate or a request; undefined if all can. */
 function listUnable({ keyAlgorithm, signatureAlgorithm }: CertificateFacts | RequestFacts) {
   return isMlDsa(keyAlgorithm) || isMlDsa(signatureAlgorithm) ? WITHOUT_ML_DSA : undefined;
 }
@@ -155,7 +155,7 @@ export function describeUnreadable(kind: string, error: string): Inspection {
   };
 }
 
-/** Names a certificate by its subject; one without a subject, as a pod may have, by its first name. */
+/** Returns the subject of a certificate, or its first name if it has no subject, like those of pods. */
 function nameCertificate(certificate: CertificateFacts): string {
   return formatName(certificate.subject) || (listNames(certificate)[0] ?? "");
 }
@@ -170,19 +170,19 @@ function commonFacts(facts: CertificateFacts | RequestFacts): Readonly<Record<st
   return { subject: formatName(subject), keyAlgorithm, keyBits, signatureAlgorithm, ...names };
 }
 
-/** The period in which a certificate is valid. */
+/** The validity period of a certificate. */
 interface Validity {
   readonly notBefore: Date;
   readonly notAfter: Date;
 }
 
-/** Reports whether a period of validity has begun and has not ended. */
+/** Reports whether a validity period has begun and whether it has ended. */
 function getValidityState(validity: Validity, now: Date): "valid" | "expired" | "not yet valid" {
   if (now < validity.notBefore) return "not yet valid";
   return now > validity.notAfter ? "expired" : "valid";
 }
 
-/** Formats a period of validity: `from … to …, valid for 364d more`. */
+/** Formats a validity period: `from … to …, valid for 364d more`. */
 export function formatValidity(validity: Validity, now: Date): string {
   const range = `from ${formatTime(validity.notBefore)} to ${formatTime(validity.notAfter)}`;
   switch (getValidityState(validity, now)) {

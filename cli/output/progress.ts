@@ -1,30 +1,30 @@
-/** Progress on stderr, if it is a terminal, and the steps of commands that wait. */
+/** Shows progress on stderr, if it is a terminal, and the steps of commands that wait. */
 import type { Clock } from "../../core/ports.ts";
 import type { Io, OutputStream } from "../io.ts";
 import { escapeValue } from "../../core/lib/printable.ts";
 import { ERASE_LINE } from "./escape.ts";
 
 const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
-/** The time between two frames: short enough to look alive, long enough to cost nothing. */
+/** The time between two frames: short enough to look alive, and long enough to need hardly any processor time. */
 const FRAME_MS = 80;
 /**
- * A line with a spinner, a text, the end of the wait and the time since it began, or with a bar when the total is known.
- * Disposing it erases the line.
+ * A line with a spinner or a bar, a text, the time at which the wait ends, and the elapsed time. Disposing it erases the
+ * line.
  */
 export interface ProgressLine extends Disposable {
   /** Replaces the text. A new text is drawn at once, because the process may be too busy to draw afterwards. */
   update(text: string, part?: ProgressPart): void;
 }
 
-/** The finished part: a bar when the total is known, else an amount that is shown after the text. */
-export type ProgressPart =
-  | string
-  | {
-    readonly done: number;
-    readonly total: number;
-    /** Formats both numbers; default: as they are. */
-    readonly format?: (amount: number) => string;
-  };
+/** The finished part: a share, which is drawn as a bar, or an amount, which is shown after the text. */
+type ProgressPart = string | FinishedShare;
+
+interface FinishedShare {
+  readonly done: number;
+  readonly total: number;
+  /** Formats both numbers. Default: as they are. */
+  readonly format?: (amount: number) => string;
+}
 
 /** The part of `Io` that progress uses. */
 export interface ProgressIo {
@@ -34,8 +34,8 @@ export interface ProgressIo {
 }
 
 /**
- * Starts to show progress. `until` is the time at which a wait ends in any case. Nothing is shown unless stderr is a terminal
- * that is not `dumb`, and nothing while the process is in the background, because the line then belongs to the shell's prompt.
+ * Starts to show progress. `until` is the time at which the wait ends at the latest. Nothing is shown unless stderr is a
+ * terminal other than `dumb`, or while the process is in the background, where the line has the shell's prompt.
  */
 export function startProgress(io: ProgressIo, text: string, until?: Date): ProgressLine {
   if (!io.stderr.isTerminal || io.env["TERM"] === "dumb") {
@@ -72,10 +72,10 @@ export function startProgress(io: ProgressIo, text: string, until?: Date): Progr
   };
 }
 
-/** The width that the text keeps on a narrow terminal, where the time is cut instead. */
+/** The smallest width of the text. On a narrower terminal the time is cut instead. */
 const MIN_TEXT_WIDTH = 20;
 
-/** Draws a line that the next output replaces. A stream that does not know such lines gets the sequence that erases it. */
+/** Draws a line that the next output replaces, or erases the line first if the stream does not support that. */
 function writeTransient(stream: OutputStream, line: string): void {
   if (stream.writeTransient === undefined) stream.write(`${ERASE_LINE}${line}`);
   else stream.writeTransient(line);
@@ -88,28 +88,23 @@ function cutText(text: string, width: number): string {
 function withPart(text: string, part: ProgressPart | undefined): string {
   if (part === undefined) return text;
   if (typeof part === "string") return `${text}, ${part}`;
-  return `${drawBar(part.done, part.total, BAR_WIDTH, part.format)} ${text}`;
+  return `${drawBar(part)} ${text}`;
 }
 
 const BAR_WIDTH = 20;
 
-/** The text of the progress line while a passphrase becomes a key, which takes up to two seconds. */
+/** The text to show while a key is derived from a passphrase, which takes up to two seconds. */
 export const DERIVING_KEY = "deriving the key from the passphrase";
 
-/** Formats a growing amount of bytes: `3.2 MB`. */
+/** Formats a number of bytes: `3.2 MB`. */
 export function formatMegabytes(bytes: number): string {
   return `${(bytes / 1_000_000).toFixed(1)} MB`;
 }
 
-/** Draws a bar of `width` characters: `[#####-----] 5/10`. */
-export function drawBar(
-  done: number,
-  total: number,
-  width: number,
-  format: (amount: number) => string = String,
-): string {
-  const filled = total <= 0 ? width : Math.round(Math.min(1, done / total) * width);
-  return `[${"#".repeat(filled)}${"-".repeat(width - filled)}] ${format(done)}/${format(total)}`;
+/** Draws a bar: `[##########----------] 5/10`. */
+export function drawBar({ done, total, format = String }: FinishedShare): string {
+  const filled = total <= 0 ? BAR_WIDTH : Math.round(Math.min(1, done / total) * BAR_WIDTH);
+  return `[${"#".repeat(filled)}${"-".repeat(BAR_WIDTH - filled)}] ${format(done)}/${format(total)}`;
 }
 
 /** Formats whole seconds, as in ` (12s)`, ` (2m05s)` or ` (1h02m)`; empty during the first second. */
@@ -123,8 +118,8 @@ function formatElapsed(ms: number): string {
 }
 
 /**
- * Formats a moment in the future for a person at this machine, in the local time zone: `14:05`, `14:05:30` when it is less than
- * two minutes away, and with the date on another day.
+ * Formats a future time for the user, in the local time zone: `14:05`, with seconds if it is less than two minutes away, and
+ * with the date if it is on another day.
  */
 export function formatLocalTime(time: Date, now: Date): string {
   const day = (date: Date): string => `${date.getFullYear()}-${padTwo(date.getMonth() + 1)}-${padTwo(date.getDate())}`;
@@ -139,17 +134,17 @@ function padTwo(number: number): string {
 
 /** Prints each step as a line on stderr, with a spinner after the last one. Disposing it ends the spinner. */
 export interface Steps extends Disposable {
-  /** Prints a step. The spinner behind it says what is awaited, and until when. */
+  /** Prints a step. The spinner after it shows what the command waits for, and until when. */
   step(text: string, awaited?: AwaitedEvent): void;
 }
 
-/** The subject of a wait, such as `approval`, and the time at which the wait ends in any case. */
+/** What the command waits for, such as `approval`, and the time at which the wait ends at the latest. */
 export interface AwaitedEvent {
   readonly what: string;
   readonly until?: Date | undefined;
 }
 
-/** Creates the steps. No spinner is shown before the first one, nor after the end, when others write to the terminal. */
+/** Creates the steps. No spinner is shown before the first step, or after disposal, when others write to the terminal. */
 export function createSteps(io: ProgressIo): Steps {
   let spinner: ProgressLine | undefined;
   let isEnded = false;
@@ -167,7 +162,7 @@ export function createSteps(io: ProgressIo): Steps {
   };
 }
 
-/** Returns the time at which a wait ends that begins now; undefined for a wait without a limit. */
+/** Returns the time at which a wait that begins now ends; undefined without a limit. */
 export function findDeadline(waitMs: number, clock: Pick<Clock, "now">): Date | undefined {
   return waitMs <= 0 || waitMs === Infinity ? undefined : new Date(clock.now().getTime() + waitMs);
 }

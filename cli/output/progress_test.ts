@@ -90,7 +90,8 @@ test("createSteps() shows what is awaited, and no spinner after its end", () => 
 });
 
 test("drawBar() fills in proportion", () => {
-  assert.equal(drawBar(5, 10, 10), "[#####-----] 5/10");
-  assert.equal(drawBar(0, 0, 4), "[####] 0/0");
-  assert.equal(drawBar(1_500_000, 3_000_000, 4, formatMegabytes), "[##--] 1.5 MB/3.0 MB");
+  assert.equal(drawBar({ done: 5, total: 10 }), "[##########----------] 5/10");
+  assert.equal(drawBar({ done: 0, total: 0 }), "[####################] 0/0");
+  const downloaded = drawBar({ done: 750_000, total: 3_000_000, format: formatMegabytes });
+  assert.equal(downloaded, "[#####---------------] 0.8 MB/3.0 MB");
 });

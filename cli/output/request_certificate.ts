@@ -1,4 +1,4 @@
-/** Requests a certificate for a user who waits: the steps on stderr, and what the certificate does not have. */
+/** Requests a certificate with steps on stderr, and reports where the certificate differs from what the user wanted. */
 import { type RequestOutcome, type RequestProgress, RequestRefusedError } from "../../client/request_certificate.ts";
 import { getRenewalTime } from "../../core/machine/renewal_schedule.ts";
 import { describeMissingSigner } from "../../core/request/signer_name.ts";
@@ -10,28 +10,28 @@ import { displayPath } from "./files.ts";
 import { createSteps, findDeadline } from "./progress.ts";
 import { UsageError } from "../exit_code.ts";
 
-/** What the user wants, to compare the certificate with. */
+/** What the user wants. The certificate is compared with it. */
 export interface WantedCertificate {
   readonly timeoutSeconds: number;
   readonly expirationSeconds?: number | undefined;
   readonly renewBeforeMs?: number | undefined;
-  /** Whether the run asks again and again, so that a kept certificate is no occasion for a warning. */
+  /** Whether the command repeats the request, so that it must not warn each time about a certificate that it keeps. */
   readonly isRepeated?: boolean;
 }
 
-/** Receives the steps of a request. */
+/** Receives the progress of a request. */
 export interface RequestObserver {
   readonly onProgress: (event: RequestProgress) => void;
   /** Prints a step of the command itself. */
   readonly report: (text: string) => void;
 }
 
-/** The part of an outcome that is compared with the wanted certificate. */
+/** The part of an outcome that is compared with what the user wants. */
 type Requested =
   | { readonly kind: "pending" }
   | { readonly kind: "kept" | "issued"; readonly leaf: { readonly notBefore: Date; readonly notAfter: Date } };
 
-/** Requests a certificate and prints each step on stderr. A request that is sure to be refused throws UsageError. */
+/** Requests a certificate and prints each step on stderr. Throws UsageError for a request that would be refused. */
 export async function requestWithSteps<T extends Requested>(
   request: (observer: RequestObserver) => Promise<T>,
   { timeoutSeconds, expirationSeconds, renewBeforeMs, isRepeated = false }: WantedCertificate,
@@ -71,7 +71,7 @@ export function reportPending(
   io.stderr.write(`${next}\nthen run the same command again to get the certificate\n`);
 }
 
-/** Describes an event in one line; undefined for an event that the answer reports anyway. */
+/** Describes an event in one line; undefined if the answer of the command reports it. */
 function describeProgress(event: RequestProgress, cwd: string): string | undefined {
   switch (event.kind) {
     case "needed":
@@ -92,9 +92,9 @@ function describeProgress(event: RequestProgress, cwd: string): string | undefin
 }
 
 /**
- * Describes a certificate whose lifetime is shorter than requested; undefined for any other. Signers that backdate,
- * such as kube-controller-manager by five minutes, subtract that time from a long lifetime, but never from the span
- * between both dates (`PermissiveSigningPolicy`, pkg/controller/certificates/authority/policies.go).
+ * Describes a certificate whose lifetime is shorter than requested; undefined for any other. Signers that backdate, such as
+ * kube-controller-manager by five minutes, subtract that time from the end of a long lifetime, but the time from notBefore
+ * to notAfter is never shorter (`PermissiveSigningPolicy`, pkg/controller/certificates/authority/policies.go).
  */
 export function describeShortenedLifetime(
   { notBefore, notAfter }: { readonly notBefore: Date; readonly notAfter: Date },
@@ -107,7 +107,7 @@ export function describeShortenedLifetime(
   }`;
 }
 
-/** Describes a time of renewal that is not shorter than the lifetime of the certificate; undefined for any other. */
+/** Describes a --renew-before that is not shorter than the lifetime of the certificate; undefined for any other. */
 function describeIgnoredRenewal(
   leaf: { readonly notBefore: Date; readonly notAfter: Date },
   renewBeforeMs: number | undefined,

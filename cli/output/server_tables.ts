@@ -1,6 +1,6 @@
 /**
- * Tables from the server (apiserver `pkg/endpoints/handlers/response.go`), and watches of them (apiserver
- * `pkg/endpoints/handlers/watch.go`).
+ * Reads and watches Tables of the server (apiserver `pkg/endpoints/handlers/response.go` and
+ * `pkg/endpoints/handlers/watch.go`), and makes tables of our own.
  */
 import {
   type ApiClient,
@@ -34,12 +34,12 @@ export interface ServerTable {
   readonly rows: readonly ServerTableRow[];
 }
 
-/** A row of a Table: with the metadata of its object, and with the whole object where that was requested. */
-export interface ServerTableRow extends SortableRow {
+/** A row of a Table, with the metadata of its object, or with the whole object if that was requested. */
+interface ServerTableRow extends SortableRow {
   readonly object?: { readonly metadata?: ObjectMeta } | null;
 }
 
-/** Creates an API client that receives Tables where the server supports them. */
+/** Creates an API client that receives Tables from servers that support them. */
 export function createTableApi(transport: Transport, io: Io): ApiClient {
   return createApiClient(withAccept(transport, TABLE_ACCEPT), { clock: io.clock });
 }
@@ -47,7 +47,7 @@ export function createTableApi(transport: Transport, io: Io): ApiClient {
 /** Decodes a Table. Throws AppError `api_error` for any other answer. */
 export function decodeTable(value: unknown, path: string): ServerTable {
   if (isRecord(value) && value["kind"] === "Table" && Array.isArray(value["rows"] ?? [])) {
-    // kubectl relies on the same fields; cells are printed whatever their type.
+    // kubectl relies on the same fields. Cells may have any type.
     const table = value as Partial<ServerTable>;
     return {
       metadata: table.metadata ?? {},
@@ -58,16 +58,16 @@ export function decodeTable(value: unknown, path: string): ServerTable {
   throw new AppError("api_error", `cannot read the answer to "${path}": the server sent no Table`);
 }
 
-/** A table that is made here, with other columns than the server's. */
+/** A table with columns of our own instead of the server's. */
 export interface OwnTable {
   readonly columns: readonly TableColumn[];
   /** Returns the cells of an object; an undefined one becomes `<none>`. */
   toCells(object: KubeObject): readonly unknown[];
-  /** Returns values to sort by instead of the cells; undefined for a cell that is compared as it is. */
+  /** Returns values to sort by instead of the cells; undefined to sort by the cell. */
   toSortValues?(object: KubeObject): readonly unknown[];
 }
 
-/** Creates a decoder that makes a table of a list, or of one object. Its errors are those of `decodeTable`. */
+/** Creates a decoder that makes a table from a list or one object. It throws as `decodeTable` does. */
 export function createTableDecoder(table: OwnTable): typeof decodeTable {
   return (value, path) => {
     const items = isRecord(value) && "items" in value ? value["items"] ?? [] : [value];
@@ -87,7 +87,7 @@ export function createTableDecoder(table: OwnTable): typeof decodeTable {
   };
 }
 
-/** Yields the objects of a watch from a version on, and starts the next watch when the server ends one. */
+/** Yields the objects of a watch that starts at a resource version. Starts another watch when the server ends one. */
 export async function* watchObjects(
   api: ApiClient,
   path: string,
@@ -107,7 +107,7 @@ export async function* watchObjects(
       yield object;
     }
     signal.throwIfAborted();
-    // A server that ends every watch at once must not be asked again without a pause.
+    // A server that ends each watch at once must not be called without a pause.
     if (resourceVersion === before) await clock.sleep(PAUSE_MS, signal);
   }
 }

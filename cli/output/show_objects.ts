@@ -50,27 +50,27 @@ interface Request {
 }
 
 /** Adds columns to the Tables of `-o wide`. */
-export type ExtendTable = (table: ServerTable, api: ApiClient, signal: AbortSignal) => Promise<ServerTable>;
+type ExtendTable = (table: ServerTable, api: ApiClient, signal: AbortSignal) => Promise<ServerTable>;
 
-/** The kind and the names of the objects to show. */
-export interface ShownObjects {
+/** The objects to show, and how. */
+interface ShownObjects {
   readonly kind: Kind;
-  /** All objects without a name. */
+  /** The names of the objects. If empty, all are shown. */
   readonly names: readonly string[];
-  /** Replaces the table of the server. On a terminal it is coloured, and cut to the width of the terminal. */
+  /** Replaces the server's table. On a terminal it is coloured and cut to the terminal's width. */
   readonly table?: OwnTable;
   readonly extendWide?: ExtendTable;
-  /** Decides which objects are shown; all without it. Called once for each object of the list, and for each change. */
+  /** Decides which objects are shown. Default: all. Called for each object of the list, and for each change. */
   isShown?(object: KubeObject): boolean;
-  /** Changes the rows of a table on a terminal before they are printed: those of the list, then those of each change. */
+  /** Changes the rows of a table on a terminal before they are printed: first those of the list, then those of a change. */
   readonly refine?: (rows: ServerTable["rows"]) => ServerTable["rows"];
-  /** Finds the whole name that a short one means; undefined when it means none. */
+  /** Finds the full name for a short one; undefined if there is none. */
   readonly findName?: (name: string, api: ApiClient, signal: AbortSignal) => Promise<string | undefined>;
-  /** Called with the rows of a table after they are printed, and before the watch. */
+  /** Called with the rows of the list after they are printed, before the watch. */
   readonly afterTable?: (rows: ServerTable["rows"], api: ApiClient, signal: AbortSignal) => Promise<void>;
 }
 
-/** Shows the objects of a kind that names or selectors choose, and with `--watch` their changes. */
+/** Shows the objects of a kind that names or selectors select and, with `--watch`, their changes. */
 export async function showObjects(
   shown: ShownObjects,
   input: ShowInput,
@@ -108,7 +108,7 @@ function chooseForm({ kind, table }: ShownObjects, format: RequestFormat | undef
   }
 }
 
-/** Gets an object by its name, or else by the name that a short name means. Returns the name with the answer. */
+/** Gets an object by its name or a short form of it. Returns the full name with the answer. */
 async function getByName<T>(
   name: string,
   get: (name: string) => Promise<T>,
@@ -184,8 +184,8 @@ async function showTables(
   else if (names.length === 0 && !watch) tools.stderr.write("No resources found\n");
   await afterTable?.(together.rows, connection.api, signal);
   if (!watch || code !== EXIT.done) return code;
-  // The version of an object that has not changed for long is older than the history, so its watch starts at 0, which
-  // delivers the object once more.
+  // The version of an object that has not changed for a long time is older than the server's history. Its watch therefore
+  // starts at 0, which delivers the object again.
   const isSingle = watched !== undefined;
   const parameters = { ...(isSingle ? { fieldSelector: `metadata.name=${watched}` } : selectors), ...included };
   for await (
@@ -198,7 +198,7 @@ async function showTables(
   return EXIT.done;
 }
 
-/** Joins several Tables into one, because the width of a column depends on all rows, and sorts its rows. */
+/** Joins Tables, because the width of a column depends on all rows, and sorts the rows. */
 function joinTables(tables: readonly ServerTable[], order: RowOrder | undefined): ServerTable {
   const columnDefinitions = tables[0]?.columnDefinitions ?? [];
   const rows = tables.flatMap((table) => table.rows);
@@ -247,7 +247,7 @@ function showObjectsAs(kind: Kind, format: ObjectFormat): Show {
   };
 }
 
-/** Sorts whole objects. Only a table that is made here has columns to sort them by. */
+/** Sorts whole objects. Sorting by a column needs a table of our own. */
 function sortObjects(
   objects: readonly KubeObject[],
   order: RowOrder | undefined,

@@ -6,18 +6,18 @@ import { UsageError } from "../exit_code.ts";
 export interface SortableRow extends TableRow {
   /** The object of the row, for a JSONPath. */
   readonly object?: unknown;
-  /** Values that are compared instead of the cells of their columns; undefined for a cell that is compared as it is. */
+  /** Values to sort by instead of the cells of their columns; undefined to sort by the cell. */
   readonly sortValues?: readonly unknown[] | undefined;
 }
 
 export interface RowOrder {
   /** Whether the rows need whole objects. */
   readonly needsObjects: boolean;
-  /** Returns the rows in order. Throws UsageError when there is no such column, and for a path that no object has. */
+  /** Returns the sorted rows. Throws UsageError for an unknown column, and for a path that no object has. */
   sort<R extends SortableRow>(columns: readonly TableColumn[], rows: readonly R[]): readonly R[];
 }
 
-/** Parses the value of `--sort-by`: a text with a dot or a bracket is a JSONPath, any other the name of a column. */
+/** Parses the value of `--sort-by`: a JSONPath if it has a dot or a bracket, and otherwise the name of a column. */
 export function parseRowOrder(text: string): RowOrder {
   if (!/[.[{]/.test(text)) return { needsObjects: false, sort: (columns, rows) => sortByColumn(text, columns, rows) };
   const path = parseRelaxedPath(text);
@@ -28,7 +28,7 @@ export function parseRowOrder(text: string): RowOrder {
       if (keyed.length > 0 && keyed.every(({ value }) => value === undefined)) {
         throw new UsageError(`cannot sort by "${text}": no object in the list has that field`);
       }
-      // As in kubectl, objects without the field are first, and texts are in the order of their characters.
+      // As in kubectl, objects without the field come first, and texts are compared by their characters.
       return keyed.sort((a, b) => compareValues(a.value, b.value, -1, compareTexts)).map(({ row }) => row);
     },
   };
@@ -55,7 +55,7 @@ function sortByColumn<R extends SortableRow>(
   return rows.toSorted((a, b) => compareValues(read(a), read(b), 1, compareNaturally));
 }
 
-/** Finds the creation time of an object as a number that grows with the age, because the cells are texts such as `10m`. */
+/** Returns a number that grows with the age of an object, because the cells are texts such as `10m`. */
 function findNegativeTime(object: unknown): number | undefined {
   const [created] = findPathValues(CREATION, object);
   const time = typeof created === "string" ? Date.parse(created) : Number.NaN;
@@ -64,12 +64,12 @@ function findNegativeTime(object: unknown): number | undefined {
 
 const CREATION = parseRelaxedPath(".metadata.creationTimestamp");
 
-/** Converts the name of a column to the form in which it is typed: `requested-by` for `Requested By`. */
+/** Converts the name of a column to the form in which users type it: `requested-by` for `Requested By`. */
 function toKey(name: string): string {
   return name.toLowerCase().replaceAll(" ", "-");
 }
 
-/** Compares two values. `absent` is the order of an absent one before any other: 1 for the end of the list. */
+/** Compares two values. `absent` is the result for an absent left value: 1 puts absent values last. */
 function compareValues(
   left: unknown,
   right: unknown,
@@ -114,7 +114,7 @@ export function compareNaturally(left: string, right: string): number {
   return (left.length - l) - (right.length - r);
 }
 
-/** Reads the number at a place: its leading zeros apart from its other digits. */
+/** Reads the number at an index: the count of its leading zeros, and its other digits. */
 function readNumber(
   text: string,
   at: number,

@@ -10,8 +10,8 @@ export function writeStructured(facts: unknown, format: "json" | "yaml", io: Pic
 }
 
 /**
- * Formats a value as JSON, with a line break at its end: four spaces, keys sorted, `<`, `>` and `&` escaped as in Go.
- * Undefined members are omitted, and terminal control characters are escaped too.
+ * Formats a value as JSON with a line break at its end, indented by four spaces, with sorted keys, and with `<`, `>` and `&`
+ * escaped as in Go. Undefined members are omitted, and terminal control characters are escaped too.
  */
 export function formatJson(value: unknown): string {
   const text = JSON.stringify(sortKeys(value), undefined, 4);
@@ -19,7 +19,7 @@ export function formatJson(value: unknown): string {
   return `${escapeUnseen(likeGo)}\n`;
 }
 
-/** Copies a value with the keys of every object sorted by their bytes. A date becomes text without milliseconds. */
+/** Copies a value with the keys of all objects sorted. A date becomes a text without milliseconds. */
 export function sortKeys(value: unknown): unknown {
   if (value instanceof Date) return formatTime(value);
   if (Array.isArray(value)) return value.map(sortKeys);
@@ -37,7 +37,7 @@ export function formatSortedYaml(value: unknown): string {
   return formatYaml(sortKeys(value));
 }
 
-/** Formats a manifest for `kubectl apply -f -`: a YAML document for each part, after a comment that explains it. */
+/** Formats a manifest for `kubectl apply -f -`: a YAML document for each part, with a comment above it. */
 export function formatYamlManifest(parts: readonly ManifestPart[]): string {
   return parts
     .map(({ comment, object }) => `${comment === "" ? "" : `# ${comment}\n`}${formatYaml(object)}`)

@@ -1,20 +1,20 @@
 /**
- * Prints Tables of the server (`meta.k8s.io/v1`, apimachinery `pkg/apis/meta/v1/types.go`) as kubectl does (cli-runtime
+ * Formats Tables (`meta.k8s.io/v1`, apimachinery `pkg/apis/meta/v1/types.go`) as kubectl does (cli-runtime
  * `pkg/printers/tableprinter.go`).
  */
 import { escapeValue } from "../../core/lib/printable.ts";
 import { measureWidth, type Style, TABLE_TABS } from "./layout.ts";
 
-/** One column of a Table from the server, or of a table that is made here. */
+/** A column of a Table from the server, or of a table of our own. */
 export interface TableColumn {
   readonly name: string;
   readonly type?: string;
   readonly format?: string;
-  /** Columns with a priority above zero are shown by `-o wide` only. */
+  /** Only `-o wide` shows columns with a priority above zero. */
   readonly priority?: number;
-  /** The text of the heading; the name in capitals without it. */
+  /** The text of the heading. Default: the name in capitals. */
   readonly heading?: string;
-  /** The narrowest width to which the column is cut on a narrow terminal; without it the column is never cut. */
+  /** The smallest width to which the column is cut on a narrow terminal. Without it, the column is never cut. */
   readonly minWidth?: number;
   readonly paint?: (cell: string, style: Style) => string;
 }
@@ -23,22 +23,22 @@ export interface TableRow {
   readonly cells: readonly unknown[];
 }
 
-/** Prints rows as they arrive: the heading once, and columns that never become narrower. */
-export interface TablePrinter {
-  /** Formats the rows as lines. Later Tables may have no columns; those of the first one are then used. */
+/** Formats rows as they arrive. The heading is printed once, and columns never become narrower. */
+interface TablePrinter {
+  /** Formats rows as lines. Later Tables may have no columns; then those of the first one are used. */
   print(columns: readonly TableColumn[], rows: readonly TableRow[]): string;
 }
 
 export interface TableOptions {
   readonly isWide: boolean;
   readonly hasHeader?: boolean;
-  /** Returns the width to which columns are cut, in characters; undefined for tables of any width. */
+  /** Returns the width in characters to which the table is cut; undefined for no limit. */
   readonly fitTo?: (() => number | undefined) | undefined;
-  /** The colours of cells; without them the table has none. */
+  /** The colours for cells. Without it, the table has none. */
   readonly style?: Style;
 }
 
-/** The blanks between the columns of a table that has to be cut. */
+/** The number of spaces between the columns of a table that is cut. */
 const NARROW_PADDING = 2;
 
 /** Creates a printer for one answer, or for a whole watch. */
@@ -78,13 +78,13 @@ export function createTablePrinter(options: TableOptions): TablePrinter {
   };
 }
 
-/** The widths of columns, and the blanks between them. */
+/** The widths of columns, and the number of spaces between them. */
 interface TableLayout {
   readonly widths: readonly number[];
   readonly padding: number;
 }
 
-/** Narrows the widest columns that may be cut until a line fits, or until no more may be cut. */
+/** Narrows the widest columns that may be cut until a line fits, or until none can be cut any more. */
 function fitColumns(
   columns: readonly TableColumn[],
   natural: readonly number[],
@@ -108,7 +108,7 @@ function fitColumns(
   return { widths, padding: NARROW_PADDING };
 }
 
-/** Cuts a cell to a width, with an ellipsis for the rest. */
+/** Cuts a cell to a width, with an ellipsis at its end. */
 function cutTo(cell: string, width: number): string {
   return measureWidth(cell) <= width ? cell : `${[...cell].slice(0, width - 1).join("")}…`;
 }
