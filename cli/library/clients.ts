@@ -1,6 +1,6 @@
 /**
- * Clients of the library: access to a cluster with a kubeconfig or to an instance in this process, the first
- * certificate of a machine, and certificates from a CA in a folder without an API.
+ * The client side of the library: access to a cluster by its kubeconfig or to an instance in this process, the first
+ * certificate of a machine, and certificates without an API from a CA in a folder.
  */
 import { encodeBootstrapKubeconfig } from "../../core/token/join_material.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
@@ -71,19 +71,19 @@ export interface ApiAccess extends AsyncDisposable {
   requestCertificate(request: CertificateSettings): Promise<string>;
 }
 
-/** An API of this process, and access to it as its administrator. */
+/** Access to an API in this process, as its administrator. */
 export interface AdminAccess extends ApiAccess {
   /** The CA that signs the certificate of the API, PEM. */
   readonly caPem: string;
   /** The kubeconfig of an administrator (group `system:masters`), as text. */
   readonly kubeconfig: string;
-  /** Creates a bootstrap token, `id.secret`, with which a machine may ask for its first certificate. */
+  /** Creates a bootstrap token, `id.secret`, with which a machine can request its first certificate. */
   createToken(options?: TokenOptions): Promise<string>;
-  /** Creates a bootstrap token and returns a kubeconfig that holds it, as text. */
+  /** Creates a bootstrap token and returns a kubeconfig with it, as text. */
   createBootstrapKubeconfig(options?: TokenOptions): Promise<string>;
 }
 
-/** The context of a kubeconfig, and the ports of a connection. */
+/** The context of the kubeconfig, and the ports of the connection. */
 export interface ConnectSettings extends Partial<SystemPorts> {
   /** The name of the context; by default the current one. */
   readonly context?: string;
@@ -91,8 +91,8 @@ export interface ConnectSettings extends Partial<SystemPorts> {
 
 /**
  * Connects to the cluster of a kubeconfig, through the proxy of HTTPS_PROXY or proxy-url if there is one. The kubeconfig is
- * given as a path or as text. It is text when it has a line break, `apiVersion:` or `{"`; relative paths in a text start
- * from the working directory. No error quotes the text. AppError `kubeconfig_invalid`, `key_invalid`, `ca_invalid`, or
+ * a path or a text. It is a text if it has a line break, `apiVersion:` or `{"`. Relative paths in a text start at the
+ * working directory. No error quotes the text. Throws AppError `kubeconfig_invalid`, `key_invalid`, `ca_invalid`, or
  * `config_invalid` for the proxy.
  */
 export async function connectToCluster(kubeconfig: string, settings: ConnectSettings = {}): Promise<ApiAccess> {
@@ -157,11 +157,11 @@ function createObjectAccess(
   };
 }
 
-/** How a CA is found and opened. */
+/** How to find and open a CA. */
 export interface AuthoritySettings extends Partial<SystemPorts> {
-  /** Creates the CA, valid for ten years, where there is none. */
+  /** Creates the CA, valid for ten years, if there is none. */
   readonly create?: boolean;
-  /** The signer whose CA is wanted, for a folder with a CA for each purpose (`tlsboot ca init --split`). */
+  /** The signer whose CA to load, for a folder with a CA for each purpose (`tlsboot ca init --split`). */
   readonly signerName?: string;
   /** The path of a file with the passphrase of the key. */
   readonly passphraseFile?: string;
@@ -196,8 +196,8 @@ export interface SignSettings extends Partial<SystemPorts> {
   /** The longest lifetime that the signer grants; a year by default. */
   readonly signingDurationSeconds?: number;
   /**
-   * Whether an API accepts client certificates of this CA. A custom signer with such a CA issues none for clients, because
-   * they would name any user of that API. By default it is unknown, and treated as yes.
+   * Whether an API accepts client certificates of this CA. A custom signer with such a CA issues no client certificates,
+   * because they could be for any user of that API. Unknown by default, which is treated as true.
    */
   readonly isTrustedForClients?: boolean;
   /** Whether requests for ML-DSA keys are signed. Default: false. */
@@ -206,7 +206,7 @@ export interface SignSettings extends Partial<SystemPorts> {
 
 /**
  * Signs a request by the rules of a signer, without approval, and returns the certificate and its intermediates, PEM.
- * Throws AppError `csr_denied` with the reason when the rules refuse the request, `invalid` when it is none, `ca_expired`.
+ * Throws AppError `csr_denied` with the reason when the rules refuse it, `invalid` for other content, or `ca_expired`.
  */
 export async function signCertificateFor(authority: Authority, settings: SignSettings): Promise<string> {
   const { request, signerName, usages = [], expirationSeconds, isTrustedForClients } = settings;
@@ -232,13 +232,13 @@ export async function signCertificateFor(authority: Authority, settings: SignSet
 export interface MachineSettings extends Partial<SystemPorts> {
   /** A kubeconfig with a bootstrap token, as a path or as text, as for `connectToCluster`. */
   readonly bootstrapKubeconfig: string;
-  /** The path of the kubeconfig to write. When it is valid already, there is nothing to do. */
+  /** The path of the kubeconfig to write. If it is already valid, nothing is done. */
   readonly kubeconfig: string;
   /** The folder for the key and the certificate; by default `pki` next to the kubeconfig. */
   readonly certDir?: string;
   /** The name of the node; by default the name of this host. */
   readonly nodeName?: string;
-  /** How long to wait for the certificate, in seconds; an hour by default, as kubelet. */
+  /** How long to wait for the certificate, in seconds; an hour by default, like kubelet. */
   readonly waitSeconds?: number;
   /** The requested lifetime; by default the signer chooses. */
   readonly expirationSeconds?: number;
@@ -247,10 +247,10 @@ export interface MachineSettings extends Partial<SystemPorts> {
 }
 
 /**
- * Obtains the certificate of a machine as a kubelet does, and writes a kubeconfig that uses it. Run again after an
- * interruption, it continues its own request.
+ * Obtains the certificate of a machine as a kubelet does, and writes a kubeconfig that uses it. After an interruption,
+ * call it again: it continues its own request.
  *
- * AppError with a code and a hint, for example `unreachable`, `unauthorized`, `csr_denied` or `timeout`.
+ * Throws AppError with a code and a hint, for example `unreachable`, `unauthorized`, `csr_denied` or `timeout`.
  */
 export async function bootstrapMachine(settings: MachineSettings): Promise<BootstrapOutcome> {
   const { nodeName: name = hostname(), signal = new AbortController().signal } = settings;

@@ -1,4 +1,4 @@
-/** The adapters that programs get which use the library without their own: the system's clock and randomness, no log. */
+/** The default adapters of the library: the system's clock and randomness, and no log. */
 import process from "node:process";
 import { type Connect, createConnector, createFilePort, type FilePort } from "../../client/mod.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
@@ -16,7 +16,7 @@ export interface SystemPorts {
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {}, with: () => SILENT };
 
-/** Creates the ports of the system, with a logger that drops every message; each may be replaced. */
+/** Creates the ports of the system, with a logger that drops all messages. Each port can be replaced. */
 export function createSystemPorts({ clock, random, logger }: Partial<SystemPorts> = {}): SystemPorts {
   return {
     clock: clock ?? createSystemClock(),
@@ -34,7 +34,7 @@ export function createClientPorts(
   return { ...system, files, connect: createConnector({ ...system, files, env: process.env, userAgent: USER_AGENT }) };
 }
 
-/** Creates the adapters of an instance, which never prompts. */
+/** Creates the adapters of an instance, which never prompt. */
 export function createLibraryDeps(
   ports: Partial<SystemPorts>,
   passphraseFile: string | undefined,

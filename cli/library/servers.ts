@@ -1,6 +1,6 @@
 /**
- * `openInstance`, which is what `tlsboot up` runs inside a program, and `startTestServer`, an API server in memory for
- * the tests of programs that talk to one.
+ * The server side of the library: `openInstance` runs what `tlsboot up` runs inside another program, and
+ * `startTestServer` runs an API server in memory for tests.
  */
 import { AppError } from "../../core/errors.ts";
 import { omitUndefined } from "../../core/lib/record.ts";
@@ -11,14 +11,14 @@ import { createLibraryDeps, createSystemPorts, type SystemPorts } from "./defaul
 import { startMemoryInstance } from "../../instance/memory_instance.ts";
 
 /**
- * The data directory of an instance, which is made when it is missing, and the settings that differ from the defaults of
- * `tlsboot up`, under the names of its flags.
+ * The data directory of an instance, which is created if it is missing, and settings that replace the defaults of
+ * `tlsboot up`, with the names of its flags.
  */
 export interface OpenSettings extends Partial<InstanceSettings>, Partial<SystemPorts> {
   readonly dataDir: string;
   /** The path of a file with the passphrase of the CA's key. */
   readonly caPassphraseFile?: string;
-  /** Ends the start, or the work of the controllers, when it aborts; disposing the instance ends everything. */
+  /** Ends the start or stops the controllers when it aborts. Disposing the instance stops everything. */
   readonly signal?: AbortSignal;
 }
 
@@ -28,7 +28,7 @@ export interface OpenInstance extends AdminAccess {
   readonly dataDir: string;
   /** The path of the kubeconfig with a bootstrap token, which is renewed while the instance runs. */
   readonly bootstrapKubeconfigPath: string;
-  /** Aborts with the reason when the instance cannot work any longer, for example because its database is lost. */
+  /** Aborts with the reason when the instance can no longer work, for example because it lost its database. */
   readonly lost: AbortSignal;
 }
 
@@ -62,7 +62,7 @@ export async function openInstance(settings: OpenSettings): Promise<OpenInstance
 export interface TestServerSettings extends Partial<SystemPorts> {
   /** Approves requests for kubelet client certificates by machines with a bootstrap token. */
   readonly autoApprove?: boolean;
-  /** Built-in controllers that do not run, so that a test can put another in their place. */
+  /** Built-in controllers not to run, so that a test can replace them. */
   readonly without?: readonly ("approver" | "signer")[];
   /** The lifetime of issued certificates, in seconds; a year by default. */
   readonly signingDurationSeconds?: number;
@@ -79,7 +79,7 @@ export interface TestServer extends AdminAccess {
 
 /**
  * Starts an API server on a free port of `127.0.0.1`, with its controllers and a new CA. It keeps everything in memory and
- * writes no file, so tests may start as many as they like.
+ * writes no files, so tests can start many of them.
  */
 export async function startTestServer(settings: TestServerSettings = {}): Promise<TestServer> {
   const ports = createSystemPorts(settings);
