@@ -1,4 +1,4 @@
-/** What follows a change of a file: the shell command of `--exec`, and signals to the processes of pid files. */
+/** Hooks after a change of a file: the shell command of `--exec`, and signals to the processes in pid files. */
 import { spawn } from "node:child_process";
 import { kill } from "node:process";
 import type { FilePort } from "../client/files.ts";
@@ -8,7 +8,7 @@ import { AppError, getErrorMessage } from "../core/errors.ts";
 import { formatTime } from "../core/kube/meta.ts";
 import type { Io, Tools } from "./io.ts";
 
-/** A signal, and the pid file of the process that gets it. */
+/** A signal, and the pid file of the process to send it to. */
 export interface SignalHook {
   readonly signal: NodeJS.Signals;
   readonly pidFile: string;
@@ -17,7 +17,7 @@ export interface SignalHook {
 /** The time limit of a command, so that a hanging one does not block the next change. */
 const EXEC_LIMIT_MS = 5 * 60_000;
 
-/** Runs a command with more environment variables, and its output on stderr. Returns its failure. */
+/** Runs a shell command with additional environment variables and its output on stderr. Returns the reason if it fails. */
 export async function runHookCommand(
   command: string,
   environment: Readonly<Record<string, string>>,
@@ -73,7 +73,7 @@ async function runCommand(
   });
 }
 
-/** Creates the error of a run whose hooks failed after it has stored `what`. */
+/** Creates the error for hooks that failed after `what` was stored. */
 export function createHookError(what: string, faults: readonly string[]): AppError {
   return new AppError("hook_failed", `${what} is stored, but ${faults.join("; ")}`, {
     hint: "fix the hook and run it by hand, because it is not repeated before the next change",
@@ -82,7 +82,7 @@ export function createHookError(what: string, faults: readonly string[]): AppErr
 
 interface Hooks {
   readonly exec: string | undefined;
-  /** The signals to send, with absolute paths of the pid files. */
+  /** The signals to send. The paths of the pid files are absolute. */
   readonly signals: readonly SignalHook[];
 }
 
@@ -91,7 +91,7 @@ interface HookTools extends Tools {
   readonly nodeName: string;
 }
 
-/** Runs every hook, even after a failure, and returns the failures. The certificate is stored in any case. */
+/** Runs all hooks, even after a failure, and returns the failures. The certificate has already been stored. */
 export async function runHooks(
   { exec, signals }: Hooks,
   { purpose, pair, certificatePath }: PairChange,
@@ -123,5 +123,5 @@ async function sendSignal({ signal, pidFile }: SignalHook, files: FilePort): Pro
   }
 }
 
-/** Runs the hooks for a change and resolves with the failures. */
+/** Runs the hooks for a change, and resolves with the failures. */
 export type HookRunner = (change: PairChange) => Promise<readonly string[]>;

@@ -1,4 +1,4 @@
-/** The environment of a command: streams, variables, clock and randomness. Tests pass their own. */
+/** The environment of a command: streams, variables, clock, randomness and files. Tests pass their own. */
 import type { Clock, Random } from "../core/ports.ts";
 import type { Heap } from "../instance/quiet_heap.ts";
 import type { FilePort } from "../client/files.ts";
@@ -7,23 +7,23 @@ import type { Connect } from "../client/transport/connect.ts";
 /** An output stream of the program, such as stdout. */
 export interface OutputStream {
   write(text: string): void;
-  /** Draws a line that the next output erases, such as a spinner; the empty line only erases. Absent without `guardStreams`. */
+  /** Draws a line that the next output erases, such as a spinner. An empty line only erases. Absent without `guardStreams`. */
   writeTransient?(line: string): void;
   /** True on a terminal. Only terminals get colour, progress and text logs. */
   readonly isTerminal: boolean;
   /**
-   * False while another process group has the terminal, as after `&` in a shell; undefined without a terminal, and on
-   * systems that do not report it.
+   * False while another process group has the terminal, as after `&` in a shell. Undefined without a terminal, and on systems
+   * that do not report it.
    */
   readonly isForeground?: boolean | undefined;
-  /** The width of the terminal in characters; undefined without a terminal, and for one that does not know it. */
+  /** The width of the terminal in characters; undefined if it is unknown, or without a terminal. */
   readonly columns: number | undefined;
 }
 
 /** An input stream of the program, such as stdin. */
 export interface InputStream {
   readonly isTerminal: boolean;
-  /** Reads everything up to the end of the stream. */
+  /** Reads to the end of the stream. */
   readAll(signal: AbortSignal): Promise<string>;
   /** Reads the next line without its line break; undefined at the end of the stream. */
   readLine(signal: AbortSignal): Promise<string | undefined>;
@@ -31,10 +31,10 @@ export interface InputStream {
   readHidden(signal: AbortSignal): Promise<string | undefined>;
 }
 
-/** Everything outside of the program that one run of it uses. */
+/** Everything outside of the program that a run uses. */
 export interface Io {
   readonly stdin: InputStream;
-  /** The stream for the answer and for nothing else, so that it can be piped. */
+  /** The stream for the answer only, so that it can be piped. */
   readonly stdout: OutputStream;
   /** The stream for messages, progress and logs. */
   readonly stderr: OutputStream;
@@ -47,18 +47,18 @@ export interface Io {
   readonly versions: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly random: Random;
-  /** The iterations of PBKDF2 in a new encrypted key; absent for the default. Only tests set it. */
+  /** The number of iterations of PBKDF2 for a new encrypted key. Only tests set it. */
   readonly keyIterations?: number;
-  /** The work factor of scrypt, as a power of two, in a new backup under a passphrase; absent for age's. Only tests set it. */
+  /** The work factor of scrypt for a new backup with a passphrase, as an exponent of two. Only tests set it. */
   readonly backupWorkFactor?: number;
-  /** The heap of the process; absent on runtimes without access to it, and in most tests. */
+  /** The heap of the process. Absent on runtimes without access to it, and in most tests. */
   readonly heap?: Heap | undefined;
 }
 
-/** What every command gets to work with: the environment of the run, and the adapters over it. */
+/** What each command runs with: the environment, and adapters for it. */
 export interface Tools extends Io {
   readonly files: FilePort;
-  /** Opens a connection to a cluster. The code for it is loaded with the first call. */
+  /** Opens a connection to a cluster. The first call loads the code for it. */
   readonly connect: Connect;
   /** Aborts when the user interrupts the command. */
   readonly signal: AbortSignal;

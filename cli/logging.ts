@@ -1,4 +1,4 @@
-/** The Logger port over LogTape's formatters: text for people or JSON lines for programs, always on stderr. */
+/** The Logger port, with LogTape's formatters: text for people or JSON lines for programs, always on stderr. */
 import {
   compareLogLevel,
   getJsonLinesFormatter,
@@ -13,7 +13,7 @@ import type { Clock, LogFields, Logger } from "../core/ports.ts";
 import { nameFlags } from "./framework/flags.ts";
 import type { OutputStream, Tools } from "./io.ts";
 
-/** The severity of a message. A logger writes messages of its level and of higher ones. */
+/** The severity of a message. A logger writes messages of its own level and above. */
 export type LogLevel = "debug" | "info" | "warn" | "error";
 /** The format of log lines: text for people, or JSON for programs. */
 export type LogFormat = "text" | "json";
@@ -55,7 +55,7 @@ export function createLogger(options: LoggerOptions): Logger {
 /** The fields that every JSON line has. */
 const RESERVED = ["@timestamp", "level", "message", "logger"] as const;
 
-/** A field with a reserved name would replace the reserved one, so it gets a `_` behind its name. */
+/** Appends `_` to the names of fields that would replace a reserved one. */
 function withoutReserved(fields: Record<string, unknown>): Record<string, unknown> {
   if (!RESERVED.some((name) => Object.hasOwn(fields, name))) return fields;
   const isReserved = (name: string) => RESERVED.some((known) => known === name);
@@ -65,12 +65,12 @@ function withoutReserved(fields: Record<string, unknown>): Record<string, unknow
 }
 
 /** The values of `--logging-format` and `-v`. */
-export interface LogSettings {
+interface LogSettings {
   readonly loggingFormat: LogFormat | undefined;
   readonly v: number;
 }
 
-/** From this `-v` on, users of klog expect each step in the log. */
+/** The value of `-v` from which users of klog expect each step in the log. */
 const DEBUG_VERBOSITY = 4;
 
 export function createRoleLogger(
@@ -100,7 +100,7 @@ function scoped(write: (level: LogLevel, message: string, fields: LogFields) => 
 /** Formats JSON lines such as `{"@timestamp":"2026-11-25T10:00:00Z","level":"INFO","message":"CSR approved","csr":"n1"}`. */
 function createJsonFormatter(): TextFormatter {
   const format = getJsonLinesFormatter({ message: "template", properties: "flatten" });
-  // The library writes milliseconds, which no other time of this program has.
+  // The library writes milliseconds, but no other time of this program has them.
   return (record) => format(record).replace(/^(\{"@timestamp":"[\d:T-]+)\.\d{3}Z"/, '$1Z"');
 }
 
@@ -122,23 +122,22 @@ function fieldText(value: unknown): string {
 }
 
 const REDACTED = "[redacted]";
-/** Objects nested deeper than this are not logged. */
+/** The depth below which nested objects are not logged. */
 const MAX_DEPTH = 6;
 /** The largest number of items of a list that are logged. */
 const MAX_ITEMS = 20;
 
 const PRIVATE_KEY = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)/g;
-/** An authorization header; "invalid bearer token" is a message. */
+/** An authorization header, but not the message "invalid bearer token". */
 const BEARER = /\b(Bearer|Basic)\s+(?!token(?:[\s"',]|$))[^\s"',]+/gi;
-/** What may be a JSON Web Token, such as that of a service account. */
+/** A word that may be a JSON Web Token, such as that of a service account. */
 const DOTTED = /[\w.-]+/g;
 /** A bootstrap token. Its id may be logged, its secret may not. */
 const BOOTSTRAP_TOKEN = /\b([a-z0-9]{6})\.[a-z0-9]{16}\b/g;
 
 /**
- * Returns the fields as plain JSON values without secrets; errors become their message. This is the last line of defence:
- * it does not rely on callers. Long texts, such as a path or a quotation in an error, are cut, because a client must not
- * decide how long a line is.
+ * Returns the fields as plain JSON values without secrets. Errors become their messages. This is the last line of defence
+ * and does not rely on callers. Long texts are cut, because a client must not determine the length of a line.
  */
 function redactFields(fields: LogFields): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, redact(value, 0)]));
@@ -147,7 +146,7 @@ function redactFields(fields: LogFields): Record<string, unknown> {
 /** Removes private keys, authorization headers, JSON Web Tokens and the secrets of bootstrap tokens from a text. */
 function redactText(text: string): string {
   const shown = text.replace(PRIVATE_KEY, REDACTED).replace(BEARER, `$1 ${REDACTED}`);
-  // A line is split into its words only where one of them may be a token.
+  // The text is split into words only if one of them may be a token.
   const withoutJwts = shown.includes(JWT_START)
     ? shown.replace(DOTTED, (word) => isJwt(word) ? REDACTED : word)
     : shown;
@@ -164,7 +163,7 @@ function isJwt(word: string): boolean {
 }
 
 function redact(value: unknown, depth: number): unknown {
-  // A secret that is cut in two would not be recognized.
+  // Redact before cutting, because half of a secret would not be recognized.
   if (typeof value === "string") return cutLoggedText(redactText(value));
   if (value instanceof Secret) return REDACTED;
   if (value instanceof Error) return cutLoggedText(redactText(value.message));

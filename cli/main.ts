@@ -1,6 +1,6 @@
 /**
- * Starts the program from its sources or from the npm package; the released file starts with `run.ts`. The program is
- * imported only after the check that this version of Node can parse it, and after the compile cache is enabled.
+ * Starts the program from its sources or from the npm package. The released file starts with `run.ts`. The program is
+ * imported only after this version of Node is known to parse it and the compile cache is enabled.
  */
 import nodeModule from "node:module";
 import { homedir } from "node:os";
@@ -8,8 +8,8 @@ import process from "node:process";
 import { type CacheHost, createCacheFolder, findNodeFault } from "./node.ts";
 
 /**
- * Enables Node's compile cache: scripts with their types stripped and compiled, with which the next start takes half the
- * time. Deno has a cache of its own, and the released file contains its compiled code.
+ * Enables Node's cache of compiled scripts, with which the next start takes half the time. Deno has its own cache, and the
+ * released file contains compiled code.
  *
  * The cache is in the user's cache folder (`XDG_CACHE_HOME`, `~/.cache`). Node runs cached code without checking it, so
  * the cache is used only in a folder that no other user can write to. `NODE_COMPILE_CACHE` names another folder and
@@ -23,7 +23,7 @@ function enableCompileCache(host: CacheHost & Pick<typeof process, "versions">):
     const folder = createCacheFolder(host, homedir());
     if (folder !== undefined) nodeModule.enableCompileCache(folder);
   } catch {
-    // On a full or read-only disk, or for a user without a home folder, the program starts without a cache.
+    // The disk is full or read-only, or the user has no home folder: start without a cache.
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * What `main.ts` needs before it loads the program: the check of Node's version and the folder of its compile cache. An
+ * The check of Node's version and the folder of its compile cache, which `main.ts` needs before it loads the program. An
  * older Node must be able to parse this file.
  */
 import { lstatSync, mkdirSync } from "node:fs";
@@ -11,10 +11,7 @@ export interface CacheHost {
   getuid?(): number;
 }
 
-/**
- * Creates the folder and returns its path. Undefined when a folder on the path belongs to another user, or when others may
- * write to it.
- */
+/** Creates the folder and returns its path. Undefined when another user owns, or can write to, a folder on the path. */
 export function createCacheFolder({ env, getuid }: CacheHost, home: string): string | undefined {
   const named = env["XDG_CACHE_HOME"] ?? "";
   const base = isAbsolute(named) ? named : join(home, ".cache");
@@ -32,7 +29,7 @@ export function createCacheFolder({ env, getuid }: CacheHost, home: string): str
 const OTHERS_WRITE = 0o022;
 const STICKY = 0o1000;
 
-/** A folder of root in which no other user can replace the user's own folder. */
+/** Reports whether a folder belongs to root, and no other user can replace the user's folder in it. */
 function isShared(uid: number, mode: number): boolean {
   return uid === 0 && ((mode & OTHERS_WRITE) === 0 || (mode & STICKY) !== 0);
 }

@@ -1,6 +1,6 @@
 /**
- * What the commands that work without a network have in common: bundles in files and on paper, and the next steps. Paper
- * has pages of QR codes: one HTML document without scripts, fonts or images from elsewhere, which any browser prints.
+ * Reads bundles of the commands that work without a network, prints the next steps, and writes bundles as QR codes to
+ * print: one HTML document without external scripts, fonts and images, which any browser can print.
  */
 import { Buffer } from "node:buffer";
 import { join, resolve } from "node:path";
@@ -16,9 +16,9 @@ import { escapeText, line } from "../core/lib/printable.ts";
 import { encodeQR } from "qr";
 import { escapeHtml } from "./output/escape.ts";
 
-/** The largest text; ten thousand answers with their chains have half of it. */
+/** The size limit of a text. Ten thousand answers with their chains need half of it. */
 const MAX_BYTES = 128 * 1_048_576;
-/** The largest number of faults that a message lists. */
+/** The largest number of faults in a message. */
 const MAX_FAULTS = 20;
 /** The largest number of names on a page. */
 const MAX_NAMES = 6;
@@ -35,18 +35,18 @@ const WORDS: Readonly<Record<BundleKind, { readonly from: string; readonly title
 
 /** Reads the text of a file, or of stdin for `-`. AppError `io`, `invalid`. */
 export async function readBundleText(file: string, tools: Tools): Promise<string> {
-  // Latin-1 keeps the bytes of the mail around the bundle.
+  // Latin-1 preserves the bytes of the email around the bundle.
   return Buffer.from(await readInput(file, MAX_BYTES, tools)).toString("latin1");
 }
 
-/** Reports whether a text holds a bundle, in whichever form. */
+/** Reports whether a text contains a bundle, as it was written or as scanned QR codes. */
 export function isBundleText(text: string): boolean {
   return findBundleKind(text) !== undefined || hasQrTexts(text);
 }
 
 /**
- * Reads a bundle from a file, a saved mail, or the lines that a scanner typed, with `read`. Throws AppError `invalid` with the
- * names of all that is missing or altered.
+ * Reads a bundle with `read` from a file, a saved email, or the lines that a scanner typed. Throws AppError `invalid` with
+ * all missing and altered parts.
  */
 export function openBundleText<T>(
   kind: BundleKind,
@@ -68,7 +68,7 @@ export function openBundleText<T>(
     : text;
   const present = findBundleKind(bundle);
   if (present === kind) return take(read(bundle), `send the file again, as it was written: ${from} wrote it`);
-  const other = present === undefined ? "" : `: it holds ${present}, as ${WORDS[present].from} writes them`;
+  const other = present === undefined ? "" : `: it contains ${present}, as ${WORDS[present].from} writes them`;
   throw new AppError("invalid", `cannot read ${kind} from "${file}"${other}`, {
     hint: `give the file that ${from} wrote`,
   });
@@ -77,14 +77,14 @@ export function openBundleText<T>(
 interface PrintedBundle {
   readonly kind: BundleKind;
   readonly text: string;
-  /** The id of the export, or of the answered requests. */
+  /** The id of the export or of the answered bundle. */
   readonly id: string;
-  /** Names and values for the head of each page. */
+  /** Names and values to print at the top of each page. */
   readonly facts: readonly (readonly [name: string, value: string])[];
   readonly names: readonly string[];
 }
 
-/** Writes a bundle as pages of QR codes into a folder. Throws AppError `invalid` for a bundle that needs too many codes. */
+/** Writes a bundle as pages of QR codes to a folder. Throws AppError `invalid` for a bundle that needs too many codes. */
 export async function writeQrPages(
   folder: string,
   { kind, text, id, facts, names }: PrintedBundle,
@@ -111,7 +111,7 @@ export async function writeQrPages(
   stderr.write(line`${displayPath(path, cwd)}: ${count} to print\n`);
 }
 
-/** Prints how a request on a stick gets its answer. */
+/** Prints how to get the answer to a request on a stick. */
 export function reportNextSteps(folder: string, command: string, io: Pick<Io, "stderr" | "cwd">): void {
   io.stderr.write(escapeText(
     `carry the folder to the CA and run there: tlsboot sign ${pathWord(resolve(io.cwd, folder), io.cwd)}
@@ -119,26 +119,26 @@ then bring it back and run here: ${command}\n`,
   ));
 }
 
-/** Prints the hash of a CA that was trusted because nothing was known about it. */
+/** Prints the hash of a CA that was trusted on first use. */
 export function reportFirstTrust(ca: PublicKeyPin, io: Pick<Io, "stderr">): void {
   io.stderr.write(
-    `the CA of the answer is trusted from now on; compare its hash with what tlsboot ca show prints on the machine of the CA:\n${ca}\n`,
+    `the CA of the answer is now trusted; compare its hash with the output of tlsboot ca show on the CA's machine:\n${ca}\n`,
   );
 }
 
-/** What is printed on each page with its codes. */
+/** The text of each page, and the content of the codes. */
 interface QrDocument {
   readonly title: string;
   /** Names and values, such as `Exported: 2026-11-28T08:00:00Z`. */
   readonly facts: readonly (readonly [name: string, value: string])[];
-  /** What to do with the page, one sentence. */
+  /** A sentence that says what to do with the page. */
   readonly advice: string;
   readonly texts: readonly string[];
 }
 
-/** The codes on a page of A4 or Letter, two in a row. */
+/** The number of codes on a page of A4 or Letter, two in a row. */
 const CODES_PER_PAGE = 6;
-/** The empty modules around a code (ISO/IEC 18004 section 6.3.8). */
+/** The number of empty modules around a code (ISO/IEC 18004 section 6.3.8). */
 const QUIET_ZONE = 4;
 
 const STYLE = "body{font:9pt/1.3 sans-serif;margin:0}section{break-after:page;padding:0 0 1mm}" +
@@ -148,7 +148,7 @@ const STYLE = "body{font:9pt/1.3 sans-serif;margin:0}section{break-after:page;pa
   "figure{margin:0;break-inside:avoid}svg{display:block;width:66mm;height:66mm}figcaption{font-weight:bold}" +
   "@page{margin:10mm}";
 
-/** Renders codes as a document, six on a page, numbered from 1. */
+/** Renders a document with six codes on each page, numbered from 1. */
 export function renderQrDocument({ title, facts, advice, texts }: QrDocument): string {
   const pages = Math.ceil(texts.length / CODES_PER_PAGE);
   const head = facts.map(([name, value]) => `<dt>${escapeHtml(name)}:</dt> <dd>${escapeHtml(value)}</dd>`).join("\n");
@@ -178,7 +178,7 @@ export function renderQrDocument({ title, facts, advice, texts }: QrDocument): s
   ].join("\n");
 }
 
-/** Renders a code as SVG: one path, with a rectangle for each run of dark modules of a row. */
+/** Renders a code as SVG: one path, with a rectangle for each run of dark modules in a row. */
 function renderQrSvg(text: string): string {
   const rows = encodeQR(text, "raw", { ecc: "medium", encoding: "alphanumeric", border: QUIET_ZONE });
   let path = "";

@@ -1,4 +1,4 @@
-/** Starts the page with a connection of its own. The page is loaded here, so that no other command pays for it. */
+/** Starts the page with a connection. Its code is loaded only here, so that other commands start faster. */
 import { join } from "node:path";
 import process from "node:process";
 import type { CommandFlags } from "../ui/page.ts";
@@ -6,7 +6,7 @@ import type { Ui, UiOptions } from "../ui/server.ts";
 import { connect, type ConnectionSettings, formatConnection } from "./connection.ts";
 import type { Tools } from "./io.ts";
 
-/** Starts the page with a connection that ends with it. Throws as `connect` and `startUi` do. */
+/** Opens a connection and starts the page. Disposing the page closes both. Throws as `connect` and `startUi` do. */
 export async function openUi(
   settings: ConnectionSettings,
   options: Omit<UiOptions, "connection" | "flags" | "uid" | "io">,
@@ -23,7 +23,7 @@ export async function openUi(
   return { ...ui, [Symbol.asyncDispose]: () => open.disposeAsync() };
 }
 
-/** Formats the flags with which commands use the same connection. */
+/** Formats the flags with which tlsboot and kubectl use the same connection. */
 export function formatCommandFlags({ kubeconfig, context, dataDir }: ConnectionSettings): CommandFlags {
   return {
     tlsboot: formatConnection(kubeconfig === undefined ? { dataDir, context } : { kubeconfig, context }),

@@ -295,7 +295,7 @@ lifetime: { max: 24h }
     assert.equal(exchanged.code, 1);
     assert.match(
       exchanged.stderr,
-      /cannot read answers from "cut\.tlsb": it holds requests, as tlsboot offline export writes/,
+      /cannot read answers from "cut\.tlsb": it contains requests, as tlsboot offline export writes/,
     );
   });
 
