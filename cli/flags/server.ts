@@ -198,7 +198,7 @@ const TUNING_FLAGS = {
     max: 100_000,
     summary:
       "Together with --max-mutating-requests-inflight, the number of requests that are served at the same time. " +
-      "Others wait by priority, and after 15 s they are rejected and told to retry.",
+      "Others wait by priority. After 15 s they are rejected, and the client retries.",
   }),
   maxMutatingRequestsInflight: integerFlag({
     default: DEFAULT_SETTINGS.maxMutatingRequestsInflight,

@@ -101,7 +101,7 @@ export function formatMegabytes(bytes: number): string {
   return `${(bytes / 1_000_000).toFixed(1)} MB`;
 }
 
-/** Draws a bar: `[##########----------] 5/10`. */
+/** Draws a bar of a fixed width: `[##########----------] 5/10`. */
 export function drawBar({ done, total, format = String }: FinishedShare): string {
   const filled = total <= 0 ? BAR_WIDTH : Math.round(Math.min(1, done / total) * BAR_WIDTH);
   return `[${"#".repeat(filled)}${"-".repeat(BAR_WIDTH - filled)}] ${format(done)}/${format(total)}`;
