@@ -204,7 +204,7 @@ describe("restores into an etcd", () => {
     await member.put("/reported/configmaps/default/odd", JSON.stringify(strange));
     const { stdout, stderr } = await succeedTlsboot(backup);
     assert.match(stdout, /: 4 objects of etcd at revision \d+ and 1 files, /);
-    assert.match(stderr, /warning: not in it, .*: example\.com\/widgets \(1\), pods \(1\)\n/);
+    assert.match(stderr, /warning: not backed up, .*: example\.com\/widgets \(1\), pods \(1\)\n/);
     assert.match(
       stderr,
       /warning: backed up without any fields that tlsboot does not know: configmaps \(1\)\n/,
