@@ -1,15 +1,15 @@
-/** The answer to a request, and how it is written to the connection: no faster than the client reads it. */
+/** The answer to a request, and its transmission, which is never faster than the client reads. */
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { ServerHttp2Stream } from "node:http2";
 
-/** The header values by lower-case name; each value of a list is sent in a line of its own. */
+/** The header values by lower-case name; each value of a list is sent on its own line. */
 export type AnswerHeaders = Readonly<Record<string, string | readonly string[]>>;
 
 /** A body that is produced while it is read. */
 export interface AnswerStream {
   /** Returns the next piece, or undefined at the end. Only one call may be pending. */
   next(): Promise<Uint8Array | undefined>;
-  /** Ends the stream, which is no longer read: a pending `next` resolves. A second call does nothing. */
+  /** Ends the stream, because no one reads it any more. A pending `next` resolves; a second call does nothing. */
   cancel(): void;
 }
 
@@ -21,11 +21,11 @@ export interface Answer {
   readonly status: number;
   readonly headers: AnswerHeaders;
   readonly body: AnswerBody;
-  /** Returns the value that the body has as JSON, for a client in the same process; absent for most answers. */
+  /** Returns the value that the body encodes as JSON, for a client in the same process; absent for most answers. */
   readonly getValue?: () => unknown;
 }
 
-/** The size of one write: large enough to be worth a call, small enough that a slow reader occupies little memory. */
+/** The size of one write: large enough to need few calls, small enough that a slow reader occupies little memory. */
 export const CHUNK_BYTES = 131_072;
 
 export function isStream(body: AnswerBody): body is AnswerStream {
@@ -77,7 +77,7 @@ export function joinPieces(
 /** The stream that an answer is written to: the response of HTTP/1 or the stream of HTTP/2. */
 export type Outgoing = ServerResponse | ServerHttp2Stream;
 
-/** Sends an answer; resolves when the runtime has all of it, or when the client has disconnected. */
+/** Sends an answer. Resolves when the runtime has all of it, or when the client has disconnected. */
 export async function sendAnswer({ status, headers, body }: Answer, outgoing: Outgoing): Promise<void> {
   if (isClosed(outgoing)) return cancel(body);
   // Node does not change the lists of values, but its types do not accept readonly ones.
@@ -94,7 +94,7 @@ export async function sendAnswer({ status, headers, body }: Answer, outgoing: Ou
   await sendPieces(body, outgoing);
 }
 
-/** The method with which Node writes the head; its types do not have it. */
+/** Node's internal method that writes the head of an answer. */
 interface HeadWriter {
   _storeHeader(statusLine: string, headers: unknown): void;
 }
@@ -123,7 +123,7 @@ async function sendPieces(pieces: readonly Uint8Array[], outgoing: Outgoing): Pr
 
 async function sendStream(body: AnswerStream, outgoing: Outgoing): Promise<void> {
   outgoing.once("close", () => body.cancel());
-  // A client waits for the headers before it waits for the first event. HTTP/2 sends them at once.
+  // A client waits for the headers before the first event. HTTP/2 sends them at once.
   if ("flushHeaders" in outgoing) outgoing.flushHeaders();
   for (let piece = await body.next(); piece !== undefined; piece = await body.next()) {
     if (!await writeParts(piece, outgoing)) break;
@@ -131,7 +131,7 @@ async function sendStream(body: AnswerStream, outgoing: Outgoing): Promise<void>
   outgoing.end();
 }
 
-/** Writes bytes in parts of `CHUNK_BYTES`, as an HTTP/2 session has little memory for all of its streams. */
+/** Writes bytes in parts of `CHUNK_BYTES`, because all streams of an HTTP/2 session share little memory. */
 async function writeParts(bytes: Uint8Array, outgoing: Outgoing): Promise<boolean> {
   for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
     if (!await write(bytes.subarray(at, at + CHUNK_BYTES), outgoing)) return false;

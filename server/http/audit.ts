@@ -1,7 +1,7 @@
 /**
  * The audit log: the requests of every user as `audit.k8s.io/v1` Events (`apiserver/pkg/audit`). The policy decides how
- * much of a request is logged at which stage. A token is never logged, and neither is the body of a Secret. A line is JSON,
- * or the older text (`apiserver/pkg/audit/format.go`).
+ * much of a request is logged at which stage. Tokens and the bodies of Secrets are never logged. A line is JSON, or the
+ * legacy text (`apiserver/pkg/audit/format.go`).
  */
 import {
   type AuditDecision,
@@ -24,7 +24,7 @@ import { toWireUser } from "../authn/authentication.ts";
 
 /** The destination of audit lines. */
 export interface AuditSink {
-  /** Writes one line, given without its newline; returns false when the line was lost. */
+  /** Writes one line, which has no newline at its end; returns false when the line was lost. */
   write(line: string): boolean;
 }
 
@@ -81,7 +81,7 @@ export function beginAudit(
   return new AuditTrail(request, decision, { write, now, rejected: () => counts.rejected() });
 }
 
-/** A change of an object that a server makes by itself, without a request. */
+/** A change of an object that the server makes on its own, without a request. */
 export interface OwnChange {
   readonly auditId: string;
   readonly path: string;
@@ -89,7 +89,7 @@ export interface OwnChange {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-/** Logs a change that the server has made by itself as a patch of the object, if the policy has it. */
+/** Logs a change that the server has made on its own as a patch of the object, if the policy includes it. */
 export function auditOwnChange(audit: AuditOptions, { auditId, path, user, annotations }: OwnChange, now: Date): void {
   const trail = beginAudit(audit, NO_COUNTS, () => now, {
     auditId,
@@ -105,7 +105,7 @@ export function auditOwnChange(audit: AuditOptions, { auditId, path, user, annot
 }
 
 const ignore = (): void => undefined;
-/** The metrics of the audit log count requests. */
+/** A change without a request does not count in the metrics. */
 const NO_COUNTS: AuditCounts = { decided: ignore, written: ignore, lost: ignore, rejected: ignore };
 
 interface TrailDeps {
@@ -147,7 +147,7 @@ export class AuditTrail {
     return false;
   }
 
-  /** Records the impersonated user, and the constrained mode of impersonation when there was one. */
+  /** Records the impersonated user, and the constrained mode of impersonation if there was one. */
   impersonated(user: UserInfo, impersonationConstraint: string | undefined): void {
     if (impersonationConstraint !== undefined) this.#event.authenticationMetadata = { impersonationConstraint };
     this.#event.impersonatedUser = toWireUser(user);
@@ -169,7 +169,7 @@ export class AuditTrail {
     });
   }
 
-  /** Records the object in the request, which completes the object reference of the URL. */
+  /** Records the object in the request. Its names complete the object reference from the URL. */
   requestObject(type: TypeMeta, object: object): void {
     const { metadata = {} } = object as { readonly metadata?: ObjectMeta };
     this.#event.objectRef = { ...toNames(metadata), ...this.#event.objectRef };
@@ -203,7 +203,10 @@ export class AuditTrail {
     else streamed.then(complete);
   }
 
-  /** A refused patch of a Secret is answered with the whole Secret, as by kube-apiserver; the log gets only the reason. */
+  /**
+   * True when the message may contain a Secret. A refused patch of a Secret is answered with the whole Secret, as by
+   * kube-apiserver, so only the reason is logged.
+   */
   #mayQuoteSecrets(code: unknown): boolean {
     return QUOTING_CODES.some((quoting) => quoting === code) && hasSecretBodies(toAttributes(this.#request.info));
   }

@@ -1,7 +1,4 @@
-/**
- * Request bodies: they are read up to the limit, checked for the kind and API version that they name, and decoded into
- * canonical objects.
- */
+/** Reads request bodies up to the limit, checks their kind and API version, and decodes them into canonical objects. */
 import { type DecodedObject, decodeObject, jsonBytes } from "../../core/kube/wire/object_json.ts";
 import {
   DecodeError,
@@ -31,12 +28,16 @@ import { encodeHex } from "../../core/lib/encodings.ts";
 /** The handling of unknown and duplicate fields. */
 export type FieldValidation = "Ignore" | "Warn" | "Strict";
 
-/** How many bodies are read and discarded, so that a client that only writes can still read its 413. */
+/**
+ * How many times the size limit is read and discarded, so that a client that does not read while it writes still gets
+ * its 413.
+ */
 const DRAINED_BODIES = 8;
 
 /**
- * Reads the whole body, and frees the seat of the request meanwhile. Throws StatusError 413 beyond the limit, 400 for a
- * truncated body, 504 when the request has timed out, and OverloadError when too many bytes are in memory at once.
+ * Reads the whole body, and gives up the seat of the request meanwhile. Throws StatusError 413 beyond the limit, 400
+ * for a truncated body, 504 when the request has timed out, and OverloadError when too many bytes are in memory at
+ * once.
  */
 export async function readBody(
   exchange: Pick<Exchange, "incoming" | "seat" | "isTimedOut" | "beginSteps">,
@@ -79,8 +80,8 @@ async function readAll(exchange: Pick<Exchange, "incoming" | "seat">, maxBytes: 
 }
 
 /**
- * Copies bytes to a larger buffer. A body is in one buffer of its own, because a client may send each byte in a piece of
- * its own, and a piece may be a small part of what the runtime has read from the socket.
+ * Copies bytes to a larger buffer. A body has its own single buffer, because a client may send every byte as a separate
+ * piece, and each piece may keep a much larger buffer of the runtime alive.
  */
 function grow(bytes: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
   const larger = new Uint8Array(Math.max(length, Math.min(2 * bytes.length, MAX_BODY_BYTES)));
@@ -88,14 +89,16 @@ function grow(bytes: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
   return larger;
 }
 
-/** A client that disconnects while it sends, or sends malformed chunks, is not an error of the server. */
+/**
+ * Refuses a body whose client disconnects while sending or sends malformed chunks, which is not an error of the server.
+ */
 function refuseCutBody(): never {
   throw badRequest("unexpected EOF");
 }
 
 /**
  * Decodes a body into a canonical object of the endpoint's kind. Throws StatusError 400; unknown and duplicate fields
- * become warnings or, with `Strict`, the refusal.
+ * become warnings or, with `Strict`, a refusal.
  */
 export function decodeBody(
   exchange: Pick<Exchange, "warnings">,
@@ -164,7 +167,7 @@ function orRefuse<T>(decode: () => T, prefix: string): T {
   }
 }
 
-/** Formats the first 30 bytes, as text when the body looks like JSON, else in hexadecimal. */
+/** Formats the first 30 bytes, as text if the body looks like JSON, else in hexadecimal. */
 function summarize(bytes: Uint8Array): string {
   if (bytes.length === 0) return "<empty>";
   const head = bytes.subarray(0, 30);
@@ -246,7 +249,10 @@ function formatNoType(why: string): string {
   return `couldn't get version/kind; json parse error: ${why}`;
 }
 
-/** Completes the names of a body with those of the endpoint (apimachinery `serializer/json`, `gvkWithDefaults`). */
+/**
+ * Completes the kind and API version of a body with those of the endpoint (apimachinery `serializer/json`,
+ * `gvkWithDefaults`).
+ */
 export function withDefaultNames(body: Pick<TypedBody, "apiVersion" | "kind">, kind: Kind): BodyNames {
   const parts = body.apiVersion === "/" ? [""] : body.apiVersion.split("/");
   const [group = "", version = ""] = parts.length === 1 ? ["", parts[0]] : parts;

@@ -25,7 +25,7 @@ export function parseRequestedTimeout({ info, query }: Exchange): number | undef
 /** The precision of all timeouts of requests. */
 const TICK_MS = 100;
 
-/** The timeouts of all requests. They have one timer, because a timer for each would cost more than a small request. */
+/** The timeouts of all requests. They share one timer, because one timer each would cost more than a small request. */
 export class Deadlines {
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
@@ -39,8 +39,8 @@ export class Deadlines {
   }
 
   /**
-   * Returns what `run` returns, or rejects with the timeout when that takes longer than `ms`. `expire` is called before.
-   * A timeout below a millisecond ends before `run` begins.
+   * Resolves with the result of `run`. When that takes longer than `ms`, it calls `expire` and rejects with a timeout.
+   * A timeout of less than a millisecond expires before `run` begins.
    */
   keep<T>(ms: number, run: () => Promise<T>, expire: () => void): Promise<T> {
     return new Promise((resolve, reject) => {

@@ -1,6 +1,6 @@
 /**
- * Discovery of the served groups, versions, resources and verbs: the aggregated form, which clients request first, and the
- * older form (`/api`, `/apis`, `/apis/<group>`, `/apis/<group>/<version>`).
+ * Discovery of the served groups, versions, resources and verbs: the aggregated form, which clients request first, and
+ * the legacy form (`/api`, `/apis`, `/apis/<group>`, `/apis/<group>/<version>`).
  */
 import { hash } from "node:crypto";
 import {
@@ -49,8 +49,8 @@ export function createDiscoveryRoutes(
     },
     { path: APIS_PATH, answer: (exchange) => aggregated(exchange) ?? respondLegacy(exchange, GROUP_LIST, groupList) },
     ...named.map((group): ServedRoute => {
-      const one = toLegacyGroup(group);
-      return { path: `${APIS_PATH}/${group.group}`, answer: (exchange) => respondLegacy(exchange, GROUP, one) };
+      const document = toLegacyGroup(group);
+      return { path: `${APIS_PATH}/${group.group}`, answer: (exchange) => respondLegacy(exchange, GROUP, document) };
     }),
     ...groups.map((discovered): ServedRoute => {
       const { group, version, resources } = discovered;
@@ -75,7 +75,7 @@ const APIS_PATH = "/apis";
 const GROUP_LIST: Wire = { kind: "APIGroupList", apiVersion: "v1", schema: apiGroupListSchema };
 const GROUP: Wire = { kind: "APIGroup", apiVersion: "v1", schema: apiGroupSchema };
 const RESOURCE_LIST: Wire = { kind: "APIResourceList", apiVersion: "v1", schema: apiResourceListSchema };
-/** Documents that are older than API groups have no `apiVersion`. */
+/** These documents, which are older than API groups, have no `apiVersion`. */
 const VERSIONS: Wire = { kind: "APIVersions", apiVersion: "", schema: apiVersionsSchema };
 const RESOURCE_LIST_CORE: Wire = { kind: "APIResourceList", apiVersion: "", schema: apiResourceListSchema };
 
@@ -123,7 +123,7 @@ function hashStorageVersion(kind: Kind): string {
 const TARGET = { g: "apidiscovery.k8s.io", v: "v2", as: "APIGroupDiscoveryList" };
 const WIRE = { apiVersion: `${TARGET.g}/${TARGET.v}`, kind: TARGET.as, schema: apiGroupDiscoveryListSchema };
 
-/** Answers a request for the aggregated form; undefined when the client accepts only the older form. */
+/** Answers a request for the aggregated form; undefined when the client accepts only the legacy form. */
 type AggregatedHandler = (exchange: Exchange) => Promise<Answer> | undefined;
 
 /** Creates the handler of one aggregated document, with the groups in their order. */
@@ -193,7 +193,7 @@ export interface DiscoveredGroup {
   readonly resources: readonly DiscoveredResource[];
 }
 
-/** The served groups in the order of kube-apiserver's priorities; ours is the last. */
+/** The served groups in the order of kube-apiserver's priorities, then our own group. */
 const GROUP_ORDER: readonly string[] = [
   "",
   "events.k8s.io",

@@ -49,7 +49,7 @@ describe("discovery", () => {
   });
 
   // conformance B1–B3.
-  test("the older discovery lists groups, versions and resources", async () => {
+  test("the legacy discovery lists groups, versions and resources", async () => {
     const groups = await app.send("GET", "/apis");
     const names = (groups.at("groups") as { name: string }[]).map(({ name }) => name);
     assert.ok(names.includes("certificates.k8s.io"));

@@ -13,7 +13,7 @@ import { Buffer } from "node:buffer";
 import { versions } from "node:process";
 import { setImmediate } from "node:timers/promises";
 
-/** Receives what the server learns about a request that matters to its connection. */
+/** Notifies a connection of what the server has learned about one of its requests. */
 export interface RequestConnection {
   authenticated(user: string): void;
   /** The answer is a stream that lasts as long as the client wants. */
@@ -44,12 +44,12 @@ export interface Incoming {
   readBody(take: (piece: Uint8Array) => boolean): Promise<void>;
 }
 
-/** The facts of a request that are known before its first step. */
+/** What is known about a request before its first step. */
 export interface ExchangeStart {
   readonly incoming: Incoming;
   readonly target: RequestTarget;
   readonly clock: Clock;
-  /** Creates the audit id of a request whose client names none. */
+  /** Creates the audit id of a request whose client sends none. */
   readonly createId: () => string;
   /** Aborts when the server stops. */
   readonly stopping: AbortSignal;
@@ -60,7 +60,7 @@ const MAX_PAUSE_MS = 200;
 
 const NO_USER: UserInfo = { username: "", uid: "", groups: [], extra: {} };
 
-/** A request: the one record that the steps of the pipeline complete, and that handlers get. */
+/** The state of a request, which the steps of the pipeline fill in and pass to the handlers. */
 export class Exchange {
   readonly incoming: Incoming;
   /** The unparsed path and query. */
@@ -70,7 +70,7 @@ export class Exchange {
   readonly receivedAt: Date;
   readonly auditId: string;
   readonly warnings: Warnings = new Warnings();
-  /** The credentials of the client and the user whom they identified; undefined for in-process clients. */
+  /** The credentials of the client and the user that they identified; undefined for in-process clients. */
   authenticated: Pick<OpenStream, "credentials" | "user"> | undefined;
   /** The annotations of these credentials for the audit log. */
   credentialAnnotations: Readonly<Record<string, string>> | undefined;
@@ -82,19 +82,19 @@ export class Exchange {
   audit: AuditTrail | undefined;
   /** The seat of the request in flow control; undefined for requests that are exempt. */
   seat: Seat | undefined;
-  /** Whether the answer is for everyone, so that the request needs neither credentials nor permissions. */
+  /** Whether the answer is public, so that the request needs neither credentials nor permissions. */
   isPublic = false;
   /** Whether the connection is closed after the answer. */
   isLast = false;
   /** Whether the request has timed out; from then on it must have no effect. */
   isTimedOut = false;
-  /** The promise of the end of an answer that is a stream, which never rejects. */
+  /** Resolves at the end of an answer that is a stream; it never rejects. */
   streamEnded: Promise<void> | undefined;
   readonly #clock: Clock;
   readonly #stopping: AbortSignal;
   /** The size of the body, as soon as it has been read. */
   #bodyBytes = 0;
-  /** The elapsed time of the clock when the present step of the request began, in milliseconds. */
+  /** The elapsed time of the clock when the current step of the request began, in milliseconds. */
   #stepStartedMs = 0;
   #expiry: AbortController | undefined;
   #signal: AbortSignal | undefined;
@@ -123,8 +123,8 @@ export class Exchange {
   }
 
   /**
-   * Lets other requests go on before the next step of a request with a large body, for as long as the last step took, so
-   * that half of the server's one thread is left to them. The steps of any other request follow each other at once.
+   * Pauses a request with a large body before its next step, for as long as the last step took, so that other requests
+   * get half of the server's only thread. Other requests do not pause.
    */
   readonly pause = async (): Promise<void> => {
     if (this.#bodyBytes < LARGE_BODY_BYTES) return;
@@ -181,12 +181,14 @@ export function findSourceIps(exchange: Exchange): readonly string[] {
   return addresses;
 }
 
-/** Returns the address of the connection, as IPv4 where a socket for both families has mapped it. */
+/**
+ * Returns the address of the connection. An IPv4 address that a dual-stack socket has mapped to IPv6 is mapped back.
+ */
 export function getClientAddress({ remoteAddress }: Pick<Incoming, "remoteAddress">): string {
   return remoteAddress.startsWith("::ffff:") ? remoteAddress.slice("::ffff:".length) : remoteAddress;
 }
 
-/** When all warnings together exceed this number of characters, each warning is cut. */
+/** When all warnings together exceed this number of characters, each one is cut to `MAX_CUT`. */
 const MAX_TOTAL = 4096;
 const MAX_CUT = 256;
 
@@ -218,7 +220,10 @@ export class Warnings {
     } else this.#send(this.#isCutting ? cut(text) : text);
   }
 
-  /** Adds strict decoding errors. The repeated keys of YAML are one error of several lines, each a warning of its own. */
+  /**
+   * Adds strict decoding errors. The repeated keys of YAML are one error with several lines, each of which becomes a
+   * warning.
+   */
   addStrict(errors: readonly string[]): void {
     for (const error of errors) {
       const heading = HEADINGS.find((prefix) => error.startsWith(prefix));

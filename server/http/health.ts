@@ -1,4 +1,5 @@
 /** The health endpoints `/healthz`, `/livez` and `/readyz` with their checks (`apiserver/pkg/server/healthz`). */
+import { getErrorMessage } from "../../core/errors.ts";
 import { goQuote } from "../../core/lib/go_text.ts";
 import type { Answer } from "./answer.ts";
 import type { Exchange } from "./exchange.ts";
@@ -15,7 +16,7 @@ export interface HealthCheck {
   readonly readyOnly?: boolean;
 }
 
-/** Creates the routes of the given checks: all checks of an endpoint together, and each one alone. */
+/** Creates the routes of the checks: all checks of an endpoint together, and each one alone. */
 export function createHealthRoutes(checks: readonly HealthCheck[]): readonly ServedRoute[] {
   return PROBE_PATHS.flatMap((path) => {
     const own = selectChecks(path, checks);
@@ -69,11 +70,14 @@ async function findFailure(check: HealthCheck): Promise<string | undefined> {
     await check.check();
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return getErrorMessage(error);
   }
 }
 
-/** Creates the checks with kube-apiserver's names and in its order. Probes name some, such as `/livez?exclude=etcd`. */
+/**
+ * Creates the checks, with kube-apiserver's names and in its order. Probes refer to the names, as in
+ * `/livez?exclude=etcd`.
+ */
 export function createHealthChecks(
   { storage, stopping, more = [] }: {
     readonly storage: Pick<Storage, "health">;
@@ -82,13 +86,13 @@ export function createHealthChecks(
     readonly more?: readonly HealthCheck[];
   },
 ): readonly HealthCheck[] {
-  const askStorage = () => storage.health();
+  const checkStorage = () => storage.health();
   return [
     { name: "ping", check: passOnceStarted },
     { name: "log", check: passOnceStarted },
-    // The storage takes the place of kube-apiserver's etcd.
-    { name: "etcd", check: askStorage },
-    { name: "etcd-readiness", readyOnly: true, check: askStorage },
+    // The storage corresponds to kube-apiserver's etcd.
+    { name: "etcd", check: checkStorage },
+    { name: "etcd-readiness", readyOnly: true, check: checkStorage },
     // The next three are complete before the server listens.
     { name: "informer-sync", readyOnly: true, check: passOnceStarted },
     { name: "poststarthook/start-system-namespaces-controller", check: passOnceStarted },

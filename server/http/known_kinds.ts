@@ -2,8 +2,8 @@
 import { goQuote } from "../../core/lib/go_text.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 /**
- * Every kind of kube-apiserver 1.37, whether it is served here or not: a body of such a kind is refused with another
- * message than a body of an unknown kind. A star means that the kind also has a list kind.
+ * Every kind of kube-apiserver 1.37, whether it is served here or not: the refusal of a body of such a kind differs
+ * from that of an unknown kind. A star means that the kind also has a list kind.
  */
 const KNOWN: Readonly<Record<string, string>> = {
   "admission.k8s.io/v1": "AdmissionReview",
@@ -109,7 +109,7 @@ export function isKnownKind(apiVersion: string, kind: string): boolean {
   return kind.endsWith("List") && known.includes(`${kind.slice(0, -"List".length)}*`);
 }
 
-/** The scheme of kube-apiserver's decoders; its position in the sources is part of the message. */
+/** The position of the scheme in the sources of kube-apiserver, which is part of its messages. */
 const SCHEME = "pkg/runtime/scheme.go:111";
 
 /** Returns the internal Go type of a kind, such as `certificates.CertificateSigningRequest`. */

@@ -1,14 +1,14 @@
 /**
- * The limits of a request at the HTTP edge, each checked before anything parses what it bounds. Parsers further inside
- * have limits of their own: elements of a body `core/kube/wire/element_budget.ts`, nesting `core/kube/json_value.ts`,
- * collected errors `core/kube/status/field_error.ts`, selectors within a body `core/kube/rules/reviews.ts`, the DER of a
- * request `core/request/parse_request.ts`, the size of an object `server/storage/transaction.ts`. The table of
- * docs/engineering/threat_model.md has all of them.
+ * The limits of a request at the HTTP edge. Each is checked before the part that it limits is parsed. Later parsers
+ * have their own limits: elements of a body `core/kube/wire/element_budget.ts`, nesting `core/kube/json_value.ts`,
+ * collected errors `core/kube/status/field_error.ts`, selectors within a body `core/kube/rules/reviews.ts`, the DER of
+ * a request `core/request/parse_request.ts`, the size of an object `server/storage/transaction.ts`. The table in
+ * docs/engineering/threat_model.md lists all of them.
  */
 
 /**
- * The most characters of a request target, and so of a path, a query and a selector. kube-apiserver takes a megabyte; the
- * longest targets of its clients, lists with a continue token or a selector of node names, have a few kilobytes.
+ * The most characters of a request target, and so of a path, a query and a selector. kube-apiserver accepts a megabyte;
+ * the longest targets of its clients, lists with a continue token or a selector of node names, take a few kilobytes.
  */
 export const MAX_TARGET_LENGTH = 65_536;
 
@@ -22,7 +22,8 @@ export const MAX_HEAD_BYTES = 131_072;
 export const MAX_BODY_BYTES = 3_145_728;
 
 /**
- * The size from which a body is large: it can take a tenth of a second of the one thread and longer. The server handles one
- * of each user at a time, and serves other requests between its steps. Requests of kubelets have a tenth of this size.
+ * The size from which a body is large: it can occupy the only thread for a tenth of a second or longer. The server
+ * handles one large body per user at a time, and serves other requests between its steps. Requests of kubelets are a
+ * tenth of this size.
  */
 export const LARGE_BODY_BYTES = 32_768;

@@ -18,7 +18,7 @@ export interface Representation {
   readonly mediaType: MediaType;
   /** The object itself, or one of its transformations. */
   readonly as: "object" | "Table" | "PartialObjectMetadata" | "PartialObjectMetadataList";
-  /** The version of `meta.k8s.io` that a transformation has. */
+  /** The version of `meta.k8s.io` in which a transformation is sent. */
   readonly metaVersion: "v1" | "v1beta1";
   readonly pretty: boolean;
 }
@@ -27,7 +27,7 @@ export interface Representation {
 export interface Convertible {
   readonly table: boolean;
   readonly partial: boolean;
-  /** The accepted value of `sv`, the version of the server: that of the metadata, for resources. */
+  /** The accepted value of the parameter `sv`, which requests a server version; absent if the endpoint accepts none. */
   readonly serverVersion?: "v1";
 }
 
@@ -54,7 +54,7 @@ const PRETTY_AGENTS: readonly string[] = ["curl", "Wget", "Mozilla/5.0"];
 /** Up to this number of clauses, Go uses an insertion sort (`sort/zsortinterface.go`, `maxInsertion`). */
 const FEW_CLAUSES = 12;
 
-/** A cache of parsed headers: all clients of one kind send the same header with every request. */
+/** A cache of parsed headers: clients of the same kind send the same header with every request. */
 const readHeaders = new FifoCache<readonly AcceptClause[]>({ maxEntries: 64, maxKeyLength: 512 });
 
 /** Parses an Accept header like goautoneg: malformed clauses are skipped, and the best clause is first. */
@@ -72,7 +72,7 @@ function readAccept(header: string): readonly AcceptClause[] {
   if (clauses.length > FEW_CLAUSES) {
     return clauses.sort((a, b) => isBetter(a, b) ? -1 : isBetter(b, a) ? 1 : 0);
   }
-  // Go's comparison is not transitive, so only the same steps lead to the same result.
+  // Go's comparison is not transitive, so only the same algorithm gives the same order.
   for (let end = 1; end < clauses.length; end++) {
     for (let at = end; at > 0 && isBetter(clauses[at]!, clauses[at - 1]!); at--) {
       [clauses[at - 1], clauses[at]] = [clauses[at]!, clauses[at - 1]!];

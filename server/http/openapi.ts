@@ -16,7 +16,7 @@ import { matchesClause, parseAccept } from "./negotiation.ts";
 import { acceptsGzip, compress, createBaseHeaders, respondEmpty, respondText } from "./respond.ts";
 import type { ServedRoute } from "./routes.ts";
 
-/** One document in its forms, each encoded at its first request. */
+/** One document in its two forms, each of which is encoded at its first request. */
 interface Document {
   readonly etag: () => string;
   readonly getContent: (form: Form) => Content;
@@ -33,7 +33,7 @@ const FORMS = {
   v2: createForms(PROTOBUF_TYPE.v2),
   v3: createForms(PROTOBUF_TYPE.v3),
 };
-/** The library that compresses `/openapi/v2` in kube-apiserver does not compress smaller documents. */
+/** The smallest document that kube-apiserver's library compresses at `/openapi/v2`. */
 const GZIP_FROM_BYTES = 1400;
 
 export function createOpenapiRoutes(
@@ -114,7 +114,7 @@ function chooseForm(exchange: Exchange, version: "v2" | "v3"): Form | undefined 
   return undefined;
 }
 
-/** Whether a clause matches; here the clause `*` with a subtype matches too. */
+/** Whether a clause matches a media type. Here, a star with a specific subtype matches too. */
 function matchesFormally(clause: ReturnType<typeof parseAccept>[number], name: string): boolean {
   return matchesClause(clause.type === "*" ? { ...clause, type: "application" } : clause, name);
 }
@@ -236,7 +236,9 @@ function toSeconds(date: Date): number {
   return Math.floor(date.getTime() / 1000);
 }
 
-/** Parses a single range; several ranges are answered with the whole document, which RFC 9110 section 14.2 allows. */
+/**
+ * Parses a single range; undefined for several ranges, which get the whole document, as RFC 9110 section 14.2 allows.
+ */
 function parseRange(
   header: string,
   size: number,

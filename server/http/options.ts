@@ -13,6 +13,7 @@ import {
 import type { FieldError } from "../../core/kube/status/field_error.ts";
 import { FIELD_MANAGER_MAX_LENGTH } from "../../core/kube/rules/meta_v1.ts";
 import type { ListQuery } from "../registry/read.ts";
+import { parseBoolean } from "./request_info.ts";
 import type { FieldValidation } from "./body.ts";
 import type { Result } from "../../core/lib/result.ts";
 
@@ -112,7 +113,7 @@ export function parseCollectionOptions(query: URLSearchParams, isWatch: boolean)
   return options;
 }
 
-/** A watch from any or the newest version is a streaming list (apimachinery `meta/internalversion/defaults.go`). */
+/** A watch from any version or the newest one is a streaming list (apimachinery `meta/internalversion/defaults.go`). */
 function withWatchDefaults(options: CollectionOptions): CollectionOptions {
   const { resourceVersion, resourceVersionMatch, sendInitialEvents } = options;
   if (sendInitialEvents !== undefined || resourceVersionMatch !== "") return options;
@@ -161,19 +162,12 @@ function parseInteger(query: URLSearchParams, name: string): number | undefined 
   throw badRequest(`strconv.ParseInt: parsing ${goQuote(text)}: ${why}`);
 }
 
-/** Parses a query boolean, which is true for any value but `0` and `false` (apimachinery `pkg/runtime/converter.go`). */
-function parseBoolean(query: URLSearchParams, name: string): boolean | undefined {
-  const text = query.get(name);
-  if (text === null) return undefined;
-  return text !== "0" && text.toLowerCase() !== "false";
-}
-
-/** A shorter selector is parsed for each request, because a lookup would not be cheaper. */
+/** A shorter selector is parsed for each request, because a cache lookup would not be cheaper. */
 const SHORTEST_SHARED = 256;
 
 /**
- * Creates a parser that returns the same value for the same long text while a request or a watch holds that value: a
- * parsed selector takes forty times the memory of its text. The value must not change.
+ * Creates a parser that returns the same value for the same long text while a request or a watch holds that value,
+ * because a parsed selector takes forty times the memory of its text. The value must not be changed.
  */
 function createSharedParser<T extends object>(
   parse: (text: string) => Result<T, string>,

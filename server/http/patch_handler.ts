@@ -116,7 +116,7 @@ function createPatchChange(
   deps: UpdateDeps,
   target: Target,
   exchange: Exchange,
-  { type, bytes }: { readonly type: Exclude<PatchType, "apply">; readonly bytes: Uint8Array },
+  { type, bytes }: { readonly type: DocumentPatch; readonly bytes: Uint8Array },
   options: WriteOptions,
 ): Change {
   const patch = readPatch(type, bytes);
@@ -129,13 +129,11 @@ function createPatchChange(
   };
 }
 
-const NO_MAP = "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal";
-
 /** The configuration in the body of a server-side apply. */
 interface ConfigBody {
   /** The parsed body; only an object can be applied. */
   readonly value: unknown;
-  /** The syntax error of a body that looks like JSON, which upstream parses only when it is applied. */
+  /** The syntax error of a body that looks like JSON, which upstream parses only when applying it. */
   readonly syntaxFault?: string | undefined;
   /** The strict decoding error for all repeated keys. */
   readonly strictFault: string | undefined;
@@ -154,16 +152,20 @@ export function readConfig(bytes: Uint8Array): ConfigBody {
   };
 }
 
-/** The shape is checked after the object was read (`apiserver/pkg/endpoints/handlers/patch.go`, `applyPatcher`). */
+/**
+ * Checks the shape of a configuration, after the object was read (`apiserver/pkg/endpoints/handlers/patch.go`,
+ * `applyPatcher`).
+ */
 function decodeConfig({ value, syntaxFault }: ConfigBody): JsonObject {
   if (syntaxFault !== undefined) throw badRequest(`error decoding patch: ${syntaxFault}`);
   if (isJsonObject(value)) return value;
-  throw badRequest(
-    `error decoding patch: ${NO_MAP} ${goJsonType(value)} into Go value of type map[string]interface {}`,
-  );
+  throw badRequest(`error decoding patch: error unmarshaling JSON: while decoding JSON: ${formatNoMap(value)}`);
 }
 
-/** Throws StatusError 400, except for JSON, which upstream passes on unparsed (apimachinery `pkg/util/yaml/decoder.go`, `ToJSON`). */
+/**
+ * Parses YAML or JSON. Throws StatusError 400, but returns the error of JSON, which upstream does not parse yet
+ * (apimachinery `pkg/util/yaml/decoder.go`, `ToJSON`).
+ */
 function parseDocument(bytes: Uint8Array): Result<JsonDocument, string> {
   try {
     return ok(parseYaml(bytes));
@@ -287,7 +289,10 @@ export function applyPatch(
   }
 }
 
-/** Applies a patch of any shape. A validated patch is first decoded into Go types, whose faults are reported first. */
+/**
+ * Applies a patch of any shape. With field validation, upstream first decodes the patch into Go types, so those faults
+ * come first.
+ */
 function applyDocument(
   type: DocumentPatch,
   kind: Kind,
@@ -322,12 +327,15 @@ function formatNoMap(value: unknown): string {
   return `json: cannot unmarshal ${goJsonType(value)} into Go value of type map[string]interface {}`;
 }
 
-/** Whether a patched object has no version, so that it is decoded into the internal type. */
+/** Whether a patched object has no version, so that upstream decodes it into the internal type. */
 function isUnversioned(patched: unknown): boolean {
   return isJsonObject(patched) && (patched["apiVersion"] ?? "") === "";
 }
 
-/** The internal Go type has no JSON names, so every member is an unknown field and the object stays empty. */
+/**
+ * Decodes as upstream does into the internal Go type, which has no JSON names: every member is an unknown field, and
+ * the object stays empty.
+ */
 function decodeInternal(kind: Kind, patched: unknown): DecodedObject<KubeObject> {
   const names = Object.keys(patched as JsonObject).filter((name) => name !== "kind" && name !== "apiVersion");
   const { object } = decodeObject(kind.schema, {});

@@ -1,5 +1,5 @@
 /**
- * Documents with which others verify what this installation issued: the revocation lists of its CAs, and the keys of its
+ * Documents for verifying what this installation has issued: the revocation lists of its CAs, and the keys of its
  * service account tokens.
  */
 import { hash } from "node:crypto";
@@ -23,8 +23,9 @@ export interface PublishedCrls {
 }
 
 /**
- * The folder of `/pki/<ca>.crl`, the CRLs in DER (RFC 5280 §4.2.1.13), which does not exist in Kubernetes. Programs that
- * check certificates have no credentials for the API, so it needs none, whatever `--anonymous-auth` says.
+ * The folder of the CRLs in DER, `/pki/<ca>.crl` (RFC 5280 §4.2.1.13), which does not exist in Kubernetes. Programs
+ * that check certificates have no credentials for the API, so it requires none, whatever the value of
+ * `--anonymous-auth`.
  */
 const CRL_FOLDER = "/pki/";
 /** The media type of a CRL in DER (RFC 2585 §4.2). */
@@ -34,13 +35,13 @@ export function toCrlTarget(name: string): string {
   return CRL_FOLDER + encodeURIComponent(name);
 }
 
-/** Reports whether a request reads a CRL that exists, for which it needs neither credentials nor permissions. */
+/** True for a request that reads an existing CRL, which needs neither credentials nor permissions. */
 export function isCrlRequest({ info, incoming }: Pick<Exchange, "info" | "incoming">, crls: PublishedCrls): boolean {
   if (info.isResourceRequest || !info.path.startsWith(CRL_FOLDER)) return false;
   return (incoming.method === "GET" || incoming.method === "HEAD") && crls.find(getCrlName(info.path)) !== undefined;
 }
 
-/** Creates the route of the CRLs. A CRL is not compressed: serial numbers are random. */
+/** Creates the route of the CRLs. A CRL is not compressed, because serial numbers are random. */
 export function createCrlRoute(crls: PublishedCrls): ServedRoute {
   const etags = new WeakMap<Uint8Array, string>();
   function findEtag(der: Uint8Array): string {
@@ -66,7 +67,7 @@ function getCrlName(path: string): string {
   return path.slice(CRL_FOLDER.length);
 }
 
-/** The issuer whose tokens others may verify (`pkg/routes/openidmetadata.go`). */
+/** The token issuer that others can discover (`pkg/routes/openidmetadata.go`). */
 export interface DiscoverableIssuer {
   readonly issuer: string;
   readonly keys: readonly TokenKey[];
@@ -76,10 +77,13 @@ export interface DiscoverableIssuer {
 
 /** The media type of a key set (RFC 7517 section 8.5.1). */
 const KEY_SET_TYPE = "application/jwk-set+json";
-/** kube-apiserver lets caches keep the documents for an hour: a new key must be published that long before it signs. */
+/**
+ * Like kube-apiserver, lets caches keep the documents for an hour, so a new key must be published an hour before it
+ * signs.
+ */
 const CACHE_HEADERS = { "cache-control": "public, max-age=3600" };
 
-/** Creates the routes of the two documents, which every service account may read. */
+/** Creates the routes of the issuer's two documents, which every service account may read. */
 export function createOpenidRoutes({ issuer, keys, jwksUri }: DiscoverableIssuer): readonly ServedRoute[] {
   const keySet = formatKeySet(keys);
   return [

@@ -27,13 +27,13 @@ export interface RequestInfo {
   readonly name: string;
   /** The unparsed field selector of a list, a watch or a deletion of a collection; empty for none. */
   readonly fieldSelector: string;
-  /** Whether the path begins like the path of a resource but names none, for which kube-apiserver fails. */
+  /** Whether the path begins like that of a resource but contains none; kube-apiserver then answers with an error. */
   readonly isIncomplete: boolean;
   /** The segments from the resource on: resource, name, subresource and any others. */
   readonly parts: readonly string[];
 }
 
-/** The paths of health probes, which are served without a queue, and until the process ends. */
+/** The paths of health probes, which are served without queueing until the process ends. */
 export const PROBE_PATHS: readonly string[] = ["/healthz", "/livez", "/readyz"];
 
 const METHOD_VERBS: Readonly<Record<string, string>> = {
@@ -48,7 +48,7 @@ const METHOD_VERBS: Readonly<Record<string, string>> = {
 /** The subresources of a namespace, which are not resources in it. */
 const NAMESPACE_SUBRESOURCES: ReadonlySet<string> = new Set(["status", "finalize"]);
 
-/** The verbs that old paths have before the resource. */
+/** The verbs that legacy paths have before the resource. */
 const VERBS_IN_PATHS: readonly string[] = ["watch", "proxy"];
 
 const VERBS_WITH_SELECTORS: ReadonlySet<string> = new Set(["list", "watch", "deletecollection"]);
@@ -94,7 +94,7 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
   let name = rest[1] ?? "";
   const subresource = verb === "proxy" ? "" : rest[2] ?? "";
   if (name === "" && verb === "get") {
-    verb = isWatchQuery(query) ? "watch" : "list";
+    verb = parseBoolean(query, "watch") === true ? "watch" : "list";
     name = findSelectedName(query);
   } else if (name === "" && verb === "delete") verb = "deletecollection";
   return {
@@ -108,7 +108,7 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
     resource,
     subresource,
     name,
-    // A watch by path is for all objects or for one name, and has no selectors.
+    // A watch by path is for all objects or for one name, so it has no selectors.
     fieldSelector: verbOfPath === undefined && VERBS_WITH_SELECTORS.has(verb) ? query.get("fieldSelector") ?? "" : "",
     isIncomplete: false,
     parts: rest,
@@ -137,14 +137,17 @@ function toSelectorAttribute({ fieldSelector }: RequestInfo): Pick<ResourceAttri
   return parsed.ok ? { fieldSelector: parsed.value } : {};
 }
 
-/** Reports whether a query requests a watch, with any value except `0` and `false`. */
-export function isWatchQuery(query: URLSearchParams): boolean {
-  const value = query.get("watch");
-  return value !== null && value !== "0" && value.toLowerCase() !== "false";
+/**
+ * Parses a query boolean, which is true for any value but `0` and `false` (apimachinery `pkg/runtime/converter.go`).
+ */
+export function parseBoolean(query: URLSearchParams, name: string): boolean | undefined {
+  const text = query.get(name);
+  if (text === null) return undefined;
+  return text !== "0" && text.toLowerCase() !== "false";
 }
 
 /**
- * Returns the name in an exact `metadata.name` field selector, when it is safe in a path; empty when another parameter of
+ * Returns the name in an exact `metadata.name` field selector, if it is safe in a path; empty if another parameter of
  * the list is malformed.
  */
 function findSelectedName(query: URLSearchParams): string {
@@ -167,7 +170,7 @@ export interface RequestTarget {
   readonly query: URLSearchParams;
 }
 
-/** Parses the target of a request line. Only the path and query of an absolute target count. */
+/** Parses the target of a request line. The scheme and host of an absolute target are ignored. */
 export function parseTarget(target: string): RequestTarget {
   const requestUri = target.startsWith("/") ? target : findPathAndQuery(target);
   if (requestUri === undefined) return { requestUri: target, path: undefined, query: new URLSearchParams() };

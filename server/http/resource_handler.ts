@@ -1,6 +1,6 @@
 /**
- * Resource requests: finds the resource, checks the route, and calls the handler of the verb. POSTs that are answered and
- * not stored are handled here: reviews, and subresources such as `serviceaccounts/token`.
+ * Resource requests: finds the resource, checks the route, and calls the handler of the verb. This file also handles
+ * POSTs whose object is answered but not stored: reviews, and subresources such as `serviceaccounts/token`.
  */
 import { formatApiVersion, type Kind } from "../../core/kube/schema.ts";
 import { badRequest, forbidden, pathNotFound } from "../../core/kube/status/status.ts";
@@ -69,7 +69,10 @@ export function respondUnknown(exchange: Exchange): Promise<Answer> {
   return respondText(exchange, 404, "404 page not found\n");
 }
 
-/** Creates the check whether a request is for a served resource, because only those become labels of metrics. */
+/**
+ * Creates the check whether a resource request is for a served resource. Only served resources become labels of
+ * metrics.
+ */
 export function createServedCheck({ resources, reviews }: Served): (info: RequestInfo) => boolean {
   const createKey = (group: string, version: string, resource: string, sub = "") =>
     [group, version, resource, sub].join("/");
@@ -80,8 +83,8 @@ export function createServedCheck({ resources, reviews }: Served): (info: Reques
       ...[...subresources, ...postedSubresources].map(({ name }) => createKey(group, version, plural, name)),
     ]),
   ]);
-  return ({ isResourceRequest, apiGroup, apiVersion, resource, subresource }) =>
-    isResourceRequest && known.has(createKey(apiGroup, apiVersion, resource, subresource));
+  return ({ apiGroup, apiVersion, resource, subresource }) =>
+    known.has(createKey(apiGroup, apiVersion, resource, subresource));
 }
 
 function answerReview(deps: UpdateDeps, review: Review, exchange: Exchange): Promise<Answer> {
@@ -140,7 +143,7 @@ async function dispatch(served: HandlerDeps, resource: Resource, exchange: Excha
   }
 }
 
-/** Whether the path fits the resource: its scope, a known subresource, and nothing after it. */
+/** Whether the path fits the resource: it has the right scope, a known subresource or none, and nothing after it. */
 function isServedPath(resource: Resource, { info }: Exchange): boolean {
   if (info.parts.length > 3) return false;
   if (info.verb === "proxy" || (info.subresource !== "" && info.verb === "watch")) return false;
@@ -159,7 +162,7 @@ function listMethods(resource: Resource, { info }: Exchange): readonly string[] 
   return toMethods("item", info.subresource === "" ? resource.verbs : subresource?.verbs ?? []);
 }
 
-/** Finds the address of the client; one in the server's process has none. */
+/** Finds the address of the client; undefined for an in-process client. */
 function findAddress({ incoming }: Exchange): string | undefined {
   return incoming.user === undefined ? getClientAddress(incoming) : undefined;
 }
@@ -197,7 +200,7 @@ async function handleReview(deps: RegistryDeps, review: Review, exchange: Exchan
   return respondPosted(exchange, kind, answer, representation);
 }
 
-/** Answers a POST to a subresource with 201. The client may name the uid of the object that it means. */
+/** Answers a POST to a subresource with 201. The client may specify the uid of the object. */
 async function handlePosted(
   deps: RegistryDeps,
   target: Target,

@@ -41,7 +41,7 @@ export function encodeWire(wire: Wire, object: object, mediaType: MediaType, pre
   return Buffer.from(pretty ? jsonText(value, 2) : `${jsonText(value)}\n`, "utf8");
 }
 
-/** Encodes a stored object; its compact JSON is the stored bytes after `kind` and `apiVersion`. */
+/** Encodes a stored object; its compact JSON has the stored bytes after `kind` and `apiVersion`. */
 export function encodeStored(
   kind: Kind,
   stored: Pick<Stored, "object" | "bytes">,
@@ -52,7 +52,7 @@ export function encodeStored(
   return Buffer.concat([getTypeHead(kind), stored.bytes.subarray(1), NEWLINE]);
 }
 
-/** Encodes a list at one revision; its compact JSON is the stored bytes of the items, one after the other. */
+/** Encodes a list at one revision; its compact JSON contains the stored bytes of the items, one after another. */
 export function encodeStoredList(
   kind: Kind,
   metadata: ListMeta,
@@ -112,8 +112,9 @@ function getTypeHead(kind: Kind): Buffer {
 /** Larger bodies are compressed for clients that accept gzip (kube-apiserver's threshold). */
 const GZIP_THRESHOLD_BYTES = 131_072;
 /**
- * Large lists are compressed for speed, not for size. The objects of a list are alike, so a window of 8 KiB finds nearly as
- * much as one of 32; with it, a larger hash table, and output in few pieces, compressing takes two thirds of the time.
+ * Large lists are compressed for speed, not for size. The objects of a list are similar, so a window of 8 KiB finds
+ * nearly as much as one of 32 KiB. With that, a larger hash table and fewer output pieces, compression takes two thirds
+ * of the time.
  */
 const GZIP_OPTIONS = { level: 1, windowBits: 13, memLevel: 9, chunkSize: 65_536 };
 
@@ -208,7 +209,7 @@ export function respondEmpty(exchange: Exchange, status: number, extra: AnswerHe
   return Promise.resolve({ status, headers: createBaseHeaders(exchange, extra), body: undefined });
 }
 
-/** Creates the headers of every answer, with those of this one. */
+/** Creates the headers that every answer has, and adds those of this answer. */
 export function createBaseHeaders(exchange: Exchange, extra: AnswerHeaders = {}): AnswerHeaders {
   const warnings = exchange.warnings.headers();
   return {

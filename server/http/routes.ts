@@ -1,6 +1,6 @@
 /**
- * Routes, and the checks of kube-apiserver's router (go-restful) before any handler runs: the methods of a path, and the
- * media types of its bodies and answers. The router's refusals have messages of their own.
+ * Routes, and the checks of kube-apiserver's router (go-restful) before any handler runs: the methods of a path, and
+ * the media types of its bodies and answers. Its refusals differ from those of the handlers.
  */
 import { createFailureStatus, StatusError } from "../../core/kube/status/status.ts";
 import type { Answer } from "./answer.ts";

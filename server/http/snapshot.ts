@@ -1,7 +1,7 @@
 /**
  * Every object of the storage at one revision, for `tlsboot backup`. This path does not exist in Kubernetes. The
- * snapshot contains every Secret, so it requires the permission for the path and every permission for every resource.
- * See docs/decisions/0022-backup.md.
+ * snapshot contains every Secret, so it requires permission for the path and every permission on every resource. See
+ * docs/decisions/0022-backup.md.
  */
 import { Buffer } from "node:buffer";
 import { formatSnapshotHead, formatSnapshotObject } from "../storage/snapshot_lines.ts";
@@ -38,7 +38,8 @@ export interface SnapshotDeps {
 }
 
 /**
- * Streams the snapshot. It does not contain later writes. Throws StatusError 403 unless the user has every permission.
+ * Streams a snapshot of the present state, without later writes. Throws StatusError 403 unless the user has every
+ * permission.
  */
 export async function respondSnapshot(exchange: Exchange, { storage, authorizer }: SnapshotDeps): Promise<Answer> {
   assertRoute(exchange, ["GET"], [SNAPSHOT_TYPE]);

@@ -1,7 +1,7 @@
 /**
- * Tables, whose rows `kubectl get` prints (`meta/v1` Table), as objects and as compact JSON from cached rows. What a list
- * sends of each object is prepared, so that a list of thousands is fast after many changes: the rows of Tables, from the
- * first Table on, and the JSON of objects that came from a shared store in its own encoding.
+ * Tables, whose rows `kubectl get` prints (`meta/v1` Table), as objects and as compact JSON from cached rows. To keep
+ * lists of thousands of objects fast after many changes, their parts are prepared in advance: the rows of Tables, from
+ * the first Table on, and the JSON of objects that a shared store keeps in another encoding.
  */
 import type { KubeObject, ListMeta } from "../../core/kube/meta.ts";
 import { encodeObject, jsonText } from "../../core/kube/wire/object_json.ts";
@@ -63,7 +63,10 @@ export function createTable(
   };
 }
 
-/** Returns the rows of an empty Table: for kinds without a printer upstream creates no list (`apiserver/pkg/registry/rest/table.go`). */
+/**
+ * Returns the rows of an empty Table. For kinds without a printer, upstream creates no list
+ * (`apiserver/pkg/registry/rest/table.go`).
+ */
 function createEmptyRows({ columns }: Resource): readonly [] | null {
   return columns.includes(createdAtColumn) ? null : [];
 }
@@ -93,7 +96,7 @@ function createRowObject(
   };
 }
 
-/** The JSON of a row with a leading comma, split at its ages, and the moments from which the ages count. */
+/** The JSON of a row with a leading comma, split at its ages, and the moments since which the ages count. */
 interface KeptRow {
   readonly resource: Resource;
   readonly metaVersion: string;
@@ -103,7 +106,9 @@ interface KeptRow {
 
 const TABLE_END = "]}\n";
 const keptRows = new WeakMap<Pick<Stored, "object">, KeptRow>();
-/** The resources of which a Table was requested. Most servers never get such a request, and rows need much memory. */
+/**
+ * The resources for which a Table has been requested. Most servers never get such a request, and rows take much memory.
+ */
 const shownResources = new WeakSet<Resource>();
 
 /**
@@ -152,22 +157,12 @@ function encodeRows(
 function getKeptRow(resource: Resource, item: Pick<Stored, "object">, metaVersion: string): KeptRow {
   const known = keptRows.get(item);
   if (known?.resource === resource && known.metaVersion === metaVersion) return known;
-  const made = makeRow(resource, item, metaVersion);
-  keptRows.set(item, made);
-  return made;
+  const row = createRow(resource, item, metaVersion);
+  keptRows.set(item, row);
+  return row;
 }
 
-/** Makes the row of an object for the next Table that kubectl requests, once it has requested one. */
-function prepareRow(resource: Resource, stored: Stored): void {
-  if (shownResources.has(resource)) getKeptRow(resource, stored, "v1");
-}
-
-/** Drops the row of a state that is history, because history exists for five minutes and is rarely listed. */
-function dropRow(stored: Stored): void {
-  keptRows.delete(stored);
-}
-
-function makeRow(resource: Resource, { object }: Pick<Stored, "object">, metaVersion: string): KeptRow {
+function createRow(resource: Resource, { object }: Pick<Stored, "object">, metaVersion: string): KeptRow {
   const texts: Uint8Array[] = [];
   const moments: (number | undefined)[] = [];
   let text = `,{"cells":[`;
@@ -188,12 +183,12 @@ function makeRow(resource: Resource, { object }: Pick<Stored, "object">, metaVer
 
 /** The pause before changes are prepared, because a request often changes three times in its first second. */
 const PAUSE_MS = 1_000;
-/** With more changes than this in a pause, another one follows, so that a storm of nodes is served first. */
+/** With more changes than this during a pause, another pause follows, so that a storm of nodes is served first. */
 const FEW_CHANGES = 10;
 /** How many objects are prepared before other work may run; each takes up to 50 µs. */
 const PREPARED_AT_ONCE = 20;
 
-/** Prepares the objects of a resource that exist, and then those that change, until it is disposed. */
+/** Prepares the existing objects of a resource, then those that change, until it is disposed. */
 export async function prepareLists(
   storage: Pick<Storage, "list" | "watch">,
   resource: Resource,
@@ -224,7 +219,7 @@ export async function prepareLists(
 
   function add(stored: Stored): void {
     waiting.add(stored);
-    // It rejects only when it is disposed.
+    // It rejects only after the disposal.
     prepareSoon().catch(() => undefined);
   }
 
@@ -232,7 +227,8 @@ export async function prepareLists(
     changes++;
     if (previous === undefined) return;
     waiting.delete(previous);
-    dropRow(previous);
+    // A replaced state is rarely listed, but stays in the history for five minutes.
+    keptRows.delete(previous);
   }
 
   const watch = await followResource(storage, toKeyPrefix(resource, ""), {
@@ -254,10 +250,10 @@ export async function prepareLists(
 
 function prepare(resource: Resource, stored: Stored): void {
   try {
-    prepareRow(resource, stored);
+    if (shownResources.has(resource)) getKeptRow(resource, stored, "v1");
     // Reading the bytes encodes them.
     void stored.bytes;
   } catch {
-    // A list reports an object that it cannot show.
+    // A list that contains the object will report the error.
   }
 }

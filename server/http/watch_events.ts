@@ -31,12 +31,12 @@ export interface WatchFormat {
   readonly onEnd: () => void;
 }
 
-/** Encodes a batch of events; undefined when the form of the watch cannot represent them. */
+/** Encodes a batch of events; undefined when the requested form cannot represent them. */
 export type EventEncoder = (events: readonly WatchEvent[]) => Uint8Array | undefined;
 
 /**
- * Creates an encoder of event batches, which sends the columns of a Table only once. It returns undefined when the form
- * does not exist, because an object is not a list.
+ * Creates an encoder of event batches, which sends the columns of a Table only once. It returns undefined for the form
+ * of a list, which no event has.
  */
 export function createEventEncoder(format: WatchFormat): EventEncoder {
   const protobuf = format.representation.mediaType === "application/vnd.kubernetes.protobuf";
@@ -81,7 +81,7 @@ function getEventObject(resource: Resource, event: Exclude<WatchEvent, { type: "
   }
 }
 
-/** Creates an object of the kind with only a resourceVersion, and with the empty fields of Go. */
+/** Creates an object of the kind that has only a resourceVersion and the fields that Go encodes when empty. */
 function createBookmarkObject(resource: Resource, revision: number, initialEventsEnd: boolean): KubeObject {
   const { object: empty } = decodeObject(resource.kind.schema, {}, {});
   return {
@@ -154,12 +154,14 @@ function encodeJsonLine(value: object): Uint8Array {
   return Buffer.from(`${jsonText(value)}\n`, "utf8");
 }
 
-/** The largest number of cached states. All watches get an event in quick succession, so a few are enough. */
+/**
+ * The largest number of cached states. All watches get an event almost at the same time, so a few states are enough.
+ */
 const MAX_STATES = 256;
 /** The largest number of cached bytes. */
 const MAX_BYTES = 16 * 1_048_576;
 
-/** Encodes stored states, each only once. */
+/** Encodes each stored state once for each form. */
 export class SharedEncodings {
   readonly #known = new Map<Stored, Map<string, Uint8Array>>();
   #bytes = 0;

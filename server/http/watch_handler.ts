@@ -1,6 +1,6 @@
 /**
- * GET of a watch: its start, its initial events and its timeout (`apiserver/pkg/endpoints/handlers/get.go`), and its stream,
- * which is sent until the watch times out, the client disconnects or the server stops.
+ * Answers the GET of a watch: its start, initial events and timeout (`apiserver/pkg/endpoints/handlers/get.go`), and
+ * its stream, which ends when the watch times out, the client disconnects or the server stops.
  */
 import { requiredValue } from "../../core/kube/selectors.ts";
 import { badRequest, genericServerError } from "../../core/kube/status/status.ts";
@@ -12,7 +12,7 @@ import type { Exchange } from "./exchange.ts";
 import { assertStreamable, type Representation } from "./negotiation.ts";
 import { type CollectionOptions, parseCollectionOptions } from "./options.ts";
 import { chooseRepresentation, LIST_CONVERTIBLE } from "./read_handlers.ts";
-import { isWatchQuery } from "./request_info.ts";
+import { parseBoolean } from "./request_info.ts";
 import { acceptsGzip, createBaseHeaders } from "./respond.ts";
 import { createEventEncoder, type EventEncoder, type SharedEncodings, type WatchFormat } from "./watch_events.ts";
 import { parseIncludeObject } from "./table.ts";
@@ -36,11 +36,12 @@ export interface WatchDeps extends RegistryDeps {
   readonly encodings: SharedEncodings;
 }
 
-/** Answers a watch of a collection, or of one object by a field selector or the old `/watch/` path. */
+/** Answers a watch of a collection, or of one object by a field selector or the legacy `/watch/` path. */
 export async function handleWatch(deps: WatchDeps, target: Target, exchange: Exchange): Promise<Answer> {
   const representation = chooseRepresentation(exchange, LIST_CONVERTIBLE);
-  // A request by the old path needs no `watch` parameter, and without it its options are validated like those of a list.
-  const parsed = parseCollectionOptions(exchange.query, isWatchQuery(exchange.query));
+  // A request by the legacy path needs no `watch` parameter. Without it, its options are validated like those of a
+  // list.
+  const parsed = parseCollectionOptions(exchange.query, parseBoolean(exchange.query, "watch") === true);
   assertSelectable(target.resource, parsed.fields);
   const options = selectNamed(target, parsed);
   const start = toWatchStart(options);
@@ -139,8 +140,8 @@ function getWatchContentType(representation: Representation): string {
     : representation.mediaType;
 }
 
-/** One shared error: the stack makes an error expensive, and a thousand watches may end in a second. */
-const OVER = new Error("the watch is over");
+/** One shared error, because the stack makes an error expensive, and a thousand watches may end in a second. */
+const ENDED = new Error("the watch has ended");
 
 /** The stream of a watch; its signal ends it cleanly. */
 class WatchStream implements AnswerStream {
@@ -183,11 +184,11 @@ class WatchStream implements AnswerStream {
     this.#signal.removeEventListener("abort", this.#onAbort);
     this.#watching[Symbol.dispose]();
     this.#format.onEnd();
-    this.#over.abort(OVER);
+    this.#over.abort(ENDED);
     this.#wake();
   }
 
-  /** Waits for the next events to send; undefined when the watch is over. */
+  /** Waits for the next events to send; undefined when the watch has ended. */
   async #nextEvents(): Promise<readonly WatchEvent[] | undefined> {
     while (!this.#over.signal.aborted) {
       const now = this.#format.clock.elapsedMs();
@@ -218,7 +219,7 @@ class WatchStream implements AnswerStream {
     });
   }
 
-  /** Sets one alarm at a time: the due times only grow, and an early check does no harm. */
+  /** Sets one alarm at a time. The due times only grow, and an early check does no harm. */
   #setAlarm(ms: number): void {
     if (this.#isAlarmSet) return;
     this.#isAlarmSet = true;

@@ -1,4 +1,4 @@
-/** The handlers of POST, PUT and DELETE, and the checks of a sent object that PATCH and reviews need too. */
+/** The handlers of POST, PUT and DELETE, and checks of a sent object that PATCH and reviews share. */
 import { jsonBytes } from "../../core/kube/wire/object_json.ts";
 import { deleteOptionsSchema } from "../../core/kube/kinds/mod.ts";
 import {
@@ -9,6 +9,7 @@ import {
   type StatusDetails,
   withDistinctOwners,
 } from "../../core/kube/meta.ts";
+import { omitUndefined } from "../../core/lib/record.ts";
 import { badRequest, forbidden, internalError } from "../../core/kube/status/status.ts";
 import { UNSAFE_DELETE } from "../../core/kube/rules/options.ts";
 import { type Authorizer, createDeniedError } from "../authz/authorizer.ts";
@@ -44,7 +45,7 @@ export async function handleCreate(deps: RegistryDeps, target: Target, exchange:
   return respondUnstored(deps, exchange, 201, target.resource, created.object, representation);
 }
 
-/** Dependencies of PUT, PATCH and DELETE, which need further permissions in some cases. */
+/** Dependencies of PUT, PATCH and DELETE, which sometimes need further permissions. */
 export interface UpdateDeps extends RegistryDeps {
   readonly authorizer: Pick<Authorizer, "authorize">;
 }
@@ -104,15 +105,16 @@ export async function handleDelete(deps: UpdateDeps, target: Target, exchange: E
     name: target.name,
     ...(kind.group === "" ? {} : { group: kind.group }),
     kind: kind.plural,
-    ...(deleted.previous.metadata.uid === undefined ? {} : { uid: deleted.previous.metadata.uid }),
+    ...omitUndefined({ uid: deleted.previous.metadata.uid }),
   };
   const status = { metadata: {}, status: "Success", details };
   return respondWire(exchange, 200, STATUS_WIRE, status, { ...representation, as: "object" });
 }
 
 /**
- * Checks the permission to delete an object that the storage cannot read (`apiserver/pkg/endpoints/handlers/delete.go`,
- * `authorizeUnsafeDelete`); some resources of kube-apiserver do not support this.
+ * Checks the permission to delete an object even if the storage cannot read it
+ * (`apiserver/pkg/endpoints/handlers/delete.go`, `authorizeUnsafeDelete`); some resources of kube-apiserver do not
+ * support this.
  */
 async function assertUnsafeDelete(
   authorizer: Pick<Authorizer, "authorize">,
@@ -143,7 +145,7 @@ export async function handleDeleteCollection(
   return respondList(deps, exchange, target.resource, list, representation);
 }
 
-/** Answers an update, with 201 when it created the object. */
+/** Answers an update, with 201 if it created the object. */
 export function respondUpdated(
   deps: RegistryDeps,
   exchange: Exchange,
@@ -187,7 +189,7 @@ async function readDeleteOptions(exchange: Exchange, ofCollection: boolean): Pro
 /** The type of DeleteOptions in kube-apiserver's audit log, for any version. */
 const AUDITED_DELETE_OPTIONS = { kind: "DeleteOptions", apiVersion: "meta.k8s.io/__internal" };
 
-/** DeleteOptions may have any API version, and all of them mean the same. */
+/** DeleteOptions, which mean the same in every API version. */
 const DELETE_OPTIONS = { group: "meta.k8s.io", version: "v1", kind: "DeleteOptions", schema: deleteOptionsSchema };
 
 /** Removes the fields that only the server may set (apiserver `rest.WipeObjectMetaSystemFields`). */
