@@ -1,8 +1,8 @@
 /**
  * Admission: after authorization and decoding, before the object is stored, plugins may change or refuse a write
- * (`apiserver/pkg/admission`). First every plugin's mutating phase, later (after validation) every validating one. The
- * plugins are kube-apiserver's that are always enabled, in its order; the two small ones, TaintNodesByCondition and
- * NamespaceLifecycle, are here.
+ * (`apiserver/pkg/admission`). The mutating phases of all plugins come before validation, the validating phases after
+ * it. The plugins are those that kube-apiserver always enables, in its order. The two small ones, TaintNodesByCondition
+ * and NamespaceLifecycle, are here.
  */
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Admission, AdmissionPlugin, MutatingRequest } from "../registry/registry.ts";
@@ -21,7 +21,7 @@ import { namespaceKind, nodeKind } from "../../core/kube/kinds/mod.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
 import { forbidden, internalError, notFound, StatusError } from "../../core/kube/status/status.ts";
 
-/** Runs plugins one after the other; the first refusal ends the phase. */
+/** Runs plugins one after another; the first refusal ends the phase. */
 export function createAdmission(plugins: readonly AdmissionPlugin[]): Admission {
   return {
     async mutate(request) {

@@ -141,21 +141,21 @@ export function createBootstrapTokenPlugins(
 export interface SigningRequestLimits {
   /** The largest number of open requests of one requester; 0 for no limit. */
   readonly maxOpenPerRequester: number;
-  /** Returns the signers that run in this process; undefined where none runs, and then nothing is warned about. */
+  /** Returns the signers that run in this process; undefined where none runs, which turns the warning off. */
   readonly servedSigners: (() => readonly string[]) | undefined;
 }
 
-/** Those two plugins, over an index of the stored requests that follows them until it is disposed. */
+/** The two plugins, over an index that follows the stored requests until it is disposed. */
 export interface SigningRequestPlugins extends Disposable {
   readonly plugins: readonly AdmissionPlugin[];
 }
 
-/** How long a creation that was admitted counts before its object is seen; some creations fail after admission. */
+/** How long an admitted creation counts while its object has not been seen: some creations fail after admission. */
 const RESERVED_MS = 5_000;
 /** After this many seconds a refused requester may try again, as for other answers with 429. */
 const RETRY_AFTER_SECONDS = 1;
 
-/** Creates the plugins that the settings ask for, and follows the storage if there are any. */
+/** Creates the plugins that the settings enable, and follows the storage if there are any. */
 export async function createSigningRequestPlugins(
   { maxOpenPerRequester, servedSigners }: SigningRequestLimits,
   { storage, clock }: { readonly storage: Storage; readonly clock: Clock },
@@ -177,7 +177,7 @@ class RequestIndex implements ResourceFollower<CertificateSigningRequest> {
   readonly #clock: Pick<Clock, "elapsedMs">;
   readonly #requesters = new Map<string, string>();
   readonly #open = new Map<string, Set<string>>();
-  /** Creations that were admitted and not seen yet, by requester: the name and when it stops to count. */
+  /** Admitted creations that have not been seen yet, by requester and name, and when each stops counting. */
   readonly #reserved = new Map<string, Map<string, number>>();
   readonly #issuing = new Set<string>();
 
@@ -228,7 +228,7 @@ class RequestIndex implements ResourceFollower<CertificateSigningRequest> {
   }
 }
 
-/** Creates the limit: a creation beyond it is answered with 429 and Retry-After. */
+/** Creates the limit. A creation beyond it gets 429 with Retry-After. */
 function createOpenRequestLimit(index: RequestIndex, limit: number): AdmissionPlugin {
   return {
     name: "OpenRequestLimit",
@@ -253,8 +253,8 @@ function createOpenRequestLimit(index: RequestIndex, limit: number): AdmissionPl
 }
 
 /**
- * Creates the warning. A signer that has issued a certificate while the server was running is known too, so that one
- * that runs elsewhere is warned about only until its first certificate.
+ * Creates the warning. It also stops for a signer that has issued a certificate while the server was running, because
+ * such a signer runs elsewhere.
  */
 function createSignerWarning(index: RequestIndex, servedSigners: () => readonly string[]): AdmissionPlugin {
   return {

@@ -122,8 +122,9 @@ function checkCsr(nodeName: string, { operation, object }: AdmissionRequest): Re
 }
 
 /**
- * A node may request only tokens that are bound to one of its pods, which it must name by its uid. The volumes of a pod,
- * which say for whom its tokens may be, are known only to the kube-apiserver that serves it.
+ * A node may request only tokens that are bound to one of its pods, and must give the pod's uid. The volumes of the pod
+ * list the audiences that its tokens may have. Only the kube-apiserver that serves the pod knows them, so this server
+ * refuses every such request.
  */
 async function checkTokenRequest(
   { storage }: NodeRestrictionDeps,
@@ -225,7 +226,10 @@ const KUBELET_LABELS: ReadonlySet<string> = new Set([
 const KUBELET_NAMESPACES = ["kubelet.kubernetes.io", "node.kubernetes.io"];
 const RESTRICTED_NAMESPACE = "node-restriction.kubernetes.io";
 
-/** Finds the changed labels that a kubelet may not change, sorted: restricted ones, and unknown ones of Kubernetes itself. */
+/**
+ * Lists the changed labels that a kubelet may not change, sorted: restricted labels, and Kubernetes labels that it does
+ * not own.
+ */
 export function findForbiddenLabels(labels: Labels, oldLabels: Labels): readonly string[] {
   const keys = new Set([...Object.keys(labels), ...Object.keys(oldLabels)]);
   return [...keys].filter((key) => labels[key] !== oldLabels[key] && isForbidden(key)).sort();

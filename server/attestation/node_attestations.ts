@@ -1,7 +1,7 @@
 /**
- * The review of node attestations: a machine exchanges a proof of what it is for a bootstrap token, in two calls
- * (`core/attestation/exchange.ts`). Anyone may call it, so the calls of each address and of all are limited before their
- * bodies are read, and nothing is stored for a wrong proof but a limited number of Events.
+ * The review of node attestations: a machine exchanges a proof of its identity for a bootstrap token, in two calls
+ * (`core/attestation/exchange.ts`). Anyone may call it, so calls are limited per address and in total before their
+ * bodies are read, and a wrong proof stores nothing but a limited number of Events.
  */
 import { Counter } from "prom-client";
 import {
@@ -66,13 +66,14 @@ export interface ExpectedMachines {
   /** The PCRs that a TPM has to quote, the same ones for every machine. */
   readonly pcrs: readonly number[];
   /**
-   * Finds the proofs that are expected of a node that has proven a key; the error says why there are none. Its time does not
-   * show which nodes are listed. Without a key it finds only nodes whose names are listed, not hashes of names.
+   * Finds the proofs that are expected of a node that has proven a key; the error says why there are none. The time
+   * that it takes does not reveal which nodes are listed. Without a key, it finds nodes that are listed by name, but
+   * not those listed by the hash of their name.
    */
   find(node: NodeName, proven: ProvenKey | undefined, now: Date): Result<ExpectedProofs, string>;
 }
 
-/** Another cluster than the server's own, for which it gives tokens. */
+/** A cluster other than the server's own, for which the server issues tokens. */
 export interface TokenCluster {
   /** Returns where machines find the cluster. */
   published(): PublishedCluster;
@@ -101,7 +102,7 @@ export interface NodeAttestationDeps extends ServerEventDeps, AttestationOptions
 /** The user who creates the tokens, in their records. */
 const ATTESTATION_USER = "system:attestation";
 
-/** Large keys of every kind fit into less than half of it. */
+/** Calls with the largest keys of every kind need less than half of this. */
 const MAX_BODY_BYTES = 16_384;
 /** The calls of one address: many machines behind one address may start at the same moment. */
 const ADDRESS_CALLS = { burst: 100, refillMs: 100 };
@@ -112,7 +113,10 @@ const NODE_TOKENS = { burst: 20, refillMs: 30_000 };
 /** The Events about one machine of the inventory, or about all others together. */
 const MACHINE_EVENTS = { burst: 1, refillMs: 60_000 };
 const ALL_EVENTS = { burst: 30, refillMs: 2_000 };
-/** An Event is written later than the answer, whose time would otherwise show which machines are in the inventory. */
+/**
+ * An Event is written after the answer, because the time of the answer would otherwise reveal which machines are
+ * listed.
+ */
 const EVENT_DELAY_MS = 1_000;
 const RETRY_AFTER_SECONDS = 1;
 
@@ -120,7 +124,7 @@ const CALL_RESULTS = ["challenged", "accepted", "malformed", "limited", "state",
 
 type CallResult = typeof CALL_RESULTS[number];
 
-/** The results of calls that were not read, so that their kind is not known. */
+/** The results of calls that could not be read, so that their kind of proof is not known. */
 const UNREAD_RESULTS: readonly CallResult[] = ["malformed", "limited"];
 
 /** Creates the review of node attestations. */
@@ -143,7 +147,7 @@ export function createNodeAttestations(deps: NodeAttestationDeps): Review {
   for (const result of CALL_RESULTS) for (const kind of PROOF_KINDS) calls.inc({ kind, result }, 0);
   for (const result of UNREAD_RESULTS) calls.inc({ kind: "", result }, 0);
 
-  /** Reports a refusal: in the log, in the audit log, and as an Event unless there were enough of them. */
+  /** Reports a refusal in the log, in the audit log, and as an Event unless there were too many. */
   const report = (node: NodeName, kind: ProofKind, detail: string, context: ReviewContext): void => {
     const { now, address = "", annotate } = context;
     const reason = cutLoggedText(escapeControls(detail));
@@ -227,7 +231,7 @@ export function createNodeAttestations(deps: NodeAttestationDeps): Review {
     kind: nodeAttestationKind,
     maxBodyBytes: MAX_BODY_BYTES,
     admit(address) {
-      // The limit of the address comes first, so that one address alone never exhausts the other.
+      // The limit of the address comes first, so that one address alone never exhausts the total.
       if (!addressCalls.take(toClientNetwork(address)) || !allCalls.take("")) {
         count("", "limited");
         throw tooManyRequests("too many node attestations: try again", RETRY_AFTER_SECONDS);
@@ -298,8 +302,8 @@ async function storeToken(
 }
 
 /**
- * Creates the token in another cluster. One that exists is that of an earlier call with the same answer: it is not read,
- * because the right to read tokens is the right to read every Secret of their namespace.
+ * Creates the token in another cluster. A token that exists was created by an earlier call with the same answer. It is
+ * not read, because the right to read tokens would be the right to read every Secret of their namespace.
  */
 async function createInCluster(
   { secrets }: TokenCluster,

@@ -4,7 +4,10 @@ import type { UserInfo } from "../../core/kube/user.ts";
 import { ok, type Result } from "../../core/lib/result.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/certificate.ts";
 
-/** The longest time, in milliseconds, for which a credential is accepted after another server has acknowledged its end. */
+/**
+ * The longest time, in milliseconds, for which a credential is accepted after another server has acknowledged its
+ * revocation.
+ */
 export const REVOKED_WITHIN_MS = 500;
 
 /** The credentials of one request. */
@@ -57,7 +60,7 @@ export type MethodResult =
   | {
     readonly kind: "user";
     readonly user: UserInfo;
-    /** The requested audiences that the credential is meant for, where it names audiences. */
+    /** The requested audiences that the credential is meant for, if it names audiences. */
     readonly audiences?: readonly string[];
     readonly auditAnnotations?: Readonly<Record<string, string>>;
   }

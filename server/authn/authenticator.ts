@@ -38,10 +38,10 @@ import { hash } from "node:crypto";
 export interface AuthenticatorDeps {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Returns the CAs whose client certificates are trusted at the moment. */
+  /** Returns the CAs whose client certificates are trusted now. */
   readonly clientCas: () => readonly CertificateFacts[];
   readonly tokenFile?: TokenFile | undefined;
-  /** Reads the Secrets of bootstrap tokens, and learns how the tokens are used. */
+  /** Reads the Secrets of bootstrap tokens, and is notified of their use. */
   readonly bootstrapTokens?: BootstrapTokenDeps["tokens"] | undefined;
   readonly anonymous: boolean;
   readonly apiAudiences: readonly string[];
@@ -64,15 +64,15 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
   return async (request) => {
     const { authorizationHeader, peerCertificate, audiences = deps.apiAudiences, isRepeated = false } = request;
     const failures: string[] = [];
-    const shown = refuseRevoked(deps, request, byCertificate(peerCertificate, deps.clock.now()));
-    if (shown.kind === "user") {
-      const reported = isRepeated ? undefined : deps.onClientCertificate?.(shown.leaf);
+    const presented = refuseRevoked(deps, request, byCertificate(peerCertificate, deps.clock.now()));
+    if (presented.kind === "user") {
+      const reported = isRepeated ? undefined : deps.onClientCertificate?.(presented.leaf);
       if (reported !== undefined) await reported;
-      return accept(shown.user, audiences);
+      return accept(presented.user, audiences);
     }
-    if (shown.kind === "failed") failures.push(shown.reason);
+    if (presented.kind === "failed") failures.push(presented.reason);
     const { token, warning } = parseBearerToken(authorizationHeader);
-    const refusal = shown.kind === "failed" && shown.isGenuine === true ? { refusal: shown.reason } : {};
+    const refusal = presented.kind === "failed" && presented.isGenuine === true ? { refusal: presented.reason } : {};
     const reported = { ...(warning === undefined ? {} : { warnings: [warning] }), ...refusal };
     if (token !== undefined) {
       const tried = await tryToken(token, request, byToken);
@@ -82,7 +82,7 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
         const accepted = accept(result.user, result.audiences ?? audiences);
         return auditAnnotations === undefined ? accepted : { ...accepted, auditAnnotations };
       }
-      // kube-apiserver reports a token of its issuer, too, as one that no method accepts, and then why.
+      // Like kube-apiserver, reports a refused token of its own issuer as unknown first, and then the reason.
       if (result.isGenuine !== true && result.reason !== UNKNOWN_TOKEN) failures.push(UNKNOWN_TOKEN);
       failures.push(result.reason);
       return withoutUser(deps, failures, {
@@ -90,7 +90,7 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
         ...(result.isGenuine === true ? { refusal: result.reason } : {}),
       });
     }
-    if (shown.kind === "failed" && peerCertificate !== undefined && deps.nodeRecovery !== undefined) {
+    if (presented.kind === "failed" && peerCertificate !== undefined && deps.nodeRecovery !== undefined) {
       const { clientCas, nodeRecovery } = deps;
       const tried = await nodeRecovery.authenticate(peerCertificate, clientCas(), request.remoteAddress);
       const recovered = refuseRevoked(deps, request, tried);
@@ -121,7 +121,7 @@ function refuseRevoked<R extends MethodResult | CertificateResult>(
   return { kind: "failed", reason: `credential of ${goQuote(user.username)}: ${revoked}`, isGenuine: true };
 }
 
-/** Finds the certificate of a user; that of a recovering node is known by its fingerprint only. */
+/** Finds the certificate of a user. For a recovering node, only the fingerprint is known. */
 function findCertificate(
   result: (MethodResult | CertificateResult) & { readonly kind: "user" },
 ): PresentedCertificate | undefined {
@@ -135,7 +135,7 @@ function findCertificate(
 
 function createTokenAuthenticators(deps: AuthenticatorDeps): readonly TokenAuthenticator[] {
   const { clock, logger, tokenFile, bootstrapTokens, serviceAccountTokens } = deps;
-  // Bootstrap tokens and those of service accounts differ in form, so that their order only decides which are found first.
+  // Bootstrap tokens and service account tokens differ in form, so their order affects only the speed.
   return [
     ...(tokenFile === undefined ? [] : [forThisServer(createTokenFileAuthenticator(tokenFile), deps)]),
     ...(bootstrapTokens === undefined
@@ -145,7 +145,7 @@ function createTokenAuthenticators(deps: AuthenticatorDeps): readonly TokenAuthe
   ];
 }
 
-/** Tokens that name no audience are meant for this server alone, so they are not valid for other audiences. */
+/** Tokens without an audience are meant for this server alone, so they are not valid for other audiences. */
 function forThisServer(authenticate: TokenAuthenticator, { apiAudiences }: AuthenticatorDeps): TokenAuthenticator {
   return async (token, request) => {
     const audiences = (request.audiences ?? apiAudiences).filter((audience) => apiAudiences.includes(audience));
@@ -155,7 +155,7 @@ function forThisServer(authenticate: TokenAuthenticator, { apiAudiences }: Authe
   };
 }
 
-/** Tries one authenticator after the other; an unknown token is a failure. */
+/** Tries one authenticator after another; an unknown token is a failure. */
 async function tryToken(
   token: string,
   request: AuthnRequest,
@@ -196,7 +196,7 @@ export const ANONYMOUS: UserInfo = {
   extra: {},
 };
 
-/** The result of the method; a user comes with the certificate. */
+/** The result of the certificate method, which returns a user together with the certificate. */
 type CertificateResult =
   | Exclude<MethodResult, { readonly kind: "user" }>
   | { readonly kind: "user"; readonly user: UserInfo; readonly leaf: CertificateFacts };
@@ -212,9 +212,9 @@ interface KnownPeer {
 }
 
 /**
- * Creates the method. `roots` returns the CAs that are trusted at the moment; without any, certificates are ignored.
- * Results are cached per connection, but at every request the dates are checked, and that the CA is still trusted: its
- * removal must also reach open connections and resumed sessions.
+ * Creates the certificate method. `roots` returns the CAs that are trusted now; without any, certificates are ignored.
+ * Results are cached per connection, but every request checks the dates and that the CA is still trusted, because the
+ * removal of a CA must also affect open connections and resumed sessions.
  */
 export function createClientCertificateAuthenticator(
   roots: () => readonly CertificateFacts[],
@@ -253,10 +253,11 @@ function readPeer(
   if (isMlDsa(leaf.keyAlgorithm) && !allowMlDsa) {
     return err(`its key is ${leaf.keyAlgorithm}, which needs the feature MLDSA of the setting featureGates`);
   }
-  // The handshake may be long ago, and the CAs that the TLS layer trusted then may be removed by now.
+  // The handshake may be long ago, and the CAs that the TLS layer trusted then may have been removed since.
   const path = verifyChain(leaf, issuers, roots, { at: now, usage: "client" });
   if (!path.ok) return err(`verifying certificate SN=${leaf.serialNumber} failed: ${path.error}`);
-  const dates = (pick: (certificate: CertificateFacts) => Date) => path.value.map((one) => pick(one).getTime());
+  const dates = (pick: (certificate: CertificateFacts) => Date) =>
+    path.value.map((certificate) => pick(certificate).getTime());
   const identified = identifyCertificate(leaf);
   return ok({
     user: identified.kind === "user" ? { ...identified, leaf } : identified,
@@ -280,18 +281,18 @@ export interface BootstrapTokenDeps {
      * milliseconds before the call, which is usually known already.
      */
     getSecret(name: string, withinMs?: number): Promise<SecretObject | undefined>;
-    /** Learns the id of a token that has authenticated a client; the address is undefined in a TokenReview. */
+    /** Called when a token has authenticated a client; the address is undefined in a TokenReview. */
     onUsed?(tokenId: string, address: string | undefined): void;
-    /** Learns the id of a token whose limits refused its holder. */
+    /** Called when the limits of a token have refused its holder. */
     onRefused?(tokenId: string, refusal: TokenRefusal, address: string | undefined): void;
   };
 }
 
 /**
- * Creates the authenticator for bootstrap tokens. It ignores text of another form and logs every other refusal. A token that
- * another server has deleted is accepted for at most `REVOKED_WITHIN_MS`, and none is refused before its Secret was read in
- * its newest state. When that fails it throws AppError `unreachable` instead of refusing the token: the same token may be
- * accepted a moment later, and clients stop after a refusal.
+ * Creates the authenticator for bootstrap tokens. It ignores text of another form and logs every other refusal. A token
+ * that another server has deleted is accepted for at most `REVOKED_WITHIN_MS`. No token is refused before the newest
+ * state of its Secret has been read. If that fails, it throws AppError `unreachable` instead, because the token may be
+ * accepted a moment later, and clients give up after a refusal.
  */
 export function createBootstrapTokenAuthenticator(
   { clock, logger, tokens }: BootstrapTokenDeps,
@@ -328,7 +329,7 @@ export function createBootstrapTokenAuthenticator(
   };
 }
 
-/** The annotation of the audit log for what the holder of a token has proven. */
+/** The audit annotation with the proof for which a token was issued. */
 const PROOF_AUDIT_ANNOTATION = "authentication.tlsboot/attested";
 
 /**

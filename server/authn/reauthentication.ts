@@ -2,7 +2,7 @@
  * Ends open streams, such as watches, whose credentials are no longer valid. kube-apiserver authenticates only when a
  * request begins: a watch continues for as long as its client wants (`timeoutSeconds` has no limit, there and here),
  * past the end of its token or certificate and the removal of the CA. This server authenticates each stream again every
- * few seconds, and at once when something is revoked or other client CAs are trusted.
+ * few seconds, and at once when something is revoked or the trusted client CAs change.
  */
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Clock } from "../../core/ports.ts";
@@ -14,9 +14,9 @@ import type { Authenticator, AuthnRequest, AuthnResult } from "./authentication.
 /** An open stream, which lasts for as long as its client wants. */
 export interface OpenStream {
   readonly credentials: AuthnRequest;
-  /** The user whom these credentials identified then. */
+  /** The user that these credentials identified when the stream was opened. */
   readonly user: UserInfo;
-  /** The user as whom the stream was opened, when the user of the credentials impersonates another. */
+  /** The impersonated user, if the stream was opened with impersonation. */
   readonly impersonated?: UserInfo;
   /** The elapsed time of the clock when the request was received, in milliseconds. */
   readonly receivedMs: number;
@@ -26,7 +26,7 @@ export interface OpenStream {
   end(): void;
 }
 
-/** The longest time that a stream outlives credentials that have ended or whose CA was removed. */
+/** The longest time that a stream outlives credentials that have expired or whose CA was removed. */
 export const REAUTHENTICATION_INTERVAL_MS = 5_000;
 /**
  * The number of streams that are checked in a row. After the removal of a CA each of its clients needs its chain verified
@@ -45,7 +45,9 @@ export interface ReauthenticationDeps {
   readonly signal: AbortSignal;
   /** After each change of the revocations all streams are checked at once; absent where nothing can be revoked. */
   readonly revocations?: Pick<Revocations, "onChange" | "findRefusal">;
-  /** Registers a listener that is called when other client CAs are trusted; all streams are then checked at once too. */
+  /**
+   * Registers a listener that is called when the trusted client CAs change; all streams are then checked at once too.
+   */
   readonly onClientCasChange?: ((listener: () => void) => void) | undefined;
 }
 
@@ -122,8 +124,8 @@ export function createReauthentication(
 
   /** Whether a Revocation applies to a stream, as far as its user and the register show without authentication. */
   function isKnownRevoked({ user, impersonated, credentials }: OpenStream): boolean {
-    const isRefused = (one: UserInfo, certificate?: PresentedCertificate): boolean =>
-      revocations?.findRefusal(one, certificate, { ...credentials, isRepeated: true }) !== undefined;
+    const isRefused = (subject: UserInfo, certificate?: PresentedCertificate): boolean =>
+      revocations?.findRefusal(subject, certificate, { ...credentials, isRepeated: true }) !== undefined;
     const fingerprint = findCertificateFingerprint(user.extra);
     return isRefused(user, fingerprint === undefined ? undefined : { ...UNREAD, fingerprint }) ||
       (impersonated !== undefined && isRefused(impersonated));
@@ -154,12 +156,12 @@ export function createReauthentication(
   return (stream) => {
     open.add(stream);
     void stream.ended.then(() => open.delete(stream));
-    // The stream was not registered yet when the revocations changed while its request was on its way.
+    // The revocations or client CAs changed while the request was being handled, before the stream was registered.
     if (lastChangeMs >= stream.receivedMs) check(stream, new Map()).catch(() => undefined);
     if (!isRunning) run().catch(() => undefined);
   };
 }
 
-function isSameUser(one: UserInfo, other: UserInfo): boolean {
-  return one.username === other.username && one.uid === other.uid && isSameSet(one.groups, other.groups);
+function isSameUser(a: UserInfo, b: UserInfo): boolean {
+  return a.username === b.username && a.uid === b.uid && isSameSet(a.groups, b.groups);
 }

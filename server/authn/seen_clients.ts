@@ -1,6 +1,6 @@
 /**
- * The users that a server has seen with a client certificate while a CA is being replaced. Each gets a TrustReport with
- * the CA of the certificate, so that the census knows who still has one of the old CA, also without a report.
+ * Records the users of client certificates while a CA is being rotated. Each gets a TrustReport with the CA of its
+ * certificate, so that the census lists the users of the old CA even if their machines report nothing.
  */
 import { storedForm } from "../../core/kube/wire/stored_form.ts";
 import { trustReportKind } from "../../core/kube/kinds/mod.ts";
@@ -23,7 +23,7 @@ export interface SeenClientsDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** Returns the CAs whose client certificates are trusted at the moment. */
+  /** Returns the CAs whose client certificates are trusted now. */
   readonly clientCas: () => readonly CertificateFacts[];
 }
 
@@ -35,13 +35,16 @@ export interface SeenClients extends AsyncDisposable {
 
 /** How often a user is reported again with a certificate of the same CA. */
 const REPEAT_MS = 10 * 60_000;
-/** The number of reports that are written at the same time; the next use of a certificate makes up for others. */
+/**
+ * The largest number of reports that are written at the same time. Others are written at the next use of the
+ * certificate.
+ */
 const MAX_WRITES = 32;
 
 /** Follows the rotations of a storage, and reports the users that are seen meanwhile. */
 export async function followSeenClients(deps: SeenClientsDeps): Promise<SeenClients> {
   const rotations = new Map<string, CaRotation>();
-  /** When a user was reported with a CA, by both. */
+  /** When each pair of user and CA was last reported. */
   const reported = new Map<string, number>();
   const writing = new Set<Promise<void>>();
   let began = -Infinity;
@@ -89,7 +92,7 @@ interface Sighting {
   readonly now: Date;
 }
 
-/** Writes the report; another server, or the report of the user, may write the same object at the same moment. */
+/** Writes the report. Another server or the user itself may write the same object at the same moment. */
 async function writeReport({ storage, random }: SeenClientsDeps, sighting: Sighting): Promise<void> {
   const { username, leaf: { serialNumber }, issuer, began, now } = sighting;
   const key = toStorageKey(trustReports, "", toTrustReportName(username));

@@ -52,7 +52,7 @@ const MAX_CACHED_LENGTH = 4_096;
 export function createServiceAccountTokenAuthenticator(deps: ServiceAccountTokenDeps): TokenAuthenticator {
   const verified = new FifoCache<TokenClaims>({ maxEntries: CACHED_TOKENS, maxKeyLength: 64 });
   return async (token, { audiences = deps.apiAudiences, isRepeated = false }) => {
-    // Most tokens are of another form, and are not worth a hash.
+    // Most tokens have another form, and need not be hashed.
     if (!hasJwtForm(token)) return { kind: "none" };
     const key = hash("sha256", token, "base64");
     const cached = verified.get(key);
@@ -78,7 +78,9 @@ export function createServiceAccountTokenAuthenticator(deps: ServiceAccountToken
   };
 }
 
-/** Returns the claims of a token whose signature is genuine; undefined for a text that is no token of the issuers. */
+/**
+ * Returns the claims of a token whose signature is genuine; undefined for a text that is not a token of these issuers.
+ */
 function verify(token: string, { issuers, keys }: ServiceAccountTokenDeps): Result<TokenClaims, string> | undefined {
   const jwt = parseJwt(token);
   const issuer = jwt?.claims["iss"];
@@ -86,7 +88,7 @@ function verify(token: string, { issuers, keys }: ServiceAccountTokenDeps): Resu
   const signed = verifyJwt(jwt, keys);
   if (!signed.ok) return signed;
   const claims = parseClaims(signed.value);
-  return claims === undefined ? err("the token has a claim of another type than it should have") : ok(claims);
+  return claims === undefined ? err("the token has a claim of the wrong type") : ok(claims);
 }
 
 /** Finds out why a genuine token is not valid at a time, in kube-apiserver's words. */
@@ -135,7 +137,7 @@ async function readObject(
   return (await readOrThrow(storage.get(toStorageKey(resource, namespace, name))))?.object;
 }
 
-/** Throws AppError `unreachable` when the storage cannot be read, which is no refusal. */
+/** Throws AppError `unreachable` when the storage cannot be read, because that is not a refusal. */
 async function readOrThrow<T>(read: Promise<T>): Promise<T> {
   try {
     return await read;
@@ -161,7 +163,7 @@ function findBoundFault(
 }
 
 /**
- * Finalizers may keep a deleted object for a long time. Its tokens end as soon as if they had expired at the deletion.
+ * True when the tokens of a deleted object end: as if they had expired at the deletion, even while finalizers keep it.
  */
 function isDeleted({ metadata: { deletionTimestamp } }: KubeObject, nowMs: number): boolean {
   return typeof deletionTimestamp === "string" && Date.parse(deletionTimestamp) < nowMs - LEEWAY_SECONDS * 1000;
@@ -189,7 +191,7 @@ function describeUse(
   return { uses, auditAnnotations };
 }
 
-/** A use of a token without an audience, or of a pod's token before or after it should have been renewed. */
+/** A use of a token without an audience, or of a pod's token before or after the time to renew it. */
 export type AccountTokenUse = "legacy" | "valid" | "stale";
 
 /** Counts the uses of service account tokens that should no longer be used (`pkg/serviceaccount/metrics.go`). */

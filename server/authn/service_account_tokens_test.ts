@@ -98,7 +98,7 @@ for (
     {
       name: "with a claim of another type",
       token: signJwt(signer, { iss: DEFAULT_ISSUER, exp: "soon" }),
-      want: "the token has a claim of another type than it should have",
+      want: "the token has a claim of the wrong type",
     },
     { name: "that has expired", token: sign({ expiry: SECONDS - 61 }), want: "service account token has expired" },
     {

@@ -30,7 +30,7 @@ export interface Authorizer {
   rulesFor(user: UserInfo, namespace: string): Promise<SubjectRulesReviewStatus>;
 }
 
-/** Creates the chain. A change of roles takes effect at once. */
+/** Creates the authorizer chain. A change of roles takes effect at once. */
 export function createAuthorizer(
   deps: { readonly rbac: RbacSource; readonly storage: Pick<Storage, "get"> },
 ): Authorizer {
@@ -310,7 +310,7 @@ function isLimitedTo({ fieldSelector }: ResourceAttributes, field: string, value
   return (fieldSelector ?? []).some((item) => item.field === field && item.operator === "=" && item.value === value);
 }
 
-/** The dependencies of the check of a permission for a signer. */
+/** The dependencies of a permission check for a signer. */
 export interface SignerCheckDeps {
   readonly authorizer: Pick<Authorizer, "authorize">;
   readonly logger: Logger;
@@ -348,7 +348,7 @@ export async function isAllowedForSigner(
   return false;
 }
 
-/** The source from which the authorizer reads roles. */
+/** The roles and bindings that the authorizer uses. */
 export interface RbacSource extends Disposable {
   /** Returns the current roles and bindings. */
   objects(): RbacObjects;
@@ -399,7 +399,7 @@ function groupByNamespace(bindings: ReadonlyMap<string, RoleBinding>): ReadonlyM
   return groups;
 }
 
-/** Sorts bindings, so that the reason of an allowed request is always the same; Kubernetes has no particular order. */
+/** Sorts bindings, so that the reason of an allowed request is always the same; Kubernetes does not sort them. */
 function sortByName<T extends KubeObject>(objects: T[]): T[] {
   return objects.sort((a, b) => (getName(a) < getName(b) ? -1 : 1));
 }

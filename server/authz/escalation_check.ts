@@ -1,6 +1,6 @@
 /**
  * The escalation check for writes of roles and bindings (`pkg/registry/rbac`, the `policybased/storage.go` of each
- * resource): a user grants only permissions that the user has, unless the user may `escalate` the role or `bind` it.
+ * resource): users can grant only permissions that they have, unless they may `escalate` or `bind` the role.
  */
 import { clusterRoleKind, roleKind } from "../../core/kube/kinds/mod.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
@@ -96,7 +96,7 @@ async function isAllowed(
   return decision.kind === "allow";
 }
 
-/** Finds the text of the refusal; undefined when the user has all of the rules. */
+/** Explains why a user may not grant rules; undefined when the user has all of them. */
 function findEscalation(
   deps: EscalationDeps,
   kind: Kind,

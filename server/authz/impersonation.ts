@@ -20,7 +20,7 @@ import {
 import { dns1123LabelErrors, dns1123SubdomainErrors } from "../../core/kube/names.ts";
 import { badRequest, type StatusError } from "../../core/kube/status/status.ts";
 import type { Attributes, ResourceAttributes } from "../../core/rbac/attributes.ts";
-import { type Authorizer, createDeniedError } from "./authorizer.ts";
+import { type Authorizer, createDeniedError, joinErrors } from "./authorizer.ts";
 import { formatFieldError, invalid } from "../../core/kube/status/field_error.ts";
 import { goQuote } from "../../core/lib/go_text.ts";
 
@@ -34,7 +34,7 @@ interface Check {
   readonly mode: Mode;
 }
 
-/** From this number of groups or extra values on, a single check for all of them is tried first. */
+/** With at least this many groups or extra values, a single check for all of them is tried first. */
 const WILDCARD_CHECK_FROM = 4;
 /** The largest number of user names whose last mode is cached (`impersonation/cache.go`). */
 const MAX_CACHED_MODES = 10_000;
@@ -46,7 +46,7 @@ const AUTHENTICATION_GROUP = "authentication.k8s.io";
  *
  * @param headers names and values, with every repetition of a header
  * @param attributes the request that is made as the impersonated user
- * @param onConstraint called with the verb of the constrained mode, when it was one that allowed the impersonation
+ * @param onConstraint called with the verb of the constrained mode, if such a mode allowed the impersonation
  */
 export type Impersonation = (
   headers: readonly (readonly [string, string])[],
@@ -236,8 +236,8 @@ function createImpersonatedUser(mode: Mode, wanted: UserInfo): UserInfo {
 }
 
 /**
- * Finds the `Impersonate-*` headers in a flat list of names and values. Group names may contain commas, so joined values
- * would not do.
+ * Finds the `Impersonate-*` headers in a flat list of names and values. Group names may contain commas, so joined
+ * values would be ambiguous.
  */
 export function findImpersonationHeaders(raw: readonly string[]): readonly (readonly [string, string])[] {
   const pairs: (readonly [string, string])[] = [];
@@ -258,8 +258,7 @@ function findExtraFault(extra: Readonly<Record<string, readonly string[]>>): str
     if (key === "") return "impersonating the empty string key in extra is not allowed";
     const faults = findKeyFaults(key);
     if (faults.length > 0) {
-      const text = faults.length === 1 ? faults[0] : `[${faults.join(", ")}]`;
-      return `impersonating an invalid key in extra is not allowed: ${text}`;
+      return `impersonating an invalid key in extra is not allowed: ${joinErrors(faults)}`;
     }
     if (key !== key.toLowerCase()) {
       return `impersonating a non-lowercase key in extra is not allowed: ${goQuote(key)}`;
@@ -312,7 +311,7 @@ function parseImpersonation(headers: readonly (readonly [string, string])[]): Us
   throw badRequest(`requested ${printUser(wanted)} without impersonating a user name`);
 }
 
-/** Decodes percent escapes; a key with a malformed escape stays as it is. */
+/** Decodes percent escapes. A key with a malformed escape is returned unchanged. */
 function unescapeKey(key: string): string {
   try {
     return decodeURIComponent(key);
