@@ -1,7 +1,8 @@
 /**
- * Timeouts and limits of connections. A connection is unauthenticated until the user of one of its requests, or its client
- * certificate, is known. Unauthenticated connections have shorter timeouts, and when there are too many of them the one
- * that has been idle longest is closed first. The timeouts are kube-apiserver's (`apiserver/pkg/server/secure_serving.go`).
+ * Timeouts and limits of connections. A connection is unauthenticated until the user of one of its requests, or its
+ * client certificate, is known. Unauthenticated connections have shorter timeouts, and when there are too many, the one
+ * that has been idle longest is closed first. The timeouts are kube-apiserver's
+ * (`apiserver/pkg/server/secure_serving.go`).
  */
 import { createTokenBuckets } from "../../core/lib/bounded.ts";
 import type { RequestConnection } from "../http/exchange.ts";
@@ -15,11 +16,11 @@ export interface Endings {
 
 /** One connection; the listener reports its events to the guard. */
 export interface GuardedConnection {
-  /** The TLS handshake is complete; from now on the connection is ended in this way. */
+  /** The TLS handshake is complete. From now on, `endings` end the connection. */
   secured(endings: Endings): void;
-  /** The connection is authenticated: by its client certificate, or by a request, which also names the user. */
+  /** The connection is authenticated, by its client certificate or by a request, whose user is known. */
   authenticated(user?: string): void;
-  /** A request has begun, on an HTTP/2 stream or alone; `abort` ends it. */
+  /** A request has begun, on an HTTP/2 stream or over HTTP/1; `abort` ends it. */
   startRequest(abort: () => void, isStream: boolean): RunningRequest;
   readonly isAuthenticated: boolean;
   closed(): void;
@@ -46,13 +47,15 @@ export interface GuardLimits {
   readonly unauthenticatedIdleMs: number;
   /** The largest number of HTTP/2 streams on an unauthenticated connection. */
   readonly maxUnauthenticatedStreams: number;
-  /** The number of requests that may be cancelled on a connection, independent of its user's other connections. */
+  /** The number of requests that may be cancelled on one connection, regardless of its user's other connections. */
   readonly maxCancelledRequests: number;
-  /** The number of further requests that a user may cancel at once on all connections together. */
+  /** The number of further requests that a user may cancel at once, on all connections together. */
   readonly userCancellationBurst: number;
   /** The rate at which a user may cancel further requests. */
   readonly userCancellationsPerSecond: number;
-  /** The largest number of connections; beyond it an idle unauthenticated connection is closed, or the new one. */
+  /**
+   * The largest number of connections. Beyond it, an idle unauthenticated connection is closed, or else the new one.
+   */
   readonly maxConnections: number;
 }
 
@@ -130,7 +133,7 @@ export class ConnectionGuard {
     return this.#size;
   }
 
-  /** Registers a new connection; undefined when the limit is reached and the connection was ended. */
+  /** Registers a new connection. Ends it and returns undefined when the limit is reached. */
   accept(endings: Endings): GuardedConnection | undefined {
     if (!this.#makeRoom()) {
       this.#onEnded("too many connections");
@@ -138,8 +141,15 @@ export class ConnectionGuard {
       return undefined;
     }
     const connection: Connection = {
-      ...{ endings, isAuthenticated: false, user: undefined, since: 0 },
-      ...{ open: 0, streams: 0, cancelled: 0, isDestroyed: false, isGone: false },
+      endings,
+      isAuthenticated: false,
+      user: undefined,
+      since: 0,
+      open: 0,
+      streams: 0,
+      cancelled: 0,
+      isDestroyed: false,
+      isGone: false,
     };
     this.#size++;
     this.#markIdle(connection);
@@ -154,7 +164,7 @@ export class ConnectionGuard {
     };
   }
 
-  /** Ends the connections and requests that have timed out. Called about once a second. */
+  /** Ends the connections and requests that have timed out. Call it about once a second. */
   sweep(): void {
     const limits = this.#limits;
     const unauthenticated = this.#unauthenticated;
@@ -236,7 +246,7 @@ export class ConnectionGuard {
     connection.endings.destroy();
   }
 
-  /** Ends connections from the front, for as long as `isOver` holds. */
+  /** Ends connections from the front while `isOver` holds. */
   #endFirst(waiting: Set<Connection>, reason: GuardReason, isOver: (ageMs: number) => boolean): void {
     const at = this.#now();
     for (const connection of waiting) {
@@ -246,11 +256,12 @@ export class ConnectionGuard {
   }
 
   /**
-   * A request that is cancelled as soon as it is sent costs the server work and the client nothing (CVE-2023-44487), on any
-   * number of connections. So each connection may cancel some requests, and each user some more.
+   * Counts a cancelled request, and returns whether there were too many. A request that is cancelled as soon as it is
+   * sent costs the client nothing and the server work (CVE-2023-44487). So each connection may cancel some requests,
+   * and each user some more on all connections.
    */
   #isOverCancelled(connection: Connection): boolean {
-    // The open requests of an ended connection are cancelled by its end.
+    // The end of a connection cancels its open requests.
     if (connection.isDestroyed || connection.isGone) return false;
     if (++connection.cancelled <= this.#limits.maxCancelledRequests) return false;
     return connection.user === undefined || !this.#cancellations.take(connection.user);

@@ -75,7 +75,7 @@ export interface ListenOptions extends TlsCertificates {
   readonly bindAddress: string;
   /** The port; 0 selects a free one. */
   readonly port: number;
-  /** The descriptor of a socket that listens on this address already. */
+  /** The descriptor of a socket that already listens on this address. */
   readonly passedSocket?: number | undefined;
   readonly answer: (incoming: Incoming) => Promise<Answer>;
   readonly clock: Clock;
@@ -94,22 +94,22 @@ export interface Listener extends AsyncDisposable {
 }
 
 /**
- * A storm of nodes opens a thousand connections at once, and Node's default of 511 would delay some for a second. In a
- * longer backlog the last client of a slow machine would wait for its handshake until its timeout of ten seconds. A
- * client for which the backlog has no room is not connected yet, and its kernel retries.
+ * A storm of nodes opens a thousand connections at once, and Node's default of 511 would delay some for a second. With
+ * a longer backlog, the last clients of a slow server would wait for their handshakes until they time out after ten
+ * seconds. A client that finds the backlog full is not connected yet, and its kernel retries.
  */
 const BACKLOG = 1024;
 /**
- * The memory of an HTTP/2 session, beyond which it accepts no more requests. An answer of any length occupies 128 KiB of it
- * (`CHUNK_BYTES`) while its client does not read, so a hundred streams (`MAX_STREAMS`) need 13 MB, and their headers, of
- * 64 KiB each, half of that. Node's default of 10 MB refuses parallel large lists on one connection.
+ * The memory of an HTTP/2 session, beyond which it accepts no more requests. An answer of any length occupies 128 KiB
+ * of it (`CHUNK_BYTES`) while its client does not read, so a hundred streams (`MAX_STREAMS`) need 13 MB, and their
+ * headers, at 64 KiB each, half as much. Node's default of 10 MB refuses parallel large lists on one connection.
  */
 const MAX_SESSION_MEMORY_MB = 32;
-/** Above the limits of the guard, which also knows the user of a connection. */
+/** Higher than the limits of the guard, which also takes the user of a connection into account. */
 const STREAM_RESETS = { streamResetBurst: 4_000, streamResetRate: 500 };
 const DRAIN_MS = 500;
 const SWEEP_MS = 1_000;
-/** kube-apiserver's period of TCP keep-alive, which detects a client that lost its power. */
+/** kube-apiserver's period of TCP keep-alive, which detects a client that has lost power. */
 const KEEP_ALIVE_MS = 180_000;
 /** kube-apiserver's limit; Go's client opens another connection for more streams. */
 const MAX_STREAMS = 100;
@@ -150,14 +150,14 @@ class HttpsListener implements Listener {
       (message, outgoing) =>
         this.#receiveMessage(message as unknown as IncomingMessage, outgoing as unknown as ServerResponse),
     );
-    // With a listener for messages of HTTP/1, Node converts each stream of HTTP/2 to a message too.
+    // Because the server has a listener for HTTP/1 messages, Node also converts each HTTP/2 stream to a message.
     this.#server.removeAllListeners("stream");
     this.#server.on("stream", (...[stream, headers, , rawHeaders]: StreamEvent) => {
       const received = fromStream(stream, headers, rawHeaders);
       if (received !== undefined) this.#serve(received);
     });
-    // Deno 2.9 reads these options of HTTP/1.1 from properties when the server also has HTTP/2. Node's own answer to a
-    // request without a Host header has no text.
+    // Deno 2.9 reads these options of HTTP/1.1 from properties when the server also has HTTP/2. Node must accept a
+    // request without a Host header, because its own answer has no text.
     Object.assign(this.#server, { maxHeaderSize: MAX_HEAD_BYTES, requireHostHeader: false });
     const secure = this.#server.listeners("connection");
     this.#server.removeAllListeners("connection");
@@ -193,7 +193,9 @@ class HttpsListener implements Listener {
     this.port = port;
   }
 
-  /** Refuses a passed socket with another address: clients would find no server, or more clients than were meant. */
+  /**
+   * Refuses a passed socket with a different address: clients might not find the server, or unintended clients might.
+   */
   #assertAddress(address: string, port: number): void {
     const { bindAddress, port: wanted } = this.#options;
     const isSame = (isIP(bindAddress) === 0 || canonicalIp(bindAddress) === canonicalIp(address)) &&
@@ -228,7 +230,7 @@ class HttpsListener implements Listener {
     });
   }
 
-  /** Ends what has timed out, about once a second until the listener stops. */
+  /** Ends connections and requests that have timed out, about once a second until the listener stops. */
   async #sweep(): Promise<void> {
     const { signal } = this.#stopping;
     while (await this.#options.clock.sleep(SWEEP_MS, signal).then(() => true, () => false)) this.#guard.sweep();
@@ -239,7 +241,7 @@ class HttpsListener implements Listener {
     this.#server.setSecureContext(createTlsContext(this.#certificates));
   }
 
-  /** Refuses a malformed message of HTTP/1, and serves every other one. */
+  /** Refuses a malformed HTTP/1 message, and serves every other one. */
   #receiveMessage(message: IncomingMessage, outgoing: ServerResponse): void {
     const fault = findHeadFault(message);
     if (fault !== undefined) return this.#refusals.refuse(fault, message.socket);
@@ -259,7 +261,7 @@ class HttpsListener implements Listener {
     });
   }
 
-  /** Answers a request when it is scheduled, unless its client has disconnected by then. */
+  /** Answers a request when its turn comes, unless its client has disconnected by then. */
   async #answer(received: Received): Promise<void> {
     const { outgoing, session, socket } = received;
     const connection = this.#connections.find(session ?? socket);
@@ -305,7 +307,7 @@ function createServerOptions(certificates: TlsCertificates, limits: GuardLimits)
   return options as SecureServerOptions;
 }
 
-/** Checks that `listen` would succeed, by listening for a moment. Throws the same errors. */
+/** Checks that `listen` would succeed, by listening briefly. Throws the same errors. */
 export async function checkAddress(options: Pick<ListenOptions, "bindAddress" | "port">): Promise<void> {
   const server = createServer();
   await startListening(server, options);

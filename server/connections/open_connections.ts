@@ -1,13 +1,13 @@
 /**
- * The open connections of a server. One connection has a socket, a TLS socket around it, and maybe an HTTP/2 session; each
- * is reported to the guard, which knows them as one.
+ * The open connections of a server. One connection has a socket, a TLS socket around it, and maybe an HTTP/2 session;
+ * the guard sees them as one connection.
  */
 import type { Http2SecureServer, ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { ConnectionGuard, Endings, GuardedConnection } from "./connection_guard.ts";
 
-/** The time from the end of a connection to the forced end of its socket. */
+/** How long an ended connection may keep its socket. */
 export const CLOSE_GRACE_MS = 2_000;
 
 type Sleep = (ms: number) => Promise<void>;
@@ -17,7 +17,7 @@ interface Accepted {
   readonly socket: Socket;
 }
 
-/** Tracks the open sockets, so that closing the server can end the ones that stay open. */
+/** Tracks the open sockets, so that closing the server can end those that stay open. */
 export class OpenConnections {
   readonly #guard: ConnectionGuard;
   readonly #sockets = new Set<Socket>();
@@ -79,8 +79,8 @@ export class OpenConnections {
   }
 
   /**
-   * Both runtimes keep a socket until its peer has read everything and closes its side, which may never happen. So the
-   * socket is destroyed after a grace period.
+   * Destroys the socket after a grace period: both runtimes keep it until its peer has read everything and closes its
+   * side, which may never happen.
    */
   #createEndings(socket: Socket, close: () => void, destroy: () => void): Endings {
     const destroyLater = (): void => void this.#sleep(CLOSE_GRACE_MS).then(() => socket.destroy(), () => {});

@@ -1,10 +1,10 @@
 /**
- * The number of requests that begin in one turn of the event loop. One read of a socket may bring hundreds of requests,
+ * Limits how many requests begin in one turn of the event loop. One read of a socket may bring hundreds of requests,
  * which would delay all other clients if they all began at once. So connections take turns, authenticated and
  * unauthenticated ones in separate lanes.
  *
- * Handshakes go before requests: a client waits a minute and longer for an answer, but abandons a handshake after ten
- * seconds (Go's `TLSHandshakeTimeout`) and begins a new one, so that the work is lost. Node accepts one connection in a
+ * Handshakes go before requests: a client waits a minute or longer for an answer, but abandons a handshake after ten
+ * seconds (Go's `TLSHandshakeTimeout`) and begins a new one, which wastes the work. Node accepts one connection per
  * turn, so turns with new connections must be short.
  */
 import { FlowQueue } from "../flowcontrol/flow_control.ts";
@@ -26,7 +26,7 @@ export interface WaitingRequest {
 
 interface Pace {
   readonly perTurn: number;
-  /** While connections arrive, one request begins in this number of turns, so that a lane never stops completely. */
+  /** While connections arrive, one request begins every this many turns, so that a lane never stops completely. */
   readonly slowTurns: number;
 }
 

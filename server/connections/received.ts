@@ -1,6 +1,6 @@
 /**
  * Requests as a connection receives them: streams of HTTP/2 and messages of HTTP/1, with the certificate of the client.
- * Malformed and endless requests get the answer of Go's `net/http` server, and the connection ends.
+ * Malformed and endless requests get the answer of Go's `net/http` server, and their connection ends.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
@@ -24,7 +24,7 @@ export interface Received extends Incoming {
   abort(): void;
 }
 
-/** The arguments of the event `stream`; Node's types of a secure server have a part of them only. */
+/** The arguments of the event `stream`; Node's types of a secure server have only some of them. */
 export type StreamEvent = [
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
@@ -50,11 +50,12 @@ export function fromStream(
     stream.respond({ ":status": refusal }, { endStream: true });
     return undefined;
   }
-  // After the answer, the client need not send the rest of its body. Node itself ends only a body that was not begun.
+  // After the answer, the client need not send the rest of its body. Node itself ends only a body that no one has begun
+  // to read.
   stream.once("finish", () => {
     if (stream.readableFlowing === true && !stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR);
   });
-  // When the client resets a stream with NO_ERROR, Node waits until the answer is written, which never happens.
+  // When the client resets a stream with NO_ERROR, Node waits for the answer to be written, which never happens.
   stream.once("end", () => {
     if (stream.closed && !stream.writableFinished) setImmediate(() => stream.destroy());
   });
@@ -94,7 +95,7 @@ function createReceived(parts: Parts, body: Readable): Received {
     readBody: (take) =>
       new Promise((resolve, reject) => {
         const fail = (): void => {
-          if (!body.readableEnded) reject(new Error("the client has sent a part of the body only"));
+          if (!body.readableEnded) reject(new Error("the client has sent only a part of the body"));
         };
         if (body.destroyed) return fail();
         const read = (piece: Uint8Array): void => {
@@ -120,7 +121,7 @@ const LINGER_MS = 500;
 
 const BAD_REQUEST = "400 Bad Request";
 const NOT_IMPLEMENTED = "501 Not Implemented";
-/** The texts of answers, where they are not the status. */
+/** The texts of answers that differ from their status. */
 const TEXTS: ReadonlyMap<string, string> = new Map([[NOT_IMPLEMENTED, "Unsupported transfer encoding"]]);
 /** The answers to requests that Node's parser refuses, by its error code. */
 const ANSWERS: Readonly<Record<string, string>> = {
@@ -134,13 +135,13 @@ const VALID_HOST = /^[\w!$%&'()*+,\-.:;=[\]~]*$/;
 
 /**
  * Finds the fault of an HTTP/1 request that Node's parser accepted, as a status line; undefined for a valid request
- * (`net/http`, `readRequest` in `server.go`). A proxy and this server could read two Host headers differently, and a body
- * in several codings too.
+ * (`net/http`, `readRequest` in `server.go`). A proxy and this server could interpret two Host headers differently, or
+ * a body with several transfer codings.
  */
 export function findHeadFault(
   { httpVersionMajor, httpVersion, rawHeaders, headers }: IncomingMessage,
 ): string | undefined {
-  // Several headers are one text here. Go supports one header with this coding and no other (`parseTransferEncoding`).
+  // Node joins repeated headers. Go supports only a single header with this coding (`parseTransferEncoding`).
   const { "transfer-encoding": coding = "chunked" } = headers;
   if (coding.toLowerCase() !== "chunked") return NOT_IMPLEMENTED;
   if (httpVersionMajor > 1) return "505 HTTP Version Not Supported: unsupported protocol version";
@@ -176,14 +177,17 @@ export function refusePlainHttp(socket: Duplex, secure: () => void): void {
   });
 }
 
-/** Writes the last bytes of a connection, and closes it a moment later, so that a client that still writes can read them. */
+/**
+ * Writes the last bytes of a connection, and closes it a moment later, so that a client can read them while it still
+ * writes.
+ */
 function end(socket: Duplex, bytes: string): void {
   socket.end(bytes);
   const timer = setTimeout(() => socket.destroy(), LINGER_MS);
   socket.once("close", () => clearTimeout(timer));
 }
 
-/** Ends the connection of a request that has its answer while its client still sends the body. */
+/** Ends the connection of an answered request whose client is still sending the body. */
 export function refuseRest(message: IncomingMessage): void {
   if (message.complete || message.destroyed) return;
   const timer = setTimeout(() => message.socket.destroySoon(), LINGER_MS);
@@ -194,7 +198,7 @@ export interface Refusals {
   /** Registers a request and its response. Requests may be pipelined, so a connection may have several responses. */
   requestStarted(socket: Duplex, outgoing: ServerResponse): void;
   /**
-   * Answers with a status and ends the connection, from which nothing more is read. When another answer has begun, the
+   * Answers with a status and ends the connection, without reading any more from it. When another answer has begun, the
    * connection ends at once.
    */
   refuse(status: string, socket: Duplex): void;
@@ -238,7 +242,7 @@ export function createRefusals(): Refusals {
   };
 }
 
-/** The certificate of each connection that was read before; null for a connection without one. */
+/** A cache of the certificate of each connection; null for a connection without one. */
 const peers = new WeakMap<object, PeerCertificate | null>();
 
 /**
@@ -252,9 +256,9 @@ function findPeerCertificate(socket: TLSSocket): PeerCertificate | undefined {
 }
 
 function readPeer(socket: TLSSocket): PeerCertificate | null {
-  const shown = socket.getPeerCertificate?.(true) as DetailedPeerCertificate | undefined;
-  if (shown === undefined || shown === null || shown.raw === undefined) return null;
-  const chain = readChain(shown);
+  const leaf = socket.getPeerCertificate?.(true) as DetailedPeerCertificate | undefined;
+  if (leaf?.raw === undefined) return null;
+  const chain = readChain(leaf);
   return socket.authorized === true
     ? { kind: "verified", chain }
     : { kind: "unverified", reason: String(socket.authorizationError ?? "not authorized"), chain };

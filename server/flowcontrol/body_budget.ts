@@ -1,6 +1,7 @@
 /**
- * A common budget for the bodies of all requests. When it is exceeded, the largest body whose request is not being served
- * is evicted, so that a few clients with large and endless bodies never cause the refusal of many small requests.
+ * A shared budget for the bodies of all requests. When it is exceeded, the largest body whose request is not being
+ * served yet is evicted, so that a few clients with large or endless bodies never cause many small requests to be
+ * refused.
  */
 
 /** The share of one request's body in the budget. */
@@ -12,9 +13,9 @@ export interface HeldBody {
   readonly isEvicted: boolean;
   /** Sets the function that is called when the body is evicted, and replaces an earlier one. */
   onEvicted(listener: () => void): void;
-  /** Protects the body from eviction while its request is served; it still counts. */
+  /** Protects the body from eviction while its request is served. Its bytes still count. */
   pin(): void;
-  /** Ends the accounting: the bytes are free, and later ones are ignored. */
+  /** Returns the bytes to the budget. Later bytes are ignored. */
   release(): void;
 }
 

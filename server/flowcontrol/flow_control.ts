@@ -1,6 +1,6 @@
 /**
  * Priority levels, their seats, and a queue for each level (`apiserver/pkg/util/flowcontrol`). A request that waits too
- * long, or finds its queue full, is refused and may be retried. The levels are those that kube-apiserver suggests
+ * long, or finds its queue full, is refused and may be retried. The levels are kube-apiserver's suggested ones
  * (`apiserver/pkg/apis/flowcontrol/bootstrap/default.go`); there is no API to change them.
  */
 import { nodeAttestationKind } from "../../core/kube/kinds/mod.ts";
@@ -31,7 +31,7 @@ export type LevelName =
   | "node-attestation";
 
 interface PriorityLevel {
-  /** The level's part of all seats, in proportion to the shares of the other levels. */
+  /** The level's share of all seats, relative to the shares of the other levels. */
   readonly shares: number;
   /** The fraction of its seats that other levels may borrow while they are free. */
   readonly lendable: number;
@@ -46,11 +46,12 @@ const LEVELS: Readonly<Record<LevelName, PriorityLevel>> = {
   "workload-high": { shares: 40, lendable: 0.5, queueLimit: 128 * 50 },
   "workload-low": { shares: 100, lendable: 0.9, queueLimit: 128 * 50 },
   "global-default": { shares: 20, lendable: 0.5, queueLimit: 128 * 50 },
-  // Not a level of Kubernetes, whose catch-all has these shares. Machines that prove which one they are do so unauthenticated.
+  // Not a level of Kubernetes; it has the shares of the catch-all level there. Machines that prove their identity are
+  // unauthenticated.
   "node-attestation": { shares: 5, lendable: 0.5, queueLimit: 8 * 50 },
 };
 
-/** The names of the levels, in the order in which they get a free seat. */
+/** The names of the levels, in the order in which they are offered a free seat. */
 export const LEVEL_NAMES: readonly LevelName[] = Object.keys(LEVELS) as LevelName[];
 
 /** The priority level and the flow of a request. */
@@ -64,8 +65,8 @@ const KUBE_SYSTEM_ACCOUNT = toAccountUsername("kube-system", "");
 const LEASE_VERBS: ReadonlySet<string> = new Set(["get", "create", "update"]);
 
 /**
- * Finds the place of a request from an address; undefined for requests that never wait: those of administrators, and health
- * checks.
+ * Finds the place of a request from an address; undefined for requests that never wait, which are those of
+ * administrators and health checks.
  */
 export function findPlace({ username, groups }: UserInfo, info: RequestInfo, address: string): Place | undefined {
   if (groups.includes(MASTERS_GROUP)) return undefined;
@@ -110,7 +111,7 @@ function isNode({ apiGroup, resource, subresource, isResourceRequest }: RequestI
  */
 export interface LevelSeats {
   readonly nominal: number;
-  /** The number of these seats that the level never lends; at least one. */
+  /** The number of nominal seats that the level never lends; at least one. */
   readonly kept: number;
 }
 
@@ -130,9 +131,9 @@ export function planSeats(total: number): Seats {
 }
 
 /**
- * Whether a seat is free for one more request of a level: one that the level never lends, or one that is neither occupied
- * nor kept by another level. A level that has lent a seat waits for it, so that never more requests are served than there
- * are seats.
+ * Whether a seat is free for one more request of a level: a seat that the level never lends, or one that is neither
+ * occupied nor kept by another level. A level that has lent a seat waits for its return, so there are never more
+ * requests than seats.
  */
 export function hasFreeSeat(seats: Seats, seated: Readonly<Record<LevelName, number>>, level: LevelName): boolean {
   if (seated[level] < seats.of[level].kept) return true;
@@ -146,9 +147,9 @@ export function hasFreeSeat(seats: Seats, seated: Readonly<Record<LevelName, num
 /** The seat that a request occupies while it is served, and its body in memory. */
 export interface Seat {
   /**
-   * Gives up the seat while the server waits for the client, so that a slow client delays no other request, and then until
-   * no other large body of the same flow is served. Throws OverloadError when it waits too long for that or for a free
-   * seat, or when the body was evicted.
+   * Gives up the seat while the server waits for the client, so that a slow client delays no other request. A large
+   * body then also waits until no other large body of the same flow is being served. Throws OverloadError when the wait
+   * for that or for a free seat is too long, or when the body was evicted.
    */
   yieldWhile<T>(wait: () => Promise<T>): Promise<T>;
   /** Adds bytes of the body that are held in memory. */
@@ -185,7 +186,7 @@ const MAX_WAIT_MS = 15_000;
 const MAX_BODY_BYTES_HELD = 128 * 1_048_576;
 
 interface Waiting extends Place {
-  /** Ends the wait: with a seat when there is no reason for a rejection. */
+  /** Ends the wait: with a seat, or with a rejection if there is a reason for one. */
   settle(reason: RejectReason | undefined): void;
 }
 
@@ -200,7 +201,7 @@ class SeatedFlowControl implements FlowControl {
   readonly #seats: Seats;
   readonly #seated = createLevelRecord(() => 0);
   readonly #queues = createLevelRecord((name) => new FlowQueue<Waiting>(LEVELS[name].queueLimit));
-  /** The flows with a large body that is being served, each with the requests that wait for it. */
+  /** The flows whose large body is being served, each with the requests that wait for it. */
   readonly #large = new Map<string, FlowQueue<Waiting>>();
   readonly #budget = createBodyBudget(MAX_BODY_BYTES_HELD);
 
@@ -254,7 +255,9 @@ class SeatedFlowControl implements FlowControl {
     }));
   }
 
-  /** Takes a seat at once when no request of the level waits and a seat is free; otherwise returns the wait. */
+  /**
+   * Takes a seat at once if no request of the level waits and a seat is free; otherwise returns a promise of a seat.
+   */
   #takeSeat(place: Place, signal: () => AbortSignal, body?: HeldBody): Promise<void> | undefined {
     const { level } = place;
     if (this.#queues[level].size > 0 || !hasFreeSeat(this.#seats, this.#seated, level)) {
@@ -268,7 +271,7 @@ class SeatedFlowControl implements FlowControl {
   async #beginLarge(place: Place, signal: () => AbortSignal, body: HeldBody): Promise<void> {
     const waiting = this.#large.get(place.flow);
     if (waiting !== undefined) return await this.#wait(waiting, place, signal(), body);
-    // The budget of all bodies limits how many wait.
+    // The body budget limits how many requests wait.
     this.#large.set(place.flow, new FlowQueue(Infinity));
   }
 
@@ -357,7 +360,7 @@ export class FlowQueue<T extends { readonly flow: unknown }> {
   }
 
   /**
-   * Adds an item. When the queue is full, the longest flow loses its newest item, so that a flood displaces only itself.
+   * Adds an item. When the queue is full, the longest flow loses its newest item, so a flood displaces only itself.
    * Returns the displaced item, which may be the added one.
    */
   add(item: T): T | undefined {
