@@ -1,7 +1,7 @@
 /**
- * Prometheus metrics of the requests to the API, and the answer at `/metrics`. They have kube-apiserver's names, so that
- * existing dashboards and alerts work, if they have the same labels. Flow control only counts executing and waiting requests
- * by priority level here, so those have our own names.
+ * Prometheus metrics of the requests to the API, and the answer at `/metrics`. Metrics with the same labels have
+ * kube-apiserver's names, so that existing dashboards and alerts work. Flow control counts executing and waiting
+ * requests only by priority level, so those metrics have our own names.
  */
 import { Counter, Gauge, Histogram } from "prom-client";
 import type { AuditLevel } from "../../core/audit/policy.ts";
@@ -102,17 +102,17 @@ function createRequestCounts(registry: MetricsRegistry): Pick<Metrics, "observe"
     observe(request, code, seconds) {
       const values = toLabels(request);
       const key = `${Object.values(values).join(" ")} ${code}`;
-      let own = series.get(key);
-      if (own === undefined) {
+      let record = series.get(key);
+      if (record === undefined) {
         const counter = requests.labels({ ...values, code: String(code) });
         const histogram = LONG_RUNNING.has(request.info.verb) ? undefined : durations.labels(values);
-        own = (took) => {
+        record = (took) => {
           counter.inc();
           histogram?.observe(took);
         };
-        series.set(key, own);
+        series.set(key, record);
       }
-      own(seconds);
+      record(seconds);
     },
     beginLongRunning(request) {
       const { dry_run: _, ...values } = toLabels(request);
@@ -170,19 +170,19 @@ function createResultCounts(
   });
   const getSeries = cacheByKey((result) => ({ total: total.labels({ result }), times: times.labels({ result }) }));
   return (result, seconds) => {
-    const own = getSeries(result);
-    own.total.inc();
-    own.times.observe(seconds);
+    const { total, times } = getSeries(result);
+    total.inc();
+    times.observe(seconds);
   };
 }
 
-/** Wraps a function so that it runs once for each key; the keys must be few. */
+/** Wraps a function so that it runs once for each key. There must be few keys. */
 function cacheByKey<T>(make: (key: string) => T): (key: string) => T {
   const known = new Map<string, T>();
   return (key) => {
-    const found = known.get(key) ?? make(key);
-    known.set(key, found);
-    return found;
+    const value = known.get(key) ?? make(key);
+    known.set(key, value);
+    return value;
   };
 }
 
@@ -236,8 +236,8 @@ export async function respondMetrics(exchange: Exchange, metrics: Metrics): Prom
 const ESCAPINGS: readonly string[] = ["allow-utf-8", "underscores", "dots", "values"];
 
 /**
- * The text format, whatever the client prefers: Prometheus prefers protobuf or OpenMetrics, and accepts text from a
- * server that supports neither. The requested escaping is repeated in the header, because no name here needs escaping.
+ * Returns the text format whatever the client prefers: Prometheus prefers protobuf or OpenMetrics, but accepts text
+ * from a server that supports neither. The header repeats the requested escaping, because no name here needs any.
  */
 function toContentType(accept: string): string {
   const text = parseAccept(accept).find(({ type, subtype, parameters: { version = "" } }) =>
@@ -289,7 +289,7 @@ export function countRejections(registry: MetricsRegistry): NonNullable<FlowCont
     labelNames: ["priority_level", "flow_schema", "reason"],
     registers: [registry],
   });
-  // The name of a flow begins with its schema; the rest names the user or namespace, and is no label.
+  // The name of a flow begins with its schema. The rest is the user or namespace, which is not a label.
   return ({ level, flow }, reason) =>
     rejected.inc({ priority_level: level, flow_schema: flow.split("/", 1)[0] ?? "", reason });
 }
@@ -315,7 +315,7 @@ export function gaugeLevels(registry: MetricsRegistry, flowControl: Pick<FlowCon
 
 /** Counts requests while they are served. */
 export interface Inflight {
-  /** Counts a request that has got a seat; the returned function ends it. A watch ends once it has begun. */
+  /** Counts a request that has a seat until the returned function is called. A watch counts only until it has begun. */
   begin(verb: string): () => void;
 }
 
@@ -323,9 +323,9 @@ const SECOND_MS = 1_000;
 const READ_ONLY_VERBS: ReadonlySet<string> = new Set(["get", "list", "watch"]);
 
 /**
- * Adds `apiserver_current_inflight_requests` to a registry (`apiserver/pkg/server/filters/maxinflight.go`): the maximum of
- * the last whole second. kube-apiserver updates it with a timer; here the requests and the scrapes do, so that no timer runs
- * while the server is idle.
+ * Adds `apiserver_current_inflight_requests` to a registry (`apiserver/pkg/server/filters/maxinflight.go`): the maximum
+ * of the last whole second. kube-apiserver updates it with a timer. Here requests and scrapes update it, so that no
+ * timer runs while the server is idle.
  */
 export function gaugeInflight(registry: MetricsRegistry, { elapsedMs }: Pick<Clock, "elapsedMs">): Inflight {
   const second = (): number => Math.floor(elapsedMs() / SECOND_MS);
@@ -370,7 +370,7 @@ class HighWater {
     return this.#mostBefore;
   }
 
-  /** Moves on to a second; the maximum of a second without changes is the number it began with. */
+  /** Moves on to a second. The maximum of a second without changes is the number at its start. */
   #moveTo(second: number): void {
     if (second === this.#second) return;
     this.#mostBefore = second === this.#second + 1 ? this.#most : this.#now;

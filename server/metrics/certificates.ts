@@ -1,8 +1,8 @@
 /**
- * Metrics of requests and certificates. The requests are followed in the storage, so the figures include the work of every
- * approver and signer. Those of issued certificates come from the register: of each signer and subject the newest
- * certificate counts, until it expires or is revoked. A certificate is renewed by a new request for the same subject, so one
- * that is still the newest late in its lifetime has not been renewed.
+ * Metrics of requests and certificates. The requests are followed in the storage, so the figures include the work of
+ * every approver and signer. The figures of issued certificates come from the register: for each signer and subject,
+ * only the newest certificate counts, until it expires or is revoked. A renewal is a new request for the same subject,
+ * so a certificate that is still the newest late in its lifetime has not been renewed.
  */
 import { Counter, Gauge } from "prom-client";
 import { classifyDuration } from "../../core/request/issued_certificate.ts";
@@ -33,7 +33,7 @@ interface Waiting {
   readonly since: number;
 }
 
-/** Follows the requests in a storage until it is disposed; `labels` names signers. */
+/** Follows the requests in a storage until it is disposed; `labels` provides the labels of signers. */
 export async function followRequests(
   storage: Storage,
   registry: MetricsRegistry,
@@ -127,10 +127,10 @@ export interface OverdueCertificate extends NewestCertificate {
 
 /** The figures about the certificates of one signer. */
 export interface IssuedSummary {
-  /** The number that expires within each of `TERMS`. */
+  /** The number of certificates that expire within each of `TERMS`. */
   readonly within: readonly number[];
   readonly overdue: number;
-  /** The soonest expiry in seconds since 1970; Infinity when there are none. */
+  /** The soonest expiry in seconds since 1970; Infinity without certificates. */
   readonly soonest: number;
 }
 
@@ -151,7 +151,10 @@ const RENEWED_BY = 0.9;
 export class IssuedCertificates {
   readonly #index: Pick<RegisterIndex, "newest">;
   readonly #labels: ReadonlySet<string>;
-  /** The labels of signers that were reported before, so that a signer without certificates is reported as zero. */
+  /**
+   * The labels of signers that were reported before, so that a signer that has no more certificates is reported as
+   * zero.
+   */
   readonly #reported = new Set<string>();
 
   /** Signers that are neither built in nor in `customSigners` have the label `other`. */
@@ -160,7 +163,7 @@ export class IssuedCertificates {
     this.#labels = new Set([...BUILTIN_SIGNERS.keys(), ...customSigners]);
   }
 
-  /** The labels of signers, without that of unknown ones. */
+  /** The labels of known signers. */
   get signerLabels(): Iterable<string> {
     return this.#labels;
   }
@@ -179,7 +182,7 @@ export class IssuedCertificates {
       const label = this.getSignerLabel(certificate.signerName);
       let summary = summaries.get(label);
       if (summary === undefined) summaries.set(label, summary = createEmptySummary());
-      // Each is counted in its shortest term, and the terms are accumulated below.
+      // Each certificate is counted in its shortest term; the terms are accumulated below.
       const term = TERMS.findIndex(([, atMost]) => left <= atMost);
       summary.within[term] = (summary.within[term] ?? 0) + 1;
       if (getDueTime(certificate) <= seconds) summary.overdue += 1;
@@ -238,7 +241,11 @@ export function addIssuedMetrics(
     name: string,
     help: string,
     labelNames: readonly string[],
-    report: (set: (labels: Record<string, string>, value: number) => void, signer: string, all: IssuedSummary) => void,
+    report: (
+      set: (labels: Record<string, string>, value: number) => void,
+      signer: string,
+      summary: IssuedSummary,
+    ) => void,
   ) =>
     new Gauge({
       name,

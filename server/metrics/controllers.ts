@@ -1,6 +1,6 @@
 /**
- * Metrics of controllers, under the names of client-go's work queues and leader election. A controller in a process of its own
- * also has a listener only for metrics, over plain HTTP, and metrics of its requests to the API.
+ * Metrics of controllers, under the names of client-go's work queues and leader election. A controller in a separate
+ * process also has a plain HTTP listener for metrics, and metrics of its requests to the API.
  */
 import { Counter, Gauge, Histogram } from "prom-client";
 import type { Clock, QueueObserver, Transport } from "../../core/ports.ts";
@@ -88,7 +88,7 @@ export function createControllerMetrics(registry: MetricsRegistry, clock: Pick<C
 }
 
 interface TimedQueue extends QueueObserver {
-  /** Seconds since the start of each work in progress. */
+  /** How long each name in progress has been worked on, in seconds. */
   running(): readonly number[];
 }
 
@@ -172,7 +172,7 @@ export async function listenForMetrics(
   };
 }
 
-/** Wraps the transport to `host` (`name:port`): each request is counted and timed, until its answer begins. */
+/** Wraps the transport to `host` (`name:port`) to count each request, and to time it until its answer begins. */
 export function observeTransport(
   transport: Transport,
   host: string,

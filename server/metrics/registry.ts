@@ -1,6 +1,6 @@
 /**
- * The registry of one process's metrics, which is not global, so that several servers can run in one process, and the
- * metrics of every process: its build, its event loop, and the certificates that it serves with.
+ * The registry of metrics, and the metrics that every process has: its build, its event loop, and its own certificates.
+ * The registry is not global, so that several servers can run in one process.
  */
 import { collectDefaultMetrics, Gauge, type Metric, Registry } from "prom-client";
 import { monitorEventLoopDelay } from "node:perf_hooks";
@@ -26,12 +26,12 @@ export function createMetricsRegistry(): MetricsRegistry {
 }
 
 /**
- * The default metrics that are omitted: the lag of the event loop, which is measured less often here, and
- * `nodejs_active_resources_total` and the like, gauges that are named like counters and only add up other gauges.
+ * The default metrics that are omitted: the lag of the event loop, which is measured less often here, and gauges such
+ * as `nodejs_active_resources_total`, which have the name of a counter and only add up other gauges.
  */
 const LEFT_OUT = /^nodejs_(?:eventloop_lag_|active_.+_total$)/;
 
-/** The longest interval of a timer, because prom-client's measurement of the event loop cannot be turned off. */
+/** The longest interval of a timer. prom-client's measurement of the event loop cannot be turned off. */
 const NEVER_MS = 2 ** 31 - 1;
 
 /** Adds the gauge `kubernetes_build_info` to a registry. */
@@ -88,7 +88,8 @@ export function createExponentialBuckets(start: number, factor: number, count: n
 }
 
 /**
- * The interval of measurements. prom-client's default of 10 ms uses half a percent of a core, 100 ms a tenth of that.
+ * The interval of measurements. prom-client's default of 10 ms uses half a percent of a core; 100 ms use a tenth of
+ * that.
  */
 const EVERY_MS = 100;
 const NS_PER_MS = 1e6;
@@ -101,7 +102,7 @@ export type MeasuredDelay = Pick<
   "count" | "min" | "max" | "mean" | "stddev" | "percentile"
 >;
 
-/** Adds `nodejs_eventloop_lag_*_seconds`, measured since the last scrape. An idle server wakes up for little else. */
+/** Adds `nodejs_eventloop_lag_*_seconds`, measured since the last scrape. */
 function addEventLoopLag(registry: MetricsRegistry): void {
   const histogram = monitorEventLoopDelay({ resolution: EVERY_MS });
   histogram.enable();
@@ -142,14 +143,14 @@ export function toLagSeconds(measured: MeasuredDelay, everyMs: number): Readonly
     max: lag(measured.max),
     mean: lag(measured.mean),
     stddev: measured.count === 0 ? 0 : measured.stddev / NS_PER_S,
-    ...Object.fromEntries(PERCENTILES.map((one) => [`p${one}`, lag(measured.percentile(one))])),
+    ...Object.fromEntries(PERCENTILES.map((percentile) => [`p${percentile}`, lag(measured.percentile(percentile))])),
   };
 }
 
 export interface ExpiryMetrics {
-  /** Records a certificate, also one that replaces another; `certificate` is `serving` or the file name of a CA. */
+  /** Records the expiry of a certificate or its replacement; `certificate` is `serving` or the file name of a CA. */
   set(certificate: string, notAfter: Date): void;
-  /** Removes a CA that is trusted no longer. */
+  /** Removes a CA that is no longer trusted. */
   remove(certificate: string): void;
 }
 

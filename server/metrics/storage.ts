@@ -1,6 +1,6 @@
 /**
- * Metrics of the storage: the number of objects, the duration and size of commits, the size of its files, and the free disk
- * space, and the calls to an etcd.
+ * Metrics of the storage: the number of objects, the duration and size of commits, the size of its files, the free disk
+ * space, and the calls to etcd.
  */
 import { Counter, Gauge, Histogram } from "prom-client";
 import type { JournalObserver } from "../storage/sqlite/journal.ts";
@@ -35,10 +35,10 @@ export function createStorageMetrics(
     options("tlsboot_storage_commit_failures_total", "Commits that failed: none of their writes was acknowledged."),
   );
   // All gauges are collected at the same time, so they share one reading.
-  let asked: Promise<StorageSizes> | undefined;
+  let reading: Promise<StorageSizes> | undefined;
   const sizes = () =>
-    asked ??= readSizes().finally(() => {
-      asked = undefined;
+    reading ??= readSizes().finally(() => {
+      reading = undefined;
     });
   new Gauge({
     ...options("tlsboot_storage_journal_bytes", "Bytes of the write-ahead log next to the database."),
@@ -88,7 +88,7 @@ export function countObjects(
   storage: Pick<Storage, "list">,
   resources: readonly Resource[],
 ): void {
-  // Another version of a stored kind is counted with that kind.
+  // A resource that is another version of a stored kind is not counted again.
   const stored = resources.filter(({ conversion }) => conversion === undefined);
   new Gauge({
     name: "apiserver_resource_objects",
@@ -108,7 +108,10 @@ export function countObjects(
 
 const ETCD_LABELS = ["operation", "group", "resource"] as const;
 
-/** Adds the metrics to a registry and returns the observer of calls. Keys outside of resources have empty labels. */
+/**
+ * Adds the metrics of etcd to a registry, and returns the observer of calls. Keys outside of resources have empty
+ * labels.
+ */
 export function createEtcdMetrics(registry: MetricsRegistry, resources: readonly StoredResource[]): EtcdObserver {
   const options = (name: string, help: string) => ({ name, help, registers: [registry] });
   const seconds = new Histogram({
@@ -131,15 +134,15 @@ export function createEtcdMetrics(registry: MetricsRegistry, resources: readonly
   const breaks = new Counter(
     options("tlsboot_etcd_watch_breaks_total", "How often the watch on etcd broke. It resumes where it stopped."),
   );
-  // A resource with a conversion shares the keys of another one.
+  // A resource with a conversion shares the keys of another resource.
   const known = resources.filter(({ conversion }) => conversion === undefined).map((resource) => ({
     prefix: toKeyPrefix(resource, ""),
     labels: { group: resource.kind.group, resource: resource.kind.plural },
   }));
   return {
     called({ operation, key, seconds: took, failed }) {
-      const found = known.find(({ prefix }) => key.startsWith(prefix))?.labels ?? { group: "", resource: "" };
-      const labels = { operation, ...found };
+      const resource = known.find(({ prefix }) => key.startsWith(prefix))?.labels ?? { group: "", resource: "" };
+      const labels = { operation, ...resource };
       seconds.observe(labels, took);
       requests.inc(labels);
       if (failed) errors.inc(labels);
