@@ -14,8 +14,7 @@ export interface LastSeal {
 }
 
 /**
- * The newest certificate of a user from a signer; of a certificate without a user, of its names. Times are in seconds since
- * 1970.
+ * The newest certificate from a signer for a user or, without a user, for its names. Times are in seconds since 1970.
  */
 export interface NewestCertificate {
   readonly sequence: number;
@@ -24,7 +23,7 @@ export interface NewestCertificate {
   readonly isRevoked: boolean;
 }
 
-/** A certificate whose user cannot be determined, so that it may be anyone's. */
+/** A certificate whose user cannot be determined, so it may belong to anyone. */
 export interface UnidentifiedCertificate extends NewestCertificate {
   readonly signerName: string;
 }
@@ -41,7 +40,7 @@ export class RegisterIndex {
 
   /** The last record; undefined for an empty register. */
   get head(): RegisterHead | undefined {
-    // A batch of records needs the hash of its last one only, so it is computed when it is read.
+    // Only the last record of a batch needs a hash, so it is computed when it is read.
     if (this.#last !== undefined) {
       this.#head ??= { sequence: this.#last.sequence, hash: getChainHash(this.#last) };
     }
@@ -62,7 +61,7 @@ export class RegisterIndex {
     return this.certificates.findByFingerprint(fingerprint)?.sequence;
   }
 
-  /** Finds the id of the bootstrap token with which a certificate or one of those before it was requested. */
+  /** Finds the id of the bootstrap token with which a certificate, or one that it renews, was requested. */
   findTokenId(fingerprint: string): string | undefined {
     return this.certificates.findByFingerprint(fingerprint)?.tokenID;
   }
@@ -73,8 +72,8 @@ export class RegisterIndex {
   }
 
   /**
-   * Finds the newest certificate of a user from the signer of a record; without a user, that with the names of the record.
-   * Without a user, a subject and names it finds none, because nothing says whose it is.
+   * Finds the newest certificate from the signer of a record for a user or, without a user, for the names of the
+   * record. Without a user, subject and names it finds none, because the holder is unknown.
    */
   findNewest(
     spec: Partial<IssuedCertificateSpec>,
@@ -89,7 +88,7 @@ export class RegisterIndex {
     return this.#unidentified.values();
   }
 
-  /** The newest certificates by signer name, or by source where there is no signer, and then by a text for the user. */
+  /** The newest certificates by signer name (by source where there is no signer), then by a text for the user. */
   get newest(): ReadonlyMap<string, ReadonlyMap<string, NewestCertificate>> {
     return this.#newest;
   }

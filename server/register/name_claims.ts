@@ -1,6 +1,7 @@
 /**
- * An index of the names in valid certificates, from the register in the same storage and from requests that are approved
- * and not signed yet. It is read when a policy asks for the first time, and followed from then on.
+ * An index of the names in valid certificates, from the register in the same storage and from requests that are
+ * approved but not signed yet. The register is read when a policy needs it for the first time, and followed from then
+ * on.
  */
 import { listRecordedClaims, listRequestClaims } from "../../core/approval/evidence/claims.ts";
 import type { NameClaim } from "../../core/approval/evidence/ownership.ts";
@@ -30,7 +31,7 @@ export class NameClaims implements Disposable, ResourceFollower<IssuedCertificat
     this.#clock = clock;
   }
 
-  /** Lists who holds names. Rejects when the register cannot be read; the next call tries again. */
+  /** Lists the claims of names. Rejects when the register cannot be read; the next call tries again. */
   async list(names: readonly string[]): Promise<readonly NameClaim[]> {
     this.#following ??= followResource(this.#storage, REGISTER_PREFIX, this).catch((error: unknown) => {
       this.#following = undefined;
@@ -40,7 +41,7 @@ export class NameClaims implements Disposable, ResourceFollower<IssuedCertificat
     return names.flatMap((name) => [...this.#byName.get(name)?.values() ?? []]);
   }
 
-  /** Records a request that was seen or just written. Its claims stay until the register has its certificate. */
+  /** Records a request from the watch or one just written. Its claims stay until the register has its certificate. */
   put(csr: CertificateSigningRequest): void {
     const key = REQUEST_PREFIX + getName(csr);
     if (!hasCertificate(csr)) this.#set(key, listRequestClaims(csr));
@@ -69,7 +70,7 @@ export class NameClaims implements Disposable, ResourceFollower<IssuedCertificat
     this.#following?.then((watch) => watch.stop(), () => {});
   }
 
-  /** Reports whether a request has claims for which the register has no certificate with the same key yet. */
+  /** True while the register has no certificate with the same key for some claim of a request. */
   #isUnrecorded(key: string): boolean {
     return this.#namesByKey.get(key)?.some((name) => {
       const claims = this.#byName.get(name);

@@ -1,11 +1,12 @@
 /**
- * The register of issued certificates over a storage. Each new record is written in one transaction with the object that
- * makes its certificate public, so that no certificate is without a record. The writes of CertificateSigningRequests and
- * PodCertificateRequests are here too, because each takes effect together with what the server records about it: the
- * certificate, and for the former the address of the requester and the user who decided.
+ * The register of issued certificates over a storage. Each new record is written in one transaction with the object
+ * that makes its certificate public, so that no certificate lacks a record. This file also writes
+ * CertificateSigningRequests and PodCertificateRequests, because each write and its record must take effect together.
+ * For a CertificateSigningRequest, the server also records the address of the requester and the user who decided.
  */
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { AppError } from "../../core/errors.ts";
+import { omitUndefined } from "../../core/lib/record.ts";
 import { formatTime, getName } from "../../core/kube/meta.ts";
 import type {
   IssuedCertificate,
@@ -64,19 +65,24 @@ export interface RegisterDeps {
 interface Job {
   readonly description: CertificateDescription;
   readonly writes: readonly Write[];
-  /** When it was issued, if that was not now. */
+  /** When the certificate was issued; now if undefined. */
   readonly issuedAt: Date | undefined;
   resolve(events: readonly StorageEvent[]): void;
   reject(error: unknown): void;
 }
 
-/** The largest number of jobs in a transaction, where one may have several records. */
+/** The largest number of jobs in a transaction, for a storage whose transactions may have several records. */
 const MAX_BATCH = 64;
-/** The attempts to append after the records of other servers, and the pause when their records have not arrived yet. */
+/**
+ * How often to try to append after the records of other servers, and the pause while their records have not arrived.
+ */
 const MAX_ATTEMPTS = 50;
 const RETRY_MS = 100;
 
-/** The register. Records are appended one transaction after the other, because each holds the hash of the one before. */
+/**
+ * The register. Records are appended one transaction after another, because each record contains the hash of the
+ * previous one.
+ */
 export class Register implements Disposable {
   readonly index: RegisterIndex;
   readonly #deps: RegisterDeps;
@@ -103,9 +109,9 @@ export class Register implements Disposable {
   }
 
   /**
-   * Records a certificate and makes writes in the same transaction; returns the changes of the writes. A certificate that
-   * is recorded already gets no second record. `issuedAt` is the present time by default. Rejects as `Storage.transact` for
-   * the writes.
+   * Records a certificate and makes writes in the same transaction; returns the changes of the writes. A certificate
+   * that is already recorded gets no second record. `issuedAt` defaults to the current time. Rejects like
+   * `Storage.transact` of the writes.
    */
   record(
     description: CertificateDescription,
@@ -118,7 +124,7 @@ export class Register implements Disposable {
     });
   }
 
-  /** The CAs that were recorded in this run, which issue the certificates of this installation. */
+  /** The CAs that this process has recorded, which issue the certificates of this installation. */
   get authorities(): readonly CertificateFacts[] {
     return [...this.#authorities.values()];
   }
@@ -128,14 +134,14 @@ export class Register implements Disposable {
     if (source === "ca") this.#authorities.set(certificate.sha256Fingerprint, certificate);
     if (this.index.findSequence(certificate.sha256Fingerprint) !== undefined) return;
     const issuer = findIssuer(certificate, this.authorities);
-    const issuerFingerprint = issuer === undefined ? {} : { issuerFingerprint: issuer.sha256Fingerprint };
-    await this.record(describeIssued(certificate, { source, ...issuerFingerprint }), []);
+    const origin = { source, ...omitUndefined({ issuerFingerprint: issuer?.sha256Fingerprint }) };
+    await this.record(describeIssued(certificate, origin), []);
   }
 
   async #run(): Promise<void> {
     if (this.#isRunning) return;
     this.#isRunning = true;
-    // Jobs that the same turn of the event loop adds share a transaction.
+    // Jobs that are added in the same turn of the event loop share a transaction.
     await setImmediate();
     while (this.#waiting.length > 0) {
       const jobs = this.#takeBatch();
@@ -162,7 +168,7 @@ export class Register implements Disposable {
     return batch;
   }
 
-  /** Commits jobs in one transaction; those whose own writes do not hold are rejected, and the rest is tried again. */
+  /** Commits jobs in one transaction. Jobs whose own writes conflict are rejected, and the rest are tried again. */
   async #commit(jobs: readonly Job[]): Promise<void> {
     let rest = jobs;
     for (let attempt = 1; rest.length > 0; attempt++) {
@@ -210,9 +216,8 @@ export class Register implements Disposable {
       const replaces = this.#findReplaced(description);
       last = createRecord(description, {
         sequence: sequence + 1,
-        ...(previousHash === undefined ? {} : { previousHash }),
+        ...omitUndefined({ previousHash, replaces }),
         issuedAt,
-        ...(replaces === undefined ? {} : { replaces }),
       });
       const name = formatRecordName(last.sequence);
       const object: IssuedCertificate = {
@@ -225,7 +230,7 @@ export class Register implements Disposable {
     return writes;
   }
 
-  /** Reports whether a certificate is recorded, or is by an earlier job of the same transaction. */
+  /** True when a certificate is recorded, or will be by an earlier job of the same transaction. */
   #isRecorded({ fingerprint }: CertificateDescription, ofTransaction: Set<string>): boolean {
     if (fingerprint === undefined) return false;
     if (this.index.findSequence(fingerprint) !== undefined || ofTransaction.has(fingerprint)) return true;
@@ -272,7 +277,7 @@ export interface RequestCommitDeps {
   readonly storage: Storage;
   readonly register: Register;
   readonly random: Random;
-  /** Returns the CAs whose client certificates are trusted; they and the recorded CAs may have issued a certificate. */
+  /** Returns the CAs whose client certificates are trusted. Certificates may be from them or from the recorded CAs. */
   readonly clientCas: () => readonly CertificateFacts[];
 }
 
@@ -294,8 +299,8 @@ export function createRequestCommit(deps: RequestCommitDeps): (write: Write, con
     // A new request has no record, unless another API server has deleted an earlier request of its name.
     let known = write.kind === "create" ? undefined : storage.getKnown(recordKey);
     while (true) {
-      // The request is written last: where each write has its own revision, its version is then the newest of the store,
-      // as clients know it from kube-apiserver.
+      // The request is written last. If each write has its own revision, the request's is then the newest of the store,
+      // as clients expect from kube-apiserver.
       const writes = [...planRecordWrite(deps, recordKey, known, csr, context), ...context.others, write];
       try {
         const leaf = isIssued ? findLeafCertificate(certificate) : undefined;
@@ -312,7 +317,7 @@ export function createRequestCommit(deps: RequestCommitDeps): (write: Write, con
   };
 }
 
-/** Creates the function that makes the writes of requests for pods, whose certificates get records too. */
+/** Creates the function that makes the writes of PodCertificateRequests, whose certificates are recorded too. */
 export function createPodRequestCommit(
   { storage, register, clientCas }: Omit<RequestCommitDeps, "random">,
 ): (write: Write, context: CommitContext) => Promise<StorageEvent> {
@@ -326,16 +331,16 @@ export function createPodRequestCommit(
     const issuer = findIssuer(leaf, [...register.authorities, ...clientCas()]);
     const description = describeIssued(leaf, {
       ...describePodOrigin(request),
-      ...(issuer === undefined ? {} : { issuerFingerprint: issuer.sha256Fingerprint }),
+      ...omitUndefined({ issuerFingerprint: issuer?.sha256Fingerprint }),
     });
     return (await register.record(description, writes)).at(-1)!;
   };
 }
 
-/** Parses the first certificate of a chain that the validation has accepted. */
+/** Parses the first certificate of a chain that validation has accepted. */
 function parseLeaf(chain: string): CertificateFacts | undefined {
-  const found = findPemBlock(chain);
-  const leaf = found === undefined ? undefined : parseCertificate(found.block.bytes);
+  const first = findPemBlock(chain);
+  const leaf = first === undefined ? undefined : parseCertificate(first.block.bytes);
   return leaf?.ok === true ? leaf.value : undefined;
 }
 
@@ -358,7 +363,7 @@ function planRecordWrite(
     const agent = userAgent.slice(0, MAX_USER_AGENT_LENGTH);
     spec = {
       requestUID,
-      ...(address === undefined ? {} : { address }),
+      ...omitUndefined({ address }),
       ...(agent === "" ? {} : { userAgent: agent }),
       ...findProof(storage, csr.spec.username),
     };
@@ -393,15 +398,16 @@ function findDecision(
   { stored, subresource, user, address, now }: CommitContext,
 ): RequestDecision | undefined {
   if (subresource !== "approval") return undefined;
-  const type = (["Approved", "Denied"] as const).find((one) =>
-    findCondition(csr, one) !== undefined && findCondition(stored as CertificateSigningRequest, one) === undefined
+  const type = (["Approved", "Denied"] as const).find((condition) =>
+    findCondition(csr, condition) !== undefined &&
+    findCondition(stored as CertificateSigningRequest, condition) === undefined
   );
   if (type === undefined) return undefined;
   return {
     type,
     username: user.username,
     ...(user.groups.length === 0 ? {} : { groups: user.groups }),
-    ...(address === undefined ? {} : { address }),
+    ...omitUndefined({ address }),
     time: formatTime(now),
   };
 }
@@ -420,10 +426,9 @@ export function describeRequested(
     (certificateFingerprint === undefined ? undefined : register.index.findTokenId(certificateFingerprint));
   return describeIssued(leaf, {
     ...describeRequestOrigin(csr, {
-      ...(tokenID === undefined ? {} : { tokenID }),
-      ...(certificateFingerprint === undefined ? {} : { certificateFingerprint }),
+      ...omitUndefined({ tokenID, certificateFingerprint }),
       record: own,
     }),
-    ...(issuer === undefined ? {} : { issuerFingerprint: issuer.sha256Fingerprint }),
+    ...omitUndefined({ issuerFingerprint: issuer?.sha256Fingerprint }),
   });
 }

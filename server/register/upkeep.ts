@@ -1,14 +1,15 @@
 /**
- * The upkeep of the register: the CA seals it once a day, also when nothing was issued, when the CA has changed and when
- * the server stops; each seal is logged. Records are removed after their retention; records of requests that are gone are
- * deleted. Certificates of requests that came into the storage without a record, from an earlier build or by a
- * kube-apiserver on the same etcd, are recorded. Servers that share a storage may do it at the same time, because every
- * write is guarded by a revision.
+ * The upkeep of the register. The CA seals it once a day even if nothing was issued, when the CA has changed, and when
+ * the server stops; each seal is logged. Records are removed when their retention ends, and RequestRecords when their
+ * requests are gone. Certificates in requests without a record, which an earlier build or a kube-apiserver on the same
+ * etcd has written, are recorded. Servers that share a storage may all do this, because every write is guarded by a
+ * revision.
  */
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { isAppError } from "../../core/errors.ts";
 import { getName } from "../../core/kube/meta.ts";
 import { DAY_MS } from "../../core/lib/duration.ts";
+import { omitUndefined } from "../../core/lib/record.ts";
 import type {
   IssuedCertificate,
   IssuedCertificateSpec,
@@ -38,9 +39,9 @@ import { describeRequested, type Register, REGISTER_PREFIX, type RequestCommitDe
 export interface UpkeepDeps {
   readonly storage: Storage;
   readonly register: Register;
-  /** Returns the CA that seals the register at present. */
+  /** Returns the CA that seals the register now. */
   readonly authority: () => Pick<Authority, "certificate" | "key">;
-  /** How long a record is kept after its certificate has ended. */
+  /** How long a record is kept after its certificate has expired. */
   readonly retentionMs: number;
   readonly clock: Pick<Clock, "now" | "elapsedMs">;
   readonly logger: Logger;
@@ -48,7 +49,7 @@ export interface UpkeepDeps {
   readonly onSealed?: ((seal: ReportedSeal) => void) | undefined;
 }
 
-/** A seal as it is reported outside of the register, where a user who can change the register cannot change it. */
+/** A seal as reported outside of the register, where users who can change the register cannot change the seal. */
 export interface ReportedSeal {
   readonly record: string;
   /** The value for `tlsboot verify certificates --expect`: the sequence number of the record, and its hash. */
@@ -57,7 +58,7 @@ export interface ReportedSeal {
 
 /** The pause after a failure, such as a key that cannot be used. */
 const RETRY_MS = 3_600_000;
-/** How long the key of the CA may take when the server stops. */
+/** How long the CA's key may take to sign when the server stops. */
 const STOP_MS = 5_000;
 const PAGE_SIZE = 1_000;
 const DELETED_AT_ONCE = 64;
@@ -83,7 +84,7 @@ export class RegisterUpkeep implements AsyncDisposable {
     }
   }
 
-  /** Does what is due; called each minute. Failures are logged. */
+  /** Seals and cleans the register if that is due. Call it each minute. Failures are logged. */
   async renew(): Promise<void> {
     const { clock, logger } = this.#deps;
     await this.sealIfDue();
@@ -98,7 +99,7 @@ export class RegisterUpkeep implements AsyncDisposable {
     }
   }
 
-  /** Seals the register unless its last record is sealed. A key that cannot be used is logged. */
+  /** Seals the register unless its last record is sealed. A failure, such as an unusable key, is logged. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#hasUnsealed()) return;
     const abort = new AbortController();
@@ -115,7 +116,7 @@ export class RegisterUpkeep implements AsyncDisposable {
     }
   }
 
-  /** Reports whether there is a record after the last seal of this CA. */
+  /** True when there is a record after the last seal. */
   #hasUnsealed(): boolean {
     const { index: { head, lastSeal } } = this.#deps.register;
     return head !== undefined && lastSeal?.sequence !== head.sequence;
@@ -125,7 +126,7 @@ export class RegisterUpkeep implements AsyncDisposable {
     const { register: { index: { head, lastSeal } }, authority, clock } = this.#deps;
     if (head === undefined) return false;
     if (lastSeal === undefined) return true;
-    // After the clock was set back, the last seal can be in the future.
+    // If the clock was set back, the last seal may be in the future.
     return lastSeal.issuerFingerprint !== authority().certificate.sha256Fingerprint ||
       Math.abs(clock.now().getTime() - lastSeal.time) >= SEAL_INTERVAL_MS;
   }
@@ -160,7 +161,7 @@ export class RegisterUpkeep implements AsyncDisposable {
     onSealed?.(seal);
   }
 
-  /** Replaces the runs of records whose retention is over by sealed stubs. */
+  /** Replaces the runs of records whose retention has ended by sealed stubs. */
   async #prune(): Promise<void> {
     const { clock, retentionMs, logger } = this.#deps;
     const runs = planPruning(await this.#readRecords(), new Date(clock.now().getTime() - retentionMs));
@@ -171,7 +172,7 @@ export class RegisterUpkeep implements AsyncDisposable {
     }
   }
 
-  /** Reads what the plan of a removal needs of all records. */
+  /** Reads the fields of all records that the plan of a removal needs. */
   async #readRecords(): Promise<readonly PrunableRecord[]> {
     const records: PrunableRecord[] = [];
     let fromKey: string | undefined = REGISTER_PREFIX;
@@ -180,7 +181,7 @@ export class RegisterUpkeep implements AsyncDisposable {
       for (const { object } of page.items) {
         const { spec } = object as IssuedCertificate;
         const { sequence, notAfter, removed } = spec;
-        records.push({ sequence, notAfter, ...(removed === undefined ? {} : { removed }) });
+        records.push({ sequence, notAfter, ...omitUndefined({ removed }) });
       }
       fromKey = page.nextKey;
       await setImmediate();
@@ -188,7 +189,7 @@ export class RegisterUpkeep implements AsyncDisposable {
     return records;
   }
 
-  /** Writes the stub first, so that the register is whole at any moment. */
+  /** Writes the stub first, so that the register is complete at any moment. */
   async #removeRun({ first, last }: PrunableRun): Promise<void> {
     const { storage, authority, clock } = this.#deps;
     const [firstStored, lastStored] = [await this.#read(first), await this.#read(last)];
@@ -206,7 +207,9 @@ export class RegisterUpkeep implements AsyncDisposable {
     for (let next = last - 1; next >= first; next -= atOnce) {
       const sequences = Array.from({ length: Math.min(atOnce, next - first + 1) }, (_, index) => next - index);
       const stored = await Promise.all(sequences.map((sequence) => this.#read(sequence)));
-      await Promise.all(stored.flatMap((one) => one === undefined ? [] : [storage.delete(one.key, one.revision)]));
+      await Promise.all(
+        stored.flatMap((record) => record === undefined ? [] : [storage.delete(record.key, record.revision)]),
+      );
     }
   }
 
@@ -218,7 +221,7 @@ export class RegisterUpkeep implements AsyncDisposable {
   async #deleteOrphans(): Promise<void> {
     const { storage } = this.#deps;
     const records = await storage.list(toKeyPrefix(requestRecords, ""));
-    // The requests are read later: a request that is created meanwhile has a record that was not read.
+    // The requests are read after the records, so the record of a request that is created meanwhile was not read.
     const requests = await storage.list(toKeyPrefix(certificateSigningRequests, ""));
     const uids = new Set(requests.items.map(({ object }) => `${getName(object)}/${object.metadata.uid}`));
     for (const { key, object, revision } of records.items) {
@@ -237,14 +240,14 @@ function readSpec({ object }: Stored): IssuedCertificateSpec {
   return (object as IssuedCertificate).spec;
 }
 
-/** The pause before a new certificate is recorded here, so that a record on its way arrives first. */
+/** The pause before a new certificate is recorded here, so that a record by another server can arrive first. */
 const UNRECORDED_PAUSE_MS = 1_000;
 /** The pause after a failure of the storage. */
 const UNRECORDED_RETRY_MS = 10_000;
 /** How many certificates are parsed before other work may run. */
 const PARSED_AT_ONCE = 100;
 
-/** Records the unrecorded certificates that exist, and then those that arrive, until it is disposed. */
+/** Records the existing unrecorded certificates, then those that arrive, until it is disposed. */
 export async function followUnrecorded(
   deps: Pick<RequestCommitDeps, "storage" | "register" | "clientCas"> & {
     readonly clock: Clock;
@@ -289,10 +292,10 @@ export async function followUnrecorded(
     });
   }
 
-  /** Reports whether a change added a certificate without a record. */
+  /** True when a change added a certificate without a record. */
   function isUnrecorded(certificate: string, { previous }: StorageEvent<CertificateSigningRequest>): boolean {
     if ((previous?.object.status.certificate ?? "") !== "") return false;
-    // Of the certificates of other servers only those without a record are parsed.
+    // Certificates of other servers are parsed only if they have no record.
     if (register.index.findSequence(hashFirstBlock(certificate) ?? "") !== undefined) return false;
     const leaf = findLeafCertificate(certificate);
     return leaf !== undefined && register.index.findSequence(leaf.sha256Fingerprint) === undefined;

@@ -1,7 +1,6 @@
 /**
  * Keeps `status.revocation` of the records of issued certificates up to date, for people and for CRLs. No check of a
- * credential depends on it. Servers that share a storage may do it at the same time, because every write is
- * guarded by a revision.
+ * credential depends on it. Servers that share a storage may all do this, because every write is guarded by a revision.
  */
 import { setImmediate } from "node:timers/promises";
 import { isAppError } from "../../core/errors.ts";
@@ -36,7 +35,10 @@ export class RecordMarks {
     });
   }
 
-  /** Marks all records that have to be; returns the number of changed records. A failure can be tried again. */
+  /**
+   * Updates the marks of all records that need it; returns the number of changed records. It can be tried again after a
+   * failure.
+   */
   async update(signal: AbortSignal): Promise<number> {
     let changed = 0;
     const names = [...this.#pending];
@@ -94,7 +96,7 @@ export class RecordMarks {
         await storage.update(stored.key, object, stored.revision);
         return 1;
       } catch (error) {
-        // Another server has marked the record, or sealed the register at it; its newer state is checked again.
+        // Another server has marked or sealed the record; its newer state is checked again.
         if (!isAppError(error, "conflict")) throw error;
         this.#pending.add(getName(record));
         return 0;
@@ -104,7 +106,7 @@ export class RecordMarks {
   }
 }
 
-/** Finds the mark that a record should have, undefined for none; `right` when the record has it already. */
+/** Finds the mark that a record should have, undefined for none; `right` if the record already has it. */
 function findMark(
   { index }: Pick<Revocations, "index">,
   record: IssuedCertificate,

@@ -1,7 +1,8 @@
 /**
- * The Revocations that are in force. They follow the storage, as does the register, which knows the certificates on which
- * they depend. So a Revocation takes effect here before its creation is acknowledged, and on every other server of the same
- * etcd as soon as its watch delivers it. The admission plugins and the lists of revoked certificates for CRLs are here too.
+ * The Revocations that are in force. They follow the storage, as does the register with the certificates on which they
+ * depend. So a Revocation takes effect here before its creation is acknowledged, and on other servers of the same etcd
+ * as soon as their watch delivers it. This file also has the admission plugins, and the lists of revoked certificates
+ * for CRLs.
  */
 import { Counter, Gauge } from "prom-client";
 import { findTokenId, toTokenSecretName } from "../../core/token/token_secret.ts";
@@ -39,7 +40,7 @@ export interface RevocationsDeps extends ServerEventDeps {
 
 /** The prefix of the storage keys of Revocations, below which every object is one. */
 const REVOCATIONS_PREFIX = "/registry/tlsboot/revocations/";
-/** A refused credential is reported as an Event at most once in this time for each Revocation. */
+/** The shortest time between two Events about credentials that one Revocation has refused. */
 const REPORT_INTERVAL_MS = 60_000;
 
 const decoder = new TextDecoder();
@@ -51,7 +52,7 @@ export async function openRevocations(deps: RevocationsDeps): Promise<Revocation
   return revocations;
 }
 
-/** The Revocations in force, and the questions about them. */
+/** The Revocations in force, and the checks of credentials and requests against them. */
 export class Revocations implements Disposable {
   readonly records: RecordedCertificates;
   readonly index: RevocationIndex;
@@ -72,7 +73,7 @@ export class Revocations implements Disposable {
       labelNames: ["kind"],
       registers: [deps.registry],
     });
-    // Prometheus sees no increase when a series begins with one, and would not alert. So it begins with zero.
+    // Prometheus sees no increase when a series begins with one, so it begins with zero.
     for (const kind of REVOCATION_TARGET_KINDS) this.#refusals.inc({ kind }, 0);
     new Gauge({
       name: "tlsboot_revocations",
@@ -106,7 +107,7 @@ export class Revocations implements Disposable {
     });
   }
 
-  /** Calls a listener after each change of the Revocations, before the write that made it is acknowledged. */
+  /** Calls a listener after each change of the Revocations, before the write of the change is acknowledged. */
   onChange(listener: () => void): void {
     this.#listeners.add(listener);
   }
@@ -117,8 +118,8 @@ export class Revocations implements Disposable {
   }
 
   /**
-   * Finds the reason why a user is refused, who presented a certificate or another credential. A refusal is counted and
-   * reported, except when the same credential is checked again.
+   * Finds the reason why a user with a certificate or another credential is refused. A refusal is counted and reported,
+   * unless the same credential is only checked again.
    */
   findRefusal(
     user: IdentifiedUser,
@@ -131,7 +132,7 @@ export class Revocations implements Disposable {
     return match.message;
   }
 
-  /** Finds the Revocation for which a request must not be approved or signed. */
+  /** Finds the Revocation that forbids approving or signing a request. */
   async findForRequest(csr: CertificateSigningRequest): Promise<RevocationMatch | undefined> {
     if (this.index.size === 0) return undefined;
     const tokenId = findTokenId(csr.spec.username ?? "");
@@ -146,7 +147,10 @@ export class Revocations implements Disposable {
     this.#listeners.clear();
   }
 
-  /** Reports the use of a revoked credential: each time as a metric, and at most once a minute in the log and as an Event. */
+  /**
+   * Reports the use of a revoked credential: each time in a metric, and at most once a minute in the log and as an
+   * Event.
+   */
   #report({ revoked, message }: RevocationMatch, { username }: IdentifiedUser, address: string): void {
     const name = getName(revoked);
     this.#refusals.inc({ kind: findRevocationTarget(revoked.spec)?.kind ?? "" });
@@ -206,10 +210,10 @@ async function follow(
       isChanged = true;
     },
     added(_name, stored) {
-      const found = readRevoked(stored);
-      if (JSON.stringify(revoked.get(stored.key)) === JSON.stringify(found)) return;
-      if (found === undefined) revoked.delete(stored.key);
-      else revoked.set(stored.key, found);
+      const certificate = readRevoked(stored);
+      if (JSON.stringify(revoked.get(stored.key)) === JSON.stringify(certificate)) return;
+      if (certificate === undefined) revoked.delete(stored.key);
+      else revoked.set(stored.key, certificate);
       isChanged = true;
     },
     removed(_name, { key }) {
@@ -222,7 +226,7 @@ async function follow(
   });
 }
 
-/** Lists the revoked certificates among stored objects of all kinds, for a command that follows nothing. */
+/** Lists the revoked certificates among stored objects of all kinds, for a command that does not follow changes. */
 export function listRevokedCertificates(
   items: readonly Pick<Stored, "key" | "object">[],
 ): readonly RevokedCertificate[] {
@@ -236,8 +240,8 @@ function readRevoked({ key, object }: Pick<Stored, "key" | "object">): RevokedCe
 }
 
 /**
- * Creates two admission plugins, which kube-apiserver does not have. One refuses certificates for what is revoked, whoever
- * creates, approves or signs a request, and whichever rule or program decides. The other deletes revoked tokens.
+ * Creates two admission plugins, which kube-apiserver does not have. One refuses certificates to revoked subjects, no
+ * matter who creates, approves or signs a request. The other deletes revoked tokens.
  */
 export function createRevocationPlugins(
   { revocations, storage, logger }: {
