@@ -1,8 +1,8 @@
 /**
- * Kinds without objects here that stock tools list nevertheless (decision 11). They are read-only and in no discovery
- * document: a list is empty, and a watch reports nothing. If a kube-apiserver that shares the store has such objects, this
- * API answers 404, as for any kind that it does not serve. Certificates and tokens are for pods, however, so those of such
- * a kube-apiserver are read here (decision 38).
+ * Kinds that have no objects here, but that standard tools list (decision 11). They are read-only and in no discovery
+ * document: a list is empty, and a watch reports nothing. If a kube-apiserver that shares the store has such objects,
+ * this API answers 404, as for any kind that it does not serve. Certificates and tokens may be for pods, however, so
+ * the pods of such a kube-apiserver are read here (decision 38).
  */
 import { clusterWide, describeVersion } from "../../core/kube/kinds/kind.ts";
 import { podKind } from "../../core/kube/kinds/mod.ts";
@@ -44,7 +44,7 @@ const pods = absent(podKind, {
   ],
 });
 
-/** kubectl since 1.27 lists them to validate the fields of a kind that cannot be patched. */
+/** kubectl since 1.27 lists custom resource definitions to validate the fields of a kind that cannot be patched. */
 const { kind } = describeVersion(
   "apiextensions.k8s.io",
   "v1",
@@ -60,16 +60,18 @@ const customResourceDefinitions = absent(
   { storageName: "apiextensions.k8s.io/customresourcedefinitions", selectableFields: [] },
 );
 
-/** Every resource that is served without having objects. */
+/** Every resource that is served but has no objects. */
 export const ABSENT_RESOURCES: readonly Resource[] = [pods, customResourceDefinitions];
 
-/** Throws StatusError 404 when the store holds an object of the kind, because it could not be served completely. */
+/**
+ * Throws StatusError 404 when the store holds an object of the kind, because the object could not be served completely.
+ */
 export async function assertAbsent(storage: Pick<Storage, "list">, resource: Resource): Promise<void> {
   const { items } = await storage.list(toKeyPrefix(resource, ""), { limit: 1 });
   if (items.length > 0) throw pathNotFound();
 }
 
-/** Reads a pod, as far as its kind is described; undefined when there is none, or when it cannot be read. */
+/** Reads the described fields of a pod; undefined when there is no pod, or when it cannot be read. */
 export async function findPod(
   storage: Pick<Storage, "get">,
   namespace: string,
@@ -79,7 +81,7 @@ export async function findPod(
   return stored !== undefined && isPod(stored) ? stored : undefined;
 }
 
-/** Reports whether an object below the prefix of pods was decoded. */
+/** Whether an object below the prefix of pods could be decoded. */
 function isPod(object: KubeObject): object is Pod {
   return "spec" in object;
 }

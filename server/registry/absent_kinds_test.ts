@@ -94,7 +94,7 @@ test("createStoredValues() reads an object of an absent kind as far as it is des
   assert.deepEqual(values.decode(key, stored), pod);
   assert.deepEqual(values.decode(key, new TextEncoder().encode(JSON.stringify({ ...pod, status: {} }))), pod);
   assert.equal(values.decode("/registry/deployments/default/a", stored), undefined);
-  assert.throws(() => values.encode(key, pod), /no resource is kept there/);
+  assert.throws(() => values.encode(key, pod), /no resource is stored there/);
 });
 
 test("createStoredValues() only detects an object of an absent kind that cannot be read", () => {

@@ -1,7 +1,8 @@
 /**
- * The resources of `certificates.k8s.io/v1`. For certificatesigningrequests with `/approval` and `/status`: which fields each
- * endpoint may change, and which the server sets (`pkg/registry/certificates/certificates/strategy.go`). Also
- * podcertificaterequests with `/status`, and clustertrustbundles.
+ * The resources of `certificates.k8s.io/v1`. These are certificatesigningrequests with `/approval` and `/status`,
+ * including which fields each endpoint may change and the server sets
+ * (`pkg/registry/certificates/certificates/strategy.go`), podcertificaterequests with `/status`, and
+ * clustertrustbundles.
  */
 import type {
   CertificateSigningRequest,
@@ -54,7 +55,9 @@ import {
 /** Certificate signing requests, the main resource of this program, as kube-apiserver 1.37 serves them. */
 export const certificateSigningRequests: Resource<CertificateSigningRequest> = createCsrResource({});
 
-/** Creates the resource of certificate signing requests, which may accept more keys than kube-apiserver 1.37. */
+/**
+ * Creates the resource of certificate signing requests. Options may accept more kinds of keys than kube-apiserver 1.37.
+ */
 export function createCsrResource(options: KeyAlgorithmOptions): Resource<CertificateSigningRequest> {
   return {
     kind: certificateSigningRequestKind,
@@ -113,7 +116,7 @@ export function prepareCsrForCreate(csr: CertificateSigningRequest, user: UserIn
   return rebuild(csr, toStoredSpec(csr.spec, user), {});
 }
 
-/** Prepares an update of the main resource, which can change metadata only; other changes are ignored. */
+/** Prepares an update of the main resource, which can change only metadata; other changes are ignored. */
 export function prepareCsrForUpdate(
   csr: CertificateSigningRequest,
   old: CertificateSigningRequest,
@@ -134,7 +137,10 @@ export function prepareCsrForStatusUpdate(
   return rebuild(csr, old.spec, createStatus(fillTimes(preserved, old, now), csr.status.certificate));
 }
 
-/** Prepares an update of `/approval`, which can change conditions only; the rest of spec and status is restored. */
+/**
+ * Prepares an update of `/approval`, which can change only conditions; the spec and the rest of the status are
+ * restored.
+ */
 export function prepareCsrForApprovalUpdate(
   csr: CertificateSigningRequest,
   old: CertificateSigningRequest,
@@ -206,7 +212,7 @@ function fillTimes(
   }));
 }
 
-/** The key of a condition, which must be unchanged for its transition time to stay. */
+/** Identifies the state of a condition. While it is unchanged, the transition time stays. */
 function toStateKey({ type, status }: CertificateSigningRequestCondition): string {
   return JSON.stringify([type, status]);
 }
@@ -219,7 +225,7 @@ export const POD_CERTIFICATE_REQUESTS: Pick<StoredResource, "kind" | "storedVers
   verbs: STANDARD_VERBS,
 };
 
-/** Creates the resource; only a user who may sign for the signer of a request may decide it. */
+/** Creates the resource. Only users who may sign for the signer of a request may write its status. */
 export function createPodCertificateRequests(
   deps: SignerCheckDeps & KeyAlgorithmOptions,
 ): Resource<PodCertificateRequest> {
@@ -283,7 +289,7 @@ function formatAnnotations({ spec }: PodCertificateRequest): string {
   return texts.length === 0 ? "<none>" : texts.sort().join(",");
 }
 
-/** The trust bundles of signers, and those without a signer. */
+/** Trust bundles, with and without a signer. */
 export const clusterTrustBundles: Resource<ClusterTrustBundle> = {
   kind: clusterTrustBundleKind,
   // `pkg/kubeapiserver/default_storage_factory_builder.go`: so that a kube-apiserver 1.36 can read them.

@@ -1,8 +1,8 @@
 /**
- * Core `v1` namespaces and services; nodes, secrets and service accounts have files of their own. A deletion marks a
- * namespace, and it is removed when its finalizers are gone (`pkg/registry/core/namespace`). Services are read-only. A
- * Kubernetes API server has one for itself, `default/kubernetes`: clients read it to learn whether addresses are IPv4 or
- * IPv6, and `kubectl cluster-info` lists services. Others may be in an etcd that a kube-apiserver shares.
+ * Core `v1` namespaces and services; nodes, secrets and service accounts are in separate files. A deletion marks a
+ * namespace, which is removed when its finalizers are gone (`pkg/registry/core/namespace`). Services are read-only. A
+ * Kubernetes API server has its own, `default/kubernetes`: clients read it to find out whether addresses are IPv4 or
+ * IPv6, and `kubectl cluster-info` lists services. Other services may be in an etcd that a kube-apiserver shares.
  */
 import { FOREGROUND_FINALIZER, ORPHAN_FINALIZER } from "../../core/kube/garbage_collection.ts";
 import type { Namespace } from "../../core/kube/kinds/core_v1.ts";
@@ -32,7 +32,7 @@ import {
 import { withMeta } from "./write.ts";
 import { sortedKeys } from "../../core/lib/go_text.ts";
 
-/** Namespaces, which have no deletion of a whole collection. */
+/** Namespaces, whose collection cannot be deleted. */
 export const namespaces: Resource<Namespace> = {
   kind: namespaceKind,
   verbs: STANDARD_VERBS.filter((verb) => verb !== "deletecollection"),
@@ -87,7 +87,7 @@ function beginDeletion(namespace: Namespace, { options, now }: DeletionRequest):
   return { kind: "mark", object: { ...marked, status: { ...namespace.status, phase: "Terminating" } } };
 }
 
-/** Checks the preconditions with the texts that are specific to namespaces. */
+/** Checks the preconditions. The messages differ from those of other kinds. */
 function assertPreconditions({ metadata }: Namespace, { preconditions = {} }: DeleteOptions): void {
   const { name = "", uid = "", resourceVersion = "" } = metadata;
   const refuse = (what: string, wanted: string, actual: string) =>
@@ -101,7 +101,7 @@ function assertPreconditions({ metadata }: Namespace, { preconditions = {} }: De
   if (version !== resourceVersion) throw refuse("ResourceVersion", version, resourceVersion);
 }
 
-/** Plans the finalizers. Only for namespaces does `orphanDependents: false` mean foreground deletion. */
+/** Plans the finalizers. For namespaces only, `orphanDependents: false` means foreground deletion. */
 function planFinalizers(namespace: Namespace, options: DeleteOptions): readonly string[] | undefined {
   const old = namespace.metadata.finalizers ?? [];
   const { orphanDependents, propagationPolicy } = options;

@@ -1,5 +1,5 @@
 /**
- * Deletion of one object or of a selection: an object without finalizers is removed, and any other is marked
+ * Deletes one object or a selection. An object without finalizers is removed, and any other is marked
  * (`registry/generic/registry/store.go`, `rest/delete.go`).
  */
 import { isAppError } from "../../core/errors.ts";
@@ -31,7 +31,7 @@ export async function deleteObject(
     const found = await deps.storage.get(key);
     if (found === undefined) throw notFound(target.resource.kind, target.name);
     if (options[UNSAFE_DELETE] === true) {
-      // Unsafe deletion is only for objects that cannot be decoded, and those are not found here.
+      // Unsafe deletion is only for objects that cannot be decoded, but this one was.
       const why = "unsafe deletion is not allowed because the object is decodable from storage";
       throw conflict(target.resource.kind, target.name, invalidStoredObject(target, why));
     }
@@ -140,8 +140,8 @@ function assertPreconditions(target: Target, stored: FoundObject, options: Delet
 }
 
 /**
- * Returns the finalizers after a deletion: those of the garbage collector follow the options, or stay unchanged. An object
- * without finalizers is removed at once.
+ * Returns the finalizers after a deletion. Those of the garbage collector follow the options, or stay unchanged without
+ * any. Without finalizers, the object is removed at once.
  */
 export function finalizersAfterDeletion(
   object: KubeObject,

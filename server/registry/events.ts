@@ -1,6 +1,7 @@
 /**
  * Events, which recorders write and `kubectl describe` shows. The same stored objects are served as core `v1` and as
- * `events.k8s.io/v1` (`pkg/registry/core/event`). The server itself reports what its clients tried and were refused.
+ * `events.k8s.io/v1` (`pkg/registry/core/event`). The server itself records an Event when it refuses a suspicious
+ * attempt of a client.
  */
 import type { Event } from "../../core/kube/kinds/core_v1.ts";
 import { eventKind, eventV1Kind } from "../../core/kube/kinds/mod.ts";
@@ -114,7 +115,7 @@ const CORE_FIELD: Readonly<Record<string, string>> = {
   type: "type",
 };
 
-/** The events of `events.k8s.io/v1`, as newer recorders write them. */
+/** Events in `events.k8s.io/v1`, the version that newer recorders write. */
 export const eventsV1: Resource<EventV1> = {
   kind: eventV1Kind,
   uncached: true,
@@ -143,7 +144,7 @@ export interface ServerEventDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** Creates the Event elsewhere than in the storage. */
+  /** Creates the Event somewhere other than in the storage. */
   readonly createEvent?: ((event: Event) => Promise<unknown>) | undefined;
 }
 
@@ -157,7 +158,7 @@ export interface ServerEvent {
   readonly action: string;
 }
 
-/** Stores a warning. A failure is logged, because it must not change the answer to a client. */
+/** Records a warning. A failure is only logged, because it must not change the answer to a client. */
 export async function recordServerEvent(deps: ServerEventDeps, event: ServerEvent): Promise<void> {
   const { storage, clock, random, logger } = deps;
   const { about, namespace, reason, message, action } = event;

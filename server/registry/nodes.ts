@@ -23,7 +23,7 @@ import {
 import { ageColumn, nameColumn, type Resource, STANDARD_VERBS, SUBRESOURCE_VERBS, textColumn } from "./resource.ts";
 import type { Lease } from "../../core/kube/kinds/nodes.ts";
 
-/** The parts of a Node that the table shows. */
+/** The fields of a Node that the table shows. */
 interface Node extends NodeShape {
   readonly spec: NodeShape["spec"] & { readonly unschedulable?: boolean };
   readonly status: NodeShape["status"] & {
@@ -45,7 +45,7 @@ const ROLE_LABEL = "kubernetes.io/role";
 export const nodes: Resource<Node> = {
   kind: nodeKind,
   verbs: STANDARD_VERBS,
-  // Upstream stores nodes under this name, and a real kube-apiserver may share the store.
+  // Upstream stores nodes under this name, and a kube-apiserver may share the store.
   storageName: "minions",
   columns: [
     nameColumn,

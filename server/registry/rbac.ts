@@ -1,4 +1,4 @@
-/** `rbac.authorization.k8s.io/v1` roles and bindings. A user cannot grant permissions that the user does not have. */
+/** `rbac.authorization.k8s.io/v1` roles and bindings. Users cannot grant permissions that they do not have. */
 import { clusterRoleBindingKind, clusterRoleKind, roleBindingKind, roleKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
@@ -36,13 +36,13 @@ type Binding = KubeObject & { readonly subjects?: readonly Subject[]; readonly r
 
 export const RBAC_KINDS = [clusterRoleKind, clusterRoleBindingKind, roleKind, roleBindingKind] as const;
 
-/** The dependencies of the checks that a user grants no more than the user has. */
+/** The dependencies of the escalation checks. */
 interface RbacResourceDeps {
   readonly authorizer: Authorizer;
   readonly rbac: RbacSource;
 }
 
-/** The parts that all four resources have in common. */
+/** The properties that all four resources share. */
 const SHARED = { verbs: STANDARD_VERBS, deletion: { withoutUnsafe: true } } as const;
 
 const SHARED_RULES = {

@@ -1,5 +1,5 @@
 /**
- * Reads one object, or a list at one revision. A list in chunks has a token, which clients do not read: base64url of
+ * Reads one object, or a list at one revision. A list in chunks has a token that is opaque to clients: base64url of
  * `{"v":"meta.k8s.io/v1","rv":N,"start":"/<key>\u0000"}` (`apiserver/pkg/storage/continue.go`).
  */
 import { Buffer } from "node:buffer";
@@ -110,13 +110,13 @@ export async function listObjects(
   }
 }
 
-/** Returns whether a selection includes a stored object, which is parsed only if the selection needs it. */
+/** Whether a selection includes a stored object, which is parsed only if the selection needs it. */
 export function isSelected(resource: Resource, stored: Stored, { labels, fields }: Selection): boolean {
   return (labels.length === 0 || matchesLabels(labels, stored.object.metadata.labels ?? {})) &&
     matchesFields(fields, (field) => fieldValue(resource, stored, field));
 }
 
-/** Throws StatusError 400 for a field that the resource cannot be selected by. */
+/** Throws StatusError 400 for a field that cannot select the resource. */
 export function assertSelectable(resource: Resource, fields: readonly FieldRequirement[]): void {
   const { selectableFields = [], kind, notSelectableByNamespace = false } = resource;
   // Kinds without selectable fields use the generic rule, which ignores scopes and has its own text.
@@ -135,11 +135,11 @@ export function assertSelectable(resource: Resource, fields: readonly FieldRequi
 
 /** Parses a revision that a client sent; undefined when it is not an unsigned 64-bit integer. */
 export function parseRevision(text: string): number | undefined {
-  // Beyond 2^53 a number is not exact, but so far ahead of every store that it does not matter.
+  // Above 2^53 a number is not exact, but no store has so large a revision.
   return isUint64(text) ? Number(text) : undefined;
 }
 
-/** Returns whether Go's `strconv.ParseUint` accepts a text with base 10 and 64 bits. */
+/** Whether Go's `strconv.ParseUint` accepts a text with base 10 and 64 bits. */
 export function isUint64(text: string): boolean {
   return /^\d+$/.test(text) && BigInt(text) < 1n << 64n;
 }
@@ -156,8 +156,8 @@ export function malformedRevisionText(text: string): string {
 }
 
 /**
- * Waits until the store has reached a revision, which it usually has already. Throws StatusError 504 after a timeout, as
- * upstream's watch cache does. Without a watch cache the answer is immediate (`storage/etcd3/store.go`,
+ * Waits until the store has reached a revision, which it usually already has. Throws StatusError 504 after a timeout,
+ * like upstream's watch cache. For a resource without a watch cache, it does not wait (`storage/etcd3/store.go`,
  * validateMinimumResourceVersion).
  */
 export async function waitForRevision(
@@ -173,8 +173,8 @@ export async function waitForRevision(
     if (storage.revision() >= revision) return;
     throw tooLargeResourceVersion(revision, storage.revision(), 0);
   }
-  // The client may have the revision from another server of a shared store, whose changes have not arrived here yet. A
-  // failure of this call ends in the timeout below.
+  // The client may have the revision from another server of a shared store, whose changes have not arrived here yet. If
+  // this call fails, the timeout below applies.
   storage.catchUp().catch(() => undefined);
   const deadline = clock.elapsedMs() + AHEAD_WAIT_MS;
   while (storage.revision() < revision) {
@@ -191,7 +191,7 @@ interface Start {
   readonly from: string | undefined;
   /** The maximum number of items; 0 for all. */
   readonly limit: number;
-  /** True when kube-apiserver would answer from its watch cache and not from etcd. */
+  /** True when kube-apiserver would answer from its watch cache instead of etcd. */
   readonly isCached: boolean;
 }
 
@@ -221,7 +221,7 @@ async function resolveStart(
   }
   await waitForRevision(deps, revision, signal, resource);
   const isExact = query.resourceVersionMatch === "Exact" || (query.resourceVersionMatch === "" && query.limit > 0);
-  // For etcd, exactly version 0 means the newest state, however many zeros are written.
+  // For etcd, an exact version 0 means the newest state, no matter how many zeros are written.
   if (isExact && revision === 0) return { revision: undefined, from: undefined, limit, isCached: false };
   return { revision: isExact ? revision : undefined, from: undefined, limit, isCached };
 }
@@ -246,7 +246,7 @@ async function scan(
   const isSingle = name !== undefined && (!resource.kind.namespaced || namespace !== "");
   if (isSingle && start.revision === undefined) {
     await storage.catchUp();
-    // Read at one moment: a watch from this revision would otherwise repeat a change, or miss one.
+    // Both are read at the same moment. Otherwise a watch from this revision could repeat or miss a change.
     const stored = storage.getKnown(`${prefix}${name}`);
     const revision = storage.revision();
     const items = stored !== undefined && isSelected(resource, stored, query) ? [stored] : [];
@@ -299,7 +299,7 @@ const VERSION = "meta.k8s.io/v1";
 const PREFIX = "invalid continue token: continue key is not valid";
 const TYPES: Readonly<Record<string, string>> = { v: "string", rv: "int64", start: "string" };
 
-/** Encodes a token. The key of a `rooted` one begins with a slash, as in tokens of kube-apiserver's watch cache. */
+/** Encodes a token. The key of a `rooted` token begins with a slash, as in tokens of kube-apiserver's watch cache. */
 export function encodeContinue({ revision, start }: ContinueToken, { rooted }: { readonly rooted: boolean }): string {
   const json = JSON.stringify({ v: VERSION, rv: revision, start: rooted ? `/${start}` : start });
   return Buffer.from(json, "utf8").toString("base64url");

@@ -1,6 +1,6 @@
 /**
- * The parts that all generic verbs share: their dependencies, admission and the storage as they see them, the object of a
- * request and its storage key, new uids and names.
+ * What all generic verbs share: their dependencies, the interfaces of admission and storage that they use, the object
+ * of a request and its storage key, and new uids and names.
  */
 import type { Clock, Logger, Random } from "../../core/ports.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
@@ -51,16 +51,16 @@ export type Mutation = { readonly object: KubeObject } | Refusal;
 /** One admission plugin. It may also throw a StatusError where Kubernetes answers something other than 403. */
 export interface AdmissionPlugin {
   readonly name: string;
-  /** The kinds whose writes the plugin sees, as the same values that `core/kube/kinds` exports; absent for all kinds. */
+  /** The kinds whose writes the plugin gets, as the values that `core/kube/kinds` exports; absent for all kinds. */
   readonly kinds?: readonly Kind[];
-  /** Undefined leaves the object as it is. */
+  /** Changes or refuses an object; undefined leaves it unchanged. */
   mutate?(request: MutatingRequest): Promise<Mutation | undefined> | Mutation | undefined;
   validate?(request: AdmissionRequest): Promise<Refusal | undefined> | Refusal | undefined;
 }
 
 /** Runs all plugins in their order. */
 export interface Admission {
-  /** Returns the object as the plugins changed it. DELETE has no mutating phase here. */
+  /** Returns the object with the changes of all plugins. DELETE has no mutating phase here. */
   mutate(request: MutatingRequest): Promise<Mutation>;
   /** Returns the first refusal, or undefined when every plugin admits the request. */
   validate(request: AdmissionRequest): Promise<Refusal | undefined>;
@@ -119,7 +119,7 @@ export function generateName(base: string, random: Random): string {
   let suffix = "";
   while (suffix.length < 5) {
     for (const byte of random.bytes(8)) {
-      // 256 is no multiple of 27: bytes beyond the last whole multiple would bias the choice.
+      // 256 is not a multiple of 27, so bytes from 243 on would bias the choice.
       if (byte < 243 && suffix.length < 5) suffix += SUFFIX_ALPHABET[byte % SUFFIX_ALPHABET.length];
     }
   }
@@ -143,8 +143,8 @@ export function toStorageKey(resource: ResourceKeys, namespace: string, name: st
 }
 
 /**
- * Returns the key of the object that a request names. Throws StatusError 400 for names that cannot be in a key; this is
- * checked after options and body (`registry/generic/registry/store.go`, NamespaceKeyFunc).
+ * Returns the storage key of a requested object. Throws StatusError 400 for names that cannot be in a key. Call it
+ * after options and body have been checked (`registry/generic/registry/store.go`, NamespaceKeyFunc).
  */
 export function parseRequestedKey(
   { resource, namespace, name }: Pick<Target, "namespace" | "name"> & { readonly resource: ResourceKeys },
@@ -156,7 +156,7 @@ export function parseRequestedKey(
 }
 
 /**
- * Returns kube-apiserver's message for a stored object that is not as a request expects it
+ * Returns kube-apiserver's message for a stored object that does not meet the expectation of a request
  * (`apiserver/pkg/storage/errors.go`). A dry run checks before the prefix of etcd is added to the key
  * (`registry/generic/registry/dryrun.go`).
  */
@@ -173,8 +173,8 @@ export type RegistryStorage = Pick<
 >;
 
 /**
- * Creates a view of a storage in a version other than the stored one: objects are read in this version and written in the
- * stored one (`apiserver/pkg/storage`, where a codec does this).
+ * Creates a view of a storage for `events.k8s.io/v1`, whose objects are stored as core `v1` Events: it converts what it
+ * reads and writes, like a codec in upstream's `apiserver/pkg/storage`.
  */
 export function createConvertedStorage(
   storage: RegistryStorage,

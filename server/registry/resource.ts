@@ -13,7 +13,7 @@ import { formatHumanDuration } from "../../core/lib/duration.ts";
 export interface ColumnDefinition {
   readonly name: string;
   readonly type: "string" | "integer" | "date" | "boolean";
-  /** `name` marks the column that names the object. */
+  /** `name` marks the column with the name of the object. */
   readonly format: "" | "name";
   readonly description: string;
   /** 0 is always shown, 1 with `-o wide`. */
@@ -34,37 +34,40 @@ export interface WriteContext {
   readonly now: Date;
 }
 
-/** How an endpoint changes and checks objects. Every function but `checkPermission` is pure; all get canonical objects. */
+/**
+ * How an endpoint changes and checks objects. All functions get canonical objects, and all but `checkPermission` are
+ * pure.
+ */
 export interface UpdateStrategy<T extends KubeObject = KubeObject> {
-  /** Restores what this endpoint may not change, stamps what the server sets. */
+  /** Restores the fields that this endpoint may not change, and sets those of the server. */
   prepareForUpdate?(object: T, stored: T, context: WriteContext): T;
   /** Returns the faults of the new object outside of its metadata. */
   validateUpdate?(object: T, stored: T, context: WriteContext): readonly FieldError[];
-  /** Returns the faults that only the authorizer finds; called for an object without other faults. */
+  /** Returns the faults that only the authorizer can find. Called for an object without other faults. */
   checkPermission?(object: T, stored: T, user: UserInfo): Promise<readonly FieldError[]>;
-  /** A changed object must also be a valid new object, so its generateName is checked by the rules of the kind. */
+  /** A changed object must also be valid as a new object, so its generateName is checked by the rules of the kind. */
   readonly checksGenerateName?: true;
-  /** Dotted paths that this endpoint does not change, so that no manager owns them by writing here. */
+  /** Dotted paths that this endpoint does not change, so a manager that writes here does not own them. */
   readonly resetFields?: readonly string[];
 }
 
-/** Creation and update of the main resource. Without a function, the object is stored as it was sent. */
+/** Creation and update of the main resource. Without functions, objects are stored as sent. */
 export interface Strategy<T extends KubeObject = KubeObject> extends UpdateStrategy<T> {
-  /** Fills absent fields, on every write, before admission. */
+  /** Fills in absent fields on every write, before admission. */
   applyDefaults?(object: T): T;
   prepareForCreate?(object: T, context: WriteContext): T;
   /** Does the slow part of `validateCreate` on another thread. */
   prepareValidation?(object: T): Promise<void>;
   validateCreate?(object: T): readonly FieldError[];
-  /** Returns the faults of a new object that are listed before those of its metadata. */
+  /** Returns the faults of a new object that are reported before those of its metadata. */
   validateBeforeMetadata?(object: T): readonly FieldError[];
-  /** The metadata of a new object is only checked by the rules of URL paths, after everything else. */
+  /** The metadata of a new object is only checked against the rules of URL paths, after everything else. */
   readonly anyMetadata?: true;
   /** Returns the faults of the name of an object; `prefix` is true for a generateName. */
   validateName?(name: string, prefix: boolean, object: T): readonly string[];
   /** Returns warnings about an accepted object; `stored` is undefined for a new one. */
   warn?(object: T, stored: T | undefined): readonly string[];
-  /** Finalizers without a domain need not be Kubernetes' own, as for leases and events. */
+  /** Finalizers without a domain may be unknown to Kubernetes, as for leases and events. */
   readonly anyFinalizer?: true;
   /** PUT of a missing object creates it. */
   readonly createOnUpdate?: true;
@@ -87,11 +90,11 @@ export function findSubresource(
   return resource.subresources?.find(({ name }) => name === subresource);
 }
 
-/** A subresource to which objects of another kind are posted, which are answered and not stored. */
+/** A subresource to which objects of another kind are posted. They are answered, not stored. */
 export interface PostedSubresource {
   readonly name: string;
   readonly kind: Kind;
-  /** Fills absent fields of the posted object. */
+  /** Fills in absent fields of the posted object. */
   applyDefaults(object: KubeObject): KubeObject;
   /** Answers the posted object; throws StatusError. */
   answer(object: KubeObject, context: PostContext): Promise<KubeObject>;
@@ -108,7 +111,7 @@ export interface PostContext extends ReviewContext {
 
 /** The conversions between a version and the stored one. */
 export interface Conversion<T extends KubeObject = KubeObject> {
-  /** The stored kind; texts about invalid objects name it. */
+  /** The stored kind, which messages about invalid objects contain. */
   readonly kind: Kind;
   toStored(object: T): KubeObject;
   fromStored(object: KubeObject): T;
@@ -117,18 +120,20 @@ export interface Conversion<T extends KubeObject = KubeObject> {
 /** The part of a resource that describes how it is stored. */
 export interface StoredResource<T extends KubeObject = KubeObject> {
   readonly kind: Kind;
-  /** The name in storage keys; `kind.plural` unless upstream's differs or two kinds share their objects. */
+  /**
+   * The name in storage keys, if it is not `kind.plural`: upstream's may differ, and two kinds may share their objects.
+   */
   readonly storageName?: string;
-  /** The conversion to the stored version, when that is another one. */
+  /** The conversion to the stored version, if that is a different one. */
   readonly conversion?: Conversion<T>;
-  /** The version in which kube-apiserver stores the objects, when it has the same fields under another name. */
+  /** The version in which kube-apiserver stores the objects, if it differs only in its name. */
   readonly storedVersion?: string;
 }
 
 /** A resource whose objects are stored. */
 export interface Resource<T extends KubeObject = KubeObject> extends StoredResource<T> {
   readonly verbs: readonly string[];
-  /** The resource is served, but it is in no discovery document. */
+  /** The resource is served, but not in any discovery document. */
   readonly isHidden?: true;
   /** There are no objects of this kind here; see `absent_kinds.ts`. */
   readonly isAbsent?: true;
@@ -144,24 +149,22 @@ export interface Resource<T extends KubeObject = KubeObject> extends StoredResou
   /** The subresources to which objects of other kinds are posted. */
   readonly postedSubresources?: readonly PostedSubresource[];
   /**
-   * kube-apiserver has no watch cache for the resource, so lists at version 0 have pages too, and tokens have another
-   * form.
+   * kube-apiserver has no watch cache for the resource, so lists at version 0 have pages too, and continue tokens have
+   * a different form.
    */
   readonly uncached?: true;
-  /**
-   * An asynchronous check before each create and update, before anything is validated; refuses by throwing a StatusError.
-   */
+  /** An asynchronous check before the validation of each create and update; it throws a StatusError to refuse. */
   guard?(object: T, stored: T | undefined, request: GuardedRequest): Promise<void>;
   /**
-   * Lets a POST replace an object of the same name, instead of being refused, and returns what is stored then. The new
-   * object keeps the uid and the creation time of the stored one.
+   * Lets a POST replace an existing object of the same name instead of being refused. Returns the object to store. The
+   * new object keeps the uid and the creation time of the stored one.
    */
   replace?(object: T, stored: T): T;
-  /** The deviations from the usual deletion. */
+  /** How deletion differs from the usual one. */
   readonly deletion?: DeletionRules<T>;
   /**
-   * Makes a prepared write of an object, with others that must take effect with it, and returns its change; by default
-   * one transaction of the storage.
+   * Makes a prepared write of an object together with others that must take effect at the same time, and returns its
+   * change. The default is one transaction of the storage.
    */
   readonly commit?: ((write: Write, context: CommitContext) => Promise<StorageEvent>) | undefined;
 }
@@ -177,7 +180,7 @@ export interface CommitContext {
   readonly now: Date;
   /** The object that the write replaces or deletes; undefined for a creation. */
   readonly stored: KubeObject | undefined;
-  /** The writes that belong to it, which admission has added. */
+  /** Writes of the same transaction that admission has added. */
   readonly others: readonly Write[];
 }
 
@@ -190,11 +193,11 @@ export interface GuardedRequest {
 /** A review: a kind that is posted and answered, but never stored. */
 export interface Review {
   readonly kind: Kind;
-  /** The largest body; by default that of every request. */
+  /** The largest body; by default the limit of all requests. */
   readonly maxBodyBytes?: number;
-  /** Decides whether to read the request of a client at an address; throws StatusError. */
+  /** Checks whether to read the request of a client at an address. Throws StatusError to refuse. */
   admit?(address: string): void;
-  /** Answers the posted object with its status filled; throws StatusError. */
+  /** Answers the posted object with its status filled in; throws StatusError. */
   answer(object: KubeObject, context: ReviewContext): Promise<KubeObject>;
 }
 
@@ -205,19 +208,19 @@ export interface ReviewContext {
   readonly now: Date;
   /** The address of the client; undefined for a client in the server's process. */
   readonly address: string | undefined;
-  /** Whether the request must store nothing. */
+  /** Whether the request must not store anything. */
   readonly isDryRun: boolean;
   /** Adds an annotation to the audit event of the request. */
   annotate(key: string, value: string): void;
 }
 
-/** The deviations of a resource from the usual deletion. */
+/** How the deletion of a resource differs from the usual one. */
 export interface DeletionRules<T extends KubeObject = KubeObject> {
   /** The response is the deleted object (`ReturnDeletedObject`), not a Status. */
   readonly returnsObject?: true;
   /** The garbage collector does not process the resource, so policies are ignored (`rest.Unsupported`). */
   readonly withoutPolicy?: true;
-  /** Objects that the store cannot read cannot be deleted: in kube-apiserver these are not plain stores. */
+  /** Objects that the store cannot read cannot be deleted, because kube-apiserver wraps the store of this resource. */
   readonly withoutUnsafe?: true;
   /** Handles a deletion before the usual steps. */
   begin?(object: T, request: DeletionRequest): Beginning<T>;
@@ -229,7 +232,7 @@ export interface DeletionRequest {
   readonly now: Date;
 }
 
-/** The result of a resource's own first step of a deletion. */
+/** The result of a resource's own first step in a deletion. */
 export type Beginning<T extends KubeObject = KubeObject> =
   /** The state is stored, and the object waits for its finalizers. */
   | { readonly kind: "mark"; readonly object: T }

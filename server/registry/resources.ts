@@ -45,8 +45,8 @@ const FIXED_RESOURCES = [
 ] as readonly Resource[];
 
 /**
- * The resources that depend on nothing, as a server without options has them. A strategy only gets objects of its own
- * kind, because the registry decodes by the description of the resource.
+ * The resources of a server without options, which need no dependencies. A strategy gets only objects of its own kind,
+ * because the registry decodes by the description of the resource.
  */
 export const PLAIN_RESOURCES = [
   ...FIXED_RESOURCES,
@@ -58,7 +58,7 @@ export const PLAIN_RESOURCES = [
 /** A resource without its rules: where its objects are stored, and its verbs. */
 export type DescribedResource = StoredResource & Pick<Resource, "verbs" | "isHidden">;
 
-/** Every stored resource, for code that needs to know the kinds in a store. */
+/** Every stored resource, for code that needs only the kinds in a store. */
 export const STORED_RESOURCES: readonly DescribedResource[] = [
   ...PLAIN_RESOURCES,
   POD_CERTIFICATE_REQUESTS,
@@ -66,20 +66,20 @@ export const STORED_RESOURCES: readonly DescribedResource[] = [
   ...RBAC_KINDS.map((kind) => ({ kind, verbs: STANDARD_VERBS })),
 ];
 
-/** The dependencies of the resources that have some. */
+/** The dependencies of the resources that need any. */
 export interface ResourcesDeps extends RevocationResourceDeps, KeyAlgorithmOptions {
   readonly authorizer: Authorizer;
   readonly logger: Logger;
   readonly rbac: RbacSource;
-  /** Makes the writes of requests; by default they are written alone, without what the server records. */
+  /** Makes the writes of requests; by default they are written without records. */
   readonly commitRequest?: Resource["commit"];
-  /** Makes the writes of requests for pods; by default they are written alone too. */
+  /** Makes the writes of requests for pods; by default they are written without records too. */
   readonly commitPodRequest?: Resource["commit"];
   /** The tokens of service accounts; absent where none are issued. */
   readonly serviceAccountToken?: PostedSubresource | undefined;
 }
 
-/** Builds the list of everything that is served; the RBAC resources call the authorizer before they grant anything. */
+/** Creates all resources that are served. The RBAC resources call the authorizer before they grant anything. */
 export function createResources(deps: ResourcesDeps): readonly Resource[] {
   const { commitRequest, commitPodRequest, serviceAccountToken } = deps;
   return [

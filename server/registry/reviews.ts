@@ -42,7 +42,7 @@ export function createReviews(deps: ReviewDeps): readonly Review[] {
     selfSubjectReview(),
     tokenReview(deps),
     accessReview(deps, localSubjectAccessReviewKind, validateLocalSubjectAccessReview, ({ spec }, { namespace }) => {
-      // The text has the empty namespace at its end (`pkg/registry/authorization/localsubjectaccessreview/rest.go`).
+      // The message ends with the empty namespace (`pkg/registry/authorization/localsubjectaccessreview/rest.go`).
       if (namespace === "") throw badRequest("namespace is required on this type: ");
       return toSubject(spec);
     }),
@@ -83,7 +83,7 @@ function tokenReview(deps: ReviewDeps): Review {
   };
 }
 
-/** Creates the status of a token review; a posted field stays unless it is replaced. */
+/** Creates the status of a token review. Posted fields stay unless they are replaced. */
 function tokenStatus(
   posted: TokenReview["status"],
   result: AuthnResult,
@@ -153,7 +153,7 @@ async function decide(
   };
 }
 
-/** Creates the subject of a review with exactly the given groups; none is added. */
+/** Creates the subject of a review with exactly the groups of the spec. */
 function toSubject({ user = "", uid = "", groups = [], extra = {} }: SubjectAccessReviewSpec): UserInfo {
   return { username: user, uid, groups, extra };
 }

@@ -1,6 +1,6 @@
 /**
- * Core `v1` configmaps and secrets. Certificate and key of a TLS Secret belong together, which is checked with the errors of
- * Go's `tls.X509KeyPair`.
+ * Core `v1` configmaps and secrets. The certificate and key of a TLS Secret should match. A mismatch is reported with
+ * the errors of Go's `tls.X509KeyPair`.
  */
 import { isLimitedToken, withCreator, withKeptRecords } from "../../core/token/bound_token.ts";
 import { BOOTSTRAP_TOKEN_NAMESPACE } from "../../core/token/token_secret.ts";
@@ -23,7 +23,7 @@ import type { Storage, Stored } from "../storage/storage.ts";
 import { ageColumn, nameColumn, type Resource, STANDARD_VERBS, textColumn } from "./resource.ts";
 import { withMeta } from "./write.ts";
 
-/** The prefix of the storage keys of the Secrets in kube-system, among them those of bootstrap tokens. */
+/** The prefix of the storage keys of Secrets in kube-system, which include bootstrap tokens. */
 export const TOKEN_SECRETS_PREFIX = `/registry/secrets/${BOOTSTRAP_TOKEN_NAMESPACE}/`;
 
 /** Reads a Secret of kube-system from a storage by its name, such as that of a bootstrap token. */
@@ -35,7 +35,7 @@ export async function findTokenSecret(
   return await storage.get(`${TOKEN_SECRETS_PREFIX}${name}`) as Stored<SecretObject> | undefined;
 }
 
-/** Returns a Secret of kube-system by its name as far as this server knows it. */
+/** Returns the state of a kube-system Secret that this server knows, which may not be the newest. */
 export function findKnownTokenSecret(
   storage: Pick<Storage, "getKnown">,
   name: string,
@@ -44,8 +44,8 @@ export function findKnownTokenSecret(
 }
 
 /**
- * Finds the Secret of a bootstrap token that has limits, in its newest state; undefined for any other token. A token without
- * limits is nearly always known to have none, and then etcd is not asked.
+ * Finds the Secret of a bootstrap token that has limits, in its newest state; undefined for any other token. A token
+ * without limits is nearly always known to have none, which saves a request to etcd.
  */
 export async function findLimitedToken(
   storage: Pick<Storage, "get" | "getKnown">,
@@ -60,7 +60,7 @@ export async function findLimitedToken(
 /** Secrets, which include the bootstrap tokens, with the warnings of kube-apiserver 1.37. */
 export const secrets: Resource<SecretObject> = createSecretResource({});
 
-/** Creates the resource of Secrets; with ML-DSA, a TLS Secret of such a key gets no warning. */
+/** Creates the resource of Secrets. If ML-DSA is allowed, a TLS Secret with such a key gets no warning. */
 export function createSecretResource(options: KeyAlgorithmOptions): Resource<SecretObject> {
   return {
     kind: secretKind,
@@ -87,7 +87,7 @@ export function createSecretResource(options: KeyAlgorithmOptions): Resource<Sec
   };
 }
 
-/** Creates the warnings about a valid Secret: a TLS certificate and key that do not belong together. */
+/** Creates the warnings about a valid Secret: a TLS certificate and key that do not match. */
 function getWarningsForSecret(secret: SecretObject, options: KeyAlgorithmOptions): string[] {
   if (secret.type !== "kubernetes.io/tls") return [];
   const decodeValue = (key: string) => new TextDecoder().decode(decodeCanonicalBase64(secret.data?.[key] ?? ""));
@@ -95,7 +95,7 @@ function getWarningsForSecret(secret: SecretObject, options: KeyAlgorithmOptions
   return fault === undefined ? [] : [fault];
 }
 
-/** Finds what is wrong with a certificate and its key. The message shows nothing of the key. */
+/** Finds the fault of a certificate and its key. The message contains nothing of the key. */
 export function findTlsPairFault(
   certificatePem: string,
   keyPem: string,
@@ -110,7 +110,7 @@ export function findTlsPairFault(
   const certificate = parseCertificate(leaf.bytes);
   if (!certificate.ok) return certificate.error;
   const key = parsePrivateKey(encodePem(block.label, block.bytes));
-  // Go before 1.27, with which kube-apiserver 1.37 is built, parses no ML-DSA key.
+  // kube-apiserver 1.37 is built with a Go before 1.27, which parses no ML-DSA keys.
   if (!key.ok || (isMlDsa(key.value.algorithm) && !allowMlDsa)) return "tls: failed to parse private key";
   const { publicKey } = certificate.value;
   const isKnown = isPrivateKeyAlgorithm(publicKey.algorithm) && (allowMlDsa || !isMlDsa(publicKey.algorithm));

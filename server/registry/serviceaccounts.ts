@@ -37,7 +37,7 @@ import { createUid, parseRequestedKey, type ResourceKeys, toStorageKey } from ".
 import { secrets } from "./secrets.ts";
 import { withMeta } from "./write.ts";
 
-/** Service accounts; each namespace has one that is named `default`. */
+/** Service accounts; each namespace has one named `default`. */
 export const serviceAccounts: Resource<ServiceAccount> = {
   kind: serviceAccountKind,
   verbs: STANDARD_VERBS,
@@ -54,13 +54,13 @@ export const serviceAccounts: Resource<ServiceAccount> = {
 
 const MOUNTABLE_SECRETS = "kubernetes.io/enforce-mountable-secrets";
 
-/** Keeps only the names of referenced secrets, which are in the namespace of the account. */
+/** Keeps only the names of referenced secrets, which are always in the namespace of the account. */
 function prepareServiceAccount(account: ServiceAccount): ServiceAccount {
   const { secrets } = account;
   return secrets === undefined ? account : { ...account, secrets: secrets.map(onlyName) };
 }
 
-/** Creates the warnings about a valid account: a deprecated annotation that was not there before. */
+/** Creates the warnings about a valid account: a newly added deprecated annotation. */
 function getWarningsForServiceAccount(account: ServiceAccount, old: ServiceAccount | undefined): string[] {
   const has = ({ metadata }: ServiceAccount) => Object.hasOwn(metadata.annotations ?? {}, MOUNTABLE_SECRETS);
   if (!has(account) || (old !== undefined && has(old))) return [];
@@ -78,7 +78,7 @@ function onlyName({ name = "" }: ObjectReference): ObjectReference {
 export interface TokenIssuer {
   readonly issuer: string;
   readonly signer: TokenSigner;
-  /** The audiences of this server, for requests that name none. */
+  /** The audiences of this server, for requests without any. */
   readonly apiAudiences: readonly string[];
   /** The longest lifetime; 0 for no limit. */
   readonly maxExpirationSeconds: number;
@@ -90,12 +90,12 @@ const NAME_REQUIRED = "Name parameter required.";
 
 type BoundClaims = Pick<TokenClaims, "secret" | "pod" | "node">;
 
-/** The names of the resource in a conflict, which upstream takes from the kind. */
+/** The name of the resource in a conflict, which upstream takes from the kind. */
 const REQUESTED = { group: tokenRequestKind.group, plural: tokenRequestKind.kind };
 /** Kubernetes' annotation for the id of an issued token (`apiserver/pkg/authentication/serviceaccount/util.go`). */
 const ISSUED_ID_ANNOTATION = "authentication.kubernetes.io/issued-credential-id";
 const DEFAULT_EXPIRATION_SECONDS = 3_600;
-/** The lifetime that kubelets request for the tokens of pods by default, and the one to which it is extended. */
+/** The lifetime that kubelets request for pod tokens by default, and the lifetime to which it is extended. */
 const POD_EXPIRATION_SECONDS = 3_607;
 const EXTENDED_EXPIRATION_SECONDS = 365 * 86_400;
 
@@ -156,7 +156,7 @@ async function issueToken(deps: TokenRequestDeps, posted: TokenRequest, context:
   return { ...request, spec, status: { token, expirationTimestamp: formatTime(expiry) } } as KubeObject;
 }
 
-/** Finds the uid of the account that the request names, which must be the one that the request means. */
+/** Finds the uid of the account in the URL. The name and uid in the request, if any, must match it. */
 async function findAccountUid(
   storage: Pick<Storage, "get">,
   posted: TokenRequest,
@@ -197,7 +197,7 @@ async function findBound(
   throw badRequest(`cannot bind token to object of type ${group}/${version}, Kind=${kind}${gate}`);
 }
 
-/** Splits an API version; one that is malformed counts as empty (apimachinery `schema.FromAPIVersionAndKind`). */
+/** Splits an API version; a malformed one counts as empty (apimachinery `schema.FromAPIVersionAndKind`). */
 function parseApiVersion(apiVersion: string): { readonly group: string; readonly version: string } {
   const parts = apiVersion.split("/");
   if (parts.length > 2) return { group: "", version: "" };
@@ -205,7 +205,7 @@ function parseApiVersion(apiVersion: string): { readonly group: string; readonly
   return version === undefined ? { group: "", version: group } : { group, version };
 }
 
-/** Finds a pod of the account, and its node, whose name is in the token even when the node is gone. */
+/** Finds a pod of the account, and its node. The token contains the node's name even if the node is gone. */
 async function findBoundPod(
   storage: Pick<Storage, "get">,
   account: string,
@@ -242,7 +242,7 @@ async function readBound(
   return checkUid(resource.kind, stored, reference);
 }
 
-/** Returns the claim for an object, which must be the one that the request means. */
+/** Returns the claim for an object, whose uid must be the requested one, if any. */
 function checkUid(
   { group, kind }: Kind,
   { metadata: { uid = "" } }: KubeObject,
@@ -254,7 +254,7 @@ function checkUid(
   throw conflict({ group, plural: kind }, name, why);
 }
 
-/** Shortens a longer lifetime than the server allows, with a warning. */
+/** Shortens a lifetime that exceeds the server's limit, with a warning. */
 function limitExpiration(
   { maxExpirationSeconds: limit }: TokenIssuer,
   { expirationSeconds }: TokenRequestSpec,
@@ -267,8 +267,8 @@ function limitExpiration(
 }
 
 /**
- * Computes the end of a token. Old programs read their token once: one that a kubelet requests by default for a pod stays
- * valid for a year, and its use after the requested time is marked in the audit log.
+ * Computes the expiry of a token. Old programs read their token only once, so the default token of a pod stays valid
+ * for a year. The audit log marks its use after the requested expiry.
  */
 function computeExpiry(
   { extendsExpiration, apiAudiences }: TokenIssuer,

@@ -21,7 +21,7 @@ const NAMELESS: KubeObject = { metadata: {} };
 const ROOT = "/registry/";
 const BRACE = 0x7b;
 
-/** Where the objects of a resource are stored, and the versions in which they may be. */
+/** Where the objects of a resource are stored, and the versions that they may have. */
 interface Place {
   readonly resource: StoredResource;
   readonly prefix: string;
@@ -30,8 +30,8 @@ interface Place {
 }
 
 /**
- * Creates the encoding for resources; each kind's stored version is that of the resource without a conversion. Objects of
- * the `absent` resources are decoded as far as they are described, and to a placeholder when they cannot be read.
+ * Creates the encoding of resources. The stored version of a kind is that of the resource without a conversion. For
+ * objects of `absent` resources, only described fields are decoded; an unreadable object becomes a placeholder.
  */
 export function createStoredValues(
   resources: readonly StoredResource[],
@@ -51,7 +51,7 @@ export function createStoredValues(
     prefixes: [...places, ...others].map(({ prefix }) => prefix),
     encode(key, object) {
       const place = findPlace(key);
-      if (place === undefined) throw new AppError("internal", `cannot write "${key}": no resource is kept there`);
+      if (place === undefined) throw new AppError("internal", `cannot write "${key}": no resource is stored there`);
       const { resourceVersion: _resourceVersion, ...metadata } = object.metadata;
       const { kind, schema } = place.resource.kind;
       return encodeEnvelope(place.storedVersion, kind, encodeMessage(schema, { ...object, metadata }));

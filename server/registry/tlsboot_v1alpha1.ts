@@ -1,5 +1,5 @@
 /**
- * The resources of our own group, `tlsboot/v1alpha1`: the rotation of a CA and the reports of its census, the register of
+ * The resources of our own group, `tlsboot/v1alpha1`: CA rotations and the reports of their census, the records of
  * certificates and requests, which only the server writes, and revocations.
  */
 import {
@@ -97,7 +97,9 @@ function formatServers({ spec, status: { servers = [] } }: CaRotation): string {
   return `${servers.filter(({ step }) => step === spec.step).length}/${servers.length}`;
 }
 
-/** The reports. The server names each after its user, so that no user can write another user's. */
+/**
+ * The reports of the census. The server derives the name of each from its user, so that users can write only their own.
+ */
 export const trustReports: Resource<TrustReport> = {
   kind: trustReportKind,
   storageName: "tlsboot/trustreports",
@@ -119,7 +121,9 @@ function countTrusted(trusted: readonly string[] | undefined): string {
   return trusted === undefined ? "<unknown>" : `${trusted.length}`;
 }
 
-/** The records of issued certificates. Their names are their positions, so lists are in the order of issuance. */
+/**
+ * The records of issued certificates. Their names are their sequence numbers, so lists are in the order of issuance.
+ */
 export const issuedCertificates: Resource<IssuedCertificate> = {
   kind: issuedCertificateKind,
   storageName: "tlsboot/issuedcertificates",
@@ -159,7 +163,7 @@ export const requestRecords: Resource<RequestRecord> = {
 export interface RevocationResourceDeps {
   readonly revocations: { readonly index: RevocationIndex; readonly records: RecordedCertificates };
   readonly storage: Pick<Storage, "get" | "catchUp">;
-  /** Returns the CAs whose client certificates are trusted at the moment. */
+  /** Returns the CAs whose client certificates are trusted now. */
   readonly clientCas: () => readonly CertificateFacts[];
 }
 
@@ -187,9 +191,9 @@ export function createRevocationResource(deps: RevocationResourceDeps): Resource
     },
     async guard(object, _stored, { user }) {
       const target = findRevocationTarget(object.spec);
-      // Validation, which follows, refuses a malformed object with all its faults.
+      // Validation follows, and refuses a malformed object with all its faults.
       if (target === undefined || validateRevocation(withName(object, target)).length > 0) return;
-      // The register must include every certificate that was issued before, also by another server.
+      // The register must include every certificate issued before, even by other servers.
       await deps.storage.catchUp();
       const name = toRevocationName(target);
       const existing = revocations.index.get(name);
@@ -237,7 +241,7 @@ function createExistsError(existing: Revocation): StatusError {
 
 const UNKNOWN = `to revoke it anyway, set the annotation ${UNRECORDED_ANNOTATION} to "true"`;
 
-/** Finds the fault of a target that does not exist, or that the server itself needs. */
+/** Finds the fault of a target that does not exist or that the server itself needs. */
 async function findTargetFault(
   { revocations: { records }, storage, clientCas }: RevocationResourceDeps,
   { metadata }: Revocation,

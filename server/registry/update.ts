@@ -1,5 +1,5 @@
 /**
- * Update and patch: read, change, admit, validate and store, and start again when another client wrote in between
+ * Update and patch: read, change, admit, validate and store, and start again if another client has written meanwhile
  * (`apiserver/pkg/registry/rest/update.go`, `registry/generic/registry/store.go`).
  */
 import { isAppError } from "../../core/errors.ts";
@@ -21,10 +21,10 @@ import { assertVersionText, commitWrite, createObject, refuseInvalid, sendWarnin
 
 export type Updated =
   | { readonly kind: "stored"; readonly stored: Stored; readonly created: boolean }
-  /** The object that would be stored in a dry run, or the last state of one that lost its last finalizer. */
+  /** The object that a dry run would store, or the last state of an object that lost its last finalizer. */
   | { readonly kind: "object"; readonly object: KubeObject; readonly created: boolean };
 
-/** Creates the new object from the stored one, which is undefined for a creation. */
+/** Derives the new object from the stored one, which is undefined for a creation. */
 export type Change = (stored: KubeObject | undefined) => KubeObject;
 
 const MODIFIED = "the object has been modified; please apply your changes to the latest version and try again";
@@ -50,12 +50,12 @@ export async function updateObject(
 ): Promise<Updated> {
   const { storage } = deps;
   const key = parseRequestedKey(target);
-  // Nearly always this is the present state, and etcd need not be asked for it. kube-apiserver begins with the state of
-  // its watch cache for the same reason (`apiserver/pkg/storage/etcd3/store.go`, GuaranteedUpdate).
+  // Nearly always this is the current state, which saves a request to etcd. kube-apiserver begins with the state of its
+  // watch cache for the same reason (`apiserver/pkg/storage/etcd3/store.go`, GuaranteedUpdate).
   const known = storage.getKnown(key);
   if (known !== undefined) {
-    const isPresent = async () => (await storage.get(key))?.revision === known.revision;
-    const updated = await updateStored(deps, target, known, { ...options, change, isPresent });
+    const isCurrent = async () => (await storage.get(key))?.revision === known.revision;
+    const updated = await updateStored(deps, target, known, { ...options, change, isCurrent });
     if (updated !== undefined) return updated;
   }
   while (true) {
@@ -67,7 +67,7 @@ export async function updateObject(
   }
 }
 
-/** Creates a missing object; undefined when another client has created it first, so that it has to be updated. */
+/** Creates a missing object; undefined if another client has created it first, so that it must be updated. */
 async function createMissing(
   deps: RegistryDeps,
   target: Target,
@@ -90,26 +90,26 @@ async function createMissing(
 }
 
 /**
- * Updates an object from a state of it; undefined when that is not the present one. A write is guarded by the revision of
- * the state. For a refusal, an unchanged object and a dry run `isPresent` confirms the state; it is absent for a state that
- * was just read.
+ * Updates an object from a known state; undefined if that is not the current state. A write is guarded by the revision
+ * of the state. For a refusal, an unchanged object or a dry run, `isCurrent` confirms the state; it is absent for a
+ * state that was just read.
  */
 async function updateStored(
   deps: RegistryDeps,
   target: Target,
   stored: Stored,
-  options: UpdateOptions & { readonly change: Change; readonly isPresent?: () => Promise<boolean> },
+  options: UpdateOptions & { readonly change: Change; readonly isCurrent?: () => Promise<boolean> },
 ): Promise<Updated | undefined> {
-  const { dryRun, isPresent = () => Promise.resolve(true) } = options;
+  const { dryRun, isCurrent = () => Promise.resolve(true) } = options;
   let next: KubeObject | undefined;
   try {
     assertSameUid(target, options, stored);
     next = await prepareUpdate(deps, target, stored, options);
   } catch (error) {
-    if (await isPresent()) throw error;
+    if (await isCurrent()) throw error;
     return undefined;
   }
-  if ((next === undefined || dryRun) && !await isPresent()) return undefined;
+  if ((next === undefined || dryRun) && !await isCurrent()) return undefined;
   if (next === undefined) return { kind: "stored", stored, created: false };
   if (dryRun) return { kind: "object", object: next, created: false };
   try {
@@ -192,16 +192,16 @@ function generateNameErrors({ strategy }: Resource, object: KubeObject): FieldEr
 
 function getStrategy(target: Target): UpdateStrategy {
   if (target.subresource === "") return target.resource.strategy;
-  const found = findSubresource(target);
-  if (found === undefined) throw new Error(`no strategy for subresource ${target.subresource}`);
-  return found;
+  const subresource = findSubresource(target);
+  if (subresource === undefined) throw new Error(`no strategy for subresource ${target.subresource}`);
+  return subresource;
 }
 
 /** Restores the metadata that a client cannot change. */
 function persistMeta(target: Target, object: KubeObject, old: KubeObject, dryRun: boolean): KubeObject {
   return withMeta(object, {
     namespace: target.resource.kind.namespaced ? object.metadata.namespace ?? old.metadata.namespace : undefined,
-    // A stored object has none (`PrepareObjectForStorage`), and a dry run ends before that step.
+    // `PrepareObjectForStorage` removes it, and a dry run ends before that step.
     selfLink: dryRun ? object.metadata.selfLink : undefined,
     uid: object.metadata.uid ?? old.metadata.uid,
     resourceVersion: old.metadata.resourceVersion,
@@ -224,7 +224,7 @@ function assertSameUid(
   throw conflict(target.resource.kind, target.name, invalidStoredObject(target, why, dryRun));
 }
 
-/** Checks the namespace, which was checked before for a PUT, but a patch may change it. */
+/** Checks the namespace again: a PUT was checked before, but a patch may change it. */
 function assertNamespace({ resource, namespace }: Target, object: KubeObject): void {
   const named = object.metadata.namespace ?? "";
   if (!resource.kind.namespaced || named === "" || named === namespace) return;
@@ -249,21 +249,21 @@ function assertResourceVersion(target: Target, object: KubeObject, stored: Store
 function isFinalized(object: KubeObject): boolean {
   if (object.metadata.deletionTimestamp === undefined) return false;
   if ((object.metadata.finalizers ?? []).length > 0) return false;
-  // A namespace has finalizers of its own in its spec.
+  // A Namespace has more finalizers in its spec.
   const spec: unknown = "spec" in object ? object.spec : undefined;
   if (typeof spec !== "object" || spec === null || !("finalizers" in spec)) return true;
   return !Array.isArray(spec.finalizers) || spec.finalizers.length === 0;
 }
 
 /**
- * Restores the old times of the managers when only those times would change (`handlers/fieldmanager/equality.go`), so that
+ * Restores the old times of the managers if nothing else would change (`handlers/fieldmanager/equality.go`), so that
  * writing the same object again does not create a new version.
  */
 function withKeptTimes(next: KubeObject, old: KubeObject): KubeObject {
-  const [ours, theirs] = [next.metadata.managedFields ?? [], old.metadata.managedFields ?? []];
-  if (ours.length === 0 || ours.length !== theirs.length) return next;
-  if (!ours.every((entry, index) => isSameOwnership(entry, theirs[index]!))) return next;
-  const kept = withMeta(next, { managedFields: theirs });
+  const [newFields, oldFields] = [next.metadata.managedFields ?? [], old.metadata.managedFields ?? []];
+  if (newFields.length === 0 || newFields.length !== oldFields.length) return next;
+  if (!newFields.every((entry, index) => isSameOwnership(entry, oldFields[index]!))) return next;
+  const kept = withMeta(next, { managedFields: oldFields });
   return isSameContent(kept, old) ? kept : next;
 }
 

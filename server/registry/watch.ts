@@ -1,5 +1,5 @@
 /**
- * Watches: every change of a selection from a revision on, each once and in order
+ * Watches deliver every change of a selection after a revision, each once and in order
  * (`apiserver/pkg/storage/etcd3/watcher.go`, `cacher`).
  */
 import { resourceExpired, StatusError } from "../../core/kube/status/status.ts";
@@ -24,29 +24,27 @@ export interface WatchStart extends Selection {
   readonly afterRevision: number | undefined;
   /** Send every existing object before the changes. */
   readonly initialEvents: boolean;
-  /** End the initial events by an annotated bookmark. */
+  /** Send an annotated bookmark after the initial events. */
   readonly initialEventsEnd: boolean;
 }
 
-/** A running watch. `next` waits for the following events; undefined when the watch is over. */
+/** A running watch. `next` waits for the next events; undefined when the watch has ended. */
 export interface RegistryWatch extends Disposable {
   next(): Promise<readonly WatchEvent[] | undefined>;
-  /** The revision up to which everything has been delivered by `next`; undefined when that is where the watch began. */
+  /** The revision up to which `next` has delivered everything; undefined if that is where the watch began. */
   progress(): number | undefined;
 }
 
-/** A watch with this many waiting changes, or bytes of them, is ended, and its client must list again. */
+/** A watch with more waiting changes or bytes is ended, and its client must list again. */
 const MAX_WAITING_EVENTS = 20_000;
 const MAX_WAITING_BYTES = 64 * 1_048_576;
-/**
- * The limits of one batch: waiting events are shared by all watches, but the encoded bytes for a slow client are not.
- */
+/** The limits of one batch. All watches share the waiting events, but not the encoded bytes for a slow client. */
 const BATCH_EVENTS = 256;
 const BATCH_BYTES = 262_144;
 
 /**
- * Opens a watch. A compacted revision results in an ERROR event (410), and so does a state that is not reached (504),
- * as in kube-apiserver once it has parsed the request. A watch from a future revision waits for it, but not forever
+ * Opens a watch. Once the request is parsed, kube-apiserver and this server report a compacted revision (410) or an
+ * unreached state (504) as an ERROR event. A watch from a future revision waits for it, but not forever
  * (`failUnknownRevision`).
  */
 export async function openWatch(
@@ -82,15 +80,15 @@ export async function openWatch(
   queue.start(afterRevision);
   try {
     const watch = deps.storage.watch(prefix, afterRevision, (events) => {
-      // Another server has created objects of this kind, so the client must list again and then gets 404.
+      // Another server has created objects of this kind. The client must list again, and then gets 404.
       if (target.resource.isAbsent === true) return queue.fail(resourceExpired("the kind is no longer served"));
       queue.push(
         events.map((event) => selectEvent(target.resource, event, start)).filter((event) => event !== undefined),
         events.at(-1)?.revision ?? 0,
       );
     }, (error) => queue.fail(toExpiredError(error)));
-    const isToCome = afterRevision > deps.storage.revision();
-    const closing = isToCome ? new AbortController() : undefined;
+    const isFuture = afterRevision > deps.storage.revision();
+    const closing = isFuture ? new AbortController() : undefined;
     queue.onClose(() => {
       watch.stop();
       closing?.abort();
@@ -106,9 +104,9 @@ export async function openWatch(
 }
 
 /**
- * Ends a watch whose revision is not reached, because another store issued it before the objects were moved here: the
- * client must list again (410). kube-apiserver reports nothing until its revisions have grown that far, so that a client
- * misses all changes until then.
+ * Ends a watch whose revision is not reached, because another store issued it before the objects were moved here. The
+ * client must list again (410). kube-apiserver reports nothing until its own revisions have grown that far, so its
+ * clients miss all changes until then.
  */
 async function failUnknownRevision(
   deps: RegistryDeps,
@@ -146,7 +144,7 @@ function toWatchedPrefix({ resource, namespace }: Target, { fields }: Selection)
   return toStorageKey(resource, namespace, named.value);
 }
 
-/** Translates a change to an event of a selection, because an object may start or stop matching. */
+/** Translates a change to an event of a selection, which an object may enter or leave. */
 function selectEvent(resource: Resource, event: StorageEvent, selection: Selection): WatchEvent | undefined {
   const { current, previous } = event;
   const matches = current !== undefined && isSelected(resource, current, selection);
@@ -169,7 +167,7 @@ function measureEvent(event: WatchEvent): number {
   }
 }
 
-/** Queues events between the commit that made them and the stream that sends them. */
+/** Queues events between the commit of a change and the stream that sends it. */
 class EventQueue implements RegistryWatch {
   readonly #storage: Pick<Storage, "revision">;
   #waiting: WatchEvent[] = [];
@@ -187,7 +185,7 @@ class EventQueue implements RegistryWatch {
     this.#storage = storage;
   }
 
-  /** The first state, which may be of any size. */
+  /** Adds the first state, which may have any size. */
   begin(events: readonly WatchEvent[], revision: number): void {
     this.#limit = MAX_WAITING_EVENTS + events.length;
     this.#byteLimit = Infinity;
@@ -197,7 +195,7 @@ class EventQueue implements RegistryWatch {
 
   push(events: readonly WatchEvent[], revision: number): void {
     if (this.#ended) return;
-    // Not spread into arguments: the stack has room for some ten thousand.
+    // Not spread into arguments: the stack only has room for some ten thousand.
     for (const event of events) {
       this.#waiting.push(event);
       this.#bytes += measureEvent(event);
@@ -210,7 +208,7 @@ class EventQueue implements RegistryWatch {
     if (events.length > 0) this.#wake?.();
   }
 
-  /** Starts the progress of the watch, before the first change: the client has everything up to `afterRevision`. */
+  /** Starts the progress of the watch before the first change. The client has everything up to `afterRevision`. */
   start(afterRevision: number): void {
     this.#pushed = Math.max(this.#pushed, afterRevision);
     this.#startedAt = Math.max(this.#pushed, this.#storage.revision());

@@ -1,6 +1,7 @@
 /**
- * Creation: stamp, admit, validate, store (`apiserver/pkg/registry/rest/create.go`, `registry/generic/registry`), and what
- * it shares with updates: editing of metadata, managed fields, warnings and refusals.
+ * Creation: admit, set the server's metadata, validate and store (`apiserver/pkg/registry/rest/create.go`,
+ * `registry/generic/registry`). What creation shares with updates is here too: editing of metadata, managed fields,
+ * warnings and refusals.
  */
 import { type FieldError, selectReportedErrors } from "../../core/kube/status/field_error.ts";
 import { formatTime, getName, type KubeObject, type ObjectMeta } from "../../core/kube/meta.ts";
@@ -33,7 +34,7 @@ import {
   WriteRefusedError,
 } from "../storage/storage.ts";
 
-/** The number of generated names that are tried before the client has to try again. */
+/** How many generated names are tried before the creation is refused. */
 const GENERATE_ATTEMPTS = 8;
 /** How often a creation is prepared again because a write that belongs to it is no longer possible. */
 const CONFLICT_ATTEMPTS = 100;
@@ -48,7 +49,7 @@ export type Created = { readonly kind: "stored"; readonly stored: Stored } | {
  * Creates an object. Throws StatusError 403 (admission), 409, 422, 500 (`resourceVersion` sent).
  *
  * @param sent the decoded object with its defaults
- * @param authorize asked before validating admission, where the request itself was authorized as something else
+ * @param authorize called before validating admission, if the request itself was not authorized as a creation
  */
 export async function createObject(
   deps: RegistryDeps,
@@ -144,7 +145,7 @@ async function createOnce(
   return { kind: "stored", stored: current! };
 }
 
-/** Returns a new object as it replaces an earlier one, whose identity it keeps. */
+/** Returns the object that replaces an earlier one and keeps its identity. */
 function replaceEarlier(resource: Resource, prepared: KubeObject, { object: earlier }: Stored): KubeObject {
   const { uid, creationTimestamp } = earlier.metadata;
   return withMeta(resource.replace?.(prepared, earlier) ?? prepared, { uid, creationTimestamp });
@@ -162,12 +163,12 @@ function metadataErrors({ kind, strategy }: Resource, object: KubeObject): reado
   ];
 }
 
-/** Sets the metadata that only the server may set, and drops the client's values of it. */
+/** Sets the metadata that only the server may set, and drops the client's values. */
 function stamp(deps: RegistryDeps, target: Target, sent: KubeObject, now: Date): KubeObject {
   const { name = "", generateName: base = "" } = sent.metadata;
-  const given = name === "" && base !== "" ? generateName(base, deps.random) : name;
+  const chosenName = name === "" && base !== "" ? generateName(base, deps.random) : name;
   return withMeta(sent, {
-    name: given === "" ? undefined : given,
+    name: chosenName === "" ? undefined : chosenName,
     namespace: target.resource.kind.namespaced ? target.namespace : undefined,
     selfLink: undefined,
     uid: createUid(deps.random),
@@ -225,7 +226,7 @@ const META_ORDER: readonly (keyof ObjectMeta)[] = [
   "managedFields",
 ];
 
-/** Values to set in metadata; `undefined` removes a key. */
+/** Metadata values to set; `undefined` removes a key. */
 export type MetaEdit = { readonly [K in keyof ObjectMeta]?: ObjectMeta[K] | undefined };
 
 /** Copies a canonical object with some metadata replaced; the copy is canonical too. */
@@ -234,8 +235,8 @@ export function withMeta<T extends KubeObject>(object: T, edit: MetaEdit): T {
 }
 
 /**
- * Edits metadata in place; undefined when a key is added or removed. Otherwise the keys keep their order, and sorting
- * them would cost several times as much.
+ * Edits metadata without sorting its keys, which would cost several times as much; undefined when a key is added or
+ * removed, which requires sorting.
  */
 function editInPlace(metadata: ObjectMeta, edit: MetaEdit): ObjectMeta | undefined {
   const edited: Record<string, unknown> = { ...metadata };
@@ -266,12 +267,12 @@ export function assertVersionText({ metadata: { resourceVersion: sent = "" } }: 
   if (sent !== "" && !isUint64(sent)) throw genericServerError(parseUintText(sent));
 }
 
-/** Returns the kind of upstream's registry, whichever version was requested. */
+/** Returns the kind in upstream's registry, which does not depend on the requested version. */
 export function getInternalKind({ conversion, kind }: Resource): Kind {
   return conversion?.kind ?? kind;
 }
 
-/** Throws StatusError 422 when there is any fault; equal faults are reported once. */
+/** Throws StatusError 422 if there is a fault; equal faults are reported once. */
 export function refuseInvalid(target: Target, object: KubeObject, errors: readonly FieldError[]): void {
   if (errors.length === 0) return;
   throw invalidObject(getInternalKind(target.resource), getName(object), selectReportedErrors(errors));
@@ -311,10 +312,10 @@ export function trackOwners(
 }
 
 /**
- * Writes an object. One that is too large for the store is written again without its managed fields, which can be large
+ * Writes an object. If it is too large for the store, writes it again without its managed fields, which can be large
  * (`handlers/create.go`, `update.go`, `patch.go`). Apply depends on managed fields and does not use this.
  *
- * @param write gets a function that it applies to the object just before storing it
+ * @param write receives a function to apply to the object just before storing it
  */
 export async function writeFitting<T>(write: (finish: (object: KubeObject) => KubeObject) => Promise<T>): Promise<T> {
   try {
@@ -325,7 +326,7 @@ export async function writeFitting<T>(write: (finish: (object: KubeObject) => Ku
   }
 }
 
-/** Makes a prepared write, and with it others that belong to it; returns its change. Throws as `Storage.transact`. */
+/** Makes a prepared write and the others that belong to it; returns its change. Throws like `Storage.transact`. */
 export async function commitWrite(
   deps: Pick<RegistryDeps, "storage" | "clock">,
   { resource, subresource, user, address, userAgent = "" }: Target,
