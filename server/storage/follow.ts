@@ -1,4 +1,4 @@
-/** The running watches of a store, and indices of the objects below a prefix that stay up to date when a watch is lost. */
+/** The running watches of a store, and indexes of the objects below a prefix, which survive the loss of a watch. */
 import { setImmediate } from "node:timers/promises";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { orAbort } from "../../core/lib/waiting.ts";
@@ -26,9 +26,9 @@ interface Watcher {
 }
 
 /**
- * Running watches by prefix; events are filtered once for each prefix, however many watch it. A thousand nodes that each
- * watch their own request have a thousand prefixes of a few lengths, so an event finds its watchers with one look-up for
- * each length.
+ * Running watches by prefix. Events are filtered once for each prefix, no matter how many watches it has. A thousand
+ * nodes that each watch their own request have a thousand prefixes but only a few lengths, so an event finds its
+ * watchers with one look-up per length.
  */
 export class Watchers {
   readonly #byLength = new Map<number, Map<string, Set<Watcher>>>();
@@ -58,7 +58,10 @@ export class Watchers {
     };
   }
 
-  /** Notifies all matching watches. A watch that a listener opens meanwhile has received these events as missed ones. */
+  /**
+   * Notifies all matching watches. A watch that a listener opens meanwhile has already received these events as missed
+   * ones.
+   */
   notify(events: readonly StorageEvent[]): void {
     const picked = new Map<Set<Watcher>, StorageEvent[]>();
     for (const event of events) {
@@ -70,8 +73,10 @@ export class Watchers {
         else earlier.push(event);
       }
     }
-    const deliveries = [...picked].flatMap(([watchers, mine]) => [...watchers].map((watcher) => ({ watcher, mine })));
-    for (const { watcher, mine } of deliveries) this.#deliver(watcher, mine);
+    const deliveries = [...picked].flatMap(([watchers, matching]) =>
+      [...watchers].map((watcher) => ({ watcher, matching }))
+    );
+    for (const { watcher, matching } of deliveries) this.#deliver(watcher, matching);
   }
 
   stopAll(): void {
@@ -133,16 +138,16 @@ export class Watchers {
 
 /** An index of the objects of a resource. A name is the key without the prefix: `name` or `namespace/name`. */
 export interface ResourceFollower<T extends KubeObject> {
-  /** Empties the index. It is called before each reading of all objects. */
+  /** Empties the index. Called before all objects are added. */
   clear(): void;
-  /** An object exists; `change` is the change that wrote it, and undefined for one that was read. */
+  /** An object exists; `change` is the change that wrote it, undefined if the object was listed. */
   added(name: string, stored: Stored<T>, change?: StorageEvent<T>): void;
   removed(name: string, change: StorageEvent<T>): void;
-  /** Called once after each reading of all objects, and after each group of changes. */
+  /** Called once after all objects have been added, and after each group of changes. */
   changed?(): void;
 }
 
-/** The pause between two attempts to read again after a watch was lost, in milliseconds. */
+/** The pause between two attempts to list again after a watch was lost, in milliseconds. */
 const RETRY_MS = 1_000;
 
 /** Reads the objects below a resource's prefix and follows their changes; a lost watch starts again. */
@@ -206,12 +211,12 @@ export function followInto<T extends KubeObject>(
   });
 }
 
-/** After this number of changes, the server does its other work before the next ones. */
+/** After this number of changes, the server does other work before it continues. */
 const BATCH = 100;
 
 /**
- * Creates the changes of the objects of a resource, for the controllers in the same process. A deleted object has only its
- * name, after its namespace and a slash where there is one. They reject when the first reading fails.
+ * Follows the objects of a resource for controllers in the same process. A deleted object has only its name, which is
+ * `namespace/name` for a namespaced object. The iteration rejects when the first list fails.
  */
 export function createStoredChanges<T extends KubeObject>(
   storage: Pick<Storage, "list" | "watch">,
@@ -262,7 +267,7 @@ export function createStoredChanges<T extends KubeObject>(
   };
 }
 
-/** A change whose object is read from the store, which decodes it when it has to. */
+/** A change whose object is taken from the store only when it is read, because the store may have to decode it. */
 class StoredObject<T extends KubeObject> {
   readonly kind = "changed";
   readonly #stored: Stored<T>;

@@ -4,6 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { TLSBOOT_API_VERSION } from "../../core/version.ts";
+import { isRecord, tryParseJson } from "../../core/lib/record.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 
 /** The first line of a snapshot. */
@@ -12,7 +13,7 @@ export interface SnapshotHead {
   readonly objects: number;
 }
 
-/** One object as the storage holds it. */
+/** One object as it is in the storage. */
 export interface SnapshotObject {
   readonly key: string;
   /** The revision of the object's last write. */
@@ -36,32 +37,27 @@ export function formatSnapshotObject({ key, revision, bytes }: SnapshotObject): 
 const END = Buffer.from("}\n");
 
 export function parseSnapshotHead(line: string): Result<SnapshotHead, string> {
-  const value = parseRecord(line);
-  const { apiVersion, kind, revision, objects } = value ?? {};
+  const { apiVersion, kind, revision, objects } = parseRecord(line);
   if (kind !== KIND || apiVersion !== TLSBOOT_API_VERSION) {
-    return err("it does not begin as a snapshot of this version does");
+    return err("it does not begin like a snapshot of this version");
   }
-  if (!isCount(revision) || !isCount(objects)) return err("its head holds no revision and number of objects");
+  if (!isCount(revision) || !isCount(objects)) return err("its head has no revision or no number of objects");
   return ok({ revision, objects });
 }
 
 export function parseSnapshotObject(line: string): Result<SnapshotObject, string> {
-  const { key, revision, object } = parseRecord(line) ?? {};
+  const { key, revision, object } = parseRecord(line);
   if (typeof key !== "string" || !key.startsWith("/registry/") || !isCount(revision) || typeof object !== "object") {
     return err("one of its lines is not an object");
   }
-  // The bytes are copied, because JSON that is parsed and formatted again could differ.
+  // The bytes are copied, because parsing and formatting the JSON could change them.
   const start = line.indexOf(',"object":', line.indexOf(',"revision":')) + ',"object":'.length;
   return ok({ key, revision, bytes: Buffer.from(line.slice(start, -1)) });
 }
 
-function parseRecord(line: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(line);
-    return typeof value === "object" && value !== null ? value as Readonly<Record<string, unknown>> : undefined;
-  } catch {
-    return undefined;
-  }
+function parseRecord(line: string): Readonly<Record<string, unknown>> {
+  const value = tryParseJson(line);
+  return isRecord(value) ? value : {};
 }
 
 function isCount(value: unknown): value is number {

@@ -1,13 +1,14 @@
 /**
- * The storage port. Keys are `/registry/<resource>/[<namespace>/]<name>`, and values are objects. Every write gets the next
- * number of one counter that never repeats, not even after a crash; it is the `resourceVersion`. A write's promise resolves
- * only when the write would survive `kill -9`.
+ * The storage port. Keys are `/registry/<resource>/[<namespace>/]<name>`, and values are objects. Every write gets the
+ * next number of one counter as its `resourceVersion`; no number is used twice, not even after a crash. A write's
+ * promise resolves only when the write would survive `kill -9`.
  *
- * History is durable too: revisions are kept for five minutes, up to 256 MiB, and across a restart, so that a `continue`
- * stays at one revision and a watch resumes. Older revisions are compacted, and reading them throws `CompactedError`.
+ * History is durable too: revisions are kept for five minutes, up to 256 MiB, even across a restart, so that a
+ * `continue` token keeps its revision and a watch can resume. Older revisions are compacted, and reading them throws
+ * `CompactedError`.
  *
- * An object has the size that etcd allows, and all of them together a quota: a write beyond either throws
- * `WriteRefusedError`. Deletions always pass.
+ * Objects have the size limit of etcd, and all of them together have a quota. A write beyond either limit throws
+ * `WriteRefusedError`. Deletions are always accepted.
  */
 import { clearTimeout, setTimeout } from "node:timers";
 import type { KubeObject } from "../../core/kube/meta.ts";
@@ -18,13 +19,13 @@ import type { Clock } from "../../core/ports.ts";
 /** An object as stored, with the revision that wrote it. */
 export interface Stored<T extends KubeObject = KubeObject> {
   readonly key: string;
-  /** The write that made this state; equals `object.metadata.resourceVersion`. */
+  /** The revision of the write that created this state; equals `object.metadata.resourceVersion`. */
   readonly revision: number;
   /** Canonical object without `kind` and `apiVersion`, with `metadata.resourceVersion` set; never to be mutated. */
   readonly object: T;
   /** The UTF-8 JSON of `object`, encoded once and shared by every list and watch. */
   readonly bytes: Uint8Array;
-  /** The number of bytes of the value that the store has, by which limits count. */
+  /** The size of the stored value in bytes, to which limits apply. */
   readonly size: number;
 }
 
@@ -36,7 +37,7 @@ export interface StorageEvent<T extends KubeObject = KubeObject> {
   readonly previous?: Stored<T> | undefined;
 }
 
-/** One write of a transaction, with the conditions of the method of the same name of `Storage`. */
+/** One write of a transaction, with the conditions of the `Storage` method of the same name. */
 export type Write =
   | { readonly kind: "create"; readonly key: string; readonly object: KubeObject }
   | { readonly kind: "update"; readonly key: string; readonly object: KubeObject; readonly expectedRevision: number }
@@ -45,7 +46,7 @@ export type Write =
 /** One page of a list. */
 export interface StoragePage {
   readonly items: readonly Stored[];
-  /** The revision the page shows; later pages show the same one. */
+  /** The revision of the page, which later pages share. */
   readonly revision: number;
   /** Where the next page starts, absent on the last page. */
   readonly nextKey?: string;
@@ -64,8 +65,8 @@ export interface StorageListOptions {
 }
 
 /**
- * A running watch. Events arrive by callback, in order, before the write that made them is acknowledged; a shared store
- * that cannot follow its changes acknowledges the write after ten seconds.
+ * A running watch. Events arrive by callback, in order, before their write is acknowledged. A shared store that cannot
+ * follow its changes acknowledges the write after ten seconds anyway.
  */
 export interface StorageWatch {
   stop(): void;
@@ -76,8 +77,8 @@ export interface Storage extends AsyncDisposable {
   /** Returns the newest state of one key. */
   get(key: string): Promise<Stored | undefined>;
   /**
-   * Returns the state of one key as far as this server knows it. Another server may have changed it since; a write that is
-   * guarded by the revision then fails.
+   * Returns the state of one key that this server knows. If another server has changed it since, a write that is
+   * guarded by the revision fails.
    */
   getKnown(key: string): Stored | undefined;
   /**
@@ -87,27 +88,31 @@ export interface Storage extends AsyncDisposable {
   list(prefix: string, options?: StorageListOptions): Promise<StoragePage>;
   /** Writes a key that must not exist; throws `AlreadyExistsError` if it does. */
   create(key: string, object: KubeObject): Promise<Stored>;
-  /** Replaces a key last written by `expectedRevision`; throws `RevisionConflictError` otherwise, also when it is gone. */
+  /**
+   * Replaces a key last written at `expectedRevision`; throws `RevisionConflictError` otherwise, and when the key is
+   * gone.
+   */
   update(key: string, object: KubeObject, expectedRevision: number): Promise<Stored>;
-  /** Removes a key last written by `expectedRevision`; returns the last state and the revision of the deletion. */
+  /** Removes a key last written at `expectedRevision`; returns the last state and the revision of the deletion. */
   delete(key: string, expectedRevision: number): Promise<{ readonly previous: Stored; readonly revision: number }>;
   /**
-   * True for etcd, where all changes of a transaction have one revision. Then no two of its objects may be of one resource.
+   * True for etcd, where all changes of a transaction have one revision. Then a transaction may not have two objects of
+   * the same resource.
    */
   readonly sharesRevisions: boolean;
   /**
-   * Makes all writes or none, of different keys, and returns the change of each in their order. Throws
-   * `AlreadyExistsError` or `RevisionConflictError` for the first write that does not hold, `WriteRefusedError` when all
-   * objects together are larger than one object may be, and AppError `internal` for writes that may not be in one
-   * transaction. All changes take effect in memory at the same moment.
+   * Makes all writes, of different keys, or none. Returns their changes in the same order. Throws `AlreadyExistsError`
+   * or `RevisionConflictError` for the first write whose condition is false, `WriteRefusedError` when all objects
+   * together exceed the limit of one object, and AppError `internal` for writes that may not be in one transaction. All
+   * changes take effect in memory at the same moment.
    */
   transact(writes: readonly Write[]): Promise<readonly StorageEvent[]>;
   /**
-   * Reports every change below a prefix with a revision greater than `afterRevision`: first the history, then new changes.
-   * Throws `CompactedError` when the history does not reach back that far. `onEvents` gets one or more events per call, is
-   * called synchronously from the commit, and must not throw. `onLost` is called when a shared store has compacted changes
-   * before they were reported: the watch has ended, and the state has to be read again. When that fails, `onLost` may reject,
-   * and its error is logged.
+   * Reports every change below a prefix with a revision greater than `afterRevision`: first the history, then new
+   * changes. Throws `CompactedError` when the history does not reach back that far. `onEvents` gets one or more events
+   * per call, is called synchronously from the commit, and must not throw. `onLost` is called when a shared store has
+   * compacted changes before they were reported. The watch has then ended, and the state must be read again; if that
+   * fails, `onLost` may reject, which is logged.
    */
   watch(
     prefix: string,
@@ -116,17 +121,17 @@ export interface Storage extends AsyncDisposable {
     onLost?: (error: CompactedError) => void | Promise<void>,
   ): StorageWatch;
   /**
-   * Resolves when this store has every write that was acknowledged before the call, also by other servers that share it; or
-   * those that were acknowledged earlier than `withinMs` milliseconds before the call, which is usually known already.
+   * Resolves when this store has every write that it or another server of a shared store acknowledged before the call.
+   * With `withinMs`, it may lack writes of the last `withinMs` milliseconds, so it usually resolves at once.
    */
   catchUp(withinMs?: number): Promise<void>;
   /** Returns the newest revision, at least 1. Every watch has received the changes up to it. */
   revision(): number;
-  /** Rejects when the store cannot acknowledge writes, for example with a full disk; for health checks. */
+  /** Rejects when the store cannot acknowledge writes, for example because the disk is full. For health checks. */
   health(): Promise<void>;
 }
 
-/** The error of a creation whose key exists already. */
+/** The error of a creation whose key already exists. */
 export class AlreadyExistsError extends AppError {
   readonly key: string;
 
@@ -136,7 +141,7 @@ export class AlreadyExistsError extends AppError {
   }
 }
 
-/** The error of a write whose key was written in between, or is gone (`current` is then undefined). */
+/** The error of a write whose key was written meanwhile, or is gone (`current` is then undefined). */
 export class RevisionConflictError extends AppError {
   readonly key: string;
   readonly current: Stored | undefined;
@@ -174,9 +179,9 @@ export class CompactedError extends AppError {
 }
 
 /**
- * Creates a function that returns the time of a store opened now, in milliseconds since 1970: the wall clock at its opening
- * plus the elapsed time since. History and Events age by it, so that setting the clock forward ends no watch, and setting
- * it back keeps nothing forever.
+ * Creates the clock of a store that is opened now, in milliseconds since 1970: the wall clock at the opening plus the
+ * elapsed time since. History and Events age by this clock, so that setting the system's clock forward ends no watch,
+ * and setting it back keeps nothing forever.
  */
 export function createSteadyNow(clock: Clock): () => number {
   const offsetMs = clock.now().getTime() - clock.elapsedMs();

@@ -1,13 +1,13 @@
 /**
- * Creates the stored form of an object, with its revision in `metadata.resourceVersion`. One encoding of it is always kept:
- * its JSON, encoded once, or the value of a shared store until the JSON is needed. Objects take several times as much
- * memory, so they are decoded when they are read, and a cache of limited size keeps those of newest states.
+ * Creates the stored form of an object, with its revision in `metadata.resourceVersion`. It always keeps one encoding:
+ * the JSON, or the value of a shared store until the JSON is needed. Objects take several times as much memory, so they
+ * are decoded when they are read, and a cache of limited size keeps those of the newest states.
  */
 import { jsonBytes } from "../../core/kube/wire/object_json.ts";
 import type { KubeObject, ObjectMeta } from "../../core/kube/meta.ts";
 import type { Stored } from "./storage.ts";
 
-/** Decodes the values of a shared store that can be decoded. */
+/** Decodes a value of a shared store; undefined for one that is not served. */
 export type ValueDecoder = (key: string, value: Uint8Array) => KubeObject | undefined;
 
 /** Creates the stored state of an object that is written at `revision`. */
@@ -32,7 +32,7 @@ export function readValue(
   return new KeptStored(key, revision, value, decode, toNumbered(object, revision));
 }
 
-/** Drops the cached object of a state that is history, because five minutes of history can exceed the newest states. */
+/** Drops the cached object of a replaced state, because five minutes of history can exceed the newest states. */
 export function releaseObject(stored: Stored | undefined): void {
   if (stored instanceof KeptStored) stored.retire();
 }
@@ -49,25 +49,23 @@ export interface Reclaimable {
  * passed them (CLOCK).
  */
 export class ClockCache<T extends Reclaimable> {
-  readonly #most: number;
+  readonly #limit: number;
   /** Entries in the order in which the clock hand passes them; it has passed those before `#next`. */
-  #line: { readonly thing: T; readonly size: number }[] = [];
+  #line: { readonly entry: T; readonly size: number }[] = [];
   #next = 0;
   #size = 0;
 
-  /**
-   * @param most the limit for the sum of all sizes
-   */
-  constructor(most: number) {
-    this.#most = most;
+  /** `limit` applies to the sum of all sizes. */
+  constructor(limit: number) {
+    this.#limit = limit;
   }
 
   /** Adds an entry that is not in the cache yet. */
-  add(thing: T, size: number): void {
-    thing.isUsed = false;
-    this.#line.push({ thing, size });
+  add(entry: T, size: number): void {
+    entry.isUsed = false;
+    this.#line.push({ entry, size });
     this.#size += size;
-    while (this.#size > this.#most) this.#turn();
+    while (this.#size > this.#limit) this.#turn();
     // The array is cut only now and then, which costs nearly nothing for each addition.
     if (this.#next * 2 <= this.#line.length) return;
     this.#line = this.#line.slice(this.#next);
@@ -75,19 +73,19 @@ export class ClockCache<T extends Reclaimable> {
   }
 
   #turn(): void {
-    const entry = this.#line[this.#next++]!;
-    const { thing, size } = entry;
-    if (thing.isUsed) {
-      thing.isUsed = false;
-      this.#line.push(entry);
+    const slot = this.#line[this.#next++]!;
+    const { entry, size } = slot;
+    if (entry.isUsed) {
+      entry.isUsed = false;
+      this.#line.push(slot);
       return;
     }
     this.#size -= size;
-    thing.release();
+    entry.release();
   }
 }
 
-/** How much JSON the cached objects may have together: more than a thousand requests. */
+/** The limit for the JSON of all cached objects, which is enough for more than a thousand requests. */
 const KEPT_JSON_BYTES = 2 * 1_048_576;
 const kept = new ClockCache<KeptStored>(KEPT_JSON_BYTES);
 
@@ -154,7 +152,7 @@ class KeptStored implements Stored {
 
   #readObject(): KubeObject {
     if (this.#decode === undefined) return JSON.parse(decoder.decode(this.#bytes)) as KubeObject;
-    // It was decoded before, when the state was created.
+    // The value could be decoded when the state was created.
     return toNumbered(this.#decode(this.key, this.#bytes)!, this.revision);
   }
 }

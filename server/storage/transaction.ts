@@ -1,7 +1,7 @@
 /**
- * Transactions of a store: several writes that take place together or not at all, and the single writes, each of which is a
- * transaction of its own. The size limits of objects are the defaults of etcd and its client, so that the built-in store
- * accepts and refuses the same objects, with the same messages.
+ * Transactions of a store: several writes of which all or none take place, and single writes, which are transactions
+ * too. The size limits of objects are the defaults of etcd and its client, so that the built-in store accepts and
+ * refuses the same objects, with the same messages.
  */
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
@@ -16,7 +16,7 @@ import {
 } from "./storage.ts";
 import { encodeTransaction, type GuardedWrite } from "./etcd/wire.ts";
 
-/** The single writes of a store, by its transactions. */
+/** Implements the single writes of a store by its transactions. */
 export abstract class SingleWrites {
   abstract transact(writes: readonly Write[]): Promise<readonly StorageEvent[]>;
 
@@ -44,8 +44,8 @@ export abstract class SingleWrites {
 const ATTEMPTS = 10;
 
 /**
- * Runs a read and the write that is guarded by it, and runs them again when another server on the same storage has written
- * the object in between.
+ * Runs a read and a write that is guarded by it, and repeats both when another server on the same storage has written
+ * the object meanwhile.
  */
 export async function retryRaces<T>(run: () => Promise<T>): Promise<T> {
   for (let attempt = 1;; attempt++) {
@@ -70,8 +70,8 @@ export function assertTransaction(writes: readonly Write[]): void {
 /**
  * Throws AppError `internal` for a transaction that writes two objects of one resource. In etcd both would get the same
  * resourceVersion. A client whose watch ends between their changes continues after that version and never receives the
- * second (client-go `tools/cache/reflector.go`), and kube-apiserver's watch cache answers a list between them in the same
- * way (`apiserver/pkg/storage/cacher/watch_cache.go`).
+ * second (client-go `tools/cache/reflector.go`), and the same can happen with a list from kube-apiserver's watch cache
+ * (`apiserver/pkg/storage/cacher/watch_cache.go`).
  */
 export function assertOneOfEachResource(writes: readonly Write[]): void {
   if (writes.length < 2) return;
@@ -93,10 +93,10 @@ export function assertOneOfEachResource(writes: readonly Write[]): void {
 const ROOT = "/registry/";
 
 /**
- * Finds the part of a path below `/registry/` that names the resource: `<resource>/[<namespace>/]<name>`, or
+ * Finds the part of a path below `/registry/` that identifies the resource: `<resource>/[<namespace>/]<name>`, or
  * `<group>/<resource>/[<namespace>/]<name>` for custom resources, whose groups have a dot (apiextensions-apiserver
- * `validation.go`), for aggregated APIs, and for ours. Two core resources share their first segment. Undefined for a path
- * that does not belong to an object.
+ * `validation.go`), for aggregated APIs, and for ours. Two core resources share their first segment. Undefined for a
+ * path that does not belong to an object.
  */
 export function findResourcePath(path: string): string | undefined {
   const segments = path.split("/");
@@ -109,17 +109,20 @@ export function isGroupSegment(segment: string): boolean {
   return segment.includes(".") || segment === TLSBOOT_GROUP;
 }
 
-/** Finds the error of the first write that does not hold for the present states of the keys; undefined when all hold. */
+/**
+ * Finds the error of the first write whose condition is false for the current states of the keys; undefined when all
+ * are true.
+ */
 export function findConflict(
   writes: readonly Write[],
-  getPresent: (key: string) => Stored | undefined,
+  getCurrent: (key: string) => Stored | undefined,
 ): AlreadyExistsError | RevisionConflictError | undefined {
   for (const write of writes) {
     const { key } = write;
-    const present = getPresent(key);
+    const current = getCurrent(key);
     if (write.kind !== "create") {
-      if (present?.revision !== write.expectedRevision) return new RevisionConflictError(key, present);
-    } else if (present !== undefined) return new AlreadyExistsError(key);
+      if (current?.revision !== write.expectedRevision) return new RevisionConflictError(key, current);
+    } else if (current !== undefined) return new AlreadyExistsError(key);
   }
   return undefined;
 }
@@ -131,7 +134,7 @@ const RAFT_BYTES = 17;
 /** The largest message that kube-apiserver sends to etcd (`clientv3` defaultMaxCallSendMsgSize). */
 const MAX_MESSAGE_BYTES = 2_097_152;
 
-/** Throws WriteRefusedError for a transaction that kube-apiserver would not even send. */
+/** Throws WriteRefusedError for a transaction that is too large for kube-apiserver to send. */
 export function assertSendable(writes: readonly GuardedWrite[]): void {
   const size = encodeTransaction(writes).length;
   if (size <= MAX_MESSAGE_BYTES) return;

@@ -1,7 +1,7 @@
 /**
  * Calls to an etcd of one or more members over gRPC. One member is used at a time; when it does not answer, the next
- * one is tried. Reads are retried, writes only when they were never sent, because otherwise it is unknown whether they
- * were applied.
+ * one is tried. Reads are retried. Writes are retried only if they were never sent, because otherwise they may have
+ * been applied.
  */
 import { Buffer } from "node:buffer";
 import { createSecureContext } from "node:tls";
@@ -44,7 +44,7 @@ export interface EtcdCall {
 /** Observes each call, and how far the mirror is behind etcd. */
 export interface EtcdObserver {
   called(call: EtcdCall): void;
-  /** Called with the seconds from learning of a revision until its changes arrived. */
+  /** Called with the seconds from the request for a revision until its changes arrived. */
   caughtUp(seconds: number): void;
   /** Called when the watch that delivers the changes has ended unexpectedly. */
   watchBroke(): void;
@@ -121,7 +121,7 @@ export class EtcdClient {
     return await this.#retry((index) => this.#status(index));
   }
 
-  /** Reads keys, linearizable unless at a past revision. It tries every member before it gives up. */
+  /** Reads keys, linearizably unless at a past revision. It tries every member before it gives up. */
   async range(request: ReadRequest): Promise<RangeResponse> {
     const { below, ...rest } = request;
     const outer = {
@@ -147,10 +147,10 @@ export class EtcdClient {
     } catch (error) {
       if (!isCompacted(error)) throw error;
     }
-    return await this.#retry(() => this.#askCompacted(prefix));
+    return await this.#retry(() => this.#readCompacted(prefix));
   }
 
-  /** Makes one or more writes of different keys if the guards of all hold. */
+  /** Makes one or more writes of different keys if all guards are true. */
   async write(writes: readonly GuardedWrite[]): Promise<TransactionResponse> {
     const message = encodeTransaction(writes.map((write) => ({ ...write, key: this.#outer(write.key) })));
     return decodeTransaction(
@@ -280,7 +280,7 @@ export class EtcdClient {
           else reject(error ?? unanswered("no answer"));
         },
       }, false);
-      // A cancelled call ends with an error of its own.
+      // A cancelled call ends with its own error.
       const cancelTimer = this.#after(timeoutMs, () => call.cancel());
     });
   }
@@ -292,7 +292,7 @@ export class EtcdClient {
   }
 
   /** Reads the compacted revision from a watch that starts before it, the only place where etcd reports it. */
-  #askCompacted(prefix: string): Promise<number> {
+  #readCompacted(prefix: string): Promise<number> {
     return new Promise((resolve, reject) => {
       const watch = this.watch(
         prefix,

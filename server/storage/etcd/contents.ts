@@ -1,7 +1,7 @@
 /**
- * The objects in an etcd: how their values are encoded, and a list of what is stored below our prefix, whether it is served
- * here or not. A kube-apiserver that shares the etcd stores kinds that are not served here, and controllers have to know of
- * them before they act.
+ * The objects in an etcd: the encoding of their values, and a search of everything below our prefix, whether it is
+ * served here or not. A kube-apiserver that shares the etcd stores kinds that are not served here, and controllers must
+ * take them into account.
  */
 import { Buffer } from "node:buffer";
 import type { EtcdClient } from "./client.ts";
@@ -13,7 +13,7 @@ import { decodeEnvelope } from "../../../core/kube/wire/protobuf_envelope.ts";
 export interface StoredCollection {
   /** The prefix of their keys; it ends in `/`. */
   readonly prefix: string;
-  /** The API group; empty for the core group, and when the stored values do not name it. */
+  /** The API group; empty for the core group, and if the stored values do not contain it. */
   readonly group: string;
   /** The plural name in the API. */
   readonly resource: string;
@@ -21,7 +21,7 @@ export interface StoredCollection {
 
 /** Reads the content of a store that other API servers write to. Every answer is linearizable. */
 export interface StoreContents {
-  /** Lists the collections that hold at least one object, in the order of keys. */
+  /** Lists the collections that have at least one object, in the order of keys. */
   collections(): Promise<readonly StoredCollection[]>;
   count(prefix: string): Promise<number>;
   /**
@@ -38,7 +38,7 @@ const PAGE = 500;
 /** The prefix of a value that kube-apiserver has encrypted (`--encryption-provider-config`). */
 const ENCRYPTED = Buffer.from("k8s:enc:");
 
-/** True for a value that kube-apiserver has encrypted with keys of its own. */
+/** True for a value that kube-apiserver has encrypted with its own keys. */
 export function isEncrypted(value: Uint8Array): boolean {
   return ENCRYPTED.equals(value.subarray(0, ENCRYPTED.length));
 }
@@ -48,7 +48,7 @@ export function createStoreContents(client: Pick<EtcdClient, "range">, root: str
   return {
     async collections() {
       const found: StoredCollection[] = [];
-      // One read for each collection, however many objects it has: it skips from the first key to the end of the prefix.
+      // One read per collection, regardless of its size: it skips from the first key to the end of the prefix.
       for (let key = root;;) {
         const [kv] = (await client.range({ key, below: root, limit: 1 })).kvs;
         if (kv === undefined) return found;
@@ -115,6 +115,6 @@ export interface StoredValues {
    * that cannot be decoded.
    */
   decode(key: string, value: Uint8Array): KubeObject | undefined;
-  /** Returns whether an object is, in the order of its members too, what `decode` returns for what `encode` makes of it. */
+  /** Whether encoding and decoding an object returns an equal object, with its members in the same order. */
   isDecoded(key: string, object: KubeObject): boolean;
 }

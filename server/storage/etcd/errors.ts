@@ -12,7 +12,7 @@ const UNANSWERED: ReadonlySet<number> = new Set([
   GRPC_STATUS.unknown,
 ]);
 
-/** True when no member answered or one that cannot serve did, so that another one may succeed. */
+/** True when no member answered, or only one that cannot serve, so that another member may succeed. */
 export function isUnanswered(error: unknown): boolean {
   if (error instanceof AppError) return error.code === "unreachable";
   return error instanceof GrpcError && UNANSWERED.has(error.status);
@@ -38,7 +38,7 @@ export function isCompacted(error: unknown): boolean {
 
 const ATTEMPTS = 5;
 
-/** Runs a read of one revision, and runs it again when etcd has compacted the revision meanwhile. */
+/** Runs a read of one revision, and repeats it when etcd has compacted the revision meanwhile. */
 export async function retryCompacted<T>(run: () => Promise<T>): Promise<T> {
   for (let attempt = 1;; attempt++) {
     try {
@@ -62,7 +62,7 @@ export function fullError(): AppError {
 const SPACE_EXCEEDED = "database space exceeded";
 const TOO_LARGE = "request is too large";
 
-/** Finds kube-apiserver's answer for an etcd without space or a value that is too large; undefined for other failures. */
+/** Finds kube-apiserver's answer when etcd has no space or a value is too large; undefined for other failures. */
 export function findWriteRefusal(error: unknown): WriteRefusedError | undefined {
   const text = /etcdserver: .*/.exec(getErrorMessage(error))?.[0] ?? "";
   if (text.includes(SPACE_EXCEEDED)) return new WriteRefusedError(text, "full", error);
@@ -76,7 +76,7 @@ interface ConnectionFault {
   readonly hint: string;
 }
 
-/** Failures of the connection before a call is sent. All may be fixed, so the same call may succeed later. */
+/** Failures of the connection before a call is sent. All can be fixed, so the same call may succeed later. */
 const CONNECTION_FAULTS: readonly ConnectionFault[] = [
   {
     pattern: /alert:? certificate ?required/i,
@@ -145,7 +145,7 @@ function adviceFor(
   return { code: "io", hint: "check etcd's log" };
 }
 
-/** Older releases may report progress before the changes that it covers, and reads would miss those. */
+/** Older releases may report progress before delivering the changes that it covers, so reads could miss those. */
 const OLDEST = [3, 5, 13] as const;
 
 /** Throws AppError `io` when a member is too old. */

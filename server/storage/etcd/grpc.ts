@@ -1,6 +1,6 @@
 /**
- * gRPC calls to one server over HTTP/2, as a client: one connection, which is made when a call needs it, kept alive, and
- * made again when it has broken, in the protocol that gRPC calls "gRPC over HTTP2". Messages are bytes.
+ * A gRPC client of one server ("gRPC over HTTP2" in the documentation of gRPC). Its connection is opened when a call
+ * needs it, kept alive, and opened again after it has broken. Messages are bytes.
  */
 import { Buffer } from "node:buffer";
 import {
@@ -36,7 +36,7 @@ export const GRPC_STATUS = {
 export class GrpcError extends Error {
   /** One of `GRPC_STATUS`, or another code of gRPC. */
   readonly status: number;
-  /** True when the call was never sent, so that it may be made again. */
+  /** True when the call was never sent, so that it may be repeated. */
   readonly isUnsent: boolean;
 
   constructor(status: number, message: string, isUnsent = false) {
@@ -71,13 +71,13 @@ const CONNECT_MS = 5_000;
 /** The time between two pings of a connection, and how long each may take, in milliseconds. */
 const PING_EVERY_MS = 10_000;
 const PING_WITHIN_MS = 5_000;
-/** How much a server may send before it is acknowledged; a list of etcd's keys has some megabytes. */
+/** How much a server may send without an acknowledgement; a list of etcd's keys takes some megabytes. */
 const WINDOW_BYTES = 4 * 1_048_576;
 const NO_HTTP2 = "the server does not speak HTTP/2";
-/** Each message follows a byte for its compression and four for its length. */
+/** Each message is preceded by one byte for its compression and four for its length. */
 const PREFIX_BYTES = 5;
 
-/** A connection to one server, which is made when a call needs it, and again after it has broken. */
+/** A connection to one server, which is opened when a call needs it, and again after it has broken. */
 export class GrpcChannel implements GrpcServer {
   readonly #server: URL;
   readonly #secureContext: SecureContext | undefined;
@@ -139,7 +139,10 @@ function connect(server: URL, secureContext: SecureContext | undefined): Promise
   return new Promise((resolve, reject) => {
     // TLS does not allow an address as the server name (RFC 6066 section 3); the certificate is checked against it anyway.
     const socket: Socket = secureContext === undefined ? connectPlain({ host, port }) : connectTls({
-      ...{ host, port, secureContext, ALPNProtocols: ["h2"] },
+      host,
+      port,
+      secureContext,
+      ALPNProtocols: ["h2"],
       ...(isIP(host) === 0 ? { servername: host } : {}),
     });
     const fail = (error: NodeJS.ErrnoException): void => {
@@ -150,7 +153,7 @@ function connect(server: URL, secureContext: SecureContext | undefined): Promise
       reject(isReset || error.code?.startsWith("ERR_HTTP2") === true ? new Error(NO_HTTP2) : error);
     };
     const timer = setTimeout(() => fail(new Error(`connect ETIMEDOUT ${host}:${port}`)), CONNECT_MS);
-    // On Node, an alert of TLS may end the socket without an error of the session.
+    // On Node, a TLS alert may end the socket without a session error.
     socket.on("error", fail);
     socket.once(secureContext === undefined ? "connect" : "secureConnect", () => {
       const settings = { enablePush: false, initialWindowSize: WINDOW_BYTES };
@@ -172,7 +175,7 @@ class Call implements GrpcCall {
   readonly #listener: GrpcListener;
   readonly #isOpen: boolean;
   readonly #waiting: Buffer[] = [];
-  /** The parts of an incomplete message, and its length as far as it is known. */
+  /** The parts of an incomplete message, and the number of bytes that complete it, as far as that is known. */
   #received: Buffer[] = [];
   #receivedBytes = 0;
   #wantedBytes = PREFIX_BYTES;
@@ -194,7 +197,7 @@ class Call implements GrpcCall {
     else if (!this.#isFinished) this.#stream.write(framed);
   }
 
-  /** Sends the waiting messages over a connection; returns the error of a connection that takes no calls. */
+  /** Sends the waiting messages over a connection; returns an error if the connection accepts no calls. */
   send(session: ClientHttp2Session, path: string): GrpcError | undefined {
     if (this.#isFinished) return undefined;
     let stream: ClientHttp2Stream;
@@ -255,7 +258,7 @@ class Call implements GrpcCall {
   }
 }
 
-/** Returns where the first message in bytes ends, or the end of its prefix while that is not there. */
+/** Returns the end of the first message, or of its prefix while that is incomplete. */
 function findEnd(bytes: Buffer): number {
   return bytes.length < PREFIX_BYTES ? PREFIX_BYTES : PREFIX_BYTES + bytes.readUInt32BE(1);
 }

@@ -1,23 +1,23 @@
 /**
  * Assigns leases to Event objects, so that etcd deletes them an hour after their last write (kube-apiserver
- * `--event-ttl`). One lease serves many Events, because one lease for each would burden etcd
+ * `--event-ttl`). Many Events share a lease, because one lease each would be a burden for etcd
  * (`apiserver/pkg/storage/etcd3/lease_manager.go`).
  */
 import { EVENTS_PREFIX } from "../../../core/kube/kinds/events_v1.ts";
 import type { Clock } from "../../../core/ports.ts";
 import type { EtcdClient } from "./client.ts";
 
-/** The longest time for which a lease serves new writes; Events may live longer by this time. */
+/** The longest time for which new writes get the same lease. Events may live longer by this time. */
 const MAX_REUSE_MS = 60_000;
 /** The share of an Event's lifetime during which a lease is reused. */
 const REUSE_SHARE = 0.05;
-/** The largest number of keys of a lease. */
+/** The largest number of keys per lease. */
 const MAX_KEYS = 1_000;
 
 interface Lease {
   readonly id: Promise<bigint>;
   readonly grantedAt: number;
-  /** The number of the lease, set when etcd has answered. */
+  /** The id of the lease, set when etcd has answered. */
   granted?: bigint;
   keys: number;
 }

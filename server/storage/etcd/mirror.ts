@@ -39,10 +39,13 @@ const MAX_REFOLLOW_MS = 2_000;
 const PROGRESS_MS = 50;
 /** How long a caller waits for the mirror to reach a revision, in milliseconds. */
 const REACH_TIMEOUT_MS = 10_000;
-/** How many more changes than a response brings are dropped with it, as in the journaled storage. */
+/** How many more changes are dropped than a response contains, as in the journaled storage. */
 const EXTRA_FORGOTTEN = 200;
 
-/** A change that this server makes, and the object that its value was encoded from; both are undefined for a deletion. */
+/**
+ * A change that this server makes: its value, and the object from which the value was encoded. Both are undefined for a
+ * deletion.
+ */
 export interface SentChange {
   readonly key: string;
   readonly value: Uint8Array | undefined;
@@ -70,8 +73,8 @@ export class EtcdMirror {
   readonly #waiters: Waiter[] = [];
   /** What this server is writing, by key. */
   readonly #written = new Map<string, SentChange>();
-  /** Transactions of this server that etcd has made and the watch has not delivered, by revision. */
-  readonly #made = new Map<number, readonly EtcdEvent[]>();
+  /** Transactions of this server that etcd has committed but the watch has not delivered, by revision. */
+  readonly #committed = new Map<number, readonly EtcdEvent[]>();
   readonly #after: After;
   #cancelProgress: (() => void) | undefined;
   #cancelRetry: (() => void) | undefined;
@@ -111,16 +114,17 @@ export class EtcdMirror {
     return this.#isFollowing;
   }
 
-  /** Resolves when the mirror has every write that was acknowledged before the call, by whichever server. */
+  /** Resolves when the mirror has every write that any server acknowledged before the call. */
   async catchUp(): Promise<void> {
     await this.reach(await currentRevision(this.#deps.client), true);
   }
 
   /**
-   * Resolves when the mirror has everything up to a revision. `ask` requests etcd's progress, for a revision that may belong
-   * to a key outside of our prefix. Throws AppError `unreachable` after a timeout, and then watches another member.
+   * Resolves when the mirror has everything up to a revision. With `requestsProgress`, it requests progress from etcd,
+   * because the revision may belong to a key outside of our prefix. Throws AppError `unreachable` after a timeout, and
+   * then watches another member.
    */
-  reach(revision: number, ask: boolean): Promise<void> {
+  reach(revision: number, requestsProgress: boolean): Promise<void> {
     const { clock, observer } = this.#deps;
     if (this.#engine.revision >= revision) {
       observer?.caughtUp(0);
@@ -137,25 +141,25 @@ export class EtcdMirror {
       });
       const waiter: Waiter = { revision, resolve, reject, cancelTimer };
       this.#waiters.splice(this.#countReached(revision), 0, waiter);
-      if (ask) this.#askProgress();
+      if (requestsProgress) this.#requestProgress();
     }).then(() => observer?.caughtUp((clock.elapsedMs() - startedAt) / 1000));
   }
 
-  /** Takes changes that are about to be made, so that they need not be decoded, until the returned function is called. */
+  /** Registers changes that are about to be made, so that they need not be decoded. The returned function ends that. */
   expect(written: readonly SentChange[]): () => void {
-    for (const each of written) this.#written.set(each.key, each);
+    for (const change of written) this.#written.set(change.key, change);
     return () => {
-      for (const each of written) if (this.#written.get(each.key) === each) this.#written.delete(each.key);
+      for (const change of written) if (this.#written.get(change.key) === change) this.#written.delete(change.key);
     };
   }
 
   /**
-   * Takes a transaction of this server that etcd has made, and resolves when the mirror has it: at once if the mirror is at
-   * the revision before. It resolves after a timeout too, because etcd has the changes.
+   * Applies a transaction of this server that etcd has committed, and resolves when the mirror has it: at once if the
+   * mirror is at the previous revision. It also resolves after a timeout, because etcd has the changes.
    */
   async take(revision: number, own: readonly SentChange[]): Promise<void> {
     if (this.#engine.revision < revision) {
-      this.#made.set(
+      this.#committed.set(
         revision,
         own.map(({ key, value }) => ({
           isDeletion: value === undefined,
@@ -165,7 +169,7 @@ export class EtcdMirror {
       this.#wake();
     }
     await this.reach(revision, false).catch(() => undefined);
-    this.#made.delete(revision);
+    this.#committed.delete(revision);
   }
 
   close(): void {
@@ -211,8 +215,8 @@ export class EtcdMirror {
 
   #receive(response: WatchResponse): void {
     if (this.#closed || this.#isReloading) return;
-    // What this server wrote since the watch began may have filled the gap. That must include the compacted revision itself:
-    // etcd before 3.5.16 forgets a deletion at it (https://github.com/etcd-io/etcd/issues/18089).
+    // The writes of this server since the watch began may have filled the gap. They must include the compacted revision
+    // itself: etcd before 3.5.16 forgets a deletion at it (https://github.com/etcd-io/etcd/issues/18089).
     if (response.compactRevision > this.#engine.revision) return this.#startReload(response.compactRevision);
     if (response.canceled) {
       return this.#watch?.stop(new Error(response.cancelReason || "etcd cancelled the watch"));
@@ -225,7 +229,7 @@ export class EtcdMirror {
     if (response.events.length > 0) this.#apply(response.events);
     else if (!response.created) this.#engine.advance(response.revision);
     this.#wake();
-    if (response.created && this.#waiters.length > 0) this.#askProgress();
+    if (response.created && this.#waiters.length > 0) this.#requestProgress();
   }
 
   #apply(changes: readonly EtcdEvent[]): void {
@@ -235,7 +239,7 @@ export class EtcdMirror {
     const seen = this.#engine.revision;
     for (const change of changes) {
       const { kv: { key, modRevision } } = change;
-      // A message has all changes of its revisions, so an earlier revision was applied already.
+      // A message has all changes of its revisions, so earlier revisions have been applied already.
       if (modRevision <= seen) continue;
       const previous = this.#engine.get(key);
       const current = change.isDeletion ? undefined : toStored(this.#deps, change.kv, this.#written.get(key));
@@ -283,10 +287,12 @@ export class EtcdMirror {
     this.#follow();
   }
 
-  /** Applies the own transactions that follow, and resolves what waits for the revision that was reached. */
+  /**
+   * Applies this server's transactions that come next, and wakes the callers that wait for the revision now reached.
+   */
   #wake(): void {
     while (!this.#isReloading) {
-      const next = this.#made.get(this.#engine.revision + 1);
+      const next = this.#committed.get(this.#engine.revision + 1);
       if (next === undefined) break;
       this.#apply(next);
     }
@@ -302,16 +308,16 @@ export class EtcdMirror {
   }
 
   /** Requests progress now and repeatedly while a caller waits, because etcd does not answer while a watch is behind. */
-  #askProgress(): void {
+  #requestProgress(): void {
     if (this.#isFollowing) this.#watch?.requestProgress();
     this.#cancelProgress ??= this.#after(PROGRESS_MS, () => {
       this.#cancelProgress = undefined;
-      if (this.#waiters.length > 0 && !this.#closed) this.#askProgress();
+      if (this.#waiters.length > 0 && !this.#closed) this.#requestProgress();
     });
   }
 }
 
-/** Reads the revision of the whole etcd, as a majority of its members knows it. */
+/** Reads the current revision of etcd, which a majority of its members confirms. */
 export async function currentRevision(client: Pick<EtcdClient, "range">): Promise<number> {
   return (await client.range({ key: "compact_rev_key", countOnly: true })).revision;
 }
@@ -344,8 +350,8 @@ async function readAll(deps: MirrorDeps, revision: number): Promise<Stored[]> {
 }
 
 /**
- * Decodes a value; undefined for an unserved key, and for an unreadable value, because one value must not stop the server.
- * What this server wrote is known, unless decoding it gives another object.
+ * Decodes a value; undefined for an unserved key, and for an unreadable value, because one value must not stop the
+ * server. A value that this server wrote need not be decoded, unless decoding would give a different object.
  */
 function toStored(
   { values, logger }: MirrorDeps,
@@ -357,7 +363,7 @@ function toStored(
       return readValue(key, modRevision, sent, values.decode, known);
     }
     const object = values.decode(key, value);
-    // A copy, because the value is a part of a message that may have a thousand others.
+    // A copy, because the value may share its buffer with a thousand others of the same message.
     return object === undefined ? undefined : readValue(key, modRevision, new Uint8Array(value), values.decode, object);
   } catch (error) {
     logger?.error("cannot read a value of etcd; it is not served", { key, error: getErrorMessage(error) });

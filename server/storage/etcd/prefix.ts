@@ -1,12 +1,12 @@
 /** The prefix of an instance's keys in etcd (`--etcd-prefix`), which kube-apiserver reads with `path.Join("/", prefix)`. */
 import { posix } from "node:path";
 
-/** Normalizes a prefix: a leading slash, single slashes and no trailing one; `/` for all of etcd. */
+/** Normalizes a prefix to a leading slash, single slashes and no trailing slash; `/` stands for all of etcd. */
 export function plainPrefix(prefix: string): string {
   return posix.resolve("/", prefix);
 }
 
-/** Returns the normalized prefix with a trailing slash, to be put before keys. */
+/** Returns the normalized prefix with a trailing slash, which precedes keys. */
 export function keysPrefix(prefix: string): string {
   const plain = plainPrefix(prefix);
   return plain === "/" ? plain : `${plain}/`;

@@ -1,7 +1,7 @@
 /**
  * Restores the objects of a backup into an etcd. A marker exists from the first write to the last, so that a partial
  * restore is not used as an instance; an interrupted restore continues where it stopped. Nothing is overwritten or
- * removed: with `force`, existing keys are moved to another prefix.
+ * deleted: with `force`, existing keys are moved to another prefix.
  */
 import { Buffer } from "node:buffer";
 import {
@@ -32,14 +32,14 @@ export interface EtcdRestoreDeps extends Pick<EtcdClientParts, "members"> {
   /** The digest of the backup's manifest. */
   readonly backup: string;
   readonly createdAt: string;
-  /** Move existing keys below the prefix aside. */
+  /** Whether to move existing keys below the prefix aside. */
   readonly force: boolean;
 }
 
 export interface EtcdRestored {
   /** The newest revision, at which exactly the backup's objects are below the prefix. */
   readonly revision: number;
-  /** The prefixes that hold the keys moved aside, the newest last. */
+  /** The prefixes of the keys that were moved aside, the newest last. */
   readonly aside: readonly string[];
 }
 
@@ -69,7 +69,7 @@ export class EtcdRestore implements AsyncDisposable {
     try {
       assertReleases(await client.statuses());
       const found = await findRestoreMarker(client);
-      const isTaken = await holdsOthers(client, values.root);
+      const isTaken = await hasOtherKeys(client, values.root);
       const place = asidePrefix(endpoints.prefix, clock.now());
       const plan = planEtcdRestore({ marker: found?.marker, isTaken }, { backup, force, place });
       if (plan.kind === "refuse") throw refusal(plan.why, endpoints.prefix, found?.marker);
@@ -163,11 +163,11 @@ export class EtcdRestore implements AsyncDisposable {
     const { revision, kvs } = await readBelow(this.#client, this.#deps.values.root);
     const found = new Map(kvs.map(({ key, value }) => [key, value]));
     if (!found.delete(RESTORE_MARKER_KEY)) throw elsewhereError();
-    const strange = [...found].find(([key, value]) => !isSame(value, wanted.get(key)));
-    if (strange !== undefined) {
-      // Running the same command again cannot fix this, as it can fix an interrupted restore.
+    const unexpected = [...found].find(([key, value]) => !isSame(value, wanted.get(key)));
+    if (unexpected !== undefined) {
+      // Unlike an interrupted restore, this cannot be fixed by running the same command again.
       await this.#mark("spoiled");
-      throw new AppError("conflict", `cannot restore into etcd: "${strange[0]}" is not what the backup has`, {
+      throw new AppError("conflict", `cannot restore into etcd: "${unexpected[0]}" is not what the backup has`, {
         hint: `${OTHERS_WRITE}, then move aside what is there with the setting forceEtcd`,
       });
     }
@@ -185,7 +185,7 @@ function isSame(value: Uint8Array, wanted: Uint8Array | undefined): boolean {
   return wanted !== undefined && Buffer.compare(value, wanted) === 0;
 }
 
-async function holdsOthers(client: Pick<EtcdClient, "range">, root: string): Promise<boolean> {
+async function hasOtherKeys(client: Pick<EtcdClient, "range">, root: string): Promise<boolean> {
   const { kvs } = await client.range({ key: root, below: root, limit: 2 });
   return kvs.some(({ key }) => key !== RESTORE_MARKER_KEY);
 }
@@ -239,7 +239,7 @@ const LEASES = "/registry/leases/kube-system/";
 /** kube-apiserver renews every ten seconds, the others more often. */
 const FRESH_MS = 30_000;
 
-/** Throws AppError `storage_locked` that names the holder of a Lease which was renewed recently. */
+/** Throws AppError `storage_locked`, with the name of the holder, if a Lease was renewed recently. */
 export async function assertNoActiveLease(
   client: Pick<EtcdClient, "range">,
   values: Pick<StoredValues, "decode">,
@@ -273,7 +273,7 @@ function decodeLease(values: Pick<StoredValues, "decode">, key: string, value: U
 const WIDTH = 64;
 /** How many keys are read at a time. */
 const PAGE = 500;
-/** How often keys written in the meantime are moved again before another writer is assumed. */
+/** How many times to move keys that were written meanwhile, before assuming another writer. */
 const ROUNDS = 3;
 
 /** Moves all keys below `root` except the marker below `place`. Throws AppError `conflict` when another program keeps writing. */
@@ -286,7 +286,7 @@ export async function putAside(client: Pick<EtcdClient, "range" | "move">, root:
   });
 }
 
-/** Moves all keys once; returns whether none was left. */
+/** Moves all keys once; returns whether none is left. */
 async function moveOnce(client: Pick<EtcdClient, "range" | "move">, root: string, place: string): Promise<boolean> {
   let isClear = true;
   for (let key = root;;) {

@@ -1,17 +1,18 @@
 /**
- * The marker that an etcd contains while a backup is restored into it, and what a restore does when it finds one. The
- * marker is written first and removed last. While it exists, no tlsboot server uses the prefix, and an interrupted
- * restore continues from it.
+ * The marker that is in etcd while a backup is restored into it, and the plan of a restore that finds one. The marker
+ * is written first and removed last. While it exists, no tlsboot server uses the prefix, and an interrupted restore
+ * continues from it.
  */
 import { Buffer } from "node:buffer";
 import { TLSBOOT_API_VERSION } from "../../../core/version.ts";
+import { isRecord, tryParseJson } from "../../../core/lib/record.ts";
 import { err, ok, type Result } from "../../../core/lib/result.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { EtcdClient } from "./client.ts";
 import type { EtcdKeyValue } from "./wire.ts";
 import { plainPrefix } from "./prefix.ts";
 
-/** A restore that has begun and not ended. */
+/** A restore that has begun but not ended. */
 export interface RestoreMarker {
   /** The backup, identified by the digest of its manifest. */
   readonly backup: string;
@@ -19,7 +20,7 @@ export interface RestoreMarker {
   readonly createdAt: string;
   /** The old objects are being moved, the backup's objects are being written, or another client has written among them. */
   readonly phase: "puttingAside" | "writing" | "spoiled";
-  /** The prefixes that hold the old objects, the newest last. */
+  /** The prefixes of the old objects, the newest last. */
   readonly aside: readonly string[];
 }
 
@@ -36,14 +37,10 @@ export function formatRestoreMarker(marker: RestoreMarker): string {
 
 /** Parses the JSON text of a marker. */
 export function parseRestoreMarker(text: string): Result<RestoreMarker, string> {
-  let value: Readonly<Record<string, unknown>>;
-  try {
-    value = JSON.parse(text) as Readonly<Record<string, unknown>>;
-  } catch {
-    return err("it is not JSON");
-  }
-  const { apiVersion, kind, backup, createdAt, phase, aside } = value ?? {};
-  if (kind !== KIND || apiVersion !== TLSBOOT_API_VERSION) return err("it is of another version");
+  const value = tryParseJson(text);
+  if (value === undefined) return err("it is not JSON");
+  const { apiVersion, kind, backup, createdAt, phase, aside } = isRecord(value) ? value : {};
+  if (kind !== KIND || apiVersion !== TLSBOOT_API_VERSION) return err("it has a different version");
   const isWhole = typeof backup === "string" && typeof createdAt === "string" && Array.isArray(aside) &&
     aside.every((prefix) => typeof prefix === "string");
   if (!isWhole || !PHASES.includes(phase)) return err("it is not complete");
@@ -109,7 +106,7 @@ export async function assertNotRestoring(client: Pick<EtcdClient, "range">, pref
   assertNoMarker((await client.range({ key: RESTORE_MARKER_KEY })).kvs, prefix);
 }
 
-/** Checks keys that were already read below the prefix in the same way. */
+/** Does the same check for keys below the prefix that were already read. */
 export function assertNoMarker(kvs: readonly EtcdKeyValue[], prefix: string): void {
   const found = markerAmong(kvs);
   if (found === undefined) return;

@@ -147,5 +147,5 @@ test("findRestoreMarker() finds it with its revision, and refuses one that it ca
   assert.equal(await findRestoreMarker(createClient(others)), undefined);
   assert.deepEqual(await findRestoreMarker(createClient(among)), { marker, modRevision: 4 });
   const strange = createClient([kv(RESTORE_MARKER_KEY, "{}")]);
-  await assert.rejects(findRestoreMarker(strange), { code: "storage_corrupt", message: /it is of another version/ });
+  await assert.rejects(findRestoreMarker(strange), { code: "storage_corrupt", message: /it has a different version/ });
 });

@@ -1,4 +1,4 @@
-/** Reads everything below a prefix of an etcd at one revision for a backup; no server has to run. */
+/** Reads everything below a prefix of an etcd at one revision, for a backup. No server needs to run. */
 import { Buffer } from "node:buffer";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import { EtcdClient, type EtcdEndpoints } from "./client.ts";
@@ -71,7 +71,9 @@ async function readPages(client: Pick<EtcdClient, "range">, prefix: string) {
   }
 }
 
-/** Decodes the values that are served here, and lists the others. Throws as `readEtcdSnapshot` for a malformed value. */
+/**
+ * Decodes the values that are served here, and lists the others. Throws like `readEtcdSnapshot` for a malformed value.
+ */
 export function decodeSnapshot(kvs: readonly EtcdKeyValue[], values: StoredValues): Omit<EtcdSnapshot, "revision"> {
   const items: Stored[] = [];
   const omitted: string[] = [];

@@ -37,7 +37,7 @@ export interface EtcdStorageDeps extends Partial<StorageTimes>, Pick<EtcdClientP
   readonly clock: Clock;
   readonly logger?: Logger;
   readonly observer?: EtcdObserver;
-  /** The time between two compactions; with 0 other servers must compact. */
+  /** The time between two compactions; 0 leaves compaction to other servers. */
   readonly compactionIntervalMs?: number;
 }
 
@@ -97,15 +97,18 @@ interface CompactorDeps {
 }
 
 /**
- * Compacts, every five minutes, the history of etcd that is older than five minutes. All servers of an etcd try it,
- * kube-apiservers too, and the version of one key decides which one does (`apiserver/pkg/storage/etcd3/compact.go`). Runs
- * until the signal aborts; a failure is logged, and the next interval tries again.
+ * Every five minutes, compacts the history of etcd that is older than five minutes. All servers of an etcd try this,
+ * including kube-apiservers, and the version of one key decides which server does it
+ * (`apiserver/pkg/storage/etcd3/compact.go`). Runs until the signal aborts; a failure is logged, and the next interval
+ * tries again.
  */
 async function runCompactor(
   { client, clock, logger, intervalMs }: CompactorDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  /** The key's last seen version, and the revision at that time, which is compacted after the next interval. */
+  /**
+   * The last known version of the key, and etcd's revision at that time, which is compacted after the next interval.
+   */
   let seen = { version: 0, revision: 0 };
   while (!signal.aborted) {
     try {
@@ -126,7 +129,7 @@ async function compactOnce(
     guard: { version },
     value: new TextEncoder().encode(String(revision)),
   }]);
-  // Another server was faster in this interval.
+  // Another server has compacted in this interval.
   if (!answer.succeeded) return { version: answer.current[0]?.version ?? 0, revision: answer.revision };
   if (revision > 0) await client.compact(revision);
   return { version: version + 1, revision: answer.revision };
@@ -142,10 +145,10 @@ export interface EtcdStorageParts {
   stop(): Promise<void>;
 }
 
-/** The revision of etcd, and the time of the request for it, by the monotonic clock. */
-interface Answer {
+/** A revision of etcd, and when it was requested, by the monotonic clock. */
+interface RevisionRead {
   readonly revision: number;
-  readonly askedAtMs: number;
+  readonly sentAtMs: number;
 }
 
 /** Writes with fewer bytes are within every limit and need not be measured. */
@@ -158,9 +161,9 @@ export class EtcdStorage extends SingleWrites implements Storage {
   readonly sharesRevisions = true;
   readonly #parts: EtcdStorageParts;
   readonly #running = new Set<Promise<unknown>>();
-  /** The next request for etcd's revision, which is not sent yet and which all callers until then share. */
-  #nextQuestion: Promise<Answer> | undefined;
-  #question: Promise<unknown> = Promise.resolve();
+  /** The next read of etcd's revision. Callers that come before it is sent share it. */
+  #nextRead: Promise<RevisionRead> | undefined;
+  #lastRead: Promise<unknown> = Promise.resolve();
   /** The mirror has every write that was acknowledged before this time, by the monotonic clock. */
   #currentAtMs = -Infinity;
   #disposal: Promise<void> | undefined;
@@ -269,22 +272,22 @@ export class EtcdStorage extends SingleWrites implements Storage {
 
   /** Resolves when the mirror has every write that was acknowledged before the call. */
   async #current(): Promise<void> {
-    this.#nextQuestion ??= this.#ask(this.#question);
-    const { revision, askedAtMs } = await this.#nextQuestion;
+    this.#nextRead ??= this.#readRevision(this.#lastRead);
+    const { revision, sentAtMs } = await this.#nextRead;
     await this.#parts.mirror.reach(revision, true);
-    this.#currentAtMs = Math.max(this.#currentAtMs, askedAtMs);
+    this.#currentAtMs = Math.max(this.#currentAtMs, sentAtMs);
   }
 
-  /** Requests etcd's revision after the earlier request has been answered. */
-  async #ask(earlier: Promise<unknown>): Promise<Answer> {
+  /** Reads etcd's revision, once the earlier read has been answered. */
+  async #readRevision(earlier: Promise<unknown>): Promise<RevisionRead> {
     await earlier.catch(() => undefined);
-    this.#question = this.#nextQuestion ?? earlier;
-    this.#nextQuestion = undefined;
-    const askedAtMs = this.#parts.clock.elapsedMs();
-    return { revision: await currentRevision(this.#parts.client), askedAtMs };
+    this.#lastRead = this.#nextRead ?? earlier;
+    this.#nextRead = undefined;
+    const sentAtMs = this.#parts.clock.elapsedMs();
+    return { revision: await currentRevision(this.#parts.client), sentAtMs };
   }
 
-  /** Finds the states that writes replace. Throws the error of the first write that does not hold. */
+  /** Finds the states that writes replace. Throws the error of the first write whose condition is false. */
   async #findReplaced(writes: readonly Write[]): Promise<readonly (Stored | undefined)[]> {
     const get = (key: string) => this.#parts.mirror.engine.get(key);
     if (findConflict(writes, get) !== undefined) await this.#current();
@@ -311,7 +314,7 @@ export class EtcdStorage extends SingleWrites implements Storage {
       } catch (error) {
         const used = leased.flatMap(({ lease }) => lease ?? []);
         if (used.length === 0 || attempt === 2 || !isLeaseGone(error)) throw findWriteRefusal(error) ?? error;
-        // The lease was revoked, or etcd was restored from a backup: nothing was written.
+        // Nothing was written: the lease was revoked, or etcd was restored from a backup.
         for (const lease of used) leases.forget(lease);
       }
     }
@@ -321,18 +324,22 @@ export class EtcdStorage extends SingleWrites implements Storage {
     return write.value === undefined ? write : { ...write, lease: await this.#parts.leases.leaseFor(write.key) };
   }
 
-  /** Throws the error of the first write that does not hold, once the mirror has what etcd compared. */
+  /**
+   * Throws the error of the first write whose condition is false, once the mirror has the states that etcd has
+   * compared.
+   */
   async #refuse(writes: readonly Write[], { revision }: TransactionResponse): Promise<never> {
     const { mirror } = this.#parts;
     await mirror.reach(revision, true);
     const get = (key: string) => mirror.engine.get(key);
-    // The mirror does not show a key that is gone again or cannot be read; such a key has refused a creation.
+    // The mirror does not have a key that is gone again or cannot be read. If such a key caused the refusal, it refused
+    // a creation.
     const { kind, key } = writes.findLast((write) => write.kind === "create") ?? writes[0]!;
     throw findConflict(writes, get) ??
       (kind === "create" ? new AlreadyExistsError(key) : new RevisionConflictError(key, get(key)));
   }
 
-  /** Returns the state that a write has made; undefined for a deletion. */
+  /** Returns the state after a write; undefined for a deletion. */
   #written({ key, value }: GuardedWrite, revision: number): Stored | undefined {
     if (value === undefined) return undefined;
     const { mirror: { engine }, values } = this.#parts;
@@ -342,7 +349,7 @@ export class EtcdStorage extends SingleWrites implements Storage {
       ? engine.eventsSince(revision - 1).find((candidate) => candidate.key === key)
       : undefined;
     if (event?.current !== undefined) return event.current;
-    // The mirror was loaded again at a later revision, at which someone had changed the key.
+    // The mirror was loaded again at a later revision, before which the key was changed again.
     const object = values.decode(key, value);
     if (object === undefined) throw new AppError("internal", `cannot find what was written to "${key}"`);
     return createStored(key, object, revision);

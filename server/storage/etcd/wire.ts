@@ -4,7 +4,7 @@ import { WireReader, WireWriter } from "../../../core/kube/wire/wire_format.ts";
 
 export interface EtcdKeyValue {
   readonly key: string;
-  /** The revision of its last change, or of the deletion in a deletion event. */
+  /** The revision of the last change; in a deletion event, of the deletion. */
   readonly modRevision: number;
   /** The number of writes since it was created. */
   readonly version: number;
@@ -34,8 +34,8 @@ export interface RangeResponse {
 }
 
 /**
- * A write of a transaction, which takes place only if the guards of all its writes are true. Otherwise the keys that should
- * exist are read.
+ * A write of a transaction, which takes place only if the guards of all its writes are true. Otherwise, the transaction
+ * reads the keys that should exist.
  */
 export interface GuardedWrite {
   readonly key: string;
@@ -51,7 +51,7 @@ export interface TransactionResponse {
   readonly succeeded: boolean;
   /** The revision of the writes, if they took place. */
   readonly revision: number;
-  /** When a guard was false, the present state of each key that should exist; undefined for a key that does not exist. */
+  /** If a guard was false, the current state of each key that should exist; undefined for a key that does not exist. */
   readonly current: readonly (EtcdKeyValue | undefined)[];
 }
 
@@ -85,7 +85,7 @@ export function encodeRange(request: RangeRequest): Buffer {
   return encode((writer) => writeRange(writer, request));
 }
 
-/** Encodes a `TxnRequest` of writes to different keys. Like kube-apiserver's it reads nothing if it cannot create. */
+/** Encodes a `TxnRequest` of writes to different keys. Like kube-apiserver's, it reads nothing if it cannot create. */
 export function encodeTransaction(writes: readonly GuardedWrite[]): Buffer {
   return encode((writer) => {
     for (const { key, guard } of writes.toReversed()) {
@@ -221,7 +221,7 @@ export function endOfPrefix(prefix: string): string {
   return `${prefix.slice(0, -1)}${String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)}`;
 }
 
-/** Encodes a message; `write` begins with its last field. */
+/** Encodes a message; `write` starts with the last field. */
 function encode(write: (writer: WireWriter) => void): Buffer {
   const writer = new WireWriter();
   write(writer);
@@ -239,7 +239,7 @@ function writeGuard(writer: WireWriter, key: string, guard: GuardedWrite["guard"
   });
 }
 
-/** Adds the write for the case that the guard is true. */
+/** Adds the write that takes place if the guard is true. */
 function writePut(writer: WireWriter, key: string, value: Uint8Array, lease: bigint | undefined): void {
   writer.nested(2, () =>
     writer.nested(2, () => {
@@ -279,7 +279,7 @@ function readHeader(reader: WireReader): number {
   return revision;
 }
 
-/** Reads the answers of a transaction's reads of one key each from a `ResponseOp`. */
+/** Reads the answers to a transaction's reads, each of one key, from a `ResponseOp`. */
 function readRanges(reader: WireReader): (EtcdKeyValue | undefined)[] {
   const found: (EtcdKeyValue | undefined)[] = [];
   while (reader.hasMore) {

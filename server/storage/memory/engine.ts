@@ -1,6 +1,6 @@
 /**
- * The state of a store in memory: the newest objects, the history, and past states computed from both. It contains
- * committed writes only, and has no promises, watchers or files.
+ * The state of a store in memory: the newest objects, the history, and past states computed from both. It contains only
+ * committed writes, and has no promises, watchers or files.
  */
 import { AppError } from "../../../core/errors.ts";
 import { compareBytes } from "../../../core/lib/go_text.ts";
@@ -23,7 +23,9 @@ export interface EngineStart {
   readonly changes: readonly LoggedEvent[];
 }
 
-/** A store that has never been written. Like etcd it starts at 1, so that the first write is 2 and no list has 0. */
+/**
+ * A store that has never been written. Like etcd, it starts at revision 1, so the first write is 2 and no list has 0.
+ */
 export const EMPTY_START: EngineStart = { revision: 1, compactedRevision: 0, base: [], changes: [] };
 
 /** How many past states are cached for the next pages of lists. */
@@ -85,7 +87,7 @@ export class Engine {
     return this.#history.since(revision);
   }
 
-  /** Plans which history the next commit drops. */
+  /** Plans which part of the history the next commit drops. */
   planCompaction(before: number, atMost: number): Compaction | undefined {
     return this.#history.planCompaction(before, atMost);
   }
@@ -179,9 +181,9 @@ export class History {
   #compactedRevision: number;
   readonly #maxBytes: number;
 
-  constructor(compactedRevision: number, mostBytes: number = MAX_BYTES) {
+  constructor(compactedRevision: number, maxBytes: number = MAX_BYTES) {
     this.#compactedRevision = compactedRevision;
-    this.#maxBytes = mostBytes;
+    this.#maxBytes = maxBytes;
   }
 
   /** The oldest revision whose state and later changes are known. */
@@ -196,14 +198,8 @@ export class History {
 
   /** Returns the changes after a revision, oldest first. */
   since(revision: number): StorageEvent[] {
-    let low = this.#head;
-    let high = this.#entries.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.#entries[middle]!.event.revision > revision) high = middle;
-      else low = middle + 1;
-    }
-    return this.#entries.slice(low).map((entry) => entry!.event);
+    const first = firstIndex(this.#entries, (entry) => entry!.event.revision > revision, this.#head);
+    return this.#entries.slice(first).map((entry) => entry!.event);
   }
 
   /**
@@ -234,14 +230,17 @@ export class History {
     this.#entries.fill(undefined, this.#head, this.#head + count);
     this.#head += count;
     this.#compactedRevision = revision;
-    // Moving the rest only when half was dropped keeps the cost of dropping a change constant.
+    // The rest is moved only when half has been dropped, which keeps the cost of dropping a change constant.
     if (this.#head * 2 < this.#entries.length) return;
     this.#entries = this.#entries.slice(this.#head);
     this.#head = 0;
   }
 }
 
-/** Measures the memory of an entry; the state after the change is the newest, or counts with the change that replaced it. */
+/**
+ * Measures the memory of an entry. The state after the change is the newest, or is counted with the change that
+ * replaced it.
+ */
 function measureEntry({ event: { previous } }: LoggedEvent): number {
   return OVERHEAD_BYTES + (previous?.size ?? 0);
 }
@@ -249,7 +248,7 @@ function measureEntry({ event: { previous } }: LoggedEvent): number {
 /** The size at which a chunk is split in two. */
 const MAX_CHUNK = 512;
 
-/** The place of an entry: `offset` within `chunk`; one past the end of the last chunk means "after everything". */
+/** The position of an entry: `offset` within `chunk`. One past the end of the last chunk means "after everything". */
 interface Position {
   readonly chunk: number;
   readonly offset: number;
@@ -263,7 +262,8 @@ interface Entry {
 
 /**
  * The newest state of every key, in byte order of the keys as in etcd. Entries are in a list of short sorted arrays, so
- * that a write moves at most a few hundred pointers however many keys there are, and counting a range adds up lengths.
+ * that a write moves at most a few hundred pointers for any number of keys, and a range is counted by adding up
+ * lengths.
  */
 export class KeyIndex {
   readonly #byKey = new Map<string, Entry>();
@@ -323,7 +323,7 @@ export class KeyIndex {
     return { items, remaining: 0 };
   }
 
-  /** Counts the entries below a prefix from a position on, where the entry at the position is one. */
+  /** Counts the entries below a prefix from a position on. The entry at the position must be below the prefix. */
   #count(from: Position, prefix: string): number {
     let count = -from.offset;
     for (let chunk = from.chunk; chunk < this.#chunks.length; chunk++) {
@@ -337,19 +337,15 @@ export class KeyIndex {
 
   /** Finds the first entry whose key is not less than the given one. */
   #find(key: string): Position {
-    return this.#locate((candidate) => compareBytes(candidate, key) >= 0);
-  }
-
-  /** Finds the first entry that passes a test which every later entry passes too. */
-  #locate(test: (key: string) => boolean): Position {
+    const isReached = (entry: Entry): boolean => compareBytes(entry.key, key) >= 0;
     let low = 0;
     let high = this.#chunks.length - 1;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (test(this.#chunks[middle]!.at(-1)!.key)) high = middle;
+      if (isReached(this.#chunks[middle]!.at(-1)!)) high = middle;
       else low = middle + 1;
     }
-    return { chunk: low, offset: firstIndex(this.#chunks[low]!, ({ key }) => test(key), 0) };
+    return { chunk: low, offset: firstIndex(this.#chunks[low]!, isReached, 0) };
   }
 }
 
@@ -365,7 +361,10 @@ function endBelow(entries: readonly Entry[], prefix: string, from: number): numb
   return firstIndex(entries, ({ key }) => !key.startsWith(prefix), from);
 }
 
-/** Searches a sorted array for the first entry that passes the test; returns its length when none does. */
+/**
+ * Finds the first entry that passes a test, which all later entries must pass too; the length of the array if none
+ * does.
+ */
 export function firstIndex<Item>(entries: readonly Item[], test: (item: Item) => boolean, from: number): number {
   let low = from;
   let high = entries.length;

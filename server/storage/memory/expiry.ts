@@ -1,6 +1,6 @@
 /**
  * Deletes Event objects an hour after their last write (kube-apiserver `--event-ttl`, where etcd leases do it). The
- * deletions are ordinary ones, with a revision, and watches see them.
+ * deletions are ordinary: they have revisions, and watches report them.
  */
 import { getErrorMessage } from "../../../core/errors.ts";
 import { EVENTS_PREFIX } from "../../../core/kube/kinds/events_v1.ts";
@@ -23,7 +23,7 @@ export interface ExpiryDeps {
   readonly writtenAt: ReadonlyMap<string, number>;
 }
 
-/** Deletes Events when they expire; a timer runs only while there are any. */
+/** Deletes Events when they expire. A timer runs only while there are Events. */
 export class EventExpiry implements AsyncDisposable {
   readonly #deps: ExpiryDeps;
   readonly #storage: Pick<Storage, "get" | "delete">;
@@ -92,7 +92,7 @@ export class EventExpiry implements AsyncDisposable {
     try {
       if (stored !== undefined) await this.#storage.delete(key, stored.revision);
     } catch (error) {
-      // It was written again in between, so its hour starts again.
+      // It was written again meanwhile, so its hour starts again.
       if (!(error instanceof RevisionConflictError)) throw error;
     }
   }

@@ -1,7 +1,7 @@
 /**
- * The Storage port over an engine and a journal. Reads and watches are served from memory. Writes are collected until the
- * scheduler commits them together, and become visible only then (group commit). While one commit is written to the disk,
- * the writes of the next one are collected. A storage in memory is one without a journal.
+ * The Storage port over an engine and a journal. Reads and watches are served from memory. Writes are collected until
+ * the scheduler commits them together, and become visible only then (group commit). While one commit is written to the
+ * disk, the writes of the next one are collected. A storage in memory has a journal that does nothing.
  */
 import { AppError } from "../../../core/errors.ts";
 import type { Clock, Logger } from "../../../core/ports.ts";
@@ -35,7 +35,7 @@ export interface Journal {
 
 /** The retention times of a store. */
 export interface StorageTimes {
-  /** How long changes stay known, up to 256 MiB; five minutes, etcd's compaction interval under kube-apiserver. */
+  /** How long changes are kept, up to 256 MiB; five minutes, like kube-apiserver's compaction interval for etcd. */
   readonly historyMs: number;
   /** How long an Event object lives after its last write; one hour, kube-apiserver's `--event-ttl`. */
   readonly eventTtlMs: number;
@@ -56,9 +56,9 @@ export interface StorageLimits {
 }
 
 const DEFAULT_QUOTA_BYTES = 2 * 1024 ** 3;
-/** The share of the quota that updates may take beyond it: heartbeats, and the marks and finalizers of deletions. */
+/** The share of the quota by which updates may exceed it, such as heartbeats and the steps of deletions. */
 const UPDATE_RESERVE = 1 / 16;
-/** Objects with less JSON fit into etcd in any form. */
+/** Objects with less JSON fit into etcd in any encoding. */
 const LARGE_JSON_BYTES = 786_432;
 
 export interface JournaledStorageDeps extends StorageTimes, StorageLimits {
@@ -68,20 +68,20 @@ export interface JournaledStorageDeps extends StorageTimes, StorageLimits {
   readonly journal: Journal;
   readonly clock: Clock;
   readonly logger: Logger | undefined;
-  /** When each key that exists already was last written, in milliseconds since 1970, oldest first. */
+  /** When each existing key was last written, in milliseconds since 1970, oldest first. */
   readonly writtenAt: ReadonlyMap<string, number>;
   /** Runs a commit soon, after the code that is running now. */
   schedule(commit: () => void): void;
 }
 
 /**
- * A commit drops this many more changes than it makes, so that the history shrinks after a burst without a slow commit.
+ * How many more changes a commit drops than it makes, so that the history shrinks after a burst without a slow commit.
  */
 const EXTRA_FORGOTTEN = 200;
 /** How long a commit may take before the store counts as unhealthy. */
 const HUNG_MS = 10_000;
 
-/** A store in memory, durable by its journal. */
+/** A store in memory, which its journal makes durable. */
 export class JournaledStorage extends SingleWrites implements Storage {
   readonly sharesRevisions = false;
   readonly #deps: JournaledStorageDeps;
@@ -92,9 +92,9 @@ export class JournaledStorage extends SingleWrites implements Storage {
   #batch: Batch | undefined;
   /** The writes of the running commit. */
   #committing: Batch | undefined;
-  #underway: Promise<void> | undefined;
+  #running: Promise<void> | undefined;
   /** When the running commit began, by a monotonic clock. */
-  #underwaySince = 0;
+  #runningSince = 0;
   /** The newest revision assigned to a write; revisions of failed commits are not used again. */
   #lastNumber: number;
   #disposal: Promise<void> | undefined;
@@ -149,7 +149,7 @@ export class JournaledStorage extends SingleWrites implements Storage {
 
   async health(): Promise<void> {
     this.#assertOpen();
-    const waitedMs = this.#committing === undefined ? 0 : this.#deps.clock.elapsedMs() - this.#underwaySince;
+    const waitedMs = this.#committing === undefined ? 0 : this.#deps.clock.elapsedMs() - this.#runningSince;
     if (waitedMs > HUNG_MS) {
       throw new AppError(
         "io",
@@ -167,7 +167,7 @@ export class JournaledStorage extends SingleWrites implements Storage {
   async #dispose(): Promise<void> {
     await this.#expiry[Symbol.asyncDispose]();
     this.#isClosing = true;
-    while (this.#batch !== undefined || this.#underway !== undefined) await this.#commit();
+    while (this.#batch !== undefined || this.#running !== undefined) await this.#commit();
     this.#closed = true;
     this.#watchers.stopAll();
     this.#deps.journal.close();
@@ -197,7 +197,10 @@ export class JournaledStorage extends SingleWrites implements Storage {
     return this.#committing?.touches(key) === true ? this.#committing : undefined;
   }
 
-  /** Creates the changes of a transaction that holds. Throws WriteRefusedError, and then no revision is used up. */
+  /**
+   * Creates the changes of a transaction whose conditions are true. Throws WriteRefusedError without using up a
+   * revision.
+   */
   #prepare(writes: readonly Write[]): readonly StorageEvent[] {
     const events = writes.map((write, index) => {
       const { key } = write;
@@ -229,8 +232,8 @@ export class JournaledStorage extends SingleWrites implements Storage {
     for (const { current, previous } of events) growth += measureStored(current) - measureStored(previous);
     const bytes = engine.bytes + (this.#committing?.growth ?? 0) + (this.#batch?.growth ?? 0);
     const creates = events.some(({ previous }) => previous === undefined);
-    const most = creates ? quotaBytes : quotaBytes * (1 + UPDATE_RESERVE);
-    if (growth <= 0 || bytes + growth <= most) return;
+    const limit = creates ? quotaBytes : quotaBytes * (1 + UPDATE_RESERVE);
+    if (growth <= 0 || bytes + growth <= limit) return;
     logger?.error("the storage is full, delete what is not needed", { bytes, quotaBytes });
     throw new WriteRefusedError("etcdserver: mvcc: database space exceeded", "full");
   }
@@ -238,7 +241,7 @@ export class JournaledStorage extends SingleWrites implements Storage {
   #pending(): Batch {
     if (this.#batch === undefined) {
       this.#batch = new Batch();
-      if (this.#underway === undefined) this.#commitSoon();
+      if (this.#running === undefined) this.#commitSoon();
     }
     return this.#batch;
   }
@@ -252,10 +255,10 @@ export class JournaledStorage extends SingleWrites implements Storage {
     return this.#findBatch(error.key)?.refuse(error) ?? Promise.reject(error);
   }
 
-  /** Resolves when the running commit has ended, or else one of the waiting writes. */
+  /** Resolves when the running commit has ended or, without one, a new commit of the waiting writes. */
   #commit(): Promise<void> {
-    return this.#underway ??= this.#commitNext().finally(() => {
-      this.#underway = undefined;
+    return this.#running ??= this.#commitNext().finally(() => {
+      this.#running = undefined;
       if (this.#batch !== undefined) this.#commitSoon();
     });
   }
@@ -273,7 +276,7 @@ export class JournaledStorage extends SingleWrites implements Storage {
     if (batch === undefined) return;
     this.#batch = undefined;
     this.#committing = batch;
-    this.#underwaySince = this.#deps.clock.elapsedMs();
+    this.#runningSince = this.#deps.clock.elapsedMs();
     const { engine, journal, historyMs } = this.#deps;
     const now = this.#now();
     const changes = batch.events.map((event) => ({ event, at: now }));
@@ -291,7 +294,7 @@ export class JournaledStorage extends SingleWrites implements Storage {
       this.#watchers.notify(batch.events);
       for (const { previous } of batch.events) releaseObject(previous);
     } finally {
-      // The changes are durable, so every caller must learn of them.
+      // The changes are durable, so every caller must get them.
       batch.settle();
     }
   }
@@ -306,8 +309,8 @@ interface Waiter {
 }
 
 /**
- * The writes that wait for the next commit. They are checked and numbered when they are requested, against the committed
- * state and the writes before them, so the order of calls is the order of revisions.
+ * The writes that wait for the next commit. They are checked against the committed state and earlier writes, and
+ * numbered, when they are requested, so the order of calls is the order of revisions.
  */
 export class Batch {
   readonly #events: StorageEvent[] = [];
@@ -347,8 +350,9 @@ export class Batch {
   }
 
   /**
-   * Refuses a transaction because of a change that is not committed yet. The promise rejects after the commit, when reading the
-   * key again shows that change. If it rejected at once, a caller that reads and tries again would starve the commit.
+   * Refuses a transaction because of a change that is not committed yet. The promise rejects after the commit, when
+   * reading the key again shows that change. If it rejected at once, a caller that reads and retries would starve the
+   * commit.
    */
   refuse(error: Error): Promise<never> {
     return new Promise((_resolve, reject) => this.#waiters.push({ settle: () => reject(error), reject }));
@@ -369,7 +373,7 @@ export interface MemoryStorageDeps extends Partial<StorageTimes>, StorageLimits 
   readonly logger?: Logger;
 }
 
-/** Opens an empty store in memory. Its writes commit before the event loop turns. */
+/** Opens an empty store in memory. Its writes commit within the same turn of the event loop. */
 export function createMemoryStorage(deps: MemoryStorageDeps): Storage {
   return new JournaledStorage({
     ...DEFAULT_STORAGE_TIMES,

@@ -1,6 +1,6 @@
 /**
- * Checks a database file before it is opened for writing, so that a file which is damaged, or belongs to another or a newer
- * program, is not changed by a single byte.
+ * Checks a database file before it is opened for writing, so that not a byte of it changes if it is damaged, or belongs
+ * to another program or a newer version.
  */
 import { Buffer } from "node:buffer";
 import { closeSync, existsSync, openSync, readSync, rmSync, statSync } from "node:fs";
@@ -30,10 +30,10 @@ export function assertUsable(path: string): void {
     return;
   }
   const sizeBefore = findSizeBefore(path);
-  // SQLite empties a file whose first transaction was cut off, whatever reached it.
+  // SQLite empties a file whose first transaction was interrupted, no matter what was written.
   if (sizeBefore === 0) return;
   assertOurs(path, header);
-  // A file that must be rolled back cannot be read without a change, and has no commit in its -wal.
+  // A file that must be rolled back cannot be read unchanged, and has no commit in its -wal.
   if (hasLeftover && sizeBefore === undefined) assertReadable(path);
 }
 
@@ -56,7 +56,7 @@ function assertOurs(path: string, header: Buffer): void {
   assertFormat(path, header.readUInt32BE(68), header.readUInt32BE(60));
 }
 
-/** Throws AppError `storage_corrupt` for a database that is not ours or newer. */
+/** Throws AppError `storage_corrupt` for a database that is not ours or has a newer format. */
 export function assertFormat(path: string, applicationId: number, version: number): void {
   if (applicationId !== APPLICATION_ID) {
     throw corruptError(path, "the database belongs to another program", { hint: "choose another file" });
@@ -68,7 +68,7 @@ export function assertFormat(path: string, applicationId: number, version: numbe
   }
 }
 
-/** Throws AppError `storage_corrupt` for a database whose pages do not fit together. */
+/** Throws AppError `storage_corrupt` for a database whose pages are inconsistent. */
 export function assertIntact(path: string, database: DatabaseSync): void {
   const verdict = Object.values(database.prepare("PRAGMA quick_check(1)").get() ?? {})[0];
   if (verdict !== "ok") throw corruptError(path, String(verdict).split("\n").at(-1)!);
@@ -88,15 +88,15 @@ function assertReadable(path: string): void {
     loadChanges(path, database, 0);
   } finally {
     database.close();
-    // Reading a -wal creates an index beside it, which our exclusive connections do not use.
+    // Reading a -wal creates an index file, which our exclusive connections do not use.
     if (!hadIndex) rmSync(`${path}-shm`, { force: true });
   }
 }
 
 /**
- * Checks a database file without locks, so that a server may be running, and without its log: a file of its own is
- * complete up to the last checkpoint. Throws AppError `storage_corrupt`. While a checkpoint changes the file, a fault may
- * be reported that is not there, so the caller tries again.
+ * Checks a database file without locks and without its log, so that it can be used by a server. Without its log, the
+ * file is complete up to the last checkpoint. Throws AppError `storage_corrupt`. While a checkpoint changes the file,
+ * it may report a fault that does not exist, so the caller should try again.
  */
 export function assertFileIntact(path: string): void {
   assertOurs(path, readHeader(path));

@@ -19,14 +19,14 @@ const SYSTEM_CODES: Readonly<Record<string, SqliteFailure>> = {
   EPERM: "readonly",
 };
 
-/** Kinds of failure that have advice of their own. */
+/** The kinds of failure, most of which have specific advice. */
 type SqliteFailure = "locked" | "readonly" | "corrupt" | "full" | "other";
 
 /** Classifies an error thrown by `node:sqlite` or `node:fs`. */
 function classifyFailure(error: unknown): SqliteFailure {
   const { code = "", errcode = 0 } = Object(error) as { readonly code?: string; readonly errcode?: number };
   const text = getErrorMessage(error);
-  const known = CODES.find((one) => one[0] === (errcode & 0xff) || text.startsWith(one[1]));
+  const known = CODES.find(([number, message]) => number === (errcode & 0xff) || text.startsWith(message));
   return SYSTEM_CODES[code] ?? known?.[2] ?? "other";
 }
 

@@ -1,9 +1,9 @@
 /**
- * The journal in SQLite: one row for each change that is still known or is the newest of its key. Reading the rows in order
- * restores the whole store.
+ * The journal in SQLite. It has one row for each change that is in the history or is the newest of its key. Reading the
+ * rows in order restores the whole store.
  *
- * SQLite writes a transaction into its write-ahead log (`synchronous=NORMAL`), and the log is synced here, in a thread of
- * the runtime, because a sync by SQLite would block the whole program.
+ * SQLite writes a transaction into its write-ahead log (`synchronous=NORMAL`), and this journal syncs the log on a
+ * thread of the runtime, because a sync by SQLite would block the whole program.
  */
 import { Buffer } from "node:buffer";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
@@ -31,7 +31,7 @@ const COMPACTED_COPY = "compacted_revision_copy";
 const CHECKPOINT_PAGES = 1000;
 const PAGE_BYTES = 4096;
 
-/** Estimates how many pages of the log a commit needs: those of its rows, and a few above them. */
+/** Estimates how many pages of the log a commit needs: those of its rows, and a few inner pages. */
 function estimatePages(changes: readonly LoggedEvent[], compaction: Compaction | undefined): number {
   let bytes = 0;
   for (const { event } of changes) bytes += 100 + (event.current?.bytes.length ?? 0);
@@ -41,9 +41,9 @@ function estimatePages(changes: readonly LoggedEvent[], compaction: Compaction |
 /** An open database that no other process can use. */
 export interface DatabaseFile {
   readonly database: DatabaseSync;
-  /** Throws when the path no longer leads to the open file: what is written would be lost. */
+  /** Throws when the path no longer leads to the open file, because writes would be lost. */
   assertInPlace(): void;
-  /** Syncs the commits to the disk; until then they are only in the log, and lost if the machine loses power. */
+  /** Syncs the commits to the disk. Until then, a power failure can lose them. */
   sync(): Promise<void>;
   /** Moves the synced part of the log into the database, so that the log starts again. */
   checkpoint(): void;
@@ -71,9 +71,9 @@ export class SqliteJournal implements Journal {
   #pages = 0;
 
   /**
-   * `onLost` is called once, when the disk did not keep a write that SQLite considers done. A kernel may drop pages that it
-   * could not write, and reports that only once (fsync(2)), so no more is written from then on. A new start uses the intact
-   * part of the log, which includes every acknowledged write.
+   * `onLost` is called once, when the disk did not keep a write that SQLite considers done. A kernel may drop pages
+   * that it could not write, and reports that only once (fsync(2)), so nothing is written from then on. A new start
+   * uses the intact part of the log, which includes every acknowledged write.
    */
   constructor(file: DatabaseFile, onLost: (error: AppError) => void) {
     const { database } = file;
@@ -112,7 +112,9 @@ export class SqliteJournal implements Journal {
     if (this.#pages >= CHECKPOINT_PAGES) this.#checkpoint();
   }
 
-  /** Moves the log into the database. After a failure the changes are still in the log, and it is retried later. */
+  /**
+   * Moves the log into the database. After a failure, the changes are still in the log, and a later checkpoint retries.
+   */
   #checkpoint(): void {
     this.#pages = 0;
     try {
@@ -161,7 +163,7 @@ export class SqliteJournal implements Journal {
     if (this.#file.database.isTransaction) this.#file.database.exec("ROLLBACK");
   }
 
-  /** Rolls back if possible. The cause is already known when this fails too, and the next commit rolls back first. */
+  /** Rolls back if possible. If this fails too, the cause is already known, and the next commit rolls back first. */
   #tryToLeaveTransaction(): void {
     try {
       this.#leaveTransaction();
@@ -219,8 +221,8 @@ function decodeRow(path: string, { revision, key, value, checksum }: Row): Store
 }
 
 /**
- * Reads the compacted revision. A lower one than the truth would let a client resume where changes are forgotten, and lose
- * them without notice; its copy reveals that. The copy is older, or absent, when an earlier build has compacted since.
+ * Reads the compacted revision. If it were too low, a client could resume where changes are missing, and lose them
+ * without notice; its copy reveals that. The copy is older or absent if an earlier build has compacted since.
  */
 function readCompactedRevision(path: string, database: DatabaseSync): number {
   const read = (name: string): unknown =>

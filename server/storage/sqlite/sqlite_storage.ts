@@ -1,14 +1,14 @@
 /**
- * The default store: one SQLite file for one process, which can be created from the objects of a backup. All objects are in
- * memory too, so reads are fast. A write is acknowledged when its commit is on disk, and one commit carries all writes that
- * came during the commit before it.
+ * The default store: one SQLite file for one process, which can be created from the objects of a backup. All objects
+ * are in memory too, so reads are fast. A write is acknowledged when its commit is on disk, and one commit has all
+ * writes that arrived during the previous commit.
  *
- * The file is created private, checked to be ours before it is changed, and locked for this process alone. The lock is
- * SQLite's own (an fcntl lock held by `locking_mode=EXCLUSIVE`), so it ends with the process however that dies.
+ * The file is private, is checked to be ours before it is changed, and is locked by this process. The lock is SQLite's
+ * own (an fcntl lock held by `locking_mode=EXCLUSIVE`), so it ends when the process does, for whatever reason.
  *
- * POSIX drops all of a process's locks on a file when the process closes any descriptor of it. Therefore no other code may
- * open the database file while it is in use, and a list of files in use enforces that here. Its log (`-wal`) has no locks
- * and stays the same file until `close`: SQLite empties it, but does not create another.
+ * POSIX drops all of a process's locks on a file when the process closes any descriptor of it. Therefore no other code
+ * may open the database file while it is in use, and a list of files in use enforces that here. Its log (`-wal`) has no
+ * locks and stays the same file until `close`: SQLite empties it, but does not create another.
  */
 import { DatabaseSync } from "node:sqlite";
 import { setImmediate } from "node:timers";
@@ -56,8 +56,8 @@ export interface SqliteStorageDeps extends Partial<StorageTimes>, StorageLimits 
   /** Syncs the log to the disk; for tests that make it fail. */
   readonly sync?: (descriptor: number) => Promise<void>;
   /**
-   * Called when the disk did not keep a write. From then on every write is refused, and the process must be ended and
-   * started again; by `process.exit` or a signal, because an ordinary end, also of a worker, closes the database.
+   * Called when the disk did not keep a write. From then on every write is refused, and the process must be restarted.
+   * It must end by `process.exit` or a signal, because a normal exit, even of a worker, closes the database.
    */
   readonly onLost?: (error: AppError) => void;
 }
@@ -94,7 +94,7 @@ export async function openSqliteStorage(deps: SqliteStorageDeps): Promise<Storag
   }
 }
 
-/** A database that is made from the objects of a backup. */
+/** A new database with the objects of a backup. */
 export interface RestoredDatabase extends Disposable {
   /** Adds objects, all or none. Throws AppError `io` or `storage_corrupt`. */
   add(objects: readonly SnapshotObject[]): Promise<void>;
@@ -105,11 +105,11 @@ export interface RestoredDatabase extends Disposable {
   finish(revision: number): Promise<void>;
 }
 
-/** Creates an empty database at a path where no file is. Throws AppError as `openSqliteStorage` does. */
+/** Creates an empty database at a path without a file. Throws AppError like `openSqliteStorage`. */
 export function createRestoredDatabase(path: string, now: Date): RestoredDatabase {
   try {
     const file = openDatabaseFile(path, (name) => new DatabaseSync(name, { timeout: 0 }));
-    // The caller gets every failure as a rejection, and discards the database then.
+    // The caller gets every failure as a rejection, and then discards the database.
     const journal = new SqliteJournal(file, () => undefined);
     return {
       async add(objects) {
@@ -146,16 +146,16 @@ export const TABLES = `
 /** Device and inode of the files that this process has open. */
 const inUse = new Set<string>();
 
-/** Opens a database file, which may not be valid. */
+/** Opens a database file, which may be invalid. */
 type OpenDatabase = (path: string) => DatabaseSync;
 type SyncFile = (descriptor: number) => Promise<void>;
 
-const putOnDisk: SyncFile = promisify(fdatasync);
+const syncData: SyncFile = promisify(fdatasync);
 /** References that keep the garbage collector from closing these databases. */
 const abandoned: DatabaseSync[] = [];
 
 /** Opens or creates a file. Throws AppError `storage_locked` or `storage_corrupt`, or errors of SQLite and the system. */
-function openDatabaseFile(path: string, openDatabase: OpenDatabase, sync: SyncFile = putOnDisk): DatabaseFile {
+function openDatabaseFile(path: string, openDatabase: OpenDatabase, sync: SyncFile = syncData): DatabaseFile {
   if (inUse.has(readIdentity(path))) throw lockedError(path);
   assertUsable(path);
   createPrivate(path);
@@ -207,13 +207,12 @@ function openDatabaseFile(path: string, openDatabase: OpenDatabase, sync: SyncFi
 }
 
 /**
- * Syncs the log of a killed process, which SQLite has read, to the disk and moves it into the database. The kernel may hold
- * pages of it that it failed to write but considers clean, so that a sync alone does nothing; the log is therefore written
- * again.
+ * Writes the log of a killed process, which SQLite has read, to the disk and moves it into the database. A sync alone
+ * may do nothing, because the kernel may consider pages clean that it failed to write, so the log is written again.
  */
 function recoverLog(left: Uint8Array, logPath: string, log: number, database: DatabaseSync): void {
   if (Buffer.compare(readFileSync(logPath), left) !== 0) {
-    throw new Error("its log is not the same each time it is read");
+    throw new Error("two reads of its log differ");
   }
   for (let at = 0; at < left.length;) at += writeSync(log, left, at, left.length - at, at);
   fdatasyncSync(log);
@@ -221,7 +220,7 @@ function recoverLog(left: Uint8Array, logPath: string, log: number, database: Da
   if (answer?.["busy"] !== 0) throw new Error("its log cannot be merged into it");
 }
 
-/** SQLite creates `-wal` and `-shm` with the mode of the main file, whatever the umask. */
+/** Creates a private file. SQLite creates `-wal` and `-shm` with the same mode, regardless of the umask. */
 function createPrivate(path: string): void {
   try {
     const descriptor = openSync(path, "wx", PRIVATE);
@@ -232,18 +231,20 @@ function createPrivate(path: string): void {
     }
   } catch (error) {
     if (findErrorCode(error) !== "EEXIST") throw error;
-    // A link to an existing database is allowed. SQLite would also create one at the target of a link, wherever that is.
-    if (lstatSync(path).isSymbolicLink() && getFileSize(path) === 0) throw new Error("it is a link to no database");
+    // A link to an existing database is allowed. SQLite would even create a database at any target of a link.
+    if (lstatSync(path).isSymbolicLink() && getFileSize(path) === 0) {
+      throw new Error("it is a link to a missing or empty file");
+    }
   }
 }
 
 /** Reads device and inode of a file; empty when it does not exist. */
 function readIdentity(path: string): string {
-  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return found === undefined ? "" : `${found.dev}:${found.ino}`;
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stat === undefined ? "" : `${stat.dev}:${stat.ino}`;
 }
 
-/** Creates the tables in an empty file, also after a crash in the middle of that, or checks the existing ones. */
+/** Creates the tables in an empty file, even after a crash while creating them, or checks the existing ones. */
 function prepare(path: string, database: DatabaseSync): void {
   // A second process gets an error at once; Deno does not know the timeout option of the constructor.
   database.exec("PRAGMA busy_timeout = 0");
@@ -259,7 +260,7 @@ function prepare(path: string, database: DatabaseSync): void {
   database.exec("PRAGMA synchronous = NORMAL");
   // SQLite would otherwise move the log into the database before the log is known to be on the disk.
   database.exec("PRAGMA wal_autocheckpoint = 0");
-  // A transaction creates the log and ends the change of mode; without it a checkpoint finds a table locked.
+  // This transaction creates the log and completes the change of mode. Without it, a checkpoint finds a table locked.
   database.exec("BEGIN IMMEDIATE; COMMIT");
 }
 

@@ -419,7 +419,10 @@ test("openSqliteStorage() refuses a log that changes while it is read, and leave
     return new DatabaseSync(name);
   };
   const opening = openSqliteStorage({ path, clock: createFakeClock(), openDatabase });
-  await assert.rejects(opening, (error) => isAppError(error, "io") && /not the same each time/.test(error.message));
+  await assert.rejects(
+    opening,
+    (error) => isAppError(error, "io") && /two reads of its log differ/.test(error.message),
+  );
 });
 
 test("openSqliteStorage() follows a link to a database, and to nothing else", async () => {
@@ -429,7 +432,10 @@ test("openSqliteStorage() follows a link to a database, and to nothing else", as
   for (const prepare of [() => Promise.resolve(), () => writeFile(path, "")]) {
     await prepare();
     const opening = openSqliteStorage({ path: link, clock: createFakeClock() });
-    await assert.rejects(opening, (error) => isAppError(error, "io") && /link to no database/.test(error.message));
+    await assert.rejects(
+      opening,
+      (error) => isAppError(error, "io") && /link to a missing or empty file/.test(error.message),
+    );
   }
   await (await openSqliteStorage({ path, clock: createFakeClock() }))[Symbol.asyncDispose]();
   await using storage = await openSqliteStorage({ path: link, clock: createFakeClock() });
