@@ -1,6 +1,6 @@
 /**
- * The HTTP interface of the server. Every request takes the same steps, in the order of `serve` in `createApp`. Requests
- * of in-process clients take them too, only without TLS.
+ * The HTTP interface of the server. Every request takes the same steps, in the order of `serve` in `createApp`, also
+ * the requests of in-process clients, which only lack TLS.
  */
 import { METHOD_NAME_ALL, type Router } from "hono/router";
 import { RegExpRouter } from "hono/router/reg-exp-router";
@@ -51,14 +51,14 @@ import type { Revocations } from "./revocation/revocations.ts";
 
 /** The dependencies of the app. */
 export interface AppDeps extends RegistryDeps {
-  /** Returns what is served at present: one of a few values, each of which has its routes and documents. */
+  /** Returns the resources and reviews that are served now. There are few such values, and each has its own routes. */
   readonly served: () => Served;
   readonly authenticate: Authenticator;
   readonly authorizer: Authorizer;
   /** Absent when nodes with an expired certificate cannot recover. */
   readonly nodeRecovery?: Pick<NodeRecovery, "isAllowed"> | undefined;
   readonly revocations: Pick<Revocations, "onChange" | "findRefusal">;
-  /** Registers a listener that is called when other client CAs are trusted. */
+  /** Registers a listener that is called when the trusted client CAs change. */
   readonly onClientCasChange?: ((listener: () => void) => void) | undefined;
   readonly flowControl: FlowControl;
   readonly audit: AuditOptions | undefined;
@@ -67,7 +67,7 @@ export interface AppDeps extends RegistryDeps {
   readonly checks: readonly HealthCheck[];
   /** The object that is served at `/version`. */
   readonly version: Readonly<Record<string, string>>;
-  /** Returns the `host:port` at which clients reach the server, for the older discovery. */
+  /** Returns the `host:port` at which clients reach the server, for legacy discovery. */
   readonly serverAddress: () => string;
   /** The revocation lists that are served without authentication. */
   readonly crls: PublishedCrls;
@@ -80,7 +80,7 @@ export interface AppDeps extends RegistryDeps {
 /** Answers the request of a client. `fromRequest` and `toResponse` convert from and to the types of the Fetch API. */
 export type App = (incoming: Incoming) => Promise<Answer>;
 
-/** Creates the app, with the whole pipeline. */
+/** Creates the app, which runs the whole pipeline. */
 export function createApp(deps: AppDeps): App {
   const { clock, stopping } = deps;
   const routings = new Map<Served, Routing>();
@@ -95,7 +95,7 @@ export function createApp(deps: AppDeps): App {
   const deadlines = new Deadlines(clock, stopping);
   const observe = createObserver(deps, (exchange) => findRouting().isServed(exchange.info));
 
-  /** Takes a request through its steps, each of which may refuse it with an error. */
+  /** Runs the steps of a request. Each step may throw an error to refuse it. */
   async function serve(exchange: Exchange): Promise<Answer> {
     const { incoming: { rawHeaders, user, isHttp2 = false }, info } = exchange;
     let served: (() => void) | undefined;
@@ -157,10 +157,10 @@ export function createApp(deps: AppDeps): App {
   };
 }
 
-/** The routes of what is served. */
+/** The routes of the served resources and reviews. */
 interface Routing {
   readonly router: Router<ServedRoute>;
-  /** Whether the path of a request is served, because only those become labels of metrics. */
+  /** Whether the path of a request is served. Only such paths become labels of metrics. */
   isServed(info: RequestInfo): boolean;
 }
 
@@ -173,7 +173,7 @@ function createRouting(deps: AppDeps, served: Served): Routing {
   return { router, isServed: (info) => info.isResourceRequest ? isServedResource(info) : labels.has(info.path) };
 }
 
-/** The routes by path. Their order matters for paths that several of them match, and each handler accepts any method. */
+/** Creates the routes. Their order matters for paths that several of them match. Each handler receives every method. */
 function createRoutes(deps: AppDeps, served: Served): readonly ServedRoute[] {
   const groups = listDiscoveredGroups(served);
   const kinds = groups.flatMap(({ resources }) => resources);
@@ -205,7 +205,7 @@ function encodeIndented(value: object): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(value, undefined, 2));
 }
 
-/** The router's patterns match no line breaks, which a decoded path may have; no route has a space. */
+/** Replaces line breaks, which the router's patterns do not match, by spaces, which no route contains. */
 function toRoutedPath(path: string): string {
   return path.replace(/[\n\r\u2028\u2029]/g, " ");
 }
@@ -215,7 +215,9 @@ function createPlainText(status: number, text: string): Answer {
   return { status, headers: { "content-type": "text/plain; charset=utf-8" }, body: new TextEncoder().encode(text) };
 }
 
-/** Creates the function that counts, times and audits each answer, whatever happens later. */
+/**
+ * Creates the function that counts, times and audits each answer, and registers open streams to be authenticated again.
+ */
 function createObserver(
   deps: AppDeps,
   isServed: (exchange: Exchange) => boolean,
@@ -249,7 +251,7 @@ function endStream({ logger }: AppDeps, exchange: Exchange): void {
   exchange.abort(new Error("the user is no longer authenticated"));
 }
 
-/** Answers a request that failed. An error without a status is logged, because it is one of the server. */
+/** Answers a request that failed. An error without a status is logged, because it is a fault of the server. */
 function respondFailure({ logger }: AppDeps, exchange: Exchange, error: unknown): Promise<Answer> {
   if (exchange.isTimedOut) return respondTimeout(exchange);
   if (error instanceof OverloadError) return respondOverloaded(exchange);
@@ -260,7 +262,7 @@ function respondFailure({ logger }: AppDeps, exchange: Exchange, error: unknown)
   return respondError(exchange, error);
 }
 
-/** kube-apiserver fails for a path with a verb but no resource before every other step. */
+/** Answers a path that has a verb but no resource with the error of kube-apiserver, before every other step. */
 async function respondIncomplete(exchange: Exchange): Promise<Answer> {
   const { requestUri } = exchange;
   const why = `failed to create RequestInfo: unable to determine kind and namespace from url, ${requestUri}`;
@@ -382,7 +384,7 @@ const NO_RECOVERY_REQUEST: Decision = {
   reason: "a node whose certificate has expired may only create a certificate signing request for itself and read it",
 };
 
-/** Reports whether a recovering node makes one of the requests that it may make, as itself. */
+/** True when a recovering node makes, as itself, one of the requests that it may make. */
 async function isRecoveryRequest({ nodeRecovery }: AppDeps, exchange: Exchange): Promise<boolean> {
   const { user, authenticated, info } = exchange;
   return user === authenticated?.user && await nodeRecovery?.isAllowed(user, toAttributes(info)) === true;

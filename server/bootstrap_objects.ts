@@ -41,8 +41,8 @@ export interface ReconcileDeps {
 const MANAGER = "kube-apiserver";
 
 /**
- * Creates missing objects and reconciles changed ones. Runs before the first request is served. Returns whether the
- * storage has all of them now; a full one refuses writes.
+ * Creates missing objects and reconciles changed ones. Runs before the first request is served. Returns false when the
+ * storage has refused a write, for example because it is full.
  */
 export async function reconcileObjects(deps: ReconcileDeps, wanted: readonly BootstrapObject[]): Promise<boolean> {
   const written = await Promise.all(wanted.map(async (item) => {
@@ -111,7 +111,7 @@ export function createSystemNamespaces(): readonly BootstrapObject[] {
   }));
 }
 
-/** Creates every default role and binding under its storage key; bindings follow the roles that they name. */
+/** Creates every default role and binding under its storage key; bindings come after their roles. */
 export function createDefaultRbacObjects(): readonly BootstrapObject[] {
   const { clusterRoles, clusterRoleBindings, roles, roleBindings } = createDefaultRbac();
   return [
@@ -137,7 +137,7 @@ export function createRbacObject<T extends ClusterRole | ClusterRoleBinding | Ro
   };
 }
 
-/** Creates the API's own service, which is headless because there is no service network here. */
+/** Creates the Service of the API, which is headless because there is no service network here. */
 export function createApiService(securePort: number): BootstrapObject {
   return {
     key: "/registry/services/specs/default/kubernetes",
@@ -165,7 +165,7 @@ export function createApiService(securePort: number): BootstrapObject {
   };
 }
 
-/** Plans the target port of a service that an older version made without one; a service with one stays as it is. */
+/** Plans to add the target port to a Service that an older version created without one. */
 function planTargetPort(existing: ServiceShape, securePort: number): ReconcilePlan<KubeObject> {
   const ports = existing.spec.ports ?? [];
   if (ports.every(({ targetPort = 0 }) => targetPort !== 0)) return { kind: "none" };

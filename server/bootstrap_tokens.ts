@@ -1,7 +1,7 @@
 /**
- * The use of bootstrap tokens: which key a token is bound to, whether its certificate has been used, when and from where
- * the token was last used or refused. All of it is in annotations of the token's Secret, which every server on the
- * same storage reads, and is written only if no other server wrote in between.
+ * Records the use of bootstrap tokens: the keys that a token is bound to, the keys whose certificates have been used,
+ * and when and from where the token was last used or refused. The record is in annotations of the token's Secret, which
+ * all servers on the same storage share, so each write is guarded by the Secret's revision.
  */
 import { Counter } from "prom-client";
 import {
@@ -25,6 +25,7 @@ import {
 } from "../core/token/token_secret.ts";
 import { parseRequest } from "../core/request/parse_request.ts";
 import { getErrorMessage } from "../core/errors.ts";
+import { omitUndefined } from "../core/lib/record.ts";
 import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import type { SecretObject } from "../core/kube/kinds/core_v1.ts";
 import { createTokenBuckets } from "../core/lib/bounded.ts";
@@ -48,7 +49,7 @@ export interface BootstrapTokensDeps {
   readonly registry: MetricsRegistry;
 }
 
-/** The use of a token is written at most once in this time, and so is its refusal. */
+/** The shortest time between two recorded uses of a token, and between two recorded refusals. */
 const WRITE_INTERVAL_MS = 60_000;
 /** A certificate is backdated, and its times have no fractions of a second. */
 const MAX_BACKDATE_MS = BACKDATE_MS + 1_000;
@@ -71,7 +72,7 @@ export class BootstrapTokens implements Disposable {
   /** The tokens whose refusal was reported within the last minute, each with the newest refusal since. */
   readonly #refused = new Map<string, Refused | undefined>();
   readonly #disposed = new AbortController();
-  /** The keys of each token whose certificate has not been used, by the name of the Secret, and the reverse. */
+  /** The bound keys whose certificate has not been used, by the name of the token's Secret, and the reverse. */
   readonly #openKeys = new Map<string, readonly PublicKeyPin[]>();
   readonly #secretNames = new Map<PublicKeyPin, ReadonlySet<string>>();
   #watch: StorageWatch | undefined;
@@ -140,7 +141,7 @@ export class BootstrapTokens implements Disposable {
         return isOlder ? undefined : withLastRefusal(secret, { at, address }, refusal);
       });
       void this.#recordEvent(tokenId, refusal, address);
-      // It rejects only when the server ends.
+      // It rejects only when the server stops.
       await this.#deps.clock.sleep(WRITE_INTERVAL_MS, this.#disposed.signal).catch(() => {});
       if (this.#disposed.signal.aborted) return;
     }
@@ -148,8 +149,8 @@ export class BootstrapTokens implements Disposable {
   }
 
   /**
-   * Decides about a new request of a token. A refusal is reported and returned; otherwise the returned write, if there is
-   * one, binds the token to the key of the request and has to be made in the transaction that creates the request.
+   * Decides whether a token may create a request. A refusal is reported and returned. Otherwise the returned write, if
+   * any, binds the token to the key of the request, and must be part of the transaction that creates the request.
    */
   async decide(
     csr: CertificateSigningRequest,
@@ -183,7 +184,7 @@ export class BootstrapTokens implements Disposable {
 
   /**
    * Records that a client certificate has been used. When its key is bound to a token, that key of the token is spent.
-   * Returns undefined for the certificates that no open token is bound to, which are nearly all.
+   * Returns undefined for nearly all certificates, because no open token is bound to their keys.
    */
   certificateUsed(leaf: CertificateFacts): Promise<void> | undefined {
     if (this.#secretNames.size === 0) return undefined;
@@ -216,7 +217,7 @@ export class BootstrapTokens implements Disposable {
     for (const key of keys) this.#secretNames.set(key, new Set([...this.#secretNames.get(key) ?? [], name]));
   }
 
-  /** Changes the annotations of a token's Secret; a failure is logged, because it must not refuse a client. */
+  /** Changes the annotations of a token's Secret. A failure is only logged, because it must not refuse a client. */
   async #edit(
     tokenId: string,
     change: (secret: SecretObject) => Readonly<Record<string, string>> | undefined,
@@ -239,15 +240,14 @@ export class BootstrapTokens implements Disposable {
   async #recordEvent(tokenId: string, { message }: TokenRefusal, address: string): Promise<void> {
     const name = toTokenSecretName(tokenId);
     const secret = await this.getSecret(name).catch(() => undefined);
-    const uid = secret?.metadata.uid === undefined ? {} : { uid: secret.metadata.uid };
+    const uid = omitUndefined({ uid: secret?.metadata.uid });
     const from = address === "" ? "" : ` from ${address}`;
     await recordServerEvent(this.#deps, {
       about: { kind: "Secret", namespace: BOOTSTRAP_TOKEN_NAMESPACE, name, ...uid, apiVersion: "v1" },
       namespace: BOOTSTRAP_TOKEN_NAMESPACE,
       reason: "BootstrapTokenRefused",
-      message:
-        `An attempt${from} to use bootstrap token "${tokenId}" was refused: ${message}. If no machine of yours ` +
-        `made it, another has a copy of the token; to end it: tlsboot revoke token/${tokenId}`,
+      message: `An attempt${from} to use bootstrap token "${tokenId}" was refused: ${message}. If none of your ` +
+        `machines made it, someone else has a copy of the token; to end it: tlsboot revoke token/${tokenId}`,
       action: "Authenticating",
     });
   }

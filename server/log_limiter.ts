@@ -5,9 +5,9 @@
 import { MAX_LOGGED_LENGTH } from "../core/lib/printable.ts";
 import type { Clock, LogFields, Logger } from "../core/ports.ts";
 
-/** The largest number of lines of one message in a window; the bytes limit them further. */
-const LINES = 20;
-const BYTES = 16_384;
+/** The largest number of lines and of bytes that one message may have in a window. */
+const MAX_LINES = 20;
+const MAX_BYTES = 16_384;
 const WINDOW_MS = 10_000;
 
 type Level = "debug" | "info" | "warn" | "error";
@@ -18,7 +18,7 @@ interface Window {
   omitted: number;
 }
 
-/** Creates a logger that limits repeated lines by their message, which is a constant. `signal` ends its windows. */
+/** Creates a logger that limits the lines of each message; messages are constants. `signal` ends its windows. */
 export function limitRepeats(logger: Logger, clock: Clock, signal: AbortSignal): Logger {
   const windows = new Map<string, Window>();
 
@@ -29,7 +29,7 @@ export function limitRepeats(logger: Logger, clock: Clock, signal: AbortSignal):
       windows.set(key, window = { lines: 0, bytes: 0, omitted: 0 });
       clock.sleep(WINDOW_MS, signal).then(() => close(level, message), () => close(level, message));
     }
-    if (window.lines >= LINES || window.bytes >= BYTES) {
+    if (window.lines >= MAX_LINES || window.bytes >= MAX_BYTES) {
       window.omitted++;
       return false;
     }
@@ -62,7 +62,7 @@ export function limitRepeats(logger: Logger, clock: Clock, signal: AbortSignal):
   return scoped(logger);
 }
 
-/** Estimates the number of bytes of fields in a line, in which long texts are cut. */
+/** Estimates the number of bytes that fields take in a line, where long texts are cut. */
 function estimateLength(value: unknown): number {
   if (typeof value === "string") return Math.min(value.length, MAX_LOGGED_LENGTH);
   if (value instanceof Error) return estimateLength(value.message);

@@ -1,7 +1,7 @@
 /**
- * The app without a listener: a Transport to it in the same process, and the requests and responses of the Fetch API for
- * programs that serve the API themselves. In-process clients pass authorization, admission, validation and audit like other
- * clients, only without TLS.
+ * The app without a listener: a Transport to it in the same process, and conversions of the Fetch API's requests and
+ * responses for programs that serve the API themselves. In-process clients pass authorization, admission, validation
+ * and audit like other clients, but use no TLS.
  */
 import type { Transport, TransportRequest } from "../core/ports.ts";
 import type { UserInfo } from "../core/kube/user.ts";
@@ -74,7 +74,7 @@ async function* toBytes(body: AnswerBody, signal: AbortSignal): AsyncGenerator<U
   else yield* toChunks(body);
 }
 
-/** Leaving the loop early or aborting ends the stream, and so its watch. */
+/** Reads the pieces of a stream. Leaving the loop early or aborting ends the stream and its watch. */
 async function* readStream(body: AnswerStream, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const cancel = (): void => body.cancel();
   signal.addEventListener("abort", cancel, { once: true });
@@ -87,7 +87,7 @@ async function* readStream(body: AnswerStream, signal: AbortSignal): AsyncGenera
   }
 }
 
-/** Converts a `Request` of the Fetch API. `client` has the facts of its connection, such as the address. */
+/** Converts a `Request` of the Fetch API. `client` describes its connection, such as the address. */
 export function fromRequest(
   request: Request,
   client: Pick<Incoming, "peer" | "remoteAddress" | "user" | "connection">,

@@ -1,11 +1,11 @@
 /**
  * The control-plane side of TLS bootstrapping: an API server and the storage of its objects.
  *
- * - `startServer` runs the API over TLS; `createApp` is the same without a listener, for a server of your own.
+ * - `startServer` runs the API over TLS; `createApp` is the same without a listener, for your own server.
  * - `createMemoryStorage` and `openSqliteStorage` are the two storages.
- * - The controllers that work on the objects of this server or of any other are `@tlsboot/tlsboot/controllers`.
+ * - The controllers, which work on the objects of this server or any other, are in `@tlsboot/tlsboot/controllers`.
  *
- * Clock, randomness and logger are handed in; `createSystemPorts` of `@tlsboot/tlsboot` makes those of the machine.
+ * Clock, randomness and logger are passed in; `createSystemPorts` of `@tlsboot/tlsboot` returns the system's.
  *
  * @example A server in memory, called from inside the process
  * ```ts
@@ -64,7 +64,7 @@
  * @module
  */
 
-// The server, and its parts for a server of your own.
+// The server, and its parts for your own server.
 export type { AttestationOptions, ExpectedMachines, TokenCluster } from "./attestation/node_attestations.ts";
 export { type Server, type ServerOptions, type ServiceAccountOptions, startServer } from "./server.ts";
 export { type App, type AppDeps, createApp } from "./app.ts";

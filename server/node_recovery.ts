@@ -18,6 +18,7 @@ import { formatApiVersion } from "../core/kube/schema.ts";
 import type { IssuedCertificate } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { UserInfo } from "../core/kube/user.ts";
 import { createTokenBuckets } from "../core/lib/bounded.ts";
+import { omitUndefined } from "../core/lib/record.ts";
 import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
 import { verifyChain } from "../core/pki/x509/chain.ts";
 import { publicKeyPin } from "../core/pki/keys/key_names.ts";
@@ -33,7 +34,7 @@ import type { Stored, Write } from "./storage/storage.ts";
 
 /** The limits that the operator sets. */
 export interface NodeRecoveryLimits {
-  /** How long after its end a certificate may recover its node, in milliseconds. */
+  /** How long after its expiry a certificate may recover its node, in milliseconds. */
   readonly graceMs: number;
   /** How many nodes this server recovers in an hour. */
   readonly perHour: number;
@@ -45,10 +46,10 @@ export interface NodeRecoveryDeps extends ServerEventDeps, NodeRecoveryLimits {
 }
 
 const HOUR_MS = 3_600_000;
-/** A refusal is reported as an Event at most once in this time for each node. */
+/** The shortest time between two Events about refusals of one node. */
 const REPORT_INTERVAL_MS = 60_000;
 
-/** Decides who may recover, and reports refusals. */
+/** Decides which nodes may recover, and reports refusals. */
 export class NodeRecovery {
   readonly #deps: NodeRecoveryDeps;
   readonly #results: Counter<"result">;
@@ -69,8 +70,8 @@ export class NodeRecovery {
   }
 
   /**
-   * Identifies the node behind an expired certificate. The TLS handshake has proved the key, but did not check the chain,
-   * so that is done here, as of the last moment of the certificate.
+   * Identifies the node behind an expired certificate. The TLS handshake has proved the key, but did not check the
+   * chain, so this method checks it, as of the last moment at which the certificate was valid.
    */
   async authenticate(
     peer: PeerCertificate,
@@ -98,7 +99,9 @@ export class NodeRecovery {
     return { kind: "user", user: { ...identified.user, extra } };
   }
 
-  /** Reports whether a recovering node may make a request: create a CertificateSigningRequest, or read its own. */
+  /**
+   * True for the requests that a recovering node may make: creating a CertificateSigningRequest, and reading its own.
+   */
   async isAllowed(user: UserInfo, attributes: Attributes): Promise<boolean> {
     if (attributes.kind === "path") return false;
     const { verb, apiGroup, resource, subresource, name } = attributes;
@@ -114,7 +117,7 @@ export class NodeRecovery {
       spec.extra?.[EXPIRED_CERTIFICATE_KEY]?.[0] === user.extra[EXPIRED_CERTIFICATE_KEY]?.[0];
   }
 
-  /** The admission plugin that binds an expired certificate to the key of the first request that is made with it. */
+  /** The admission plugin that binds an expired certificate to the key of the first request made with it. */
   readonly plugin: AdmissionPlugin = {
     name: "NodeRecovery",
     kinds: [certificateSigningRequestKind],
@@ -127,8 +130,8 @@ export class NodeRecovery {
   };
 
   /**
-   * Decides about a new request of a recovering node. The returned write, if there is one, binds the expired certificate to
-   * the key of the request and has to be made in the transaction that creates the request.
+   * Decides whether a recovering node may create a request. The returned write, if any, binds the expired certificate
+   * to the key of the request, and must be part of the transaction that creates the request.
    */
   async decide(
     csr: CertificateSigningRequest,
@@ -155,11 +158,7 @@ export class NodeRecovery {
     }
     this.#results.inc({ result: "accepted" });
     this.#deps.logger.info("a node with an expired certificate recovers", { username: user.username, address });
-    const recovery = {
-      publicKeyFingerprint,
-      ...(address === undefined ? {} : { address }),
-      time: formatTime(this.#deps.clock.now()),
-    };
+    const recovery = { publicKeyFingerprint, ...omitUndefined({ address }), time: formatTime(this.#deps.clock.now()) };
     const object: IssuedCertificate = { ...record, status: { ...record.status, recovery } };
     return { write: { kind: "update", key: stored.key, object, expectedRevision: stored.revision } };
   }
@@ -193,7 +192,7 @@ export class NodeRecovery {
     this.#reports.sweep();
     if (record === undefined || !isSuspicious || !this.#reports.take(username)) return;
     const from = address === "" ? "" : ` from ${address}`;
-    const uid = record.metadata.uid === undefined ? {} : { uid: record.metadata.uid };
+    const uid = omitUndefined({ uid: record.metadata.uid });
     void recordServerEvent(this.#deps, {
       about: {
         kind: issuedCertificateKind.kind,
@@ -210,7 +209,7 @@ export class NodeRecovery {
   }
 }
 
-/** Finds the leaf of a chain that has expired and is otherwise valid. */
+/** Returns the leaf of a chain, if it has expired but the chain is otherwise valid. */
 function findExpiredLeaf(
   peer: PeerCertificate,
   roots: readonly CertificateFacts[],

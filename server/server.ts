@@ -64,7 +64,7 @@ export interface ServerOptions {
   readonly bindAddress: string;
   /** The port; 0 selects a free one. */
   readonly port: number;
-  /** The descriptor of a socket that listens on this address already. */
+  /** The descriptor of a socket that already listens on this address. */
   readonly passedSocket?: number | undefined;
   readonly serving: ServingPair;
   /** The PEM bundle of the CAs whose client certificates are trusted; undefined for none. */
@@ -82,17 +82,20 @@ export interface ServerOptions {
   readonly maxRequestsInflight?: number;
   /** The limits of connections that differ from `GUARD_LIMITS`, such as their number. */
   readonly connectionLimits?: Partial<GuardLimits>;
-  /** The objects that must exist besides the defaults. */
+  /** The objects that must exist in addition to the defaults. */
   readonly objects: readonly BootstrapObject[];
-  /** The registry for metrics, when other parts of the process use one too; by default a new one. */
+  /** The registry for metrics, if other parts of the process share it; by default a new one. */
   readonly registry?: MetricsRegistry;
-  /** The limit of open requests, and the signers that run; by default neither is limited nor known. */
+  /**
+   * The limit of open requests, and the signers that run here; by default there is no limit and no warning about
+   * signers.
+   */
   readonly signingRequests?: SigningRequestLimits;
   /** Whether requests and client certificates with ML-DSA keys are accepted (feature gate MLDSA). Default: false. */
   readonly allowMlDsa?: boolean;
   /** Lets nodes with an expired certificate request the next one with it; undefined for never. */
   readonly nodeRecovery?: NodeRecoveryLimits | undefined;
-  /** Health checks besides the usual ones. */
+  /** Health checks in addition to the usual ones. */
   readonly checks?: readonly HealthCheck[];
   /** The revocation lists to serve at `/pki/<name>` without authentication; by default none. */
   readonly crls?: PublishedCrls;
@@ -102,11 +105,11 @@ export interface ServerOptions {
   readonly register?: Register;
   /** The tokens of service accounts; by default none are issued and none accepted. */
   readonly serviceAccounts?: ServiceAccountOptions;
-  /** Lets machines exchange a proof of what they are for a bootstrap token; undefined for never. */
+  /** Lets machines exchange a proof of their identity for a bootstrap token; undefined for never. */
   readonly attestation?: AttestationOptions | undefined;
 }
 
-/** The settings of service account tokens, as kube-apiserver's flags have them. */
+/** The settings of service account tokens, which correspond to kube-apiserver's flags. */
 export interface ServiceAccountOptions {
   /** The accepted issuers; the first one is that of new tokens. */
   readonly issuers: readonly [string, ...string[]];
@@ -128,8 +131,7 @@ export interface Server extends AsyncDisposable {
   setServing(serving: ServingPair): void;
   /** Trusts only certificates of this bundle from now on, also on open connections. Throws AppError `ca_invalid`. */
   setClientCa(pem: string, issuersPem?: string): void;
-  /** Returns the CAs whose client certificates are trusted at the moment. */
-  clientCas(): readonly CertificateFacts[];
+  /** Returns the CAs whose client certificates are trusted now. */ clientCas(): readonly CertificateFacts[];
   transportFor(user: UserInfo, userAgent: string): Transport;
   readonly revocations: Revocations;
 }
@@ -148,29 +150,29 @@ export type ApiOptions =
     "bindAddress" | "port" | "passedSocket" | "serving" | "clientCaPem" | "clientIssuersPem" | "connectionLimits"
   >
   & {
-    /** Returns the CAs whose client certificates are trusted at the moment; a changed set is a new array. */
+    /** Returns the CAs whose client certificates are trusted now; a changed set is a new array. */
     readonly clientCas: () => readonly CertificateFacts[];
     /** Registers a listener that is called when that set has changed, so that open streams are checked at once. */
     readonly onClientCasChange?: (listener: () => void) => void;
-    /** Returns the `host:port` at which clients reach the API, for the older discovery. */
+    /** Returns the `host:port` at which clients reach the API, for legacy discovery. */
     readonly serverAddress: () => string;
     /** The port of the listener; undefined or 0 when it is not known before the start. */
     readonly port?: number;
   };
 
-/** The port that the API's own Service names when the listener's is not known: its own. */
+/** The target port of the API's Service when the listener's port is not known: the port of the Service itself. */
 const DEFAULT_PORT = 443;
 
 /** Starts a server. Throws AppError `port_in_use`, `io`, or `ca_invalid` for a malformed bundle of client CAs. */
 export async function startServer(options: ServerOptions): Promise<Server> {
-  const bound = { port: options.port };
+  let port = options.port;
   let clientCas = options.clientCaPem === undefined ? [] : readClientCas(options.clientCaPem);
   const listeners: (() => void)[] = [];
   const api = await createApi({
     ...options,
     clientCas: () => clientCas,
     onClientCasChange: (listener) => void listeners.push(listener),
-    serverAddress: () => `${options.bindAddress}:${bound.port}`,
+    serverAddress: () => `${options.bindAddress}:${port}`,
   });
   const stopping = new AbortController();
   const listener = await listen({
@@ -186,10 +188,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     logger: limitRepeats(options.logger, options.clock, stopping.signal),
     limits: options.connectionLimits,
   });
-  bound.port = listener.port;
+  port = listener.port;
   return {
     address: listener.address,
-    port: listener.port,
+    port,
     setServing: (serving) => listener.setServing(serving),
     setClientCa(pem, issuersPem) {
       clientCas = readClientCas(pem);
@@ -208,7 +210,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   };
 }
 
-/** The sum of kube-apiserver's `--max-requests-inflight` and `--max-mutating-requests-inflight`, as there. */
+/** The sum of the defaults of kube-apiserver's `--max-requests-inflight` and `--max-mutating-requests-inflight`. */
 const DEFAULT_SEATS = 400 + 200;
 
 function joinBundles(pem: string, issuersPem = ""): string {
@@ -233,7 +235,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     ...createDefaultRbacObjects(),
     ...options.objects,
   ]);
-  // They come last: without them a storage is new, so that a start after an interrupted first one writes everything.
+  // These come last: a storage without them counts as new, so a start after an interrupted first one writes everything.
   if (isComplete) await reconcileObjects(options, createSystemNamespaces());
   const { registry = createMetricsRegistry() } = options;
   const metrics = createMetrics(registry);
