@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { RESTORE_MARKER_KEY } from "../../server/storage/etcd/restore_marker.ts";
@@ -39,8 +40,49 @@ async function makeBackup(name: string, count: number): Promise<string> {
   return path;
 }
 
-function flags(prefix: string): readonly string[] {
-  return ["--etcd-servers", etcd.urls[0]!, "--etcd-prefix", prefix];
+function flags(prefix: string, url: string = etcd.urls[0]!): readonly string[] {
+  return ["--etcd-servers", url, "--etcd-prefix", prefix];
+}
+
+/** A way to the etcd that ends after a number of bytes, so that a program that writes stops in the middle. */
+interface LimitedRelay extends AsyncDisposable {
+  readonly url: string;
+  /** The number of bytes that the etcd was sent. */
+  readonly passed: number;
+  /** Resolves when the limit is reached. */
+  readonly isExhausted: Promise<void>;
+}
+
+async function startLimitedRelay(limit: number): Promise<LimitedRelay> {
+  const { promise: isExhausted, resolve } = Promise.withResolvers<void>();
+  const sockets = new Set<Socket>();
+  let passed = 0;
+  const server = createServer((client) => {
+    const upstream = connect(Number(new URL(etcd.urls[0]!).port), "127.0.0.1");
+    for (const [socket, other] of [[client, upstream], [upstream, client]] as const) {
+      sockets.add(socket);
+      socket.on("error", () => socket.destroy()).on("close", () => other.destroy());
+    }
+    client.on("data", (bytes) => {
+      const allowed = bytes.subarray(0, limit - passed);
+      passed += allowed.length;
+      upstream.write(allowed);
+      if (passed === limit) resolve();
+    });
+    upstream.pipe(client);
+  });
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    get passed() {
+      return passed;
+    },
+    isExhausted,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((closed) => server.close(closed));
+    },
+  };
 }
 
 function restore(backup: string, prefix: string, root: string, ...more: readonly string[]): readonly string[] {
@@ -93,33 +135,32 @@ describe("restores into an etcd", () => {
   test("a restore that is killed looks like no instance, and the same command finishes it", async () => {
     const count = 3_000;
     const backup = await makeBackup("many", count);
-    let hits = 0;
-    for (const [index, keys] of [1, 2, 300, 1_000, 2_000, 2_900].entries()) {
-      const [prefix, root] = [`killed-${index}`, `killed-${index}`];
-      const command = restore(backup, prefix, root);
+    const through = (relay: LimitedRelay, name: string) => [
+      ...["restore", backup, "--data-dir", folder.join(name), ...flags(name, relay.url), ...open],
+    ];
+    await using whole = await startLimitedRelay(Infinity);
+    await succeedTlsboot(through(whole, "killed-never"));
+    for (const [index, share] of [0.02, 0.1, 0.4, 0.7, 0.95].entries()) {
+      const name = `killed-${index}`;
       {
-        await using running = spawnTlsboot(command);
-        await eventually(
-          `${keys} keys`,
-          async () => running.hasEnded() || (await keysBelow(prefix)).length >= keys || undefined,
-        );
+        await using relay = await startLimitedRelay(Math.round(whole.passed * share));
+        await using running = spawnTlsboot(through(relay, name));
+        await Promise.race([relay.isExhausted, running.finished()]);
         running.kill("SIGKILL");
         await running.finished();
       }
-      if ((await keysBelow(prefix)).includes(MARKER)) {
-        hits++;
-        await serveIsRefused(prefix);
-        await refused(
-          ["backup", folder.join("half.backup"), "--data-dir", folder.join("visitor"), ...flags(prefix), ...seal],
-          /a restore of the backup of \S+ is not finished/,
-        );
-        await succeedTlsboot(command);
-      } else await refused(command, /below "\S+" in etcd: there are already keys/);
-      assert.equal((await keysBelow(prefix)).length, count);
-      assert.deepEqual((await readdir(folder.join(root))).sort(), ["etcd.yaml", "format"]);
-      assert.ok(!existsSync(folder.join(`${root}.restoring`)));
+      const written = await keysBelow(name);
+      assert.ok(written.includes(MARKER) && written.length <= count, `${written.length} keys at ${share}`);
+      await serveIsRefused(name);
+      await refused(
+        ["backup", folder.join("half.backup"), "--data-dir", folder.join("visitor"), ...flags(name), ...seal],
+        /a restore of the backup of \S+ is not finished/,
+      );
+      await succeedTlsboot(restore(backup, name, name));
+      assert.equal((await keysBelow(name)).length, count);
+      assert.deepEqual((await readdir(folder.join(name))).sort(), ["etcd.yaml", "format"]);
+      assert.ok(!existsSync(folder.join(`${name}.restoring`)));
     }
-    assert.ok(hits >= 2, `${hits} restores were killed before their end`);
   });
 
   test("a restore that died with only the marker remaining resumes without force, another backup does not", async () => {
