@@ -94,11 +94,12 @@ test("up on a disk that fails at every call in turn acknowledges nothing that it
       await tryEachCall(disk, needle, async ({ fault, call, what }) => {
         const name = `f${FAULTS.indexOf(fault)}-${file.length}-${call}`;
         let refusal: Refusal | undefined;
-        let hits: readonly string[] = [];
-        for (let number = 0; number < (isCheckpoint ? 20 : 1) && hits.length === 0; number++) {
+        for (let number = 0; number < (isCheckpoint ? 20 : 1) && (await disk.hits()).length === 0; number++) {
           refusal = await create(`${name}-${number}`, isCheckpoint ? 400_000 : 10);
-          hits = await disk.hits();
         }
+        // No call may fail after the hits have been read.
+        await disk.disarm();
+        const hits = await disk.hits();
         if (refusal !== undefined) assertRefusal(refusal, `${what}: ${hits}`);
         // The content of the journal is not acknowledged; a write continues after its half.
         if (!isCheckpoint && fault.short !== "harmless") {
@@ -205,7 +206,7 @@ for (const { name, ...which } of STARTING) {
     await tryEachCall(disk, needle, async ({ fault, what }) => {
       const before = failures;
       const started = await commands.run(...up);
-      // A server that is up still makes calls: none of them may fail after the hits have been read.
+      // A server that is up still makes calls. None of them may fail after the hits have been read.
       await disk.disarm();
       const hits = await disk.hits();
       // A server without a new CRL is of more use than none, and the checks make up for it. SQLite ignores an error of the
