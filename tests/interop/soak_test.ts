@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { peerPath } from "../support/peers/go.ts";
 import { start } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
+import { findServerPort } from "../support/temp.ts";
 import { startInstance } from "../support/interop/instance.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
 import { pause, restart, SOAK_SECONDS, type SoakVerdict } from "../support/interop/soak.ts";
@@ -15,7 +16,7 @@ const LONG_OUTAGE_SECONDS = 12;
 const [EVENTS, WRITES] = [50, 10];
 
 test("informers and an election outlive two restarts of up: nothing lost, nothing twice, one leader", async () => {
-  await using instance = await startInstance();
+  await using instance = await startInstance({ args: ["--secure-port", `${await findServerPort()}`] });
   await using soak = start(peerPath("soak"), ["-kubeconfig", instance.adminKubeconfig]);
   const isOver = pause(SOAK_SECONDS);
   await soak.waitFor(/^soaking$/m);
