@@ -8,7 +8,8 @@ import { after, before, describe, test } from "node:test";
 import { Secret } from "../../core/lib/brand.ts";
 import { encodeKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import { publicKeyPin } from "../../core/pki/keys/key_names.ts";
-import type { Clock } from "../../core/ports.ts";
+import type { CapturedIoOptions } from "../support/captured_io.ts";
+import { startCaptured } from "../support/child.ts";
 import { sharedKey } from "../support/csr_builder.ts";
 import { type FakeApi, startFakeApi } from "../support/fake_api.ts";
 import { createFakeClock, createImpatientClock } from "../support/fake_clock.ts";
@@ -107,9 +108,17 @@ const PAUSE_MS = 60_000;
 /** The number of requests after which an endless command is interrupted. */
 const ENOUGH = 8;
 
-/** A clock without pauses between attempts. Its time is real, because it must fit the dates of the server's certificate. */
-function createTrueClock(): Clock {
-  return createImpatientClock(createFakeClock(new Date()), 0, PAUSE_MS);
+/**
+ * The surroundings of a command, with a clock without pauses between attempts. Its time is real, because it must fit the
+ * dates of the server's certificate.
+ */
+function createWorld(isTerminal: boolean): CapturedIoOptions {
+  return {
+    cwd: folder.path,
+    isTerminal,
+    clock: createImpatientClock(createFakeClock(new Date()), 0, PAUSE_MS),
+    env: { TLSBOOT_DATA_DIR: folder.path, TLSBOOT_KUBECONFIG: folder.join("admin.kubeconfig") },
+  };
 }
 
 async function runBefore(
@@ -127,12 +136,7 @@ async function runBefore(
   const late = AbortSignal.timeout(60_000);
   const run = await runCaptured(
     [...(typeof args === "function" ? args() : args), ...debug],
-    {
-      cwd: folder.path,
-      isTerminal,
-      clock: createTrueClock(),
-      env: { TLSBOOT_DATA_DIR: folder.path, TLSBOOT_KUBECONFIG: folder.join("admin.kubeconfig") },
-    },
+    createWorld(isTerminal),
     AbortSignal.any([stop.signal, late]),
   );
   assert.ok(!late.aborted, `${asked} requests in 60 s\n${run.stderr.slice(0, 5_000)}`);
@@ -255,12 +259,7 @@ describe("text of servers and files", () => {
 
   test("the text of the hostile server was printed, not omitted", async () => {
     api.intercept = (request) => hostileAnswer(request, objects);
-    const run = (...args: readonly string[]) =>
-      runCaptured(args, {
-        cwd: folder.path,
-        clock: createTrueClock(),
-        env: { TLSBOOT_KUBECONFIG: folder.join("admin.kubeconfig") },
-      });
+    const run = (...args: readonly string[]) => runCaptured(args, createWorld(false));
     const described = await run("describe", "csr", "one");
     assert.equal(described.code, 0, described.stderr);
     for (const text of ["^[[2J", "\\u202eevil", "y^Iforged column^Jforged: line", "\\u009b31m"]) {
@@ -276,15 +275,19 @@ describe("text of servers and files", () => {
   });
 
   test("signer and approver have processed the hostile requests and logged them", async () => {
-    const before = "answers with hostile objects";
+    api.intercept = (request) => hostileAnswer(request, objects);
     for (const isTerminal of [false, true]) {
-      const signer = await runBefore(before, { args: SIGNER_ALONE, isEndless: true }, { isTerminal, debug: [] });
-      for (const message of ["CSR signed", "CSR failed", "reconciliation failed", "watch failed"]) {
-        assert.match(signer.stderr, new RegExp(`${message}.*\\\\u202eevil`), message);
+      for (
+        const { args, messages } of [
+          { args: SIGNER_ALONE, messages: ["CSR signed", "CSR failed", "reconciliation failed", "watch failed"] },
+          { args: APPROVER_ALONE, messages: ["watch failed", "CSR "] },
+        ]
+      ) {
+        await using controller = startCaptured(args, createWorld(isTerminal));
+        for (const message of messages) {
+          await controller.waitFor(new RegExp(`${message}.*\\\\u202eevil`), undefined, "stderr");
+        }
       }
-      const approver = await runBefore(before, { args: APPROVER_ALONE, isEndless: true }, { isTerminal, debug: [] });
-      assert.match(approver.stderr, /watch failed.*\\u202eevil/);
-      assert.match(approver.stderr, /CSR .*\\u202eevil/);
     }
   });
 
