@@ -1,7 +1,7 @@
 /**
- * A byte that changed at rest, in each file of a data directory and of a node: the program names the file, or makes it
- * again, and never serves anything else. The pages of a database are changed in server/storage/sqlite, the bytes of a
- * backup in instance/backup, and those of a CA and of keys in core/pki.
+ * A byte that changed at rest, in each file of a data directory and of a node: the program reports the file or makes it
+ * again, and never serves anything else. Tests next to the code change the pages of a database (server/storage/sqlite), the
+ * bytes of a backup (instance/backup), and those of CAs and keys (core/pki).
  */
 import assert from "node:assert/strict";
 import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -12,10 +12,19 @@ import { connect, startUp } from "../support/interop/faulty_instance.ts";
 import { waitUntilUp } from "../support/interop/instance.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
 
-/** Changes the lowest bit of the byte at a share of a file, counted in bytes from its end where it is negative. */
-async function change(path: string, share: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(await readFile(path));
-  bytes[share < 0 ? bytes.length + share : Math.floor(bytes.length * share)]! ^= 1;
+/** A place in a file: the first byte of a text, a number of bytes before the end (negative), or a share of the file. */
+type PlaceInFile = string | number;
+
+/** Changes the lowest bit of a byte in a file, and returns the new content. */
+async function change(path: string, place: PlaceInFile): Promise<Buffer> {
+  const bytes = await readFile(path);
+  const at = typeof place === "string"
+    ? bytes.indexOf(place)
+    : place < 0
+    ? bytes.length + place
+    : Math.floor(bytes.length * place);
+  assert.ok(at >= 0, `no ${place} in ${path}`);
+  bytes[at]! ^= 1;
   await writeFile(path, bytes);
   return bytes;
 }
@@ -23,9 +32,12 @@ async function change(path: string, share: number): Promise<Uint8Array> {
 /** The header of a PEM text, its middle, the last bytes of its content, and its last line. */
 const PEM_PLACES = [0, 0.5, -50, -3];
 
+/** The object whose record in the database is changed. Half way into the file there may be unused space. */
+const KEPT = "kept";
+
 /**
- * What `up` does with each file: it ends and names the file, or starts and has made the file again. The first word of a
- * kubeconfig, which no reader needs, and the line end of a number may be changed without harm.
+ * What `up` does with each file: it refuses to start and reports the file, or it starts and makes the file again. A change
+ * of the first word of a kubeconfig, which no reader needs, or of the line end after a number does no harm.
  */
 const SERVER_FILES = [
   { name: "format", places: [0], want: "refuses" },
@@ -33,7 +45,7 @@ const SERVER_FILES = [
   { name: "pki/ca.key", places: PEM_PLACES, want: "refuses" },
   { name: "pki/sa.key", places: PEM_PLACES, want: "refuses" },
   { name: "pki/sa.pub", places: PEM_PLACES, want: "refuses" },
-  { name: "tlsboot.db", places: [0, 0.5], want: "refuses" },
+  { name: "tlsboot.db", places: [0, `/${KEPT}`], want: "refuses" },
   { name: "pki/ca.crl", places: PEM_PLACES, want: "repairs" },
   { name: "pki/apiserver.crt", places: PEM_PLACES, want: "repairs" },
   { name: "pki/apiserver.key", places: PEM_PLACES, want: "repairs" },
@@ -41,14 +53,14 @@ const SERVER_FILES = [
   { name: "bootstrap.kubeconfig", places: [0.5, -20], want: "repairs" },
 ] as const;
 
-test("up on a data directory with a changed byte names the file, or makes it again", async () => {
+test("up on a data directory with a changed byte reports the file, or makes it again", async () => {
   await using folder = await createTempFolder();
   const [good, data, port] = [folder.join("good"), folder.join("data"), await findServerPort()];
   {
     await using running = startUp(data, port);
     await waitUntilUp(running);
     await using client = await connect(data);
-    assert.equal(await client.create("kept", 10), undefined);
+    assert.equal(await client.create(KEPT, 10), undefined);
     running.kill("SIGTERM");
     await running.finished();
   }
@@ -56,7 +68,7 @@ test("up on a data directory with a changed byte names the file, or makes it aga
   const known = SERVER_FILES.map(({ name }) => name as string);
   const found = (await readdir(good, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
   const names = found.map(({ parentPath, name }) => join(parentPath, name).slice(good.length + 1));
-  assert.deepEqual(names.filter((name) => !known.includes(name)), [], "a file that no one has thought of");
+  assert.deepEqual(names.filter((name) => !known.includes(name)), [], "a file that this test does not know");
   for (const { name, places, want } of SERVER_FILES) {
     for (const place of places) {
       await rm(data, { recursive: true, force: true });
@@ -68,22 +80,22 @@ test("up on a data directory with a changed byte names the file, or makes it aga
       const isUp = await waitUntilUp(running).then(() => true, () => false);
       if (want === "refuses") {
         assert.ok(!isUp, `${what}: it started`);
-        assertNamed(await running.finished(), name === "format" || name === "pki/ca.key" ? data : path, what);
-        assert.deepEqual(new Uint8Array(await readFile(path)), changed, `${what}: the file was replaced`);
+        assertReported(await running.finished(), name === "format" || name === "pki/ca.key" ? data : path, what);
+        assert.deepEqual(await readFile(path), changed, `${what}: the file was replaced`);
         continue;
       }
       assert.ok(isUp, `${what}: ${running.stderr()}`);
-      assert.notDeepEqual(new Uint8Array(await readFile(path)), changed, `${what}: the file is still damaged`);
+      assert.notDeepEqual(await readFile(path), changed, `${what}: the file is still damaged`);
       await using client = await connect(data);
-      assert.ok((await client.names()).has("kept"), what);
+      assert.ok((await client.names()).has(KEPT), what);
       running.kill("SIGKILL");
       await running.finished();
     }
   }
 });
 
-/** Ends with 1, names the file, and says what to do. */
-function assertNamed({ code, stderr }: Finished, path: string, what: string): void {
+/** Asserts that a program ended with 1, reported the file, and said what to do. */
+function assertReported({ code, stderr }: Finished, path: string, what: string): void {
   assert.equal(code, 1, `${what}: ${stderr}`);
   assert.match(stderr, /^tlsboot: error: \S.*/m, what);
   assert.match(stderr, /^tlsboot: hint: \S.*/m, what);
@@ -95,19 +107,12 @@ async function joinNode(folder: TempFolder, node: string, ...more: readonly stri
   const home = folder.join(node);
   return await spawnTlsbootToEnd([
     ...["bootstrap", "--bootstrap-kubeconfig", folder.join("data", "bootstrap.kubeconfig")],
-    ...[
-      "--kubeconfig",
-      join(home, "kubeconfig"),
-      "--cert-dir",
-      join(home, "pki"),
-      "--hostname-override",
-      node,
-      ...more,
-    ],
+    ...["--kubeconfig", join(home, "kubeconfig"), "--cert-dir", join(home, "pki")],
+    ...["--hostname-override", node, ...more],
   ]);
 }
 
-test("bootstrap with a changed byte in a pair or in a pending key names the file and does not use it", async () => {
+test("bootstrap with a changed byte in a pair or in a pending key reports the file and does not use it", async () => {
   await using folder = await createTempFolder();
   await using running = startUp(folder.join("data"), await findServerPort(), undefined, ["--auto-approve"]);
   await waitUntilUp(running);
@@ -117,7 +122,7 @@ test("bootstrap with a changed byte in a pair or in a pending key names the file
   const good = await readFile(join(pki, pair));
   for (const place of PEM_PLACES) {
     await change(join(pki, pair), place);
-    // The node has a certificate, so that another one is not approved by itself.
+    // A second certificate of a node is not approved automatically.
     const { code, stderr } = await joinNode(folder, "n1", "--timeout", "100ms");
     assert.equal(code, 3, `${pair} at ${place}: ${stderr}`);
     assert.match(stderr, /the kubeconfig cannot be used: .*kubelet-client-current\.pem/);
@@ -129,13 +134,13 @@ test("bootstrap with a changed byte in a pair or in a pending key names the file
   // The private part of the key is before its public part.
   for (const place of [...PEM_PLACES, 0.3]) {
     await change(pending, place);
-    assertNamed(await joinNode(folder, "n2"), pending, `pending key at ${place}`);
+    assertReported(await joinNode(folder, "n2"), pending, `pending key at ${place}`);
     await writeFile(pending, key);
   }
   assert.equal((await joinNode(folder, "n2")).code, 0);
 });
 
-test("verify certificates finds a changed byte in any line of an issued log, and names the line or the record", async () => {
+test("verify certificates finds a changed byte in any line of an issued log, and reports the line or the record", async () => {
   await using folder = await createTempFolder();
   const data = folder.join("data");
   const log = join(data, "issued.jsonl");
