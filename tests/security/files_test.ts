@@ -262,11 +262,12 @@ test("names with parent directories create no file and reach no other path of th
   const path = outer.join("work");
   const work = { ...outer, path, join: (...parts: readonly string[]) => join(path, ...parts) };
   await mkdir(work.path);
-  await using _up = await startInstance(work, ["--audit-log-path", "audit.log"]);
+  await using instance = await startInstance(work, ["--audit-log-path", "audit.log"]);
   for (const args of CLIMBING) {
     const { code } = await runTlsboot(args, { cwd: work.path });
     assert.notEqual(code, 0, args.join(" "));
   }
+  await instance.end("SIGTERM");
   assert.deepEqual(await readdir(outer.path), ["work"]);
   const audited = (await readFile(work.join("audit.log"), "utf8")).trim().split("\n").map((line) =>
     JSON.parse(line) as { requestURI: string; userAgent?: string; user?: { username?: string } }
