@@ -114,7 +114,7 @@ test("up over a constrained CA serves under the names it may, and issues for no 
   const flags = ["--permit-dns", "example.org", "--permit-ip", "127.0.0.0/8"];
   await folder.succeed("ca", "init", "--data-dir", "data", ...flags);
   await using instance = await startInstance(folder, ["--auto-approve", "--tls-san", "api.example.org"]);
-  assert.match(instance.running.stderr(), /name constraints exclude names from the serving certificate.*localhost/);
+  await instance.running.waitFor(/name constraints exclude names from the serving certificate.*localhost/);
   const leaf = await readLeaf(await readFile(`${instance.data}/pki/apiserver.crt`, "utf8"));
   assert.deepEqual([leaf.dnsNames, leaf.ipAddresses], [["api.example.org"], ["127.0.0.1"]]);
   await folder.succeed(...bootstrapLine("n1"));

@@ -62,7 +62,7 @@ describeInstance("controllers without permissions", {}, (instance) => {
     await grant(admin.api, "june", { kind: "User", name: "june" }, rules);
     await using signer = instance.start("signer", "--kubeconfig", "june.kubeconfig", "--leader-elect=false", ...CA);
     await signer.waitFor(/working for an API server/);
-    assert.match(signer.stderr(), /some rights are missing.*kubernetes\.io\/kube-apiserver-client\b/);
+    await signer.waitFor(/some rights are missing.*kubernetes\.io\/kube-apiserver-client\b/);
     assert.doesNotMatch(signer.stderr(), /sign signers\.certificates\.k8s\.io \\?"kubernetes\.io\/kubelet-serving/);
   });
 });

@@ -111,7 +111,7 @@ test("up moves the list of an earlier build into the register", async () => {
   assert.equal(items.filter(({ spec }) => spec.source === "migration").length, 1);
   const files = await readdir(instance.data);
   assert.deepEqual(files.filter((name) => name.startsWith("issued")), ["issued-certificates.jsonl.rejected"]);
-  assert.match(instance.running.stderr(), /lines of the earlier list of issued certificates cannot be read/);
+  await instance.running.waitFor(/lines of the earlier list of issued certificates cannot be read/);
 });
 
 test("a user may read the register and nothing else", async () => {

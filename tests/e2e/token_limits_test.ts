@@ -29,8 +29,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
 
   /** Runs a command of a machine, whose files are in a folder of its name. */
   async function join(machine: string, file: string, ...args: readonly string[]): Promise<Finished> {
-    const files = filesOf(machine);
-    return await runTlsboot(["bootstrap", "--join", file, ...files, "--timeout", "30s", ...args], {
+    return await runTlsboot(["bootstrap", "--join", file, ...filesOf(machine), ...args], {
       cwd: instance.folder.path,
     });
   }
@@ -128,7 +127,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
     const files = filesOf("n6");
     assert.match(
       await instance.refuse(1, ...words, ...files, "--hostname-override", "n6"),
-      /the token is only for the client certificate of node "n5"/,
+      /the token is only for the client certificate of node "n5" alone/,
     );
   });
 

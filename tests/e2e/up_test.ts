@@ -65,8 +65,10 @@ test("tlsboot up creates its files, for their owner only, and prints the next co
   assert.match(out, /\n {2}tlsboot approve n1 --data-dir data\n/);
   assert.match(out, /Only the renewals of nodes are approved automatically/);
   assert.ok(!out.includes("\u001b"));
-  // The controllers have done their first work, of which the log says nothing after the greeting.
+  // What a child writes to two pipes may arrive in another order.
+  await instance.running.waitFor(/"bootstrap kubeconfig written".*\n/);
   const before = instance.running.stderr();
+  // The log says nothing about the first work of the controllers.
   {
     await using connected = await connectWith(at("admin.kubeconfig"));
     await eventually("the trust bundle is published", async () => {
@@ -165,8 +167,8 @@ test("tlsboot up --shared-token=false makes no shared token, and deletes those t
     await using third = await startInstance(folder, ["--shared-token=false", ...port]);
     assert.deepEqual(await readTokens(), ["abcdef "]);
     await assert.rejects(stat(`${third.data}/bootstrap.kubeconfig`), /ENOENT/);
-    assert.match(third.running.stderr(), /shared token deleted.*"tokenId":"[a-z0-9]{6}"/);
-    assert.match(third.running.stderr(), /bootstrap kubeconfig removed/);
+    await third.running.waitFor(/shared token deleted.*"tokenId":"[a-z0-9]{6}"/);
+    await third.running.waitFor(/bootstrap kubeconfig removed/);
     assert.ok(!third.running.stderr().includes(old.slice(7)), "no secret of a token is logged");
     const out = third.running.stdout();
     assert.match(out, /\nno shared token: each machine needs a token of its own\n/);
@@ -186,7 +188,7 @@ test("tlsboot up --shared-token=false makes no shared token, and deletes those t
   await using fourth = await startInstance(folder, ["--shared-token=false", ...port]);
   assert.deepEqual(await readTokens(), ["abcdef "]);
   assert.equal(await readToken(`${fourth.data}/bootstrap.kubeconfig`), "abcdef.0123456789abcdef");
-  assert.match(fourth.running.stderr(), /bootstrap kubeconfig kept: tlsboot up did not make its token/);
+  await fourth.running.waitFor(/bootstrap kubeconfig kept: tlsboot up did not make its token/);
 });
 
 test("an interruption ends tlsboot up, also with a watch open", async () => {
