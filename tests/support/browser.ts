@@ -17,7 +17,7 @@ const PATIENCE_MS = 180_000;
 const SCREENSHOTS = join(ROOT, "docs", "images");
 
 /** How to start a browser. */
-export interface BrowserOptions {
+interface BrowserOptions {
   /** Names that the browser finds, and their addresses, with a port or without: `{ "evil.example": "127.0.0.1" }`. */
   readonly hosts?: Readonly<Record<string, string>>;
   /** The home folder: the CAs of its `.pki/nssdb` are trusted. It is a temporary folder unless one is given. */

@@ -24,7 +24,7 @@ export interface FileFault {
 }
 
 /** Files over others, and whether a call of theirs has failed. */
-export interface FailingFiles {
+interface FailingFiles {
   readonly files: FilePort;
   hasFailed(): boolean;
 }

@@ -3,7 +3,7 @@ import { type After, afterReal } from "../../server/storage/storage.ts";
 import { settle } from "./fake_clock.ts";
 
 /** Timers under a test's control. */
-export interface FakeAfter {
+interface FakeAfter {
   readonly after: After;
   /** The number of timers that are set. */
   readonly pending: number;

@@ -4,7 +4,7 @@ import process from "node:process";
 import { describeRefusal } from "./describe_refusal.ts";
 
 /** A reader and the inputs that it is measured with. */
-export interface Growth<Input> {
+interface Growth<Input> {
   /** An input of about this size, in the unit of `limit`. It is made once and is no part of the measured time. */
   readonly input: (size: number) => Input;
   /** Reads one input. A refusal that the API answers with a 4xx is a result like any other. */

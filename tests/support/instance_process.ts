@@ -60,7 +60,7 @@ export interface SharedInstance extends Omit<Instance, keyof AsyncDisposable> {
 }
 
 /** What an instance is started with. */
-export interface SharedInstanceOptions {
+interface SharedInstanceOptions {
   readonly args?: readonly string[];
   readonly command?: "up" | "serve";
   /** Writes the files that the instance reads when it starts. */

@@ -1,7 +1,7 @@
 /** A store whose watch of a prefix can be lost, as that of a shared store which has compacted its history. */
 import { CompactedError, type Storage } from "../../server/storage/storage.ts";
 
-export interface LossyStorage {
+interface LossyStorage {
   /** Lists and watches only. Its watches report nothing. */
   readonly storage: Storage;
   /** Ends the first watch of the prefix; resolves when the prefix is watched again. */

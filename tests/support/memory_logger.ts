@@ -1,6 +1,6 @@
 import type { LogFields, Logger } from "../../core/ports.ts";
 
-export interface LogEntry {
+interface LogEntry {
   readonly level: "debug" | "info" | "warn" | "error";
   readonly message: string;
   readonly fields: LogFields;

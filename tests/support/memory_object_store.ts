@@ -7,7 +7,7 @@ import { formatTime, getName, type KubeObject } from "../../core/kube/meta.ts";
 import type { Clock, ObjectChange, ObjectStore } from "../../core/ports.ts";
 
 /** A write or read that reached the store, in words: `update n1/status`. */
-export type StoreCall = string;
+type StoreCall = string;
 
 /** A store whose calls a test can read and break. */
 export interface MemoryObjectStore<T extends KubeObject> extends ObjectStore<T> {
@@ -23,7 +23,7 @@ export interface MemoryObjectStore<T extends KubeObject> extends ObjectStore<T> 
   breakWatches(error: unknown): void;
 }
 
-export interface MemoryObjectStoreOptions<T extends KubeObject> {
+interface MemoryObjectStoreOptions<T extends KubeObject> {
   readonly objects?: readonly T[];
   /** Stamps creation times when given. */
   readonly clock?: Clock;

@@ -6,7 +6,7 @@ import { createMemoryLogger } from "./memory_logger.ts";
 import { createSeededRandom } from "./seeded_random.ts";
 
 /** The options that a test may set. */
-export type MemoryServerEdit = Pick<ServerOptions, "serving" | "clientCaPem"> & Partial<ServerOptions>;
+type MemoryServerEdit = Pick<ServerOptions, "serving" | "clientCaPem"> & Partial<ServerOptions>;
 
 /** Options of a server without tokens of any kind, unless the edit says otherwise. */
 export function memoryServerOptions(clock: Clock, edit: MemoryServerEdit): ServerOptions {

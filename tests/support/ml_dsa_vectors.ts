@@ -4,7 +4,7 @@ import type { MlDsaName } from "../../core/pki/keys/key_names.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
 
 /** A key and a request that it signed, as base64 of DER. */
-export interface MlDsaVector {
+interface MlDsaVector {
   readonly name: MlDsaName;
   /** The key as PKCS#8, which holds its seed. */
   readonly privateKey: string;

@@ -15,7 +15,7 @@ export const REQUEST = "/stick/n1.request.pem";
 const ANSWER = "/stick/n1.answer.pem";
 
 /** A machine that has no certificate yet. */
-export interface OfflineMachine {
+interface OfflineMachine {
   readonly files: MemoryFiles;
   readonly clock: FakeClock;
   run(files?: FilePort): Promise<OfflineBootstrapOutcome>;

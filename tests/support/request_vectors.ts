@@ -3,7 +3,7 @@
  */
 
 /** One request: base64 of its DER, and the verdict (`good`, or the error's text). */
-export interface RequestVector {
+interface RequestVector {
   readonly name: string;
   readonly base64: string;
   /** The verdict of Go, which Node gives too. */

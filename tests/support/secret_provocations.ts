@@ -11,7 +11,7 @@ export interface Pair {
 }
 
 /** Secrets that are sent, and must appear nowhere. */
-export interface SentSecrets {
+interface SentSecrets {
   /** The bearer token of a user of the token file. */
   readonly token: string;
   readonly wrongToken: string;

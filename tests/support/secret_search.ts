@@ -14,10 +14,10 @@ export interface Known {
   readonly value: Value;
 }
 
-export type Value = string | Buffer;
+type Value = string | Buffer;
 
 /** A piece of output and its source. */
-export interface RunOutput {
+interface RunOutput {
   readonly where: string;
   readonly text: string;
 }
@@ -86,7 +86,7 @@ export function findSecrets(outputs: readonly RunOutput[], secrets: readonly Kno
 }
 
 /** The options of a command of a run. */
-export interface CommandOptions {
+interface CommandOptions {
   /** Whether stdout may hold a secret because the command prints one on request; nothing else may. */
   readonly isAnswerSecret?: boolean;
   readonly stdin?: string;

@@ -12,7 +12,7 @@ export interface SigningCa extends Authority {
 }
 
 /** The differences of the CA from the usual one. */
-export interface SigningCaOptions {
+interface SigningCaOptions {
   readonly commonName?: string;
   readonly keyAlgorithm?: KeyAlgorithm;
 }

@@ -38,7 +38,7 @@ export interface Answer {
 }
 
 /** One event of a watch. */
-export interface EventView {
+interface EventView {
   readonly type: string;
   /** A value inside the event's object. */
   at(path: string): unknown;

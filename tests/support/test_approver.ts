@@ -5,7 +5,7 @@ import { createFakeClock } from "./fake_clock.ts";
 import { createMemoryLogger } from "./memory_logger.ts";
 
 /** The dependencies that a test gives; `events` collects the texts of Events. */
-export type TestApproverOptions =
+type TestApproverOptions =
   & Partial<Omit<ApproverDeps, "sources" | "events">>
   & Pick<ApproverDeps, "store">
   & Partial<PolicySettings>

@@ -8,7 +8,7 @@ import { createMemoryStorage } from "../../server/storage/memory/journaled_stora
 import type { Storage } from "../../server/storage/storage.ts";
 
 /** An authorizer that decides by a function and records the attributes of each call. */
-export interface FakeAuthorizer extends Pick<Authorizer, "authorize"> {
+interface FakeAuthorizer extends Pick<Authorizer, "authorize"> {
   readonly asked: readonly Attributes[];
 }
 
@@ -37,7 +37,7 @@ const STANDING_CLOCK: Clock = {
 };
 
 /** The real authorizer chain, and the memory store that it reads. */
-export interface RbacWorld {
+interface RbacWorld {
   readonly storage: Storage;
   readonly rbac: RbacSource;
   readonly authorizer: Authorizer;

@@ -30,7 +30,7 @@ export async function findLink(running: Running): Promise<{ readonly origin: str
 }
 
 /** The answer to a request. */
-export interface UiAnswer {
+interface UiAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly body: string;

@@ -9,14 +9,14 @@ import { type Finished, type Running, runProgram, start } from "../child.ts";
 import type { TempFolder } from "../temp.ts";
 
 /** The path of the file on such a host, and the one folder that can be written, which is empty at each start. */
-export const PROGRAM = "/tlsboot";
+const PROGRAM = "/tlsboot";
 export const DATA = "/data";
 
 /** Ids of user and group. */
 export type User = "0:0" | "65534:65534";
 
 /** The result of a traced run: its network calls, as strace writes them. */
-export interface Traced extends Finished {
+interface Traced extends Finished {
   readonly calls: readonly string[];
 }
 
@@ -31,7 +31,7 @@ export interface BareRoot {
 }
 
 /** A traced command that runs, and others on the same host. Disposing it ends all. */
-export interface BareServer extends AsyncDisposable {
+interface BareServer extends AsyncDisposable {
   readonly running: Running;
   /** Runs another command, in the same network and over the same data. */
   trace(args: readonly string[], user: User): Promise<Traced>;

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { ask } from "../https_request.ts";
 
 /** The optional parts of a request. */
-export interface ApiRequest {
+interface ApiRequest {
   readonly headers?: Readonly<Record<string, string>>;
   /** An object is sent as JSON. */
   readonly body?: object | string;
@@ -12,7 +12,7 @@ export interface ApiRequest {
 }
 
 /** An answer, read to its end. */
-export interface ApiAnswer {
+interface ApiAnswer {
   readonly code: number;
   readonly text: string;
 }

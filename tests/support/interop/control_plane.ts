@@ -59,7 +59,7 @@ const CONTROLLERS: readonly string[] = [
 ];
 
 /** How a control plane is started. */
-export interface ControlPlaneOptions {
+interface ControlPlaneOptions {
   /** Starts kube-controller-manager beside the API server. */
   readonly controllers: boolean;
   /** The release whose APIs kube-apiserver serves, such as `1.34`; by default its own. */

@@ -11,7 +11,7 @@ import { peerPath } from "../peers/go.ts";
 import { findServerPort, type TempFolder } from "../temp.ts";
 
 /** The verdict about a certificate: undefined when it is accepted, else what the program reports. */
-export type CrlVerdict = string | undefined;
+type CrlVerdict = string | undefined;
 
 /** The paths of a CA, its CRL in PEM, and the pair of a server that the CA signed. */
 export interface CrlSetting {
@@ -29,7 +29,7 @@ export interface ClientPair {
 }
 
 /** A program that serves over TLS and admits clients by their certificates. */
-export interface CrlServer extends AsyncDisposable {
+interface CrlServer extends AsyncDisposable {
   /** Connects with a client's certificate. */
   judge(client: ClientPair): Promise<CrlVerdict>;
 }

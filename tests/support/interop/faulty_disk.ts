@@ -7,9 +7,9 @@ import type { TempFolder } from "../temp.ts";
 import { compilePreloaded } from "./recorded_disk.ts";
 
 /** Calls that can fail: open for writing, write, sync, truncate, and names (rename, link, unlink, mkdir, rmdir). */
-export type CallKinds = string;
+type CallKinds = string;
 
-export interface Failing {
+interface Failing {
   readonly errno: "ENOSPC" | "EIO" | "EROFS";
   /** Letters of o, w, s, t and n, see `disk_fault.c`. */
   readonly kinds: CallKinds;
@@ -51,7 +51,7 @@ export interface FaultyDisk {
 /** More calls than any program here makes. */
 const MAX_CALLS = 400;
 
-export interface Round {
+interface Round {
   readonly fault: Fault;
   /** The number of calls that succeeded before the fault. */
   readonly call: number;

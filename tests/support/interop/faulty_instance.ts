@@ -23,7 +23,7 @@ export interface Refusal {
 }
 
 /** A client that writes objects and reads them again. */
-export interface Client extends AsyncDisposable {
+interface Client extends AsyncDisposable {
   /** Undefined when it was acknowledged, else the refusal. */
   create(name: string, bytes: number, query?: string): Promise<Refusal | undefined>;
   names(): Promise<ReadonlySet<string>>;
@@ -121,7 +121,7 @@ export function isCrlCall(hit: string): boolean {
 }
 
 /** A server and a client that sends it requests. */
-export interface Life extends AsyncDisposable {
+interface Life extends AsyncDisposable {
   readonly running: Child;
   readonly client: Client;
 }

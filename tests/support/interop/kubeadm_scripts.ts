@@ -184,7 +184,7 @@ export const NODE = "node-1";
 const BOOTSTRAPPER = "abcdef.0123456789abcdef";
 
 /** Both clusters. Disposing ends them. */
-export interface Clusters extends AsyncDisposable {
+interface Clusters extends AsyncDisposable {
   readonly plane: ControlPlane;
   readonly instance: RunningInstance;
   /** The real cluster, followed by tlsboot. */

@@ -5,7 +5,7 @@ import { type Child, start } from "../child.ts";
 import { findServerPort, type TempFolder } from "../temp.ts";
 
 /** A kubelet and where it writes. */
-export interface RunningKubelet extends AsyncDisposable {
+interface RunningKubelet extends AsyncDisposable {
   readonly running: Child;
   readonly kubeconfig: string;
   readonly certDir: string;

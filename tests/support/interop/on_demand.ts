@@ -8,7 +8,7 @@ import { NODE_FLAGS, ROOT } from "../child.ts";
 import type { FaultyDisk } from "./faulty_disk.ts";
 
 /** A running program. Disposing it ends its input and waits for its end. */
-export interface OnDemand extends AsyncDisposable {
+interface OnDemand extends AsyncDisposable {
   /** The next line that the program prints. */
   said(): Promise<string>;
   /** Sends a line and returns the line that the program answers. */
@@ -40,14 +40,14 @@ export function startOnDemand(name: string, folder: string, disk: FaultyDisk): O
 }
 
 /** The state of a command: its exit code once it has ended, and what it has printed. */
-export interface CommandState {
+interface CommandState {
   readonly code: number | undefined;
   readonly stdout: string;
   readonly stderr: string;
 }
 
 /** Commands of tlsboot on a disk that fails. Disposing it ends the process in which they run. */
-export interface Commands extends AsyncDisposable {
+interface Commands extends AsyncDisposable {
   /** Runs a command to its end, or starts a server and returns when it is up: without a code. */
   run(...args: readonly string[]): Promise<CommandState>;
   /** Stops the server and waits until it has ended. */

@@ -6,7 +6,7 @@ import { runProgram } from "../child.ts";
 import type { TempFolder } from "../temp.ts";
 
 /** The purpose of a certificate, in OpenSSL's words. */
-export type Purpose = "sslclient" | "sslserver";
+type Purpose = "sslclient" | "sslserver";
 
 /** Runs openssl; it must succeed. */
 export async function openssl(args: readonly string[], stdin?: string): Promise<string> {
@@ -73,7 +73,7 @@ export const CA_EXTENSIONS = [
   "subjectKeyIdentifier=hash",
 ] as const;
 
-export interface OpensslCertificate {
+interface OpensslCertificate {
   readonly name: string;
   /** The name of an earlier certificate that signs it; itself when absent. */
   readonly issuer?: string;
@@ -102,7 +102,7 @@ export async function makeCertificate(folder: TempFolder, certificate: OpensslCe
 }
 
 /** The fields of a manifest; the default is a client's, for the built-in client signer. */
-export interface ManifestOptions {
+interface ManifestOptions {
   readonly metadata?: Readonly<Record<string, unknown>>;
   readonly spec?: Readonly<Record<string, unknown>>;
   readonly subject?: string;

@@ -8,7 +8,7 @@ import { verifyRecords } from "../../../core/register/verify.ts";
 import type { Kubectl } from "./kubectl.ts";
 
 /** The records, and the newest of them that a certificate of the CA seals. */
-export interface ReadRegister {
+interface ReadRegister {
   readonly items: readonly IssuedCertificate[];
   readonly sealedUpTo: { readonly name: string } | undefined;
 }

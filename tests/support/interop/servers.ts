@@ -3,7 +3,7 @@ import { cp, mkdir } from "node:fs/promises";
 import { type InstanceOptions, type RunningInstance, startInstance } from "./instance.ts";
 
 /** Servers that run. Disposing stops all of them. */
-export interface RunningServers extends AsyncDisposable {
+interface RunningServers extends AsyncDisposable {
   readonly instances: readonly RunningInstance[];
 }
 

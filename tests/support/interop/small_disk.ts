@@ -3,7 +3,7 @@ import { mkdir, open, rm } from "node:fs/promises";
 import { runProgram } from "../child.ts";
 
 /** A mounted disk. Disposing it unmounts. */
-export interface SmallDisk extends AsyncDisposable {
+interface SmallDisk extends AsyncDisposable {
   readonly path: string;
   /** Writes ballast until nothing more fits; answers the bytes it took. */
   fill(): Promise<number>;

@@ -41,7 +41,7 @@ export function pause(seconds: number): Promise<void> {
 }
 
 /** `up` on the same port and folder after it ended, and the instants of both. */
-export interface Restart extends AsyncDisposable {
+interface Restart extends AsyncDisposable {
   readonly running: Child;
   /** The exit code of the previous one. */
   readonly code: number;

@@ -21,7 +21,7 @@ export async function logIn(
 }
 
 /** A way to use a page. Controls are named by puppeteer's selectors, such as `aria/Approve[role="button"]`. */
-export interface Hands {
+interface Hands {
   readonly name: string;
   /** Activates a link or a button, or changes a checkbox. */
   press(page: Page, control: string): Promise<void>;

@@ -30,7 +30,7 @@ const link = (name: string) => `aria/${name}[role="link"]`;
 const button = (name: string) => `aria/${name}[role="button"]`;
 
 /** Gives a person a kubeconfig, and a cluster role where one is named. */
-export async function letIn(
+async function letIn(
   { folder, adminKubeconfig, kubectl }: Cluster,
   name: string,
   role?: string,

@@ -5,7 +5,7 @@ import { ensureNode } from "../../../scripts/build/node_runtime.ts";
 import { ROOT, runProgram, succeedProgram } from "../child.ts";
 
 /** Says what is wrong with a document; the empty text if nothing is. */
-export type SbomJudge = (document: string) => Promise<string>;
+type SbomJudge = (document: string) => Promise<string>;
 
 /** Installs the judge into a folder that does not exist yet. */
 export async function createSbomJudge(folder: string): Promise<SbomJudge> {

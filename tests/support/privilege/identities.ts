@@ -1,6 +1,6 @@
 /** Every identity that may turn up at a server, from unauthenticated clients to its administrator. */
 
-export type Credential =
+type Credential =
   | { readonly kind: "none" }
   | { readonly kind: "token"; readonly token: string }
   | { readonly kind: "certificate"; readonly commonName: string; readonly organizations: readonly string[] };
@@ -16,7 +16,7 @@ export interface Identity {
 }
 
 /** A bootstrap token of the matrix: its Secret is made beforehand. */
-export interface TokenCase {
+interface TokenCase {
   readonly id: string;
   readonly secret: string;
   readonly data: Readonly<Record<string, string>>;

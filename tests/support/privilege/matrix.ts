@@ -17,7 +17,7 @@ import { type Route, toCollectionRoute } from "./routes.ts";
 import { createChanges, createSamples, FRESH, HELD, type Place, type SampleParts } from "./samples.ts";
 
 /** One way to write, and the code of each identity in the order of the columns. */
-export interface Row {
+interface Row {
   readonly route: string;
   /** Namespace or signer; empty where there is no choice. */
   readonly label: string;

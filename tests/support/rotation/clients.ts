@@ -12,7 +12,7 @@ import type { TempFolder } from "../temp.ts";
 import { type FleetMachine, openMachine } from "./fleet.ts";
 
 /** A kubelet that follows the CA. Disposing ends it. */
-export interface FollowingKubelet extends AsyncDisposable {
+interface FollowingKubelet extends AsyncDisposable {
   readonly machine: FleetMachine;
   readonly kubelet: WholeKubelet;
   /** The number of restarts after a change of its CA file. */
@@ -88,7 +88,7 @@ export async function startFollowingKubelet(
 }
 
 /** A watch over config maps. Disposing ends it. */
-export interface RestartedWatch extends AsyncDisposable {
+interface RestartedWatch extends AsyncDisposable {
   /** Creates a config map and waits until the watch has delivered it; both may need several attempts. */
   sees(kubectl: Kubectl, name: string): Promise<void>;
   /** The number of times that it was started. */

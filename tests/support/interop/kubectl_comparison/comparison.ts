@@ -55,14 +55,14 @@ export interface Script {
 }
 
 /** The blanked output of one step on one side. */
-export interface Outcome {
+interface Outcome {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
 /** One step with its outcome on both sides. */
-export interface ComparedStep {
+interface ComparedStep {
   readonly script: string;
   readonly command: string;
   readonly outcomes: readonly [Outcome, Outcome];
