@@ -148,7 +148,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "precondition-ignored",
-    harm: "a write of another client: an update of an old state replaces it",
+    harm: "a write of another client: an update that is based on an old state replaces it",
     patches: [{
       file: "server/registry/update.ts",
       before: "if (Number(sent) !== stored.revision) throw",
@@ -159,7 +159,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "delete-precondition-ignored",
-    harm: "an object that was created again: it is deleted instead of the earlier one",
+    harm: "an object that was created again: it is deleted in place of the earlier one",
     patches: [{
       file: "server/registry/delete.ts",
       before: "if (uid !== undefined && uid !== record.uid) {",
@@ -170,7 +170,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "continue-at-the-newest",
-    harm: "objects of a list in pages, which show different moments",
+    harm: "the consistency of a list in pages: its pages show different revisions",
     patches: [{
       file: "server/registry/read.ts",
       before: "revision: token.revision < 0 ? undefined : token.revision,",
@@ -192,7 +192,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "namespace-prefix",
-    harm: "the border of a namespace: a list or a watch shows objects of a namespace with the same beginning",
+    harm: "the separation of namespaces: a list or a watch also shows a namespace whose name begins with the same text",
     patches: [
       {
         file: "server/registry/registry.ts",
@@ -210,7 +210,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "selector-edge-missed",
-    harm: "the end of a selection: an object that no longer matches is never reported",
+    harm: "the event for an object that no longer matches a selector",
     patches: [{
       file: "server/registry/watch.ts",
       before: "  if (!matched) return undefined;\n",
@@ -221,7 +221,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "initial-events-cut",
-    harm: "an object that a client lists by a watch",
+    harm: "an object that existed before a watch began",
     patches: [{
       file: "server/registry/watch.ts",
       before: "queue.begin(list.items.map(",
@@ -232,7 +232,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "history-cut-short",
-    harm: "the place in a watch or a list: a client that was away for more than four minutes has to list again",
+    harm: "the place of a client in a watch or a list: away for more than four minutes, it has to list again",
     patches: [{
       file: "server/storage/memory/journaled_storage.ts",
       before: "{ historyMs: 5 * 60_000,",
@@ -295,7 +295,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "serial-number-twice",
-    harm: "the revocation of one certificate alone: another one has its serial number",
+    harm: "the revocation of a single certificate: another one has the same serial number",
     patches: [{
       file: "controllers/signer/signer.ts",
       before: "deps.random.bytes(SERIAL_BYTES)",
@@ -306,7 +306,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "certificate-without-record",
-    harm: "the account of issued certificates",
+    harm: "the record of an issued certificate",
     patches: [{
       file: "server/register/register.ts",
       before: "const changes = csr === undefined || leaf === undefined\n",
@@ -378,7 +378,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "renewal-too-late",
-    harm: "access: a machine has an expired certificate for a part of its life",
+    harm: "access: a machine has an expired certificate for part of the time",
     patches: [{
       file: "core/machine/renewal_schedule.ts",
       before: "(0.7 + 0.2 * random())",
@@ -401,7 +401,7 @@ export const PLANTS: readonly Plant[] = [
   },
   {
     name: "unknown-write-repeated",
-    harm: "the truth about a write: it is refused, as a conflict with itself",
+    harm: "the true outcome of a write: it is refused as a conflict with itself",
     patches: [
       {
         file: "server/storage/etcd/client.ts",
@@ -455,7 +455,7 @@ function toReadOperation(`,
   },
   {
     name: "compacted-revision-served",
-    harm: "the changes that etcd has forgotten: a client that requests them gets later ones without an error",
+    harm: "the changes that etcd has compacted: a client that requests them gets later ones without an error",
     patches: [{
       file: "server/storage/memory/engine.ts",
       before: "    if (revision < this.compactedRevision) throw",
@@ -466,7 +466,7 @@ function toReadOperation(`,
   },
   {
     name: "attestation-key-unrestricted",
-    harm: "what a TPM vouches for: a key that signs anything shows the PCRs that the inventory lists",
+    harm: "trust in the quote of a TPM: a key that signs anything shows the PCRs that the inventory lists",
     patches: [{
       file: "core/attestation/tpm_proof.ts",
       before: '"sensitiveDataOrigin", "restricted", "sign"] as const;',
@@ -477,7 +477,7 @@ function toReadOperation(`,
   },
   {
     name: "proof-for-another-key",
-    harm: "the bond of a proof to one key: a thief gets a token for a key of their own",
+    harm: "the binding of a proof to one key: a thief gets a token for their own key",
     patches: [
       {
         file: "core/attestation/exchange.ts",
@@ -495,7 +495,7 @@ function toReadOperation(`,
   },
   {
     name: "state-without-name",
-    harm: "the name of an exchange: it begins for one machine, and ends with a token for another one",
+    harm: "the binding of an exchange to one machine: it begins for one and ends with a token for another",
     patches: [
       {
         file: "core/attestation/exchange.ts",
