@@ -3,7 +3,8 @@
  * cookies are 256 random bits, and only their digests are kept. Each request and its connection are checked before a
  * page sees them, and every answer gets security headers, because another site can make a browser send requests here,
  * even under its own name by DNS rebinding. Every user of the machine can connect to its ports, and a browser sends the
- * cookies of a host to all ports. A cookie alone therefore does not prove whose browser it is, so the kernel is asked.
+ * cookies of a host to all ports. A cookie alone therefore does not prove whose browser it is, so the kernel's list of
+ * sockets is checked too.
  */
 import { Buffer } from "node:buffer";
 import { equalsInConstantTime } from "../core/lib/brand.ts";
@@ -17,7 +18,7 @@ import { encodeHex } from "../core/lib/encodings.ts";
 export const LINK_LIFETIME_MS = 15 * 60 * 1000;
 /** How long a session lasts: a working day, in milliseconds. */
 const SESSION_LIFETIME_MS = 12 * 60 * 60 * 1000;
-/** The largest number of sessions; the oldest one ends when another begins. */
+/** The largest number of sessions. A session beyond it ends the oldest one. */
 const MAX_SESSIONS = 16;
 
 /** A message that the next page shows once, such as the result of a form. */
@@ -43,7 +44,7 @@ export type Login =
 
 /** The links and the sessions of one server. */
 export interface UiSessions extends Disposable {
-  /** Creates the key of another link. */
+  /** Creates the key for a new link. */
   createKey(): string;
   /**
    * Opens a session with a key. A key that is used again by another browser ends the session that it opened: one of the
@@ -163,15 +164,15 @@ export const ANSWER_HEADERS: Readonly<Record<string, string>> = {
   "permissions-policy": "camera=(), display-capture=(), geolocation=(), microphone=()",
 };
 
-/** Finds the reason to refuse a request to the server at a port; undefined when it may go on. */
+/** Returns the reason to refuse a request to the server at a port; undefined if the request may continue. */
 export function findRefusal(request: UiRequest, port: number): UiRefusal | undefined {
   const host = request.header("host") ?? "";
   if (host !== `${UI_HOST}:${port}` && host !== `localhost:${port}`) {
-    return { status: 421, message: `this server is http://${UI_HOST}:${port}, and answers to no other name` };
+    return { status: 421, message: `this server accepts requests for http://${UI_HOST}:${port} only` };
   }
   if (request.target.length > MAX_TARGET_LENGTH) return { status: 414, message: "the address is too long" };
   if (!["GET", "POST"].includes(request.method)) {
-    return { status: 405, message: `the method ${request.method.slice(0, 20)} is not served` };
+    return { status: 405, message: `the method ${request.method.slice(0, 20)} is not allowed` };
   }
   return findForeignSite(request, host) ?? (request.method === "POST" ? findFormFault(request) : undefined);
 }
@@ -219,7 +220,7 @@ export function findCookie(header: string | undefined, name: string): string | u
   return undefined;
 }
 
-/** The owner of the process at the other end: the same user or root, another user, or nothing. */
+/** The owner of the process at the other end: the same user or root, another user, or unknown. */
 export type Peer = "own" | "foreign" | "unknown";
 
 /** The two ends of a connection over IPv4, seen from the server. */
@@ -232,13 +233,13 @@ export interface LoopbackConnection {
 
 /** The parts of the system that the check reads. */
 interface PeerDeps {
-  /** The user of this process; undefined where users have no numbers. */
+  /** The user id of this process; undefined on systems without user ids. */
   readonly uid: number | undefined;
   /** Reads a file; undefined when it cannot be read, as on systems other than Linux. */
   readonly readText: (path: string) => Promise<string | undefined>;
 }
 
-/** The kernel's lists of sockets. A program may also connect over IPv4 with a socket of IPv6. */
+/** The kernel's lists of sockets. A program may also connect over IPv4 with an IPv6 socket. */
 const SOCKET_LISTS = ["/proc/net/tcp", "/proc/net/tcp6"] as const;
 
 /** The state of an open connection. Late states no longer have a user, and report 0 (`net/ipv4/tcp_ipv4.c`). */
@@ -260,7 +261,7 @@ export async function findPeer(connection: LoopbackConnection, deps: PeerDeps): 
   return "unknown";
 }
 
-/** Creates a check of the sockets of a server, which asks once for each connection. */
+/** Creates a function that finds the peer of a socket and caches the result. */
 export function createPeerCheck(deps: PeerDeps): (socket: Socket) => Promise<Peer> {
   const known = new WeakMap<Socket, Promise<Peer>>();
   return (socket) => {
@@ -271,7 +272,7 @@ export function createPeerCheck(deps: PeerDeps): (socket: Socket) => Promise<Pee
   };
 }
 
-/** The owner of a socket. The user is not known for certain when the socket is no longer open. */
+/** The owner of a socket. The uid is reliable only while the socket is open. */
 interface SocketOwner {
   readonly uid: number;
   readonly isOpen: boolean;
@@ -283,13 +284,13 @@ export function findSocketOwner(list: string, connection: LoopbackConnection): S
   const server = formatEnd(connection.localAddress, connection.localPort);
   for (const line of list.split("\n")) {
     const [, local = "", remote = "", state, , , , uid = ""] = line.trim().split(/\s+/);
-    // An IPv6 address that maps an IPv4 one ends with it.
+    // An IPv4-mapped IPv6 address ends with the IPv4 address.
     if (local.endsWith(client) && remote.endsWith(server)) return { uid: Number(uid), isOpen: state === ESTABLISHED };
   }
   return undefined;
 }
 
-/** Formats an end as the kernel does: the address as a number of the processor's byte order, and the port. */
+/** Formats an endpoint as the kernel's lists do: the address in the processor's byte order, then the port. */
 function formatEnd(address: string, port: number): string {
   const bytes = address.replace(/^::ffff:/, "").split(".").map((part) => Number(part));
   const ordered = endianness() === "LE" ? bytes.toReversed() : bytes;

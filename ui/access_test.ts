@@ -41,7 +41,7 @@ test("login() opens one session for a key, and a second use of the key ends it",
   assert.deepEqual(sessions.login(key), { kind: "used" });
 });
 
-test("login() refuses unknown keys, and keys that were not used in time", async () => {
+test("login() refuses unknown and expired keys", async () => {
   const clock = createFakeClock();
   const sessions = createUiSessions({ clock, random: createSystemRandom() });
   const key = sessions.createKey();
@@ -51,7 +51,7 @@ test("login() refuses unknown keys, and keys that were not used in time", async 
   assert.equal(sessions.login(sessions.createKey()).kind, "opened");
 });
 
-test("find() finds a session for twelve hours, until it is ended or sixteen others begin", async () => {
+test("find() finds a session for twelve hours, unless it is ended or sixteen newer ones begin", async () => {
   const clock = createFakeClock();
   const sessions = createUiSessions({ clock, random: createSystemRandom() });
   const [first, second] = [open(sessions), open(sessions)];
@@ -148,7 +148,7 @@ for (
   });
 }
 
-test("findCookie() finds the cookie of a name among others", () => {
+test("findCookie() finds a cookie by name", () => {
   const header = "a=1; tlsboot-80=x; tlsboot-8090=abc=; tlsboot-8090x=y";
   assert.equal(findCookie(header, "tlsboot-8090"), "abc=");
   for (const [text, name] of [[header, "tlsboot"], [undefined, "a"], ["", "a"], ["a", "a"]] as const) {

@@ -39,7 +39,7 @@ interface UiAppDeps {
   readonly place: string;
   /** The flags of commands that use the same connection. */
   readonly flags: CommandFlags;
-  /** Finds out to whom a connection belongs. */
+  /** Finds the owner of a connection. */
   readonly findPeer: (socket: Socket) => Promise<Peer>;
   readonly port: () => number;
   /** Aborts when the server stops. */
@@ -49,15 +49,15 @@ interface UiAppDeps {
 type Env = { Bindings: HttpBindings; Variables: { readonly session: UiSession } };
 
 const LOGIN_FAULTS: Readonly<Record<Exclude<Login["kind"], "opened">, string>> = {
-  used: "This link has been used. A link works once; the session that it opened has ended, in case it was not yours.",
-  expired: "This link was not used in time.",
-  unknown: "This server did not make this link.",
+  used: "This link was already used. A link works only once. The session that it opened was ended, in case it was not yours.",
+  expired: "This link has expired.",
+  unknown: "This server did not create this link.",
 };
 
 /** Creates the app with the routes of all pages and actions. */
 export function createUiApp(deps: UiAppDeps): Hono<Env> {
   const app = new Hono<Env>();
-  const nav = deps.pages.flatMap(({ path, nav }): NavEntry[] => nav === undefined ? [] : [{ path, words: nav }]);
+  const nav = deps.pages.flatMap(({ path, nav }): NavEntry[] => nav === undefined ? [] : [{ path, label: nav }]);
 
   app.use(async (c, next) => {
     const refusal = findRefusal({
@@ -73,7 +73,7 @@ export function createUiApp(deps: UiAppDeps): Hono<Env> {
   });
   for (const { path, type, text } of FILES) app.get(path, (c) => c.body(text, 200, { "content-type": type }));
   app.get("/login", (c) => {
-    // If the same browser opens a link again, the user of the session does so.
+    // A browser that already has a session may open its link again.
     if (findSession(c) !== undefined) return c.redirect("/", 303);
     const login = deps.sessions.login(c.req.query("key") ?? "");
     if (login.kind !== "opened") return sendBare(c, 403, "This link does not open the page", LOGIN_FAULTS[login.kind]);
@@ -163,7 +163,7 @@ export function createUiApp(deps: UiAppDeps): Hono<Env> {
 
   /** Reads the form of a request; undefined when it was not made for this session. */
   async function readForm(c: Context<Env>): Promise<URLSearchParams | undefined> {
-    // Browsers end the lines of what they send with CR and LF, whatever the page had (HTML standard, "form submission").
+    // Browsers send line breaks as CR and LF, whatever the page had (HTML standard, "form submission").
     const form = new URLSearchParams((await c.req.text()).replaceAll("%0D%0A", "%0A"));
     return deps.sessions.isOwnForm(c.get("session"), form.get("token") ?? "") ? form : undefined;
   }
@@ -190,7 +190,7 @@ export function createUiApp(deps: UiAppDeps): Hono<Env> {
     isOld = false,
   ): Promise<Response> {
     const session = c.get("session");
-    // The script fetches the page again and again; a message is for the user who loads it.
+    // A refresh by the script leaves the messages for the next page that the user loads.
     const notices = c.req.header("x-refresh") === undefined ? session.notices : [];
     if (notices.length > 0) session.notices = [];
     return await sendHtml(
@@ -212,7 +212,7 @@ export function createUiApp(deps: UiAppDeps): Hono<Env> {
     );
   }
 
-  /** Counts the pending requests; none where they cannot be listed. */
+  /** Counts the pending requests; 0 if they cannot be listed. */
   async function countPending(): Promise<number> {
     try {
       const { entries } = await deps.data.read(REQUESTS, deps.signal);
@@ -244,7 +244,7 @@ function toStatus(error: unknown): FailureStatus {
   return isAppError(error) ? STATUS[error.code] ?? 502 : 500;
 }
 
-/** Sends a page. Invisible characters of names and messages are spelled out, wherever they are. */
+/** Sends a page. Escapes invisible characters, which names and messages may contain. */
 async function sendHtml(c: Context<Env>, status: 200 | 400 | 500 | FailureStatus, page: UiElement): Promise<Response> {
   return c.html(`<!doctype html>${escapeText(String(await page))}`, status);
 }

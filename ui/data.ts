@@ -38,7 +38,7 @@ export interface UiSource {
   readonly listeners: Set<() => void>;
 }
 
-/** The failure of a watch, of which the page still shows the last state. */
+/** A failed watch, whose last state the page still shows. */
 export interface UiFault {
   readonly id: string;
   readonly error: AppError;
@@ -71,7 +71,7 @@ interface UiDataDeps {
 
 /** The longest pause before a failed watch is tried again, because a user is waiting. */
 const MAX_PAUSE_MS = 5_000;
-/** A longer sleep is not a pause, but the time after which a silent watch counts as broken. */
+/** A longer sleep is not a pause but the timeout of a silent watch. */
 const LONGEST_BACKOFF_MS = 60_000;
 
 /** Chooses how long a watch sleeps. A refused request is not repeated every few seconds for a whole day. */
@@ -151,7 +151,7 @@ class Followed<T extends KubeObject, E> implements UiCollection<E> {
       sleep: (ms, inner) => deps.clock.sleep(choosePause(ms, this.fault), inner),
     };
     const transport: Transport = {
-      // A watch that runs again may be silent for long, so its answer alone ends the fault.
+      // A watch that works again may be silent for a long time, so its response already clears the fault.
       send: async (request, inner) => {
         const answer = await deps.transport.send(request, inner);
         if (answer.status === 200 && this.fault !== undefined) this.#setFault(undefined);
@@ -199,7 +199,7 @@ class Followed<T extends KubeObject, E> implements UiCollection<E> {
     }
   }
 
-  /** Waits until the objects are known. Throws the failure when they are not. */
+  /** Waits until all objects have arrived. Throws the failure of the watch. */
   async waitForList(signal: AbortSignal): Promise<void> {
     while (!this.hasRun) {
       signal.throwIfAborted();
@@ -209,7 +209,7 @@ class Followed<T extends KubeObject, E> implements UiCollection<E> {
   }
 
   #setFault(error: AppError | undefined): void {
-    // A watch that the server or the user's rights do not allow fails again and again, which is not a change.
+    // A refused watch fails again and again with the same error, which is not a change.
     const isSame = this.fault?.message === error?.message;
     this.fault = error;
     if (!isSame) this.#notify();

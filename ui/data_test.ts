@@ -7,7 +7,7 @@ import { createUiData, type UiData } from "./data.ts";
 
 const WATCH = { id: "secrets", kind: secretKind, keep: () => "" } as const;
 
-/** Creates data over a transport, with a clock that only records how long it should sleep, and stops after so many sleeps. */
+/** Creates data over a transport, with a clock that only records its sleeps and stops after a number of them. */
 function createStoppingData(
   send: Transport["send"],
   count: number,
@@ -45,7 +45,7 @@ for (
     { name: "a server that fails is tried again soon, because a user is waiting", status: 500, longest: 5_000 },
   ]
 ) {
-  test(`createUiData(): ${name}, and a failure that stays is no change`, async () => {
+  test(`createUiData(): ${name}, and a repeated failure is no change`, async () => {
     const body = new TextEncoder().encode(JSON.stringify({ kind: "Status", code: status, message: "no" }));
     const { data, slept, stopped } = createStoppingData(
       () => Promise.resolve({ status, headers: {}, body: send(body) }),

@@ -216,7 +216,7 @@ const SCRIPT = `"use strict";
       if (fresh.body.dataset.version !== undefined) document.body.dataset.version = fresh.body.dataset.version;
       report("");
     } catch {
-      report("The page cannot reach tlsboot. It tries again.");
+      report("The page cannot reach tlsboot and keeps trying.");
     } finally {
       isBusy = false;
       if (isAgain && !isPressed) refresh();
@@ -231,7 +231,7 @@ const SCRIPT = `"use strict";
   function end() {
     isOver = true;
     source?.close();
-    report("This page has ended. Open the link that tlsboot ui prints.");
+    report("The session has ended. Run tlsboot ui and open the link that it prints.");
   }
 
   function connect() {
@@ -242,7 +242,7 @@ const SCRIPT = `"use strict";
     source.addEventListener("open", () => report(""));
     source.addEventListener("error", () => {
       if (source.readyState === EventSource.CLOSED) setTimeout(connect, 5000), refresh();
-      else report("The page cannot reach tlsboot. It tries again.");
+      else report("The page cannot reach tlsboot and keeps trying.");
     });
   }
 

@@ -8,7 +8,7 @@ import type { Notice } from "./access.ts";
 
 export interface NavEntry {
   readonly path: string;
-  readonly words: string;
+  readonly label: string;
 }
 
 /** The content of a page, and the things that the frame shows around it. */
@@ -44,7 +44,7 @@ export function Frame(options: FrameOptions): UiElement {
               {nav.map((entry) => (
                 <li>
                   <a href={entry.path} aria-current={isWithin(path, entry.path) ? "page" : undefined}>
-                    {entry.path === requestsPath && pending > 0 ? `${entry.words} (${pending})` : entry.words}
+                    {entry.path === requestsPath && pending > 0 ? `${entry.label} (${pending})` : entry.label}
                   </a>
                 </li>
               ))}
@@ -61,7 +61,7 @@ export function Frame(options: FrameOptions): UiElement {
           <div id="faults" role="status" aria-live="polite" data-swap>
             {faults.map(({ id, error }) => (
               <p class="notice fault">
-                {`The ${id} shown here may be old: ${error.message}. The page keeps trying to read them again.`}
+                {`The ${id} shown here may be out of date: ${error.message}. The page keeps trying to read them.`}
               </p>
             ))}
           </div>
@@ -148,7 +148,7 @@ interface DataTableProps<T> {
   readonly isCompact?: boolean;
 }
 
-/** A table, which becomes a list of cards on a narrow screen. The roles keep it a table for screen readers then. */
+/** A table that becomes a list of cards on a narrow screen. The roles keep it a table for screen readers. */
 export function DataTable<T>({ caption, columns, rows, empty, isCompact = false }: DataTableProps<T>): UiElement {
   if (rows.length === 0) return <p class="empty">{empty}</p>;
   return (
@@ -207,7 +207,7 @@ export function LoginHelp({ text }: { readonly text: string }): UiElement {
     <>
       <p class="lead">{text}</p>
       <p>
-        Run <code>tlsboot ui</code> and open the link that it prints. A link works once, within a quarter of an hour.
+        Run <code>tlsboot ui</code> and open the link that it prints. A link works once, within 15 minutes.
       </p>
     </>
   );

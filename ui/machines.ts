@@ -17,7 +17,7 @@ import { readIdentity } from "../core/register/certificate_user.ts";
 import { compareBytes } from "../core/lib/go_text.ts";
 import { isCertificateRecord, type RecordRow } from "../core/report/record_rows.ts";
 
-/** A Node object of the API, which a kubelet or an administrator made. */
+/** A Node object of the API, which a kubelet or an administrator created. */
 export interface SeenNode {
   readonly name: string;
   readonly createdAt?: string | undefined;
@@ -89,8 +89,8 @@ export interface KnownMachine {
   readonly pending: readonly string[];
 }
 
-/** The part of its lifetime after which every kubelet has renewed a certificate (client-go renews at 70 to 90 %). */
-const RENEWED_AT_PART = 0.9;
+/** The fraction of a certificate's lifetime by which every kubelet has renewed it (client-go renews at 70 to 90 %). */
+const RENEWED_BY_FRACTION = 0.9;
 
 interface Collected {
   node?: SeenNode;
@@ -151,7 +151,7 @@ const IDENTITY_SIGNERS: readonly string[] = [
   KUBE_APISERVER_CLIENT_SIGNER,
 ];
 
-/** Lists all machines by their names, numbers in them by their values. */
+/** Lists all machines, sorted by name in natural order. */
 export function listMachines(input: MachinesInput): readonly KnownMachine[] {
   const { rows, nodes = [], leases = new Map(), seenUsers = new Map(), requests = [], tokens = [], now } = input;
   const machines = new Map<string, Collected>();
@@ -234,10 +234,10 @@ function toRevocable(record: IssuedCertificate): string {
 const STATE_TEXT: Readonly<Record<MachineState, string>> = {
   valid: "valid",
   late: "valid, but not renewed in time",
-  untrusted: "of a CA that was replaced",
+  untrusted: "issued by a CA that was replaced",
   expired: "expired",
   revoked: "revoked",
-  waiting: "waits for its first certificate",
+  waiting: "waiting for its first certificate",
   none: "no certificate is known",
 };
 
@@ -247,7 +247,7 @@ function getMachineState(current: RecordRow | undefined, isWaiting: boolean, now
   if (status === "revoked" || status === "expired" || status === "untrusted") return status;
   const { notBefore, notAfter } = current.record.spec;
   const [from, until] = [Date.parse(notBefore ?? ""), Date.parse(notAfter ?? "")];
-  return now.getTime() > from + (until - from) * RENEWED_AT_PART ? "late" : "valid";
+  return now.getTime() > from + (until - from) * RENEWED_BY_FRACTION ? "late" : "valid";
 }
 
 function findLatest(contacts: readonly LastContact[]): LastContact | undefined {

@@ -83,7 +83,7 @@ test("listMachines() gives a machine all its certificates, its token, and its se
   assert.deepEqual(machine?.boundTokens, ["bbbbbb"]);
 });
 
-test("listMachines() finds the last contact among all sources, and orders machines by the numbers in their names", () => {
+test("listMachines() finds the last contact in all sources, and sorts names in natural order", () => {
   const machines = listMachines({
     rows: createRows([{ subject: "O=system:nodes,CN=system:node:n10" }, {
       subject: "O=system:nodes,CN=system:node:n2",
@@ -101,7 +101,7 @@ test("listMachines() finds the last contact among all sources, and orders machin
   ]);
 });
 
-test("listMachines() has web servers too, with the certificates that they request", () => {
+test("listMachines() includes web servers, with the certificates that they requested", () => {
   const username = "tlsboot:web:nas.home.lan";
   const [machine, ...others] = listMachines({
     rows: createRows([

@@ -10,7 +10,7 @@ export interface UiPorts {
   readonly random: Random;
 }
 
-/** The flags that name an API server in a command, each after a space; empty where the defaults name it. */
+/** The flags that select an API server in a command, each after a space; empty if the defaults select it. */
 export interface CommandFlags {
   readonly tlsboot: string;
   readonly kubectl: string;
@@ -44,18 +44,18 @@ export interface UiContent {
   readonly live?: readonly string[];
 }
 
-/** A page of the web app, at a path of its own. */
+/** A page of the web app. */
 export interface UiPage {
   /** The path, with `:name` for a variable part, as in Hono. */
   readonly path: string;
-  /** The words in the navigation; a page without them is reached from another page. */
+  /** The label in the navigation; a page without one is linked from another page. */
   readonly nav?: string;
   /** The ids of the watches whose changes the page shows while it is open. */
   readonly live: readonly string[];
   render(context: UiContext): UiContent | Promise<UiContent>;
 }
 
-/** The result of an action: another page, usually with a message, or a page of its own. */
+/** The result of an action: a redirect, usually with a message, or content to show. */
 export type UiOutcome =
   | { readonly kind: "moved"; readonly location: string; readonly message?: string }
   | { readonly kind: "shown"; readonly content: UiContent };

@@ -36,7 +36,7 @@ interface Paged<T> {
   readonly pager: UiElement;
 }
 
-/** Takes the page of a list that the address names. */
+/** Returns the page of a list that the URL selects. */
 export function takePage<T>(all: readonly T[], path: string, query: URLSearchParams): Paged<T> {
   const pages = Math.max(1, Math.ceil(all.length / ROWS_PER_PAGE));
   const page = Math.min(Math.max(1, Number.parseInt(query.get("page") ?? "1", 10) || 1), pages);
@@ -64,7 +64,7 @@ interface ListFilterProps {
   readonly contains?: string;
 }
 
-/** The filter of a list: one of some values, and a part of the text. */
+/** The filter of a list: a choice of one value, and a text to search for. */
 export function ListFilter({ action, query, choice, contains = "Contains" }: ListFilterProps): UiElement {
   const { name, label, values } = choice;
   const chosen = query.get(name) ?? "";
@@ -86,7 +86,7 @@ export function ListFilter({ action, query, choice, contains = "Contains" }: Lis
   );
 }
 
-/** Reads what `ListFilter` sends: one of the values or none, and the part of the text in lower case. */
+/** Reads the input of a `ListFilter`: the chosen value, if any, and the text in lower case. */
 export function readListFilter<T extends string>(
   query: URLSearchParams,
   name: string,
@@ -116,7 +116,7 @@ export function RequestLink({ name }: { readonly name: string }): UiElement {
   return <a href={`/requests/${encodeURIComponent(name)}`}>{name}</a>;
 }
 
-/** Some links, with commas between them. */
+/** A list of links, separated by commas. */
 export function Links({ links }: { readonly links: readonly UiElement[] }): UiElement {
   return <span>{links.flatMap((link, index) => index === 0 ? [link] : [", ", link])}</span>;
 }
@@ -129,7 +129,7 @@ export function SerialLink({ serialNumber }: { readonly serialNumber: string | u
   );
 }
 
-/** The classes of the states of certificates, which the stylesheet colours. */
+/** The CSS class of each certificate status. */
 const STATUS_CLASS: Readonly<Record<RecordRow["status"], string>> = {
   valid: "good",
   replaced: "faint",
@@ -143,7 +143,7 @@ export function StatusMark({ status }: Pick<RecordRow, "status">): UiElement {
   return <span class={`state ${STATUS_CLASS[status]}`}>{status}</span>;
 }
 
-/** Describes briefly whom a certificate is for: `node n7`, its subject, or its names. */
+/** Describes briefly who holds a certificate: `node n7`, its subject, or its names. */
 export function describeHolder({ record }: RecordRow): string {
   const node = findNodeOfRecord(record);
   if (node !== undefined) return `node ${node}`;
@@ -180,7 +180,7 @@ export function CertificateTable({ rows, now, caption, empty }: CertificateTable
   );
 }
 
-/** Commands for a terminal, one a line, with the flags of this server. */
+/** Commands for a terminal, one per line, with the flags of this server. */
 export function Commands(
   { lines, flags }: { readonly lines: readonly string[]; readonly flags: CommandFlags },
 ): UiElement {

@@ -7,7 +7,7 @@ export type FactValue = string | { readonly time: string } | { readonly request:
 /** A known fact: its name, and its value, which is never empty. */
 type Fact = readonly [name: string, value: FactValue];
 
-/** A list of texts under a title of its own, or directly under that of its section. */
+/** A list of texts under its own title, or directly under the title of its section. */
 interface FactList {
   readonly title?: string;
   readonly texts: readonly string[];
@@ -84,8 +84,8 @@ function listTokenFacts(token: TokenView): readonly (readonly [string, FactValue
   const { id, isGone, createdAt, createdBy, expiresAt, description, node, usesLeft } = token;
   return [
     ["Token", isGone === true ? `${id}, which no longer exists` : id],
-    ["Token made", toTime(createdAt)],
-    ["Token made by", createdBy],
+    ["Token created", toTime(createdAt)],
+    ["Token created by", createdBy],
     ["Token expires", toTime(expiresAt)],
     ["Token's description", description],
     ["Token is for node", node],
@@ -119,8 +119,8 @@ function listLastCertificate({ lastCertificate: last, difference }: RequestView)
     facts: listKnown([
       ["Serial number", last.serialNumber],
       ["State", last.state],
-      ["Begins", toTime(last.notBefore)],
-      ["Ends", toTime(last.notAfter)],
+      ["Valid from", toTime(last.notBefore)],
+      ["Valid until", toTime(last.notAfter)],
       ["Key", last.isSameKey === undefined ? undefined : describeKey(last.isSameKey)],
       ["Requested by", last.requestedBy],
       ["Address", last.address],
@@ -190,8 +190,8 @@ function listCertificate({ certificate }: RequestView): readonly FactSection[] {
       ["Subject", certificate.subject],
       ["Issuer", certificate.issuer],
       ["Serial number", certificate.serialNumber],
-      ["Begins", toTime(certificate.notBefore)],
-      ["Ends", toTime(certificate.notAfter)],
+      ["Valid from", toTime(certificate.notBefore)],
+      ["Valid until", toTime(certificate.notAfter)],
     ]),
   }];
 }
@@ -209,5 +209,5 @@ function toTime(time: string | undefined): FactValue | undefined {
 }
 
 function describeKey(isSame: boolean): string {
-  return isSame ? "the same key" : "another key";
+  return isSame ? "the same key" : "a different key";
 }

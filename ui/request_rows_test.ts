@@ -21,7 +21,7 @@ test("listFactSections() lists known facts only, and the signer's lifetime where
   assert.equal(new Map(facts).get("Lifetime"), "left to the signer");
 });
 
-test("listFactSections() lists what is known of a token, and leaves its times to the face", async () => {
+test("listFactSections() lists the known facts about a token, and keeps its times unformatted", async () => {
   const token = { id: "abc123", createdAt: CREATED, usesLeft: 0 };
   const requester = { text: "the holder of token abc123", user: "system:bootstrap:abc123", groups: ["a", "b"], token };
   const requesterFacts = (await list({ requester })).get("Requester")?.facts;
@@ -30,12 +30,12 @@ test("listFactSections() lists what is known of a token, and leaves its times to
     ["User", "system:bootstrap:abc123"],
     ["Groups", "a, b"],
     ["Token", "abc123"],
-    ["Token made", { time: CREATED }],
+    ["Token created", { time: CREATED }],
     ["Token's uses left", "0"],
   ]);
 });
 
-test("listFactSections() has no section for what is not known", async () => {
+test("listFactSections() has no section without facts", async () => {
   const { others: _others, ...rest } = createRequestView({ csr: await buildCsr({}), now: new Date(CREATED) });
   const titles = listFactSections(rest).map(({ title }) => title);
   for (const title of ["Last certificate", "Other open requests", "Conditions", "Certificate"]) {
@@ -52,7 +52,7 @@ test("listFactSections() links other requests, and shows conditions with the use
     others: [{ name: "other", state: "pending", requestedBy: "jane", shares: "node n7", sameKey: false }],
   });
   assert.deepEqual(sections.get("Other open requests")?.table?.rows, [
-    [{ request: "other" }, "pending", "node n7", "another key", "jane", ""],
+    [{ request: "other" }, "pending", "node n7", "a different key", "jane", ""],
   ]);
   assert.deepEqual(sections.get("Conditions")?.paragraphs, ["The server recorded: Denied by alice from 10.0.0.9"]);
   assert.equal(sections.get("Conditions")?.table?.rows[0]?.[0], "Denied");

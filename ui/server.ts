@@ -20,7 +20,7 @@ export interface UiOptions {
   readonly logger: Logger;
   /** The flags with which commands use the same connection. */
   readonly flags: CommandFlags;
-  /** The number of the user who may open the page; undefined where users have no numbers. */
+  /** The id of the user who may open the page; undefined on systems without user ids. */
   readonly uid: number | undefined;
   /** The port; 0 for a free one. */
   readonly port: number;

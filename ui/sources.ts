@@ -206,7 +206,7 @@ export async function waitUntilShown<T extends KubeObject, E>(
 
 const NOT_SERVED = "this is another API server, such as kube-apiserver, which does not have them";
 
-/** Explains why something cannot be shown. Throws any other error. */
+/** Explains why objects cannot be read. Throws errors of other kinds. */
 export function explainMissing(error: unknown): string {
   if (isGroupMissing(error)) return NOT_SERVED;
   if (isAppError(error, "access_denied")) return `you may not read them (${error.message})`;
@@ -217,7 +217,7 @@ export function explainMissing(error: unknown): string {
 interface KnownCertificates {
   /** In the order of issuance. */
   readonly rows: readonly RecordRow[];
-  /** Whether the server has a register; else the rows are those of requests that still exist. */
+  /** Whether the server has a register; otherwise the rows come from requests that still exist. */
   readonly isRegister: boolean;
   readonly missing: readonly Missing[];
 }
@@ -272,7 +272,7 @@ export function createNotFound(what: string, hint: string): AppError {
   return new AppError("not_found", `${what} is not known here`, { hint });
 }
 
-/** Returns the name of an object in an address. */
+/** Returns the name of an object, escaped for a path. */
 export function getPathName(object: KubeObject): string {
   return encodeURIComponent(getName(object));
 }

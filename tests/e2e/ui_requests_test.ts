@@ -195,7 +195,7 @@ describeInstance("tlsboot ui: requests", {
     await client.submit("/expected", 422, { machines: "m1 _" });
     assert.match((await client.submit("/expected", 200, { machines: "m3" })).body, /<caption>1 expected machine</);
     const plan = await client.submit("/expected", 200, { machines: "m1, m3\n" });
-    assert.match(plan.body, /would be approved.*has not asked yet.*Approve one request</s);
+    assert.match(plan.body, /would be approved.*has not requested a certificate yet.*Approve one request</s);
     const [, list = ""] = /name="seen" value="([^"]*)"/.exec(plan.body) ?? [];
     assert.match(list, /^m1 \S+ \d+$/);
     const result = await client.submit("/requests/approve", 200, { machines: "m1 m2 m3", seen: list });
@@ -300,11 +300,11 @@ describeInstance("tlsboot ui: requests", {
     await first.end("SIGTERM");
     await lost;
     const old = await own.send("/requests", 200);
-    assert.match(old.body, /The requests shown here may be old: /);
+    assert.match(old.body, /The requests shown here may be out of date: /);
     await using _second = await startInstance(place, port);
     await eventually("the page is no longer old", async () => {
       const { body: shown } = await own.send("/requests", 200);
-      if (!/may be old/.test(shown)) return true;
+      if (!/may be out of date/.test(shown)) return true;
       const [, version = ""] = /data-version="([^"]+)"/.exec(shown) ?? [];
       // The failure may change before it ends: a server that starts refuses otherwise than one that is gone.
       await waitForEvent(ui.origin, `/events?live=requests&version=${version}`, own.cookie, /event: changed/);

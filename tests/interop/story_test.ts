@@ -19,7 +19,7 @@ test("the page of demo --ui shows every step, its reasons and the picture, and w
   assert.equal(new URL(page.url()).pathname, "/story");
   await assertAccessible(page);
   for (const [index, id] of STEP_IDS.entries()) {
-    await page.waitForFunction(`document.getElementById("controls").textContent.includes("being done") === false`);
+    await page.waitForFunction(`document.getElementById("controls").textContent.includes("is running") === false`);
     await Promise.all([page.waitForNavigation(), page.click("#next")]);
     await waitForText(page, "#present", `step ${index + 1} of ${STEP_IDS.length}`);
     const present = await readText(page, "#present");

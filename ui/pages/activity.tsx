@@ -60,8 +60,7 @@ export const activityPage: UiPage = {
       body: (
         <>
           <p class="faint">
-            The events that the objects of the server record. Requests are deleted after hours or days; the audit log
-            has every action.
+            The events that the objects on the server record. Requests are deleted after hours or days; the audit log has every action.
           </p>
           <MissingNotes
             notes={[
@@ -179,7 +178,7 @@ export interface ActivityInput {
   readonly events?: Iterable<Event>;
 }
 
-/** Lists what happened, newest first. */
+/** Lists all events, newest first. */
 export function listActivity(input: ActivityInput): readonly Activity[] {
   const deciders = new Map<string, string>();
   for (const { metadata, status } of input.decisions ?? []) {
@@ -194,7 +193,7 @@ export function listActivity(input: ActivityInput): readonly Activity[] {
     ...flatten(input.tokens, listTokenEvents),
     ...flatten(input.events, listWarningEvents),
   ];
-  // Parsing a time takes longer than comparing two numbers, and there may be some ten thousand of them.
+  // Each time is parsed once, because there may be some ten thousand events.
   return all.map((one) => ({ one, time: Date.parse(one.at) }))
     .sort((a, b) => b.time - a.time || KIND_ORDER[b.one.kind] - KIND_ORDER[a.one.kind])
     .map(({ one }) => one);
@@ -264,7 +263,7 @@ function listTokenEvents(token: TokenActivity): readonly (Activity | undefined)[
   const about = { kind: "token", name: id } as const;
   const from = (address: string) => address === "" ? "" : ` from ${address}`;
   return [
-    entry(createdAt, "token", `token ${id} was made`, createdBy, about),
+    entry(createdAt, "token", `token ${id} was created`, createdBy, about),
     lastUse && entry(lastUse.time, "token", `token ${id} was used${from(lastUse.address)}`, "", about),
     lastRefusal && entry(
       lastRefusal.time,

@@ -82,7 +82,7 @@ for (
       want: [
         ["token", "token abcdef was refused: it is spent", ""],
         ["token", "token abcdef was used from 10.0.0.7", ""],
-        ["token", "token abcdef was made", "user jane"],
+        ["token", "token abcdef was created", "user jane"],
       ],
     },
     {
@@ -99,7 +99,7 @@ for (
   });
 }
 
-test("listActivity() puts the later step first when all happened within one second", () => {
+test("listActivity() puts the later step first if all steps have the same second", () => {
   const [record] = createRecords([{ issuedAt: CREATED }]);
   const request = {
     ...toActivityRequest(csr),

@@ -58,7 +58,7 @@ export const caPage: UiPage = {
     const [certificates, rotations, bundles, published] = await Promise.all([
       readCertificates(context),
       readIfPossible(context, ROTATION_WATCH, "rotations of CAs"),
-      readIfPossible(context, TRUST_BUNDLES, "ClusterTrustBundles, which Kubernetes has since 1.37"),
+      readIfPossible(context, TRUST_BUNDLES, "ClusterTrustBundles, which Kubernetes serves since 1.37"),
       readPublished(context),
     ]);
     const places = [...published.places, ...bundles.entries.values()];
@@ -80,7 +80,7 @@ export const caPage: UiPage = {
             {reports.map((report) => <Rotation report={report} now={now} flags={context.flags} />)}
             {reports.some(({ rotation }) => isInProgress(rotation))
               ? ""
-              : <Beginning isServed={rotations.missing === undefined} flags={context.flags} />}
+              : <RotationHelp isServed={rotations.missing === undefined} flags={context.flags} />}
           </div>
         </>
       ),
@@ -127,7 +127,7 @@ function Authorities(
 ): UiElement {
   return (
     <DataTable
-      caption="CA certificates that are trusted, the first to expire first"
+      caption="Trusted CA certificates, first to expire first"
       rows={authorities}
       empty="No CA is published where you may read it."
       columns={[
@@ -195,7 +195,7 @@ function Rotation(
         facts={[
           ["Old CA", describeCa(oldCA)],
           ["New CA", describeCa(newCA)],
-          ["Nodes renew until", isInProgress(rotation) ? renewBy ?? undefined : undefined],
+          ["Nodes renew by", isInProgress(rotation) ? renewBy ?? undefined : undefined],
           ["Machines and users", isInProgress(rotation) ? fault ?? describeCounts(rows) : undefined],
         ]}
       />
@@ -236,7 +236,7 @@ function Servers(
   );
 }
 
-/** The number of machines and users that are listed; the command lists all. */
+/** The largest number of machines and users in the table; the command lists all. */
 const MAX_CENSUS = 200;
 
 function Census(
@@ -272,7 +272,7 @@ function Census(
   );
 }
 
-function Beginning(
+function RotationHelp(
   { isServed, flags }: { readonly isServed: boolean; readonly flags: CommandFlags },
 ): UiElement {
   if (!isServed) {
@@ -307,7 +307,7 @@ interface TrustedAuthority {
   readonly issued: number;
 }
 
-/** The CAs, the first to expire first, and the places whose text cannot be read. */
+/** The CAs, first to expire first, and a message for each bundle that cannot be parsed. */
 interface TrustedAuthorities {
   readonly authorities: readonly TrustedAuthority[];
   readonly faults: readonly string[];

@@ -7,7 +7,7 @@ import { toRow } from "../../core/report/record_rows.ts";
 
 const NOW = new Date("2026-06-01T00:00:00Z");
 
-test("listAuthorities() lists each CA once with what trusts it and how many valid certificates it issued", async () => {
+test("listAuthorities() lists each CA once, with its purposes and its number of valid certificates", async () => {
   const [one, other] = [await createIssuingCa(NOW, "one"), await createIssuingCa(new Date(0), "other")];
   const { authority: { certificate } } = one;
   const issuerFingerprint = certificate.sha256Fingerprint;

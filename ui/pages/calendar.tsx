@@ -1,4 +1,4 @@
-/** The calendar of the certificates that expire, by days in UTC, a table for each month. */
+/** The calendar of expiring certificates: a table for each month, with days in UTC. */
 import { DAY_MS } from "../../core/lib/duration.ts";
 import { isCertificateRecord, type RecordRow } from "../../core/report/record_rows.ts";
 import { capitalize } from "../../core/report/words.ts";
@@ -15,7 +15,7 @@ const WEEKDAYS: readonly (readonly [short: string, long: string])[] = [
   ["Sa", "Saturday"],
   ["Su", "Sunday"],
 ];
-/** The number of certificates of a month that are listed by name; the list of certificates has the rest. */
+/** The largest number of certificates that are listed for a day; the list of certificates has the rest. */
 const MAX_LISTED = 200;
 
 export const calendarPage: UiPage = {

@@ -13,7 +13,7 @@ function createCalendar(edits: readonly RecordEdit[]): ExpiryCalendar {
   return createExpiryCalendar(records.map((record) => toRow(record, replacements, NOW)), NOW);
 }
 
-test("createExpiryCalendar() puts each end into its day, with weeks that begin on Monday", () => {
+test("createExpiryCalendar() puts each expiry on its day, with weeks that begin on Monday", () => {
   const { months } = createCalendar([
     { notAfter: "2026-12-24T23:59:59Z" },
     { notAfter: "2026-12-24T00:00:00Z" },

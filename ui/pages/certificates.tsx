@@ -116,7 +116,7 @@ function readChoice(query: URLSearchParams): Choice {
   };
 }
 
-/** Creates the test of the filters: those of `get certificates`, and a part of the subject or of a name. */
+/** Creates the predicate of the filters: those of `get certificates`, and text in the subject or in a name. */
 function createChoiceSelector(choice: Choice, now: Date): (row: RecordRow) => boolean {
   const within = parseSettingDuration(choice.within);
   const select = createSelector({
@@ -233,7 +233,7 @@ export const certificatePage: UiPage = {
   },
 };
 
-/** Reads all fields of a record, of which lists keep only a part. */
+/** Reads all fields of a record; lists keep only some. */
 async function readWhole({ record }: RecordRow, context: UiContext): Promise<IssuedCertificate> {
   return await findRecord(context.connection.api, record.metadata.name ?? "", context.signal) ?? record;
 }
@@ -244,9 +244,9 @@ function CertificateFacts(
   const { record: { spec, status: { revocation }, metadata }, replacedBy } = row;
   const machine = findMachineOfRecord(row.record);
   const { requester, approval } = spec;
-  const byName = (name: string | undefined) =>
+  const findSerial = (name: string | undefined) =>
     name === undefined ? undefined : rows.find(({ record }) => record.metadata.name === name)?.record.spec.serialNumber;
-  const [before, after] = [byName(spec.replaces), byName(replacedBy)];
+  const [before, after] = [findSerial(spec.replaces), findSerial(replacedBy)];
   const list = (values: readonly string[] | undefined) => values?.join(", ");
   const fingerprint = (hex: string | undefined) =>
     hex === undefined ? undefined : <code>{formatFingerprint(hex)}</code>;
@@ -326,12 +326,12 @@ function CertificateSteps({ row: { record: { spec } } }: { readonly row: RecordR
   if (isCA || source === "ca") {
     return (
       <p>
-        A CA is not revoked but replaced: see <a href="/ca">CA</a>.
+        A CA is replaced instead of revoked: see <a href="/ca">CA</a>.
       </p>
     );
   }
   if (source === "serving") {
-    return <p>The server makes a new certificate when it starts without the files of this one.</p>;
+    return <p>The server creates a new certificate if the files of this one are missing when it starts.</p>;
   }
   return (
     <p>

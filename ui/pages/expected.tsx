@@ -1,4 +1,4 @@
-/** Approves many requests at once: one for each machine that the user expects and names. */
+/** Approves many requests at once: one for each machine on a list of expected machines. */
 import { findRequestedNode } from "../../core/approval/evidence/claims.ts";
 import { type ExpectedMachine, planExpectedMachine } from "../../core/approval/evidence/expected_machines.ts";
 import { HASHED_NAMES_FAULT, parseInventory } from "../../core/approval/evidence/inventory.ts";
@@ -87,7 +87,7 @@ export const approveExpectedAction: UiAction = {
       try {
         return await decideOne(api, getName(csr), approval, io, signal, { uid, resourceVersion })
           ? "approved"
-          : "approved already";
+          : "already approved";
       } catch (error) {
         signal.throwIfAborted();
         return `not approved: ${getErrorMessage(error)}`;
@@ -126,13 +126,13 @@ interface ApprovedMachine {
   readonly result: string;
 }
 
-/** One machine of the list, and what is known about it. */
+/** One machine of the list and its state. */
 interface PlannedMachine {
   readonly node: string;
   readonly state: ExpectedMachine;
 }
 
-/** Plans what to do about each machine of a list, from the requests and certificates that the API has now. */
+/** Plans what to do for each machine of a list, from the current requests and certificates of the API. */
 async function readPlan(
   { connection: { api }, io: { clock }, signal }: UiContext,
   text: string,
@@ -173,7 +173,7 @@ export function parseExpectedMachines(text: string): Result<readonly string[], r
     else faults.push(`"${word}" is not the name of a machine: ${name.error}`);
   }
   if (faults.length > 0) return err(faults);
-  return names.length === 0 ? err(["the list names no machine"]) : ok([...new Set(names)]);
+  return names.length === 0 ? err(["the list has no machine"]) : ok([...new Set(names)]);
 }
 
 /** Identifies an object in one state, so that only what was shown is approved. */
@@ -185,11 +185,10 @@ function ListForm({ context, machines }: { readonly context: UiContext; readonly
   return (
     <PostForm context={context} action="/expected">
       <p>
-        One request is approved for each machine that is named here. A request for any other name, and one for a name
-        that two machines claim, stays pending. The next page shows what would be approved.
+        One request is approved for each machine on the list. Requests for other names, and for names that two machines claim, stay pending. The next page shows what would be approved.
       </p>
       <p>
-        <label for="machines">Expected machines: names, one a line, or a file of kind Inventory</label>
+        <label for="machines">Expected machines: names, one per line, or a file of kind Inventory</label>
         <textarea id="machines" name="machines" required spellcheck={false}>{machines}</textarea>
       </p>
       <button type="submit">Show what would be approved</button>
@@ -212,7 +211,7 @@ function listRequestNames(state: ExpectedMachine): readonly string[] {
 function describeState(state: ExpectedMachine): string {
   switch (state.kind) {
     case "missing":
-      return "has not asked yet";
+      return "has not requested a certificate yet";
     case "approve":
       return `would be approved, requested by ${state.csr.spec.username ?? ""}`;
     case "arrived":
@@ -220,6 +219,6 @@ function describeState(state: ExpectedMachine): string {
         ? "has an approved request or a certificate"
         : "has a certificate; another machine may be claiming its name";
     case "contested":
-      return "is claimed with different keys; find out which is the machine's, and approve that request alone";
+      return "is claimed with different keys; find out which key is the machine's and approve only that request";
   }
 }

@@ -81,7 +81,7 @@ export const machinePage: UiPage = {
     const { machines, missing, isRegister } = await readMachines(context);
     const machine = machines.find((one) => one.name === name);
     if (machine === undefined) {
-      throw createNotFound(`the machine "${name}"`, "neither a certificate, a Node, a request nor a token names it");
+      throw createNotFound(`the machine "${name}"`, "no certificate, Node, request or token has this name");
     }
     return {
       title: `Machine ${name}`,
@@ -153,7 +153,7 @@ function MachineTable(
       columns={[
         { heading: "State", cell: (machine) => <StateMark machine={machine} /> },
         { heading: "Machine", cell: ({ name }) => <MachineLink name={name} /> },
-        { heading: "Certificate ends", cell: ({ expiresAt }) => <Moment at={expiresAt} now={now} /> },
+        { heading: "Certificate expires", cell: ({ expiresAt }) => <Moment at={expiresAt} now={now} /> },
         { heading: "Last contact", cell: ({ lastContact }) => <Contact contact={lastContact} now={now} /> },
         {
           heading: "Token",
@@ -196,7 +196,7 @@ function MachineFacts({ machine, now }: { readonly machine: KnownMachine; readon
     <Facts
       facts={[
         ["State", <StateMark machine={machine} />],
-        ["Client certificate ends", expiresAt === undefined ? undefined : <Moment at={expiresAt} now={now} />],
+        ["Client certificate expires", expiresAt === undefined ? undefined : <Moment at={expiresAt} now={now} />],
         ["Last contact", <Contact contact={lastContact} now={now} />],
         ["Node", describeNode(node)],
         [
@@ -207,13 +207,13 @@ function MachineFacts({ machine, now }: { readonly machine: KnownMachine; readon
             </>
           ),
         ],
-        ["Proven for its certificate", proof],
+        ["Proof of identity", proof],
         [
-          "Tokens for it alone",
+          "Tokens for this machine only",
           boundTokens.length === 0 ? undefined : <Links links={boundTokens.map((id) => <TokenLink id={id} />)} />,
         ],
         [
-          "Waits for a decision",
+          "Pending requests",
           pending.length === 0 ? undefined : <Links links={pending.map((name) => <RequestLink name={name} />)} />,
         ],
       ]}
@@ -254,7 +254,7 @@ function MachineSteps(
         ? (
           <>
             <p>
-              To give the machine a new certificate, for example after a reinstallation, make a token in a terminal:
+              To give the machine a new certificate, for example after a reinstallation, create a token in a terminal:
             </p>
             <Commands lines={[`tlsboot token create --node ${word} -o command`]} flags={flags} />
           </>
@@ -266,9 +266,9 @@ function MachineSteps(
 
 function describeMachines(machines: readonly KnownMachine[]): string {
   if (machines.length === 0) return "No machine is known.";
-  const troubled =
+  const overdue =
     machines.filter(({ state }) => state === "late" || state === "expired" || state === "untrusted").length;
   const all = machines.length === 1 ? "One machine is known" : `${machines.length} machines are known`;
-  if (troubled === 0) return `${all}.`;
-  return `${all}; ${troubled === 1 ? "one needs" : `${troubled} need`} attention, because a renewal is overdue.`;
+  if (overdue === 0) return `${all}.`;
+  return `${all}; ${overdue === 1 ? "one needs" : `${overdue} need`} attention, because a renewal is overdue.`;
 }

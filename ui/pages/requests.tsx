@@ -1,6 +1,6 @@
 /**
- * The list of requests, and the page of one: the view that `describe csr` and `approve -i` show too, with the forms that
- * decide it.
+ * The list of requests, and the page of one request: the view that `describe csr` and `approve -i` show too, with the
+ * forms for a decision.
  */
 import { csrPath, parseCsrNames } from "../../client/admin/csrs.ts";
 import { createDecision, decideOne, type SeenRequest } from "../../client/admin/decisions.ts";
@@ -59,7 +59,7 @@ export function toActivityRequest(csr: CertificateSigningRequest): ActivityReque
   return { ...summarizeRequest(csr), username: csr.spec.username ?? "", decisions };
 }
 
-/** The requests, of which the summaries are kept. */
+/** Watches the requests and keeps their summaries. */
 export const REQUESTS: UiWatch<CertificateSigningRequest, KeptRequest> = {
   id: "requests",
   kind: certificateSigningRequestKind,
@@ -170,7 +170,7 @@ function describeCount(all: readonly RequestSummary[]): string {
 /** The name of the page in the conditions of requests. */
 export const UI_TOOL = "tlsboot ui";
 
-/** The longest reason that a person gives for a denial, in characters. */
+/** The longest reason for a denial, in characters. */
 const MAX_REASON_LENGTH = 1_000;
 
 export const requestPage: UiPage = {
@@ -329,7 +329,7 @@ function readName({ params }: UiContext): string {
 function readSeen(form: URLSearchParams): SeenRequest {
   const uid = form.get("uid") ?? "";
   const resourceVersion = form.get("resourceVersion") ?? "";
-  if (uid === "" || resourceVersion === "") throw new AppError("invalid", "the form does not name what it decides");
+  if (uid === "" || resourceVersion === "") throw new AppError("invalid", "the form does not say which request it decides");
   return { uid, resourceVersion };
 }
 

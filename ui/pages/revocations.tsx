@@ -1,4 +1,4 @@
-/** The revocations, and the forms that revoke something and take a revocation back, each after showing what it does. */
+/** The revocations, and the forms that revoke something or take a revocation back after showing the effect. */
 import { hash } from "node:crypto";
 import { AppError } from "../../core/errors.ts";
 import { getName } from "../../core/kube/meta.ts";
@@ -58,7 +58,7 @@ export const revocationsPage: UiPage = {
       body: (
         <>
           <MissingNotes notes={[missing]} />
-          {missing === undefined ? <TargetForm /> : <Elsewhere />}
+          {missing === undefined ? <TargetForm /> : <UnsupportedNote />}
           <div id="revocation-list" data-swap>
             {missing === undefined
               ? (
@@ -103,8 +103,8 @@ export const revocationPage: UiPage = {
     const target = findRevocationTarget(revocation.spec);
     const { reason, message, includeCertificates } = revocation.spec;
     const { revokedBy, time } = revocation.status;
-    const isReturnable = canBeTakenBack(revocation);
-    const released = isReturnable ? await countReleased(connection.api, [...entries.values()], name, now, signal) : 0;
+    const isReversible = canBeTakenBack(revocation);
+    const released = isReversible ? await countReleased(connection.api, [...entries.values()], name, now, signal) : 0;
     return {
       title: `Revocation of ${describeTarget(revocation)}`,
       body: (
@@ -151,7 +151,7 @@ export const revocationPage: UiPage = {
           </div>
           <section class="panel" aria-labelledby="back">
             <h2 id="back">Take it back</h2>
-            {isReturnable
+            {isReversible
               ? (
                 <>
                   <p>
@@ -230,7 +230,7 @@ export const revokeAction: UiAction = {
     const plan = await createPlan(context, { text: form.get("target") ?? "", certificates, reason, message });
     const shown = { certificates, reason, message };
     const fault = !REVOCATION_REASONS.includes(reason)
-      ? "Choose a reason: others see it."
+      ? "Choose a reason. Others can see it."
       : form.get("seen") !== hashPlan(plan, now)
       ? "What the revocation does has changed since the page was shown. Read it again."
       : (plan.isOwn || plan.isUnknown) && form.get("sure") !== "yes"
@@ -370,7 +370,7 @@ function TargetForm(): UiElement {
   );
 }
 
-function Elsewhere(): UiElement {
+function UnsupportedNote(): UiElement {
   return (
     <p>
       kube-apiserver reads no list of revoked certificates and accepts a client certificate until it expires. Pending

@@ -1,5 +1,5 @@
 /**
- * The page `/story`: the picture, the present step with its reasons and its commands, and the steps so far. The picture is
+ * The page `/story`: the picture, the current step with its reasons and commands, and the steps so far. The picture is
  * SVG; its colours are in the style of the page, for light and dark.
  */
 import { AppError } from "../../core/errors.ts";
@@ -40,7 +40,7 @@ export function createStoryPage(
         run(_context, form) {
           const seen = form.get("next") ?? "";
           const [id] = STEP_IDS.filter((known) => known === seen);
-          if (id === undefined) throw new AppError("invalid", "the page names a step that the story does not have");
+          if (id === undefined) throw new AppError("invalid", "the story has no such step");
           board.next(id);
           return Promise.resolve({ kind: "moved", location: "/story" });
         },
@@ -49,7 +49,7 @@ export function createStoryPage(
         path: "/story/mode",
         run(_context, form) {
           const mode = form.get("mode");
-          if (mode !== "auto" && mode !== "step") throw new AppError("invalid", "the page names an unknown pace");
+          if (mode !== "auto" && mode !== "step") throw new AppError("invalid", "unknown pace of the story");
           board.setMode(mode);
           const message = mode === "auto"
             ? "The story goes on by itself, with a pause to read after each step."
@@ -70,7 +70,7 @@ function Story({ board, context }: { readonly board: StoryBoard; readonly contex
       </div>
       <div>
         <div id="present" data-swap aria-live="polite">
-          {present === undefined ? <Opening /> : <Present step={present} number={board.steps.length} />}
+          {present === undefined ? <Opening /> : <CurrentStep step={present} number={board.steps.length} />}
         </div>
         <div id="controls" data-swap>
           <Controls board={board} context={context} />
@@ -95,7 +95,7 @@ function Opening(): UiElement {
   );
 }
 
-function Present({ step, number }: { readonly step: BoardStep; readonly number: number }): UiElement {
+function CurrentStep({ step, number }: { readonly step: BoardStep; readonly number: number }): UiElement {
   const text = STEPS[step.id];
   return (
     <>
@@ -130,7 +130,7 @@ function Controls({ board, context }: { readonly board: StoryBoard; readonly con
       </p>
     );
   }
-  if (nextId === undefined) return <p class="faint">The last step is being done.</p>;
+  if (nextId === undefined) return <p class="faint">The last step is running.</p>;
   return (
     <div class="controls">
       <PostForm context={context} action="/story/next" hidden={{ next: nextId }}>
@@ -143,7 +143,7 @@ function Controls({ board, context }: { readonly board: StoryBoard; readonly con
         <a href="/story">Show what has happened</a>
       </noscript>
       <span class="faint">
-        {board.isWaiting ? "" : "This step is being done."}
+        {board.isWaiting ? "" : "This step is running."}
       </span>
     </div>
   );
@@ -247,7 +247,7 @@ function Box({ x, y, width, height, title, isThere, kind = "", children }: BoxPr
   );
 }
 
-/** A connection between two rows of the picture; the words of a connection in use are on it. */
+/** A connection between two rows of the picture, with a label while it is in use. */
 function Arrow({ x, y, flow }: {
   readonly x: number;
   readonly y: number;
@@ -332,7 +332,7 @@ const THIEF: Readonly<
   lockedOut: { title: "thief", lines: ["locked out"], kind: "bad" },
 };
 
-/** A mark for each kind of box, so that its colour is not alone: a check, a cross, and a ticket for a token. */
+/** A mark for each kind of box, because colour alone is not enough: a check, a cross, and a ticket for a token. */
 const SIGNS: Readonly<Record<string, string>> = {
   good: "M2 8l4 4l8 -9",
   bad: "M3 3l10 10M13 3l-10 10",

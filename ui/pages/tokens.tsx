@@ -37,8 +37,7 @@ export const tokensPage: UiPage = {
       body: (
         <>
           <p>
-            A machine proves with a token that it may request its first certificate. This page shows their ids; the
-            secrets are shown once, by the command that makes a token:
+            A machine proves with a token that it may request its first certificate. This page shows token ids only. A secret is shown once, by the command that creates the token:
           </p>
           <Commands lines={["tlsboot token create -o command"]} flags={context.flags} />
           <MissingNotes notes={[missing]} />
@@ -51,8 +50,8 @@ export const tokensPage: UiPage = {
                 { heading: "Token", cell: ({ id }) => <TokenLink id={id} /> },
                 { heading: "For", cell: (token) => <ForWhom token={token} /> },
                 { heading: "Uses", cell: formatUses },
-                { heading: "Made", cell: ({ createdAt }) => <Moment at={createdAt} now={now} /> },
-                { heading: "Ends", cell: (token) => <End token={token} now={now} /> },
+                { heading: "Created", cell: ({ createdAt }) => <Moment at={createdAt} now={now} /> },
+                { heading: "Expires", cell: (token) => <End token={token} now={now} /> },
                 { heading: "Last use", cell: (token) => <LastUse token={token} now={now} /> },
                 { heading: "Description", cell: ({ description }) => description || "–" },
               ]}
@@ -128,9 +127,9 @@ function TokenFacts({ token, now }: { readonly token: KnownToken; readonly now: 
         ["For", <ForWhom token={token} />],
         ["Description", description],
         ["Uses", formatUses(token)],
-        ["Ends", <End token={token} now={now} />],
-        ["Made", <Moment at={createdAt} now={now} />],
-        ["Made by", createdBy],
+        ["Expires", <End token={token} now={now} />],
+        ["Created", <Moment at={createdAt} now={now} />],
+        ["Created by", createdBy],
         ["From", networks?.join(", ") ?? "any address"],
         ["Key", publicKey],
         ["Approves its request", approves === true ? "yes" : "no"],
@@ -233,12 +232,12 @@ function formatUses({ maxKeys, boundKeys = [], usedKeys = [], isUsed }: KnownTok
 
 function End({ token: { expires }, now }: { readonly token: KnownToken; readonly now: Date }): UiElement {
   if (expires === undefined) return <span>never</span>;
-  if (Number.isNaN(Date.parse(expires))) return <span>its end cannot be read, so it is refused</span>;
+  if (Number.isNaN(Date.parse(expires))) return <span>unreadable, so the token is refused</span>;
   return <Moment at={expires} now={now} />;
 }
 
 function LastUse({ token: { lastUse }, now }: { readonly token: KnownToken; readonly now: Date }): UiElement {
-  if (lastUse === undefined) return <span>none is recorded</span>;
+  if (lastUse === undefined) return <span>none recorded</span>;
   return (
     <span>
       <Moment at={lastUse.time} now={now} />

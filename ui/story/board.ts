@@ -38,7 +38,7 @@ export class StoryBoard implements Pace {
   #isOpen = false;
   #isWaiting = false;
   #hasEnded = false;
-  #credit = 0;
+  #mayBegin = false;
   #wake: () => void = () => {};
 
   constructor(clock: Clock, mode: BoardMode) {
@@ -54,12 +54,12 @@ export class StoryBoard implements Pace {
     return this.#picture;
   }
 
-  /** The steps that have begun; the last one is the present one. */
+  /** The steps that have begun, with the current one last. */
   get steps(): readonly BoardStep[] {
     return this.#steps;
   }
 
-  /** Whether the present step is done, and the next one can begin. */
+  /** Whether the current step is done, so that the next one can begin. */
   get isWaiting(): boolean {
     return this.#isWaiting;
   }
@@ -91,7 +91,7 @@ export class StoryBoard implements Pace {
   /** Lets the next step begin, if it is still the one that the user has seen as the next. */
   next(seen: string): void {
     if (seen !== this.nextId) return;
-    this.#credit = 1;
+    this.#mayBegin = true;
     this.#wake();
   }
 
@@ -102,21 +102,21 @@ export class StoryBoard implements Pace {
     this.#notify();
   }
 
-  /** Waits for the page: for the first time it is shown, then for the button or for the end of the pause. */
+  /** Waits until the page is open, then for the button or the end of the pause. */
   async wait(signal: AbortSignal): Promise<void> {
     const startedAt = this.#clock.elapsedMs();
     this.#isWaiting = true;
     this.#notify();
     try {
       while (!this.#mayGoOn(startedAt)) await this.#waitForChange(startedAt, signal);
-      this.#credit = 0;
+      this.#mayBegin = false;
     } finally {
       this.#isWaiting = false;
     }
   }
 
   #mayGoOn(startedAt: number): boolean {
-    if (this.#credit > 0) return true;
+    if (this.#mayBegin) return true;
     if (!this.#isOpen || this.#mode === "step") return false;
     return this.#steps.length === 0 || this.#clock.elapsedMs() - startedAt >= READING_MS;
   }
@@ -126,7 +126,7 @@ export class StoryBoard implements Pace {
     const woken = new Promise<void>((resolve) => this.#wake = resolve);
     const left = READING_MS - (this.#clock.elapsedMs() - startedAt);
     const isTimed = this.#isOpen && this.#mode === "auto";
-    // A sleep that ends with the wake-up, or with the signal; the loop looks again in any case.
+    // A sleep that ends with the wake-up, or with the signal; the loop checks again in either case.
     const sleep = this.#clock.sleep(isTimed ? Math.max(1, left) : 3_600_000, AbortSignal.any([signal, done.signal]));
     await Promise.race([woken, sleep.catch(() => {})]);
     done.abort(new Error("the wait has ended"));
@@ -148,7 +148,7 @@ export class StoryBoard implements Pace {
 
 export interface DrawnMachine {
   readonly name: string;
-  /** Its credential: nothing but a token, or a certificate that is valid, has expired or is revoked. */
+  /** Its credential: only a token, or a certificate that is valid, expired or revoked. */
   readonly holds: "token" | "valid" | "expired" | "revoked" | "nothing";
   /** The end of its certificate. */
   readonly notAfter: Date | undefined;
@@ -267,7 +267,7 @@ export function addToPicture(picture: Picture, event: StoryEvent): Picture {
   }
 }
 
-/** Each approval in words, for the picture. */
+/** Who approved a request, for the picture. */
 const BY: Readonly<Record<ApprovedBy, string>> = { person: "a person", rule: "a rule", token: "its own token" };
 
 function withMachine(picture: Picture, name: string, changes: Partial<DrawnMachine>): Picture {

@@ -28,14 +28,14 @@ test("StoryBoard waits for the button of the step that the user has seen", async
   assert.equal(begun(), true);
 
   board.show({ kind: "step", id: first, cast: CAST });
-  // The same button, pressed a second time, is not for the next step.
+  // A second press of the same button does not begin the next step.
   board.next(first);
   const next = observe(board.wait(new AbortController().signal));
   await settle();
   assert.equal(next(), false);
 });
 
-test("StoryBoard begins by itself when the page is open, and goes on after a pause to read", async () => {
+test("StoryBoard begins by itself when the page is open, and continues after a pause", async () => {
   const clock = createFakeClock();
   const board = new StoryBoard(clock, "auto");
   const begun = observe(board.wait(new AbortController().signal));
@@ -64,7 +64,7 @@ test("StoryBoard stops waiting when the demo is interrupted", async () => {
   await assert.rejects(waiting, /interrupted/);
 });
 
-test("StoryBoard keeps what was printed with its step, and reports each change", () => {
+test("StoryBoard keeps the printed lines with their step, and reports each change", () => {
   const board = new StoryBoard(createFakeClock(), "step");
   let changes = 0;
   board.listeners.add(() => changes += 1);
@@ -148,7 +148,7 @@ test("addToPicture() changes the newest request of a machine that renews, and co
   assert.equal(renewed.issued, 2);
 });
 
-test("chooseMachines() keeps the first machines, the last one and the sleeper, however many there are", () => {
+test("chooseMachines() always keeps the first machines, the last one and the sleeper", () => {
   const names = [...Array.from({ length: 200 }, (_, index) => `node-${index + 1}`), "sleeper"];
   const picture = draw(...names.map((machine): StoryEvent => ({ kind: "requested", machine })));
   const { shown, others } = chooseMachines(picture, 5);

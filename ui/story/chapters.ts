@@ -15,7 +15,7 @@ export interface Cast {
 export const SLEEPER = "sleeper";
 /** The lifetime of the sleeper's certificate in seconds, so that an expiry can be watched. */
 export const SHORT_LIFE_SECONDS = 5;
-/** The number of days after its end for which a certificate is accepted to request the next one. */
+/** How many days after its expiry a node's certificate may still request the next one. */
 export const RECOVERY_DAYS = 90;
 
 /** A chapter, which has one step or more. */
@@ -40,7 +40,7 @@ export const CHAPTERS: readonly Chapter[] = [
 export interface StepText {
   readonly chapter: ChapterId;
   title(cast: Cast): string;
-  /** The work of the parts of the program in this step. */
+  /** What the parts of the program do in this step. */
   readonly happens: string;
   readonly why: string;
   /** The harm that would follow without the step. */
@@ -121,18 +121,18 @@ export const STEPS = {
     title: () => "mallory has the token, asks to be an administrator, and is refused",
     happens: "mallory asks for a certificate in the group system:masters, which may do everything. The API server " +
       "refuses the request before any approver sees it.",
-    why: "No role can take a right from this group, so no one gets a certificate of it through this signer.",
+    why: "No role can limit the rights of this group, so no one gets a certificate of it through this signer.",
     without: "One careless approval would make an administrator, for as long as the certificate is valid.",
   },
   renewal: {
     chapter: "renewal",
-    title: () => "node-1 gets its next certificate with the present one",
+    title: () => "node-1 gets its next certificate with its current one",
     happens:
-      "node-1 makes a new key and asks for its next certificate. Its present one authenticates the request, and a " +
+      "node-1 makes a new key and asks for its next certificate. Its current one authenticates the request, and a " +
       "rule lets each node renew its own name. kubelet and bootstrap --rotate-certificates do this by themselves when " +
       "70 to 90 % of the lifetime has passed. The demo does not wait for ten months, and does it now.",
     why: "Short lifetimes limit what a lost key is worth. Renewal needs no token and no person, so they cost nothing.",
-    without: "Every machine would stop working a year after its first day, and a person would have to start again.",
+    without: "Every machine would stop working a year after its first day, and a person would have to set it up again.",
   },
   short: {
     chapter: "expiry",
@@ -183,7 +183,7 @@ export const STEPS = {
     chapter: "theft",
     title: ({ victim }) => `${victim} is set up again, and the thief stays out`,
     happens:
-      "An administrator makes a token for this one name, with the approval in it. The machine gets a new key and a " +
+      "An administrator makes a token for this one name, which also approves the request. The machine gets a new key and a " +
       "new certificate. The stolen copy still gets 401.",
     why: "Only a token that was made after the revocation, for this name, can give the name to a new key.",
     without: "The name would be lost, or the thief could take it back with the old token.",

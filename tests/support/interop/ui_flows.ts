@@ -192,7 +192,7 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
         await follow(page, hands.press(page, button("Show what would be approved")));
         assert.match(
           await readMain(page),
-          new RegExp(`${names[0]}[^]*${names[1]}[^]*n4-${suffix}[^]*has not asked yet`),
+          new RegExp(`${names[0]}[^]*${names[1]}[^]*n4-${suffix}[^]*has not requested a certificate yet`),
         );
         await follow(page, hands.press(page, button("Approve 2 requests")));
         assert.match(await readMain(page), /2 requests are approved/);
