@@ -140,7 +140,7 @@ describeInstance("tlsboot approver", {
         name: "PEM without a signer",
         text: "-----BEGIN CERTIFICATE REQUEST-----\n",
         args: [],
-        fault: /it names no signer/,
+        fault: /it has no signer/,
       },
       { name: "YAML that is none", text: "apiVersion: [", args: [], fault: /cannot use "bad.txt"/ },
       {
@@ -275,7 +275,7 @@ cases:
     );
     assert.match(faulty.stderr, /faulty\/two\.yaml: --policy: "missing\.yaml" is neither a policy nor a file/);
     for (
-      const [name, fault] of [["empty", /no file of kind PolicyTest is in it/], [
+      const [name, fault] of [["empty", /it contains no file of kind PolicyTest/], [
         "gone",
         /no such file or folder/,
       ]] as const

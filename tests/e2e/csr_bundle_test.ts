@@ -135,7 +135,7 @@ describeInstance("bundles of requests", {
 
     const again = await importFrom("signed.tlsb");
     assert.equal(again.code, 3);
-    assert.match(again.stderr, /nothing to import: every answer in signed\.tlsb was imported before/);
+    assert.match(again.stderr, /nothing to import: every answer in signed\.tlsb was already imported/);
     const repeated = await sign("requests.tlsb", "repeated.tlsb");
     assert.equal(repeated.code, 0);
     assert.match(repeated.stderr, /was answered before: this is the same answer again/);

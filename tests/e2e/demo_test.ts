@@ -45,7 +45,7 @@ test("tlsboot demo runs the whole story in plain text of 80 columns, and replace
   assert.match(text, /ok all 3 certificates are signed by the CA and valid until /);
   assert.match(text, /Username {2}system:node:node-1 Groups {4}\[system:nodes system:authenticated\]/);
   assert.match(text, /is forbidden: use of kubernetes\.io\/kube-apiserver-client signer with system:masters group/);
-  assert.match(text, /ok the next certificate has another key and another serial number/);
+  assert.match(text, /ok the next certificate has a new key and a new serial number/);
   assert.match(
     text,
     /certificate of sleeper issued.*error: Unauthorized.*certificate expired at.*certificate of sleeper/s,

@@ -84,7 +84,7 @@ test("offline: a machine asks, a person signs on a terminal, and the machine sto
   assertRun(await tlsboot(sign, "n\n"), 3, /^n1\.request\.pem: declined; the next run asks again\n$/);
   const words = new RegExp(
     [
-      "machine n1 asks for its client certificate",
+      "machine n1 requests its client certificate",
       "Signer: +kubernetes\\.io/kube-apiserver-client-kubelet",
       "Subject: +CN=system:node:n1,O=system:nodes",
       "Names: +none",
@@ -98,7 +98,7 @@ test("offline: a machine asks, a person signs on a terminal, and the machine sto
   );
   assertRun(await tlsboot(sign, "y\n"), 0, /^n1\.answer\.pem: signed, valid until \S+Z\n$/, words);
   const answer = await place.read("stick/n1.answer.pem");
-  const carryBack = /^carry the folder back, and run there again the command that made each request\n$/;
+  const carryBack = /^take the folder back, and run again on each machine the command that made its request\n$/;
   assertRun(await tlsboot(sign), 0, /^n1\.answer\.pem: already signed, valid until \S+Z\n$/, carryBack);
   assert.equal(await place.read("stick/n1.answer.pem"), answer);
   const done = await machine("n1");
@@ -260,7 +260,7 @@ test("offline: an answer and a request of another site are refused with both has
   const [own, foreign] = [await pinOf("ca"), await pinOf("other")];
   await machine("n1", ` --ca-cert-hash ${own}`);
   const refused = await tlsboot("sign stick --data-dir other --yes");
-  assertRun(refused, 1, /^$/, /its machine is of another site, whose CA is sha256:/);
+  assertRun(refused, 1, /^$/, /its machine belongs to another site, whose CA is sha256:/);
   assert.ok(refused.stderr.includes(own) && refused.stderr.includes(foreign));
   for (const hash of [foreign, own]) {
     assertRun(await machine("n1", ` --ca-cert-hash ${hash}`), 0, /^request written/, /^carry/);
@@ -459,7 +459,7 @@ test("offline: the request of a machine is signed as a file too, and its answer 
   assertRun(await tlsboot(sign), 3, /^$/, /nothing is signed: there is no terminal to ask on; sign it on a terminal/);
   const twice = "sign stick/n1.request.pem stick/n1.request.pem --data-dir ca --signer kubernetes.io/kubelet-serving";
   assertRun(await tlsboot(twice), 1, /^$/, /cannot sign "stick\/n1\.request\.pem" with other files: it is a bundle\n/);
-  assertRun(await tlsboot(`${sign} --yes`), 0, /^$/, /machine n1 asks for its client certificate/);
+  assertRun(await tlsboot(`${sign} --yes`), 0, /^$/, /machine n1 requests its client certificate/);
   assertRun(
     await tlsboot("offline import stick/n1.answer.pem --data-dir ca"),
     1,

@@ -145,7 +145,7 @@ describe("tlsboot sign", () => {
         2,
         /want an http, https or ldap URL of at most 1024 characters/,
       ],
-      ["good.csr", 2, /no rules are named: neither --signer nor --profile/],
+      ["good.csr", 2, /no rules given: use --signer or --profile/],
       ["good.csr --signer a.b/c", 2, /has no profile/],
       ["good.csr --profile web.yaml --usage servr-auth", 2, /--usage: "servr-auth" found, want one of/],
       ["good.csr --profile web.yaml --usage code-signing", 3, /usage is not allowed: code signing/],
@@ -158,7 +158,7 @@ describe("tlsboot sign", () => {
       ["key.csr --profile web.yaml", 1, /it holds a PRIVATE KEY, not a CERTIFICATE REQUEST/],
       ["two.csr --profile web.yaml", 1, /more than one PEM block/],
       ["half.csr --profile web.yaml", 1, /a PEM block is damaged/],
-      ["other --profile web.yaml", 1, /no file in it is called NAME\.request\.pem/],
+      ["other --profile web.yaml", 1, /it contains no file NAME\.request\.pem/],
       ["good.csr --profile web.yaml --data-dir none", 1, /ca\.crt": file does not exist/],
       [
         "good.csr --profile web.yaml --cluster-signing-cert-file other/pki/ca.crt",
@@ -171,7 +171,7 @@ describe("tlsboot sign", () => {
         /private key does not match public key/,
       ],
       ["good.csr ./good.der --profile web.yaml --out both", 2, /two requests would be written to/],
-      ["good.csr --profile web.yaml --out good.csr --force", 2, /is a request that is to be signed/],
+      ["good.csr --profile web.yaml --out good.csr --force", 2, /is a request to be signed/],
     ] as const
   ) {
     test(`tlsboot sign ${line} is refused, and nothing is signed`, async () => {

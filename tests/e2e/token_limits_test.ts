@@ -226,7 +226,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
       ["token create -o pack --out x", /--output=pack needs --node or --for-inventory/],
       ["token create -o pack --node n1", /--output=pack needs --out/],
       ["token create -o pack --node n1 --out -", /--output=pack and --out=- exclude each other/],
-      ["token create -o pack --node n1 --out n1/", /--out names the folder "n1\/", and not a file in it/],
+      ["token create -o pack --node n1 --out n1/", /--out: "n1\/" is a folder; give a file/],
       ["token create --for-inventory machines.yaml --out -", /--for-inventory and --out=- exclude each other/],
       [
         "token create --public-key nothing.pub",

@@ -103,7 +103,7 @@ test("trust fetch writes a file for everyone, runs --exec, and touches nothing w
   const longAgo = new Date(1e12);
   await utimes(folder.join("out.pem"), longAgo, longAgo);
   const again = await tlsboot(folder, ...line);
-  assert.deepEqual([again.code, again.stdout], [0, "nothing to do: out.pem has these certificates already\n"]);
+  assert.deepEqual([again.code, again.stdout], [0, "nothing to do: out.pem already has these certificates\n"]);
   assert.equal((await stat(folder.join("out.pem"))).mtimeMs, longAgo.getTime());
   assert.equal(await readFile(folder.join("ran"), "utf8"), `${folder.join("out.pem")}\n`);
 

@@ -171,7 +171,7 @@ test("tlsboot up --shared-token=false makes no shared token, and deletes those t
     await third.running.waitFor(/bootstrap kubeconfig removed/);
     assert.ok(!third.running.stderr().includes(old.slice(7)), "no secret of a token is logged");
     const out = third.running.stdout();
-    assert.match(out, /\nno shared token: each machine needs a token of its own\n/);
+    assert.match(out, /\nno shared token: each machine needs its own token\n/);
     assert.match(
       out,
       /\n {2}tlsboot token create --node n1 --data-dir data\n {2}tlsboot bootstrap --server \S+ --token TOKEN --ca-cert-hash sha256:\S+ --kubeconfig n1\/kubeconfig /,

@@ -131,7 +131,7 @@ describe("a signed release", () => {
     assert.match(script.stdout, new RegExp(`^${PROGRAM}: FAILED$`, "m"));
     const own = await verifyOwnFile();
     assert.equal(own.code, 3, own.stderr);
-    assert.match(own.stdout, /^not verified: .* is no file of tlsboot /);
+    assert.match(own.stdout, /^not verified: .* is not a file of tlsboot /);
   });
 
   test("verify.sh and the program refuse a list that was changed to fit", async () => {

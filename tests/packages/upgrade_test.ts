@@ -143,7 +143,7 @@ const REFUSED: readonly Refused[] = [
       return await makeStick({ program });
     },
     3,
-    /^not upgraded: ".*" is no program for linux-/m,
+    /^not upgraded: ".*" is not a program for linux-/m,
   ],
   [
     "a release that raises the format of data",
@@ -185,7 +185,7 @@ describe("upgrades from a stick", () => {
     const previous = `${file}.previous`;
     assert.equal(
       stdout,
-      `"${file}" is tlsboot ${LATER_VERSION} now, ${TLSBOOT_VERSION} before: "${previous}"; ` +
+      `"${file}" is tlsboot ${LATER_VERSION} now; ${TLSBOOT_VERSION} is kept as "${previous}"; ` +
         "no service runs it: restart it yourself\n",
     );
     assert.deepEqual([await readVersion(file), await readVersion(previous)], [LATER_VERSION, TLSBOOT_VERSION]);
@@ -196,7 +196,7 @@ describe("upgrades from a stick", () => {
     const again = await runProgram(file, ["upgrade", stick]);
     assert.deepEqual([again.code, again.stdout], [
       0,
-      `"${file}" is tlsboot ${LATER_VERSION} of this release already\n`,
+      `"${file}" is already tlsboot ${LATER_VERSION} of this release\n`,
     ]);
   });
 
@@ -213,7 +213,7 @@ describe("upgrades from a stick", () => {
   test("--dry-run checks everything and changes nothing", async () => {
     const { code, stdout, stderr, file } = await upgrade(await makeStick(), "--dry-run");
     assert.equal(code, 0, stderr);
-    assert.equal(stdout, `would replace "${file}", ${TLSBOOT_VERSION}, by ${LATER_VERSION}: no service runs it\n`);
+    assert.equal(stdout, `would replace "${file}" (${TLSBOOT_VERSION}) with ${LATER_VERSION}: no service runs it\n`);
     assert.deepEqual(await readdir(join(file, "..")), ["tlsboot"]);
   });
 

@@ -8,7 +8,7 @@ export const completionCommand = defineCommand({
   summary: "Output shell completion code for the specified shell (bash, zsh, fish, or powershell)",
   description: `Output shell completion code for the specified shell (bash, zsh, fish, or powershell).
 
- The shell evaluates the code; bash needs its package bash-completion.`,
+ The shell evaluates the code. In bash, this needs the package bash-completion.`,
   group: "Program Commands",
   args: [argument("SHELL", "bash, zsh, fish or powershell", { kind: "choices", choices: SHELLS })],
   flags: {},

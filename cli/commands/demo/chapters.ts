@@ -37,7 +37,7 @@ export async function renew(stage: Stage): Promise<void> {
     throw new AppError("pki_invalid", `${machine.name} has renewed its certificate without a new key`);
   }
   await listRequests(stage);
-  stage.verified("the next certificate has another key and another serial number");
+  stage.verified("the next certificate has a new key and a new serial number");
 }
 
 async function renewNow(stage: Stage, { name, certDir, kubeconfigPath }: DemoMachine) {

@@ -34,18 +34,18 @@ export async function run(input: Input<typeof demoCommand.flags>, tools: Tools):
     narrator(event);
     page?.board.show(event);
   };
-  const freely: Pace = { wait: () => Promise.resolve() };
+  const withoutPauses: Pace = { wait: () => Promise.resolve() };
   await using stage = new Stage({
     ...{ root, tools, logger, table, audience },
     nodes: settings.nodes,
-    pace: page?.board ?? (settings.step ? createEnterPace(tools) : freely),
+    pace: page?.board ?? (settings.step ? createEnterPace(tools) : withoutPauses),
     waitSeconds: 600,
     programs: await findPrograms(tools),
     onServing: async (dir) => await page?.open(dir),
   });
   await runStory(stage);
   if (!settings.keep && page === undefined) return EXIT.done;
-  narrator({ kind: "fact", text: `Still serving at ${stage.instance.url}; Ctrl-C ends it.` });
+  narrator({ kind: "fact", text: `Still serving at ${stage.instance.url}; Ctrl-C stops it.` });
   await waitForAbort(stage.signal);
   stage.instance.lost.throwIfAborted();
   return EXIT.done;
@@ -57,7 +57,7 @@ interface DemoPage extends AsyncDisposable {
   open(dir: DataDir): Promise<void>;
 }
 
-/** Creates the page of `--ui`. Its code is loaded only here, which makes the demo without it start faster. */
+/** Creates the page of `--ui`. Loads its code only here, so that a demo without it starts faster. */
 async function createPage(mode: BoardMode, logger: Logger, tools: Tools): Promise<DemoPage> {
   const { createStoryPage, STORY_ID } = await import("../../../ui/pages/story.tsx");
   const board = new StoryBoard(tools.clock, mode);
@@ -81,7 +81,10 @@ async function createPage(mode: BoardMode, logger: Logger, tools: Tools): Promis
   };
 }
 
-/** Creates the folder, or empties that of an earlier demo. Throws AppError `file_exists` for any other that has files. */
+/**
+ * Creates the folder, or empties that of an earlier demo. Throws AppError `file_exists` for any other folder with
+ * files.
+ */
 async function prepareFolder(root: string, cwd: string, files: FilePort): Promise<void> {
   const isThere = await files.stat(root) !== undefined;
   const isEmpty = isThere && (await readdir(root).catch(() => undefined))?.length === 0;

@@ -56,7 +56,7 @@ export interface Sabotage {
 interface RunOptions {
   /** The expected exit code. Default: 0. */
   readonly code?: ExitCode;
-  /** The number of lines of the answer to show at most. */
+  /** The largest number of lines of the answer to show. */
   readonly maxLines?: number;
   /** Matches the lines of the answer that are shown. Default: all. */
   readonly only?: RegExp;
@@ -85,7 +85,7 @@ export class Stage implements AsyncDisposable {
 
   /** The running instance. It has started before the second step. */
   get instance(): Instance {
-    if (this.#running === undefined) throw new AppError("internal", "the demo's server does not run");
+    if (this.#running === undefined) throw new AppError("internal", "the demo's server is not running");
     return this.#running.instance;
   }
 
@@ -211,7 +211,7 @@ export class Stage implements AsyncDisposable {
   }
 }
 
-/** The number of requests to show at most. */
+/** The largest number of requests to show. */
 const SHOWN_ROWS = 10;
 
 /** Shows the first rows of the list of requests. */

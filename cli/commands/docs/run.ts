@@ -142,7 +142,7 @@ export async function runPrintMan({ args, table }: Input<typeof manCommand.flags
   return EXIT.done;
 }
 
-/** Reports whether a text is the words of a command or the name of its page. */
+/** Reports whether a text consists of the words of a command, or is the name of its page. */
 function isNamed(topic: HelpTopic, text: string, table: CommandTable): boolean {
   return text === getTopicPath(topic).join(" ") || text === manName(table, topic);
 }

@@ -168,8 +168,8 @@ async function examineRights(
   } catch (error) {
     if (!isAppError(error, "access_denied")) throw error;
     const reason =
-      "the user lacks the right to create subjectaccessreviews.authorization.k8s.io, so other authorizers " +
-      "than RBAC are not considered";
+      "the user lacks the right to create subjectaccessreviews.authorization.k8s.io, so authorizers " +
+      "other than RBAC are not considered";
     return [
       ...reportCertificateRights(rights, { target, kubectl }),
       ...report.skip("csr-approve", reason),
@@ -184,7 +184,7 @@ async function examineClusterInfo(
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
   const skip = (reason: string) => report.skip("cluster-info", reason);
-  if (cluster.ca === undefined) return skip("the kubeconfig names no CA");
+  if (cluster.ca === undefined) return skip("the kubeconfig has no CA");
   let clusterInfo: ConfigMap;
   try {
     clusterInfo = await api.requestObject<ConfigMap>({ method: "GET", path: CLUSTER_INFO_PATH }, signal);

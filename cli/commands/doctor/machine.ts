@@ -28,8 +28,8 @@ export interface MachinePaths {
 }
 
 /**
- * Finds the kubeconfig for a folder of certificates: the one that names a certificate in the folder, or else kubelet's or
- * the one next to the folder. The last two may not exist.
+ * Finds the kubeconfig for a folder of certificates: the one that refers to a certificate in the folder, or else
+ * kubelet's or the one next to the folder. The last two may not exist.
  */
 export async function findMachineKubeconfig(certDir: string, deps: ExamineDeps): Promise<string> {
   for (const folder of [dirname(certDir), certDir, KUBERNETES]) {
@@ -61,8 +61,8 @@ export async function examineMachineAt(
 ): Promise<Examined> {
   const host = parseNodeName(hostname());
   if (!host.ok) throw new AppError("invalid", host.error, { hint: "give this computer a name that a node may have" });
-  const paths = { kubeconfigPath, certDir };
-  const reading = await readMachine({ ...paths, nodeName: host.value, isNameGiven: false }, deps, signal);
+  const machine = { kubeconfigPath, certDir, nodeName: host.value, isNameGiven: false };
+  const reading = await readMachine(machine, deps, signal);
   const kubeconfigs = await findBootstrapKubeconfigs(kubeconfigPath, deps);
   const bootstrapKubeconfig = given === undefined ? kubeconfigs[0] : resolve(deps.cwd, given);
   const credentials = bootstrapKubeconfig !== undefined

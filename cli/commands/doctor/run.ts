@@ -40,9 +40,9 @@ export async function run({ args, settings }: Input<typeof doctorCommand.flags>,
   const examined: Examined[] = sender === undefined ? [] : [await testReceiver(sender, tools)];
   const code = await forEachItem(names, async (name) => {
     examined.push(
-      settings.cluster
+      cluster
         ? await examineCluster(name, deps, signal)
-        : await examine(await recognizeTarget(name, settings.kubeconfig, deps), { settings, deps }, signal),
+        : await examine(await recognizeTarget(name, kubeconfig, deps), { settings, deps }, signal),
     );
   }, tools);
   // A textfile is always written, because it counts the targets that could not be read.

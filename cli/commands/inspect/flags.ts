@@ -7,7 +7,7 @@ export const inspectCommand = defineCommand({
   summary: "Show the contents of certificates, requests, bundles, keys and kubeconfigs",
   description: `Show the contents of certificates, requests, bundles, keys and kubeconfigs, and when they expire.
 
- No server is asked, and nothing is checked: tlsboot doctor finds out whether a machine or a server works.
+ No server is contacted and nothing is checked. To find out whether a machine or a server works, use tlsboot doctor.
 
  In a folder, every file of a known type is inspected. For each private key it shows the certificate in any of the files
  that the key belongs to. Private keys and tokens are recognized, but never shown.`,

@@ -43,7 +43,7 @@ export async function run(input: Input<typeof inspectCommand.flags>, tools: Tool
   const code = await forEachItem(input.args, async (name) => {
     const findings = await inspectName(name, tools);
     if (findings.length === 0) {
-      throw new AppError("invalid", `cannot inspect "${name}": no certificate, request, key or kubeconfig is in it`);
+      throw new AppError("invalid", `cannot inspect "${name}": it contains no certificate, request, key or kubeconfig`);
     }
     found.push(...findings);
   }, tools);
@@ -87,7 +87,10 @@ function render({ file, finding: { title, lines } }: FoundIn): string {
   return `${line`${file}: ${title}`}\n${formatDescription(lines.map(([name, value]) => [`  ${name}`, value]))}\n`;
 }
 
-/** Finds everything in the bytes, in order; empty when nothing is recognized. A kubeconfig's paths are relative to `path`. */
+/**
+ * Lists everything in the bytes, in order; empty when nothing is recognized. A kubeconfig's paths are relative to
+ * `path`.
+ */
 async function inspectBytes(
   bytes: Uint8Array<ArrayBuffer>,
   path: string,

@@ -94,6 +94,6 @@ export const importCsrCommand = defineCommand({
   exitCodes: {
     0: "every answer is imported, or the manifest is printed",
     1: "failed for one or more answers",
-    3: "nothing is imported: it was imported before, or is for another installation, or is from an unknown CA",
+    3: "nothing is imported: the answers were imported before, are for another installation, or are from an unknown CA",
   },
 });

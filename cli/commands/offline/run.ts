@@ -55,7 +55,7 @@ export async function runExport(input: Input<typeof exportCsrCommand.flags>, too
   const { items } = await listCsrs(connection.api, { labelSelector: settings.selector }, signal);
   const chosen = chooseRequests(items, names, settings.signer, tools);
   if (chosen.length === 0) {
-    tools.stderr.write("nothing to export: no request that matches is approved and without a certificate\n");
+    tools.stderr.write("nothing to export: no matching request is approved and without a certificate\n");
     return EXIT.no;
   }
   if (chosen.length > MAX_BUNDLE_ITEMS) {
@@ -79,7 +79,7 @@ export async function runExport(input: Input<typeof exportCsrCommand.flags>, too
   const pin = publicKeyPin({ publicKeyDer: key.publicKeyDer() });
   if (isNew) {
     tools.stderr.write(
-      `it is signed with a new key; trust that key at the CA, once, with: tlsboot sign FILE --trust-exporter ${pin}\n`,
+      `it is signed with a new key; trust this key once at the CA with: tlsboot sign FILE --trust-exporter ${pin}\n`,
     );
   }
   return EXIT.done;
@@ -96,7 +96,7 @@ function chooseRequests(
   const chosen: OfflineRequest[] = [];
   for (const name of names.length > 0 ? new Set(names) : [...byName.keys()].sort()) {
     const csr = byName.get(name) ?? byName.get(findWholeName(name, [...byName.keys()]) ?? "");
-    const fault = csr === undefined ? "there is no such request that matches" : findExportFault(csr, signerNames);
+    const fault = csr === undefined ? "no matching request has this name" : findExportFault(csr, signerNames);
     const approval = csr === undefined ? undefined : findCondition(csr, "Approved");
     if (csr === undefined || approval === undefined || fault !== undefined) {
       if (names.length === 0) continue;
@@ -159,7 +159,7 @@ async function checkExport(
 ): Promise<void> {
   if (exported === undefined) {
     throw new AppError("invalid", `cannot import "${file}": it answers the request of a machine, not an export`, {
-      hint: "bring it to that machine, and run there the command that made the request",
+      hint: "take it to that machine, and run the command that made the request again",
     });
   }
   const { exporter, server, createdAt, id } = exported;
@@ -167,7 +167,7 @@ async function checkExport(
   const key = await readBundleKey(path, files);
   if (key === undefined) {
     throw new AppError("not_found", `cannot check whose requests "${file}" answers: there is no key "${path}"`, {
-      hint: `name the key that signed export ${id} of ${createdAt} with --bundle-key`,
+      hint: `give the key that signed export ${id} of ${createdAt} with --bundle-key`,
     });
   }
   const own = publicKeyPin({ publicKeyDer: key.publicKeyDer() });
@@ -272,11 +272,11 @@ function report(counts: Counts, file: string, io: Io): ExitCode {
   const { issued, failed, imported, left, unusable } = counts;
   if (unusable > 0) return EXIT.failed;
   if (issued + failed > 0) {
-    if (imported > 0) io.stderr.write(`${imported} of the answers had been imported before\n`);
+    if (imported > 0) io.stderr.write(`${imported} of the answers were already imported\n`);
     return EXIT.done;
   }
   if (left > 0 && imported === 0) return EXIT.no;
-  io.stderr.write(line`nothing to import: every answer in ${file} was imported before\n`);
+  io.stderr.write(line`nothing to import: every answer in ${file} was already imported\n`);
   return EXIT.no;
 }
 

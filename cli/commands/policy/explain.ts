@@ -51,7 +51,7 @@ export async function run(input: Input<typeof policyExplainCommand.flags>, tools
   return explained.verdict.kind === "approve" ? EXIT.done : EXIT.no;
 }
 
-/** Reads the policies and the inventory that flags name; undefined without such flags. */
+/** Reads the policies and the inventory from the flags; undefined without such flags. */
 async function readGivenSettings(
   settings: Settings<typeof policyExplainCommand.flags>,
   tools: Tools,
@@ -61,7 +61,7 @@ async function readGivenSettings(
   return { ...given, source: "flags", origin: `${describePolicies(given)} (from the flags)` };
 }
 
-/** If the settings of the approver are unknown, adds the flags with which the user can give them. */
+/** If the approver's settings are unknown, adds the flags that can give them. */
 function suggestFlags(published: ChosenSettings): ChosenSettings {
   if (published.source !== "none") return published;
   return { ...published, origin: `${published.origin}; give --policy and --inventory if the approver has any` };

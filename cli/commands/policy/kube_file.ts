@@ -27,7 +27,7 @@ export function parseCsrFile(text: string, path: string, identity: RequestIdenti
   const csr = isPem ? pemRequest(text, path) : decodeCsr(text, path);
   const { spec } = csr;
   const signerName = spec.signerName === "" ? identity.signerName : spec.signerName;
-  if (signerName === undefined) throw fault(path, "it names no signer", "name it with --signer");
+  if (signerName === undefined) throw fault(path, "it has no signer", "give one with --signer");
   const username = spec.username ?? identity.username;
   const seconds = spec.expirationSeconds ?? identity.expirationSeconds;
   return {
@@ -77,14 +77,14 @@ function toItems(value: unknown): readonly unknown[] {
 
 function decode<T>(kind: Kind, value: unknown, path: string): T {
   if (!isJsonObject(value) || value["kind"] !== undefined && value["kind"] !== kind.kind) {
-    throw fault(path, `no ${kind.kind} found`, `give what kubectl get -o yaml prints of a ${kind.kind}`);
+    throw fault(path, `no ${kind.kind} found`, `give a ${kind.kind} as kubectl get -o yaml prints it`);
   }
   const { apiVersion: _apiVersion, kind: _kind, ...rest } = value;
   try {
     // T is the type that the schema of the kind describes.
     return decodeObject(kind.schema, rest).object as T;
   } catch (error) {
-    throw fault(path, getErrorMessage(error), `give what kubectl get -o yaml prints of a ${kind.kind}`);
+    throw fault(path, getErrorMessage(error), `give a ${kind.kind} as kubectl get -o yaml prints it`);
   }
 }
 

@@ -38,6 +38,7 @@ import type { PolicySettings } from "../../../core/approval/decide_from_sources.
 import { countFindings, type Finding } from "../../../core/report/health/finding.ts";
 import { checkRuleFile } from "../../../core/report/health/policies.ts";
 import { escapeText } from "../../../core/lib/printable.ts";
+import { escapeHtml } from "../../output/escape.ts";
 import { formatFindingJson, formatFindingTable, formatTrace } from "../../output/findings.ts";
 import { forEachItem } from "../../framework/report.ts";
 
@@ -60,7 +61,7 @@ export async function runTestPolicies(input: Input<typeof policyTestCommand.flag
   }
   if (faults.length > 0) throw new AppError("config_invalid", faults.join("\n"), { hint: "correct the files" });
   if (results.length === 0) {
-    throw new AppError("invalid", `cannot test "${folder}": no file of kind ${POLICY_TEST_KIND} is in it`, {
+    throw new AppError("invalid", `cannot test "${folder}": it contains no file of kind ${POLICY_TEST_KIND}`, {
       hint: "see the examples in docs/reference/policies.md",
     });
   }
@@ -74,7 +75,7 @@ async function findFixtures(folder: string, { files, cwd }: Tools): Promise<read
   const facts = await files.stat(root);
   if (facts === undefined) {
     throw new AppError("io", `cannot read "${folder}": no such file or folder`, {
-      hint: "name a folder with fixtures",
+      hint: "give a folder with fixtures",
     });
   }
   if (facts.kind === "file") return [folder];
@@ -89,7 +90,7 @@ async function findFixtures(folder: string, { files, cwd }: Tools): Promise<read
   }
 }
 
-/** Formats results for people: a line for each case, details of those that failed, and the totals. */
+/** Formats results as text: a line for each case, details of those that failed, and the totals. */
 function formatForPeople(results: readonly CaseResult[]): string {
   const lines: string[] = [];
   let file = "";
@@ -136,14 +137,9 @@ function formatOutcome({ kind, rule, message }: Verdict): string {
   return `${kind}${rule === undefined ? "" : ` by rule ${rule}`}: ${message}`;
 }
 
+/** Escapes text for XML 1.0, which cannot contain most control characters. */
 function xml(text: string): string {
-  const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
-  return [...text].map((char) => entities[char] ?? (isWritable(char) ? char : "?")).join("");
-}
-
-/** Reports whether XML 1.0 can contain a character. It cannot contain most control characters. */
-function isWritable(char: string): boolean {
-  return char >= " " || char === "\t" || char === "\n" || char === "\r";
+  return escapeHtml(escapeText(text));
 }
 
 interface CaseResult {

@@ -26,6 +26,6 @@ export async function run(input: Input<typeof serveCommand.flags>, tools: Tools)
   service.ready(`serving ${instance.url}`);
   await renewEachMinute(() => instance.renew(), deps, AbortSignal.any([signal, instance.lost]));
   instance.lost.throwIfAborted();
-  logger.info("stopping, after the requests that are being answered");
+  logger.info("stopping after the requests in progress");
   return EXIT.done;
 }

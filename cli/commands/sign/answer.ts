@@ -70,14 +70,14 @@ export interface BundleAnswer {
   readonly outcomes: readonly AnswerOutcome[];
 }
 
-/** Opens what a run needs. Throws UsageError without a log, and AppError for a log that cannot be written. */
+/** Opens the state of a run. Throws UsageError without a log, and AppError for a log that cannot be written. */
 export async function openDesk(settings: Settings<typeof signCommand.flags>, tools: Tools): Promise<Desk> {
   const { files } = tools;
   const log = openSignLog(settings, tools);
   if (log === undefined) {
     throw new UsageError(
       "--issued-log is required with --cluster-signing-cert-file: each request is signed once",
-      "name a file that stays on the machine of the CA",
+      "give a file that stays on the machine of the CA",
     );
   }
   using stack = new DisposableStack();
@@ -159,12 +159,12 @@ async function signAll(
   // Without any certificate, the CA of the first request signs the refusals.
   if (authorities.size === 0) addAuthority(site?.signer.authority ?? await findAuthority(bundle, desk));
   const answers = bundle.requests.map((request, at) => ({ request, outcome: outcomes[at]! }));
-  const around = {
-    serverCas: site?.around.server ?? [],
-    crossSigned: site?.around.crossSigned,
+  const answeringSite = {
+    serverCas: site?.related.server ?? [],
+    crossSigned: site?.related.crossSigned,
     server: settings.server,
   };
-  const text = await encodeAnswers(bundle, answers, around, [...authorities.values()], clock.now());
+  const text = await encodeAnswers(bundle, answers, answeringSite, [...authorities.values()], clock.now());
   // Without any certificate nothing is stored: the next run may decide by other rules.
   if (issued.length === 0) return { text, isRepeated: false, outcomes };
   await answered.keep(id, text, async () => {
@@ -179,7 +179,7 @@ function checkUnsigned(decided: readonly DecidedRequest[], records: readonly Iss
   const signed = new Set(records.map(({ spec }) => spec.request?.uid));
   const late = decided.find(({ decision }) => decision.kind === "sign" && signed.has(decision.csr.metadata.uid));
   if (late === undefined) return;
-  throw new AppError("conflict", `cannot sign "${late.request.name}": another run has signed it meanwhile`, {
+  throw new AppError("conflict", `cannot sign "${late.request.name}": another run has signed it in the meantime`, {
     hint: "run the command again",
   });
 }
@@ -214,7 +214,9 @@ function readKept(text: string): KeptAnswer {
   });
 }
 
-/** Finds the answer of an earlier run. If that run was killed before it had recorded every certificate, records the rest. */
+/**
+ * Finds the answer of an earlier run. If that run was killed before it recorded every certificate, records the rest.
+ */
 async function findEarlier(id: string, bundle: RequestBundle, desk: Desk): Promise<KeptAnswer | undefined> {
   const { answered, lock, log, signers } = desk;
   const found = await lock.runExclusive(async () =>
@@ -247,7 +249,7 @@ async function repeatAnswer(id: string, bundle: RequestBundle, kept: KeptAnswer,
   const [leaf] = outcome.chain;
   if (leaf === undefined || leaf.notAfter < clock.now()) return { ...same, text: undefined };
   if (text !== undefined && (server === undefined || server === kept.server)) return same;
-  const { signer: { authority }, around } = await openSite(getOnly(bundle), origin, desk);
+  const { signer: { authority }, related } = await openSite(getOnly(bundle), origin, desk);
   // The CA that issued the certificate signs the answer too, but it may have been replaced since.
   if (!verifyChain(leaf, [], [authority.certificate], { at: undefined }).ok) {
     if (text !== undefined) return same;
@@ -256,7 +258,7 @@ async function repeatAnswer(id: string, bundle: RequestBundle, kept: KeptAnswer,
       hint: "remove the new key of the machine, and run its command again for a new request",
     });
   }
-  const site = { serverCas: around.server, crossSigned: around.crossSigned, server };
+  const site = { serverCas: related.server, crossSigned: related.crossSigned, server };
   const answers = [{ request: getOnly(bundle), outcome }];
   const changed = await encodeAnswers(bundle, answers, site, [authority], clock.now());
   await answered.replace(id, changed);

@@ -36,7 +36,7 @@ import type { Settings } from "../../framework/flags.ts";
 import type { Tools } from "../../io.ts";
 import { type PlannedRequest, planRequest } from "../../sign_request.ts";
 import type { signCommand } from "./flags.ts";
-import { type CasAround, type OpenedSigner, readCasAround, type SignerOpener } from "./open_signer.ts";
+import { type RelatedCas, type OpenedSigner, readRelatedCas, type SignerOpener } from "./open_signer.ts";
 import type { PolicySettings } from "../../../core/approval/decide_from_sources.ts";
 import { parseNodeUser } from "../../../core/kube/user.ts";
 import { listAlternativeNames } from "../../../core/pki/x509/subject_alternative_names.ts";
@@ -44,7 +44,7 @@ import { toVerdictView } from "../../../core/report/request_view.ts";
 import { line } from "../../../core/lib/printable.ts";
 import { formatDescription } from "../../output/layout.ts";
 
-/** What the decisions depend on in addition to the requests. */
+/** Everything that the decisions depend on besides the requests. */
 export interface DecisionDesk extends Tools {
   readonly settings: Settings<typeof signCommand.flags>;
   readonly signers: SignerOpener;
@@ -55,7 +55,7 @@ export interface DecisionDesk extends Tools {
 
 /** The decision about a request, before anything is signed. */
 type SignDecision =
-  /** The rules of the signer allow the request. The CSR object has its requester. */
+  /** The rules of the signer allow the request. The CSR object includes the requester. */
   | (PlannedRequest & { readonly kind: "sign"; readonly signer: OpenedSigner })
   | { readonly kind: "refused" | "skipped"; readonly message: string };
 
@@ -72,7 +72,7 @@ export interface DecidedRequest {
 /** The CA that answers a machine, and the related CAs. */
 export interface Site {
   readonly signer: OpenedSigner;
-  readonly around: CasAround;
+  readonly related: RelatedCas;
 }
 
 /** Opens the CA for a machine. Throws AppError `invalid` for a machine that expects another CA. */
@@ -83,13 +83,13 @@ export async function openSite(
 ): Promise<Site> {
   const { signers, settings } = desk;
   const signer = await signers.open(request.signerName);
-  const around = await readCasAround(settings, signer, desk);
+  const related = await readRelatedCas(settings, signer, desk);
   const { authority: { certificate, issuers } } = signer;
-  const own = [certificate, ...issuers, ...around.server].map((one) => publicKeyPin(one));
+  const own = [certificate, ...issuers, ...related.server].map((one) => publicKeyPin(one));
   if (site.length > 0 && !own.some((pin) => site.includes(pin))) {
     throw new AppError(
       "invalid",
-      `cannot sign the request "${request.name}": its machine is of another site, whose CA is ${site.join(" or ")}; ` +
+      `cannot sign the request "${request.name}": its machine belongs to another site, whose CA is ${site.join(" or ")}; ` +
         `the CA here is ${publicKeyPin(certificate)}`,
       {
         hint:
@@ -102,7 +102,7 @@ export async function openSite(
   if (settings.server === undefined && isFirst) {
     warn("the answers do not say where the API server is, which a machine's kubeconfig needs: give --server URL", desk);
   }
-  return { signer, around };
+  return { signer, related };
 }
 
 /** Decides about every request. The policies see only new requests that the rules of their signers allow. */
@@ -122,7 +122,7 @@ export async function decideAll(
     const { facts, approved } = request;
     const requesterFault = origin.kind === "export"
       ? undefined
-      : findRequesterFault(request, origin, site?.around.clients ?? [], now);
+      : findRequesterFault(request, origin, site?.related.clients ?? [], now);
     const requester = origin.kind === "export" ? approved?.requester : getOfflineRequester(origin, requesterFault);
     const earlier = approved === undefined ? undefined : signed.get(approved.uid);
     const decision = earlier === undefined ? await planOne(request, desk) : describeSigned(earlier);
@@ -268,9 +268,9 @@ function describePurpose({ facts: { subject }, signerName }: OfflineRequest): st
   const node = parseNodeUser(commonName);
   switch (signerName) {
     case KUBE_APISERVER_CLIENT_KUBELET_SIGNER:
-      return `machine ${node ?? commonName} asks for its client certificate`;
+      return `machine ${node ?? commonName} requests its client certificate`;
     case KUBELET_SERVING_SIGNER:
-      return `machine ${node ?? commonName} asks for its serving certificate`;
+      return `machine ${node ?? commonName} requests its serving certificate`;
     case KUBE_APISERVER_CLIENT_SIGNER:
       return `a client certificate of the API for user ${commonName}`;
     default:

@@ -1,4 +1,4 @@
-/** Opens a signer without a server: its rules, and the CA in the data directory or in the files that flags name. */
+/** Opens a signer without a server: its rules, and the CA in the data directory or in the files given by flags. */
 import { resolve } from "node:path";
 import type { FilePort } from "../../../client/files.ts";
 import { AppError } from "../../../core/errors.ts";
@@ -45,7 +45,7 @@ export type OpenedSigner = Omit<RequestSigning, "asked" | "record">;
 export interface SignerOpener {
   /** The names of the signers in `--signer` and `--profile`. */
   readonly chosen: readonly string[];
-  /** Throws AppError `not_found` for a custom signer without a profile, and those of opening a CA. */
+  /** Throws AppError `not_found` for a custom signer without a profile, and the errors of opening a CA. */
   open(signerName: string): Promise<OpenedSigner>;
 }
 
@@ -150,7 +150,7 @@ async function readTrustedCas(dataDir: string, files: FilePort): Promise<readonl
 }
 
 /** The CAs that are related to the one that signs, also during a rotation. */
-export interface CasAround {
+export interface RelatedCas {
   /** The CAs that clients of the API server trust. */
   readonly server: readonly CertificateFacts[];
   /** The CAs whose client certificates the API server accepts. */
@@ -160,11 +160,11 @@ export interface CasAround {
 }
 
 /** Reads the CAs that are related to a signer's from the files next to it. Throws AppError `not_found` or `ca_invalid`. */
-export async function readCasAround(
+export async function readRelatedCas(
   { clusterSigningCertFile, clusterSigningKeyFile, dataDir }: OfflineCaSettings,
   { authority, profile }: OpenedSigner,
   { files, cwd }: { readonly files: FilePort; readonly cwd: string },
-): Promise<CasAround> {
+): Promise<RelatedCas> {
   const root = resolve(cwd, dataDir);
   if (clusterSigningCertFile === undefined) {
     return {

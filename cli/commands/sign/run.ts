@@ -116,7 +116,7 @@ async function openSigning(
   const [signerName] = opener.chosen;
   if (signerName === undefined) {
     throw new UsageError(
-      "no rules are named: neither --signer nor --profile is given",
+      "no rules given: use --signer or --profile",
       "see: tlsboot sign --help",
     );
   }
@@ -151,7 +151,7 @@ async function planTargets(
       throw new UsageError(`--out: two requests would be written to "${target}"`, "sign them one by one");
     }
     if (sources.some((source) => source !== STDIN && resolve(cwd, source) === target)) {
-      throw new UsageError(`--out: "${target}" is a request that is to be signed`);
+      throw new UsageError(`--out: "${target}" is a request to be signed`);
     }
     await assertReplaceable("certificate", target, force, files);
   }
@@ -212,7 +212,7 @@ export async function signFolder(
   const path = resolve(tools.cwd, folder);
   const names = await findRequests(path);
   if (names.length === 0) {
-    throw new AppError("not_found", `cannot sign "${folder}": no file in it is called NAME.request.pem`, {
+    throw new AppError("not_found", `cannot sign "${folder}": it contains no file NAME.request.pem`, {
       hint: "a machine writes one there with: tlsboot bootstrap --offline FOLDER",
     });
   }
@@ -237,14 +237,14 @@ export async function signFolder(
     }
   }
   if (answers > 0) {
-    tools.stderr.write("carry the folder back, and run there again the command that made each request\n");
+    tools.stderr.write("take the folder back, and run again on each machine the command that made its request\n");
   }
   return combineCodes(codes);
 }
 
 const SEE_REQUESTS = "the requests in it say what they ask for";
 
-/** Throws UsageError for flags that do not apply to what the arguments name. */
+/** Throws UsageError for given flags that do not apply to the arguments. */
 function refuseFlags(origins: Input["origins"], flags: readonly string[], why: string, hint?: string): void {
   const given = listTypedFlags(origins, flags);
   if (given.length > 0) throw new UsageError(`${given.join(", ")}: ${why}`, hint);

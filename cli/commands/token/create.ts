@@ -112,7 +112,7 @@ function chooseFormat({ settings }: CreateInput): Format {
   const { output, printJoinCommand, forInventory, out, usages } = settings;
   if (usages.length === 0) throw new UsageError("a token needs a usage: signing, authentication or both");
   if (forInventory === undefined && out?.endsWith("/") === true) {
-    throw new UsageError(`--out names the folder "${out}", and not a file in it`);
+    throw new UsageError(`--out: "${out}" is a folder; give a file`);
   }
   const format = output ?? (printJoinCommand ? "command" : forInventory === undefined ? undefined : "kubeconfig");
   if (format !== undefined && format !== "yaml" && usages.length < BOOTSTRAP_TOKEN_USAGES.length) {

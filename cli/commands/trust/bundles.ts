@@ -55,7 +55,7 @@ export async function runFetchBundle(input: Input<typeof trustFetchCommand.flags
   const bundles = await readTrustBundles(connection.api, context.selection, signal);
   const isNew = await writeBundles(bundles, context);
   if (!isNew) {
-    tools.stdout.write(line`nothing to do: ${displayPath(context.path, tools.cwd)} has these certificates already\n`);
+    tools.stdout.write(line`nothing to do: ${displayPath(context.path, tools.cwd)} already has these certificates\n`);
   }
   const fault = isNew ? await runExec(context, signal) : undefined;
   if (fault !== undefined) throw createHookError("the bundle", [fault]);
@@ -74,7 +74,7 @@ async function print(context: Context): Promise<ExitCode> {
   return EXIT.done;
 }
 
-/** Returns which bundles the arguments and flags select. Throws UsageError for an invalid name. */
+/** Parses the selection of bundles from the arguments and flags. Throws UsageError for an invalid name. */
 function parseSelection({ args: [name = ""], settings }: Input<typeof trustFetchCommand.flags>): TrustBundleSelection {
   const { signer: signerName, selector: labelSelector } = settings;
   return signerName === undefined

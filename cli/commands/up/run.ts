@@ -115,8 +115,8 @@ function formatGreeting(
   tlsboot policy explain NAME${dataDir}`;
   const sharedToken = settings.sharedToken && proving === undefined;
   const noToken = proving === undefined
-    ? "each machine needs a token of its own"
-    : `the machines in ${word(proving)} prove which ones they are${
+    ? "each machine needs its own token"
+    : `the machines in ${word(proving)} prove their identity${
       settings.sharedToken ? "; a start without proofs in it makes one" : ""
     }`;
   const { certificate } = instance.authorities.serving;

@@ -111,7 +111,7 @@ function listGiven(settings: UpInput["settings"], origins: UpInput["origins"], c
   }));
 }
 
-/** Chooses where to listen: from the flags, or typed on a terminal, or from the settings file, or else the default. */
+/** Chooses where to listen: from the flags, else the user's answer, else the settings file, else the default. */
 async function chooseAddress(given: Texts, present: Texts, yes: boolean, tools: Tools): Promise<Texts> {
   const hosts = listReachableHosts(await readInterfaces(tools.files));
   const others = hosts.length === 0 ? "" : `, which reach it at ${hosts.join(" or ")}`;
@@ -225,7 +225,7 @@ export function formatJoining(tlsboot: string, name: string, bootstrapKubeconfig
 `;
 }
 
-/** Formats the flags that name the files of a machine and the machine itself. */
+/** Formats the flags for the files and the name of a machine. */
 export function formatMachine(name: string): string {
   return `--kubeconfig ${name}/kubeconfig --cert-dir ${name}/pki --hostname-override ${name}`;
 }
@@ -238,7 +238,7 @@ export function formatProving(
   return kinds.map((kind) =>
     `  # on each machine that ${inventory} lists with ${
       PROOF_NAMES[kind]
-    }, prove by it which one it is, and get its certificate
+    }, prove its identity and get its certificate
   sudo tlsboot bootstrap --attest ${kind} --server ${url} --ca-cert-hash ${pin} --rotate-certificates
 `
   ).join("\n");
@@ -247,7 +247,7 @@ export function formatProving(
 /** Formats how to open a server that only this machine can reach. */
 export function formatLocal(bindAddress: string): string {
   const open = bindAddress === "0.0.0.0" || bindAddress === "::"
-    ? "this host has no other address: name one with --advertise-address"
+    ? "this host has no other address: give one with --advertise-address"
     : "to open it to the network, run: sudo tlsboot up --install-service --bind-address 0.0.0.0";
   return `Only this machine can reach it; ${open}\n`;
 }

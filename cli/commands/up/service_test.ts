@@ -71,7 +71,7 @@ for (
 test("formatProving() has a command for each kind of proof that the inventory lists", () => {
   const place = { inventory: "machines.yaml", url: "https://10.0.0.1:6443", pin: "sha256:0a" };
   const tpm =
-    "  # on each machine that machines.yaml lists with its TPM, prove by it which one it is, and get its certificate\n" +
+    "  # on each machine that machines.yaml lists with its TPM, prove its identity and get its certificate\n" +
     "  sudo tlsboot bootstrap --attest tpm --server https://10.0.0.1:6443 --ca-cert-hash sha256:0a --rotate-certificates\n";
   assert.equal(formatProving(["tpm"], place), tpm);
   const both = formatProving(["tpm", "ssh"], place);

@@ -43,9 +43,9 @@ export async function run({ args, settings }: Input<typeof upgradeCommand.flags>
   });
   if (hashBytes(content) !== hash) return refuse(`"${source}" is not the file that was signed: copy it again`, tools);
   const installed = await readFile(file);
-  if (!isForSameProcessor(content, installed)) return refuse(`"${source}" is no program for ${platform}`, tools);
+  if (!isForSameProcessor(content, installed)) return refuse(`"${source}" is not a program for ${platform}`, tools);
   if (hashBytes(installed) === hash) {
-    tools.stdout.write(`"${file}" is tlsboot ${version} of this release already\n`);
+    tools.stdout.write(`"${file}" is already tlsboot ${version} of this release\n`);
     return EXIT.done;
   }
 
@@ -67,7 +67,7 @@ export async function run({ args, settings }: Input<typeof upgradeCommand.flags>
     const services = await findServices(file);
     const restarts = services.length === 0 ? "no service runs it" : `restarts ${services.join(", ")}`;
     if (settings.dryRun) {
-      tools.stdout.write(`would replace "${file}", ${TLSBOOT_VERSION}, by ${version}: ${restarts}\n`);
+      tools.stdout.write(`would replace "${file}" (${TLSBOOT_VERSION}) with ${version}: ${restarts}\n`);
       return EXIT.done;
     }
     const canGoBack = raised.length === 0;
@@ -105,7 +105,7 @@ async function replace(
   }));
   if (restarted.ok) {
     const byHand = services.length === 0 ? "; no service runs it: restart it yourself" : "";
-    tools.stdout.write(`"${file}" is tlsboot ${version} now, ${TLSBOOT_VERSION} before: "${previous}"${byHand}\n`);
+    tools.stdout.write(`"${file}" is tlsboot ${version} now; ${TLSBOOT_VERSION} is kept as "${previous}"${byHand}\n`);
     return EXIT.done;
   }
   const doing = `cannot upgrade to tlsboot ${version}: ${restarted.error}`;
@@ -223,7 +223,7 @@ export function findReleasedFile(
   { platform, installed }: { readonly platform: string; readonly installed: string },
 ): Result<ReleasedFile, string> {
   const [, version] = /^tlsboot ((?:\d+\.){2}\d\S*)$/.exec(name) ?? [];
-  if (version === undefined) return err(`the signature is for "${name}", which is no release of tlsboot`);
+  if (version === undefined) return err(`the signature is for "${name}", which is not a release of tlsboot`);
   if (compareVersions(version, installed) < 0) return err(`${name} is older than this file, which is ${installed}`);
   const prefix = `tlsboot-${version}-`;
   const hash = hashes.get(`${prefix}${platform}`);

@@ -43,7 +43,7 @@ for (
       "timestamp:1",
       [],
       "1.0.0",
-      'the signature is for "timestamp:1", which is no release of tlsboot',
+      'the signature is for "timestamp:1", which is not a release of tlsboot',
     ],
   ] as const
 ) {

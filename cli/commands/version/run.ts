@@ -80,7 +80,7 @@ function words(
   ].join("\n");
 }
 
-/** Prints which file of a release the program is. Returns the exit code 3 if it is none. */
+/** Prints which file of a release the program is. Returns the exit code 3 if it is not one. */
 async function verifyOwnFile(
   { release, releaseKey }: Settings<typeof versionCommand.flags>,
   tools: Tools,
@@ -92,7 +92,7 @@ async function verifyOwnFile(
   const { name, keyId, hashes } = found.value;
   const hash = createHash("sha256").update(await readFile(tools.execPath)).digest("hex");
   const file = [...hashes.keys()].find((one) => hashes.get(one) === hash);
-  if (file === undefined) return refuse(`${tools.execPath} is no file of ${name}`, tools);
+  if (file === undefined) return refuse(`${tools.execPath} is not a file of ${name}`, tools);
   tools.stdout.write(`${tools.execPath} is ${file} of ${name}, signed by ${keyId}\n`);
   return EXIT.done;
 }
