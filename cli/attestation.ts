@@ -1,4 +1,4 @@
-/** Opens what proves the identity of this machine: its TPM or its SSH host key. The code of each is loaded on use. */
+/** Opens the TPM or the SSH host key that proves this machine's identity. The code of each is loaded on use. */
 import { resolve } from "node:path";
 import type { AttestProgress, Prover } from "../client/attestation/attest.ts";
 import type { FilePort } from "../client/files.ts";
@@ -28,14 +28,14 @@ export async function openProver({ kind, from }: ProofSettings, tools: Tools): P
   return createSshProver({ ...tools, path, run: runToEnd });
 }
 
-/** The subject of each kind of proof, in words. */
+/** The name of each kind of proof in messages. */
 export const PROOF_NAMES: Readonly<Record<ProofKind, string>> = { tpm: "its TPM", ssh: "its SSH host key" };
 
 /** Returns the message for a step of the exchange. */
 export function describeAttestProgress(event: AttestProgress): string {
   switch (event.kind) {
     case "proving":
-      return `proving to ${event.server} which machine this is, by ${PROOF_NAMES[event.proof]}`;
+      return `proving this machine's identity to ${event.server} with ${PROOF_NAMES[event.proof]}`;
     case "provingDelayed":
       return `trying again: ${event.reason}`;
     case "proven":

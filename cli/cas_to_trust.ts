@@ -9,8 +9,8 @@ import { readCaFile } from "../instance/named_files.ts";
 import type { Tools } from "./io.ts";
 
 /**
- * Reads the CAs in the file that `--ca-cert` names, or those of the data directory, which has two during a rotation.
- * Throws AppError `not_found` with the hint when the data directory has no CA, `io` or `ca_invalid`.
+ * Reads the CAs in the file of `--ca-cert`, or those of the data directory, which has two during a rotation. Throws
+ * AppError `not_found` with the hint when the data directory has no CA, `io` or `ca_invalid`.
  */
 export async function readCasToTrust(
   { caCert, dataDir }: { readonly caCert: string | undefined; readonly dataDir: string },

@@ -33,7 +33,7 @@ export const DISCOVERY_SECONDS = 300;
 
 /**
  * Chooses how to find the cluster: with the kubeconfig at `path`, with the settings, or otherwise with `otherwise`. Throws
- * UsageError for incomplete settings. Files are read only when the cluster is searched.
+ * UsageError for incomplete settings. Files are read only when the cluster is looked up.
  */
 export function createClusterFinder(
   settings: CredentialSettings,

@@ -1,4 +1,4 @@
-/** Connects commands to the API, with the kubeconfig that a flag names or the administrator's in the data directory. */
+/** Connects commands to the API, with the kubeconfig of a flag or the administrator's in the data directory. */
 import { join, resolve } from "node:path";
 import { type ApiConnection, createApiClient, withWarnings } from "../client/objects/api.ts";
 import { createServerNames, readCluster } from "../client/transport/connect.ts";
@@ -25,7 +25,7 @@ export async function connect(settings: ConnectionSettings, tools: Tools): Promi
       hint:
         `start a server with: tlsboot up${
           formatConnection({ dataDir: settings.dataDir })
-        }; or name the kubeconfig of another one ` +
+        }; or give the kubeconfig of another one ` +
         `with --kubeconfig or TLSBOOT_KUBECONFIG, or its folder with --data-dir${describeIgnoredKubeconfig(tools.env)}`,
     });
   }

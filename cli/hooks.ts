@@ -115,7 +115,7 @@ async function sendSignal({ signal, pidFile }: SignalHook, files: FilePort): Pro
   const text = (await files.readText(pidFile))?.trim();
   if (text === undefined) throw new Error(`${doing}: file does not exist`);
   // 0, 1 and negative numbers mean process groups, init and all processes.
-  if (!/^[1-9]\d{0,9}$/.test(text) || text === "1") throw new Error(`${doing}: it holds no process id`);
+  if (!/^[1-9]\d{0,9}$/.test(text) || text === "1") throw new Error(`${doing}: it contains no process id`);
   try {
     kill(Number(text), signal);
   } catch (error) {

@@ -131,7 +131,7 @@ interface QrDocument {
   readonly title: string;
   /** Names and values, such as `Exported: 2026-11-28T08:00:00Z`. */
   readonly facts: readonly (readonly [name: string, value: string])[];
-  /** A sentence that says what to do with the page. */
+  /** The sentence on each page about what to do with it. */
   readonly advice: string;
   readonly texts: readonly string[];
 }

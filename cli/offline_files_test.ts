@@ -18,7 +18,7 @@ test("renderQrDocument() prints codes that ZXing reads, in their order", async (
   assert.deepEqual(await readBarcodesFromSvgPages(document), texts);
 });
 
-test("renderQrDocument() numbers its codes and pages, and needs nothing from elsewhere", async () => {
+test("renderQrDocument() numbers its codes and pages, and has no external resources", async () => {
   assert.deepEqual(
     [...document.matchAll(/<figcaption>(.*?)<\/figcaption>/g)].map(([, caption]) => caption),
     texts.map((_, at) => `${at + 1} of 8`),

@@ -1,6 +1,6 @@
 /**
- * The clock of a machine that may not have been set since it was started. A certificate or a signature with a time before
- * the program was built is wrong in any case, so that the commands of a CA refuse, and those of a machine wait.
+ * The clock of a machine that may not have been set since it was started. A certificate or a signature with a time
+ * before the program was built would be wrong, so the commands of a CA refuse to run, and those of a machine wait.
  */
 import { AppError } from "../core/errors.ts";
 import { formatTime } from "../core/kube/meta.ts";
@@ -12,7 +12,7 @@ import { UsageError } from "./exit_code.ts";
 /** The variable that replaces the time of the build: an earlier one for tests with a clock in the past, or a later one. */
 const VARIABLE = "TLSBOOT_EARLIEST_TIME";
 
-/** The time of the build for sources that run directly, which have none: tlsboot did not exist before it. */
+/** The build time of sources that run directly. tlsboot did not exist before it. */
 const EARLIEST_OF_SOURCES = "2024-01-01T00:00:00Z";
 
 /** The time between two checks of a clock that is not set yet. */
@@ -75,7 +75,7 @@ function getEarliestTime(env: Io["env"]): Date {
 const TOLERANCE_MS = 24 * 3_600_000;
 
 /**
- * Reports whether a clock can be right, for a program that was built at a time. A machine without a battery-backed clock
+ * Reports whether a clock can be right for a program with this build time. A machine without a battery-backed clock
  * starts in 1970, or where it was last switched off.
  */
 export function isPlausibleTime(now: Date, builtAt: Date): boolean {

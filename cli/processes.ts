@@ -24,8 +24,8 @@ export async function isExecutable(path: string): Promise<boolean> {
 const LISTENING = "0A";
 
 /**
- * Finds the process that listens on a port, in Linux' `/proc` (proc_net(5)). Undefined when there is none, when it belongs
- * to another user, and on other systems.
+ * Finds the process that listens on a port, in Linux's `/proc` (proc_net(5)). Undefined when there is none, when it
+ * belongs to another user, and on other systems.
  */
 export async function findListener(port: number): Promise<ProcessEvidence | undefined> {
   const tables = ["/proc/net/tcp", "/proc/net/tcp6"].map((path) => readFile(path, "utf8").catch(() => ""));
@@ -65,7 +65,7 @@ export async function runToEnd(
   } catch (error) {
     options.signal?.throwIfAborted();
     const { stderr = "", killed = false, signal } = error as { stderr?: string; killed?: boolean; signal?: string };
-    if (killed) return err("it does not end");
+    if (killed) return err("it did not end in time");
     return err(stderr.trim() || (signal ? `it ended by ${signal}` : getErrorMessage(error)));
   }
 }

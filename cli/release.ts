@@ -19,15 +19,15 @@ const SUMS = "SHA256SUMS";
 export interface Release {
   /** The trusted comment of the signature, which names the release. */
   readonly name: string;
-  /** The number of the key that signed it. */
+  /** The id of the key that signed it. */
   readonly keyId: string;
   /** The SHA-256 of each file by its name, in hexadecimal. */
   readonly hashes: ReadonlyMap<string, string>;
 }
 
 /**
- * Reads the list in a folder and checks its signature, with the key in the file `releaseKey` or that of the releases. The
- * error says what is not genuine. UsageError without a key, AppError `io` without a list.
+ * Reads the list in a folder and checks its signature, with the key in the file `releaseKey` or that of the releases.
+ * The error says what is wrong. UsageError without a key, AppError `io` without a list.
  */
 export async function readRelease(
   folder: string,
@@ -37,7 +37,7 @@ export async function readRelease(
   const read = (path: string): Promise<string> => readRequiredFile(path, tools);
   const text = releaseKey === undefined ? RELEASE_KEY : await read(releaseKey);
   if (text === undefined) {
-    throw new UsageError("there is no release key in this build", "name the minisign public key with --release-key");
+    throw new UsageError("there is no release key in this build", "give the minisign public key with --release-key");
   }
   const key = parseMinisignKey(text);
   if (!key.ok) throw new UsageError(`cannot read the release key: ${key.error}`);
@@ -52,7 +52,7 @@ export async function readRelease(
 }
 
 interface MinisignKey {
-  /** The number of the key pair, in hexadecimal as minisign prints it. */
+  /** The id of the key pair, in hexadecimal as minisign prints it. */
   readonly id: string;
   readonly key: KeyObject;
 }
@@ -75,12 +75,12 @@ export function parseMinisignKey(text: string): Result<MinisignKey, string> {
   return ok({ id: toKeyId(bytes), key });
 }
 
-/** Checks the signature of a file; answers its trusted comment. The error says what is wrong. */
+/** Checks the signature of a file, and returns its trusted comment. The error says what is wrong. */
 export function verifyMinisign(file: Uint8Array, signature: string, { id, key }: MinisignKey): Result<string, string> {
   const [, signatureLine, commentLine = "", commentSignatureLine = ""] = signature.split("\n");
   const bytes = decodeLine(signatureLine, SIGNATURE);
   if (bytes === undefined || !commentLine.startsWith(TRUSTED_COMMENT)) {
-    return err("the signature is none of minisign 0.10 or newer");
+    return err("the signature is not one of minisign 0.10 or newer");
   }
   if (toKeyId(bytes) !== id) return err(`the signature is by the key ${toKeyId(bytes)}, not by ${id}`);
   const value = bytes.subarray(10);
@@ -88,7 +88,7 @@ export function verifyMinisign(file: Uint8Array, signature: string, { id, key }:
   const comment = commentLine.slice(TRUSTED_COMMENT.length);
   const isGenuine = verify(null, hash, key, value) &&
     verify(null, Buffer.concat([value, Buffer.from(comment)]), key, Buffer.from(commentSignatureLine, "base64"));
-  return isGenuine ? ok(comment) : err("the signature does not fit the file");
+  return isGenuine ? ok(comment) : err("the signature does not match the file");
 }
 
 function decodeLine(line: string | undefined, want: typeof PUBLIC_KEY): Buffer | undefined {
@@ -96,7 +96,7 @@ function decodeLine(line: string | undefined, want: typeof PUBLIC_KEY): Buffer |
   return bytes.length === want.length && bytes.toString("latin1", 0, 2) === want.algorithm ? bytes : undefined;
 }
 
-/** The number is little-endian in the file. */
+/** Formats the key's id, which is little-endian in the file. */
 function toKeyId(bytes: Buffer): string {
   return bytes.readBigUInt64LE(2).toString(16).toUpperCase().padStart(16, "0");
 }

@@ -1,4 +1,4 @@
-/** Roles of a remote API: the connection, the check of rights, and leader election around the work of controllers. */
+/** Roles that work for a remote API: the connection, the check of rights, and leader election. */
 import { resolve } from "node:path";
 import type { ResolvedCluster } from "../core/kube/kubeconfig/kubeconfig.ts";
 import type { Logger, Transport } from "../core/ports.ts";
@@ -95,7 +95,7 @@ export async function connectRemote(
   return { transport, cluster, registry, deps, service, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
 
-/** Connects and runs the work until the signal aborts, with leader election only while leading. */
+/** Connects and runs the work until the signal aborts. With leader election, it runs only while leading. */
 export async function runRemoteController(
   role: RemoteControllerRole,
   settings: RemoteControllerSettings,
@@ -127,7 +127,7 @@ export async function runRemoteController(
   await runElected(transport, election, deps, lead, signal);
 }
 
-/** Throws when essential rights are missing, and logs other missing rights. */
+/** Throws if essential rights are missing, and logs other missing rights. */
 async function checkRights(
   api: ApiClient,
   command: string,

@@ -1,6 +1,6 @@
 /**
  * One run of the program: from the command line to the exit code. `run` gets everything that it uses as `Io`, and
- * `runProcess` makes that from the streams, environment and signals of the process.
+ * `runProcess` creates that from the streams, environment and signals of the process.
  */
 import { resolve } from "node:path";
 import type { WriteStream } from "node:tty";
@@ -119,7 +119,8 @@ async function readConfig(
     import("./framework/config_file.ts"),
     import("node:fs/promises"),
   ]);
-  // A file may have keys for several commands. Where two of them have a flag of one name, that of the running one counts.
+  // A file may have keys for several commands. If two of them have a flag of the same name, that of the running one
+  // counts.
   const known: FlagSet = Object.assign({}, ...table.commands.map(({ flags }) => flags), command.flags);
   try {
     const text = await readFile(resolve(io.cwd, path), "utf8");

@@ -34,9 +34,7 @@ export interface RequestSigning {
 }
 
 /** A request that the rules of its signer allow, and the certificate that it gets. */
-export interface PlannedRequest {
-  readonly csr: CertificateSigningRequest;
-  readonly facts: RequestFacts;
+export interface PlannedRequest extends FileRequest {
   readonly plan: CertificatePlan;
 }
 
@@ -74,8 +72,8 @@ export function planRequest(
 }
 
 /**
- * Signs a request and returns the certificate, PEM, followed by its chain. Throws as `planRequest`, and what recording
- * throws.
+ * Signs a request and returns the certificate, PEM, followed by its chain. Throws as `planRequest` does, and what
+ * recording throws.
  */
 export async function signRequest(
   bytes: Uint8Array,
@@ -104,7 +102,7 @@ export interface RequestFileOptions {
 }
 
 /** A request from a file, as a CSR object. */
-export interface FileRequest {
+interface FileRequest {
   readonly csr: CertificateSigningRequest;
   readonly facts: RequestFacts;
 }
@@ -149,6 +147,6 @@ function findDer(bytes: Uint8Array): Result<Uint8Array<ArrayBuffer>, string> {
   const blocks = parsePemBlocks(text);
   const [block] = blocks;
   if (block === undefined || begun !== blocks.length) return err("a PEM block is damaged");
-  if (!LABELS.includes(block.label)) return err(`it holds a ${block.label}, not a CERTIFICATE REQUEST`);
-  return begun > 1 ? err("it holds more than one PEM block; give one request in a file") : ok(block.bytes);
+  if (!LABELS.includes(block.label)) return err(`it contains a ${block.label}, not a CERTIFICATE REQUEST`);
+  return begun > 1 ? err("it contains more than one PEM block; give one request in a file") : ok(block.bytes);
 }

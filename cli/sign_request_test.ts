@@ -19,11 +19,11 @@ for (
     { name: "PEM of no request", content: encodePem("CERTIFICATE REQUEST", Uint8Array.of(5)), want: /^asn1: / },
     { name: "half a PEM block", content: PEM.slice(0, -20), want: /^a PEM block is damaged$/ },
     { name: "half a block after a whole one", content: PEM + PEM.slice(0, -20), want: /^a PEM block is damaged$/ },
-    { name: "a certificate", content: OTHER, want: /^it holds a CERTIFICATE, not a CERTIFICATE REQUEST$/ },
-    { name: "a certificate after the request", content: PEM + OTHER, want: /^it holds more than one PEM block/ },
+    { name: "a certificate", content: OTHER, want: /^it contains a CERTIFICATE, not a CERTIFICATE REQUEST$/ },
+    { name: "a certificate after the request", content: PEM + OTHER, want: /^it contains more than one PEM block/ },
   ]
 ) {
-  test(`parseRequestFile() takes exactly one request: ${name}`, () => {
+  test(`parseRequestFile() accepts exactly one request: ${name}`, () => {
     const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
     const read = parseRequestFile("r", bytes, asked);
     assert.match(read.ok ? read.value.facts.subject.commonName : read.error, want);

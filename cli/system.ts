@@ -116,7 +116,7 @@ export function parseForeground(stat: string): boolean | undefined {
 /** The number of bytes of one call to the operating system, which takes as long for 16 bytes. */
 const POOL_BYTES = 4096;
 
-/** Random bytes from a pool. Each byte is handed out once and then erased. */
+/** Creates a pool of random bytes. Each byte is handed out once and then erased. */
 function createPool(): Random["bytes"] {
   const pool = new Uint8Array(POOL_BYTES);
   let used = POOL_BYTES;

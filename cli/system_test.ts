@@ -3,11 +3,11 @@ import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { createSystemClock, createSystemRandom, parseForeground } from "./system.ts";
 
-test("sleepUntil() returns at once for a time that is past", async () => {
+test("sleepUntil() returns at once for a past time", async () => {
   await createSystemClock().sleepUntil(new Date(0), new AbortController().signal);
 });
 
-test("sleepUntil() ends with the signal's reason, also when years remain", async () => {
+test("sleepUntil() rejects with the signal's reason, even if years remain", async () => {
   const abort = new AbortController();
   const sleep = createSystemClock().sleepUntil(new Date("9999-01-01T00:00:00Z"), abort.signal);
   const reason = new Error("stop");
@@ -16,7 +16,7 @@ test("sleepUntil() ends with the signal's reason, also when years remain", async
   await assert.rejects(createSystemClock().sleepUntil(new Date(0), abort.signal), reason);
 });
 
-test("sleep() takes its time by elapsedMs(), and ends with the signal's reason", async () => {
+test("sleep() measures time by elapsedMs(), and rejects with the signal's reason", async () => {
   const clock = createSystemClock();
   const abort = new AbortController();
   const before = clock.elapsedMs();

@@ -20,7 +20,7 @@ export interface TrustStore {
   readonly name: TrustStoreName;
   /** The programs that read the store, and its place, as text for the user. */
   readonly title: string;
-  /** Lists the entries that tlsboot has made. */
+  /** Lists the entries that tlsboot has created. */
   list(): Promise<readonly string[]>;
   install(certificates: readonly CertificateFacts[]): Promise<void>;
   /** Removes entries, by the names that `list` returns. */
@@ -288,7 +288,7 @@ async function listNames(folder: string): Promise<readonly string[]> {
   return await readdir(folder).catch(() => []);
 }
 
-/** Finds a program on the PATH, or where administrators' programs are. */
+/** Finds a program on the PATH, or in the folders of administrators' programs. */
 function findTool(name: string, { env }: TrustStoreDeps): Promise<string | undefined> {
   return findProgram(name, [env["PATH"] ?? "", "/usr/sbin", "/sbin"].join(delimiter));
 }

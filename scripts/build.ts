@@ -1,6 +1,5 @@
 /**
- * `deno task build`: tlsboot as one file for each target, `dist/tlsboot-<version>-<target>`, and `dist/SHA256SUMS`. Made
- * from npm packages alone: the sources are bundled, and the bundle is put into a Node of the target.
+ * `deno task build`: builds tlsboot as one file for each target, `dist/tlsboot-<version>-<target>`, and `dist/SHA256SUMS`. Needs npm packages only: the sources are bundled, and the bundle is put into a Node of the target.
  *
  * Usage: build.ts [--target host|all|NAME] [--out FOLDER]
  */
@@ -35,7 +34,7 @@ async function main(): Promise<readonly string[]> {
   return await buildReleasedFiles(findTargets(values.target), values.out);
 }
 
-/** Builds the files of some targets into a folder, with their hashes; returns their paths. */
+/** Builds the files of some targets and their checksums into a folder, and returns the paths of the files. */
 export async function buildReleasedFiles(targets: readonly Platform[], out: string): Promise<readonly string[]> {
   const folder = await mkdtemp(join(tmpdir(), "tlsboot-build-"));
   try {
@@ -47,26 +46,26 @@ export async function buildReleasedFiles(targets: readonly Platform[], out: stri
 }
 
 async function buildAll(targets: readonly Platform[], folder: string, out: string): Promise<readonly string[]> {
-  const made = await bundle();
-  const [program, scripts, loader, nothing] = ["program", "scripts", "loader.cjs", "nothing"].map((name) =>
+  const bundled = await bundle();
+  const [program, scripts, loader, empty] = ["program", "scripts", "loader.cjs", "empty"].map((name) =>
     join(folder, name)
   ) as [string, string, string, string];
   await mkdir(program);
   await mkdir(scripts);
-  const carried = findAssets(made);
-  for (const [name, source] of carried) await writeFile(join(scripts, name), source);
+  const assetSources = findAssets(bundled);
+  for (const [name, source] of assetSources) await writeFile(join(scripts, name), source);
   await writeFile(loader, await bundleScript(join("scripts", "build", "loader.ts")));
-  await writeFile(nothing, "");
+  await writeFile(empty, "");
   if (targets.some(canHaveCodeCache)) {
-    await writeCodeCaches(await writeBundle(made, program), scripts, join(folder, "data"));
+    await writeCodeCaches(await writeBundle(bundled, program), scripts, join(folder, "data"));
   }
   const cacheFiles = new Set(await readdir(scripts));
   const files: string[] = [];
   for (const target of targets) {
     const hasCache = (name: string) => canHaveCodeCache(target) && cacheFiles.has(toCodeCacheName(name));
-    const assets = Object.fromEntries([...carried.keys()].flatMap((name) => [
+    const assets = Object.fromEntries([...assetSources.keys()].flatMap((name) => [
       [name, join(scripts, name)],
-      [toCodeCacheName(name), hasCache(name) ? join(scripts, toCodeCacheName(name)) : nothing],
+      [toCodeCacheName(name), hasCache(name) ? join(scripts, toCodeCacheName(name)) : empty],
     ]));
     const file = join(out, toFileName(target, TLSBOOT_VERSION));
     await writeExecutable(target, { loader, assets }, folder, file);
@@ -76,22 +75,23 @@ async function buildAll(targets: readonly Platform[], folder: string, out: strin
   return files;
 }
 
-/** Reports whether V8's code caches can be made for a target: V8 takes them from its own version and processor only. */
+/**
+ * Reports whether V8's code caches can be made for a target. V8 accepts only those of its own version and processor.
+ */
 function canHaveCodeCache(target: Platform): boolean {
   return target === hostPlatform();
 }
 
 /**
- * With this flag V8 makes the same bytes from the same scripts each time: the seed of its hash tables, which decides their
- * order in a cache, is fixed, and nothing runs on other threads. The seed itself is not in a cache, and V8 also accepts the
- * cache without the flag.
+ * Makes V8 write the same bytes for the same scripts: the seed of its hash tables, which determines their order in a
+ * cache, is fixed, and nothing runs on other threads. V8 accepts such a cache without the flag too, because the seed is
+ * not in it.
  */
-const SAME_EACH_TIME = "--predictable";
+const DETERMINISTIC = "--predictable";
 
 /**
- * Makes code caches next to the wrapped scripts in a folder, with the functions of commands for which a person waits.
- * Servers are not among them, because every start reads all caches of its scripts. The program is the bundle, as Node runs
- * it.
+ * Writes code caches next to the wrapped scripts in a folder, with the functions of interactive commands. Servers are
+ * left out, because every start reads all caches of its scripts. `program` is the bundle on disk.
  */
 async function writeCodeCaches(program: string, scripts: string, data: string): Promise<void> {
   const node = await ensureNode();
@@ -100,45 +100,45 @@ async function writeCodeCaches(program: string, scripts: string, data: string): 
   const commands = [["version"], ["--help"], ["get", "csr", "--data-dir", data]];
   const stdin = commands.map((words) => JSON.stringify(words)).join("\n");
   const warmUp = join(process.cwd(), "scripts", "build", "warm_up.ts");
-  await runQuietly(node, [SAME_EACH_TIME, warmUp, scripts], { stdin });
+  await runQuietly(node, [DETERMINISTIC, warmUp, scripts], { stdin });
 }
 
-/** The resource in which Node looks for its program, and the fuse that says that there is one (`src/node_sea.cc`). */
+/** The resource in which Node looks for its program, and the fuse that marks its presence (`src/node_sea.cc`). */
 const RESOURCE = "NODE_SEA_BLOB";
 const FUSE = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
 
 export interface Parts {
   /** The script that starts the bundle. */
   readonly loader: string;
-  /** The assets by name, with the files that hold them. */
+  /** The path of each asset's file, by the asset's name. */
   readonly assets: Readonly<Record<string, string>>;
 }
 
-/** Writes the executable of a target; intermediate files go to a folder. */
+/** Writes the executable of a target, with intermediate files in `folder`. */
 export async function writeExecutable(target: Platform, parts: Parts, folder: string, file: string): Promise<void> {
   const blob = await writeBlob(target, parts, folder);
-  const made = join(folder, target);
-  await writeFile(made, stripElf(await readFile(await ensureNode(target))));
+  const executable = join(folder, target);
+  await writeFile(executable, stripElf(await readFile(await ensureNode(target))));
   await runQuietly(await ensureNode(), [
     join(dirname(createRequire(import.meta.url).resolve("postject")), "cli.js"),
-    ...[made, RESOURCE, blob, "--sentinel-fuse", FUSE],
+    ...[executable, RESOURCE, blob, "--sentinel-fuse", FUSE],
   ]);
-  await copyInPieces(made, file);
+  await copyInPieces(executable, file);
   await chmod(file, 0o755);
 }
 
 /**
- * Copies a file in pieces of 64 kB, as a download or a package manager writes it. Linux keeps and maps larger pieces as
- * they were written until the file is read from the disk again: a process would map up to 30 MB more of the file, and a
- * measurement right after the build would count that.
+ * Copies a file in pieces of 64 kB, as a download or a package manager writes it. Linux caches and maps larger pieces
+ * as they were written until the file is read from the disk again: a process would map up to 30 MB more, which a
+ * measurement right after the build would count.
  */
 async function copyInPieces(from: string, to: string): Promise<void> {
   await pipeline(createReadStream(from), createWriteStream(to));
 }
 
 /**
- * The form of the blob depends on the version of Node, so the host's Node of that version writes it. The blob has the path
- * of the loader as it is given here: relative to the folder, the path is the same in every build.
+ * Writes the blob with the host's Node, because its format depends on the version of Node. The blob contains the path
+ * of the loader, which is relative so that it is the same in every build.
  */
 async function writeBlob(target: Platform, parts: Parts, folder: string): Promise<string> {
   const [config, output] = [join(folder, `${target}.json`), join(folder, `${target}.blob`)];
@@ -149,9 +149,9 @@ async function writeBlob(target: Platform, parts: Parts, folder: string): Promis
       output,
       disableExperimentalSEAWarning: true,
       useCodeCache: false,
-      // The user's environment must not change the runtime: NODE_OPTIONS is for other programs. With another list of
-      // roots as its default, Node does not parse its own 150 certificates whenever TLS is loaded; the client always
-      // names the CAs that it trusts. DEP0123 warns about etcd members that are named by an IP address, which is fine.
+      // NODE_OPTIONS is meant for other programs and must not change the runtime. With OpenSSL's roots as the default,
+      // Node does not parse its own 150 certificates when TLS is loaded; the client always passes the CAs that it
+      // trusts. DEP0123 warns about etcd members with IP addresses, which are fine.
       execArgv: [
         "--disable-warning=ExperimentalWarning",
         "--disable-warning=DEP0123",
@@ -179,7 +179,7 @@ const SECTION = { type: 0x04, flags: 0x08, offset: 0x18, size: 0x20, link: 0x28 
 
 /**
  * Removes symbols and debugging information from an executable, as `strip` does, but for any processor and without
- * binutils. The removed sections lie behind those that are loaded, so nothing that runs moves.
+ * binutils. The removed sections come after those that are loaded, so no code moves.
  */
 export function stripElf(elf: Uint8Array): Buffer {
   const file = Buffer.from(elf);
@@ -224,13 +224,13 @@ function isLoaded(header: Buffer): boolean {
 }
 
 function readEnd(header: Buffer): number {
-  // Zeros that are created when the program starts are not in the file.
+  // Sections that the loader fills with zeros take no space in the file.
   const size = header.readUInt32LE(SECTION.type) === SHT_NOBITS ? 0 : Number(header.readBigUInt64LE(SECTION.size));
   return Number(header.readBigUInt64LE(SECTION.offset)) + size;
 }
 
 function readSection(file: Buffer, header: Buffer | undefined): Buffer {
-  if (header === undefined) throw new Error("the ELF file has no names of sections");
+  if (header === undefined) throw new Error("the ELF file has no section names");
   return file.subarray(Number(header.readBigUInt64LE(SECTION.offset)), readEnd(header));
 }
 

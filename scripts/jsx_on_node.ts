@@ -8,11 +8,12 @@ import { createRequire, registerHooks } from "node:module";
 import { fileURLToPath } from "node:url";
 
 registerHooks({
-  // A source names another one by its exact path, and is a module. To find that out takes Node a third of the time of loading.
+  // Sources import each other by exact paths and are modules. Node would spend a third of the loading time to find that
+  // out.
   resolve(specifier, context, next) {
     if (!/^\.\.?\/.*\.ts$/.test(specifier)) return next(specifier, context);
     const url = new URL(specifier, context.parentURL);
-    // The error of Node names the file that imports a missing one.
+    // For a missing file, Node's error names the file that imports it.
     if (!existsSync(url)) return next(specifier, context);
     return { url: url.href, format: "module-typescript", shortCircuit: true };
   },

@@ -1,7 +1,7 @@
 /**
- * `deno task licenses`: writes what the program knows about its packages and their licences, `cli/sbom/packages.ts` and
- * `cli/sbom/license_texts.ts`, from deno.lock, the installed packages and the Node of the released file. A test fails when
- * they differ.
+ * `deno task licenses`: writes the modules with the packages and their licences, `cli/sbom/packages.ts` and
+ * `cli/sbom/license_texts.ts`, from deno.lock, the installed packages and the Node of the released file. A test fails
+ * if they are out of date.
  */
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join, normalize } from "node:path";
@@ -26,7 +26,7 @@ function packagesModule(bill: readonly Licensed[]): string {
   return `/** The packages inside; made by scripts/licenses.ts, do not edit. */
 import type { BundledPackage } from "./sbom.ts";
 
-/** What the single file is made of beside Node and our own sources. */
+/** What the single file contains in addition to Node and our own sources. */
 export const PACKAGES: readonly BundledPackage[] = ${JSON.stringify(facts)};
 `;
 }
@@ -51,7 +51,7 @@ export const NODE_LICENSE = ${JSON.stringify(nodeText)};
 
 /** The part of deno.lock that is read. */
 interface Lock {
-  /** Versions by what is wanted: `npm:hono@4.13.19`. */
+  /** The resolved versions, by specifiers such as `npm:hono@4.13.19`. */
   readonly specifiers: Readonly<Record<string, string>>;
   readonly npm: Readonly<Record<string, { readonly integrity: string; readonly dependencies?: readonly string[] }>>;
 }
@@ -61,10 +61,10 @@ interface Licensed extends BundledPackage {
   readonly text: string;
 }
 
-/** What only the command-line program of a package needs, here that of js-yaml. */
+/** Dependencies that only the command-line program of a package needs, here that of js-yaml. */
 const NOT_BUNDLED: ReadonlySet<string> = new Set(["argparse"]);
 
-/** Reads the packages that `cli/main.ts` reaches, with their licence texts, from a checkout where they are installed. */
+/** Reads the packages that `cli/main.ts` needs, with their licence texts, from a checkout where they are installed. */
 export async function readSbom(root: string): Promise<readonly Licensed[]> {
   const lock: Lock = JSON.parse(await readFile(join(root, "deno.lock"), "utf8"));
   const direct = await importedPackages(root);
@@ -74,7 +74,7 @@ export async function readSbom(root: string): Promise<readonly Licensed[]> {
     const { integrity, dependencies: all = [] } = lock.npm[key]!;
     const dependencies = all.filter((wanted) => !NOT_BUNDLED.has(wanted));
     if (found.has(key)) return name;
-    // Before its dependencies, so that a circle ends.
+    // Added before its dependencies, so that a cycle ends.
     found.set(key, await describe(root, { name, version, integrity, isDirect: direct.includes(name) }));
     const names = await Promise.all(dependencies.map((wanted) => visit(findKey(lock, wanted))));
     found.set(key, { ...found.get(key)!, dependencies: names.sort() });
@@ -84,7 +84,7 @@ export async function readSbom(root: string): Promise<readonly Licensed[]> {
   return [...found.values()].sort((a, b) => packageId(a) < packageId(b) ? -1 : 1);
 }
 
-/** The names of the packages that the program itself imports. */
+/** Lists the packages that the program itself imports. */
 export async function importedPackages(root: string): Promise<readonly string[]> {
   const names = new Set<string>();
   const seen = new Set<string>();
@@ -100,7 +100,7 @@ export async function importedPackages(root: string): Promise<readonly string[]>
   return [...names].sort();
 }
 
-/** Static and dynamic imports that are there when the program runs; those of types alone are not. */
+/** Finds static and dynamic imports, but not those of types alone. */
 function findImports(text: string): readonly string[] {
   const code = text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/^\s*\/\/.*$/gm, "");
   const statements = code.matchAll(
@@ -124,7 +124,7 @@ function findWanted({ specifiers }: Lock, name: string): string {
   return `${name}@${found[1].split("_")[0]}`;
 }
 
-/** Finds the lock file's key of `name` or `name@version`, which may hold several versions of one name. */
+/** Finds the lock file's key of `name` or `name@version`, which may have several versions of one name. */
 function findKey(lock: Lock, wanted: string): string {
   const isExact = wanted.lastIndexOf("@") > 0;
   const keys = Object.keys(lock.npm).filter((key) => {
@@ -135,7 +135,7 @@ function findKey(lock: Lock, wanted: string): string {
   return keys[0]!;
 }
 
-/** `@hono/node-server@2.1.9_hono@4.13.19`: the peers follow the version. */
+/** Splits a key such as `@hono/node-server@2.1.9_hono@4.13.19`, in which the peers follow the version. */
 function splitKey(key: string): { readonly name: string; readonly version: string } {
   const at = key.indexOf("@", 1);
   return { name: key.slice(0, at), version: key.slice(at + 1).split("_")[0]! };
@@ -149,13 +149,13 @@ async function describe(
     ...[root, "node_modules", ".deno", `${packageId(found).replace("/", "+")}`, "node_modules", found.name],
   );
   const { license } = JSON.parse(await readFile(join(folder, "package.json"), "utf8"));
-  if (typeof license !== "string") throw new Error(`${packageId(found)} names no licence`);
-  // An expression needs no brackets of its own.
+  if (typeof license !== "string") throw new Error(`${packageId(found)} has no licence`);
+  // An expression does not need its own parentheses.
   const expression = license.replace(/^\((.*)\)$/, "$1");
   return { ...found, license: expression, dependencies: [], text: await licenseText(root, folder, found.name) };
 }
 
-/** The package's own file; for the few that have none what scripts/licenses holds. */
+/** Reads the package's licence file, or for the few packages without one, that in scripts/licenses. */
 async function licenseText(root: string, folder: string, name: string): Promise<string> {
   const file = (await readdir(folder)).find((entry) => /^licen[cs]e([.-]|$)/i.test(entry));
   const path = file === undefined
@@ -170,7 +170,7 @@ export async function readOwnLicense(root: string): Promise<string> {
   return `${await read("LICENSE")}\n\n${await read("NOTICE")}`;
 }
 
-/** The text without what cannot be seen, so that the same licence is the same text everywhere. */
+/** Removes invisible differences, so that the same licence is the same text everywhere. */
 function tidy(text: string): string {
   return text.replace(/^\uFEFF/, "").replaceAll("\r\n", "\n").replace(/[ \t]+$/gm, "").trim();
 }

@@ -7,14 +7,14 @@ import { NODE_LICENSE } from "../cli/sbom/license_texts.ts";
 import { ROOT } from "../tests/support/child.ts";
 import { importedPackages } from "./licenses.ts";
 
-test("importedPackages() are packages of deno.json, without those of tests", async () => {
+test("importedPackages() lists packages of deno.json, without those of tests", async () => {
   const { imports } = JSON.parse(await readFile("deno.json", "utf8"));
   const names = await importedPackages(ROOT);
   for (const name of names) assert.ok(name in imports, name);
   for (const name of ["fast-check", "@peculiar/x509", "@types/node"]) assert.ok(!names.includes(name), name);
 });
 
-test("renderLicenses() has a text for everything inside", () => {
+test("renderLicenses() contains a text for every component", () => {
   const text = renderLicenses();
   for (const { name, version, license } of PACKAGES) {
     assert.match(text, new RegExp(`^${name} ${version}\n=+\n\nLicence: ${license}\n\n.{100}`, "ms"));

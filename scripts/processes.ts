@@ -34,7 +34,7 @@ interface ChildOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Runs a program to its end, with our stdout and stderr; returns the exit code. */
+/** Runs a program to its end, with our stdout and stderr, and returns the exit code. */
 export function run(
   command: string,
   args: readonly string[],
@@ -71,7 +71,7 @@ export async function runQuietly(
   if (code !== 0) throw new Error(`${command} ${args.join(" ")} ended with ${code}\n${output}`);
 }
 
-/** Runs a program to its end, and keeps the output of both streams in the order in which it came. */
+/** Runs a program to its end, and returns the output of both streams in order. */
 export function runAside(
   command: string,
   args: readonly string[],

@@ -1,9 +1,9 @@
 /**
- * `deno task release`: makes all files of a release in `dist/`, which it empties but for `full.json`.
+ * `deno task release`: builds all files of a release in `dist/`, after it has removed everything but `full.json` there.
  *
- * `deno task release --check`: runs the checks of RELEASING.md, and prints a line for each: ok, failed with what to do, or
- * not done yet. It makes everything a second time in another folder, and compares the bytes. It does not change `dist/`, and
- * exits with 1 if a check fails.
+ * `deno task release --check`: runs the checks of RELEASING.md, and prints a line for each: ok, failed with what to do,
+ * or not done yet. It builds everything a second time in another folder, and compares the bytes. It does not change
+ * `dist/`, and exits with 1 if a check fails.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -33,7 +33,7 @@ const NPM_PACKAGE = `./${DIST}/tlsboot-tlsboot-${TLSBOOT_VERSION}.tgz`;
 /** The revision of the Debian and RPM packages. */
 const REVISION = "1";
 
-/** A step that makes files of a release in a folder, some of them from those of earlier steps; returns their paths. */
+/** A step that makes files of a release in a folder, possibly from those of earlier steps, and returns their paths. */
 interface ReleaseStep {
   readonly name: string;
   readonly make: (folder: string, imageBase?: string) => Promise<readonly string[]>;

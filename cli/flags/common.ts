@@ -113,7 +113,7 @@ export const CRL_URL_FLAG = parsedFlag({
     "client may need the list to verify the server that it gets the list from.",
   parse: (text) =>
     isDocumentUrl(text) ? ok(text) : err(
-      `want an http, https or ldap URL of at most ${MAX_URL_LENGTH} characters, as http://pki.example.com/ca.crl`,
+      `want an http, https or ldap URL of at most ${MAX_URL_LENGTH} characters, such as http://pki.example.com/ca.crl`,
     ),
 });
 
@@ -125,7 +125,10 @@ export const ISSUED_LOG_FLAG = fileFlag({
     "register; with a CA in other files, nothing is recorded.",
 });
 
-/** The flag `-o` for commands that print other things than API objects. Keys may be added, but never removed or changed. */
+/**
+ * The flag `-o` for commands that print something other than API objects. Keys may be added, but never removed or
+ * changed.
+ */
 export const STRUCTURED_OUTPUT = choiceFlag({
   short: "o",
   choices: ["json", "yaml"],

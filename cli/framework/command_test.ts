@@ -6,10 +6,10 @@ import { type Command, formatCommand, formatCommandLine } from "./command.ts";
 import { parseCommandLine } from "./parse.ts";
 import { resolveSettings } from "./settings.ts";
 
-/** The commands that are written back. */
+/** The commands whose lines are formatted again. */
 const REPEATED = ["bootstrap", "kubeconfig user", "request web"];
 
-/** A value of each flag that reads more than any text. */
+/** A valid value for each flag that does not accept any text. */
 const VALUES: Readonly<Record<string, string>> = {
   caCertHash: `sha256:${"0".repeat(64)}`,
   dns: "nas",
@@ -56,7 +56,7 @@ for (const command of COMMAND_TABLE.commands.filter(({ path }) => REPEATED.inclu
   });
 }
 
-test("formatCommand() leaves defaults out, never shows a secret, and writes paths as it is asked to", () => {
+test("formatCommand() omits defaults, never shows a secret, and formats paths with showPath", () => {
   const [bootstrap] = COMMAND_TABLE.commands.filter(({ path }) => path.join(" ") === "bootstrap");
   assert.ok(bootstrap);
   const line = "bootstrap --token abcdef.0123456789abcdef --kubeconfig n1.conf --timeout 1h --serving=false --exec a";

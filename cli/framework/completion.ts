@@ -29,7 +29,7 @@ export interface CompletedName {
   readonly description: string;
 }
 
-/** Finds the kind of objects that the last word may name; undefined if it is something else. */
+/** Finds the kind of objects to offer for the last word; undefined if it is something else. */
 export function findCompletedObjects(words: readonly string[], table: CommandTable): CompletedObjects | undefined {
   if (words[words.length - 1]?.startsWith("-") === true) return undefined;
   const command = table.commands.find((item) =>

@@ -86,11 +86,11 @@ export function flagText(flag: Flag<unknown>): string {
   return `${flag.summary}${choices}${flag.isRequired ? " Required." : ""}`;
 }
 
-/** Says which of several values of a flag counts. */
+/** The precedence between the values of a flag. */
 const PRECEDENCE = "A flag on the command line takes precedence over its TLSBOOT_ variable, the variable over the " +
   "--config file, and the file over the default.";
 
-/** Describes which commands read which variables, and what takes precedence. */
+/** Describes which commands read which variables, and their precedence. */
 export function describeVariables({ commands }: CommandTable): string {
   const daemons = commands.filter(({ environment }) => environment === "daemon").map(({ path }) => path.join(" "));
   return `${PRECEDENCE} Programs that keep running (${
@@ -109,7 +109,7 @@ function allSections(table: CommandTable, width: number): string[] {
   return [...groups, wrapText(`Use "${table.program} COMMAND --help" for more about a command.`, width)];
 }
 
-/** First words that are verbs, whose commands are on lines of their own. */
+/** First words that are verbs. Each of their commands has its own line. */
 const VERBS = ["", "get", "describe", "delete", "verify"];
 
 function listNouns({ commands, families }: CommandTable, group: CommandGroup): readonly (readonly [string, string])[] {

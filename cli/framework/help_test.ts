@@ -40,7 +40,7 @@ test("renderHelp() of all commands names each of them, in at most 75 lines", () 
   assert.deepEqual(names.sort(), paths.sort());
 });
 
-test("the commands of the first day exist, and so does what former names lead to", () => {
+test("the commands of the first day exist, and so do those of former names", () => {
   const names = COMMAND_TABLE.commands.map(({ path }) => path.join(" "));
   const present = Object.values(COMMAND_TABLE.formerNames).map((line) => line.split(" -")[0] ?? "");
   for (const name of [...COMMAND_TABLE.firstDay, ...present]) assert.ok(names.includes(name), name);

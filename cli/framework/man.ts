@@ -92,10 +92,10 @@ function programBody(table: CommandTable): readonly string[] {
     ...groups,
     ...options("OPTIONS", GLOBAL_FLAGS, { environment: "daemon" }),
     ".SH ENVIRONMENT",
-    ...paragraph(`${describeVariables(table)} The page of each command names the variables that it reads.`),
+    ...paragraph(`${describeVariables(table)} The page of each command lists the variables that it reads.`),
     ".TP",
     code("NO_COLOR"),
-    roffText("Turns off colours if it is set to anything. Without a terminal there are none in any case."),
+    roffText("Turns off colours if it is set to any value. Without a terminal there are no colours."),
     ".TP",
     `${code("HTTPS_PROXY")}, ${code("NO_PROXY")}`,
     roffText(
@@ -220,7 +220,7 @@ function code(text: string): string {
   return `\\fB${roffText(text)}\\fR`;
 }
 
-/** Formats a text as a paragraph of its own. */
+/** Formats a text as a paragraph. */
 function paragraph(text: string): readonly string[] {
   return [".PP", roffText(text)];
 }

@@ -17,7 +17,7 @@ const pages = manTopics(COMMAND_TABLE).map((topic) => ({
 const MACRO = /^\.(?:PP|TP|RE|fi|nf|nh|ad l|RS 4|(?:SH|SS) (?:"[^"]+"|[A-Z ]+)|TH(?: "[^"]*"){5}|\\" .*)$/;
 
 for (const { name, text } of pages) {
-  test(`renderMan() of ${name} is made of known macros, ASCII and closed blocks`, () => {
+  test(`renderMan() of ${name} uses only known macros, ASCII and closed blocks`, () => {
     let depth = 0;
     for (const line of text.trimEnd().split("\n")) {
       assert.match(line, /^[\x20-\x7e]+$/);

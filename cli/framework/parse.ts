@@ -51,7 +51,7 @@ export function parseCommandLine(
   }
 }
 
-/** The topic that the first words of a command line name, for messages about the rest of the line. */
+/** The topic of the first words of a command line, for messages about the rest of the line. */
 interface Place {
   /** The program and the words of the topic: `tlsboot token`. */
   readonly name: string;
@@ -124,7 +124,7 @@ function splitWords(
   return { words: positionals, typed };
 }
 
-/** Finds the command or the family that the first words name, or else the program. */
+/** Finds the command or the family of the first words, or else the program. */
 function findTopic(words: readonly string[], table: CommandTable): HelpTopic {
   const [command] = table.commands
     .filter((item) => getSpellings(item).some((path) => path.every((word, index) => word === words[index])))
@@ -194,7 +194,7 @@ function wrongWords(words: readonly string[], { topic, table }: Place): UsageErr
     : new UsageError(`unknown command "${word}" for "${name}"`, suggest(word, next, at));
 }
 
-/** Throws UsageError for the former name of a command, with the present one as the hint. */
+/** Throws UsageError for the former name of a command, with its new name as the hint. */
 function checkFormerName(words: readonly string[], { program, commands, formerNames }: CommandTable): void {
   const isKnown = (path: readonly string[]): boolean =>
     commands.some((command) => getSpellings(command).some((spelling) => spelling.join(" ") === path.join(" ")));

@@ -9,11 +9,11 @@ import { nameFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import { createStyle } from "../output/layout.ts";
 
-/** Hints for errors that have no hint of their own. */
+/** Hints for errors that come without one. */
 const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
   unauthorized:
     "the server does not accept the credentials in the kubeconfig, which may have expired or been revoked: ask an " +
-    "administrator of the server for new ones, or name another kubeconfig with --kubeconfig; an administrator gets one " +
+    "administrator of the server for new ones, or give another kubeconfig with --kubeconfig; an administrator gets one " +
     "on the server's machine with: tlsboot kubeconfig admin, and after a revocation of its user with another name: " +
     "tlsboot kubeconfig admin --user NAME --out FILE",
 };

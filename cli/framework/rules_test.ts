@@ -132,7 +132,7 @@ test("checkRules() reports every broken rule", () => {
   assert.equal(fault?.message, "--a and --b go together\n--a needs --c");
 });
 
-test("checkRules() of a rule for what is typed ignores other origins, and gives the hint of the rule", () => {
+test("checkRules() ignores other origins for a rule with whenTyped(), and gives the rule's hint", () => {
   const rules = [whenTyped(excludes("a", "b", "NAME"), "leave one out"), whenTyped(needs("b", "c"))];
   const settings = { a: "x", b: "y" };
   checkRules({ rules, args }, { args: [], settings, origins: { a: "--a", b: "TLSBOOT_B" } });

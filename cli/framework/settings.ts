@@ -23,7 +23,7 @@ interface ResolvedSettings<F extends FlagSet> {
   readonly origins: Readonly<Record<string, string>>;
 }
 
-/** The texts from which settings are resolved, by their origin. */
+/** The texts from which settings are resolved, by origin. */
 export interface Sources extends Pick<CommandSpec, "environment"> {
   readonly commandLine: RawFlags;
   readonly env: Readonly<Record<string, string | undefined>>;

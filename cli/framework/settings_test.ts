@@ -60,7 +60,7 @@ for (
     ["get csr", "TLSBOOT_DATA_DIR", undefined],
     ["get csr", "TLSBOOT_OUTPUT", '"tlsboot get csr" takes --output from the command line only'],
     ["get csr", "TLSBOOT_SECURE_PORT", '"tlsboot get csr" has no --secure-port'],
-    // The connection of other commands is no mistake, but for a command that could sign at the wrong place.
+    // The connection of other commands is not a mistake, except for a command that could sign in the wrong place.
     ["inspect", "TLSBOOT_KUBECONFIG", undefined],
     ["ca init", "TLSBOOT_KUBECONFIG", '"tlsboot ca init" has no --kubeconfig'],
     ["ca init", "TLSBOOT_DEBUG", '"tlsboot ca init" takes --debug from the command line only'],

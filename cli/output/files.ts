@@ -23,7 +23,7 @@ export function pathWord(path: string, cwd: string): string {
   return shellWord(displayPath(path, cwd));
 }
 
-/** Reads a file that the user has named, or stdin for `-`. Throws AppError as `readNamedFile`. */
+/** Reads a file that the user gave, or stdin for `-`. Throws AppError as `readNamedFile` does. */
 export async function readInput(
   file: string,
   maxBytes: number,

@@ -42,6 +42,6 @@ for (
   test(`wrapWords() of ${name}`, () => assert.deepEqual(wrapWords(text, width, indent), want));
 }
 
-test("wrapWords() begins the first line in its own way, and keeps a word with a blank in one piece", () => {
+test("wrapWords() gives the first line its own indent, and does not break a word with a space", () => {
   assert.deepEqual(wrapWords(["one", "two three", "four"], 14, "    ", "- "), ["- one", "    two three", "    four"]);
 });

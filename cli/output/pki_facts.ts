@@ -10,9 +10,10 @@ import { formatFingerprint } from "../../core/report/words.ts";
 import { toExtendedKeyUsageOids } from "../../core/pki/x509/usages.ts";
 import { KEY_USAGES } from "../../core/kube/kinds/certificates_v1.ts";
 import { formatHumanDuration } from "../../core/lib/duration.ts";
+import { listAlternativeNames } from "../../core/pki/x509/subject_alternative_names.ts";
 import type { NameConstraints, NameSubtrees } from "../../core/pki/x509/name_constraints.ts";
 
-/** A certificate, request, key or kubeconfig that was found. */
+/** The description of a certificate, request, key or kubeconfig. */
 export interface Inspection {
   /** The title in the output: `certificate "CN=…"`. */
   readonly title: string;
@@ -41,7 +42,7 @@ export function describeCertificate(certificate: CertificateFacts, now: Date): I
       ["Not verified by", unable?.join(", ")],
       ["Validity", formatValidity(certificate, now)],
       ["Usages", [...certificate.keyUsages, ...extended].join(", ")],
-      ["Names", listNames(certificate).join(", ")],
+      ["Names", listAlternativeNames(certificate).join(", ")],
       ["May issue for", nameConstraints && describeNameConstraints(nameConstraints)],
       ["SHA-256", formatFingerprint(certificate.sha256Fingerprint)],
     ],
@@ -75,7 +76,7 @@ export function describeRequestFacts(request: RequestFacts): Inspection {
       ["Key", formatKey(request)],
       ["Signature", `${request.signatureAlgorithm}, ${signature.ok ? "verified" : `not valid: ${signature.error}`}`],
       ["Not verified by", unable?.join(", ")],
-      ["Names", listNames(request).join(", ")],
+      ["Names", listAlternativeNames(request).join(", ")],
       ["Requested extensions", extensions.join(", ")],
     ],
     facts: {
@@ -111,7 +112,7 @@ function listUnable({ keyAlgorithm, signatureAlgorithm }: CertificateFacts | Req
   return isMlDsa(keyAlgorithm) || isMlDsa(signatureAlgorithm) ? WITHOUT_ML_DSA : undefined;
 }
 
-/** A finding and the file that contains it. */
+/** A description and the file that it is from. */
 export interface FoundIn {
   readonly file: string;
   readonly finding: Inspection;
@@ -157,11 +158,7 @@ export function describeUnreadable(kind: string, error: string): Inspection {
 
 /** Returns the subject of a certificate, or its first name if it has no subject, like those of pods. */
 function nameCertificate(certificate: CertificateFacts): string {
-  return formatName(certificate.subject) || (listNames(certificate)[0] ?? "");
-}
-
-function listNames(facts: CertificateFacts | RequestFacts): readonly string[] {
-  return [...facts.dnsNames, ...facts.ipAddresses, ...facts.emailAddresses, ...facts.uris];
+  return formatName(certificate.subject) || (listAlternativeNames(certificate)[0] ?? "");
 }
 
 function commonFacts(facts: CertificateFacts | RequestFacts): Readonly<Record<string, unknown>> {

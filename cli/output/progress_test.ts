@@ -49,7 +49,7 @@ for (
   });
 }
 
-test("startProgress() says until when, and shortens the text of a narrow terminal rather than the time", async () => {
+test("startProgress() shows the end of the wait, and on a narrow terminal shortens the text rather than the time", async () => {
   const clock = createFakeClock();
   const io = createCapturedIo({ isTerminal: true, columns: 50, clock });
   const until = new Date(clock.now().getTime() + 300_000);

@@ -10,7 +10,7 @@ import { displayPath } from "./files.ts";
 import { createSteps, findDeadline } from "./progress.ts";
 import { UsageError } from "../exit_code.ts";
 
-/** What the user wants. The certificate is compared with it. */
+/** The user's wishes, with which the certificate is compared. */
 export interface WantedCertificate {
   readonly timeoutSeconds: number;
   readonly expirationSeconds?: number | undefined;
@@ -75,7 +75,7 @@ export function reportPending(
 function describeProgress(event: RequestProgress, cwd: string): string | undefined {
   switch (event.kind) {
     case "needed":
-      return `replacing the certificate that is there: ${event.reason}`;
+      return `replacing the existing certificate: ${event.reason}`;
     case "keyKept":
       return `${event.reused ? "using the key in" : "key made:"} ${displayPath(event.path, cwd)}`;
     case "asking":

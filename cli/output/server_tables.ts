@@ -1,6 +1,6 @@
 /**
  * Reads and watches Tables of the server (apiserver `pkg/endpoints/handlers/response.go` and
- * `pkg/endpoints/handlers/watch.go`), and makes tables of our own.
+ * `pkg/endpoints/handlers/watch.go`), and makes our own tables.
  */
 import {
   type ApiClient,
@@ -58,7 +58,7 @@ export function decodeTable(value: unknown, path: string): ServerTable {
   throw new AppError("api_error", `cannot read the answer to "${path}": the server sent no Table`);
 }
 
-/** A table with columns of our own instead of the server's. */
+/** A table with our own columns instead of the server's. */
 export interface OwnTable {
   readonly columns: readonly TableColumn[];
   /** Returns the cells of an object; an undefined one becomes `<none>`. */

@@ -70,7 +70,7 @@ interface ShownObjects {
   readonly afterTable?: (rows: ServerTable["rows"], api: ApiClient, signal: AbortSignal) => Promise<void>;
 }
 
-/** Shows the objects of a kind that names or selectors select and, with `--watch`, their changes. */
+/** Shows the objects that names or selectors choose and, with `--watch`, their changes. */
 export async function showObjects(
   shown: ShownObjects,
   input: ShowInput,
@@ -247,7 +247,7 @@ function showObjectsAs(kind: Kind, format: ObjectFormat): Show {
   };
 }
 
-/** Sorts whole objects. Sorting by a column needs a table of our own. */
+/** Sorts whole objects. Sorting by a column needs our own table. */
 function sortObjects(
   objects: readonly KubeObject[],
   order: RowOrder | undefined,

@@ -5,7 +5,7 @@
 import { escapeValue } from "../../core/lib/printable.ts";
 import { measureWidth, type Style, TABLE_TABS } from "./layout.ts";
 
-/** A column of a Table from the server, or of a table of our own. */
+/** A column of a Table from the server, or of our own table. */
 export interface TableColumn {
   readonly name: string;
   readonly type?: string;

@@ -91,6 +91,16 @@ export async function installService(
   return isReady ? EXIT.done : EXIT.no;
 }
 
+/** Formats the commands that show the state and the log of a service. */
+export function formatServiceCommands(unit: string): string {
+  return `  # see what the service does
+  systemctl status ${unit}
+
+  # read what it has done
+  journalctl --unit ${unit}
+`;
+}
+
 /** Removes a service with its files, and says which data stays. */
 export async function uninstallService(
   service: Pick<WantedService, "unit" | "files">,

@@ -1,7 +1,7 @@
-/** The assets of the executable next to its first script, and how they are run. */
+/** The assets of the executable, which contain the scripts of the bundle, and the module system that runs them. */
 import { Script } from "node:vm";
 
-/** Name of the script of the bundle to begin with. */
+/** The name of the bundle's entry script. */
 export const ENTRY = "main.js";
 
 /** The `require` function of a script of the bundle. */
@@ -10,15 +10,15 @@ export type Require = (name: string) => unknown;
 /** A script as a function that fills in a CommonJS module. */
 type Main = (require: Require, module: { exports: unknown }) => void;
 
-/** The value of an asset: scripts of the bundle by name, or the name of the other asset that has them. */
+/** The value of an asset: scripts of the bundle by name, or the name of another asset that contains them. */
 type Pack = Readonly<Record<string, Main | string>>;
 
-/** The name under which the code cache of an asset is carried; empty where none can be made. */
+/** Returns the name of the asset with another asset's code cache, which is empty if no cache can be made. */
 export function toCodeCacheName(asset: string): string {
   return `${asset}.cache`;
 }
 
-/** Packs scripts into one asset with the name of the first; `elsewhere` names the assets of other scripts. */
+/** Packs scripts into one asset. `elsewhere` maps other scripts to their assets. */
 export function packScripts(
   scripts: readonly (readonly [name: string, code: string])[],
   elsewhere: readonly (readonly [name: string, asset: string])[] = [],
@@ -30,12 +30,12 @@ export function packScripts(
   return `({${members.join(",\n")}})`;
 }
 
-/** Compiles an asset. V8 ignores a cache that was made by another version or for another processor. */
+/** Compiles an asset. V8 ignores a cache from another version or processor. */
 export function compileAsset(name: string, source: string, cachedData?: Uint8Array): Script {
   return new Script(source, { filename: name, ...(cachedData === undefined ? {} : { cachedData }) });
 }
 
-/** The module system of a bundle: scripts find each other as `./name`, everything else is for `requireOther`. */
+/** Creates the `require` of a bundle: scripts require each other as `./name`, and `requireOther` loads the rest. */
 export function createRequire(compile: (asset: string) => Script, requireOther: Require): Require {
   const modules = new Map<string, { exports: unknown }>();
   const packed = new Map<string, Main | string>();
@@ -49,7 +49,7 @@ export function createRequire(compile: (asset: string) => Script, requireOther: 
     findMain(name)(require, module);
     return module.exports;
   }
-  /** A script that no open asset contains or names has an asset of its own. */
+  /** Finds a script. If no compiled asset contains it or refers to it, it has its own asset. */
   function findMain(name: string): Main {
     const place = packed.get(name) ?? name;
     if (typeof place !== "string") return place;

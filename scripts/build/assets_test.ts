@@ -30,7 +30,7 @@ test("createRequire() names the asset that does not have its script", () => {
   assert.throws(() => require("./main.js"), /the asset main\.js does not have the script main\.js/);
 });
 
-test("compileAsset() ignores a code cache that does not fit", () => {
+test("compileAsset() ignores a code cache that does not match", () => {
   const script = compileAsset("main.js", packScripts([["main.js", SCRIPTS.near]]), new Uint8Array(100));
   const require = createRequire(() => script, () => undefined);
   assert.deepEqual(require("./main.js"), { near: 1 });

@@ -1,8 +1,8 @@
 /**
  * `deno task bundle` checks that the program runs as a bundle.
  *
- * A bundle is `cli/run.ts` and all that it needs, as a few CommonJS scripts: one that is there at the start, and those that
- * commands load when they run. The same sources and the same lock file give the same bytes, in whatever folder they lie.
+ * A bundle is `cli/run.ts` and everything that it imports, as a few CommonJS scripts: the entry, and those that
+ * commands load when they run. The same sources and lock file give the same bytes in any folder.
  */
 import { build, type BuildOptions, type Metafile, type Plugin, transform, type TransformOptions } from "esbuild";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -17,20 +17,20 @@ import { ENTRY, packScripts } from "./assets.ts";
 import { readBuildFacts } from "./facts.ts";
 import { ensureNode } from "./node_runtime.ts";
 
-/** The scripts, and the files that went into them. */
+/** The scripts of a bundle, and a report of their sources. */
 export interface Bundle {
-  /** The script to begin with. */
+  /** The name of the entry script. */
   readonly entry: string;
-  /** Code by name. Scripts require each other as `./name`. ASCII only, so that Node keeps a byte a character. */
+  /** The code of each script by name. It is ASCII, so that Node stores one byte per character. */
   readonly scripts: ReadonlyMap<string, string>;
-  /** esbuild's account of the files and of the bytes that each gave. */
+  /** esbuild's report of the sources and their sizes. */
   readonly metafile: Metafile;
 }
 
 /** The esbuild options that scripts and the loader share. */
 const FORM = {
   target: "node24",
-  // Node 24 has `using`. esbuild's substitute throws the error of an earlier iteration of a loop again.
+  // Node 24 has `using`. esbuild's replacement throws the error of an earlier loop iteration again.
   supported: { using: true },
   // `tlsboot version --licenses` prints the licences.
   legalComments: "none",
@@ -42,8 +42,8 @@ const FORM = {
 } as const satisfies TransformOptions & BuildOptions;
 
 /**
- * Packs the modules that hold nothing but texts, guides and licences, some 400 kB: few commands print them, and the limit
- * of the file is near.
+ * Compresses the modules that contain only texts (guides and licences, some 400 kB), because few commands print them
+ * and the executable is near its size limit.
  */
 const PACKED_TEXTS: Plugin = {
   name: "packed texts",
@@ -81,18 +81,18 @@ const TO_COMMON_JS = {
   platform: "node",
   // There is no file to import in a single executable.
   supported: { ...FORM.supported, "dynamic-import": false },
-  // Not identifiers: names of classes and functions are for people who read a stack trace.
+  // Identifiers are kept, because stack traces show the names of classes and functions.
   minifyWhitespace: true,
   minifySyntax: true,
 } as const satisfies TransformOptions;
 
-/** The script to begin with, instead of `cli/main.ts`: the executable has its own Node, and code caches. */
+/** The source of the entry. It replaces `cli/main.ts`, because the executable has its own Node and code caches. */
 const START = `import process from "node:process";
 import { runProcess } from "./cli/run.ts";
 runProcess(process);
 `;
 
-/** Bundles the checkout in a folder, which knows its commit. `plugins` change sources in builds for tests. */
+/** Bundles the checkout in a folder. `facts` become part of the program; `plugins` change sources for tests. */
 export async function bundle(
   root: string = process.cwd(),
   facts: BuildCommit = readBuildFacts(root),
@@ -110,21 +110,21 @@ export async function bundle(
     const name = basename(path);
     const { code } = await transform(text, TO_COMMON_JS);
     const foreign = /[^\0-\x7f]/.exec(code);
-    if (foreign !== null) throw new Error(`${name} of the bundle has a character beyond ASCII at ${foreign.index}`);
+    if (foreign !== null) throw new Error(`${name} of the bundle has a non-ASCII character at ${foreign.index}`);
     return [name, code] as const;
   }));
   return { entry: ENTRY, scripts: new Map(scripts), metafile };
 }
 
 /**
- * The command for which users wait most often. It needs some fifty scripts, most of which all clients of the API need. Loaded
- * one by one, they would take a tenth more time.
+ * The command that users run most often. It needs some fifty scripts, most of which every client of the API needs.
+ * Loading them one by one would take a tenth more time.
  */
 const PACKED_COMMAND = "cli/commands/csr/get.ts";
 
 /**
- * The scripts as they are carried: those that are needed at once in one piece, what `get csr` needs in a second one, and
- * the others each on its own.
+ * Groups the scripts into assets: those that every start needs in one, those of `get csr` in a second one, and each
+ * other script in its own.
  */
 export function findAssets({ entry, scripts, metafile }: Bundle): ReadonlyMap<string, string> {
   const read = (names: Iterable<string>) => [...names].map((name) => [name, scripts.get(name) ?? ""] as const);
@@ -139,21 +139,21 @@ export function findAssets({ entry, scripts, metafile }: Bundle): ReadonlyMap<st
   ]);
 }
 
-/** Finds the script that begins with a source file. */
+/** Finds the script whose entry point is a source file. */
 function findScript({ outputs }: Metafile, source: string): string {
   const found = Object.entries(outputs).find(([, { entryPoint }]) => entryPoint === source)?.[0];
   if (found === undefined) throw new Error(`no script of the bundle begins with ${source}`);
   return basename(found);
 }
 
-/** Finds a script and all that it requires before it runs, itself first. */
+/** Finds a script and all scripts that it imports statically, itself first. */
 function findAllNeeds(metafile: Metafile, script: string): ReadonlySet<string> {
   const found = new Set([script]);
   for (const name of found) findNeeds(metafile, name).forEach((need) => found.add(need));
   return found;
 }
 
-/** The scripts that one requires as soon as it is evaluated. */
+/** Lists the scripts that a script itself imports statically. */
 export function findNeeds({ outputs }: Metafile, script: string): readonly string[] {
   const output = Object.entries(outputs).find(([path]) => basename(path) === script)?.[1];
   return (output?.imports ?? [])
@@ -161,7 +161,7 @@ export function findNeeds({ outputs }: Metafile, script: string): readonly strin
     .map(({ path }) => basename(path));
 }
 
-/** Writes a bundle to a folder, where Node runs it; returns the path of its entry. */
+/** Writes a bundle to a folder so that Node can run it, and returns the path of its entry. */
 export async function writeBundle({ entry, scripts }: Bundle, folder: string): Promise<string> {
   await writeFile(join(folder, "package.json"), JSON.stringify({ type: "commonjs" }));
   for (const [name, code] of scripts) await writeFile(join(folder, name), code);
@@ -178,13 +178,11 @@ export async function bundleScript(path: string): Promise<string> {
     write: false,
     entryPoints: [path],
   });
-  if (output === undefined) throw new Error(`esbuild made nothing of ${path}`);
+  if (output === undefined) throw new Error(`esbuild produced no output for ${path}`);
   return output.text;
 }
 
-/**
- * Runs the bundle on Node: no source awaits at top level, or reads `import.meta` or a file next to it.
- */
+/** Runs the bundle on Node, which fails if a source uses top-level await, `import.meta` or a file next to it. */
 async function main(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "tlsboot-bundle-"));
   try {

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { PACKAGES } from "../../cli/sbom/packages.ts";
 import { bundle, findAssets, findNeeds } from "./bundle.ts";
 
-/** The bundle of this checkout, which all tests look into. */
+/** The bundle of this checkout, which all tests read. */
 const FACTS = { commit: "0123456789abcdef", date: "2026-01-31T12:00:00Z" };
 const made = bundle(process.cwd(), FACTS);
 
@@ -27,7 +27,7 @@ test("bundle() includes the packages of the bill of materials and no others", as
   assert.deepEqual(new Set(packages), new Set(PACKAGES.map(({ name }) => name)));
 });
 
-test("bundle() makes scripts that need each other in one direction only, so that none sees another half initialized", async () => {
+test("bundle() makes scripts without import cycles, so that none sees another half initialized", async () => {
   const { entry, scripts, metafile } = await made;
   const left = new Map([...scripts.keys()].map((name) => [name, findNeeds(metafile, name)]));
   assert.ok(left.has(entry));
@@ -38,7 +38,7 @@ test("bundle() makes scripts that need each other in one direction only, so that
   assert.deepEqual([...left.keys()], []);
 });
 
-test("findAssets() carries each script once, and those that a start needs in one piece", async () => {
+test("findAssets() includes each script once, and groups those that a start needs", async () => {
   const { entry, scripts, metafile } = await made;
   const assets = findAssets(await made);
   const carried = [...assets.values()].join("\n");
@@ -54,7 +54,7 @@ test("findAssets() carries each script once, and those that a start needs in one
   assert.deepEqual(inputs.filter((path) => slow.test(path)), [], "no command needs these before it runs");
 });
 
-test("bundle() keeps `using` for Node: esbuild's substitute throws an earlier iteration's error again", async () => {
+test("bundle() keeps `using` for Node: esbuild's replacement throws an earlier iteration's error again", async () => {
   const { scripts } = await made;
   const code = [...scripts.values()].join("\n");
   assert.match(code, /\bawait using \w+=/);

@@ -1,21 +1,21 @@
 /**
- * The commit of a build. The build asks git for it; a built program never does.
+ * The commit of a build. Only the build runs git; a built program never does.
  *
- * The commit goes in front of the built JavaScript as one line, `defineBuild(await readBuildFacts())`, where
- * `core/version.ts` finds it: the first line of the bundle of the single file, of `core/version.js` in the npm package.
+ * `core/version.ts` reads the commit from a constant: esbuild defines it in the bundle of the single file, and
+ * `defineBuild` renders it as the first line of `core/version.js` in the npm package.
  */
 import { spawnSync } from "node:child_process";
 import process from "node:process";
 import { type BuildCommit, UNKNOWN_BUILD } from "../../core/version.ts";
 
-/** The variables that replace git, for builders that have no checkout. */
+/** The variables that replace git for builds without a checkout. */
 export interface BuildEnvironment {
   readonly TLSBOOT_BUILD_COMMIT?: string | undefined;
   /** The date of the build in seconds since 1970 (reproducible-builds.org/specs/source-date-epoch). */
   readonly SOURCE_DATE_EPOCH?: string | undefined;
 }
 
-/** The facts of the checkout in a folder; unknown outside of git and without the variables. */
+/** Returns the commit and the date of the checkout in a folder; unknown without git and the variables. */
 export function readBuildFacts(folder: string = process.cwd(), env: BuildEnvironment = process.env): BuildCommit {
   const git = (...args: readonly string[]): string | undefined => {
     const { status, stdout } = spawnSync("git", ["-C", folder, ...args], { encoding: "utf8" });
@@ -33,7 +33,7 @@ export function defineBuild({ commit, date }: BuildCommit): string {
   return `const TLSBOOT_BUILD = ${JSON.stringify({ commit, date })};\n`;
 }
 
-/** Seconds since 1970 of the facts, for the dates inside archives. */
+/** Returns the date of a build in seconds since 1970, for archives; 0 if it is unknown. */
 export function buildSeconds({ date }: BuildCommit): number {
   return date === UNKNOWN_BUILD.date ? 0 : Date.parse(date) / 1000;
 }
@@ -47,6 +47,6 @@ function findCommit(git: (...args: readonly string[]) => string | undefined): st
 
 function toDate(seconds: string | undefined): string | undefined {
   if (seconds === undefined) return undefined;
-  if (!/^\d+$/.test(seconds)) throw new Error(`"${seconds}" is no number of seconds`);
+  if (!/^\d+$/.test(seconds)) throw new Error(`"${seconds}" is not a number of seconds`);
   return new Date(Number(seconds) * 1000).toISOString().replace(".000Z", "Z");
 }

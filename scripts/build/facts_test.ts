@@ -31,10 +31,10 @@ test("readBuildFacts() accepts facts from a builder, and has none outside of a c
   const facts = readBuildFacts(folder.path, { TLSBOOT_BUILD_COMMIT: "abc", SOURCE_DATE_EPOCH: "1769860800" });
   assert.deepEqual(facts, { commit: "abc", date: "2026-01-31T12:00:00Z" });
   assert.equal(buildSeconds(facts), 1_769_860_800);
-  assert.throws(() => readBuildFacts(folder.path, { SOURCE_DATE_EPOCH: "today" }), /no number of seconds/);
+  assert.throws(() => readBuildFacts(folder.path, { SOURCE_DATE_EPOCH: "today" }), /not a number of seconds/);
 });
 
-test("defineBuild() is one line that a program reads the facts from", () => {
+test("defineBuild() renders one line, from which a program reads the facts", () => {
   const facts = { commit: 'a"b', date: "2026-01-31T12:00:00Z" };
   const line = defineBuild(facts);
   assert.match(line, /^[^\n]*\n$/);

@@ -1,9 +1,9 @@
 /**
- * What the executable runs first: it takes the scripts that it carries as they are required, and V8's code caches for
- * them, so that what a start needs is read instead of compiled. esbuild makes a CommonJS script of it, the one form that
- * Node embeds.
+ * The first script of the executable. It loads the scripts of the bundle from assets when they are required, with V8's
+ * code caches, so that a start reads code instead of compiling it. esbuild converts this file to a CommonJS script, the
+ * only form that Node embeds.
  *
- * Slow modules of Node load when something of them is first used: `tlsboot version` pays for no cryptography.
+ * Slow modules of Node are loaded on first use, so that `tlsboot version` does not load cryptography.
  */
 import { Buffer } from "node:buffer";
 import { compileAsset, createRequire, ENTRY, toCodeCacheName } from "./assets.ts";
@@ -22,14 +22,14 @@ const SLOW = new Set([
 const { getRawAsset } = require("node:sea") as { readonly getRawAsset: (name: string) => ArrayBuffer };
 
 createRequire((name) => {
-  // A byte a character: scripts are ASCII.
+  // Scripts are ASCII, so each byte is a character.
   const source = Buffer.from(getRawAsset(name)).toString("latin1");
   return compileAsset(name, source, Buffer.from(getRawAsset(toCodeCacheName(name))));
 }, requireLazily)(`./${ENTRY}`);
 
 /**
- * Creates a module that is loaded when it is first used. `import x from "node:x"` makes esbuild list the names of a module
- * and inherit from its prototype: the list is empty here, and the prototype has the names.
+ * Creates a module that is loaded when it is first used. For `import x from "node:x"`, esbuild copies the names of a
+ * module and inherits from its prototype. Here the list of names is empty, and the prototype has them.
  */
 function requireLazily(name: string): unknown {
   if (!SLOW.has(name.replace(/^node:/, ""))) return require(name);

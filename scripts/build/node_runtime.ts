@@ -1,6 +1,6 @@
 /**
- * The platforms of the released file, and their Node 24, which the tests use too: it comes from npm by package name, once
- * a machine.
+ * The platforms of the released file, and their Node 24, which the tests use too. It is installed from npm once per
+ * machine.
  */
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
@@ -19,9 +19,9 @@ export const PLATFORMS: readonly Platform[] = ["linux-x64", "linux-arm64"];
 export const NODE_VERSION = "24.21.0";
 
 /**
- * The flag of the released file for the size of V8's young generation. With 16 MB most objects of a storm are collected
- * before they move to the old generation, where they would stay longer: a tenth less CPU than with 4 MB, and no more
- * memory. 32 MB save another twentieth and take 50 MB more.
+ * The flag of the released file for the size of V8's young generation. With 16 MB, most objects of a request burst are
+ * collected before they move to the old generation, where they would stay longer. That takes a tenth less CPU time than
+ * 4 MB and no more memory. 32 MB would save another twentieth but take 50 MB more.
  */
 export const YOUNG_GENERATION_FLAG = "--max-semi-space-size=16";
 
@@ -68,7 +68,7 @@ export async function readNodeVersions(): Promise<Readonly<Record<string, string
   return JSON.parse(output);
 }
 
-/** Finds the targets that a `--target` names: `host`, `all` or one by its name. */
+/** Finds the targets of a `--target` value: `host`, `all` or a platform. */
 export function findTargets(name: string): readonly Platform[] {
   if (name === "all") return PLATFORMS;
   if (name === "host") return [hostPlatform()];
@@ -77,14 +77,14 @@ export function findTargets(name: string): readonly Platform[] {
   return [found];
 }
 
-/** The name of a released file. */
+/** Returns the name of a released file. */
 export function toFileName(target: Platform, version: string): string {
   return `tlsboot-${version}-${target}`;
 }
 
 /**
- * Returns the path of the released file for this machine. That is the file that `TLSBOOT_TEST_BINARY` names, or one that
- * is built into a folder with the others of a target, of `host` or of `all`.
+ * Returns the path of the released file for this machine. That is the file in `TLSBOOT_TEST_BINARY`, or one that is
+ * built into a folder, for `target` as in `findTargets`.
  */
 export async function ensureReleasedFile(target: string, out: string): Promise<string> {
   const built = process.env["TLSBOOT_TEST_BINARY"];

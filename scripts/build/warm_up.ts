@@ -1,9 +1,7 @@
 /**
- * Makes V8's code caches for the scripts of a bundle, with the functions in them that the given commands call. Runs on
- * the Node that the caches are for: V8 takes none from another version or processor. Which functions are called, and so
- * the caches, must not depend on the builder: its environment is replaced.
+ * Writes V8's code caches for the scripts of a bundle, with the functions that the given commands call. Runs on the Node that will read the caches, because V8 accepts none from another version or processor. The caches must not depend on the machine that builds them, so its environment is replaced.
  *
- * Usage: warm_up.ts FOLDER, where the wrapped scripts lie, with command lines as JSON lists on stdin, a line each
+ * Usage: warm_up.ts FOLDER, the folder of the wrapped scripts, with command lines as JSON lists on stdin, one per line
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire as createNodeRequire } from "node:module";
@@ -31,13 +29,13 @@ async function main(): Promise<void> {
 /** The environment of the commands. */
 const ENV = { HOME: "/root", PATH: "/usr/bin:/bin" };
 
-/** Runs the program with a process that ends nothing and writes nowhere; returns the exit code. */
+/** Runs the program with a `process` that discards output and does not exit. Returns the exit code. */
 function runOnce(compile: (name: string) => Script, argv: readonly string[]): Promise<number> {
   const requireBuiltIn = createNodeRequire(process.execPath);
   return new Promise((resolve) => {
-    const nowhere = {
+    const discard = {
       isTTY: false,
-      on: () => nowhere,
+      on: () => discard,
       write: (_text: string, done?: () => void) => {
         done?.();
         return true;
@@ -46,8 +44,8 @@ function runOnce(compile: (name: string) => Script, argv: readonly string[]): Pr
     const own = Object.create(process, {
       argv: { value: ["tlsboot", "tlsboot", ...argv] },
       env: { value: ENV },
-      stdout: { value: nowhere },
-      stderr: { value: nowhere },
+      stdout: { value: discard },
+      stderr: { value: discard },
       on: { value: () => own },
       exit: { value: resolve },
       exitCode: { value: undefined, writable: true },

@@ -1,7 +1,7 @@
 /**
  * `deno task docs`: writes `docs/reference/cli.md` from the command table, the parts of README and SECURITY that
- * `pages.ts` decides, and the guides, the mixin and the service into modules of the program, so that the single file has
- * them. Tests fail when they differ.
+ * `pages.ts` renders, and modules with the guides, the mixin and the service, so that the single file contains them.
+ * Tests fail if they are out of date.
  */
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -49,7 +49,7 @@ export async function readGuides(root: string): Promise<Readonly<Record<string, 
   return Object.fromEntries(files.map(([name, text]) => [name.replace(/\.md$/, ""), text]));
 }
 
-/** Reads the files of the mixin, sources and what is rendered of them. */
+/** Reads the files of the mixin: the sources and the rendered files. */
 export async function readMixin(root: string): Promise<Readonly<Record<string, string>>> {
   return Object.fromEntries(await readTexts(join(root, "packaging", "mixin")));
 }
@@ -60,7 +60,7 @@ export async function readService(root: string): Promise<Readonly<Record<string,
   return Object.fromEntries(texts.filter(([name]) => ["sysusers.conf", "tlsboot.service", "up.yaml"].includes(name)));
 }
 
-/** Renders the module that holds the texts of a folder. */
+/** Renders a module with the texts of a folder. */
 function renderTexts(constant: string, folder: string, texts: Readonly<Record<string, string>>): string {
   return `/** The texts of ${folder}; made by scripts/docs/cli.ts, do not edit. */
 
@@ -118,7 +118,7 @@ function commandSection(table: CommandTable, command: Command, shared: readonly 
   return parts.filter((part) => part !== "").join("\n\n");
 }
 
-/** Names the groups of shared options that a command takes, with the options of a group that it takes in part. */
+/** Lists the groups of shared options that a command takes, with the options of a group that it takes in part. */
 function sharedLine(groups: readonly GroupedFlags[], shared: readonly GroupedFlags[]): string {
   const links = groups.filter(({ group }) => group !== undefined).map(({ group, entries }) => {
     const link = `[${group}](#${group?.toLowerCase().replaceAll(" ", "-")}-options)`;
@@ -143,7 +143,7 @@ function cell(text: string): string {
   return text.replaceAll("|", "\\|").replaceAll("\n", " ");
 }
 
-/** Help indents what follows the first line; Markdown would take that for code in places. */
+/** Removes the indentation of help texts, which Markdown could read as code. */
 function paragraphs(text: string): string {
   return text.split("\n").map((line) => line.replace(/^ /, "")).join("\n");
 }

@@ -1,20 +1,21 @@
 /**
- * `deno task demo-svg`: records a run of `tlsboot demo` as a picture of a terminal, `docs/demo.svg`. Every line appears
- * when it did; readers that know no animation see all of them.
+ * `deno task demo-svg`: records a run of `tlsboot demo` as a picture of a terminal, `docs/demo.svg`. Each line appears
+ * at its recorded time. Viewers without animation show all lines.
  */
 import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
+import { escapeHtml } from "../../cli/output/escape.ts";
 import { CHAPTERS } from "../../ui/story/chapters.ts";
 import { runScript } from "../processes.ts";
 
 const PAGE = join("docs", "demo.svg");
-/** The chapters that the picture only names. */
+/** The chapters of which the picture shows only the titles. */
 const REST = CHAPTERS.slice(2).map(({ title }) => title);
 
-/** Runs the demo in an empty folder and notes when each line appeared. */
+/** Runs the demo in an empty folder and records when each line appears. */
 async function record(folder: string): Promise<readonly RecordedLine[]> {
   const start = Date.now();
   const child = spawn(process.execPath, ["run", "-A", "--no-check", "--quiet", resolve("cli/main.ts"), "demo"], {
@@ -45,7 +46,7 @@ function takeFirstChapters(lines: readonly RecordedLine[]): readonly RecordedLin
 async function main(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "tlsboot-"));
   try {
-    // The first run compiles; the second is what a reader sees.
+    // The first run compiles the program; the second one is recorded.
     await record(folder);
     await writeFile(PAGE, formatRecording("tlsboot demo", takeFirstChapters(await record(folder))));
   } finally {
@@ -53,7 +54,7 @@ async function main(): Promise<void> {
   }
 }
 
-/** One line of output and when it appeared after the start, in milliseconds. */
+/** A line of output, and the time after the start at which it appeared, in milliseconds. */
 interface RecordedLine {
   readonly text: string;
   readonly atMs: number;
@@ -63,7 +64,7 @@ interface RecordedLine {
 const COLUMNS = 80;
 const [CHARACTER_WIDTH, LINE_HEIGHT, MARGIN, TITLE_HEIGHT] = [7.25, 17, 16, 34];
 
-/** Formats the command and what it printed. Random names stay as they were; the picture is made again by hand. */
+/** Formats the command and its output. Random names are kept, because the picture is made by hand. */
 export function formatRecording(command: string, lines: readonly RecordedLine[]): string {
   const shown = [{ text: `$ ${command}`, atMs: 0 }, ...lines];
   const width = Math.ceil(COLUMNS * CHARACTER_WIDTH + 2 * MARGIN);
@@ -72,14 +73,14 @@ export function formatRecording(command: string, lines: readonly RecordedLine[])
     if (text === "") return undefined;
     const y = TITLE_HEIGHT + (index + 1) * LINE_HEIGHT;
     const delay = atMs === 0 ? "" : ` style="animation-delay:${(atMs / 1000).toFixed(2)}s"`;
-    // A command that goes on in the next line ends with a backslash.
+    // A command that continues on the next line ends with a backslash.
     const isContinued = shown[index - 1]?.text.endsWith(" \\") === true;
     return `<text class="${isContinued ? "command" : toClass(text)}" x="${MARGIN}" y="${y}"${delay}>${
-      escapeXml(shorten(text))
+      escapeHtml(shorten(text))
     }</text>`;
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" xml:space="preserve" viewBox="0 0 ${width} ${height}" role="img">
-<title>${escapeXml(command)}, as a terminal shows it</title>
+<title>${escapeHtml(command)}, as a terminal shows it</title>
 <style>
 text { font: 12px ui-monospace, "SFMono-Regular", Menlo, Consolas, "DejaVu Sans Mono", monospace; white-space: pre; fill: #c9d1d9; animation: appear 1ms backwards }
 .step { fill: #ffffff; font-weight: bold }
@@ -102,10 +103,6 @@ function toClass(line: string): "command" | "step" | "chapter" | "output" {
 
 function shorten(line: string): string {
   return line.length > COLUMNS ? `${line.slice(0, COLUMNS - 1)}…` : line;
-}
-
-function escapeXml(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 
 runScript(import.meta, main);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatRecording } from "./demo_svg.ts";
 
-test("formatRecording() has every line at its time, shortened and escaped", () => {
+test("formatRecording() shows every line at its time, shortened and escaped", () => {
   const svg = formatRecording("tlsboot demo", [
     { text: "1. A <step> & more", atMs: 250 },
     { text: `   $ ${"x".repeat(200)}`, atMs: 1500 },

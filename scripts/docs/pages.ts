@@ -1,6 +1,6 @@
 /**
- * What only the owner of the project knows, and the parts of README and SECURITY that follow it and the release key. Set both
- * constants before the first release, and run `deno task docs`.
+ * The facts that only the owner of the project knows, and the parts of README and SECURITY that depend on them and on
+ * the release key. Set both constants before the first release, and run `deno task docs`.
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ export const ADDRESS: string = "";
 /** The e-mail address of the maintainers, also for reports of vulnerabilities. Empty until the owner sets it. */
 export const CONTACT: string = "";
 
-/** The facts that the pages name. */
+/** The facts that the pages contain. */
 export interface ProjectFacts {
   readonly address: string;
   readonly contact: string;
@@ -28,7 +28,7 @@ const FACTS: ProjectFacts = {
   version: TLSBOOT_VERSION,
 };
 
-/** Returns both pages of a checkout as they should be, by path. `changed` replaces facts of the checkout. */
+/** Renders both pages of a checkout, by path. `changed` replaces facts of the checkout. */
 export async function renderPages(
   root: string,
   changed: Partial<ProjectFacts> = {},

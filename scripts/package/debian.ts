@@ -1,6 +1,6 @@
 /**
- * `deno task package [--dist DIR] [--revision N]`: a Debian package of each Linux file in `dist/`, after `deno task build`.
- * It installs the program, its units, a system user, manual pages, completion and the licences.
+ * `deno task package [--dist DIR] [--revision N]`: builds a Debian package of each Linux file in `dist/`, after `deno
+ * task build`. The package installs the program, its units, a system user, manual pages, completion and the licences.
  */
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
@@ -25,10 +25,10 @@ import { compressed, CONFIGURATION_FILE, packageFiles } from "./package_files.ts
 
 const SCRIPTS = ["postinst", "prerm", "postrm"];
 
-/** Debian wants an address. RFC 2606 reserves `.invalid` for those that cannot exist. */
+/** Debian requires an address. RFC 2606 reserves `.invalid` for names that cannot exist. */
 const MAINTAINER = `The tlsboot authors <${CONTACT === "" ? "none@tlsboot.invalid" : CONTACT}>`;
 
-/** Writes the package of each Linux file in a folder next to it; returns the paths. */
+/** Writes a package next to each Linux file in a folder, and returns the paths of the packages. */
 export async function writeDebianPackages({ dist, revision }: PackageFlags): Promise<readonly string[]> {
   const root = process.cwd();
   const facts = readBuildFacts(root);
@@ -67,20 +67,20 @@ function renderChangelog(version: string, seconds: number): string {
   ].join("\n");
 }
 
-/** The content of a package; paths have no slash in front. */
+/** The content of a package. Paths have no leading slash. */
 interface DebianPackage {
   readonly files: readonly TarEntry[];
-  /** The text of `control`, with `@size@` for the kilobytes that it takes. */
+  /** The text of `control`, with `@size@` for the installed size in kilobytes. */
   readonly control: string;
   /** The maintainer scripts postinst, prerm and postrm, by name. */
   readonly scripts: Readonly<Record<string, string>>;
-  /** Paths of files that people edit: an upgrade keeps what they wrote. */
+  /** The paths of files that users edit, and that an upgrade keeps. */
   readonly configurationFiles: readonly string[];
-  /** The age of everything inside, seconds since 1970. */
+  /** The modification time of all files, in seconds since 1970. */
   readonly modifiedSeconds: number;
 }
 
-/** Makes a package (deb(5), deb-control(5)) without Debian's tools: the same content gives the same bytes. */
+/** Creates a package (deb(5), deb-control(5)) without Debian's tools. The same content gives the same bytes. */
 function createDeb({ files, control, scripts, configurationFiles, modifiedSeconds }: DebianPackage): Buffer {
   const sorted = [...files].sort((a, b) => a.path < b.path ? -1 : 1);
   const kilobytes = sorted.reduce((sum, { data }) => sum + Math.ceil((data?.length ?? 0) / 1024), 0);
@@ -104,13 +104,13 @@ function createDeb({ files, control, scripts, configurationFiles, modifiedSecond
   ], modifiedSeconds);
 }
 
-/** A file in an archive of `ar`; names have at most 16 letters. */
+/** A file in an `ar` archive. Names have at most 16 characters. */
 interface ArMember {
   readonly name: string;
   readonly data: Uint8Array;
 }
 
-/** Makes an archive of `ar`, which a Debian package is, with one date for all members, in seconds since 1970. */
+/** Creates an `ar` archive, the format of a Debian package, with one date for all members, in seconds since 1970. */
 export function createAr(members: readonly ArMember[], modifiedSeconds: number): Buffer {
   const parts = members.flatMap(({ name, data }) => {
     if (name.length > 16) throw new Error(`"${name}" is too long for ar`);
@@ -123,7 +123,7 @@ export function createAr(members: readonly ArMember[], modifiedSeconds: number):
       String(data.length).padEnd(10),
       "`\n",
     ];
-    // Members begin at even places.
+    // Members begin at even offsets.
     return [Buffer.from(fields.join(""), "latin1"), data, Buffer.from(data.length % 2 === 1 ? "\n" : "")];
   });
   return Buffer.concat([Buffer.from("!<arch>\n"), ...parts]);

@@ -1,4 +1,6 @@
-/** Packages of a release of Debian, from the mirror that this machine's apt uses, without an effect on its own lists. */
+/**
+ * Downloads packages of a Debian release from the mirror that this machine's apt uses, without changing apt's lists.
+ */
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -9,18 +11,18 @@ export interface DebianPackages {
   /** The code name of the release, such as `trixie`. */
   readonly release: string;
   readonly names: readonly string[];
-  /** Debian's name of the processor. Without it, that of this machine. */
+  /** Debian's name for the processor. Default: that of this machine. */
   readonly architecture?: string;
-  /** Takes the versions of the release's updates and security updates, which a mirror keeps while they are made. */
+  /** Whether to use updates and security updates, which a mirror keeps only while the release gets them. */
   readonly withUpdates?: boolean;
 }
 
-/** What apt knows of a source, as `findMirror` asks for it. */
+/** The format in which apt prints its sources for `findMirror`. */
 const SOURCE_FORMAT = "$(REPO_URI) $(CODENAME) $(COMPONENT) $(LABEL)";
 const MAIN = /^(\S+) [a-z]+ main Debian$/m;
 const SECURITY = /^(\S+) [a-z]+-security main Debian-Security$/m;
 
-/** Downloads packages as `.deb` files into a folder; needs apt. apt checks Debian's signature and the hash of each. */
+/** Downloads packages as `.deb` files into a folder. Needs apt, which checks Debian's signature and each hash. */
 export async function fetchDebianPackages(folder: string, packages: DebianPackages): Promise<void> {
   const { release, names, architecture, withUpdates = false } = packages;
   const work = await mkdtemp(join(tmpdir(), "tlsboot-apt-"));
@@ -40,14 +42,14 @@ export async function fetchDebianPackages(folder: string, packages: DebianPackag
     await mkdir(folder, { recursive: true });
     const settings = {
       "Dir::State::lists": join(work, "lists"),
-      // The installed packages would be preferred when they are newer.
+      // Otherwise apt would prefer installed packages that are newer.
       "Dir::State::status": "/dev/null",
       "Dir::Cache::pkgcache": "",
       "Dir::Cache::srcpkgcache": "",
       "Dir::Etc::sourcelist": sources,
       "Dir::Etc::sourceparts": "-",
       "APT::Sandbox::User": "root",
-      // An old release is no longer signed anew each week.
+      // The signature of an old release is no longer renewed each week.
       "Acquire::Check-Valid-Until": String(withUpdates),
       ...(architecture === undefined ? {} : { "APT::Architecture": architecture, "APT::Architectures": architecture }),
     };
@@ -66,7 +68,7 @@ async function findMirror(source: RegExp): Promise<string> {
   };
   const known = await find();
   if (known !== undefined) return known;
-  // Without lists apt does not know whose they are.
+  // Without lists, apt does not know the labels of its sources.
   await mustRun("apt-get", ["update", "-qq"]);
   const found = await find();
   if (found === undefined) throw new Error(`apt of this machine has no mirror of Debian: no source matches ${source}`);

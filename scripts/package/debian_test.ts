@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { createAr } from "./debian.ts";
 
-test("createAr() follows deb(5), with members at even places", () => {
+test("createAr() follows deb(5), with members at even offsets", () => {
   const archive = createAr([
     { name: "debian-binary", data: Buffer.from("2.0\n") },
     { name: "odd", data: Buffer.from("abc") },

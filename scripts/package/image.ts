@@ -1,10 +1,11 @@
 /**
- * `deno task image [--dist DIR] [--base DIR]`: container images of the Linux files in `dist/`, after `deno task build`: an
- * OCI archive for all processors (OCI image specification 1.1), a Docker archive for each (as of `docker save`), and a bill
- * of materials for each. No container engine is needed.
+ * `deno task image [--dist DIR] [--base DIR]`: builds container images of the Linux files in `dist/`, after `deno task
+ * build`: an OCI archive for all processors (OCI image specification 1.1), a Docker archive for each (as from `docker
+ * save`), and a bill of materials for each. No container engine is needed.
  *
- * Below the program are a few packages of Debian, without a shell. They are downloaded into `dist/image-base`, which needs
- * apt; `--base` takes them from such a folder, without a network. The same files and packages give the same bytes.
+ * The base layer consists of a few Debian packages, without a shell. They are downloaded into `dist/image-base`, which
+ * needs apt. `--base` uses the packages in such a folder, without a network. The same files and packages give the same
+ * bytes.
  */
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
@@ -30,7 +31,7 @@ import {
 } from "./image_base.ts";
 import { createTar, type LinuxProgram, readLinuxPrograms, type TarEntry, toTarFile } from "./released_files.ts";
 
-/** The name has a host, so that no engine takes it for an image of a public registry. */
+/** The name includes a host, so that no engine looks for the image in a public registry. */
 const NAME = `localhost/tlsboot:${TLSBOOT_VERSION}`;
 const CONFIG = {
   User: `${IMAGE_USER}:${IMAGE_USER}`,
@@ -44,7 +45,9 @@ async function main(): Promise<readonly string[]> {
   return await writeImages(values.dist, values.base);
 }
 
-/** Writes the images of the Linux files in a folder next to them, over new packages or given ones; returns the paths. */
+/**
+ * Writes images next to the Linux files in a folder, with the Debian packages in `baseFolder` or newly downloaded ones.
+ */
 export async function writeImages(dist: string, baseFolder?: string): Promise<readonly string[]> {
   const programs = await readLinuxPrograms(dist);
   const facts = readBuildFacts(process.cwd());
@@ -87,7 +90,7 @@ export async function writeImages(dist: string, baseFolder?: string): Promise<re
       labels,
       config: CONFIG,
       layers: [
-        // Without a date of its own, the layer is the same for every tlsboot on the same packages.
+        // Without its own date, the layer is the same for every tlsboot on the same packages.
         {
           comment: `Debian: ${base.packages.map(({ name, version }) => `${name} ${version}`).join(", ")}`,
           entries: base.entries,
@@ -118,7 +121,7 @@ function createProgramEntries(program: LinuxProgram["program"], sbom: Buffer): r
   ];
 }
 
-/** Describes an image: the program with all that it is made of, and the packages below it. */
+/** Describes an image: the program with its components, and the Debian packages. */
 function withImage(program: SbomContent, architecture: string, packages: readonly BasePackage[]): SbomContent {
   const debian = packages.map((item): SbomComponent => {
     // purl specification, type deb: "+" is escaped in a version.
@@ -156,7 +159,7 @@ interface ImageLayer {
   /** A sentence that says what the layer contains. */
   readonly comment: string;
   readonly entries: readonly TarEntry[];
-  /** The age of everything inside, seconds since 1970. */
+  /** The modification time of all files, in seconds since 1970. */
   readonly modifiedSeconds: number;
 }
 
@@ -164,7 +167,7 @@ interface ImageLayer {
 export interface Image {
   readonly architecture: "amd64" | "arm64";
   readonly layers: readonly ImageLayer[];
-  /** What a container starts with, in the words of OCI's image configuration. */
+  /** The settings of a container, in the format of OCI's image configuration. */
   readonly config: Readonly<Record<string, unknown>>;
   /** The date of the image in RFC 3339. */
   readonly created: string;
@@ -172,7 +175,7 @@ export interface Image {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** An image in its parts, each found by its digest. */
+/** The encoded parts of an image, which archives address by their digests. */
 interface EncodedImage {
   readonly platform: object;
   readonly annotations: Readonly<Record<string, string>>;
@@ -186,7 +189,7 @@ const MEDIA = "application/vnd.oci.image";
 /** Encodes and compresses an image. */
 export function encodeImage({ architecture, layers, config, created, labels }: Image): EncodedImage {
   const tars = layers.map(({ entries, modifiedSeconds }) => createTar(entries, modifiedSeconds));
-  // The first version of arm64 is v8, and the usual images name it.
+  // The variant of arm64 is v8, which other images state too.
   const platform = { architecture, os: "linux", ...(architecture === "arm64" ? { variant: "v8" } : {}) };
   return {
     platform,
@@ -202,7 +205,7 @@ export function encodeImage({ architecture, layers, config, created, labels }: I
   };
 }
 
-/** Makes one archive of an image for several processors, under a name such as `localhost/tlsboot:0.1.0`. */
+/** Creates one archive of an image for several processors, under a name such as `localhost/tlsboot:0.1.0`. */
 export function createOciArchive(name: string, images: readonly EncodedImage[], modifiedSeconds: number): Buffer {
   const blobs = new Map<string, Buffer>();
   const add = (blob: Buffer, mediaType: string): { mediaType: string; digest: string; size: number } => {
@@ -232,7 +235,7 @@ export function createOciArchive(name: string, images: readonly EncodedImage[], 
   ], modifiedSeconds);
 }
 
-/** Makes the archive that `docker load` of any age reads: an image for one processor. */
+/** Creates an archive of an image for one processor, which every version of `docker load` reads. */
 export function createDockerArchive(name: string, image: EncodedImage, modifiedSeconds: number): Buffer {
   const config = `${toDigest(image.config).slice("sha256:".length)}.json`;
   const layers = image.layers.map((layer) => [`${toDigest(layer).slice("sha256:".length)}.tar.gz`, layer] as const);

@@ -1,4 +1,4 @@
-/** The layer below the program in a container image: the Debian packages that the program needs, and no shell. */
+/** The base layer of the container image: the Debian packages that the program needs, without a shell. */
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
 import { lstat, mkdtemp, readdir, readFile, readlink, rm } from "node:fs/promises";
@@ -8,7 +8,7 @@ import { mustRun } from "../processes.ts";
 import { type DebianPackages, fetchDebianPackages } from "./debian_packages.ts";
 import { findFolders, type TarEntry, toTarFile } from "./released_files.ts";
 
-/** The number of the image's user, which is that of other images without a shell: 65532. */
+/** The id of the image's user, the same as in other images without a shell. */
 export const IMAGE_USER = 65_532;
 /** The home of the image's user, and the default of `--data-dir` in the image. */
 export const IMAGE_DATA_DIR = "data";
@@ -24,15 +24,15 @@ const BASE: DebianPackages = {
 };
 
 /** The files that are taken from the packages. Everything else is for shells, package managers and manuals. */
-const TAKEN = [
+const INCLUDED = [
   /^lib(?:64)?$/,
   /^usr\/lib(?:64)?\//,
   /^etc\/(?:debian_version|os-release)$/,
   /^usr\/share\/(?:zoneinfo|common-licenses)\//,
   /^usr\/share\/doc\/[^/]+(?:\/copyright)?$/,
 ];
-/** Conversions of iconv(3), which Node does not call: 8 MB. */
-const LEFT_OUT = /^usr\/lib\/[^/]+\/gconv\//;
+/** The conversions of iconv(3), 8 MB, which Node does not use. */
+const EXCLUDED = /^usr\/lib\/[^/]+\/gconv\//;
 const CA_CERTIFICATES = /^usr\/share\/ca-certificates\/mozilla\/.*\.crt$/;
 
 /** A package that the layer was made from. */
@@ -55,7 +55,7 @@ export async function fetchImageBase(folder: string, architecture: string): Prom
   await fetchDebianPackages(folder, { ...BASE, architecture });
 }
 
-/** Makes the layer from the packages in a folder. Throws when one is missing or present twice. */
+/** Creates the layer from the packages in a folder. Throws when one is missing or present twice. */
 export async function readImageBase(folder: string): Promise<ImageBase> {
   const work = await mkdtemp(join(tmpdir(), "tlsboot-image-"));
   try {
@@ -79,13 +79,13 @@ export async function readImageBase(folder: string): Promise<ImageBase> {
       throw new Error(`"${folder}" has the packages ${found.join(", ")}; want ${BASE.names.join(", ")}`);
     }
     const paths = (await listFiles(root)).toSorted();
-    const taken = paths.filter((path) => TAKEN.some((pattern) => pattern.test(path)) && !LEFT_OUT.test(path));
+    const taken = paths.filter((path) => INCLUDED.some((pattern) => pattern.test(path)) && !EXCLUDED.test(path));
     const certificates = paths.filter((path) => CA_CERTIFICATES.test(path));
     return {
       entries: createEntries([
         ...await Promise.all(taken.map((path) => readEntry(root, path))),
         ...status,
-        // As update-ca-certificates makes it.
+        // The same file as from update-ca-certificates.
         toTarFile(
           "etc/ssl/certs/ca-certificates.crt",
           Buffer.concat(await Promise.all(certificates.map((path) => readFile(join(root, path))))),
@@ -117,7 +117,7 @@ const FOLDERS: readonly TarEntry[] = [
 ];
 
 function createEntries(files: readonly TarEntry[]): readonly TarEntry[] {
-  // The root itself is no entry of a layer.
+  // The root itself is not an entry of a layer.
   const folders = findFolders(files.map(({ path }) => path)).filter(({ path }) => path !== "");
   return [...folders, ...FOLDERS, ...files].sort((a, b) => a.path < b.path ? -1 : 1);
 }

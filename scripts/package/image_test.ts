@@ -25,7 +25,7 @@ function createImage(architecture: Image["architecture"]): Image {
 
 /** Reads the files of an archive; folders have no content and are left out. */
 function readArchive(archive: Buffer): ReadonlyMap<string, Uint8Array> {
-  // The two folders of an OCI layout lie between index.json and the blobs.
+  // The two folders of an OCI layout are between index.json and the blobs.
   const folders = ["blobs/", "blobs/sha256/"].map((path) => archive.indexOf(path.padEnd(100, "\0"), 0, "latin1"));
   const blocks = Array.from({ length: archive.length / 512 }, (_, index) => index * 512);
   const kept = blocks.filter((at) => !folders.includes(at)).map((at) => archive.subarray(at, at + 512));
@@ -36,7 +36,7 @@ function readArchive(archive: Buffer): ReadonlyMap<string, Uint8Array> {
 
 const digestOf = (bytes: Uint8Array) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 
-test("createOciArchive() names an index of all processors, and every blob by its digest", () => {
+test("createOciArchive() has an index of all processors, and each blob under its digest", () => {
   const images = (["amd64", "arm64"] as const).map((architecture) => encodeImage(createImage(architecture)));
   const files = readArchive(createOciArchive(NAME, images, WHEN));
   const blob = (digest: string) => files.get(`blobs/${digest.replace(":", "/")}`)!;
@@ -59,13 +59,13 @@ test("createOciArchive() names an index of all processors, and every blob by its
     assert.equal(blob(digest).length, size);
     const { config, layers } = parse(blob(digest));
     const { rootfs } = parse(blob(config.digest));
-    // A layer is named by its compressed bytes in the manifest, and by the others in the configuration.
+    // The manifest has the digest of the compressed layer, and the configuration that of the uncompressed one.
     assert.deepEqual(
       rootfs.diff_ids,
       layers.map((layer: { digest: string }) => digestOf(gunzipSync(blob(layer.digest)))),
     );
   }
-  // The layer that both share is there once: oci-layout, index.json, an index, two manifests, two configurations.
+  // The shared layer is stored once: oci-layout, index.json, an index, two manifests, two configurations.
   assert.equal(files.size, 7 + 3);
 });
 

@@ -1,6 +1,7 @@
 /**
- * `deno task pack [--out DIR]`: the npm package of the library, `dist/tlsboot-tlsboot-<version>.tgz`. JavaScript and
- * declarations, module by module; the dependencies by the versions of deno.json. The same commit gives the same bytes.
+ * `deno task pack [--out DIR]`: builds the npm package of the library, `dist/tlsboot-tlsboot-<version>.tgz`, with
+ * JavaScript and declarations for each module, and the versions of dependencies in deno.json. The same commit gives the
+ * same bytes.
  */
 import { Buffer } from "node:buffer";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
@@ -20,7 +21,10 @@ import { MIN_NODE_MAJOR } from "../../cli/node.ts";
 const PACKED_AT = Date.parse("1985-10-26T08:15:00Z") / 1000;
 /** The program, as `tlsboot` in `node_modules/.bin`. */
 const PROGRAM = "cli/main.js";
-/** `node:sqlite` is a release candidate in Node 24 and says so each time; DEP0123 is etcd's members by IP address. */
+/**
+ * Disables two warnings: `node:sqlite` is a release candidate in Node 24, and DEP0123 warns about etcd members with IP
+ * addresses.
+ */
 const SHEBANG = "#!/usr/bin/env -S node --disable-warning=ExperimentalWarning --disable-warning=DEP0123\n";
 
 /** The parts of deno.json that a package repeats. */
@@ -37,7 +41,7 @@ async function main(): Promise<readonly string[]> {
   return [await writeNpmPackage(values.out)];
 }
 
-/** Writes the package into a folder; returns its path. */
+/** Writes the package into a folder, and returns its path. */
 export async function writeNpmPackage(out: string): Promise<string> {
   const root = process.cwd();
   const manifest: Manifest = JSON.parse(await readFile(join(root, "deno.json"), "utf8"));
@@ -64,9 +68,9 @@ export async function writeNpmPackage(out: string): Promise<string> {
 }
 
 /**
- * The code that Node loads for an entry. Node parses all modules of an ES module before it runs the first, so an old
- * Node would end with a SyntaxError inside the package: a CommonJS module checks the version first. The ES module before
- * it has the entry's names and no others.
+ * Renders the code that Node loads for an entry. Node parses all imports of an ES module before it runs the first, so
+ * an old Node would fail with a SyntaxError inside the package. A CommonJS module therefore checks the version first,
+ * and an ES module in front of it exports exactly the entry's names.
  */
 async function nodeEntry(root: string, source: string): Promise<readonly (readonly [path: string, text: string])[]> {
   const path = source.replace(/^\.\//, "").replace(/\.ts$/, "");
@@ -88,11 +92,11 @@ const NODE_CHECK = `if (Number.parseInt(process.versions.node, 10) < ${MIN_NODE_
 `;
 
 function packageJson({ name, version, license, exports, imports }: Manifest, packages: readonly string[]): string {
-  // The declarations speak of node: modules.
+  // The declarations use node: modules.
   const dependencies = [...packages, "@types/node"].sort().map((item) => [item, parseVersion(imports[item]!)]);
   const entries = Object.entries(exports).map(([path, source]) => [path, {
     types: source.replace(/\.ts$/, ".d.ts"),
-    // Deno names itself node too.
+    // Deno also matches the condition node.
     deno: source.replace(/\.ts$/, ".js"),
     node: source.replace(/\.ts$/, ".node.js"),
     default: source.replace(/\.ts$/, ".js"),
@@ -128,11 +132,11 @@ type CompiledFiles = ReadonlyMap<string, string>;
 async function compile(root: string, entries: readonly string[]): Promise<CompiledFiles> {
   const { options, errors } = ts.convertCompilerOptionsFromJson({
     ...JSON.parse(await readFile(join(root, "deno.json"), "utf8")).compilerOptions,
-    // Node 24 knows the language as it stands in the sources, so only types go.
+    // Node 24 supports the syntax of the sources, so only types are removed.
     target: "ESNext",
     module: "ESNext",
     moduleResolution: "Bundler",
-    // Request and Response with their parts, which Node and Deno have too.
+    // For Request and Response, which Node and Deno have too.
     lib: ["ESNext", "DOM"],
     types: ["node"],
     rootDir: root,
@@ -152,7 +156,7 @@ async function compile(root: string, entries: readonly string[]): Promise<Compil
   return new Map([...files].sort(([a], [b]) => a < b ? -1 : 1));
 }
 
-/** TypeScript rewrites the imports of modules only; those of declarations name files that a package does not have. */
+/** Rewrites the imports of declarations, which TypeScript leaves as they are, to files that the package has. */
 function withJsImports(declarations: string): string {
   return declarations.replaceAll(/(\bfrom |\bimport\()"(\.{1,2}\/[^"]+)\.tsx?"/g, '$1"$2.js"');
 }

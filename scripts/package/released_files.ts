@@ -1,6 +1,6 @@
 /**
- * The released files, from which packages and images are made, their checksums, and archives whose bytes follow from their
- * contents alone: tar with fixed dates and owners.
+ * The released files, from which packages and images are made, their checksums, and reproducible tar archives with
+ * fixed dates and owners.
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
@@ -26,7 +26,7 @@ export interface LinuxProgram {
   readonly program: Buffer;
 }
 
-/** Reads those of the files that a folder has; throws when it has none. */
+/** Reads the released files that a folder has. Throws if it has none. */
 export async function readLinuxPrograms(dist: string): Promise<readonly LinuxProgram[]> {
   const found: LinuxProgram[] = [];
   for (const [target, architecture] of ARCHITECTURES) {
@@ -57,7 +57,7 @@ export function parsePackageFlags(): PackageFlags {
   return values;
 }
 
-/** Returns a line of sha256sum for each of the files of a folder, in the order of their names. */
+/** Returns a line of sha256sum for each of the files of a folder, sorted by name. */
 export async function formatChecksums(folder: string, names: readonly string[]): Promise<string> {
   const lines = [...names].sort().map(async (name) => {
     const hash = createHash("sha256");
@@ -77,7 +77,7 @@ export interface TarEntry {
   readonly data?: Uint8Array;
   /** The target of a symbolic link. */
   readonly target?: string;
-  /** The number of the user and of the group that own the entry; without it, root. */
+  /** The id of the user and the group that own the entry. Default: root. */
   readonly owner?: number;
 }
 
@@ -99,7 +99,7 @@ export function createTar(entries: readonly TarEntry[], modifiedSeconds: number)
   return Buffer.concat([...blocks, TAR_END, tarPadding(size, RECORD)]);
 }
 
-/** Returns every folder above some files, the root included. */
+/** Returns every folder that contains one of the files, including the root. */
 export function findFolders(paths: readonly string[]): readonly TarEntry[] {
   const folders = new Set([""]);
   for (const path of paths) {

@@ -1,6 +1,6 @@
 /**
- * `deno task rpm [--dist DIR] [--revision N]`: an RPM package of each Linux file in `dist/`, after `deno task build`, with
- * what the Debian package has. Needs `rpmbuild`, which Debian has in its package `rpm`.
+ * `deno task rpm [--dist DIR] [--revision N]`: builds an RPM package of each Linux file in `dist/`, after `deno task
+ * build`, with the files of the Debian package. Needs `rpmbuild`, which is in Debian's package `rpm`.
  */
 import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -19,14 +19,14 @@ import {
 } from "./released_files.ts";
 import { CONFIGURATION_FILE, packageFiles } from "./package_files.ts";
 
-/** RPM's names of the processors. */
+/** RPM's names for the processors. */
 const ARCHITECTURES: Readonly<Record<LinuxArchitecture, string>> = { amd64: "x86_64", arm64: "aarch64" };
 
-/** Writes the package of each Linux file in a folder next to it; returns the paths. */
+/** Writes a package next to each Linux file in a folder, and returns the paths of the packages. */
 export async function writeRpmPackages({ dist, revision }: PackageFlags): Promise<readonly string[]> {
   const root = process.cwd();
   const facts = readBuildFacts(root);
-  // Debian has a folder of its own for completion by zsh.
+  // Debian has its own folder for the completion of zsh.
   const files = (await packageFiles(root, facts)).map((file) => ({
     ...file,
     path: file.path.replace("zsh/vendor-completions", "zsh/site-functions"),
@@ -67,7 +67,7 @@ async function stage(files: readonly TarEntry[], folder: string): Promise<void> 
   }
 }
 
-/** Lists the files as `%files` wants them, and the folders that are ours alone. */
+/** Lists the files in the format of `%files`, and the folders that belong to tlsboot alone. */
 function renderList(paths: readonly string[]): string {
   const folders = findFolders(paths).map(({ path }) => path.slice(0, -1)).filter((path) =>
     /\/tlsboot(?:\/|$)/.test(path)

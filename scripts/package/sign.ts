@@ -1,7 +1,7 @@
 /**
- * `deno task sign --key FILE [--dist DIR]`: makes `dist/` what a stick carries. It adds licences, the bill of materials and
- * `verify.sh` to the files that are there. `SHA256SUMS` lists them all, and minisign signs it with a secret key that is
- * never in the repository. minisign asks for the password of the key.
+ * `deno task sign --key FILE [--dist DIR]`: prepares `dist/` for a stick. It adds licences, the bill of materials and
+ * `verify.sh` to the released files. `SHA256SUMS` lists them all, and minisign signs it with a secret key that is never
+ * in the repository. minisign asks for the password of the key.
  *
  * `deno task sign --adopt --key FILE`, once before the files are built: writes the public half of the key into
  * `cli/release_key.ts` and into the README. `deno task sign` accepts no other key.
@@ -42,7 +42,9 @@ async function main(): Promise<void> {
   await checkSignature(dist);
 }
 
-/** Adds licences, bill of materials, `verify.sh` and the checksums of everything to a folder; returns their paths. */
+/**
+ * Adds licences, bill of materials, `verify.sh` and the checksums of everything to a folder, and returns their paths.
+ */
 export async function writeDocuments(dist: string): Promise<readonly string[]> {
   const licenses = join(dist, "LICENSES.txt");
   await writeFile(licenses, renderLicenses());
@@ -76,7 +78,7 @@ function runMinisign(args: readonly string[]): void {
 const KEY_FILE = join("cli", "release_key.ts");
 const KEY_LINE = /^export const RELEASE_KEY: .*;$/m;
 
-/** Writes the public half of a key to where the files and the README have it, in the place of an earlier one. */
+/** Writes the public half of a key into the source file and the README, where it replaces an earlier one. */
 async function adoptKey(secretKey: string): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "tlsboot-key-"));
   try {
@@ -95,13 +97,13 @@ async function adoptKey(secretKey: string): Promise<void> {
   }
 }
 
-/** Returns the key that the files of this checkout carry. Throws when it has none. */
+/** Returns the release key of this checkout. Throws if it has none. */
 export function requireReleaseKey(): string {
   if (RELEASE_KEY !== undefined) return RELEASE_KEY;
   throw new Error(`${KEY_FILE} has no key: make one with minisign -G, and adopt it with deno task sign --adopt`);
 }
 
-/** Checks the signature of the checksums in a folder with the key of this checkout. Throws what is wrong. */
+/** Checks the signature of the checksums in a folder with the key of this checkout. Throws if it is wrong. */
 export async function checkSignature(dist: string): Promise<void> {
   const key = parseMinisignKey(requireReleaseKey());
   if (!key.ok) throw new Error(`${KEY_FILE}: ${key.error}`);

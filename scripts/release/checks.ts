@@ -1,4 +1,4 @@
-/** The checks of a release. Each returns what it found, or what to do. */
+/** The checks of a release. Each returns its result, or what to do. */
 import { existsSync } from "node:fs";
 import { glob, readFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -10,7 +10,7 @@ import { NODE_VERSION as NODE_OF_THE_FILE } from "../build/node_runtime.ts";
 import { readOwnLicense, readSbom } from "../licenses.ts";
 import { formatChecksums } from "../package/released_files.ts";
 
-/** The end of a check. What is not done yet does not fail the release. */
+/** The outcome of a check. A step that is not done yet does not fail the release. */
 export interface CheckOutcome {
   readonly state: "ok" | "failed" | "not done";
   readonly text: string;
@@ -34,30 +34,32 @@ export function leave(text: string): CheckOutcome {
   return { state: "not done", text };
 }
 
-/** The files that name the version. */
+/** The files that contain the version. */
 const VERSIONED = ["core/version.ts", "deno.json", "README.md", "docs/guides/*.md", "packaging/**/*.*"];
 
-/** Reads every file of a checkout that may name the version. */
+/** Reads every file of a checkout that may contain the version. */
 export async function readVersioned(root: string): Promise<Texts> {
   const texts: Record<string, string> = {};
   for await (const path of glob(VERSIONED, { cwd: root })) texts[path] = await readFile(join(root, path), "utf8");
   return texts;
 }
 
-/** Those of them that decide it; the others name released files and images. */
+/** The files that define the version; the others refer to released files and images. */
 const VERSION_SOURCES = ["core/version.ts", "deno.json", "packaging/helm/tlsboot/Chart.yaml"];
 
-/** What precedes the version of tlsboot: in those files, in manifests, in the names of files and images. */
+/**
+ * Matches the version of tlsboot after what precedes it in those files, in manifests, and in names of files and images.
+ */
 const NAMED_VERSION =
   /(?:^ {2}"version": "|\bTLSBOOT_VERSION = "|^(?:version|appVersion): |\/version: |\bnewTag: |\btlsboot[-_:])(\d+\.\d+\.\d+)/gm;
 
-/** Checks that every text names the same version. */
+/** Checks that every text has the same version. */
 export function checkVersions(version: string, texts: Texts): CheckOutcome {
   const found = Object.entries(texts).flatMap(([path, text]) =>
     [...text.matchAll(NAMED_VERSION)].map(([, named = ""]) => ({ path, named }))
   );
   const missing = VERSION_SOURCES.filter((file) => !found.some(({ path }) => path === file));
-  if (missing.length > 0) return fail(`find no version in ${missing.join(", ")}`);
+  if (missing.length > 0) return fail(`write the version in ${missing.join(", ")}`);
   const different = new Set(
     found.filter(({ named }) => named !== version).map(({ path, named }) => `${path} (${named})`),
   );
@@ -125,7 +127,7 @@ export function checkContact(contact: string): CheckOutcome {
   return fail(`set CONTACT in scripts/docs/pages.ts to an e-mail address, and run deno task docs; it is "${contact}"`);
 }
 
-/** Checks that what the program knows about its packages and their licences is what is installed. */
+/** Checks that the modules with the packages and their licences describe what is installed. */
 export async function checkLicenses(root: string): Promise<CheckOutcome> {
   const bill = await readSbom(root);
   const isCurrent = isDeepStrictEqual(
@@ -140,7 +142,7 @@ export async function checkLicenses(root: string): Promise<CheckOutcome> {
   return isCurrent ? pass(`those of ${bill.length} packages`) : fail("run deno task licenses");
 }
 
-/** Checks that files of a second build are those of `dist`, byte for byte. */
+/** Checks that the files of a second build equal those of `dist`, byte for byte. */
 export async function checkFiles(dist: string, files: readonly string[]): Promise<CheckOutcome> {
   const names = files.map((file) => basename(file));
   const missing = names.filter((name) => !existsSync(join(dist, name)));

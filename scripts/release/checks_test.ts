@@ -22,7 +22,7 @@ import {
   type Texts,
 } from "./checks.ts";
 
-/** Asserts the outcome of a check: `ok`, or the state and what the text has to say. */
+/** Asserts the outcome of a check: `ok`, or the state and a pattern of the text. */
 function assertOutcome({ state, text }: CheckOutcome, want: "ok" | readonly ["failed" | "not done", RegExp]): void {
   if (want === "ok") return assert.deepEqual([state, text === ""], ["ok", false], text);
   assert.equal(state, want[0], text);
@@ -57,7 +57,7 @@ for (
     {
       name: "none in the sources",
       texts: { "core/version.ts": "" },
-      want: ["failed", /no version in core\/version\.ts$/],
+      want: ["failed", /write the version in core\/version\.ts$/],
     },
   ] as const
 ) {

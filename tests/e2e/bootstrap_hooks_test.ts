@@ -34,7 +34,7 @@ describeInstance("tlsboot bootstrap with hooks", { args: ["--auto-approve"] }, (
       stderr,
       /error: the certificate is stored, but cannot send SIGHUP to the process in ".*none\.pid": file does not exist; /,
     );
-    assert.match(stderr, /cannot send SIGUSR1 to the process in ".*odd\.pid": it holds no process id; /);
+    assert.match(stderr, /cannot send SIGUSR1 to the process in ".*odd\.pid": it contains no process id; /);
     assert.match(stderr, /cannot run "echo oh dear; exit 7": exit code 7\ntlsboot: hint: /);
     await instance.succeed("doctor", "n2");
   });

@@ -155,7 +155,7 @@ describe("tlsboot sign", () => {
       [`forged.der --signer ${API_CLIENT}`, 3, /x509: ECDSA verification failure/],
       ["empty.csr --profile web.yaml", 1, /the file is empty/],
       ["noise.csr --profile web.yaml", 1, /cannot sign "noise\.csr": /],
-      ["key.csr --profile web.yaml", 1, /it holds a PRIVATE KEY, not a CERTIFICATE REQUEST/],
+      ["key.csr --profile web.yaml", 1, /it contains a PRIVATE KEY, not a CERTIFICATE REQUEST/],
       ["two.csr --profile web.yaml", 1, /more than one PEM block/],
       ["half.csr --profile web.yaml", 1, /a PEM block is damaged/],
       ["other --profile web.yaml", 1, /it contains no file NAME\.request\.pem/],

@@ -143,7 +143,7 @@ describe("a signed release", () => {
     assert.match(script.stderr, /Signature verification failed/);
     const own = await verifyOwnFile();
     assert.equal(own.code, 3, own.stderr);
-    assert.match(own.stdout, /^not verified: .*the signature does not fit the file/);
+    assert.match(own.stdout, /^not verified: .*the signature does not match the file/);
   });
 
   test("the program says what is missing: the list, and a key", async () => {

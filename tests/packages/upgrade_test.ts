@@ -89,7 +89,7 @@ const REFUSED: readonly Refused[] = [
       return stick;
     },
     3,
-    /^not upgraded: .*SHA256SUMS: the signature does not fit the file$/m,
+    /^not upgraded: .*SHA256SUMS: the signature does not match the file$/m,
   ],
   [
     "the signature of another key",

@@ -11,7 +11,7 @@ import { findTpmGroup, TPM_DEVICE } from "../../attestation.ts";
 import { type ExitCode, UsageError } from "../../exit_code.ts";
 import type { Settings } from "../../framework/flags.ts";
 import type { Io, Tools } from "../../io.ts";
-import { installService, uninstallService, type UnitState } from "../../systemd/install.ts";
+import { formatServiceCommands, installService, uninstallService, type UnitState } from "../../systemd/install.ts";
 import { bootstrapCommand } from "./flags.ts";
 import { chooseCredentials, type Machine } from "./machine.ts";
 import { formatCommand, formatCommandLine, formatWords } from "../../framework/command.ts";
@@ -130,12 +130,7 @@ export async function addService(
   # check this machine
   ${formatWords(["sudo", "tlsboot", "doctor", kubeconfigPath])}
 
-  # see what the service does
-  systemctl status ${PACK_UNIT}
-
-  # read what it has done
-  journalctl --unit ${PACK_UNIT}
-`,
+${formatServiceCommands(PACK_UNIT)}`,
     undo: "sudo tlsboot bootstrap --uninstall-service",
   }, tools);
 }

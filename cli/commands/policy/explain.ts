@@ -8,6 +8,7 @@ import type { CertificateSigningRequest } from "../../../core/kube/kinds/certifi
 import { getName } from "../../../core/kube/meta.ts";
 import { NODES_GROUP, parseNodeUser } from "../../../core/kube/user.ts";
 import type { RequestFacts } from "../../../core/pki/x509/pkcs10.ts";
+import { listAlternativeNames } from "../../../core/pki/x509/subject_alternative_names.ts";
 import type { Verdict } from "../../../core/approval/decide_request.ts";
 import { toRuleViews, toVerdictView } from "../../../core/report/request_view.ts";
 import type { policyExplainCommand } from "./flags.ts";
@@ -103,7 +104,7 @@ function formatExplanation(
   { verdict, others }: Explanation,
 ): string {
   const { spec } = csr;
-  const names = [...request.dnsNames, ...request.ipAddresses, ...request.emailAddresses, ...request.uris];
+  const names = listAlternativeNames(request);
   const now = isSettled(csr)
     ? `${formatConditionCell(csr)}; the verdict is what the rules would decide about it`
     : "Pending";

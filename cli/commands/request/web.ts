@@ -17,7 +17,7 @@ import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/files.ts";
 import { escapeText } from "../../../core/lib/printable.ts";
 import { waitForPlausibleClock } from "../../plausible_clock.ts";
-import { checkHost, installService, uninstallService } from "../../systemd/install.ts";
+import { checkHost, formatServiceCommands, installService, uninstallService } from "../../systemd/install.ts";
 import { connectService } from "../../systemd/service.ts";
 import { formatSystemdUnit } from "../../systemd/unit.ts";
 import {
@@ -89,12 +89,7 @@ export async function run(
   # see the certificate
   ${formatCommandLine(["inspect", join(web.folder, "tls.crt")])}
 
-  # see what the service does
-  systemctl status ${service.unit}
-
-  # read what it has done
-  journalctl --unit ${service.unit}
-`,
+${formatServiceCommands(service.unit)}`,
       undo: `sudo tlsboot request web ${name} --uninstall-service`,
     }, tools);
   }

@@ -1,7 +1,6 @@
 /** Serves the page until it is stopped. */
 import { spawn } from "node:child_process";
 import { waitForAbort } from "../../../core/lib/waiting.ts";
-import { platform } from "node:os";
 import { getErrorMessage } from "../../../core/errors.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
@@ -36,20 +35,13 @@ async function printMoreLinks(ui: Ui, tools: Tools): Promise<void> {
   }
 }
 
-/** The programs that open an address in the user's browser. */
-const OPENERS: Readonly<Record<string, readonly string[]>> = {
-  darwin: ["open"],
-  win32: ["rundll32", "url.dll,FileProtocolHandler"],
-};
-
 /** Opens a link in the user's browser, and warns if that fails. */
 function openBrowser(link: string, io: Io): void {
-  const [command = "", ...args] = OPENERS[platform()] ?? ["xdg-open"];
   const report = (why: string) => warn(`cannot open the browser: ${why}; open the link yourself`, io);
-  const child = spawn(command, [...args, link], { stdio: "ignore", detached: true });
+  const child = spawn("xdg-open", [link], { stdio: "ignore", detached: true });
   child.on("error", (error) => report(getErrorMessage(error)));
   child.on("exit", (code) => {
-    if (code !== 0 && code !== null) report(`${command} ended with ${code}`);
+    if (code !== 0 && code !== null) report(`xdg-open ended with ${code}`);
   });
   child.unref();
 }

@@ -44,7 +44,7 @@ test("setSettings() writes into the packaged file what the server reads", () => 
   assert.deepEqual(parseConfigFile(text, "up.yaml", upCommand.flags), { raw: wanted, faults: [] });
 });
 
-test("formatFirewall() prints the command of the firewall that runs, and of the usual ones without any", () => {
+test("formatFirewall() prints the command of the active firewall, or of the usual ones if none is active", () => {
   assert.equal(formatFirewall("6443", ["ufw"]), "Open its port in the firewall:\n  sudo ufw allow 6443/tcp\n");
   assert.match(formatFirewall("6443", []), /^If .*\n {2}sudo firewall-cmd .*6443.*\n {2}sudo ufw allow 6443\/tcp\n$/);
 });

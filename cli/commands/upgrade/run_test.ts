@@ -60,7 +60,7 @@ test("findRaisedFormats() names the data that the installed file could not read"
   ]);
 });
 
-test("parseFacts() answers nothing for the output of another program", () => {
+test("parseFacts() returns nothing for the output of another program", () => {
   for (const text of ["", "v1", "[]", "{}", '{"version":"1.0.0"}', '{"version":1,"formats":{}}']) {
     assert.equal(parseFacts(text), undefined, text);
   }
