@@ -13,7 +13,7 @@ import type { Clock, LogFields, Logger } from "../core/ports.ts";
 import { nameFlags } from "./framework/flags.ts";
 import type { OutputStream, Tools } from "./io.ts";
 
-/** The severity of a message. A logger writes messages of its own level and above. */
+/** The severity of a message. A logger writes messages of its level and above. */
 export type LogLevel = "debug" | "info" | "warn" | "error";
 /** The format of log lines: text for people, or JSON for programs. */
 export type LogFormat = "text" | "json";

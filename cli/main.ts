@@ -8,11 +8,11 @@ import process from "node:process";
 import { type CacheHost, createCacheFolder, findNodeFault } from "./node.ts";
 
 /**
- * Enables Node's cache of compiled scripts, with which the next start takes half the time. Deno has its own cache, and the
- * released file contains compiled code.
+ * Enables Node's cache of compiled scripts, with which the next start takes half the time. Deno has its own cache, and
+ * the released file contains compiled code.
  *
  * The cache is in the user's cache folder (`XDG_CACHE_HOME`, `~/.cache`). Node runs cached code without checking it, so
- * the cache is used only in a folder that no other user can write to. `NODE_COMPILE_CACHE` names another folder and
+ * the cache is used only in a folder that no other user can write to. `NODE_COMPILE_CACHE` sets another folder and
  * `NODE_DISABLE_COMPILE_CACHE=1` turns the cache off; Node itself reads both.
  */
 function enableCompileCache(host: CacheHost & Pick<typeof process, "versions">): void {

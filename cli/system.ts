@@ -94,8 +94,9 @@ function findCollector(): (options: object) => void {
 }
 
 /**
- * Whether this process is in the foreground process group of its terminal; undefined where the system does not report it.
- * Neither runtime has `tcgetpgrp`, so this works on Linux alone, which shows both groups in `/proc` (proc_pid_stat(5)).
+ * Whether this process is in the foreground process group of its terminal; undefined where the system does not report
+ * it. Neither runtime has `tcgetpgrp`, so this works only on Linux, which shows both groups in `/proc`
+ * (proc_pid_stat(5)).
  */
 export function isForegroundProcess(): boolean | undefined {
   try {

@@ -52,7 +52,7 @@ export interface UiSessions extends Disposable {
    */
   login(key: string): Login;
   find(cookie: string): UiSession | undefined;
-  /** Reports whether a form was made for a session. */
+  /** Reports whether a form belongs to a session. */
   isOwnForm(session: UiSession, token: string): boolean;
   /** Ends the session of a cookie. */
   end(cookie: string): void;

@@ -35,7 +35,7 @@ interface UiAppDeps {
   readonly connection: ApiConnection;
   readonly io: UiPorts;
   readonly logger: Logger;
-  /** The server and the user of the connection, in words. */
+  /** The server and the user of the connection, as text. */
   readonly place: string;
   /** The flags of commands that use the same connection. */
   readonly flags: CommandFlags;
@@ -161,7 +161,7 @@ export function createUiApp(deps: UiAppDeps): Hono<Env> {
     if (!isAppError(error) && !c.req.raw.signal.aborted) deps.logger.error("page failed", { path: c.req.path, error });
   }
 
-  /** Reads the form of a request; undefined when it was not made for this session. */
+  /** Reads the form of a request; undefined if it does not belong to this session. */
   async function readForm(c: Context<Env>): Promise<URLSearchParams | undefined> {
     // Browsers send line breaks as CR and LF, whatever the page had (HTML standard, "form submission").
     const form = new URLSearchParams((await c.req.text()).replaceAll("%0D%0A", "%0A"));
@@ -171,7 +171,7 @@ export function createUiApp(deps: UiAppDeps): Hono<Env> {
   function sendForeignForm(c: Context<Env>): Promise<Response> {
     return sendPage(c, 403, {
       title: "Not done",
-      body: FailedBody({ message: "the form was not made by this page in this session", hint: "open the page again" }),
+      body: FailedBody({ message: "the form does not belong to this session", hint: "open the page again" }),
     });
   }
 

@@ -206,7 +206,7 @@ const SCRIPT = `"use strict";
       const parts = [...document.querySelectorAll("[data-swap][id]")];
       for (const part of parts) {
         const other = fresh.getElementById(part.id);
-        // A part with a key holds a form, which is kept while the key stays the same.
+        // A part with a key contains a form, which is kept while the key stays the same.
         const isSame = part.dataset.key !== undefined && part.dataset.key === other?.dataset.key;
         if (other === null || isSame) continue;
         swap(part, other);

@@ -16,7 +16,7 @@ interface FrameOptions {
   readonly content: UiContent;
   readonly nav: readonly NavEntry[];
   readonly path: string;
-  /** The server and the user of the connection, in words. */
+  /** The server and the user of the connection, as text. */
   readonly place: string;
   readonly formToken: string;
   readonly notices: readonly Notice[];

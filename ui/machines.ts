@@ -81,7 +81,7 @@ export interface KnownMachine {
   readonly revocable: readonly string[];
   /** The token with which its first certificate was requested. */
   readonly tokenID: string | undefined;
-  /** The proof of identity for its client certificate, in words. */
+  /** The proof of identity for its client certificate, as text. */
   readonly proof: string | undefined;
   /** Other tokens that are only for this machine. */
   readonly boundTokens: readonly string[];

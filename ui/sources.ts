@@ -157,7 +157,7 @@ export const REQUEST_EVENT_WATCH: UiWatch<Event, Event> = {
 
 /** Something that a page cannot show. */
 export interface Missing {
-  /** The objects, in words, such as `bootstrap tokens`. */
+  /** The objects, such as `bootstrap tokens`. */
   readonly what: string;
   /** The reason, and what is shown instead. */
   readonly why: string;

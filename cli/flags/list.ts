@@ -24,7 +24,7 @@ const NAMES = ["wide", "json", "yaml", "name", "jsonpath"] as const;
 const OUTPUT_FLAG: Flag<OutputFormat | undefined> = parsedFlag<OutputFormat>({
   short: "o",
   placeholder: "FORMAT",
-  summary: "Output format; a table without it.",
+  summary: "Output format. Without it, a table.",
   completion: { kind: "choices", choices: ["wide", "json", "yaml", "name", "jsonpath=TEMPLATE"] },
   parse: (text) => parseOutputFormat(text),
 });
@@ -33,7 +33,7 @@ const OUTPUT_FLAG: Flag<OutputFormat | undefined> = parsedFlag<OutputFormat>({
 export const RECORD_OUTPUT_FLAG: Flag<RecordFormat | undefined> = parsedFlag<RecordFormat>({
   short: "o",
   placeholder: "FORMAT",
-  summary: "Output format; a table without it.",
+  summary: "Output format. Without it, a table.",
   completion: { kind: "choices", choices: ["wide", "json", "yaml", "csv", "name", "jsonpath=TEMPLATE"] },
   parse: (text) => text === "csv" ? ok({ kind: "csv" }) : parseOutputFormat(text, [...NAMES, "csv"]),
 });

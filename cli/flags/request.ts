@@ -37,7 +37,7 @@ export const CA_CERT_HASH = parsedListFlag({
   parse: parsePublicKeyPin,
 });
 
-/** The flag `--proof-from`, which names another device or key file for the proof. */
+/** The flag `--proof-from`, which selects another device or key file for the proof. */
 export const PROOF_FROM_FLAG = fileFlag({
   isCommandLineOnly: true,
   summary:

@@ -53,7 +53,7 @@ export interface Input<F extends FlagSet = FlagSet> {
   readonly args: readonly string[];
   /** The values of the flags, by name; the object is frozen. */
   readonly settings: Settings<F>;
-  /** The source of each setting in words: `--data-dir`, `TLSBOOT_DATA_DIR`, `default`. */
+  /** The source of each setting: `--data-dir`, `TLSBOOT_DATA_DIR` or `default`. */
   readonly origins: Readonly<Record<string, string>>;
   /** The program that the command belongs to. */
   readonly table: CommandTable;

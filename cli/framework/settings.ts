@@ -16,7 +16,7 @@ import {
 import { environmentName, type Flag, flagName, type FlagSet, type Settings } from "./flags.ts";
 import type { RawFlags } from "./parse.ts";
 
-/** The settings of a command, with the origin of each in words. */
+/** The settings of a command, with the origin of each. */
 interface ResolvedSettings<F extends FlagSet> {
   /** The values of the flags, by name; the object is frozen. */
   readonly settings: Settings<F>;

@@ -1,6 +1,6 @@
 /**
- * Files that commands read and write: their paths in messages, stdin instead of a file, and the checks before an existing
- * file is replaced. A file with a token never replaces another; others do so only with `--force`.
+ * Files that commands read and write: their paths in messages, stdin instead of a file, and the checks before an
+ * existing file is replaced. A file with a token never replaces another file; other files do so only with `--force`.
  */
 import { dirname, relative, resolve } from "node:path";
 import { line, shellWord } from "../../core/lib/printable.ts";

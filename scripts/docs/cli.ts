@@ -85,7 +85,7 @@ export function renderManual(table: CommandTable): string {
     "Answers go to stdout, everything else to stderr. " +
     describeVariables(table).replaceAll(/TLSBOOT_[A-Z_]*|--[a-z]+/g, "`$&`"),
     "## Options of several commands",
-    "Each command below names the groups that it takes. If it takes only part of a group, that part is in parentheses. " +
+    "Each command below lists the groups that it takes. If it takes only part of a group, that part is in parentheses. " +
     "Only programs that keep running read all of the variables.",
     ...shared.map(groupSection),
     ...groups,

@@ -13,7 +13,7 @@ export const IMAGE_USER = 65_532;
 /** The home of the image's user, and the default of `--data-dir` in the image. */
 export const IMAGE_DATA_DIR = "data";
 
-/** The release of Debian that the image is made from. */
+/** The release of Debian that the image is based on. */
 export const BASE_RELEASE = "trixie";
 
 /** The packages without which the program does not run or has no CAs and time zones. */
@@ -35,7 +35,7 @@ const INCLUDED = [
 const EXCLUDED = /^usr\/lib\/[^/]+\/gconv\//;
 const CA_CERTIFICATES = /^usr\/share\/ca-certificates\/mozilla\/.*\.crt$/;
 
-/** A package that the layer was made from. */
+/** A Debian package in the layer. */
 export interface BasePackage {
   readonly name: string;
   readonly version: string;

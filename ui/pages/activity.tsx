@@ -140,7 +140,7 @@ const ACTIVITY_KINDS = [
 /** A kind from the list `ACTIVITY_KINDS`. */
 type ActivityKind = typeof ACTIVITY_KINDS[number];
 
-/** The object that something happened to. */
+/** The object of an event. Its page is linked. */
 interface ActivitySubject {
   readonly kind: "request" | "certificate" | "revocation" | "token";
   /** The name, the serial number or the id by which the object is found; its short form is in the text. */
@@ -154,7 +154,7 @@ export interface Activity {
   readonly kind: ActivityKind;
   /** The event, as a sentence without a full stop. */
   readonly text: string;
-  /** The user who did it, in words; empty when unknown. */
+  /** The user who did it, as text; empty if unknown. */
   readonly by: string;
   readonly about: ActivitySubject | undefined;
 }

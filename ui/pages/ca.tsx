@@ -292,7 +292,7 @@ function RotationHelp(
 
 /** CA certificates that are published for a purpose. */
 interface PublishedCas {
-  /** What certificates of these CAs are used for, in words, such as `clients of the API`. */
+  /** The use of certificates of these CAs, such as `clients of the API`. */
   readonly purpose: string;
   /** PEM of the CA certificates. */
   readonly pem: string;
@@ -301,7 +301,7 @@ interface PublishedCas {
 /** One CA certificate, and what trusts it. */
 interface TrustedAuthority {
   readonly certificate: CertificateFacts;
-  /** What certificates of this CA are used for. */
+  /** The uses of certificates of this CA. */
   readonly purposes: readonly string[];
   /** The number of valid certificates that it has issued, as far as they are known. */
   readonly issued: number;

@@ -159,7 +159,7 @@ interface CalendarDay {
 interface CalendarMonth {
   /** The month, such as `2026-12`. */
   readonly key: string;
-  /** The month in words, such as `December 2026`. */
+  /** The name of the month, such as `December 2026`. */
   readonly title: string;
   readonly count: number;
   readonly weeks: readonly (readonly (CalendarDay | undefined)[])[];

@@ -10,7 +10,7 @@ import { approveRequestAction, denyRequestAction, requestPage, requestsPage } fr
 import { revocationPage, revocationsPage, revokeAction, revokePage, unrevokeAction } from "./revocations.tsx";
 import { deleteTokenAction, tokenPage, tokensPage } from "./tokens.tsx";
 
-/** The pages; each one is in a file of this folder. A path without variables comes before one that would match it. */
+/** All pages. A path without variables comes before one with variables that would match it. */
 export const UI_PAGES: readonly UiPage[] = [
   requestsPage,
   requestPage,
@@ -29,7 +29,7 @@ export const UI_PAGES: readonly UiPage[] = [
   activityPage,
 ];
 
-/** The actions; each one is next to the page with its form. */
+/** All actions of the forms on these pages. */
 export const UI_ACTIONS: readonly UiAction[] = [
   approveRequestAction,
   denyRequestAction,

@@ -342,7 +342,7 @@ function showPlan(context: UiContext, plan: Revoke, input: ShownInput, fault?: s
 /** The number of certificates that are listed before a revocation. */
 const MAX_AFFECTED = 100;
 
-/** Hashes what a plan does, so that only what the page showed is carried out. */
+/** Hashes the effects of a plan, so that only those that the page showed are carried out. */
 function hashPlan(plan: Revoke, now: Date): string {
   const { revocation, replaced, isOwn, isUnknown, hasTokenSecret } = plan;
   const { spec, metadata } = revocation;

@@ -52,7 +52,7 @@ export function createStoryPage(
           if (mode !== "auto" && mode !== "step") throw new AppError("invalid", "unknown pace of the story");
           board.setMode(mode);
           const message = mode === "auto"
-            ? "The story goes on by itself, with a pause to read after each step."
+            ? "The story continues by itself, with a pause to read after each step."
             : "The story waits for you before each step.";
           return Promise.resolve({ kind: "moved", location: "/story", message });
         },
@@ -137,7 +137,7 @@ function Controls({ board, context }: { readonly board: StoryBoard; readonly con
         <button type="submit" id="next">{board.steps.length === 0 ? "Begin" : "Next step"}</button>
       </PostForm>
       <PostForm context={context} action="/story/mode" hidden={{ mode: mode === "auto" ? "step" : "auto" }}>
-        <button type="submit" id="mode" class="quiet">{mode === "auto" ? "Wait for me" : "Go on by itself"}</button>
+        <button type="submit" id="mode" class="quiet">{mode === "auto" ? "Wait for me" : "Continue by itself"}</button>
       </PostForm>
       <noscript>
         <a href="/story">Show what has happened</a>

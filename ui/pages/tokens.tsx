@@ -1,4 +1,4 @@
-/** The bootstrap tokens: whom each one is for, how it has been used, and what was requested with it. Secrets are never shown. */
+/** The bootstrap tokens, with their machines, their uses and the requests made with them. Secrets are never shown. */
 import { deleteToken } from "../../client/admin/tokens.ts";
 import { DataTable, Facts, Moment, PostForm } from "../layout.tsx";
 import type { UiAction, UiContext, UiElement, UiPage } from "../page.ts";

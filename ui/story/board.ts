@@ -20,7 +20,7 @@ export interface BoardStep {
   readonly lines: readonly BoardLine[];
 }
 
-/** Whether the story waits for a button before each step, or goes on after a pause. */
+/** Whether the story waits for a button before each step, or continues after a pause. */
 export type BoardMode = "step" | "auto";
 
 /** How long a step is shown before the next one begins by itself: long enough to read it. */
@@ -95,7 +95,7 @@ export class StoryBoard implements Pace {
     this.#wake();
   }
 
-  /** Changes how the story goes on. */
+  /** Changes whether the story waits before each step. */
   setMode(mode: BoardMode): void {
     this.#mode = mode;
     this.#wake();

@@ -51,9 +51,9 @@ export interface StepText {
 export const STEPS = {
   authority: {
     chapter: "first",
-    title: () => "A certificate authority is made",
+    title: () => "A certificate authority is created",
     happens:
-      "tlsboot makes the key and the certificate of a certificate authority (CA). The key stays in one file that " +
+      "tlsboot creates the key and the certificate of a certificate authority (CA). The key stays in one file that " +
       "only its owner can read. The certificate is public.",
     why: "A program that trusts the CA can check every certificate that the CA has signed, even without a network.",
     without: "Every machine would need a list of the keys of all others, and each new machine would change every list.",
@@ -63,7 +63,7 @@ export const STEPS = {
     title: () => "The API server, the signer and the approver start",
     happens:
       "The API server accepts requests for certificates, the approver decides about them, and the signer signs " +
-      "those that are approved. The server also makes a bootstrap token.",
+      "those that are approved. The server also creates a bootstrap token.",
     why: "Each part can do one thing: the approver has no key of the CA, and the signer makes no decisions. In a " +
       "cluster they are separate programs.",
     without: "If the server signed every request that reaches it, a holder of the token could become any machine.",
@@ -113,7 +113,7 @@ export const STEPS = {
       "node-1 proves in the TLS handshake that it has the key. The API server takes the user and the groups from " +
       "the certificate.",
     why:
-      "From now on the machine has an identity of its own. It no longer needs the token, and its rights are those of its name.",
+      "From now on the machine has its own identity. It no longer needs the token, and its rights are those of its name.",
     without: "All machines with the same token would be the same user. None could be limited or locked out alone.",
   },
   refusal: {
@@ -121,7 +121,7 @@ export const STEPS = {
     title: () => "mallory has the token, asks to be an administrator, and is refused",
     happens: "mallory asks for a certificate in the group system:masters, which may do everything. The API server " +
       "refuses the request before any approver sees it.",
-    why: "No role can limit the rights of this group, so no one gets a certificate of it through this signer.",
+    why: "No role can limit the rights of this group, so this signer issues no certificate for it.",
     without: "One careless approval would make an administrator, for as long as the certificate is valid.",
   },
   renewal: {
@@ -218,7 +218,7 @@ export type StoryEvent =
   | { readonly kind: "command"; readonly text: string }
   /** The answer of a program or of the server. */
   | { readonly kind: "answer"; readonly text: string }
-  /** A fact in words; `isVerified` when the demo has checked it. */
+  /** A fact as text; `isVerified` if the demo has checked it. */
   | { readonly kind: "fact"; readonly text: string; readonly isVerified?: boolean }
   | PictureEvent
   /** The last step is done, and the server still runs. */
@@ -234,7 +234,7 @@ type PictureEvent =
   | { readonly kind: "issued"; readonly machine: string; readonly notAfter: Date }
   /** The API server has refused a request, before it was stored. */
   | { readonly kind: "refused"; readonly requester: string }
-  /** The API has answered a call that was made with a machine's certificate. */
+  /** The API has answered a call with a machine's certificate. */
   | { readonly kind: "accepted"; readonly machine: string }
   | { readonly kind: "switchedOff"; readonly machine: string }
   | { readonly kind: "expired"; readonly machine: string }

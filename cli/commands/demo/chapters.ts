@@ -157,7 +157,7 @@ export async function showTheft(stage: Stage): Promise<void> {
   await showUnauthorized(stage, kubeconfigPath);
 }
 
-/** Copies the key and the certificate of a machine, and a kubeconfig that names the copies. */
+/** Copies the key and the certificate of a machine, and a kubeconfig that refers to the copies. */
 async function copyMachine(stage: Stage, machine: DemoMachine, folder: string): Promise<void> {
   const { files } = stage.options.tools;
   const from = stage.word(machine.folder);

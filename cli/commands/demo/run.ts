@@ -92,7 +92,7 @@ async function prepareFolder(root: string, cwd: string, files: FilePort): Promis
     if (await files.stat(join(root, MARKER)) === undefined) {
       throw new AppError(
         "file_exists",
-        `cannot use "${displayPath(root, cwd)}" for the demo: it is not empty, and no demo made it`,
+        `cannot use "${displayPath(root, cwd)}" for the demo: it is neither empty nor the folder of an earlier demo`,
         { hint: "choose another folder with --data-dir, or remove this one" },
       );
     }

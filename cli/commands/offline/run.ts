@@ -85,7 +85,7 @@ export async function runExport(input: Input<typeof exportCsrCommand.flags>, too
   return EXIT.done;
 }
 
-/** Chooses the requests to export, sorted by name. Throws AppError when one that the user named cannot be exported. */
+/** Chooses the requests to export, sorted by name. Throws AppError if a request in the arguments cannot be exported. */
 function chooseRequests(
   items: readonly CertificateSigningRequest[],
   names: readonly string[],
@@ -176,7 +176,7 @@ async function checkExport(
     "csr_denied",
     `cannot import "${file}": it answers an export of another installation, of ${server} on ${createdAt}; ` +
       `${exporter} signed that export, and the key here is ${own}`,
-    { hint: "import it where it was exported, or name the key that signed the export with --bundle-key" },
+    { hint: "import it where it was exported, or give the key that signed the export with --bundle-key" },
   );
 }
 

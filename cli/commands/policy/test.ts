@@ -148,7 +148,7 @@ interface CaseResult {
   readonly name: string;
   readonly wanted: Expectation;
   readonly verdict: Verdict;
-  /** The difference in words; undefined when the case passed. */
+  /** The difference, as text; undefined if the case passed. */
   readonly failure: string | undefined;
 }
 

@@ -57,7 +57,7 @@ export interface Desk extends DecisionDesk, Disposable {
   readonly log: IssuedLog & { readonly path: string };
   readonly answered: AnsweredRequests;
   readonly exporters: TrustedExporters;
-  /** Held while an answer is stored and recorded. Another run would take it for the answer of a run that was killed. */
+  /** Held while an answer is stored and recorded. Otherwise another run would treat it as that of a killed run. */
   readonly lock: FileLock;
 }
 

@@ -62,7 +62,7 @@ export const signCommand = defineCommand({
     server: parsedFlag({
       isCommandLineOnly: true,
       placeholder: "URL",
-      summary: "Address of the API server, which the answers carry to the machines' kubeconfigs.",
+      summary: "Address of the API server for the kubeconfigs of the machines.",
       parse: parseServerUrl,
     }),
     yes: switchFlag({ summary: "Sign every request of a bundle or a folder without asking." }),

@@ -273,7 +273,7 @@ async function readMachineRequest(name: string, folder: string, files: FilePort)
     ? `it is the request "${found}", under another name`
     : "it is an export of a server: sign it as a file";
   throw new AppError("invalid", `cannot sign "${path}": ${why}`, {
-    hint: "remove it, and write it again at the machine, with the command that made it",
+    hint: "remove it, and run the command that wrote it on the machine again",
   });
 }
 
