@@ -25,28 +25,28 @@ import { runElected } from "../instance/controllers/controllers.ts";
 import { UsageError } from "./exit_code.ts";
 
 /** A role: its command, and the manifest of the rights that it needs. */
-export interface RemoteRole {
+interface RemoteRole {
   readonly command: "signer" | "approver" | "attestor";
   readonly manifest: readonly ManifestPart[];
 }
 
 /** A controller, and its Lease. */
-export interface RemoteControllerRole extends RemoteRole {
+interface RemoteControllerRole extends RemoteRole {
   readonly lease: string;
 }
 
-export interface RemoteSettings {
+interface RemoteSettings {
   readonly kubeconfig: string;
   readonly metricsBindAddress: string;
 }
 
-export interface RemoteControllerSettings extends RemoteSettings {
+interface RemoteControllerSettings extends RemoteSettings {
   readonly leaderElect: boolean;
   readonly leaderElectResourceNamespace: string;
 }
 
 /** The connection of a role, its metrics, and the service that it reports to. */
-export interface RemoteConnection extends AsyncDisposable {
+interface RemoteConnection extends AsyncDisposable {
   readonly transport: Transport;
   readonly cluster: ResolvedCluster;
   readonly registry: MetricsRegistry;

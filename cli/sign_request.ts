@@ -94,7 +94,7 @@ function createRefusal(file: string, why: string): AppError {
 }
 
 /** The parts of a CSR object that the command line provides for a request file. */
-export interface RequestFileOptions {
+interface RequestFileOptions {
   readonly signerName: string;
   /** The usages; when empty, those of the signer or its profile. */
   readonly usages: readonly string[];

@@ -18,7 +18,7 @@ import { readBuildFacts } from "./facts.ts";
 import { ensureNode } from "./node_runtime.ts";
 
 /** The scripts of a bundle, and a report of their sources. */
-export interface Bundle {
+interface Bundle {
   /** The name of the entry script. */
   readonly entry: string;
   /** The code of each script by name. It is ASCII, so that Node stores one byte per character. */

@@ -9,7 +9,7 @@ import process from "node:process";
 import { type BuildCommit, UNKNOWN_BUILD } from "../../core/version.ts";
 
 /** The variables that replace git for builds without a checkout. */
-export interface BuildEnvironment {
+interface BuildEnvironment {
   readonly TLSBOOT_BUILD_COMMIT?: string | undefined;
   /** The date of the build in seconds since 1970 (reproducible-builds.org/specs/source-date-epoch). */
   readonly SOURCE_DATE_EPOCH?: string | undefined;

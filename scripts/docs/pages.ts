@@ -14,7 +14,7 @@ export const ADDRESS: string = "";
 export const CONTACT: string = "";
 
 /** The facts that the pages contain. */
-export interface ProjectFacts {
+interface ProjectFacts {
   readonly address: string;
   readonly contact: string;
   readonly releaseKey: string | undefined;

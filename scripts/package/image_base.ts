@@ -45,7 +45,7 @@ export interface BasePackage {
 }
 
 /** The files of the layer, and the packages that they are from. */
-export interface ImageBase {
+interface ImageBase {
   readonly entries: readonly TarEntry[];
   readonly packages: readonly BasePackage[];
 }

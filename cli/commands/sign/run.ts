@@ -315,7 +315,7 @@ async function writeAnswers(text: string, bundle: RequestBundle, desk: Desk): Pr
     const id = origin.kind === "machine" ? computeBundleId(bundle) : origin.id;
     await writeQrPages(qr, { kind: "answers", text, id, facts, names: requests.map(({ name }) => name) }, desk);
   }
-  if (out === undefined || out === "-") {
+  if (out === undefined || out === STDIN) {
     desk.stdout.write(text);
     return;
   }
