@@ -49,7 +49,8 @@ interface UiAppDeps {
 type Env = { Bindings: HttpBindings; Variables: { readonly session: UiSession } };
 
 const LOGIN_FAULTS: Readonly<Record<Exclude<Login["kind"], "opened">, string>> = {
-  used: "This link was already used. A link works only once. The session that it opened was ended, in case it was not yours.",
+  used:
+    "This link was already used. A link works only once. The session that it opened was ended, in case it was not yours.",
   expired: "This link has expired.",
   unknown: "This server did not create this link.",
 };

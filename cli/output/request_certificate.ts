@@ -10,7 +10,7 @@ import { displayPath } from "./files.ts";
 import { createSteps, findDeadline } from "./progress.ts";
 import { UsageError } from "../exit_code.ts";
 
-/** The user's wishes, with which the certificate is compared. */
+/** The wanted certificate, with which the issued one is compared. */
 export interface WantedCertificate {
   readonly timeoutSeconds: number;
   readonly expirationSeconds?: number | undefined;

@@ -78,7 +78,8 @@ describeInstance("tlsboot ui: pages", { args: ["--auto-approve"] }, (instance) =
     for (let count = 0; count < 2; count++) await instance.succeed("token", "create", "--node", "n1");
     await eventually("the tokens for n1 alone are listed", async () => {
       const { body } = await client.send("/machines/n1", 200);
-      return /Tokens for this machine only<\/dt><dd><span><a [^>]*>\w{6}<\/a>, <a [^>]*>\w{6}<\/a>/.test(body) || undefined;
+      return /Tokens for this machine only<\/dt><dd><span><a [^>]*>\w{6}<\/a>, <a [^>]*>\w{6}<\/a>/.test(body) ||
+        undefined;
     });
     assert.match(await read("/machines?state=expired"), /No machine matches/);
     assert.match(await read("/machines/nowhere", 404), /the machine "nowhere" is not known here/);

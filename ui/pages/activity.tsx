@@ -60,7 +60,8 @@ export const activityPage: UiPage = {
       body: (
         <>
           <p class="faint">
-            The events that the objects on the server record. Requests are deleted after hours or days; the audit log has every action.
+            The events that the objects on the server record. Requests are deleted after hours or days; the audit log
+            has every action.
           </p>
           <MissingNotes
             notes={[

@@ -185,7 +185,8 @@ function ListForm({ context, machines }: { readonly context: UiContext; readonly
   return (
     <PostForm context={context} action="/expected">
       <p>
-        One request is approved for each machine on the list. Requests for other names, and for names that two machines claim, stay pending. The next page shows what would be approved.
+        One request is approved for each machine on the list. Requests for other names, and for names that two machines
+        claim, stay pending. The next page shows what would be approved.
       </p>
       <p>
         <label for="machines">Expected machines: names, one per line, or a file of kind Inventory</label>

@@ -329,7 +329,9 @@ function readName({ params }: UiContext): string {
 function readSeen(form: URLSearchParams): SeenRequest {
   const uid = form.get("uid") ?? "";
   const resourceVersion = form.get("resourceVersion") ?? "";
-  if (uid === "" || resourceVersion === "") throw new AppError("invalid", "the form does not say which request it decides");
+  if (uid === "" || resourceVersion === "") {
+    throw new AppError("invalid", "the form does not say which request it decides");
+  }
   return { uid, resourceVersion };
 }
 

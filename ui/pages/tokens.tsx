@@ -37,7 +37,8 @@ export const tokensPage: UiPage = {
       body: (
         <>
           <p>
-            A machine proves with a token that it may request its first certificate. This page shows token ids only. A secret is shown once, by the command that creates the token:
+            A machine proves with a token that it may request its first certificate. This page shows token ids only. A
+            secret is shown once, by the command that creates the token:
           </p>
           <Commands lines={["tlsboot token create -o command"]} flags={context.flags} />
           <MissingNotes notes={[missing]} />

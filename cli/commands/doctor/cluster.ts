@@ -167,8 +167,7 @@ async function examineRights(
     }
   } catch (error) {
     if (!isAppError(error, "access_denied")) throw error;
-    const reason =
-      "the user lacks the right to create subjectaccessreviews.authorization.k8s.io, so authorizers " +
+    const reason = "the user lacks the right to create subjectaccessreviews.authorization.k8s.io, so authorizers " +
       "other than RBAC are not considered";
     return [
       ...reportCertificateRights(rights, { target, kubectl }),

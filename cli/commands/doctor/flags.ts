@@ -29,7 +29,8 @@ export const doctorCommand = defineCommand({
   flags: {
     kubeconfig: fileFlag({
       isCommandLineOnly: true,
-      summary: "Kubeconfig of the machine whose folder of certificates is checked. Without it, the one that refers to a " +
+      summary:
+        "Kubeconfig of the machine whose folder of certificates is checked. Without it, the one that refers to a " +
         "certificate in the folder and is next to the folder, in it or in /etc/kubernetes, or else kubeconfig next to the " +
         "folder.",
     }),

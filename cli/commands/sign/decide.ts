@@ -36,7 +36,7 @@ import type { Settings } from "../../framework/flags.ts";
 import type { Tools } from "../../io.ts";
 import { type PlannedRequest, planRequest } from "../../sign_request.ts";
 import type { signCommand } from "./flags.ts";
-import { type RelatedCas, type OpenedSigner, readRelatedCas, type SignerOpener } from "./open_signer.ts";
+import { type OpenedSigner, readRelatedCas, type RelatedCas, type SignerOpener } from "./open_signer.ts";
 import type { PolicySettings } from "../../../core/approval/decide_from_sources.ts";
 import { parseNodeUser } from "../../../core/kube/user.ts";
 import { listAlternativeNames } from "../../../core/pki/x509/subject_alternative_names.ts";
@@ -89,7 +89,9 @@ export async function openSite(
   if (site.length > 0 && !own.some((pin) => site.includes(pin))) {
     throw new AppError(
       "invalid",
-      `cannot sign the request "${request.name}": its machine belongs to another site, whose CA is ${site.join(" or ")}; ` +
+      `cannot sign the request "${request.name}": its machine belongs to another site, whose CA is ${
+        site.join(" or ")
+      }; ` +
         `the CA here is ${publicKeyPin(certificate)}`,
       {
         hint:

@@ -236,9 +236,7 @@ export function formatProving(
   { inventory, url, pin }: { readonly inventory: string; readonly url: string; readonly pin: string },
 ): string {
   return kinds.map((kind) =>
-    `  # on each machine that ${inventory} lists with ${
-      PROOF_NAMES[kind]
-    }, prove its identity and get its certificate
+    `  # on each machine that ${inventory} lists with ${PROOF_NAMES[kind]}, prove its identity and get its certificate
   sudo tlsboot bootstrap --attest ${kind} --server ${url} --ca-cert-hash ${pin} --rotate-certificates
 `
   ).join("\n");
