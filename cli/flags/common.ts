@@ -125,10 +125,7 @@ export const ISSUED_LOG_FLAG = fileFlag({
     "register; with a CA in other files, nothing is recorded.",
 });
 
-/**
- * The flag `-o` for commands that print something other than API objects. Keys may be added, but never removed or
- * changed.
- */
+/** The flag `-o` for commands that print no API objects. Keys may be added, but never removed or changed. */
 export const STRUCTURED_OUTPUT = choiceFlag({
   short: "o",
   choices: ["json", "yaml"],

@@ -122,10 +122,7 @@ export async function bundle(
  */
 const PACKED_COMMAND = "cli/commands/csr/get.ts";
 
-/**
- * Groups the scripts into assets: those that every start needs in one, those of `get csr` in a second one, and each
- * other script in its own.
- */
+/** Groups the scripts into assets: those of every start, those of `get csr`, and each other script in its own. */
 export function findAssets({ entry, scripts, metafile }: Bundle): ReadonlyMap<string, string> {
   const read = (names: Iterable<string>) => [...names].map((name) => [name, scripts.get(name) ?? ""] as const);
   const start = findAllNeeds(metafile, entry);

@@ -1,7 +1,4 @@
-/**
- * The platforms of the released file, and their Node 24, which the tests use too. It is installed from npm once per
- * machine.
- */
+/** The platforms of the released file, and their Node 24, also for tests. npm installs it once per machine. */
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";

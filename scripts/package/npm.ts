@@ -21,10 +21,7 @@ import { MIN_NODE_MAJOR } from "../../cli/node.ts";
 const PACKED_AT = Date.parse("1985-10-26T08:15:00Z") / 1000;
 /** The program, as `tlsboot` in `node_modules/.bin`. */
 const PROGRAM = "cli/main.js";
-/**
- * Disables two warnings: `node:sqlite` is a release candidate in Node 24, and DEP0123 warns about etcd members with IP
- * addresses.
- */
+/** Disables two warnings: `node:sqlite` is a release candidate, and DEP0123 is for etcd members by IP address. */
 const SHEBANG = "#!/usr/bin/env -S node --disable-warning=ExperimentalWarning --disable-warning=DEP0123\n";
 
 /** The parts of deno.json that a package repeats. */

@@ -1,7 +1,4 @@
-/**
- * The released files, from which packages and images are made, their checksums, and reproducible tar archives with
- * fixed dates and owners.
- */
+/** The released files that packages and images are made from, their checksums, and reproducible tar archives. */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";

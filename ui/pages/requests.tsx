@@ -1,7 +1,4 @@
-/**
- * The list of requests, and the page of one request: the view that `describe csr` and `approve -i` show too, with the
- * forms for a decision.
- */
+/** The list of requests, and the page of one, with the view of `describe csr` and `approve -i` and a form. */
 import { csrPath, parseCsrNames } from "../../client/admin/csrs.ts";
 import { createDecision, decideOne, type SeenRequest } from "../../client/admin/decisions.ts";
 import { readApproverSettings } from "../../client/admin/published_settings.ts";

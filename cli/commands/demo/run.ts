@@ -81,10 +81,7 @@ async function createPage(mode: BoardMode, logger: Logger, tools: Tools): Promis
   };
 }
 
-/**
- * Creates the folder, or empties that of an earlier demo. Throws AppError `file_exists` for any other folder with
- * files.
- */
+/** Creates the folder, or empties that of an earlier demo. Throws AppError `file_exists` for other contents. */
 async function prepareFolder(root: string, cwd: string, files: FilePort): Promise<void> {
   const isThere = await files.stat(root) !== undefined;
   const isEmpty = isThere && (await readdir(root).catch(() => undefined))?.length === 0;

@@ -87,10 +87,7 @@ function render({ file, finding: { title, lines } }: FoundIn): string {
   return `${line`${file}: ${title}`}\n${formatDescription(lines.map(([name, value]) => [`  ${name}`, value]))}\n`;
 }
 
-/**
- * Lists everything in the bytes, in order; empty when nothing is recognized. A kubeconfig's paths are relative to
- * `path`.
- */
+/** Lists everything in the bytes; empty when nothing is recognized. A kubeconfig's paths are relative to `path`. */
 async function inspectBytes(
   bytes: Uint8Array<ArrayBuffer>,
   path: string,
