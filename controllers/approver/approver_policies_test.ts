@@ -421,8 +421,8 @@ test("createApprover() holds few of 300 requests for a name of another machine, 
   const conditions = names.map(getCondition);
   assert.equal(conditions.filter((text) => text === "").length, 3);
   assert.deepEqual([...new Set(conditions)].filter((text) => text !== ""), [
-    "Denied TooManyHeldRequests: 3 requests for shop.lan from 10.0.0.9 are held for a person already: request it again " +
-    "when they are decided",
+    "Denied TooManyHeldRequests: 3 requests for shop.lan from 10.0.0.9 are already held for a person: request it " +
+    "again when they are decided",
   ]);
 });
 

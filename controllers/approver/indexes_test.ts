@@ -167,8 +167,8 @@ test("createApprover() holds a claimed name, reports it once, and checks it agai
   );
   assert.deepEqual(events, [
     "Warning NameClaimed: Left pending: n1 already has a certificate until 2026-06-02T00:00:00Z; another machine may " +
-    "be claiming its name. Find out which machine asks; if it is n1 itself with a new key, approve it by hand: " +
-    "tlsboot approve csr-2; otherwise deny it",
+    "be claiming its name. Find out which machine sent the request; if it is n1 itself with a new key, approve it by " +
+    "hand: tlsboot approve csr-2; otherwise deny it",
   ]);
   assert.deepEqual([counted, list("Approved")], [["NameClaimed"], []]);
   clock.set(Date.parse("2026-06-02T00:00:00Z"));
@@ -199,7 +199,7 @@ test("createApprover() denies further requests for a claimed name, until those t
   for (const name of names) await check(await buildCsr({ ...OTHER, name }));
   await check(await buildCsr({ ...OTHER, name: "a1" }));
   const denied =
-    "3 requests for node n1 from 10.0.0.9 are held for a person already: request it again when they are decided";
+    "3 requests for node n1 from 10.0.0.9 are already held for a person: request it again when they are decided";
   assert.deepEqual([list("Approved"), list("Denied"), world.getMessage("a4")], [[], ["a4"], denied]);
   assert.ok(
     !events.some((event) => event.includes("TooManyHeldRequests")),

@@ -1,6 +1,6 @@
 /**
- * The permissions that an approver needs at an API server. `--print-rbac`, `docs/rbac/approver.yaml` and the approver that
- * `up` runs share them.
+ * The permissions that an approver needs at an API server. They are the same for `--print-rbac`,
+ * `docs/rbac/approver.yaml` and the approver of `tlsboot up`.
  */
 import { usesNodeReports } from "./evidence/ownership.ts";
 import type { Policy } from "./policy.ts";
@@ -18,7 +18,7 @@ interface ApproverRbacOptions {
   readonly dryRun: boolean;
   /** Whether the approver enforces the limits of bootstrap tokens, whose Secrets it reads and updates. */
   readonly tokens: boolean;
-  /** Whether the approver notifies a person. */
+  /** Whether the approver sends notifications. */
   readonly notifies?: boolean;
   /** The namespace of the approver's Lease; undefined without leader election. */
   readonly leaseNamespace: string | undefined;
@@ -75,7 +75,7 @@ function approverClusterRole({ needs, dryRun }: ApproverRbacOptions): ManifestPa
           { ...allow("approve", CERTIFICATES_GROUP, "signers"), resourceNames: needs.signerNames },
         ]),
         allow("create", "authorization.k8s.io", "subjectaccessreviews"),
-        // kube-apiserver has no such resource: there the approver knows only the requests that it has seen.
+        // kube-apiserver has no such resource: the approver then knows only the requests that it has seen.
         allow("list watch", TLSBOOT_GROUP, "issuedcertificates"),
         ...(needs.nodes ? [allow("list watch", "core", "nodes")] : []),
       ],
@@ -114,7 +114,7 @@ export interface Grantee {
   readonly name: string;
 }
 
-/** The permissions for which Kubernetes has a role, each with the role and the name of its binding. */
+/** The permissions for which Kubernetes has a built-in role, each with that role and the name of its binding. */
 export const KUBELET_GRANTS = {
   nodeclient: {
     role: "system:certificates.k8s.io:certificatesigningrequests:nodeclient",
@@ -142,9 +142,9 @@ export function formatGrantCommand(permission: string, { kind, name }: Grantee):
     bind(role, role);
 }
 
-/** What an approver needs for its policies. */
+/** The access that an approver needs for its policies. */
 interface PolicyNeeds {
-  /** The signers whose requests are approved or denied, also as `domain/*`. */
+  /** The signers whose requests are approved or denied: exact names, or `domain/*`. */
   readonly signerNames: readonly string[];
   /** Whether Nodes must be watched, because their status is evidence. */
   readonly nodes: boolean;

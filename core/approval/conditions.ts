@@ -16,10 +16,10 @@ export interface DecisionText {
   readonly message: string;
 }
 
-/** The reason and the message that a user chose. */
+/** The reason and the message that a user chose; either may be absent. */
 export type OwnDecisionText = { readonly [Key in keyof DecisionText]?: DecisionText[Key] | undefined };
 
-/** The CSR already has the opposite decision, which cannot be removed, not even by force. */
+/** The CSR already has the opposite decision, which cannot be removed. */
 export interface DecisionRefusal {
   readonly present: "Approved" | "Denied";
   /** kubectl's text: `certificate signing request "n1" is already Denied`. */
@@ -56,8 +56,8 @@ interface Decider {
 }
 
 /**
- * Creates the text that a command of tlsboot writes, which always names the user and the tool. The server does not verify
- * it; the audit log is the server's own record.
+ * Creates the text that a command of tlsboot writes, which always contains the user and the tool. The server does not
+ * verify it; the audit log is the server's own record.
  */
 export function createDecisionText(
   verb: "approve" | "deny",

@@ -19,7 +19,9 @@ export interface PolicySettings {
   readonly inventory: Inventory | undefined;
 }
 
-/** The sources of the evidence about requests. A fact that cannot be read is `failed`, and no decision relies on it. */
+/**
+ * Where the evidence about requests comes from. A fact that cannot be read is `failed`, and no decision relies on it.
+ */
 export interface EvidenceSources {
   readonly clock: Clock;
   readonly reviewer: AccessReviewer;
@@ -38,13 +40,15 @@ export interface EvidenceSources {
     node: string,
     exceptRequest: string,
   ): Lookup<readonly NodeCertificate[]> | Promise<Lookup<readonly NodeCertificate[]>>;
-  /** Lists who holds names, for policies with `names.unclaimed`; absent where no register of certificates is read. */
+  /**
+   * Lists the holders of names, for policies with `names.unclaimed`; absent where no register of certificates is read.
+   */
   claims?(names: readonly string[]): Promise<Lookup<readonly NameClaim[]>>;
   /** Returns the names and addresses of the API server. Errors propagate, because nothing is approved without them. */
   serverNames(signal: AbortSignal): Promise<NodeNames>;
   /** Reports whether the requester is below the limit of pending requests; absent where no states are kept. */
   hasRoom?(csr: CertificateSigningRequest): boolean;
-  /** Finds why a request for some names may not be held; absent where no states are kept. */
+  /** Explains why a request for some names may not be held; absent where no states are kept. */
   findExcess?(csr: CertificateSigningRequest, names: readonly string[]): Promise<string | undefined>;
 }
 
@@ -54,7 +58,7 @@ export type FindRevokedRequest = (
   signal: AbortSignal,
 ) => Promise<{ readonly message: string } | undefined>;
 
-/** Decides a request with facts from the sources. Only the facts that matter are read. */
+/** Decides a request with facts from the sources. It reads only the facts that the decision needs. */
 export function decideFrom(sources: EvidenceSources, question: Question, signal: AbortSignal): Promise<Verdict> {
   return decideWith(question, { now: sources.clock.now() }, (need) => findAnswer(sources, question, need, signal));
 }

@@ -2,7 +2,7 @@
  * The verdict on a request. The running approver, `policy explain`, `policy test`, `describe csr`, the page and `sign`
  * all decide here: the stages apply in the order of `STAGES`, and the first one with a verdict decides.
  *
- * This file reads nothing. A stage lists the facts that it needs, the caller looks them up
+ * This file reads nothing. A stage lists the facts that it needs, the caller supplies them
  * (`core/approval/decide_from_sources.ts`, or a file), and the stage decides.
  */
 import { describeTokenProof, readTokenProof } from "../attestation/proof.ts";
@@ -58,16 +58,16 @@ export type Need =
 /** The facts about a request that are known so far; each is absent until a stage needs it. */
 export interface Known {
   readonly now: Date;
-  /** The message of the Revocation that forbids the approval. */
+  /** The description of the Revocation that forbids the approval. */
   readonly revocation?: Lookup<string>;
-  /** The Secret of the requester's bootstrap token; `gone` when its limits can no longer be known. */
+  /** The Secret of the requester's bootstrap token; `gone` when it was deleted, so that its limits are unknown. */
   readonly token?: Lookup<SecretObject> | { readonly kind: "gone" };
   /** The approved requests of the same requester, and the names in its certificates. */
   readonly approvals?: { readonly before: readonly PastApproval[]; readonly held: Lookup<NodeNames> };
   readonly reported?: Lookup<ReadonlyMap<string, NodeNames>>;
   readonly server?: NodeNames;
   readonly certificates?: Lookup<readonly NodeCertificate[]>;
-  /** Who holds the names of the request; `absent` where no register of issued certificates is read. */
+  /** The holders of the names in the request; `absent` where no register of issued certificates is read. */
   readonly claims?: Lookup<readonly NameClaim[]> | { readonly kind: "absent" };
   readonly permissions?: ReadonlyMap<string, Lookup<boolean>>;
   /** Whether the requester is below the limit of pending requests. */
@@ -91,9 +91,9 @@ export type Verdict = PolicyVerdict & VerdictEffects & { readonly stage: StageNa
 /** The effects of a verdict in addition to the decision. */
 export interface VerdictEffects {
   readonly binding?: TokenBinding;
-  /** Why a pending request is held for a person, and the names by which held requests are counted. */
+  /** The reason why a pending request is held for a person, and the names by which held requests are counted. */
   readonly hold?: Hold & { readonly names: readonly string[] };
-  /** The requester has so many pending requests that the policies were not evaluated. */
+  /** The requester has too many pending requests, so the policies were not evaluated. */
   readonly isWaiting?: true;
 }
 
@@ -128,7 +128,7 @@ const STAGES: readonly Stage[] = [
   { name: "policies", needs: listPolicyNeeds, decide: decideByPolicies },
 ];
 
-/** The policy name in traces of the stages that no policy can change. */
+/** The policy name in the trace of stages without policies. */
 const ALWAYS = "always";
 
 /** Decides a request, or lists the facts that are still missing. */
@@ -143,7 +143,7 @@ export function decideRequest(
     if (missing.length > 0) return { kind: "needs", needs: missing };
     const { trace = [], verdict, ...own } = decide(question, known);
     effects = { ...effects, ...own };
-    // The trace of the policies contains the rules that deny again.
+    // The trace of the policies already contains the rules that deny.
     if (name === "policies") traces.delete("denials");
     traces.set(name, trace);
     if (verdict !== undefined) return { ...verdict, ...effects, stage: name, trace: [...traces.values()].flat() };
@@ -151,7 +151,7 @@ export function decideRequest(
   throw new Error("the last stage has a verdict on every request");
 }
 
-/** Decides a request. `answer` is called for each missing fact that matters. */
+/** Decides a request. It calls `answer` for each fact that it needs. */
 export async function decideWith(
   question: Question,
   start: Known,
@@ -174,7 +174,7 @@ export function listLocks({ csr, request, policies }: Question): readonly string
   const rules = findMatchingRules(policies, csr);
   const node = findRequestedNode(csr, request);
   return [
-    // A rate includes the previous decision.
+    // A rate depends on the previous decision.
     ...(rules.some(({ require: { rate } }) => rate !== undefined) ? [`requester ${csr.spec.username ?? ""}`] : []),
     // Two requests with different keys must not both be approved.
     ...(node === undefined ? [] : [`node ${node}`]),
@@ -241,7 +241,7 @@ function decideByDenials(question: Question, known: Known): Step {
 /**
  * Applies the limits of a bootstrap token (`core/token/bound_token.ts`). tlsboot's own API server has enforced them
  * when the request was created; a kube-apiserver does not know them. A token that was created with `--approve`, or
- * issued for a proof, approves the request, unless a policy requires another proof.
+ * issued for a proof, approves the request, unless a policy requires a different proof.
  */
 function decideByToken(question: Question, known: Known): Step {
   const { csr, request, policies } = question;
@@ -251,7 +251,7 @@ function decideByToken(question: Question, known: Known): Step {
   switch (token?.kind) {
     case "gone": {
       const fault = `bootstrap token "${saw}" is gone, so its limits are unknown`;
-      const fix = "find out which machine asks; then deny it, or approve it by hand: tlsboot approve";
+      const fix = "find out which machine sent the request; then deny it, or approve it by hand: tlsboot approve";
       return leave(what, { what, saw, outcome: "fails", fault, fix });
     }
     case "failed":
@@ -273,7 +273,7 @@ function decideByToken(question: Question, known: Known): Step {
   }
   const check: Check = { what, saw, outcome: "holds" };
   const limits = readTokenLimits(secret);
-  // A subject with other attributes is left to the next stage, which holds it for a person.
+  // The next stage holds a subject with other attributes for a person.
   const isClient = isKubeletClientRequest(request, csr.spec.usages ?? []) && listExtraAttributes(subject).length === 0;
   const isApproval = limits.ok && limits.value.isApproval && isClient;
   const unproven = isApproval
@@ -336,7 +336,7 @@ function listHeldNodes({ csr, request }: Question): readonly string[] {
   return [`node ${findRequestedNode(csr, request) ?? ""}`];
 }
 
-/** Holds a pending request, or denies it when too many for its names are held already. */
+/** Holds a pending request, or denies it when too many for its names are already held. */
 function holdOrDeny(step: Step, hold: Hold, names: readonly string[], { excess }: Known): Step {
   const { verdict } = step;
   if (excess?.kind !== "found" || verdict?.rule === undefined) return { ...step, hold: { ...hold, names } };
@@ -345,7 +345,7 @@ function holdOrDeny(step: Step, hold: Hold, names: readonly string[], { excess }
 }
 
 function listKubeletClientNeeds({ csr, request }: Question, { permissions }: Known): readonly Need[] {
-  // The second permission matters only when the first one is refused.
+  // The second permission is needed only when the first one is refused.
   const open = listRecognizedPermissions(csr, request).find((permission) => {
     const answer = permissions?.get(permission);
     return answer?.kind !== "none" && !(answer?.kind === "found" && !answer.value);
@@ -388,7 +388,7 @@ function decideByPolicies(question: Question, known: Known): Step {
   const isRefused = verdict.kind === "pending" && verdict.rule === undefined &&
     csr.spec.signerName === KUBE_APISERVER_CLIENT_KUBELET_SIGNER;
   const unproven = checkRequiredProofs(policies, input).find(({ outcome }) => outcome === "fails");
-  const message = unproven?.fault ?? "the requester has no right to it";
+  const message = unproven?.fault ?? "the requester has no permission for it";
   return { trace, verdict: isRefused ? { ...verdict, message } : verdict };
 }
 

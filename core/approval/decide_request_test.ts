@@ -55,7 +55,7 @@ async function ask(policies: readonly Policy[], edit: CsrOptions): Promise<Quest
   return { csr, request: request.value, policies, inventory: new Map([["n1", { dns: ["n1.example"], ips: [] }]]) };
 }
 
-/** Decides with one answer about all permissions, and lists what was asked. */
+/** Decides with the same answer for every permission, and records the questions. */
 async function decide(
   policies: readonly Policy[],
   edit: CsrOptions,
@@ -190,7 +190,7 @@ test("decideRequest() lists each evaluated rule once", async () => {
 
 for (
   const { policies, edit, message } of [
-    { policies: [createPolicy(FOR_WEB)], edit: OWN, message: "the requester has no right to it" },
+    { policies: [createPolicy(FOR_WEB)], edit: OWN, message: "the requester has no permission for it" },
     { policies: [], edit: SERVING, message: "there is no policy" },
     { policies: [createPolicy(FOR_WEB)], edit: SERVING, message: 'no rule of policy "own" applies to it' },
     {
@@ -257,7 +257,7 @@ const OTHER_SHOP: NonNullable<Known["claims"]> = {
 };
 const EXCESS: NonNullable<Known["excess"]> = { kind: "found", value: "too many are held" };
 
-// Each stage decides before those that follow, and asks for nothing that is for them.
+// Each stage decides before the later ones, and needs none of their facts.
 for (
   const { name, policies = [], edit = {}, known, want, asked } of [
     {
@@ -335,7 +335,7 @@ for (
       name: "a renewal without any permission",
       edit: OWN,
       known: { answer: NONE },
-      want: "policies pending: the requester has no right to it",
+      want: "policies pending: the requester has no permission for it",
       asked: ["revocation", "selfnodeclient", "nodeclient"],
     },
     {
@@ -443,35 +443,35 @@ for (
     {
       name: "a proof of another kind",
       token: { "tlsboot/attested": "ssh SHA256:0a 2026-03-02T10:28:00Z" },
-      want: 'policies pending: rule "rule-1" of policy "own": the requester has proven by ssh which machine it is, ' +
+      want: 'policies pending: rule "rule-1" of policy "own": the requester has proven its identity by ssh, ' +
         "not by tpm",
     },
     {
       name: "a token without a proof, although its creation is an approval",
       token: { "tlsboot/attested": undefined },
-      want: 'policies pending: rule "rule-1" of policy "own": the requester has not proven by tpm which machine it is',
+      want: 'policies pending: rule "rule-1" of policy "own": the requester has not proven its identity by tpm',
     },
     {
       name: "a proof for a token of any key",
       token: { "tlsboot/public-key": undefined },
-      want: 'policies pending: rule "rule-1" of policy "own": the requester has not proven by tpm which machine it is',
+      want: 'policies pending: rule "rule-1" of policy "own": the requester has not proven its identity by tpm',
     },
     {
       name: "a renewal by the certificate",
       edit: OWN,
-      want: 'policies pending: rule "rule-1" of policy "own": the requester has not proven by tpm which machine it is',
+      want: 'policies pending: rule "rule-1" of policy "own": the requester has not proven its identity by tpm',
     },
     {
       name: "a renewal by the certificate, with a rule that passes it on",
       rule: { otherwise: "next" },
       edit: OWN,
-      want: "policies pending: the requester has not proven by tpm which machine it is",
+      want: "policies pending: the requester has not proven its identity by tpm",
     },
     {
       name: "a renewal that breaks another requirement of the rule",
       rule: { require: { attested: { kind: "tpm" }, lifetime: { mayBeAbsent: false } }, otherwise: "next" },
       edit: OWN,
-      want: "policies pending: the requester has not proven by tpm which machine it is",
+      want: "policies pending: the requester has not proven its identity by tpm",
     },
     {
       name: "a renewal of a node that the rule does not allow",

@@ -140,10 +140,12 @@ export function parsePolicy(fileText: string): Result<Policy, readonly string[]>
   return parseConfigDocument(fileText, POLICY_KIND, checkedPolicy);
 }
 
-/** Past approvals are counted in the API, where the cleaner keeps issued requests for one hour. */
+/** Past approvals are counted from the CSRs in the API, where the cleaner keeps issued ones for one hour. */
 const LONGEST_RATE_MS = 3_600_000;
 
-/** Checks what the shape cannot express: required parts of a rule that approves, and parts that exclude each other. */
+/**
+ * Checks what the types cannot express: fields that a rule must have to approve, and fields that exclude each other.
+ */
 const checkedPolicy = mapped(POLICY, (policy, place) => {
   const { rules, reissue, machines } = policy;
   if (rules.length === 0 && (reissue ?? machines) === undefined) {

@@ -25,7 +25,7 @@ export interface Policy {
 
 /** The accepted evidence that a name or address belongs to a node, tried in the order of the fields. */
 export interface EvidenceSettings {
-  /** The operator's inventory file. It alone decides about a node that it contains. */
+  /** The operator's inventory file. For a node that it contains, nothing else counts. */
   readonly inventory: boolean;
   /** The current serving certificate of the node. */
   readonly heldCertificate: boolean;
@@ -44,7 +44,7 @@ export interface ApprovalRule {
   readonly otherwise: "pending" | "deny" | "next";
 }
 
-/** The requests that a rule applies to. In patterns, `*` stands for one or more characters. */
+/** The requests that a rule applies to. In patterns, `*` matches one or more characters. */
 export interface RuleMatch {
   /** The names of signers, exact or as `domain/*`. */
   readonly signerNames: readonly string[];
@@ -74,8 +74,8 @@ export interface Requirements {
 }
 
 /**
- * The required common name and organizations; any other attribute is refused. In a rule that denies, the subject that it
- * denies.
+ * The required common name and organizations; any other attribute is refused. In a rule that denies, the denied
+ * subject.
  */
 export interface SubjectRequirement {
   /**
@@ -87,18 +87,17 @@ export interface SubjectRequirement {
   readonly organizations: readonly string[];
 }
 
-/** The allowed subject alternative names. In a rule that denies, the names that it denies. */
+/** The allowed subject alternative names. In a rule that denies, the denied names. */
 export interface NamesRequirement {
   /** Whether every DNS name and address must belong to the requesting node. */
   readonly owned: boolean;
   /** Whether at least one DNS name or address is required. */
   readonly atLeastOne: boolean;
   /**
-   * Whether no other user may hold a valid certificate with one of the names, so that a name belongs to the machine that
-   * requested it first.
+   * Whether a name belongs to the machine that requested it first: no other user may hold a valid certificate with it.
    */
   readonly unclaimed?: boolean;
-  /** Patterns in which `*` does not cross a dot, and `**` does. They exclude `owned`. */
+  /** Patterns in which `**` also matches dots, and `*` does not. They exclude `owned`. */
   readonly dns: readonly string[];
   /** Addresses and CIDR ranges. They exclude `owned`. */
   readonly ips: readonly string[];
@@ -138,7 +137,7 @@ export const WEEKDAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"] as con
 /** One of the names in WEEKDAYS. */
 export type Weekday = (typeof WEEKDAYS)[number];
 
-/** How a machine must have proven which one it is, before it sent the request. */
+/** How a machine must have proven its identity before it sent the request. */
 export interface AttestationRequirement {
   /** The kind of proof; any when it is absent. */
   readonly kind?: ProofKind;
@@ -186,7 +185,7 @@ const SERVING_RULE: ApprovalRule = {
       { type: "ECDSA", minBits: 256 },
       { type: "RSA", minBits: 2048 },
       { type: "Ed25519" },
-      // Such a request exists only where the API accepts ML-DSA.
+      // Such a request exists only if the API accepts ML-DSA.
       ...ML_DSA_NAMES.map((type) => ({ type })),
     ],
     rate: { max: 10, perMs: 3_600_000 },

@@ -34,7 +34,7 @@ export interface PolicyFixture {
   readonly cases: readonly PolicyCase[];
 }
 
-/** One case of a policy test. */
+/** One case: a request and the expected verdict. */
 export interface PolicyCase {
   readonly name: string;
   readonly request: RequestSource;
@@ -48,9 +48,9 @@ export interface PolicyCase {
   readonly nodes: ReadonlyMap<string, NodeNames>;
   /** The names in the current certificate of the requester. */
   readonly held: NodeNames | undefined;
-  /** The valid client certificates of the requested node, none with the key of the request. */
+  /** The valid client certificates of the requested node, all with other keys than the request. */
   readonly certificates: readonly NodeCertificate[];
-  /** The names that other users hold, none with the key of the request. */
+  /** The names that other users hold, all with other keys than the request. */
   readonly holders: readonly NameClaim[];
   /** Names and addresses of the API server. */
   readonly server: readonly string[];
@@ -83,7 +83,7 @@ type RequestSource =
 /** The expected outcome of a case. */
 export interface Expectation {
   readonly verdict: "approve" | "deny" | "pending" | "unknown";
-  /** The rule that decides; not checked when absent. */
+  /** The name of the rule that decides; not checked when absent. */
   readonly rule?: string | undefined;
   /** A part of the message; not checked when absent. */
   readonly message?: string | undefined;

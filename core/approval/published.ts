@@ -7,7 +7,7 @@ import { BUILTIN_POLICIES, type Policy } from "./policy.ts";
 import { type Inventory, parseInventory } from "./evidence/inventory.ts";
 import { parsePolicy } from "./parse_policy.ts";
 
-/** The place of the ConfigMap. */
+/** The namespace and name of the ConfigMap. */
 export const PUBLISHED_SETTINGS = { namespace: "kube-system", name: "tlsboot-approver" } as const;
 
 /** The policies and the inventory of an approver, and the texts of the files that they were read from. */
@@ -22,7 +22,7 @@ export interface ApproverSettingsText {
 interface PublishedSettings {
   readonly policies: readonly Policy[];
   readonly inventory: Inventory | undefined;
-  /** The signers that run in the process of the approver, as in `up`; undefined for an approver that runs alone. */
+  /** The signers that run in the process of the approver, as in `up`; undefined for a standalone approver. */
   readonly signers: readonly string[] | undefined;
   readonly tokenLimits: TokenLimitChecks;
 }
@@ -39,10 +39,10 @@ const OMITTED_KEY = "inventory.omitted";
 const SIGNERS_KEY = "signers";
 const TOKENS_KEY = "tokens.limits";
 
-/** A ConfigMap holds 1 MiB (`pkg/apis/core` MaxSecretSize); the rest is for its metadata and other keys. */
+/** A ConfigMap holds 1 MiB (`pkg/apis/core` MaxSecretSize); this leaves room for its metadata and other keys. */
 const MAX_TEXT_BYTES = 1_000_000;
 
-/** Creates the data of the ConfigMap. An inventory for which there is no room is left out, and its size is given instead. */
+/** Creates the data of the ConfigMap. An inventory that does not fit is left out, and its size is published instead. */
 export function formatPublishedSettings(
   { policies, policyTexts, inventoryText }: ApproverSettingsText,
   { signers, tokenLimits = "none" }: Partial<Pick<PublishedSettings, "signers" | "tokenLimits">> = {},

@@ -1,7 +1,7 @@
 /**
- * The requests that kube-controller-manager approves (`pkg/controller/certificates/approver/sarapprove.go`). As there,
- * only the organizations and the last common name of a subject count. The signer keeps some other attributes, so
- * `decideHold` leaves requests with any of them to a person.
+ * The requests that kube-controller-manager approves (`pkg/controller/certificates/approver/sarapprove.go`). As in
+ * Kubernetes, only the organizations and the last common name of a subject count. The signer keeps some other
+ * attributes, so `decideHold` holds a request with any of them for a person.
  */
 import { findCondition, hasCertificate } from "../request/phase.ts";
 import type { SubjectAccessReviewSpec } from "../kube/kinds/authorization_v1.ts";

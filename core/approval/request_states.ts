@@ -9,17 +9,17 @@ import type { Hold } from "./evidence/claims.ts";
 export type RequestState =
   /** The requester has too many pending requests, so the policies are not evaluated for this one. */
   | { readonly kind: "waiting"; readonly refusals: number }
-  /** The requester has fewer pending requests again, and this one is checked next. */
+  /** The requester again has fewer pending requests, and this one is checked next. */
   | { readonly kind: "released" }
   /**
-   * No rule decides it or leaves it to a person, so it does not count as pending. `refusals` counts the checks that
-   * lacked a permission.
+   * No rule decides the request or leaves it to a person, so it does not count as pending. `refusals` counts the checks
+   * that lacked a permission.
    */
   | { readonly kind: "unmatched"; readonly refusals: number }
   /** A rule applies to the request but does not decide it. `reported` is the message that was reported last. */
   | { readonly kind: "pending"; readonly reported: string; readonly refusals: number }
   /**
-   * A person has to decide the request. It counts towards the limits of its names and its address, not of its
+   * A person has to decide the request. It counts towards the limits for its names and its address, but not for its
    * requester.
    */
   | {
@@ -63,7 +63,7 @@ export type ApprovalStep =
     readonly decision: Verdict & { readonly kind: "approve" | "deny" };
     readonly report: StepReport;
   }
-  /** Evaluate again soon, because a fact could not be read. The state is kept. */
+  /** Evaluate the request again soon, because a fact could not be read. The state is kept. */
   | { readonly kind: "retry"; readonly message: string }
   /** Write nothing, and keep the request in this state. `report` is undefined when the same report was made before. */
   | {
@@ -73,9 +73,12 @@ export type ApprovalStep =
     readonly recheck: Recheck;
   };
 
-/** How often checks that depend on the time of day are repeated. */
+/** The interval at which checks that depend on the time of day are repeated. */
 const TIMELY_RECHECK_MS = 60_000;
-/** Checking a held request is cheap, and the request should be released soon after the other certificate expires. */
+/**
+ * The longest interval between checks of a held request, which are cheap and should soon notice that the other
+ * certificate has expired.
+ */
 const LONGEST_HELD_RECHECK_MS = 10_000;
 
 /** The state of a request before a verdict. */
@@ -144,7 +147,7 @@ export function planApprovalStep(
 /** Plans when checks of time and permissions are repeated, because their results change without an event of a watch. */
 function planRecheck({ trace }: Verdict, refusals: number): Recheck {
   const failing = trace.flatMap(({ checks }) => checks).filter(({ outcome }) => outcome === "fails");
-  // Each request has its own back-off, so a thousand nodes that lack a permission do not delay each other.
+  // Each request has its own back-off, so that nodes that lack a permission do not delay each other.
   if (failing.some(({ what }) => what === "permission")) return { kind: "backoff", checks: refusals };
   const isTimely = failing.some(({ what }) => what === "hours" || what === "rate");
   return isTimely ? { kind: "after", ms: TIMELY_RECHECK_MS } : { kind: "onChange" };
@@ -181,7 +184,10 @@ function reportPending(name: string, message: string): StepReport {
   return { log: "CSR left pending", event: { type: "Normal", reason: "PolicyLeftPending", note } };
 }
 
-/** The limit of pending requests for one requester: a healthy node has one or two, and a person can read a hundred. */
+/**
+ * The limit of pending requests for one requester. A healthy node has one or two, and a person can still read a
+ * hundred.
+ */
 export const MAX_PENDING = 100;
 
 /** Whether a request may be checked. `isFirst` marks the request with which its requester reached the limit. */
@@ -258,7 +264,7 @@ export class RequestStates {
   }
 
   /**
-   * Finds why a request for some names may not be held: the limit of held requests is reached for one of the names.
+   * Explains why a request for some names may not be held: one of the names has reached its limit of held requests.
    * Each name has its own limit, so a machine that requests the names of others does not use up the limit of machines
    * with the same token.
    */
@@ -268,7 +274,8 @@ export class RequestStates {
       return held !== undefined && held.size - (held.has(request) ? 1 : 0) >= max;
     });
     if (full === undefined) return undefined;
-    return `${full.max} requests for ${full.text} are held for a person already: request it again when they are decided`;
+    return `${full.max} requests for ${full.text} are already held for a person: request it again when they are ` +
+      "decided";
   }
 
   #put(name: string, requester: string, state: RequestState): void {

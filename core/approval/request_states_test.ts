@@ -292,7 +292,7 @@ test("RequestStates limits held requests for a name, and those for a name from o
   for (const request of ["a1", "a2", "a3", "a3"]) assert.equal(hold(request, ["x"], "10.0.0.9"), undefined, request);
   assert.match(
     hold("a4", ["x"], "10.0.0.9") ?? "",
-    /^3 requests for x from 10\.0\.0\.9 are held for a person already: /,
+    /^3 requests for x from 10\.0\.0\.9 are already held for a person: /,
   );
   assert.equal(hold("other", ["y"], "10.0.0.9"), undefined, "another name");
   for (let index = 0; index < 7; index++) {
@@ -301,7 +301,7 @@ test("RequestStates limits held requests for a name, and those for a name from o
   assert.deepEqual(states.listHeld("y"), ["other"]);
   assert.equal(states.listHeld("x").length, 10);
   for (const address of ["10.0.0.8", undefined]) {
-    assert.match(hold("c", ["y", "x"], address) ?? "", /^10 requests for x are held for a person already: /);
+    assert.match(hold("c", ["y", "x"], address) ?? "", /^10 requests for x are already held for a person: /);
   }
   for (const request of ["a1", "a1", "never held"]) states.forget(request);
   assert.equal(hold("c", ["y", "x"], undefined), undefined);

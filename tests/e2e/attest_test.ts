@@ -269,7 +269,7 @@ test("each renewal proves again where a policy requires a fresh proof, and nothi
   const subject = ["--subject", "O=system:nodes,CN=system:node:n1", "--usage", "digital-signature,client-auth"];
   await folder.tlsboot(...request, ...subject, "--name", "by-certificate", "--out", "n1/renewed", "--no-wait");
   const explain = (name: string) => folder.fail(3, "policy", "explain", name, "--data-dir", "data");
-  assert.match(await explain("by-certificate"), /the requester has not proven by ssh which machine it is/);
+  assert.match(await explain("by-certificate"), /the requester has not proven its identity by ssh/);
 
   // Two seconds later the machine has tried again.
   await failed(2);

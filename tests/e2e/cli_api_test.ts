@@ -260,7 +260,7 @@ describeInstance("commands of the API", {}, (instance) => {
       stdout,
       /\n {2}rule nodeclient: passes it on\n {4}no +usages +client auth\n +why +usages did not match \[client auth digital signature key encipherment\]\n/,
     );
-    assert.match(stdout, /\nVerdict: +left pending: the requester has no right to it\n/);
+    assert.match(stdout, /\nVerdict: +left pending: the requester has no permission for it\n/);
     assert.match(stdout, /Conditions: {2}<none>\n/);
   });
 

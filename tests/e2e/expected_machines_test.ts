@@ -70,7 +70,7 @@ describeInstance("tlsboot up --auto-approve --inventory", {
     assert.equal(explained.code, 3);
     assert.match(
       explained.stdout,
-      /fix +find out which machine asks; .* tlsboot approve again-n4; otherwise deny it\n/,
+      /fix +find out which machine sent the request; .* tlsboot approve again-n4; otherwise deny it\n/,
     );
     assert.match(await readMetric("tlsboot_held_requests_total"), /\{reason="NameClaimed"\} 1/);
     // The same key is the same machine.

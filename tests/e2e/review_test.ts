@@ -48,7 +48,7 @@ describeInstance("tlsboot approve -i", {}, (instance) => {
     assert.match(stdout, /\nAllows to: {2}act at the API as node p1: /);
     assert.match(
       stdout,
-      /\nRules: {6}left pending: the requester has no right to it\n\napprove\? [^\n]*: w\n\nIdentity: +Requested +Requester\n/,
+      /\nRules: {6}left pending: the requester has no permission for it\n\napprove\? [^\n]*: w\n\nIdentity: +Requested +Requester\n/,
     );
     assert.match(stdout, /\n {2}rule nodeclient: passes it on\n/);
     assert.match(stdout, /: y\napproved: csr-p1\n\nRequest 2 of 4: csr-p2, /);

@@ -163,7 +163,7 @@ describeInstance("certificates of web servers", {
     const { stdout } = await succeed("get", "csr", "--pending", "-o", "name");
     assert.equal(stdout.match(/rogue-/g)?.length, 3);
     const { stderr } = await requestInVain(["taken.home.lan", "--out", "fourth"]);
-    assert.match(stderr, /3 requests for taken\.home\.lan from 127\.0\.0\.1 are held for a person already/);
+    assert.match(stderr, /3 requests for taken\.home\.lan from 127\.0\.0\.1 are already held for a person/);
   });
 
   test("a stolen identity is of no use once it is revoked", async () => {

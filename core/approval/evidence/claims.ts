@@ -26,13 +26,13 @@ import { isNodeClient } from "../recognizers.ts";
 import type { Policy } from "../policy.ts";
 import { canonicalIp } from "../../lib/ip_address.ts";
 
-/** The settings of the policies about client certificates of nodes. */
+/** The settings for client certificates of nodes, from all policies. */
 export interface NodeClientSettings {
   readonly reissue: "allow" | "whenExpiring" | "never";
   readonly machines: "any" | "inventory";
 }
 
-/** Why a request is held, as a word for Events and metrics and as texts for people. */
+/** The reason why a request is held: a word for Events and metrics, and texts for people. */
 export interface Hold {
   readonly kind: "UnusualSubject" | "NotInInventory" | "NameClaimed";
   readonly saw: string;
@@ -61,7 +61,7 @@ export function findRequestedNode(csr: CertificateSigningRequest, facts: Request
 }
 
 /**
- * Finds the node whose client certificate another user than the node requests; undefined for a renewal and any other
+ * Finds the node whose client certificate a user other than the node requests; undefined for a renewal and any other
  * request.
  */
 export function findClaimedNode(csr: CertificateSigningRequest, facts: RequestFacts): string | undefined {
@@ -156,7 +156,7 @@ function describeClaim(csr: CertificateSigningRequest, node: string, holder: Nod
     kind: "NameClaimed",
     saw: notAfter === undefined ? "an approved request" : `valid until ${formatTime(notAfter)}`,
     fault: `${what}; another machine may be claiming its name`,
-    fix: `find out which machine asks; if it is ${node} itself with a new key, approve it by hand: ` +
+    fix: `find out which machine sent the request; if it is ${node} itself with a new key, approve it by hand: ` +
       `${approveCommand(csr)}; otherwise deny it`,
   };
 }
@@ -170,7 +170,7 @@ export function computeKeyFingerprint({ publicKeyDer }: { readonly publicKeyDer:
   return hash("sha256", publicKeyDer);
 }
 
-/** Reads the certificate of a node from its request, or an approval that has not led to one yet. */
+/** Reads the certificate of a node from its request, or the approval if it is not issued yet. */
 export function readNodeCertificate(
   csr: CertificateSigningRequest,
 ): NodeCertificate & { readonly node: string } | undefined {
@@ -202,7 +202,7 @@ export function readRecordedNodeCertificate(record: IssuedCertificate): NodeCert
   if (!isNode) return undefined;
   return {
     node: identity?.username.slice(NODE_USER_PREFIX.length),
-    // A record of an earlier build has no key, so it matches no key.
+    // Records of earlier builds have no key, so they match none.
     publicKeyFingerprint: spec.publicKeyFingerprint ?? "",
     fingerprint: spec.fingerprint,
     notBefore: spec.notBefore === null ? undefined : new Date(spec.notBefore),
@@ -224,19 +224,19 @@ export function listClaimedNames({ dnsNames = [], ipAddresses = [] }: Named): re
 /** The user of a certificate that is not for clients. */
 const NO_USER = { username: "" };
 
-/** Lists what a certificate in the register claims: nothing once it is revoked or its record was removed. */
+/** Lists the names that a certificate in the register claims: none once it is revoked or its record was removed. */
 export function listRecordedClaims(record: IssuedCertificate): readonly NameClaim[] {
   const { spec, status } = record;
   if (status.revocation !== undefined || spec.removed !== undefined || spec.isCA === true) return [];
   const { usages = [], requester, subject = "", publicKeyFingerprint = "", notAfter } = spec;
   const identity = usages.includes("client auth") ? readIdentity(record) : NO_USER;
-  // The names of an unknown user belong to no other user.
+  // Names of an unknown user still belong to no other user.
   const holder = identity === undefined ? undefined : identity.username || requester?.username || subject;
   const end = notAfter === null ? undefined : new Date(notAfter);
   return listClaimedNames(spec).map((name) => ({ name, holder, publicKeyFingerprint, notAfter: end }));
 }
 
-/** Lists what an approved request without a certificate claims; a certificate is in the register. */
+/** Lists the names that an approved request claims before its certificate is in the register. */
 export function listRequestClaims(csr: CertificateSigningRequest): readonly NameClaim[] {
   if (!isApproved(csr) || hasCertificate(csr)) return [];
   const request = parseRequest(csr.spec.request);
@@ -249,7 +249,7 @@ export function listRequestClaims(csr: CertificateSigningRequest): readonly Name
 
 /**
  * Finds a name of a request that another user holds. The same key is the same machine, so an interrupted request can be
- * repeated. Many machines share a bootstrap token, so its user holds nothing.
+ * repeated. Many machines may share a bootstrap token, so its user holds no names.
  */
 export function findForeignClaim(
   claims: readonly NameClaim[],

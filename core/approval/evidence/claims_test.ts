@@ -185,8 +185,8 @@ test("decideHold() describes the certificate that is in the way, and what to do"
       saw: "valid until 2026-06-02T00:00:00Z",
       fault: "n1 already has a certificate until 2026-06-02T00:00:00Z; another machine may be claiming its name",
       fix:
-        "find out which machine asks; if it is n1 itself with a new key, approve it by hand: tlsboot approve csr-1; " +
-        "otherwise deny it",
+        "find out which machine sent the request; if it is n1 itself with a new key, approve it by hand: tlsboot " +
+        "approve csr-1; otherwise deny it",
     },
   });
 });

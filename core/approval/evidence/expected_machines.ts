@@ -1,6 +1,6 @@
 /**
- * Plans which requests are approved for machines that a person expects: each machine once, nothing that is not expected,
- * and no name that another machine may be claiming.
+ * Plans which requests to approve for the machines that an operator expects: one for each machine, and none for a name
+ * that another machine may be claiming.
  */
 import { findCondition } from "../../request/phase.ts";
 import { parseRequest } from "../../request/parse_request.ts";
@@ -13,16 +13,19 @@ import type { NodeCertificate } from "./ownership.ts";
 import { isSettled } from "../recognizers.ts";
 
 export type ExpectedMachine =
-  /** It has not sent a request yet. */
+  /** The machine has not sent a request yet. */
   | { readonly kind: "missing" }
   /** The request that is to be approved now. */
   | { readonly kind: "approve"; readonly csr: CertificateSigningRequest }
-  /** It has an approved request or a valid certificate; `pending` are further requests for its name, from other keys. */
+  /**
+   * The machine has an approved request or a valid certificate; `pending` lists further requests for its name, with
+   * other keys.
+   */
   | { readonly kind: "arrived"; readonly pending: readonly string[] }
-  /** Requests with different keys claim its name, so none of them is approved. */
+  /** Requests with different keys claim the machine's name, so none of them is approved. */
   | { readonly kind: "contested"; readonly pending: readonly string[] };
 
-/** Plans for one machine. `certificates` are known from other sources than requests, such as the register. */
+/** Plans for one machine. `certificates` come from sources other than requests, such as the register. */
 export function planExpectedMachine(
   node: string,
   csrs: readonly CertificateSigningRequest[],
@@ -57,7 +60,7 @@ function approve(csr: CertificateSigningRequest): ExpectedMachine {
 /** Reads a pending request by which a machine asks for its first certificate; undefined for any other request. */
 function readClaim(csr: CertificateSigningRequest, node: string): RequestFacts | undefined {
   if (isSettled(csr) || findCondition(csr, "Failed") !== undefined) return undefined;
-  // A node only renews its own certificate. A request of a node for another node's name is never expected.
+  // A node may only renew its own certificate, so its request for another node's name is never expected.
   if (csr.spec.username?.startsWith(NODE_USER_PREFIX) === true) return undefined;
   const request = parseRequest(csr.spec.request);
   return request.ok && findClaimedNode(csr, request.value) === node ? request.value : undefined;

@@ -1,6 +1,6 @@
 /**
- * The inventory, in which the operator lists the machines that are expected: their names and addresses, and the keys
- * with which they prove their identity. It is a file of kind Inventory, or a `known_hosts` file of SSH.
+ * The inventory: the operator's list of the expected machines, with their names, addresses, and the keys with which
+ * they prove their identity. It is a file of kind Inventory, or a `known_hosts` file of SSH.
  */
 import type { ProvenKey } from "../../attestation/exchange.ts";
 import { type HashedHost, isHashOf, isKnownHosts, parseKnownHosts } from "../../attestation/known_hosts.ts";
@@ -40,19 +40,19 @@ export interface NodeNames {
   readonly ips: readonly string[];
 }
 
-/** What an inventory says about one node. */
+/** The entry of one node. */
 export interface InventoryNode extends NodeNames {
-  /** Undefined when no key of the machine is listed. */
+  /** Undefined when the entry lists no key. */
   readonly proofs?: ExpectedProofs;
 }
 
-/** The machines that are expected, by the node's name. */
+/** The expected machines, by the name of their node. */
 export interface Inventory extends ReadonlyMap<string, InventoryNode> {
   /** The machines whose names are hashed: `get` and `has` find them, without their proofs, but they are not listed. */
   readonly hashedHosts?: readonly HashedHost[];
-  /** The listed machines alone, in which a search computes no hashes. */
+  /** Only the listed machines. A search among them computes no hashes. */
   readonly named?: ReadonlyMap<string, InventoryNode>;
-  /** The CAs whose endorsement certificates name further machines. */
+  /** The CAs whose endorsement certificates identify further machines. */
   readonly endorsementAuthorities?: readonly EndorsementAuthority[];
 }
 
@@ -178,7 +178,7 @@ function parseNodeInventory(fileText: string): Result<Inventory, readonly string
   return ok(endorsementAuthorities === undefined ? nodes : Object.assign(nodes, { endorsementAuthorities }));
 }
 
-/** Parses a `known_hosts` file: the names of a line are those of one node, and the lines of a node add up. */
+/** Parses a `known_hosts` file. A line has names of one node, and a node may have several lines. */
 function parseHostInventory(fileText: string): Result<Inventory, readonly string[]> {
   const read = parseKnownHosts(fileText);
   if (!read.ok) return read;
@@ -204,7 +204,7 @@ function parseHostInventory(fileText: string): Result<Inventory, readonly string
   return ok(hashedHosts.length === 0 ? named : new HashedInventory(named, hashedHosts));
 }
 
-/** An inventory in which some machines have a hash instead of a name. */
+/** An inventory in which the names of some machines are hashed. */
 class HashedInventory extends Map<string, InventoryNode> implements Inventory {
   readonly named: ReadonlyMap<string, InventoryNode>;
   readonly hashedHosts: readonly HashedHost[];
@@ -234,11 +234,11 @@ class HashedInventory extends Map<string, InventoryNode> implements Inventory {
   }
 }
 
-/** Assigns names, addresses and keys to a node, and reports those that another node has already. */
+/** Assigns names, addresses and keys to a node, and reports those that already belong to another node. */
 function claim(owners: Map<string, string>, node: string, values: readonly string[]): readonly string[] {
   return values.flatMap((value) => {
     const owner = owners.get(value);
     owners.set(value, node);
-    return owner === undefined || owner === node ? [] : [`"${value}" belongs to "${owner}" already`];
+    return owner === undefined || owner === node ? [] : [`"${value}" already belongs to "${owner}"`];
   });
 }

@@ -42,7 +42,7 @@ test("parseInventory() refuses names that cannot be compared and values that two
       ["[{name: a, dns: ['*.example']}]", 'nodes[0].dns[0]: "*.example" is a wildcard'],
       ["[{name: a, dns: [10.0.0.1]}]", 'nodes[0].dns[0]: "10.0.0.1" is an address, not a DNS name'],
       ["[{name: a, ips: [10.0.0.256]}]", 'nodes[0].ips[0]: "10.0.0.256" is not an IP address'],
-      ["[{name: a, ips: [10.0.0.1]}, {name: b, ips: [10.0.0.1]}]", 'nodes[1]: "10.0.0.1" belongs to "a" already'],
+      ["[{name: a, ips: [10.0.0.1]}, {name: b, ips: [10.0.0.1]}]", 'nodes[1]: "10.0.0.1" already belongs to "a"'],
       ["[{name: a}, {name: a}]", 'nodes[1].name: "a" is listed twice'],
       ["[{name: a, ip: []}]", "nodes[0].ip: unknown key; did you mean ips?"],
       [
@@ -52,8 +52,8 @@ test("parseInventory() refuses names that cannot be compared and values that two
       [`[{name: a, ssh: "${FIRST}="}]`, `nodes[0].ssh: ${FINGERPRINT_FAULT}`],
       [`[{name: a, ssh: ["${FIRST}", x]}]`, `nodes[0].ssh[1]: ${FINGERPRINT_FAULT}`],
       ["[{name: a, ssh: []}]", "nodes[0].ssh: want at least one"],
-      [`[{name: a, ssh: "${FIRST}"}, {name: b, ssh: ["${FIRST}"]}]`, `nodes[1]: "${FIRST}" belongs to "a" already`],
-      [`[{name: a, tpm: "${PIN}"}, {name: b, tpm: "${PIN}"}]`, `nodes[1]: "${PIN}" belongs to "a" already`],
+      [`[{name: a, ssh: "${FIRST}"}, {name: b, ssh: ["${FIRST}"]}]`, `nodes[1]: "${FIRST}" already belongs to "a"`],
+      [`[{name: a, tpm: "${PIN}"}, {name: b, tpm: "${PIN}"}]`, `nodes[1]: "${PIN}" already belongs to "a"`],
       [`[{name: a, pcrs: {7: "${HASH}"}}]`, "nodes[0].pcrs: needs tpm, because a TPM reports them"],
       [
         `[{name: a, tpm: "${PIN}", pcrs: [7]}]`,
@@ -152,12 +152,12 @@ for (
     {
       name: "a key of two nodes",
       text: `n1 ${ED25519}\nn2 ${ED25519}\n`,
-      faults: [`line 2: "${FIRST}" belongs to "n1" already`],
+      faults: [`line 2: "${FIRST}" already belongs to "n1"`],
     },
     {
       name: "a name and an address of two nodes",
       text: `n1,10.0.0.1 ${ED25519}\nn2,n1,10.0.0.1 ${P256}\n`,
-      faults: ['line 2: "n1" belongs to "n1" already', 'line 2: "10.0.0.1" belongs to "n1" already'],
+      faults: ['line 2: "n1" already belongs to "n1"', 'line 2: "10.0.0.1" already belongs to "n1"'],
     },
     {
       name: "a wildcard",

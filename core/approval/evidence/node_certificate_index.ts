@@ -11,9 +11,9 @@ import type { NodeCertificate } from "./ownership.ts";
 
 /** An index of the client certificates of nodes. */
 export interface NodeCertificateIndex {
-  /** Records a request that was seen or just written. */
+  /** Adds a request that was read or just written. */
   put(csr: CertificateSigningRequest): void;
-  /** Records a record of the register. */
+  /** Adds a record of the register. */
   putRecord(record: IssuedCertificate): void;
   /** Records that a request is gone; its certificate stays valid. */
   remove(requestName: string): void;
@@ -96,7 +96,7 @@ export function createNodeCertificateIndex(
       requests.delete(name);
       if (known === undefined) return;
       const entry = nodes.get(known.node)?.get(known.key);
-      // Only a certificate outlives its request; an approval without one does not.
+      // A certificate outlives its request, but an approval without a certificate does not.
       if (entry?.certificate.fingerprint === undefined) drop(known);
       else set(known.key, { certificate: entry.certificate, isRevoked: entry.isRevoked });
     },

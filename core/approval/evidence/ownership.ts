@@ -14,7 +14,7 @@ import type { KubeObject } from "../../kube/meta.ts";
 import { NODE_USER_PREFIX } from "../../kube/user.ts";
 import type { CertificateFacts } from "../../pki/x509/certificate.ts";
 
-/** The evidence at the time of a decision. Every part may be missing. */
+/** The evidence at the time of a decision. */
 export interface OwnershipEvidence {
   readonly inventory: Inventory | undefined;
   /** Names in the node's current serving certificate. */
@@ -23,15 +23,15 @@ export interface OwnershipEvidence {
   readonly reported: Lookup<ReadonlyMap<string, NodeNames>>;
   /** Names and addresses of the API server itself. */
   readonly server: NodeNames;
-  /** The unrevoked client certificates of the node for which a first one is requested. */
+  /** The unrevoked client certificates of the node whose first client certificate is requested. */
   readonly certificates: Lookup<readonly NodeCertificate[]>;
-  /** Who holds the names of the request; absent where no register of issued certificates is read. */
+  /** The holders of the names in the request; absent where no register of issued certificates is read. */
   readonly claims?: Lookup<readonly NameClaim[]>;
 }
 
 /** A client certificate of a node, or an approved request for one. */
 export interface NodeCertificate {
-  /** The name of the node, without `system:node:`; undefined when it is unknown, so that it may be any node. */
+  /** The name of the node, without `system:node:`; undefined when it is unknown; then it may be any node. */
   readonly node: string | undefined;
   /** SHA-256 (hex) of the SubjectPublicKeyInfo in DER. */
   readonly publicKeyFingerprint: string;
@@ -88,7 +88,7 @@ export function decideOwnership(
   }
   const known = inventory?.get(node);
   if (known !== undefined) {
-    // Another node cannot take away what the operator has assigned to this one.
+    // No other node can take away what the operator has assigned to this one.
     return known[field].includes(wanted)
       ? { kind: "owned", by: "inventory" }
       : foreign(`the inventory does not give ${wanted} to node ${node}`, adviceFor(node, field, wanted, evidence));

@@ -37,7 +37,7 @@ export interface PolicyInput {
   readonly request: RequestFacts;
   readonly now: Date;
   readonly evidence: OwnershipEvidence;
-  /** Whether the requester may `create` a virtual subresource of certificatesigningrequests, by subresource. */
+  /** The virtual subresources of certificatesigningrequests that the requester may `create`, or not. */
   readonly permissions: ReadonlyMap<string, Lookup<boolean>>;
   /** Earlier approvals of the same requester. */
   readonly approvedBefore: readonly PastApproval[];
@@ -65,7 +65,7 @@ export interface Check {
   readonly what: CheckKind;
   readonly saw: string;
   readonly outcome: "holds" | "fails" | "unknown";
-  /** The fault and its fix when the requirement does not hold. A rule that denies has no fix. */
+  /** The fault and its fix when the requirement does not hold. Checks of a rule that denies have no fix. */
   readonly fault?: string;
   readonly fix?: string;
 }
@@ -146,7 +146,7 @@ export function checkNames(wanted: NamesRequirement = NO_NAMES, { request }: Pol
   const refuse = (fault: string, fix = "leave it out of the request") => fails("names", saw, fault, fix);
   if (otherNames > 0) return refuse("a name is not a DNS name, an address, an e-mail address or a URI");
   if (wanted.atLeastOne && dnsNames.length + ipAddresses.length === 0) {
-    return refuse("there is no DNS name and no address", "request the name or address that clients use");
+    return refuse("there is no DNS name or address", "request the name or address that clients use");
   }
   const email = emailAddresses.find((value) => !wanted.emails.some((pattern) => matchesPattern(value, pattern)));
   if (email !== undefined) return refuse(`e-mail address "${email}" is not allowed`);
@@ -165,14 +165,14 @@ export function checkDeniedNames(wanted: NamesRequirement, { request }: PolicyIn
   const { dnsNames, ipAddresses, emailAddresses, uris } = request;
   const saw = listAlternativeNames(request).join(" ") || "none";
   if (wanted.atLeastOne && dnsNames.length + ipAddresses.length === 0) {
-    return fails("names", saw, "there is no DNS name and no address");
+    return fails("names", saw, "there is no DNS name or address");
   }
   const listed = [...wanted.dns, ...wanted.ips, ...wanted.emails, ...wanted.uris];
   const isListed = dnsNames.some((value) => wanted.dns.some((pattern) => isNamedBy(value.toLowerCase(), pattern))) ||
     ipAddresses.some((value) => wanted.ips.some((range) => isInNetwork(value, range))) ||
     emailAddresses.some((value) => wanted.emails.some((pattern) => matchesPattern(value, pattern))) ||
     uris.some((value) => wanted.uris.some((pattern) => matchesPattern(value, pattern)));
-  if (listed.length > 0 && !isListed) return fails("names", saw, "it denies none of the names");
+  if (listed.length > 0 && !isListed) return fails("names", saw, "none of the names is denied");
   return holds("names", saw);
 }
 
@@ -191,7 +191,7 @@ export function checkOwned(
       "ownership",
       "no node",
       "the requester is not a node",
-      "names belong to nodes only: ask as system:node:<name> in group system:nodes",
+      "only nodes own names: send the request as system:node:<name> in group system:nodes",
     );
   }
   const decided = values.map(([field, value]) => ({
@@ -224,7 +224,7 @@ export function checkUnclaimed(input: PolicyInput): Check {
   }
   if (claims?.kind === "failed") return cannotCheck("holder", saw, claims.message);
   if (claims === undefined) {
-    return fails("holder", saw, "there is no register that says who holds the names", byHand);
+    return fails("holder", saw, "there is no register of the holders of names", byHand);
   }
   const claim = claims.kind === "found" ? findForeignClaim(claims.value, input) : undefined;
   if (claim === undefined) return holds("holder", saw);
@@ -234,7 +234,7 @@ export function checkUnclaimed(input: PolicyInput): Check {
     "holder",
     saw,
     `${name} belongs to another machine: ${holder ?? "an unknown user"} holds it ${until}`,
-    `if the machine was set up anew or replaced, ${byHand}, or revoke what the other one has: tlsboot revoke`,
+    `if the machine was reinstalled or replaced, ${byHand}, or revoke the other certificate: tlsboot revoke`,
   );
 }
 
@@ -303,21 +303,21 @@ export function checkRate(
     "rate",
     saw,
     `${recent} requests of this requester were approved within ${formatDuration(perMs)}, ${max} are allowed`,
-    "find out why it asks so often; approve by hand: tlsboot approve",
+    "find out why it sends so many requests; approve by hand: tlsboot approve",
   );
 }
 
 /** Checks the proof for which the requester got its bootstrap token. */
 export function checkProof({ kind, maxAgeMs }: AttestationRequirement, { csr, proof, now }: PolicyInput): Check {
   const how = kind === undefined ? "" : ` by ${kind}`;
-  const fix = `get the certificate with: tlsboot bootstrap --attest ${kind ?? "tpm"}; a machine that cannot prove ` +
-    `which one it is needs a person: tlsboot approve ${shellWord(csr.metadata.name ?? "NAME")}`;
+  const fix = `get the certificate with: tlsboot bootstrap --attest ${kind ?? "tpm"}; a machine without a proof ` +
+    `needs a person: tlsboot approve ${shellWord(csr.metadata.name ?? "NAME")}`;
   if (proof === undefined) {
-    return fails("proof", "none", `the requester has not proven${how} which machine it is`, fix);
+    return fails("proof", "none", `the requester has not proven its identity${how}`, fix);
   }
   const saw = describeTokenProof(proof);
   if (kind !== undefined && proof.kind !== kind) {
-    return fails("proof", saw, `the requester has proven by ${proof.kind} which machine it is, not by ${kind}`, fix);
+    return fails("proof", saw, `the requester has proven its identity by ${proof.kind}, not by ${kind}`, fix);
   }
   const ageMs = now.getTime() - proof.at.getTime();
   if (maxAgeMs === undefined || ageMs <= maxAgeMs) return holds("proof", saw);

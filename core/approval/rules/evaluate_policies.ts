@@ -1,6 +1,6 @@
 /**
  * Evaluates policies and the two kubelet client rules for a request. The result is a verdict with a trace of every
- * rule. The caller passes in all facts.
+ * rule. The caller provides all facts.
  */
 import {
   type CertificateSigningRequest,
@@ -55,8 +55,8 @@ export type PolicyVerdict =
 const POLICY_DENIED = "PolicyDenied";
 
 /**
- * Evaluates every rule with `then: deny` of all policies. These rules precede any approval, so their position in a
- * policy does not matter. The verdict is `deny`, `unknown` when a fact is missing, or `pending` without a rule.
+ * Evaluates every rule with `then: deny` of all policies. They are evaluated before any approval, so their position in
+ * a policy does not matter. The verdict is `deny`, `unknown` when a fact is missing, or `pending` without a rule.
  */
 export function evaluateDenials(policies: readonly Policy[], input: PolicyInput): PolicyVerdict {
   const trace: RuleTrace[] = [];
@@ -76,8 +76,8 @@ export function findMatchingRules(
 }
 
 /**
- * Checks the proofs that rules require of a request: the rules that match it and allow its subject. Their other
- * requirements are ignored, because a requester could break one on purpose to escape the rule.
+ * Checks the proofs that a request needs: those of the rules that match it and allow its subject. Other requirements of
+ * these rules are ignored, because a requester could break one on purpose to escape the rule.
  */
 export function checkRequiredProofs(policies: readonly Policy[], input: PolicyInput): readonly Check[] {
   return findMatchingRules(policies, input.csr).flatMap(({ require: { attested, subject } }) => {
@@ -137,7 +137,7 @@ function traceRule(policy: Policy, rule: ApprovalRule, input: PolicyInput): Rule
   const place = { policy: policy.name, rule: rule.name };
   if (mismatch !== undefined) return { ...place, mismatch, checks: [], outcome: "next" };
   const checks = runChecks(policy, rule, input);
-  // A missing fact is not a refusal.
+  // A fact that could not be read is not a refusal.
   if (checks.some(({ outcome }) => outcome === "unknown")) {
     return { ...place, mismatch, checks, outcome: "unknown" };
   }
@@ -273,7 +273,7 @@ function checkShape(permission: Recognizer["permission"], { csr, request }: Poli
     const fault = check(request, usages);
     const saw = formatActualValue(name, request, usages);
     if (fault === undefined) return { what: name, saw, outcome: "holds" };
-    return { what: name, saw, outcome: "fails", fault, fix: "ask as a kubelet does: tlsboot bootstrap" };
+    return { what: name, saw, outcome: "fails", fault, fix: "request it as a kubelet does: tlsboot bootstrap" };
   });
   if (permission !== "selfnodeclient") return checks;
   const username = csr.spec.username ?? "";
@@ -284,8 +284,8 @@ function checkShape(permission: Recognizer["permission"], { csr, request }: Poli
       what: "requester",
       saw: username,
       outcome: "fails",
-      fault: `the requester is not "${request.subject.commonName}", for which it asks`,
-      fix: "renew with the node's own certificate; a first certificate is for rule nodeclient",
+      fault: `the requester is not "${request.subject.commonName}", the requested user`,
+      fix: "renew with the node's own certificate; rule nodeclient is for first certificates",
     },
   ];
 }

@@ -90,7 +90,7 @@ for (
       message: /usage "client auth" is not allowed/,
     },
     { name: "no server auth", edit: { usages: ["digital signature"] }, message: /usage "server auth" is missing/ },
-    { name: "no name at all", edit: { dnsNames: [], ipAddresses: [] }, message: /there is no DNS name and no address/ },
+    { name: "no name at all", edit: { dnsNames: [], ipAddresses: [] }, message: /there is no DNS name or address/ },
     {
       name: "an e-mail address",
       edit: { emailAddresses: ["a@example"] },

@@ -60,15 +60,15 @@ const PRIVATE_RANGES = [
   "2001:db8::/32",
 ];
 
-/** A warning about a scope: a constant message, and the domain or network that it warns of. */
+/** A warning about a scope: a constant message, and the domain or network in question. */
 interface ScopeWarning {
   readonly message: string;
   readonly fields: Readonly<Record<string, string>>;
 }
 
 const WIDE_DOMAIN =
-  "others own names under this domain of the setting webDomain: a machine with a token can get a certificate for any of " +
-  "them, and every browser that trusts this CA accepts it; name a domain of your own";
+  "other people own names under this domain of the setting webDomain: a machine with a token can get a certificate " +
+  "for any of them, and every browser that trusts this CA accepts it; use a domain of your own";
 const OPEN_NETWORK = "this network of the setting webNetwork has addresses of the Internet, which may belong to others";
 
 /** Lists warnings that an operator should read before browsers trust the CA of a scope. */
@@ -188,7 +188,7 @@ function listPatterns(domains: readonly string[]): readonly string[] {
   return domains.flatMap((domain) => [domain, `**.${domain}`]);
 }
 
-/** Returns the parsed value of a file that this module wrote, so faults are bugs. */
+/** Returns the parsed value of a file that this module wrote. A fault in it is a bug. */
 function unwrap<T>(read: Result<T, readonly string[]>): T {
   if (read.ok) return read.value;
   throw new Error(`the built-in file is faulty: ${read.error.join("; ")}`);
