@@ -13,9 +13,9 @@ import type { KubeObject } from "./kube/meta.ts";
  */
 export interface Clock {
   now(): Date;
-  /** Resolves at the deadline (wall clock, also after the machine slept); rejects with `signal.reason`. */
+  /** Resolves at the deadline by the wall clock, even if the machine slept; rejects with `signal.reason`. */
   sleepUntil(deadline: Date, signal: AbortSignal): Promise<void>;
-  /** Milliseconds since some moment in the past, independent of the wall clock. */
+  /** Milliseconds since an arbitrary moment, independent of the wall clock. */
   elapsedMs(): number;
   /** Resolves after a duration, independent of the wall clock; rejects with `signal.reason`. */
   sleep(ms: number, signal: AbortSignal): Promise<void>;
@@ -48,7 +48,7 @@ export interface TransportRequest {
   /** Path and query, such as `/apis/certificates.k8s.io/v1/certificatesigningrequests?limit=500`. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** The value that is sent as JSON. A server in the same process reads it as it is. */
+  /** The value that is sent as JSON. A server in the same process gets the value itself. */
   readonly body?: unknown;
 }
 
@@ -58,9 +58,7 @@ export interface TransportResponse {
   /** The headers by lower-case name. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: AsyncIterable<Uint8Array>;
-  /**
-   * The object that the body has as JSON, from a server in the same process. The server keeps it, so it must not be changed.
-   */
+  /** The object in the body, from a server in the same process. The server keeps it, so it must not be modified. */
   readonly value?: unknown;
 }
 
@@ -71,8 +69,8 @@ export interface Transport {
 }
 
 /**
- * A change that `ObjectChanges` deliver. In the process of the server, `object` is read from the store each time: a map of
- * changes takes little memory, and a map of objects takes much.
+ * A change that `ObjectChanges` delivers. In the process of the server, `object` is read from the store at each access,
+ * so that a map of changes takes little memory.
  */
 export type ObjectChange<T> =
   | { readonly kind: "changed"; readonly object: T }
@@ -106,11 +104,11 @@ export interface ObjectStore<T extends KubeObject> extends ObjectChanges<T> {
   get(name: string, signal: AbortSignal): Promise<T | undefined>;
   list(signal: AbortSignal): Promise<readonly T[]>;
   create(object: T, signal: AbortSignal): Promise<T>;
-  /** Guarded by `metadata.resourceVersion`: AppError `conflict` after another write in between. */
+  /** Fails with AppError `conflict` if `metadata.resourceVersion` is not the current one. */
   update(object: T, signal: AbortSignal, subresource?: string): Promise<T>;
   /**
-   * Deletes an object, with `uid` only that instance of it, with `resourceVersion` only that version: AppError `conflict`
-   * otherwise. A missing object is AppError `not_found`.
+   * Deletes an object. If `uid` or `resourceVersion` is given and differs, it fails with AppError `conflict`. A missing
+   * object is AppError `not_found`.
    */
   delete(name: string, signal: AbortSignal, options?: DeletionOptions): Promise<void>;
 }
@@ -121,7 +119,7 @@ export type CsrStore = ObjectStore<CertificateSigningRequest>;
 /** The Leases of leader election. */
 export type LeaseStore = ObjectStore<Lease>;
 
-/** Observes what happens to the names in the queue of a controller, for metrics. */
+/** Observes the queue of a controller, for metrics. */
 export interface QueueObserver {
   added(name: string): void;
   taken(name: string): void;

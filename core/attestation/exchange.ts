@@ -1,6 +1,6 @@
 /**
- * The exchange of a proof for a bootstrap token: two calls, between which the server keeps nothing. The client returns
- * a sealed state at the second call, which only the servers of the installation can read and create. The token is
+ * The exchange of a proof for a bootstrap token: two calls, between which the server keeps nothing. With the second
+ * call, the client returns a sealed state that only the servers of the installation can create and read. The token is
  * derived from the challenge, so a repeated second call has the same answer. Each kind of proof has its own challenge
  * and verification.
  */
@@ -26,27 +26,27 @@ import { equalsInConstantTime } from "../lib/brand.ts";
 import { formatSshFingerprint, parseSshPublicKey, PROOF_NAMESPACE, verifySshSignature } from "./ssh_signature.ts";
 import { makeCredential, readAttestationKey, readEndorsementKey, verifyQuote } from "./tpm_proof.ts";
 
-/** How long a challenge can be answered, and how long its token is valid: both count from the challenge. */
+/** How long a challenge can be answered and its token is valid, both from the time of the challenge. */
 export const EXCHANGE_MS = 600_000;
 /** How far the clock of another server may be ahead. */
 const MAX_SKEW_MS = 60_000;
 
 const CHALLENGE_BYTES = 32;
-/** The first byte of a state. */
+/** The version, which is the first byte of a state. */
 const VERSION = 1;
 const CIPHER = "aes-256-gcm";
 const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** What a proof is for. */
+/** What a proof is for: a node and its key. */
 export interface ProofSubject {
   readonly node: NodeName;
   /** The key of the future request. */
   readonly key: PublicKeyPin;
 }
 
-/** What a proof is for, at which server, and the challenge in base64url. */
+/** The signed content of a proof: what it is for, the server, and the challenge in base64url. */
 export interface ProofMessage extends ProofSubject {
   /** The pin of the server's CA. */
   readonly caHash: PublicKeyPin;
@@ -65,13 +65,13 @@ export function createProofMessage({ caHash, node, key, challenge }: ProofMessag
   return new TextEncoder().encode(lines.map((line) => `${line}\n`).join(""));
 }
 
-/** The endorsement key of a TPM and its certificate, both in DER. */
+/** The endorsement key of a TPM and the certificate for it, both in DER. */
 export interface Endorsement {
   readonly key: Bytes;
   readonly certificate: Bytes;
 }
 
-/** A key that a machine has proven to hold, and the certificate of its TPM for it. */
+/** A key that a machine has proven to hold, and for a TPM its endorsement certificate. */
 export interface ProvenKey extends ProvenIdentity {
   readonly endorsement?: Endorsement | undefined;
 }
@@ -89,7 +89,7 @@ function formatDay(at: Date): string {
   return at.toISOString().slice(0, "2026-12-02".length);
 }
 
-/** The server and the time of a call. */
+/** The server and the time of a call to it. */
 export interface ExchangeContext {
   readonly caHash: PublicKeyPin;
   readonly now: Date;
@@ -133,9 +133,9 @@ export async function beginAttestation(
   return ok({ nonce, challenge, state: seal(state, sealingKey("state", now), random.bytes(NONCE_BYTES)) });
 }
 
-/** What was proven, and the token for it. A repeated call gets the same ones. */
+/** The proof and its token. A repeated call gets the same ones. */
 export interface AttestedNode {
-  /** The proof has the time of the challenge: the machine used its key later. */
+  /** The time of the proof is that of the challenge, after which the machine used its key. */
   readonly proof: TokenProof;
   readonly token: BootstrapToken;
   /** Ten minutes after the challenge. */
@@ -152,10 +152,10 @@ interface AttestationRefusal {
   readonly detail: string;
 }
 
-const BEGIN_AGAIN = "the challenge is not valid here any longer: begin again";
+const BEGIN_AGAIN = "the challenge is no longer valid here: begin again";
 const NOT_ACCEPTED =
-  "the proof was not accepted: the inventory of the server must list this node with this key, and the " +
-  "log of the server says what is wrong";
+  "the proof was not accepted: the server's inventory must list this node with this key; the server's " +
+  "log has the reason";
 
 /**
  * Completes an exchange. The proof is verified before the inventory is read, so the duration of the answer does not
@@ -174,7 +174,7 @@ export function completeAttestation(
   if (!state.ok) return refuse("state", state.error, BEGIN_AGAIN);
   const { kind, challenge, proven, endorsement, at } = state.value;
   if (state.value.caHash !== caHash) {
-    return refuse("state", "the challenge has another CA of the server", BEGIN_AGAIN);
+    return refuse("state", "the challenge is for another CA of the server", BEGIN_AGAIN);
   }
   if (state.value.node !== node) return refuse("state", `the challenge is for node "${state.value.node}"`);
   if (state.value.key !== key) return refuse("state", `the challenge is for the key ${state.value.key}`);
@@ -198,7 +198,7 @@ export function completeAttestation(
   });
 }
 
-/** Explains why a verified proof is not one that is expected of the machine; undefined when it is. */
+/** Explains why a verified proof is not expected of the machine; undefined when it is. */
 function findUnexpected(
   expected: ExpectedProofs,
   { kind, proven, pcrs }: SealedState,
@@ -215,7 +215,9 @@ function findUnexpected(
   return `PCR ${wrong.map(([index]) => index).join(", ")} differs from the inventory`;
 }
 
-/** Lists the PCRs that every machine quotes: those of the firmware, and those that are expected of any machine. */
+/**
+ * Lists the PCRs that every machine quotes: those of the firmware, and those that the inventory lists for any machine.
+ */
 export function listQuotedPcrs(expected: Iterable<ExpectedProofs>): readonly number[] {
   const pcrs = new Set([0, 1, 2, 3, 4, 5, 6, 7]);
   for (const proofs of expected) for (const index of proofs.pcrs.keys()) pcrs.add(index);
@@ -251,7 +253,7 @@ function openState(sealed: Bytes, sealingKey: SealingKey, now: Date): Result<Sea
   for (const at of days.values()) {
     const text = decrypt(sealed, sealingKey("state", at));
     if (text === undefined) continue;
-    // Only a server of the installation can have sealed it.
+    // Only a server of this installation can have sealed the state.
     const state = JSON.parse(text) as SealedState;
     const ageMs = now.getTime() - state.at;
     if (ageMs < EXCHANGE_MS && ageMs >= -MAX_SKEW_MS) return ok(state);
@@ -291,7 +293,7 @@ interface EvidenceFault {
   readonly message: string;
 }
 
-/** What verifies the answer to a challenge. */
+/** The data that verifies the answer to a challenge. */
 interface Verifier {
   readonly kind: ProofKind;
   /** The key that signs the answer. */
@@ -342,7 +344,7 @@ function verifyAnswer(
   message: Bytes,
 ): Result<undefined, string> {
   if (answer.kind !== kind) {
-    return err(`the challenge is for a proof by ${kind}, and the answer is one by ${answer.kind}`);
+    return err(`the challenge is for a proof by ${kind}, but the answer is by ${answer.kind}`);
   }
   if (answer.kind === "ssh") {
     const publicKey = parseSshPublicKey(verifyingKey);

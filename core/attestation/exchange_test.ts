@@ -166,7 +166,7 @@ for (
       },
       want: [
         "proof",
-        `ssh ${host.fingerprint}: the challenge is for a proof by ssh, and the answer is one by tpm`,
+        `ssh ${host.fingerprint}: the challenge is for a proof by ssh, but the answer is by tpm`,
       ],
     },
     {
@@ -182,7 +182,7 @@ for (
     {
       name: "a challenge at a server with another CA",
       run: (begun: BegunExchange) => complete(begun, sign(begun, { caHash: keyB }), { caHash: keyB }),
-      want: ["state", "the challenge has another CA of the server"],
+      want: ["state", "the challenge is for another CA of the server"],
     },
     {
       name: "a challenge at a server with another sealing key",
@@ -228,7 +228,7 @@ test("completeAttestation() refuses a key that is listed for another node", asyn
   assert.deepEqual([refused.error.reason, refused.error.detail], ["inventory", detail]);
 });
 
-test("completeAttestation() has one sentence for wrong proofs and unexpected machines", async () => {
+test("completeAttestation() sends the same message for wrong proofs and unexpected machines", async () => {
   const begun = await begin();
   const refusals = await Promise.all([
     complete(begun, sign(begun, { by: stolen })),
@@ -250,7 +250,7 @@ test("completeAttestation() refuses a state with any changed byte and a part of 
     const refused = await complete({ state }, sign(begun));
     assert.ok(!refused.ok);
     assert.equal(refused.error.reason, "state");
-    assert.equal(refused.error.message, "the challenge is not valid here any longer: begin again");
+    assert.equal(refused.error.message, "the challenge is no longer valid here: begin again");
   }
 });
 
@@ -329,7 +329,7 @@ test("completeAttestation() refuses a TPM that is not listed, a secret that is n
   ]);
   assert.deepEqual(refuse(sign(begun)), [
     "proof",
-    `tpm ${pin}: the challenge is for a proof by tpm, and the answer is one by ssh`,
+    `tpm ${pin}: the challenge is for a proof by tpm, but the answer is by ssh`,
   ]);
 });
 

@@ -53,7 +53,7 @@ export function parseKnownHosts(text: string): Result<KnownHosts, readonly strin
       faults.push(`line ${line}: ${fault}`);
     };
     if (marker === "@revoked") {
-      // A revoked key of any type and for any hosts no longer proves anything.
+      // A revoked key proves nothing, whatever its type and its hosts are.
       const wire = decodeBase64(key);
       if (wire === undefined) report("the key is not valid base64");
       else revoked.add(formatSshFingerprint({ wire }));
@@ -85,7 +85,7 @@ export function parseKnownHosts(text: string): Result<KnownHosts, readonly strin
   return ok({ hosts: hosts.filter(isValid), hashedHosts: hashedHosts.filter(isValid) });
 }
 
-/** Reports whether the hash is that of this name. */
+/** Reports whether a hashed host has this name. */
 export function isHashOf({ salt, hash }: HashedHost, name: string): boolean {
   return equalBytes(createHmac("sha1", salt).update(name).digest(), hash);
 }
@@ -130,7 +130,7 @@ function findHostFault(name: string): string | undefined {
   return findPatternFault(name) ?? (canonicalIp(name) === undefined ? findDnsNameFault(name) : undefined);
 }
 
-/** Finds out why a text is not the name of one machine: it is a pattern, or has a port. */
+/** Explains why a text is not the name of one machine: it is a pattern, or has a port. */
 function findPatternFault(name: string): string | undefined {
   if (/[*?]/.test(name)) return `"${name}" is a wildcard; list each machine by its name`;
   if (name.startsWith("!")) return `"${name}" excludes machines; list each machine by its name`;

@@ -23,7 +23,7 @@ export type AttestationCall =
     | { readonly call: "complete"; readonly answer: ProofAnswer; readonly state: Bytes }
   );
 
-/** Parses an attestation without other faults (`validateNodeAttestation`). */
+/** Parses an attestation that `validateNodeAttestation` has accepted. */
 export function parseAttestationCall({ spec }: NodeAttestation): Result<AttestationCall, readonly FieldError[]> {
   const der = decodeBytes(spec.publicKey);
   const publicKey = toResult(() => parsePublicKey(der));
@@ -104,7 +104,7 @@ export function toWireAnswer(answer: ProofAnswer): AttestationAnswer {
   };
 }
 
-/** Parses the challenge for a kind of proof; undefined when it is for another one or malformed. */
+/** Parses the challenge for a kind of proof; undefined when it is for another kind or malformed. */
 export function parseWireChallenge({ tpm }: AttestationChallenge, kind: ProofKind): ProofChallenge | undefined {
   if (kind === "ssh") return { kind };
   const credential = decodeBase64(tpm?.credential ?? "");

@@ -27,11 +27,11 @@ export interface ExpectedProofs {
   readonly pcrs: ReadonlyMap<number, Uint8Array>;
 }
 
-/** What a machine presents at the first call. */
+/** The evidence that a machine presents with the first call. */
 export type Evidence =
   | {
     readonly kind: "tpm";
-    /** Its SubjectPublicKeyInfo, encoded in DER. */
+    /** The SubjectPublicKeyInfo of the endorsement key in DER. */
     readonly endorsementKey: Bytes;
     /** The certificate of the endorsement key in DER, if the TPM has one. */
     readonly endorsementCertificate?: Bytes | undefined;
@@ -57,13 +57,13 @@ export type ProofChallenge =
   }
   | { readonly kind: "ssh" };
 
-/** What a machine answers at the second call. */
+/** The answer that a machine sends with the second call. */
 export type ProofAnswer =
   | {
     readonly kind: "tpm";
     /** The secret that the TPM recovered from the challenge. */
     readonly secret: Bytes;
-    /** What the TPM attests, a TPMS_ATTEST. */
+    /** The quote of the TPM, a TPMS_ATTEST. */
     readonly quote: Bytes;
     /** The signature of the quote, a TPMT_SIGNATURE. */
     readonly signature: Bytes;
@@ -101,7 +101,7 @@ export function parseTokenProof(text: string): TokenProof | undefined {
   return (kind !== "tpm" && kind !== "ssh") || at === undefined ? undefined : { kind, key, at };
 }
 
-/** Reads the proof for which a token was given. It counts only for a token that is for one node and one key. */
+/** Reads the proof for which a token was given. It counts only for a token that is limited to one node and one key. */
 export function readTokenProof(secret: SecretObject): TokenProof | undefined {
   const limits = readTokenLimits(secret);
   if (!limits.ok || limits.value.node === undefined || limits.value.publicKey === undefined) return undefined;

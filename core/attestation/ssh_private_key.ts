@@ -51,7 +51,7 @@ function readFile(reader: SshReader): { readonly wire: Bytes; readonly pem: stri
   // The name and the options of a key derivation, which an unencrypted key does not use.
   reader.readString();
   reader.readString();
-  if (reader.readUint32() !== 1) throw new DerError("the file does not have exactly one key");
+  if (reader.readUint32() !== 1) throw new DerError("the file must contain exactly one key");
   const wire = reader.readString();
   const inner = new SshReader(reader.readString());
   reader.expectEnd();
@@ -68,7 +68,7 @@ function readPrivateParts(reader: SshReader): string {
   switch (type) {
     case "ssh-ed25519": {
       reader.readString();
-      // The seed, and the public key for a second time.
+      // The seed, followed by the public key again.
       const seed = reader.readString().subarray(0, 32);
       const algorithm = encodeSequence(encodeOid(PUBLIC_KEY_OID.ed25519));
       const key = encodeOctetString(encodeOctetString(seed));

@@ -21,7 +21,7 @@ import {
 } from "../pki/keys/public_key.ts";
 import { findSignatureFault, type SignedBytes } from "../pki/keys/signature.ts";
 
-/** The namespace of a proof, which separates it from signatures of the key for other purposes. */
+/** The namespace of a proof, so that no signature for another purpose is accepted as one. */
 export const PROOF_NAMESPACE = "tlsboot-join";
 
 /** The types of keys that can prove an identity. */
@@ -44,7 +44,8 @@ export interface SshPublicKey {
 }
 
 /**
- * The sizes of RSA keys. Anyone can make a server verify with a key, and one of 16,384 bits would cost milliseconds.
+ * The sizes of RSA keys. Anyone can make a server verify a signature, which would take milliseconds with a key of
+ * 16,384 bits.
  */
 const RSA_BITS = { least: 2048, most: 8192 };
 
@@ -93,9 +94,9 @@ function readKeyParts(reader: SshReader, type: SshKeyType): PublicKeyParts {
   }
 }
 
-/** Reads the name of the curve, which must be that of the type of key. */
+/** Reads the name of the curve, which must match the type of key. */
 export function readCurve(reader: SshReader, type: keyof typeof CURVE_OF_TYPE): Curve {
-  if (reader.readName() !== toCurveName(type)) throw new DerError("the curve of the key is not that of its type");
+  if (reader.readName() !== toCurveName(type)) throw new DerError("the curve of the key does not match its type");
   return CURVE_OF_TYPE[type];
 }
 
@@ -103,7 +104,7 @@ function toCurveName(type: string): string {
   return type.slice("ecdsa-sha2-".length);
 }
 
-/** Converts the public key of a private key. The error says that SSH has no such keys, or the size is wrong. */
+/** Converts the public key of a private key. Fails for keys that SSH does not have, and for a wrong size. */
 export function toSshPublicKey(key: Pick<PrivateKey, "publicKeyDer">): Result<SshPublicKey, string> {
   const { algorithm, curve, keyBytes } = parsePublicKey(key.publicKeyDer());
   if (algorithm === "Ed25519") return parseSshPublicKey(encodeStrings("ssh-ed25519", keyBytes));
@@ -192,7 +193,7 @@ export function signSsh(
 ): Bytes {
   const digest = "sha512";
   const isRsa = publicKey.type === "ssh-rsa";
-  // ECDSA has the hash of its curve (RFC 5656 §6.2.1), which is the default of the key.
+  // ECDSA uses the hash for its curve (RFC 5656 §6.2.1), which is the default of the key.
   const raw = privateKey.sign(encodeSigned({ namespace, message }, digest), isRsa ? "sha512" : undefined);
   const blob = publicKey.facts.algorithm === "ECDSA" ? encodeStrings(...readNumbers(raw)) : raw;
   const signature = encodeStrings(isRsa ? "rsa-sha2-512" : publicKey.type, blob);
@@ -231,7 +232,7 @@ function readSignature(
   return { algorithm, signature: encodeSequence(encodeUnsigned(r), encodeUnsigned(s)) };
 }
 
-/** Reads the numbers of a DER SEQUENCE; their content is that of SSH's numbers. */
+/** Reads the INTEGERs of a DER SEQUENCE; SSH encodes their content in the same way. */
 function readNumbers(der: Bytes): readonly Bytes[] {
   const reader = new DerReader(der).enter(TAG.sequence, "numbers");
   const numbers: Bytes[] = [];
@@ -239,7 +240,7 @@ function readNumbers(der: Bytes): readonly Bytes[] {
   return numbers;
 }
 
-/** The longest name in use is that of a type of key, such as `ecdsa-sha2-nistp256`. */
+/** The longest names in use are types of keys, such as `ecdsa-sha2-nistp256`. */
 const MAX_NAME_BYTES = 64;
 
 const UTF8 = new TextEncoder();

@@ -131,7 +131,7 @@ for (
     {
       name: "the curve of another type",
       wire: encodeStrings("ecdsa-sha2-nistp256", "nistp384", new Uint8Array(97).fill(4)),
-      fault: /^the curve of the key is not that of its type$/,
+      fault: /^the curve of the key does not match its type$/,
     },
     {
       name: "an even RSA exponent",

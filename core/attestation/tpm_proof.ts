@@ -39,7 +39,7 @@ export interface AttestationKey {
 }
 
 const REQUIRED_ATTRIBUTES = ["fixedTPM", "fixedParent", "sensitiveDataOrigin", "restricted", "sign"] as const;
-/** Anyone can make a server verify with a key, and a longer one than TPMs have would cost milliseconds. */
+/** Anyone can make a server verify a signature, which would take milliseconds with a longer key than TPMs have. */
 const RSA_BITS = { least: 2048, most: 4096 };
 const PCR_BYTES = 32;
 
@@ -50,8 +50,8 @@ const ALGORITHMS: ReadonlyMap<number, SignatureAlgorithmFacts> = new Map([
 ]);
 
 /**
- * Parses the attestation key of a machine (TPMT_PUBLIC). The required attributes make its quotes trustworthy: only a
- * restricted key cannot sign forged quotes, and only a key with the fixed attributes stays in one TPM.
+ * Parses the attestation key of a machine (TPMT_PUBLIC). The required attributes make its quotes trustworthy: a
+ * restricted key cannot sign forged quotes, and a key with the fixed attributes cannot leave its TPM.
  */
 export function readAttestationKey(publicArea: Bytes): Result<AttestationKey, string> {
   const parsed = parsePublicArea(publicArea);
@@ -89,7 +89,7 @@ export interface QuoteToVerify {
   readonly pcrValues: ReadonlyMap<number, Uint8Array>;
 }
 
-/** Verifies a quote. The error says what is wrong, for a log. */
+/** Verifies a quote. The error is for a log. */
 export function verifyQuote(
   { attestationKey, quote, signature, qualifyingData, pcrs, pcrValues }: QuoteToVerify,
 ): Result<undefined, string> {
@@ -99,7 +99,7 @@ export function verifyQuote(
   if (!signed.ok) return err(`the signature of the quote is malformed: ${signed.error}`);
   const { algorithm, publicKey: key, scheme } = attestationKey;
   if (signed.value.algorithm !== scheme || signed.value.hash !== TPM_ALGORITHM.sha256) {
-    return err("the signature of the quote does not have the scheme of the attestation key");
+    return err("the signature of the quote does not use the scheme of the attestation key");
   }
   const checks = { allowSha1: false, allowMlDsa: false };
   const fault = findSignatureFault({ algorithm, key, data: quote, signature: signed.value.signature, ...checks });
@@ -109,7 +109,7 @@ export function verifyQuote(
   const [selection, ...others] = parsed.value.selections;
   const isWanted = selection?.hash === TPM_ALGORITHM.sha256 && others.length === 0 &&
     selection.pcrs.join() === wanted.join();
-  if (!isWanted) return err("the quote has other PCRs than those of the challenge");
+  if (!isWanted) return err("the quote does not have the PCRs of the challenge");
   const values = wanted.map((pcr) => pcrValues.get(pcr) ?? new Uint8Array(0));
   if (values.some(({ length }) => length !== PCR_BYTES)) {
     return err("the value of a PCR is missing or not a SHA-256 hash");
@@ -117,7 +117,7 @@ export function verifyQuote(
   const digest = createHash("sha256").update(joinTpm(...values)).digest();
   return equalBytes(parsed.value.pcrDigest, digest)
     ? ok(undefined)
-    : err("the values of the PCRs are not those quoted");
+    : err("the values of the PCRs do not match the quote");
 }
 
 /** The CAs of endorsement certificates that identify machines, and the field with the name of the node. */
@@ -155,9 +155,9 @@ export function verifyEndorsement(
   if (!parsed.ok) return err(`the endorsement certificate is malformed: ${parsed.error}`);
   const facts = parsed.value;
   if (!publicKeysEqual(facts.publicKeyDer, endorsementKey)) {
-    return err("the endorsement certificate is that of another key");
+    return err("the endorsement certificate is for another key");
   }
-  // Another certificate of the same CA may be for a key outside of a TPM.
+  // The same CA may also certify keys outside of TPMs.
   if (facts.isCa || !facts.extendedKeyUsages.includes(ENDORSEMENT_USAGE)) {
     return err("the certificate is not for an endorsement key");
   }
@@ -234,7 +234,7 @@ export async function makeCredential(
   return { credential: tpmBuffer(tpmBuffer(integrity), identity), secret: tpmBuffer(encrypted) };
 }
 
-/** Chooses a seed and encrypts it for an RSA key, or agrees on one with an ECC key. */
+/** Chooses a seed and encrypts it for an RSA key, or derives one by key agreement with an ECC key. */
 async function shareSeed(
   key: PublicKeyFacts,
   random: Pick<Random, "bytes">,

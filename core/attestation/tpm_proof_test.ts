@@ -124,7 +124,7 @@ describe("readAttestationKey()", () => {
   test("refuses bytes that are no public area", () => {
     assert.deepEqual(readAttestationKey(new Uint8Array(3)), {
       ok: false,
-      error: "the attestation key is malformed: it is no RSA or ECC key",
+      error: "the attestation key is malformed: it is not an RSA or ECC key",
     });
   });
 });
@@ -161,17 +161,17 @@ describe("verifyQuote()", () => {
       {
         name: "a quote over fewer PCRs",
         edit: () => ({ pcrs: [0, 4, 7, 8] }),
-        error: /^the quote has other PCRs than those of the challenge$/,
+        error: /^the quote does not have the PCRs of the challenge$/,
       },
       {
         name: "a quote over more PCRs",
         edit: () => ({ pcrs: [0, 4] }),
-        error: /^the quote has other PCRs than those of the challenge$/,
+        error: /^the quote does not have the PCRs of the challenge$/,
       },
       {
         name: "values that were not quoted",
         edit: () => ({ pcrValues: new Map([...valid.pcrValues, [4, new Uint8Array(32)]]) }),
-        error: /^the values of the PCRs are not those quoted$/,
+        error: /^the values of the PCRs do not match the quote$/,
       },
       {
         name: "values cut elsewhere",
@@ -188,7 +188,7 @@ describe("verifyQuote()", () => {
       {
         name: "the signature of another scheme",
         edit: () => ({ signature: valid.signature.with(3, 4) }),
-        error: /^the signature of the quote does not have the scheme of the attestation key$/,
+        error: /^the signature of the quote does not use the scheme of the attestation key$/,
       },
       {
         name: "a signature that is cut off",
@@ -273,7 +273,7 @@ describe("verifyEndorsement()", () => {
       {
         name: "the certificate of another key",
         certificate: () => make({ key: ca }),
-        error: /^the endorsement certificate is that of another key$/,
+        error: /^the endorsement certificate is for another key$/,
       },
       {
         name: "a certificate for another purpose",

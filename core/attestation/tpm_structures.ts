@@ -24,7 +24,7 @@ export const TPM_ALGORITHM = {
 
 const SIGNATURE_SCHEMES: readonly number[] = [TPM_ALGORITHM.rsassa, TPM_ALGORITHM.rsapss, TPM_ALGORITHM.ecdsa];
 
-/** The attributes of a key (TPMA_OBJECT): where it comes from and what it may do. */
+/** The attributes of a key (TPMA_OBJECT): its origin and its permitted uses. */
 export const TPM_ATTRIBUTE = {
   fixedTPM: 1 << 1,
   fixedParent: 1 << 4,
@@ -46,15 +46,15 @@ const DEFAULT_EXPONENT = 65_537;
 const GENERATED = 0xff544347;
 /** The type of a quote in a TPMS_ATTEST (TPM_ST_ATTEST_QUOTE). */
 const QUOTE = 0x8018;
-/** clock, resetCount, restartCount, safe (TPMS_CLOCK_INFO) and the version of the firmware. */
+/** The size of clock, resetCount, restartCount and safe (TPMS_CLOCK_INFO), and of the firmware version. */
 const CLOCK_AND_FIRMWARE_BYTES = 8 + 4 + 4 + 1 + 8;
-/** More banks of PCRs, and bytes of a selection, than any TPM has. */
+/** Limits beyond the banks of PCRs and the bytes of a selection that any TPM has. */
 const MAX_BANKS = 16;
 const MAX_SELECT_BYTES = 8;
-/** The PCRs of a PC, which every selection here is limited to. */
+/** The size of a selection of PCRs 0 to 23, those of a PC. */
 const SELECT_BYTES = 3;
 
-/** A fault in an encoding; `readTpm` turns it into an error value. */
+/** A fault in an encoding, which `readTpm` returns as an error. */
 class TpmFormatError extends Error {}
 
 /** Reads values one after another. */
@@ -146,7 +146,7 @@ export interface TpmPublicArea {
 export function parsePublicArea(bytes: Bytes): Result<TpmPublicArea, string> {
   return readTpm(bytes, (reader) => {
     const type = reader.uint16();
-    if (type !== TPM_ALGORITHM.rsa && type !== TPM_ALGORITHM.ecc) reader.fail("it is no RSA or ECC key");
+    if (type !== TPM_ALGORITHM.rsa && type !== TPM_ALGORITHM.ecc) reader.fail("it is not an RSA or ECC key");
     return {
       nameAlgorithm: reader.uint16(),
       attributes: reader.uint32(),
@@ -309,7 +309,7 @@ export function parseQuote(bytes: Bytes): Result<TpmQuote, string> {
   return readTpm(bytes, (reader) => {
     if (reader.uint32() !== GENERATED) reader.fail("it was not made by a TPM");
     if (reader.uint16() !== QUOTE) reader.fail("it is not a quote");
-    reader.sized(); // The name of the key that signed it, which the signature shows.
+    reader.sized(); // The name of the signing key, which the signature proves.
     const qualifyingData = reader.sized();
     reader.bytes(CLOCK_AND_FIRMWARE_BYTES);
     return { qualifyingData, selections: readPcrSelections(reader), pcrDigest: reader.sized() };

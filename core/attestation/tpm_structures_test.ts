@@ -63,7 +63,7 @@ test("parsePublicArea() refuses what is cut off, what is longer, and what is not
     encoded.with(19, 0x20),
   ];
   assert.deepEqual(parsePublicArea(longer), { ok: false, error: "bytes follow it" });
-  assert.deepEqual(parsePublicArea(other), { ok: false, error: "it is no RSA or ECC key" });
+  assert.deepEqual(parsePublicArea(other), { ok: false, error: "it is not an RSA or ECC key" });
   assert.deepEqual(parsePublicArea(scheme), { ok: false, error: "its scheme is not supported" });
   assert.deepEqual(parsePublicArea(kdf), { ok: false, error: "its key derivation is not supported" });
 });

@@ -1,7 +1,7 @@
 /**
- * Audit policies of Kubernetes' own kind (`audit.k8s.io/v1` Policy, `apiserver/pkg/audit/policy`). The first matching rule
- * decides. A file is parsed strictly, whereas kube-apiserver warns and ignores an unknown field, because a misspelled rule
- * would silently record nothing.
+ * Audit policies of Kubernetes' own kind (`audit.k8s.io/v1` Policy, `apiserver/pkg/audit/policy`). The first matching
+ * rule decides. An unknown field is an error, whereas kube-apiserver only warns, because a misspelled rule would
+ * silently record nothing.
  */
 import type { UserInfo } from "../kube/user.ts";
 import type { Attributes, ResourceAttributes } from "../rbac/attributes.ts";
@@ -25,7 +25,7 @@ import {
 } from "../lib/config_file.ts";
 import type { Result } from "../lib/result.ts";
 
-/** How much of a request is recorded, least first. */
+/** How much of a request is recorded, in ascending order. */
 export const AUDIT_LEVELS = ["None", "Metadata", "Request", "RequestResponse"] as const;
 /** One of the levels in AUDIT_LEVELS. */
 export type AuditLevel = (typeof AUDIT_LEVELS)[number];
@@ -71,7 +71,7 @@ export interface AuditDecision {
   readonly omitManagedFields: boolean;
 }
 
-/** The policy without a policy file: metadata, once per request, and twice for a watch. */
+/** The policy without a policy file. It records the metadata of each request once, and of each watch twice. */
 export const DEFAULT_AUDIT_POLICY: AuditPolicy = {
   rules: [{
     level: "Metadata",

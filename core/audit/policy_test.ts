@@ -69,7 +69,7 @@ test("decideAudit() lets the first rule decide, and has no user for a request wi
   assert.equal(decideAudit(policy, undefined, resource()).level, "RequestResponse");
 });
 
-test("decideAudit() joins the stages to omit, and lets a rule overrule the policy about managed fields", () => {
+test("decideAudit() joins the stages to omit, and lets a rule override the policy for managed fields", () => {
   const policy = {
     omitStages: ["RequestReceived"] as const,
     omitManagedFields: true,
