@@ -1,11 +1,11 @@
 /**
- * The plan of a CA's files during a rotation. A CA has a pair of files that sign; in addition, `next-` has the CA that is
- * trusted and will sign, and `old-` the one that is trusted and signed before.
+ * The plan of a CA's files during a rotation. Next to the certificate and key that sign, the files `next-…` hold a
+ * trusted CA that will sign, and the files `old-…` a trusted CA that signed before.
  */
 import type { CaRotationStep } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 
-/** A pair of files next to those of the CA that signs. */
+/** One of the two pairs of files next to those of the CA that signs. */
 export type CaSlot = "next" | "old";
 
 /** The CAs on disk, as the SHA-256 (hex) of their certificates. */
@@ -23,18 +23,18 @@ export interface CaTarget {
   readonly newCa: string;
 }
 
-/** One change of the files. Each can be repeated after a kill at any moment. */
+/** One change of the files. After a crash at any moment, it can be repeated. */
 export type CaFileStep =
-  /** The new CA is written into the slot `next`. */
+  /** Write the new CA into the slot `next`. */
   | { readonly kind: "adopt" }
-  /** The CA in the slot `from` begins to sign, and the one that signed goes into the slot `keep`. */
+  /** Let the CA in the slot `from` sign, and move the one that has signed into the slot `keep`. */
   | { readonly kind: "swap"; readonly from: CaSlot; readonly keep: CaSlot }
-  /** The CA in the slot is kept under the name of its fingerprint, for the operator to destroy. */
+  /** Rename the CA in the slot after its fingerprint, for the operator to destroy. */
   | { readonly kind: "retire"; readonly slot: CaSlot };
 
 /**
- * Plans the files for a step of a rotation; without one, no CA but the current one is kept ready. The error says why
- * this server cannot adopt the step.
+ * Plans the files for a step of a rotation. Without a rotation, only the current CA is kept. The error says why this
+ * server cannot adopt the step.
  */
 export function planCaFiles(target: CaTarget | undefined, slots: CaSlots): Result<readonly CaFileStep[], string> {
   if (target === undefined) return ok([...retire(slots, "next"), ...retire(slots, "old")]);

@@ -7,7 +7,7 @@ const slots = (current: string, next?: string, old?: string): CaSlots => ({ curr
 
 for (
   const { name, step, on, want } of [
-    { name: "a server that hears of the rotation", step: "Trust", on: slots("O"), want: "adopt" },
+    { name: "a server that has not adopted the rotation", step: "Trust", on: slots("O"), want: "adopt" },
     { name: "one that has adopted it", step: "Trust", on: slots("O", "N"), want: "" },
     { name: "one with another next CA", step: "Trust", on: slots("O", "X"), want: "retire next, adopt" },
     { name: "one that goes back", step: "Trust", on: slots("N", undefined, "O"), want: "swap old→next" },

@@ -1,8 +1,8 @@
 /**
- * The census of a CA rotation: which machines and users trust both CAs, which still have a certificate of the retiring one,
- * and which would lose access if that CA were no longer trusted. It is taken from the register, the reports of clients
- * and what the servers have seen of them; for a cluster whose CA is replaced in its files, from the places that hold CAs and
- * certificates.
+ * The census of a CA rotation: which machines and users trust both CAs, which still have a certificate of the retiring
+ * one, and which would lose access if that CA were no longer trusted. It uses the register, the reports of clients, and
+ * the connections that servers have seen. If the CA of a cluster is replaced in its files, it uses the places that hold
+ * CAs and certificates.
  */
 import type { CaRotation, IssuedCertificate, TrustReport } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { formatTime, getName } from "../kube/meta.ts";
@@ -23,27 +23,27 @@ export type CensusState =
   | "notSeen"
   /** No certificate of it is known. */
   | "unknownCertificate"
-  /** It already refuses what the old CA signs. */
+  /** It already refuses certificates of the old CA. */
   | "trustsNewOnly"
   /** The rotation is finished, and it still trusts the old CA. */
   | "trustsOld";
 
-/** One machine, user, holder of a certificate that is no API client, or place in or around a cluster. */
+/** One machine, user, other holder of a certificate, or place that holds CAs or certificates. */
 export interface CensusRow {
   readonly kind: "node" | "user" | "certificate" | "place";
   /** The name of the node or of the user, the subject of the certificate, or the path or the object of the place. */
   readonly name: string;
   readonly state: CensusState;
-  /** Whether it would lose access, or its certificate would lose all trust, without the retiring CA. */
+  /** Whether, without the retiring CA, it would lose access or its certificate would no longer be trusted. */
   readonly losesAccess: boolean;
   /** Whether the operator accepts that it loses access. */
   readonly isLeftBehind: boolean;
-  /** The end of the certificate of the retiring CA that it still has. */
+  /** The end of its remaining certificate of the retiring CA. */
   readonly certificateUntil: Date | undefined;
   /** When a server last saw its client certificate or received its report. */
   readonly lastSeen: Date | undefined;
   /**
-   * The command that makes it ready; undefined when it is. A machine whose renewal is due may also become ready
+   * The command that makes it ready; undefined when it is ready. A machine whose renewal is due may also become ready
    * automatically.
    */
   readonly command: string | undefined;
@@ -62,7 +62,7 @@ interface CensusInput {
 interface Direction {
   readonly retiring: string;
   readonly staying: string;
-  /** The subjects of both. A cross-signed certificate has the subject of the new one. */
+  /** The subjects of both CAs. A cross-signed certificate has the subject of the new one. */
   readonly subjects: ReadonlySet<string>;
   /** The certificates that show trust in the CA that stays: its own, and those of its issuers. */
   readonly anchors: ReadonlySet<string>;
@@ -101,10 +101,10 @@ interface Holder {
 
 /** The name of the CA that signs the server's certificate, and that clients trust for the server. */
 const SERVING_CA = "ca";
-/** How long after its deadline a client may still renew before it counts as one that does not renew automatically. */
+/** How long after its deadline a client may still renew before the census counts it as not renewing automatically. */
 const RENEWAL_GRACE_MS = 5 * 60_000;
 
-/** Takes the census. Records are added as they are read, so a large register is never entirely in memory. */
+/** Takes the census. Records are added one by one, so a large register need not fit in memory. */
 export class Census {
   readonly #input: CensusInput;
   readonly #direction: Direction;
@@ -115,7 +115,10 @@ export class Census {
     this.#direction = findDirection(input.rotation);
   }
 
-  /** Adds a record of the register. Certificates that are revoked, expired, or of the servers and their CAs do not count. */
+  /**
+   * Adds a record of the register. Certificates that are revoked, expired, or belong to the servers and their CAs do
+   * not count.
+   */
   add(record: IssuedCertificate): void {
     const { spec, status } = record;
     const until = Date.parse(spec.notAfter ?? "");
@@ -141,7 +144,9 @@ export class Census {
     if ((held[place]?.sequence ?? 0) < certificate.sequence) held[place] = certificate;
   }
 
-  /** Returns the row of each machine and user, those that are not ready first, and then by name. */
+  /**
+   * Returns the row of each machine and user, sorted by readiness, those that are not ready first, and then by name.
+   */
   take(): readonly CensusRow[] {
     const reports = new Map<string, TrustReport>();
     for (const report of this.#input.reports) reports.set(report.status.username, report);
@@ -219,12 +224,12 @@ export class Census {
   #trusts({ bySigner }: Holder, report: TrustReport | undefined, began: number): boolean {
     const { anchors } = this.#direction;
     if (report?.spec.trusted?.some((fingerprint) => anchors.has(fingerprint)) === true) return true;
-    // Without a cross-signed certificate only clients that trust the new CA reach a server.
+    // Without a cross-signed certificate, only clients that trust the new CA can connect.
     const { isLeaked = false } = this.#input.rotation.spec;
     if (isLeaked && [...bySigner.values()].some(({ isClient, staying }) => isClient && staying !== undefined)) {
       return true;
     }
-    // A kubeconfig that a server or a command of the instance has since written contains both CAs.
+    // A kubeconfig that the instance has written since then contains both CAs.
     return [...bySigner.values()].some((held) =>
       [held.retiring, held.staying, held.other].some((one) => one?.isKubeconfig === true && one.issuedAt >= began)
     );
@@ -268,7 +273,7 @@ export function describeState({ kind, state, certificateUntil, lastSeen }: Censu
   }
 }
 
-/** The states in the order of a table: first those that need someone to act. */
+/** The states in the order of a table: those that require action come first. */
 const ORDER: Readonly<Record<CensusState, number>> = {
   notSeen: 0,
   doesNotTrust: 1,
@@ -312,11 +317,11 @@ export function listSubjects(...pems: readonly string[]): ReadonlySet<string> {
 /** The command with the paths of a kubelet. It runs on the machine, adopts the CAs, and renews if necessary. */
 const RUN_BOOTSTRAP = "tlsboot bootstrap --kubeconfig /etc/kubernetes/kubelet.conf --cert-dir /var/lib/kubelet/pki";
 
-/** How an intermediate CA gets a certificate of the CA that stays. */
+/** The advice for an intermediate CA, which needs a certificate of the CA that stays. */
 export const SIGN_AGAIN = "sign its request again, with the CA that signs now: tlsboot ca sign --help";
 
 /**
- * Returns the command that gives a machine or a user the new CA and a certificate from it. It overwrites an earlier
+ * Returns the command that gives a machine or a user the new CA and a certificate from it, overwriting the earlier
  * file.
  */
 function findCommand(
@@ -334,7 +339,7 @@ function findCommand(
   // Without a path, `kubeconfig admin` would write the admin.kubeconfig of the data directory, which exists.
   if (isMaster) return `tlsboot kubeconfig admin --user ${word} --out ${shellWord(`${name}.kubeconfig`)} --force`;
   const held = [...bySigner.values()].find(({ isClient, retiring }) => old === undefined ? isClient : retiring === old);
-  // A program of Kubernetes; `kubeconfig user` is for people.
+  // A component of Kubernetes; `kubeconfig user` is for people.
   const shown = held?.retiring ?? held?.staying ?? held?.other;
   if (name.startsWith("system:")) return `tlsboot describe certificate ${shown?.serialNumber ?? ""}`;
   const groups = (held?.groups ?? []).map((group) => ` --group ${shellWord(group)}`).join("");
@@ -362,7 +367,7 @@ interface Place {
   readonly fix: string;
 }
 
-/** A file or an object of the cluster that holds certificates of CAs. */
+/** A file or an object of the cluster that holds trusted CAs. */
 interface TrustPlace extends Place {
   /** The CAs of the rotation that the place holds. */
   readonly trusted: readonly RotatedCa[];
@@ -379,7 +384,7 @@ export type ClusterPlace = TrustPlace | CertificatePlace;
 
 const LOSING: readonly CensusState[] = ["doesNotTrust", "oldCertificate", "unknownCertificate"];
 
-/** Returns the row of each place. Expired certificates of the retiring CA are left out. */
+/** Returns the row of each place, without expired certificates of the retiring CA. */
 export function takePlaceCensus(
   places: readonly ClusterPlace[],
   rotation: CaRotation,

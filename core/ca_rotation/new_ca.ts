@@ -1,8 +1,8 @@
 /**
  * The new CA of a rotation: the properties that it inherits, the faults that prevent a rotation, its cross-signed
  * certificate for programs that trust only the old CA, and the transport of its key to the other servers of an
- * installation. The key is encrypted under a key that is derived from the signing key of service account tokens, which
- * all servers have. A user who may read Secrets cannot read the CA's key.
+ * installation. All servers have the signing key of service account tokens, so the CA's key is encrypted under a key
+ * derived from that one. A user who may read Secrets cannot decrypt it.
  */
 import { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
@@ -25,7 +25,7 @@ import { issueCertificate } from "../pki/authority/issue.ts";
 import { NO_ALTERNATIVE_NAMES } from "../pki/x509/subject_alternative_names.ts";
 import { findUnknownUsages, listUsages } from "../pki/x509/usages.ts";
 
-/** The properties that a new CA takes over from the old one where the operator gives no others. */
+/** The properties that a new CA inherits from the old one unless the operator gives others. */
 interface InheritedProperties {
   readonly commonName: string;
   readonly organizations: readonly string[];
@@ -35,13 +35,13 @@ interface InheritedProperties {
   readonly nameConstraints: NameConstraints | undefined;
 }
 
-/** A reason why a rotation does not begin, and what the operator can do. */
+/** A reason why a rotation cannot begin, and what the operator can do. */
 interface BeginFault {
   readonly message: string;
   readonly hint: string;
 }
 
-/** Returns what a new CA has in common with an old one. Its name differs, so that people and logs can distinguish them. */
+/** Returns the properties that a new CA inherits. Its name differs, so that people and logs can distinguish the two. */
 export function inheritProperties({ certificate, issuers }: CertificateChain): InheritedProperties {
   const { keyAlgorithm: algorithm, keyBits: bits, notBefore, notAfter, subject } = certificate;
   const constrained = [certificate, ...issuers].find((one) => one.nameConstraints !== undefined);
@@ -62,8 +62,7 @@ export function getNextName(commonName: string): string {
 }
 
 /**
- * Finds out why one CA cannot replace another; undefined when it can. If the old key has leaked, nothing is
- * cross-signed.
+ * Finds out why one CA cannot replace another; undefined when it can. A CA whose key has leaked cross-signs nothing.
  */
 export function findBeginFault(
   newCa: CertificateChain,
@@ -126,7 +125,7 @@ export class ExcludedCertificates {
     return this.#newCa.some(({ nameConstraints }) => nameConstraints !== undefined);
   }
 
-  /** Checks a record of the register, if it is of a certificate of the old CA that is in use. */
+  /** Checks a record of the register, if its certificate is from the old CA and in use. */
   add({ spec, status }: IssuedCertificate): void {
     if (spec.issuerFingerprint !== this.#oldFingerprint || status?.revocation !== undefined || spec.isCA === true) {
       return;
@@ -152,15 +151,15 @@ export class ExcludedCertificates {
 
 /** The explicit settings of the operator for a rotation that is already in progress. */
 interface RepeatedBegin {
-  /** SHA-256 (hex) of the CA in the file that is given. */
+  /** SHA-256 (hex) of the CA in the given file. */
   readonly fingerprint: string | undefined;
   /** The old key has leaked, which also overrules an abort. */
   readonly isLeaked: boolean;
 }
 
 /**
- * Decides what to do about an earlier rotation of the same CA: `begin` when there is none, or it is finished; `continue`
- * when the same one is repeated. The error says why another one cannot begin.
+ * Decides what to do about an earlier rotation of the same CA: `begin` when there is none or it is finished, `continue`
+ * when it is the same one. The error says why a different rotation cannot begin.
  */
 export function decideBegin(
   existing: CaRotation | undefined,
@@ -239,7 +238,9 @@ export function findWrappedKey({ type, data }: SecretObject): string | undefined
   return Buffer.from(encoded, "base64").toString("utf8");
 }
 
-/** The input is the canonical text of the key, so copies of the file may differ in line ends. */
+/**
+ * Derives the encryption key from the canonical text of the token key, so copies of the file may differ in line ends.
+ */
 function deriveKey(tokenKeyPem: string, salt: Uint8Array): Result<Buffer, string> {
   const parsed = parsePrivateKey(tokenKeyPem);
   if (!parsed.ok) return err(`the key of service account tokens is not usable: ${parsed.error}`);
@@ -266,10 +267,9 @@ export function findCrossSignFault(newCa: CertificateFacts, oldCa: CertificateFa
 }
 
 /**
- * Issues a certificate for a new CA with the key of an old one. It has the subject, key, key identifier, usages and
- * name constraints of the new CA, ends with the old one, and allows no more CAs below it than both do. With it, clients
- * that trust the old CA accept leaves of the new one. The error says why the old CA cannot certify the new one
- * (`findCrossSignFault`).
+ * Issues a certificate for a new CA with the key of an old one, so that clients that trust the old CA accept leaves of
+ * the new one. It has the subject, key, key identifier, usages and name constraints of the new CA, ends with the old
+ * one, and allows no more CAs below it than both do. The error is that of `findCrossSignFault`.
  */
 export async function crossSign(
   newCa: CertificateFacts,
@@ -289,7 +289,7 @@ export async function crossSign(
       ...NO_ALTERNATIVE_NAMES,
       notBefore,
       notAfter: new Date(Math.min(chainNotAfter(oldCa).getTime(), newCa.notAfter.getTime())),
-      // Nothing that is signed here needs an extended usage without a Kubernetes name.
+      // No certificate here needs an extended usage without a Kubernetes name.
       usages: usages.filter((usage) => !unknown.includes(usage)),
       isCa: true,
       maxPathLength: findPathLength(newCa, oldCa.certificate),

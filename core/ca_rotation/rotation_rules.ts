@@ -1,6 +1,6 @@
 /**
- * The CARotation object: the validation of a new one and of each change, and the fields that the server sets. A CA that
- * exists only in files, such as kubeadm's in `/etc/kubernetes/pki`, has the same object in a file.
+ * The CARotation object: the validation of a new one and of each change, and the fields that the server sets. For a CA
+ * that exists only in files, such as kubeadm's in `/etc/kubernetes/pki`, the object is in a file too.
  */
 import { getErrorMessage } from "../errors.ts";
 import { decodeObject } from "../kube/wire/object_json.ts";
@@ -133,12 +133,12 @@ export function planCaRotationStatus(
   };
 }
 
-/** Reports whether a rotation is in progress; a finished one is a record only. */
+/** Reports whether a rotation is in progress; a finished one is only a record. */
 export function isInProgress({ spec }: CaRotation): boolean {
   return spec.step !== "Finish";
 }
 
-/** Reports whether a rotation goes back to its old CA: it was aborted after the new one had begun to sign. */
+/** Reports whether a rotation goes back to its old CA, because it was aborted after the new one had begun to sign. */
 export function isAborting({ spec: { step, renewFrom }, status }: CaRotation): boolean {
   // A rotation in a file has no renewal window, so its `switchedAt` is checked instead.
   return step === "Trust" && (renewFrom ?? status.switchedAt ?? null) !== null;
@@ -151,7 +151,7 @@ export function parseRotationFile(text: string): Result<CaRotation, string> {
   if (!isRecord(value) || value["kind"] !== caRotationKind.kind) return err("it is not a CARotation");
   let rotation: CaRotation;
   try {
-    // The schema describes this type.
+    // The schema has checked this type.
     rotation = decodeObject(caRotationKind.schema, value).object as KubeObject as CaRotation;
   } catch (error) {
     return err(getErrorMessage(error));

@@ -1,6 +1,6 @@
 /**
- * The steps that an operator takes to replace a CA: the CA as a port, and what each step does, needs or refuses. The
- * commands of `tlsboot ca rotate` use only the port.
+ * The steps with which an operator replaces a CA: the port that each kind of CA implements, and the preconditions and
+ * effects of each step. The commands of `tlsboot ca rotate` use only the port.
  */
 import type {
   CaRotation,
@@ -19,7 +19,7 @@ export type CaRotationChange =
   & Pick<CaRotationSpec, "step">
   & Partial<Pick<CaRotationSpec, "isLeaked" | "renewFrom" | "renewBy" | "leftBehind">>;
 
-/** A CA that can be replaced: that of the servers of an installation, or one in files. */
+/** A CA that can be replaced: one of the servers of an installation, or one in files. */
 export interface ReplaceableCa {
   /** The name of its file without the extension. */
   readonly name: string;
@@ -29,17 +29,17 @@ export interface ReplaceableCa {
   assertPresent(): Promise<void>;
   /** Reads its rotation, also a finished one. */
   read(): Promise<CaRotation | undefined>;
-  /** Finds out who trusts the CAs, and who has a certificate of the retiring one. */
+  /** Takes the census: who trusts which CAs, and who has a certificate of the retiring one. */
   census(rotation: CaRotation): Promise<readonly CensusRow[]>;
   /** Reads the records of the certificates that are known. */
   records(): AsyncIterable<IssuedCertificate>;
   /** Begins a rotation, with the key of the new CA unless a program holds it, and waits as `advance` does. */
   begin(spec: CaRotationSpec, keyPem: string | undefined): Promise<CaRotation>;
-  /** Changes the rotation, if a change is given, and waits until every follower has adopted it. It can be repeated. */
-  advance(rotation: CaRotation, change?: CaRotationChange): Promise<CaRotation>;
   /**
-   * Removes a rotation whose new CA does not sign, or the remains of one. Returns false if that CA is still trusted.
+   * Changes the rotation, if a change is given, and waits until every follower has adopted it. Repeating it is safe.
    */
+  advance(rotation: CaRotation, change?: CaRotationChange): Promise<CaRotation>;
+  /** Removes a rotation whose new CA does not sign, or its remains. Returns false if that CA is still trusted. */
   end(rotation: CaRotation | undefined): Promise<boolean>;
   /** Describes the followers of the rotation as a label and a text. */
   describeFollowers(rotation: CaRotation): readonly [label: string, text: string];
@@ -54,7 +54,7 @@ export interface ReplaceableCa {
 export interface ServerProgress {
   readonly adopted: readonly CaRotationServer[];
   readonly pending: readonly CaRotationServer[];
-  /** The servers that have not adopted the step, and have not written for some minutes or are left behind. */
+  /** The servers that have not adopted the step, and are down or left behind. */
   readonly down: readonly CaRotationServer[];
 }
 
@@ -84,8 +84,8 @@ export function isRotationReady(
 }
 
 /**
- * Returns the changed spec; undefined when the rotation has gone beyond the change, or has taken another step than `from`,
- * for which the change was decided. A leak does not wait for another decision.
+ * Returns the changed spec; undefined when the rotation is already beyond the change, or no longer at the step `from`
+ * for which the change was decided. A leak is applied at any step.
  */
 export function applyChange(
   spec: CaRotationSpec,
@@ -102,7 +102,7 @@ export interface RequestedStep {
   readonly verb: "switch" | "finish" | "abort";
   /** The time in which nodes renew, where the step has one. */
   readonly window?: { readonly renewFrom: string; readonly renewBy: string } | undefined;
-  /** Whether the operator chose the window; then it also replaces one that has already begun. */
+  /** Whether the operator chose the window, so that it also replaces one that has already begun. */
   readonly isWindowGiven?: boolean;
   /** The machines, users and servers that may lose access. */
   readonly leaveBehind?: readonly string[];
@@ -112,14 +112,14 @@ export interface RequestedStep {
 export interface Blocking {
   /** The machines, users and places that would lose access. */
   readonly losing: readonly CensusRow[];
-  /** The servers that have not adopted the step. Afterwards, they can no longer get the key of the new CA. */
+  /** The servers that have not adopted the step, after which they could no longer get the key of the new CA. */
   readonly behind: readonly CaRotationServer[];
 }
 
 /** The effect of a step on the rotation, or the reason why it cannot be taken. */
 export type StepDecision =
   | { readonly kind: "advance"; readonly change: CaRotationChange }
-  /** The step was taken before. What a killed command left undone is completed. */
+  /** The step was already taken; repeating it completes what an interrupted command left undone. */
   | { readonly kind: "repeat" }
   /** The rotation is removed, because its new CA does not sign. */
   | { readonly kind: "end" }
@@ -127,13 +127,13 @@ export type StepDecision =
   /** The step is not possible; `next` is the command that is. */
   | { readonly kind: "refused"; readonly reason: string; readonly next: RotationVerb };
 
-/** Reports whether a step depends on the census. After a leak there is nothing left to lose. */
+/** Reports whether a step depends on the census. After a leak it does not, because nothing trusts the old CA. */
 export function needsCensus(verb: RequestedStep["verb"], rotation: CaRotation): boolean {
   const { step, isLeaked } = rotation.spec;
   return isLeaked !== true && (verb === "finish" ? step === "Switch" : verb === "abort" && isAborting(rotation));
 }
 
-/** Decides what a step does to a rotation, with the census where `needsCensus` reports that it is needed. */
+/** Decides the effect of a step on a rotation. It needs the census only where `needsCensus` says so. */
 export function decideStep(
   requested: RequestedStep,
   rotation: CaRotation,

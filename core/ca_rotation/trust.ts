@@ -1,6 +1,6 @@
 /**
- * The CAs that are trusted during a rotation, the request to clients to renew before one of them retires, and the
- * TrustReport in which a client lists the CAs that it trusts.
+ * The CAs that are trusted during a rotation, the annotations that make clients renew before one of them retires, and
+ * the TrustReport in which a client lists the CAs that it trusts.
  */
 import { formatTime } from "../kube/meta.ts";
 import {
@@ -24,14 +24,18 @@ export interface CasOnDisk {
   readonly old: CertificateChain | undefined;
 }
 
-/** Returns the step that determines the trust: a leaked key is no longer trusted, whatever the step is. */
+/**
+ * Returns the step that determines the trust. After a leak that is the last one, because the old CA is no longer
+ * trusted.
+ */
 export function getTrustStep({ step, isLeaked }: CaRotationSpec): CaRotationStep {
   return isLeaked === true ? "Finish" : step;
 }
 
 /**
- * Lists the CAs that are trusted in place of one, the one that signs first. Only the rotation decides, so a server that
- * cannot adopt a step still trusts the same CAs as the others. Without a rotation of this CA, the files decide.
+ * Lists the CAs that are trusted for one CA during its rotation, the one that signs first. Only the rotation decides,
+ * so a server that cannot adopt a step still trusts the same CAs as the others. Without a rotation of this CA, the
+ * files decide.
  */
 export function listTrustedCas(
   rotation: CaRotation | undefined,
@@ -68,8 +72,8 @@ export function listRetiredCas(rotations: Iterable<CaRotation>): ReadonlySet<str
 }
 
 /**
- * Returns the annotations that ask clients to renew; none when no rotation asks. The window of several rotations is from
- * the first start to the last end.
+ * Returns the annotations that make clients renew; none when no rotation has a window. The windows of several rotations
+ * become one, from the first start to the last end.
  */
 export function listRenewalAnnotations(rotations: Iterable<CaRotation>): Readonly<Record<string, string>> {
   const keyIds: string[] = [];
@@ -161,7 +165,7 @@ export function stampTrustReport(report: TrustReport, username: string, now: Dat
   };
 }
 
-/** Prepares a posted report to replace the user's earlier one. It keeps what the server has recorded about the user. */
+/** Prepares a posted report to replace the user's earlier one. It keeps the fields that the server has recorded. */
 export function replaceTrustReport(report: TrustReport, stored: TrustReport): TrustReport {
   const { issuer, serialNumber, lastSeen } = stored.status;
   return {

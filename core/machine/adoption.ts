@@ -1,6 +1,6 @@
 /**
- * Finds the CSR of an interrupted run again. Its name is a digest of its contents: computed as kubelet does for the
- * first request of a node, and over everything that is sent to the API for any other request. An existing CSR with that
+ * Lets a client find its CSR again after an interruption. The name of a CSR contains a digest: for the first request of
+ * a node that of kubelet, for any other request one of everything that is sent to the API. An existing CSR with that
  * name may be used when it is the same request (client-go `util/certificate/csr/csr.go`).
  */
 import { createHash, hash } from "node:crypto";
@@ -51,12 +51,12 @@ export interface CsrNameParts {
   /** In the order of `spec.usages`. */
   readonly usages: readonly string[];
   readonly expirationSeconds?: number | undefined;
-  /** The fingerprint of the replaced certificate, so that a renewal has another name than the request before it. */
+  /** The fingerprint of the replaced certificate, so that a renewal gets a different name than the earlier request. */
   readonly replaces?: string | undefined;
 }
 
 const MAX_TITLE_LENGTH = 40;
-/** The digest has 80 bits: enough to avoid collisions, and short enough to read out. */
+/** The digest has 80 bits: enough to avoid collisions, and short enough to read aloud. */
 const DIGEST_LENGTH = 20;
 
 /** Creates the name of any other request: a part of the title and hexadecimal digits of a SHA-256, such as `web-example-com-0f3c…`. */
@@ -73,7 +73,7 @@ export function createCsrName(parts: CsrNameParts): string {
   return `${words === "" ? "request" : words}-${digest}`;
 }
 
-/** The client's key, and how much of the request must be the same. */
+/** The client's key, and how strictly the requests are compared. */
 export interface AdoptionOptions {
   /** DER SubjectPublicKeyInfo of the client's key. */
   readonly publicKeyDer: Uint8Array<ArrayBuffer>;

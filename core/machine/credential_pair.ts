@@ -17,7 +17,7 @@ export interface CredentialPair {
   readonly keyPem: Secret<string>;
 }
 
-/** Parses a chain and its key; both texts may hold other blocks. Refuses a key that does not match the leaf. */
+/** Parses a chain and its key; both texts may hold other blocks. A key that does not match the leaf is an error. */
 export function parseCredentialPair(certificatePem: string, keyPem: string): Result<CredentialPair, string> {
   const chain = parseCertificateChain(certificatePem);
   if (!chain.ok) return chain;
@@ -36,7 +36,10 @@ export function parseCredentialPair(certificatePem: string, keyPem: string): Res
   });
 }
 
-/** Every `CERTIFICATE` block without headers, in order; other blocks are skipped (client-go `cert.ParseCertsPEM`). */
+/**
+ * Parses every `CERTIFICATE` block without headers, in order; other blocks are skipped (client-go
+ * `cert.ParseCertsPEM`).
+ */
 export function parseCertificateChain(pem: string): Result<readonly CertificateFacts[], string> {
   const chain: CertificateFacts[] = [];
   for (const block of parsePemBlocks(pem)) {

@@ -11,7 +11,7 @@ import type { ServingNames } from "../pki/authority/serving_certificate.ts";
 import type { CertificateTemplate } from "./renewal_schedule.ts";
 import { canonicalIp, formatIpAddress, isSharedAddress, parseIpAddress } from "../lib/ip_address.ts";
 
-/** A DNS-1123 subdomain, lower case, that names a node. */
+/** The name of a node, a DNS-1123 subdomain in lower case. */
 export type NodeName = Brand<string, "NodeName">;
 
 const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
@@ -83,8 +83,8 @@ export interface HostInterface {
 }
 
 /**
- * Chooses the node's address: the host name when it is an address; else the first address that the name resolves to and an
- * interface has; else the address of the interface with the default route. IPv4 is preferred. Undefined when the host has
+ * Chooses the node's address: the host name if it is an address; else the first address that the name resolves to and
+ * an interface has; else that of the interface with the default route. IPv4 is preferred. Undefined when the host has
  * no usable address.
  */
 export function chooseNodeIp(facts: HostFacts): string | undefined {
@@ -136,19 +136,21 @@ export function chooseAdvertisedHost(
   return { host, others };
 }
 
-/** Lists the addresses of a host under which other machines can reach a server on `0.0.0.0`, the most likely one first. */
+/**
+ * Lists the addresses at which other machines may reach a server that listens on `0.0.0.0`, the most likely one first.
+ */
 export function listReachableHosts(facts: Pick<HostFacts, "interfaces" | "defaultInterfaces">): readonly string[] {
   const { host, others = [] } = chooseAdvertisedHost("0.0.0.0", undefined, facts);
   return host === LOOPBACK ? [] : [host, ...others];
 }
 
-/** Reports whether an address is `0.0.0.0` or `::`, in whatever spelling. */
+/** Reports whether an address is `0.0.0.0` or `::`, in any spelling. */
 export function isUnspecified(address: string): boolean {
   return ["0.0.0.0", "::"].includes(canonicalIp(address) ?? "");
 }
 
 /**
- * Returns the host's name and address, or the given ones instead, sorted and without duplicates, as kubelet requests
+ * Returns the given names and addresses, or else those of the host, sorted and without duplicates, as kubelet requests
  * them.
  */
 export function decideServingNames(
@@ -166,7 +168,7 @@ export function decideServingNames(
   };
 }
 
-/** Parses the interfaces of default routes out of Linux's `/proc/net/route` and `/proc/net/ipv6_route`. */
+/** Parses the interfaces of the default routes from Linux's `/proc/net/route` and `/proc/net/ipv6_route`. */
 export function parseDefaultInterfaces(ipv4Routes: string, ipv6Routes: string): readonly string[] {
   const ipv4 = splitFields(ipv4Routes).filter((fields) => fields[1] === "00000000" && fields[7] === "00000000");
   const ipv6 = splitFields(ipv6Routes).filter((fields) => /^0{32}$/.test(fields[0] ?? "") && fields[1] === "00");

@@ -1,6 +1,6 @@
 /**
- * The recovery of a node whose certificate has expired: it may request its next certificate with the expired one, which
- * proves its key in the TLS handshake. Kubernetes has no counterpart: there such a node needs a new bootstrap token.
+ * The recovery of a node whose certificate has expired: it may request its next certificate with the expired one, whose
+ * key it proves in the TLS handshake. In Kubernetes, such a node needs a new bootstrap token.
  */
 import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/certificates_v1.ts";
 import { formatHumanDuration } from "../lib/duration.ts";
@@ -24,7 +24,7 @@ export interface RecoveryFacts {
   /** The sequence number of the newest certificate of that signer whose user is unknown, unless it is revoked. */
   readonly lastUnidentified: number | undefined;
   readonly now: Date;
-  /** How long after its end a certificate may recover its node, in milliseconds. */
+  /** How long after its expiry a certificate may recover its node, in milliseconds. */
   readonly graceMs: number;
 }
 
@@ -60,7 +60,7 @@ export function decideRecovery(facts: RecoveryFacts): Result<string, RecoveryRef
     );
   }
   const isNewest = newest === undefined || newest.spec.sequence === record.spec.sequence;
-  // The node may request the certificate again that it obtained, because it may have lost the answer.
+  // The node may request its next certificate again, because it may have lost the answer.
   const isOwnNext = recovery !== undefined && newest?.spec.publicKeyFingerprint === recovery.publicKeyFingerprint;
   if (isNewest || isOwnNext) return ok(commonName);
   const issued = newest.spec.issuedAt ?? formatTime(now);

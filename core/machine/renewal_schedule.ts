@@ -20,7 +20,7 @@ export function toRenewableCertificate(leaf: CertificateFacts): RenewableCertifi
   return { notBefore, notAfter, commonName, organizations, dnsNames, ipAddresses, authorityKeyId };
 }
 
-/** The subject and names that the certificate should have. */
+/** The subject and the names that a certificate should have. */
 export interface CertificateTemplate {
   readonly commonName: string;
   readonly organizations: readonly string[];
@@ -38,7 +38,7 @@ export interface CaRetirement {
   readonly renewAt: Date;
 }
 
-/** The annotations of the trust bundle with which a server asks for an early renewal. */
+/** The annotations of a trust bundle by which a server requests an early renewal. */
 export const RETIREMENT_ANNOTATIONS = {
   /** The subject key identifiers of the CAs that are being replaced, as lower-case hex, joined by commas. */
   keyIds: "tlsboot/retiring-ca",
@@ -80,7 +80,7 @@ function getShare(name: string): number {
   return createHash("sha256").update(name).digest().readUInt32BE(0) / 2 ** 32;
 }
 
-/** Reports whether two retirements ask this machine for the same renewal. */
+/** Reports whether two retirements cause the same renewal of this machine. */
 export function isSameRetirement(a: CaRetirement | undefined, b: CaRetirement | undefined): boolean {
   return a?.renewAt.getTime() === b?.renewAt.getTime() && a?.keyIds.join() === b?.keyIds.join();
 }
@@ -90,17 +90,17 @@ export interface RenewalState {
   readonly certificate: RenewableCertificate | undefined;
   /** Undefined while nothing can be requested, such as a serving certificate without an address. */
   readonly template: CertificateTemplate | undefined;
-  /** Whether the first round renews at once. */
+  /** Whether the first round starts with a request. */
   readonly forced: boolean;
   /** The renewal deadline, which is chosen once per round; undefined at the start of a round. */
   readonly deadline: Date | undefined;
   /** How many attempts of the current round have failed. */
   readonly failures: number;
-  /** The earliest time of the next attempt, after the pause that follows an attempt. */
+  /** The end of the pause after the last attempt. */
   readonly notUntil: Date | undefined;
   /** The CAs that are being replaced. */
   readonly retirement?: CaRetirement | undefined;
-  /** A retirement for which a renewal changed nothing, because the signer still uses the CA; it is not tried again. */
+  /** A retirement for which a renewal was fruitless, because the signer still uses the CA; it is not tried again. */
   readonly fruitless?: CaRetirement | undefined;
 }
 
@@ -176,7 +176,10 @@ export function applyRenewal(state: RenewalState, certificate: RenewableCertific
   };
 }
 
-/** The state after a template change: a new round, which requests at once unless the certificate already satisfies it. */
+/**
+ * The state after a template change: a new round, which requests at once unless the certificate satisfies the new
+ * template.
+ */
 export function applyTemplateChange(state: RenewalState, template: CertificateTemplate | undefined): RenewalState {
   return { ...state, template, deadline: undefined, failures: 0, notUntil: undefined };
 }
@@ -190,9 +193,9 @@ export function applyRetirement(state: RenewalState, retirement: CaRetirement | 
 const SKEW_MS = 60_000;
 
 /**
- * The time of the early renewal; undefined when there is none, or when the signer still uses the retiring CA. That is
- * known after a fruitless renewal, or, after a restart of this process, from a certificate that was issued after the
- * window began.
+ * The time of the early renewal; undefined when there is none, or when the signer still uses the retiring CA. The
+ * latter is known from a fruitless renewal, or after a restart from a certificate that was issued after the window
+ * began.
  */
 function findEarlyDeadline({ certificate, retirement, fruitless }: RenewalState): Date | undefined {
   if (certificate === undefined || retirement === undefined || !isRetiring(certificate, retirement)) return undefined;
