@@ -1,6 +1,6 @@
 /**
- * Decides what to do with the answer of an offline CA. A machine checks whether the answer is for it and from its site;
- * an API server decides how the answer changes the request.
+ * Decides what to do with the answers of an offline CA. A machine checks whether an answer is for it and from its site;
+ * an API server decides how an answer changes the request.
  */
 import { withCondition } from "../approval/conditions.ts";
 import { findIssuedFault, findLeafCertificate } from "../request/issued_certificate.ts";
@@ -20,9 +20,9 @@ import type { AnswerBundle, RequestAnswer } from "./bundle.ts";
 /** The action of an import on one answer. */
 type ImportDecision =
   | { readonly kind: "write"; readonly csr: CertificateSigningRequest; readonly outcome: "issued" | "failed" }
-  /** The request has this answer already. */
+  /** The answer was imported before. */
   | { readonly kind: "imported" }
-  /** The request is not changed, because of the CA or the flags of the import. */
+  /** The request stays as it is, because of the answer or the flags of the import. */
   | { readonly kind: "left"; readonly message: string }
   /** The answer cannot be imported; `message` completes `cannot import the answer to "n1": …`. */
   | { readonly kind: "unusable"; readonly message: string };
@@ -36,14 +36,14 @@ export interface ImportContext {
   readonly now: Date;
 }
 
-/** Decides about one answer; `csr` is the request that has its name now. */
+/** Decides what to do with one answer; `csr` is the request that now has its name. */
 export function decideImport(
   csr: CertificateSigningRequest | undefined,
   { id, outcome }: RequestAnswer,
   { authorities, failRefused, now }: ImportContext,
 ): ImportDecision {
   if (csr === undefined) return cannotImport("the request no longer exists, so the machine has to request again");
-  if (csr.metadata.uid !== id) return cannotImport("another request has its name now, which was not exported");
+  if (csr.metadata.uid !== id) return cannotImport("another request, which was not exported, now has its name");
   if (outcome.kind === "issued") {
     const [leaf, ...rest] = outcome.chain;
     if (leaf === undefined) return cannotImport("it has no certificate");
@@ -51,7 +51,7 @@ export function decideImport(
       const present = findLeafCertificate(csr.status.certificate ?? "");
       return present !== undefined && equalBytes(present.der, leaf.der)
         ? { kind: "imported" }
-        : cannotImport("the request has another certificate already");
+        : cannotImport("the request already has another certificate");
     }
     const fault = findStateFault(csr) ?? findLeafFault(csr, leaf, rest, authorities, now);
     if (fault !== undefined) return cannotImport(fault);
@@ -60,7 +60,7 @@ export function decideImport(
   }
   const { message } = outcome;
   if (outcome.kind === "skipped") return { kind: "left", message };
-  if (hasCertificate(csr)) return cannotImport("the request has a certificate already");
+  if (hasCertificate(csr)) return cannotImport("the request already has a certificate");
   if (findCondition(csr, "Failed")?.message === message) return { kind: "imported" };
   const fault = findStateFault(csr);
   if (fault !== undefined) return cannotImport(fault);
@@ -81,7 +81,7 @@ export function findUntrustedAuthorities(
 }
 
 function findStateFault(csr: CertificateSigningRequest): string | undefined {
-  if (isFailed(csr)) return "the request has failed already";
+  if (isFailed(csr)) return "the request has already failed";
   return isApproved(csr) ? undefined : "the request is not approved";
 }
 
@@ -114,7 +114,7 @@ export interface ExpectedAnswer {
   readonly subject: string;
   readonly key: PublicKeyPin;
   readonly requestId: string;
-  /** Its certificate in use, to which an earlier answer on the stick may belong. */
+  /** The certificate in use; an earlier answer that is still on the stick may belong to it. */
   readonly stored: CertificateFacts | undefined;
   /** The pins of the CAs of its site. If it knows none, the CA of the certificate in use counts. */
   readonly site: readonly PublicKeyPin[];
@@ -124,7 +124,7 @@ export interface ExpectedAnswer {
 /** The meaning of an answer for a machine. */
 export type AnswerVerdict =
   | { readonly kind: "usable"; readonly answer: RequestAnswer }
-  /** It is settled: its certificate is in use or has expired, or it refused what is no longer requested. */
+  /** The answer is old: its certificate is in use or has expired, or it refused an earlier request. */
   | { readonly kind: "earlier" }
   /** `fault` completes the sentence "cannot use the answer: …". */
   | { readonly kind: "unusable"; readonly fault: string; readonly fix: string };
@@ -134,16 +134,16 @@ const SIGN_AGAIN = "carry the stick to the CA and run there: tlsboot sign";
 const OTHER_SITE = "take the stick of this site; if the site has a new CA, give its hash with --ca-cert-hash, as " +
   "tlsboot ca show prints it";
 
-/** Decides whether a machine can use an answer. The certificate's own names and dates are not checked here. */
+/** Decides whether a machine can use an answer, without checking the names and dates of the certificate. */
 export function decideAnswer(bundle: AnswerBundle, expected: ExpectedAnswer): AnswerVerdict {
   const [answer, ...more] = bundle.answers;
   if (answer === undefined || more.length > 0) {
-    return unusable(`it holds ${bundle.answers.length} answers, and this machine waits for one`, SIGN_AGAIN);
+    return unusable(`it holds ${bundle.answers.length} answers, but this machine waits for one`, SIGN_AGAIN);
   }
   if (answer.subject !== expected.subject) {
     return unusable(
-      `it is for "${answer.subject}", and this machine asked for "${expected.subject}"`,
-      "use the stick at that machine, or give this machine's own name",
+      `it is for "${answer.subject}", but this machine requested "${expected.subject}"`,
+      "use the stick on that machine, or give this machine's own name",
     );
   }
   if (answer.key !== expected.key) {
@@ -207,10 +207,10 @@ function findSiteFault(bundle: AnswerBundle, { site, stored }: ExpectedAnswer): 
   if (above.some((pin) => site.includes(pin)) || isCrossSigned(bundle, isKnown)) return undefined;
 
   if (isOfStored && serverCas.length > 0 && toPins(serverCas).every((pin) => site.includes(pin))) return undefined;
-  return unusable(`${fault}, and this machine expects ${site.join(" or ")}`, OTHER_SITE);
+  return unusable(`${fault}, but this machine expects ${site.join(" or ")}`, OTHER_SITE);
 }
 
-/** Reports whether a known CA in the answer has cross-signed the CA that answers. */
+/** Reports whether a known CA has cross-signed the CA that answers. */
 function isCrossSigned(
   { crossSigned, authorities: [issuer = []], serverCas }: AnswerBundle,
   isKnown: (ca: CertificateFacts) => boolean,

@@ -102,14 +102,14 @@ describe("an answer at a machine", () => {
     const given = await answer();
     assertRefused(
       decideAnswer(given, { ...expected, subject: "CN=system:node:n2" }),
-      /^it is for "CN=system:node:n1", and/,
+      /^it is for "CN=system:node:n1", but/,
     );
     const otherKey = publicKeyPin({ publicKeyDer: (await generatePrivateKey("ecdsa-p256")).publicKeyDer() });
     assertRefused(decideAnswer(given, { ...expected, key: otherKey }), /^it is for another key, sha256:/);
     const site = toPins([other.authority.certificate]);
     assertRefused(
       decideAnswer(given, { ...expected, site }),
-      /^it is from another site: its CA is sha256:\w+, and this/,
+      /^it is from another site: its CA is sha256:\w+, but this/,
     );
     const [stored] = await issue(other, await generatePrivateKey("ecdsa-p256"));
     assertRefused(decideAnswer(given, { ...expected, stored }), /^it is from another site: .* did not issue/);
@@ -181,9 +181,9 @@ describe("an answer at a machine", () => {
     const { answers } = given;
     assertRefused(
       decideAnswer({ ...given, answers: [...answers, ...answers] }, expected),
-      /^it holds 2 answers, and this/,
+      /^it holds 2 answers, but this/,
     );
-    assertRefused(decideAnswer({ ...given, answers: [] }, expected), /^it holds 0 answers, and this/);
+    assertRefused(decideAnswer({ ...given, answers: [] }, expected), /^it holds 0 answers, but this/);
     const skipped = await answer(ca, { kind: "skipped", message: "later" });
     assert.deepEqual(decideAnswer(skipped, expected), { kind: "earlier" });
   });
@@ -261,7 +261,7 @@ describe("an answer at an API server", () => {
         /another request/,
       ],
       ["a request that is not approved", { conditions: [] }, () => issued(leaf), /is not approved/],
-      ["a failed request", { conditions: [APPROVED, FAILED] }, () => issued(leaf), /has failed already/],
+      ["a failed request", { conditions: [APPROVED, FAILED] }, () => issued(leaf), /has already failed/],
       [
         "another certificate",
         {},

@@ -39,7 +39,7 @@ interface NumberedPart extends ArmorPart {
   readonly total: number;
 }
 
-/** Why a text cannot be read: one for each part that is missing or altered. */
+/** A reason why a text cannot be read. */
 interface ArmorFault {
   /** The number of the part, from 1; undefined when it cannot be read, or when the fault is not one of a part. */
   readonly part: number | undefined;
@@ -49,11 +49,11 @@ interface ArmorFault {
   readonly message: string;
 }
 
-/** The contents of a text. Without faults it is complete. */
+/** The contents of a text, which is complete if there are no faults. */
 export interface ArmorReading {
   /** The intact parts in order. */
   readonly parts: readonly NumberedPart[];
-  /** One fault for each missing or altered part in order, or a single one that says why nothing can be read. */
+  /** One fault for each missing or altered part, in order, or a single one when nothing can be read. */
   readonly faults: readonly ArmorFault[];
 }
 
@@ -68,7 +68,9 @@ const TITLE = /^# tlsboot ([a-z]+), part (\d{1,6}) of (\d{1,6})$/;
 const END = /^# end of part \d{1,6}$/;
 const PEM_LINE = /^(?:[A-Za-z0-9+/= \t]+|-----(?:BEGIN|END) [A-Z0-9 ]+-----)$/;
 
-/** Encodes parts of a kind, such as `requests`. Throws for no part, and for a malformed or reserved header. */
+/**
+ * Encodes parts of a kind, such as `requests`. Throws if there are no parts, and for a malformed or reserved header.
+ */
 export function encodeArmor(kind: string, parts: readonly ArmorPart[]): string {
   if (parts.length === 0 || parts.length > MAX_PARTS) throw new Error(`cannot encode ${parts.length} parts`);
   const malformed = parts.flatMap(({ headers }) => Object.keys(headers)).find((name) =>
@@ -111,7 +113,7 @@ export function readArmor(text: string, kind: string): ArmorReading {
   const ordered = [...parts.values()].sort((a, b) => a.number - b.number);
   if (ordered.length === total) {
     const isWhole = total > 0 && sumDocument(ordered.map(({ sum }) => sum)) === ordered[0]!.document;
-    // A part may occur twice, as in an e-mail that quotes an earlier one. An altered copy of an intact part is no
+    // A part may occur twice, as in an e-mail that quotes an earlier one. An altered copy of an intact part is not a
     // fault.
     if (isWhole) return { parts: ordered, faults: [] };
     return refuse("the checksum of the document does not match");
@@ -281,11 +283,15 @@ function escapeBytes(text: string): string {
 /** The number of texts is written with four digits. */
 export const MAX_QR_TEXTS = 9_999;
 /**
- * The bytes in one code: 885 characters with the header, which is QR version 19 at the medium error correction. Its 93
- * modules are 0.65 mm wide with six codes on a page of A4 or Letter, so that a phone or a cheap scanner reads a copy.
+ * The number of bytes in one code: 885 characters with the header, which fit into QR version 19 at medium error
+ * correction. With six codes on a page of A4 or Letter, its 93 modules are 0.65 mm wide each, so that a phone or a
+ * cheap scanner can read a copy.
  */
 const PIECE_BYTES = 535;
-/** The limit of the decompressed size: more than the largest bundle, to bound what crafted codes expand to. */
+/**
+ * The limit of the decompressed size, which is more than that of the largest bundle, against maliciously compressed
+ * codes.
+ */
 const MAX_INFLATED_BYTES = 64 * 1_048_576;
 const START = "TLSB1";
 const TEXT = /^TLSB1([A-Z2-7]{8})(\d{4})(\d{4})([A-Z2-7]{8})([A-Z2-7]+)$/;
@@ -348,7 +354,7 @@ export function readQrTexts(text: string): Result<string, readonly string[]> {
 function splitTexts(text: string): readonly string[] {
   return text.toUpperCase().split("\n").flatMap((line) => {
     const compact = line.replace(/[\s"']/g, "");
-    // No piece of a text holds START, because base32 has no 1; a scanner may not end its lines.
+    // A scanner may omit line breaks, but no piece of a text contains START, because base32 has no 1.
     return compact.split(/(?=TLSB1[A-Z2-7]{8}\d{8})/).filter((one) => one.startsWith(START));
   });
 }

@@ -2,7 +2,7 @@
  * Requests for an offline CA and its answers, which travel as a file on a stick, in an e-mail or on paper. A bundle is
  * an armored text (`armor.ts`). Its first part describes the origin, and each other part is one request or answer. The
  * first part contains the hash of the others and is signed, so nothing can be changed, added, removed or moved
- * afterwards. The stick of a single machine has a bundle with one request.
+ * afterwards. A single machine sends a bundle with one request.
  */
 import { createHash, hash } from "node:crypto";
 import type {
@@ -34,12 +34,12 @@ import {
   readArmor,
 } from "./armor.ts";
 
-/** The contents of a bundle: requests for a CA, or a CA's answers. */
+/** Whether a bundle contains requests for a CA or the answers of one. */
 export type BundleKind = "requests" | "answers";
 
 /** A request for a CA. */
 export interface OfflineRequest {
-  /** The name of the request, from which the names of the request's and the answer's files are formed. */
+  /** The name of the request, which is also part of the file names of the request and the answer. */
   readonly name: string;
   readonly facts: RequestFacts;
   readonly signerName: string;
@@ -73,7 +73,7 @@ export interface MachineOrigin {
 /** An API server that exports approved requests. */
 export interface ExportOrigin {
   readonly kind: "export";
-  /** A random number (hex) that no other export has. */
+  /** A unique random number in hexadecimal digits. */
   readonly id: string;
   /** The time of the export in RFC 3339. */
   readonly createdAt: string;
@@ -94,9 +94,9 @@ export interface RequestBundle {
 export type AnswerOutcome =
   /** The certificates of the chain, leaf first. */
   | { readonly kind: "issued"; readonly chain: readonly CertificateFacts[] }
-  /** The rules of the CA refuse it, and it need not be sent again. */
+  /** The rules of the CA refuse the request, so sending it again is useless. */
   | { readonly kind: "refused"; readonly message: string }
-  /** It was not decided, and may be sent again. */
+  /** The request was not decided, and may be sent again. */
   | { readonly kind: "skipped"; readonly message: string };
 
 export interface RequestAnswer {
@@ -108,9 +108,9 @@ export interface RequestAnswer {
   readonly outcome: AnswerOutcome;
 }
 
-/** What the CA knows about the site of its machines. */
+/** The site of the machines, as far as the CA knows it. */
 export interface OfflineSite {
-  /** The CAs that a client of the API server trusts; two of them while one replaces the other. */
+  /** The CAs that clients of the API server trust; there are two while one replaces the other. */
   readonly serverCas: readonly CertificateFacts[];
   /** The CA that answers, signed by the one that it replaces. */
   readonly crossSigned?: CertificateFacts | undefined;
@@ -177,7 +177,7 @@ export function computeRequestId({ facts, signerName, usages, expirationSeconds,
   return approved?.uid ?? hash("sha256", JSON.stringify([signed, signerName, usages, expirationSeconds ?? null]));
 }
 
-/** Computes the id of a bundle, which no other bundle has. */
+/** Computes the unique id of a bundle. */
 export function computeBundleId({ front }: Pick<RequestBundle, "front">): string {
   return hash("sha256", formatSigned(front));
 }
@@ -234,7 +234,7 @@ export function readRequests(text: string): Result<RequestBundle, readonly strin
     const request = parseRequest(item, isExport);
     if (!request.ok) return err([`the request "${name}" cannot be read: ${request.error}`]);
     const id = computeRequestId(request.value);
-    if (ids.has(id)) return err([`the request "${name}" is in it twice`]);
+    if (ids.has(id)) return err([`it contains the request "${name}" twice`]);
     ids.add(id);
     requests.push(request.value);
   }
@@ -409,7 +409,10 @@ function parseAnswered(blocks: readonly ArmorBlock[] | undefined): Result<Export
   return front === undefined ? err("it cannot be read") : parseExport(front);
 }
 
-/** Encodes a request. The header lines make it readable, and have what a CSR object has in addition to PKCS#10. */
+/**
+ * Encodes a request. The header lines make it readable, and contain the fields that a CSR object has in addition to
+ * PKCS#10.
+ */
 function encodeRequest({ name, facts, signerName, usages, expirationSeconds, approved }: OfflineRequest): ArmorPart {
   return {
     headers: {
@@ -469,7 +472,7 @@ function parseApproved(headers: ArmorPart["headers"]): Result<ApprovedRequest, s
 function isRequester(
   value: Readonly<Record<string, unknown>>,
 ): value is Readonly<Record<string, unknown>> & OfflineRequester {
-  // The requester becomes part of the spec of a CSR, so an unknown key could set any field there.
+  // The requester becomes part of the spec of a CSR, where an unknown key could set any field.
   const { username, uid, groups, extra, ...others } = value;
   return Object.keys(others).length === 0 && [username, uid].every(isOptionalText) &&
     (groups === undefined || isTextList(groups)) &&

@@ -172,7 +172,7 @@ describe("an export", () => {
 
   test("readRequests() refuses an export without a key, and a request that is in it twice", async () => {
     const twice = await encodeExport(ORIGIN, [requests[0]!, { ...requests[0]!, name: "n1b" }], key);
-    assert.deepEqual(findFaults(readRequests(twice)), ['the request "n1b" is in it twice']);
+    assert.deepEqual(findFaults(readRequests(twice)), ['it contains the request "n1b" twice']);
     const [front, ...items] = readParts(text);
     const sections = { "key of the exporter": [{ label: "PUBLIC KEY", bytes: Uint8Array.of(1) }] };
     const broken = encodeArmor("requests", [{ ...front!, sections }, ...items]);

@@ -1,6 +1,6 @@
 /**
- * Decides an offline request as the approver decides a CSR, from what an offline CA has: its own records, the policies
- * and the inventory.
+ * Decides an offline request as the approver decides a CSR, with the evidence of an offline CA: its own records, the
+ * policies and the inventory.
  */
 import { decideWith, type Known, type Verdict } from "../approval/decide_request.ts";
 import type { Inventory, NodeNames } from "../approval/evidence/inventory.ts";
@@ -43,10 +43,7 @@ interface OfflineDecisionInput {
 }
 
 export interface OfflineDecision {
-  /**
-   * Why a person should check the request, for example because another machine has the name; undefined without a
-   * reason.
-   */
+  /** The reason why a person should check the request, for example because another machine has the name. */
   readonly warning: string | undefined;
   /** The verdict of the policies; undefined when there are none. */
   readonly verdict: Verdict | undefined;
@@ -65,7 +62,7 @@ export function findRequesterFault(
   if (leaf === undefined) return "it has no certificate yet";
   const path = verifyChain(leaf, intermediates, cas, { at: now });
   if (!path.ok) return `its certificate is not valid here: ${path.error}`;
-  return formatSubject(leaf) === formatSubject(facts) ? undefined : "its certificate is of another subject";
+  return formatSubject(leaf) === formatSubject(facts) ? undefined : "its certificate has another subject";
 }
 
 /**
@@ -87,7 +84,7 @@ export function getOfflineRequester(
 }
 
 /**
- * Decides a request. Facts that only an API knows, such as a permission that a policy requires, count as unreadable.
+ * Decides a request. A fact that only an API knows, such as a permission that a policy requires, counts as unreadable.
  */
 export async function decideOfflineRequest(input: OfflineDecisionInput): Promise<OfflineDecision> {
   const { csr, request, policies, inventory, records, server, now } = input;
@@ -134,7 +131,7 @@ function lookUpPermission(permission: string, policies: readonly Policy[]): Look
   if (permission === "nodeclient") {
     return { kind: "found", value: collectNodeClientSettings(policies).machines === "inventory" };
   }
-  return { kind: "failed", message: `there is no API to ask for permission ${permission}` };
+  return { kind: "failed", message: `no API can check permission ${permission}` };
 }
 
 /** Finds the names in the newest valid serving certificate of the requesting node. */

@@ -268,7 +268,7 @@ lifetime: { max: 24h }
     assert.equal((await importFrom("strange.signed", "--trust-signer", pin)).code, 0);
     const late = await importFrom("bob.signed");
     assert.equal(late.code, 1);
-    assert.match(late.stderr, /cannot import the answer to "bob": the request has another certificate already/);
+    assert.match(late.stderr, /cannot import the answer to "bob": the request already has another certificate/);
   });
 
   test("a file that was cut, altered or exchanged is refused, and the requests are named", async () => {

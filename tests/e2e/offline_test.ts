@@ -237,7 +237,7 @@ test("offline: cut, altered and exchanged files are named, and the other request
     assert.equal(await place.read("stick/n1.answer.pem"), good, what);
   }
   await writeFile(folder.join("stick/n1.answer.pem"), await place.read("stick/n2.answer.pem"));
-  assertRun(await machine("n1"), 1, /^$/, /it is for "CN=system:node:n2,O=system:nodes", and this machine asked for/);
+  assertRun(await machine("n1"), 1, /^$/, /it is for "CN=system:node:n2,O=system:nodes", but this machine requested/);
   await writeFile(folder.join("stick/n1.answer.pem"), good);
   const twin = "bootstrap --offline stick --kubeconfig t/k --cert-dir t/pki --hostname-override n1";
   assertRun(await tlsboot(twin), 1, /^$/, /it is for another key, sha256:/);
