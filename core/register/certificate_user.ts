@@ -60,7 +60,7 @@ function findUid(values: readonly (string | undefined)[]): Result<string, string
 
 /**
  * Describes the user of a certificate for its record. The server refuses a certificate with a malformed uid, but its
- * record still has the user, so it is found with the user's others.
+ * record still has the user, so that it is found with the other certificates of the user.
  */
 export function describeIdentity(certificate: Pick<CertificateFacts, "subject">): RecordedIdentity {
   const { username, groups } = identifySubject(certificate);
@@ -68,9 +68,9 @@ export function describeIdentity(certificate: Pick<CertificateFacts, "subject">)
 }
 
 /**
- * Reads the user of a record; undefined when it cannot be determined, which is not the same as a certificate without a
- * user. A record of an earlier build has only the text of `formatName`, which has one meaning (`parseFormattedName`).
- * The certificate itself is stored with its request only, which is deleted within hours.
+ * Reads the user of a record; undefined when it cannot be determined, which callers must not treat as a certificate
+ * without a user. A record of an earlier build has only the text of `formatName`, which has one meaning
+ * (`parseFormattedName`). The certificate itself is stored with its request only, which is deleted within hours.
  */
 export function readIdentity(
   { spec, status }: {
@@ -82,7 +82,9 @@ export function readIdentity(
   return identifies === undefined ? readSubjectText(spec) : parseRecordedIdentity(identifies);
 }
 
-/** Checks the types too, because a log of records is a file that anyone may have edited. */
+/**
+ * Parses the recorded user. The types are checked too, because a log of records is a file that anyone may have edited.
+ */
 function parseRecordedIdentity(identifies: unknown): IdentifiedUser | undefined {
   const { username = "", groups = [] } = isRecord(identifies) ? identifies : { username: undefined, groups: null };
   const isList = Array.isArray(groups) && groups.every((group) => typeof group === "string");
@@ -96,7 +98,7 @@ const CUT = /\u2026 [0-9a-f]{64}$/;
 export function readSubjectText(
   { subject = "", fingerprint }: Pick<IssuedCertificateSpec, "subject" | "fingerprint">,
 ): IdentifiedUser | undefined {
-  // Only a migrated record has no fingerprint. Its subject can be cut, or be the alternative names.
+  // Only migrated records have no fingerprint. Their subject can be cut, or consist of alternative names.
   if (fingerprint === undefined && (subject === "" || CUT.test(subject))) return undefined;
   const attributes = parseFormattedName(subject);
   if (attributes === undefined) return undefined;

@@ -27,7 +27,7 @@ import { findCondition } from "../request/phase.ts";
 import type { CertificateSigningRequest, PodCertificateRequest } from "../kube/kinds/certificates_v1.ts";
 import { DAY_MS } from "../lib/duration.ts";
 
-/** The origin of a certificate: how it came to be, and for a request, who requested and who approved it. */
+/** The origin of a certificate, and for a request its requester and its approver. */
 export interface CertificateOrigin {
   readonly source: IssuedCertificateSource;
   /** SHA-256 (hex) of the issuing CA's certificate in DER; absent when the CA is unknown. */
@@ -155,8 +155,8 @@ export interface PrunableRun {
 }
 
 /**
- * Plans which runs of records become stubs: those whose certificates ended before `endedBefore`. A stub before or after such
- * a record is part of its run. Records of an unknown end stay.
+ * Plans which runs of records become stubs: those whose certificates ended before `endedBefore`, together with adjacent
+ * stubs. Records whose end is unknown stay.
  *
  * @param records all records in their order
  */
@@ -164,7 +164,7 @@ export function planPruning(records: Iterable<PrunableRecord>, endedBefore: Date
   const runs: PrunableRun[] = [];
   let run: { first: number; last: number; count: number; stubs: number } | undefined;
   const endRun = (): void => {
-    // A stub alone is a run that was removed earlier.
+    // A single stub is a run that was removed earlier.
     if (run !== undefined && (run.count > 1 || run.stubs === 0)) runs.push({ first: run.first, last: run.last });
     run = undefined;
   };
@@ -201,9 +201,7 @@ export function createStub(
   };
 }
 
-/**
- * The time after which a server seals its register again, even if nothing was issued, to show that nothing is missing.
- */
+/** The interval at which a server seals its register even if nothing was issued, to show that nothing is missing. */
 export const SEAL_INTERVAL_MS = DAY_MS;
 
 /**
@@ -260,7 +258,7 @@ export function describeRequestOrigin(
   };
 }
 
-/** Describes the origin of the certificate of a pod, except its CA. Its request does not have the requester. */
+/** Describes the origin of the certificate of a pod, except its CA. Its request does not contain the requester. */
 export function describePodOrigin(request: PodCertificateRequest): Omit<CertificateOrigin, "issuerFingerprint"> {
   return {
     source: "PodCertificateRequest",

@@ -30,7 +30,9 @@ interface SealedUpTo {
 export interface RegisterReport {
   /** The number of records that were read. */
   readonly records: number;
-  /** The last record and its hash; a caller who notes both detects later that the end of the register was cut off. */
+  /**
+   * The last record and its hash; a caller that keeps both can later detect that the end of the register was cut off.
+   */
   readonly head?: { readonly name: string; readonly hash: string };
   /** Absent when no seal of the given CAs was found. */
   readonly sealedUpTo?: SealedUpTo;
@@ -41,10 +43,10 @@ export interface RegisterReport {
   readonly overdueSeal?: string;
 }
 
-/** The CAs whose seals are checked, and what else the caller knows about the register. */
+/** The CAs whose seals are checked, and other facts that the caller knows about the register. */
 interface VerifyOptions {
   readonly cas: readonly CertificateFacts[];
-  /** The current time, for a register that a server seals each day; undefined for a log. */
+  /** The current time, for a register that a server seals every day; undefined for a log. */
   readonly now?: Date | undefined;
   /** A record that must exist with this hash: an earlier head, or a record that a server reported as sealed. */
   readonly expected?: RegisterHead | undefined;
@@ -85,7 +87,7 @@ class ChainCheck {
   #sealedUpTo: SealedUpTo | undefined;
   /** The time of the newest seal that was made at the end of the register. */
   #endSealedAt: string | undefined;
-  /** The time of the first record; undefined for a stub, which is older than any certificate that works. */
+  /** The time of the first record; undefined for a stub, which is older than any valid certificate. */
   #beganAt: string | undefined;
   #uncheckedSeals = 0;
   /** The name of a record whose hash differs from the one in the last record. One of the two was changed. */
@@ -113,7 +115,7 @@ class ChainCheck {
       this.#findUnexpected(spec, this.#last) ?? findIdentityFault(record, name);
   }
 
-  /** Ends the check: without a later record, a dispute cannot be settled in favor of the earlier record. */
+  /** Ends the check. Without a later record, a dispute is settled in favor of the last record. */
   finish(): RegisterFault | undefined {
     if (this.#disputed !== undefined) return changedRecord(this.#disputed);
     const { sequence = 0 } = this.#expected ?? {};
@@ -147,8 +149,8 @@ class ChainCheck {
   }
 
   /**
-   * Decides with the next record which of two records was changed. If it holds the hash of the second, only the first
-   * can be wrong; otherwise the second one is, because its hash covers its previousHash.
+   * Decides by the next record which of two records was changed: the first, if the next record holds the hash of the
+   * second, which covers its previousHash; otherwise the second.
    */
   #settleDispute({ previousHash }: IssuedCertificateSpec): RegisterFault | undefined {
     if (this.#disputed === undefined || this.#last === undefined) return undefined;
@@ -191,10 +193,11 @@ class ChainCheck {
       if (spec.removed?.time !== seal.time) this.#endSealedAt = seal.time ?? "";
       return undefined;
     }
-    const since = this.#sealedUpTo === undefined ? "the first record" : `${this.#sealedUpTo.name}, the last valid seal`;
+    const sealed = this.#sealedUpTo;
+    const since = sealed === undefined ? "the first record" : `${sealed.name}, the last valid seal,`;
     return {
       name,
-      problem: `does not match its seal: it was changed, or the hashes since ${since}, were computed again`,
+      problem: `does not match its seal: it was changed, or the hashes since ${since} were computed again`,
     };
   }
 
@@ -229,7 +232,7 @@ function findShapeFault({ metadata, spec }: CheckedRecord, name: string): Regist
   return { name, problem: `has the sequence number ${spec.sequence} of another record` };
 }
 
-/** Compares the user, which no hash covers, with the subject, which one does. */
+/** Compares the user, which the hash does not cover, with the subject, which it does. */
 function findIdentityFault({ spec, status }: CheckedRecord, name: string): RegisterFault | undefined {
   if (status?.identifies === undefined || spec.removed !== undefined) return undefined;
   const bySubject = readIdentity({ spec });

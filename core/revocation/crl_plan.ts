@@ -14,7 +14,7 @@ export interface RevokedCertificate extends CrlEntry {
 
 /** The contents of the next CRL of a CA. */
 interface NextCrl {
-  /** The revoked certificates of the CA, also those that expired. */
+  /** The revoked certificates of the CA, including expired ones. */
   readonly revoked: readonly RevokedCertificate[];
   /** The current CRL of the CA; undefined when it has none. */
   readonly previous: Pick<CrlFacts, "number" | "thisUpdate"> | undefined;
@@ -25,7 +25,7 @@ interface NextCrl {
 
 /** The time until clients must have the next CRL: a week, so that an outage of some days does no harm. */
 const VALID_MS = 7 * DAY_MS;
-/** The age at which a CRL is replaced although nothing was revoked. */
+/** The age at which a CRL is replaced even if nothing was revoked. */
 const RENEWAL_MS = DAY_MS;
 
 /**
@@ -76,8 +76,8 @@ export function selectRevoked(
 }
 
 /**
- * Plans the next CRL of a CA. It is backdated as certificates are, for clients whose clock is behind: they would refuse
- * everyone until the time of the CRL has come.
+ * Plans the next CRL of a CA. It is backdated as certificates are, because a client whose clock is behind would refuse
+ * everyone until the CRL becomes valid.
  */
 export function planNextCrl({ revoked, previous, now, random }: NextCrl): CrlPlan {
   const thisUpdate = wholeSeconds(now.getTime() - BACKDATE_MS);
@@ -96,8 +96,8 @@ export function isCrlDue({ thisUpdate }: Pick<CrlFacts, "thisUpdate">, now: Date
 }
 
 /**
- * Reports whether a revoked certificate is still listed. It is listed until one CRL has listed it after its expiry (RFC
- * 5280 §3.3), so it is also in the first CRL after it expired.
+ * Reports whether a revoked certificate is still listed. It stays listed until a CRL has been issued after its expiry
+ * (RFC 5280 §3.3).
  */
 export function isStillListed(
   certificate: Pick<RevokedCertificate, "notAfter" | "revokedAt">,
@@ -115,7 +115,7 @@ function parseTime(text: string | null | undefined): Date | undefined {
   return Number.isNaN(time.getTime()) ? undefined : time;
 }
 
-/** A reason that another build wrote is `unspecified`. */
+/** Converts a reason; one that this build does not know becomes `unspecified`. */
 function toReason(reason: string): CrlReason {
   return Object.hasOwn(CRL_REASON_CODES, reason) ? reason as CrlReason : "unspecified";
 }

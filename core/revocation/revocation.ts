@@ -28,7 +28,7 @@ import { err, ok, type Result } from "../lib/result.ts";
  */
 export const REVOCATION_TARGET_KINDS = ["serial", "node", "user", "group", "token"] as const;
 
-/** A kind from the list `REVOCATION_TARGET_KINDS`. */
+/** One of the kinds in `REVOCATION_TARGET_KINDS`. */
 export type RevocationTargetKind = typeof REVOCATION_TARGET_KINDS[number];
 
 /** The target of a Revocation, such as the node `n1`. */
@@ -41,7 +41,7 @@ export interface RevocationTarget {
 interface RevocationOptions {
   readonly reason: string;
   readonly message?: string;
-  /** With a token: also every certificate that was requested with it. */
+  /** Whether every certificate that was requested with the token is revoked too. */
   readonly includeCertificates?: boolean;
   /** Whether the serial number or the token may be unknown to the server. */
   readonly isUnrecorded?: boolean;
@@ -79,8 +79,8 @@ export function createRevocation(target: RevocationTarget, options: RevocationOp
 }
 
 /**
- * Returns the name of the Revocation of a target, such as `node:n1`, so that a second one is refused as existing. A value
- * that cannot be in a name is replaced by its SHA-256.
+ * Returns the name of the Revocation of a target, such as `node:n1`, so that there can be only one for each target. A
+ * value that cannot be in a name is replaced by its SHA-256.
  */
 export function toRevocationName({ kind, value }: RevocationTarget): string {
   if (!UNNAMEABLE.test(value)) return `${kind}:${value}`;
@@ -94,8 +94,8 @@ export function findRevocationTarget(spec: RevocationSpec): RevocationTarget | u
 }
 
 /**
- * Reports whether a target covers a user by name, so that every credential of the user is refused, even a new one. A
- * certificate or a token does not, because another one can replace it.
+ * Reports whether a target covers a user by name, so that every credential of the user is refused, even a new one.
+ * Revoking a certificate or a token does not prevent a new one.
  */
 export function coversUser(
   { kind, value }: RevocationTarget,
@@ -187,7 +187,7 @@ function validateTarget(target: RevocationTarget): readonly FieldError[] {
       return byteLength(value) > MAX_NAME_BYTES ? [tooLong(field, MAX_NAME_BYTES)] : validateUnprotected(target);
     case "token":
       if (TOKEN_ID.test(value)) return [];
-      // The value is not repeated, because it may be a whole token with its secret.
+      // The message does not contain the value, because it may be a whole token with its secret.
       return [
         forbiddenField(field, "must be the id of a token: the six characters before its dot, without the secret"),
       ];
@@ -219,7 +219,7 @@ function validateUnprotected({ kind, value }: RevocationTarget): readonly FieldE
   }
   if (!PROTECTED_USERS.test(value)) return [];
   const why = `${goQuote(value)} cannot be revoked: the server itself acts as this user`;
-  return [forbiddenField("spec.user", `${why}; revoke a certificate of it by its serial number`)];
+  return [forbiddenField("spec.user", `${why}; revoke one of its certificates by serial number`)];
 }
 
 function validateReason({ reason, message = "", includeCertificates, token }: RevocationSpec): readonly FieldError[] {

@@ -30,7 +30,7 @@ export interface PresentedCertificate {
 
 /** The parts of a certificate signing request on which revocations depend. */
 export interface RevocableRequest {
-  /** The user whom the certificate would identify: CN and organizations of the requested subject. */
+  /** The user that the certificate would identify: CN and organizations of the requested subject. */
   readonly subject: IdentifiedUser;
   readonly requester: IdentifiedUser;
   /** SHA-256 (hex) of the client certificate of the requester; undefined for other credentials. */
@@ -46,7 +46,7 @@ export interface RevocationMatch {
   readonly message: string;
 }
 
-/** No Revocation of a user, a group or a node covers it. */
+/** The user of an unreadable request, which no Revocation of a user, a group or a node covers. */
 const NO_USER: IdentifiedUser = { username: "", groups: [] };
 
 /**
@@ -85,8 +85,8 @@ export class RevocationIndex {
   readonly #findRecorded: FindRecorded | undefined;
 
   /**
-   * @param findRecorded finds what the register says about a certificate; without it, rules that depend on the register
-   * or on a token's Secret are left to the API server
+   * @param findRecorded finds the facts in the register about a certificate; without it, the API server has to apply
+   * the rules that depend on the register or on a token's Secret
    */
   constructor(findRecorded?: FindRecorded) {
     this.#findRecorded = findRecorded;
@@ -168,8 +168,8 @@ export class RevocationIndex {
   }
 
   /**
-   * Finds the Revocation that covers a certificate in the register; none covers those of CAs and servers. When the user of
-   * the certificate is unknown, only its serial number and its token are compared.
+   * Finds the Revocation that covers a certificate in the register; certificates of CAs and servers are never covered.
+   * When the user of the certificate is unknown, only its serial number and its token are compared.
    */
   findForRecord(record: IssuedCertificate): Revocation | undefined {
     const { serialNumber = "", fingerprint = "", notBefore, isCA, source } = record.spec;
@@ -260,7 +260,7 @@ export interface RecordedCertificate {
   readonly serialNumber: string;
   /** The certificates of CAs and the serving certificates of servers cannot be revoked. */
   readonly origin: "ca" | "serving" | "other";
-  /** The token with which it was requested, or with which the first certificate in its chain of renewals was. */
+  /** The token with which it, or the first certificate in its chain of renewals, was requested. */
   readonly tokenID: string | undefined;
   /** The sequence number of the first certificate in the chain of renewals that ends here; its own without renewals. */
   readonly firstSequence: number;
@@ -302,7 +302,7 @@ export class RecordedCertificates {
     return this.#marked.size;
   }
 
-  /** Adds a record. If it is known already, only its mark can have changed. */
+  /** Adds a record, or updates the mark of a known one. */
   put(record: IssuedCertificate): void {
     const name = getName(record);
     if (record.status.revocation === undefined) this.#marked.delete(name);

@@ -44,11 +44,11 @@ export interface TokenClaims {
   readonly node?: ObjectClaim;
   /** The time by which a pod should renew the token, which stays valid for longer. */
   readonly warnAfter?: number;
-  /** Present on a token that is bound to a webhook configuration, which this server does not accept. */
+  /** Present if the token is bound to a webhook configuration, which this server does not support. */
   readonly isWebhookBound?: true;
 }
 
-/** Tokens are accepted this long before and after their times (go-jose `jwt.DefaultLeeway`). */
+/** The tolerance of times in tokens (go-jose `jwt.DefaultLeeway`). */
 export const LEEWAY_SECONDS = 60;
 
 export function encodeClaims(claims: TokenClaims): JsonObject {
@@ -107,7 +107,7 @@ export function parseClaims(members: JsonObject): TokenClaims | undefined {
 
 const WEBHOOK_CLAIMS = ["validatingwebhookconfiguration", "mutatingwebhookconfiguration"];
 
-/** Marks a claim of another type than it should have. */
+/** Marks a claim of the wrong type. */
 const INVALID = Symbol("invalid claim");
 
 type Read<T> = (object: JsonObject, name: string) => T | undefined | typeof INVALID;
@@ -183,7 +183,7 @@ export function formatCredentialId(tokenId: string): string {
   return `JTI=${tokenId}`;
 }
 
-/** A token in compact form that is not verified yet: nothing in it may be trusted. */
+/** A token in compact form that is not verified yet, so nothing in it may be trusted. */
 export interface UnverifiedJwt {
   readonly algorithm: string;
   /** The id of the key; empty when the token has none. */
@@ -197,7 +197,7 @@ export interface UnverifiedJwt {
 
 const BASE64URL = /^[A-Za-z0-9_-]*$/;
 
-/** Reports whether a text has the three parts of a token, which most other texts do not. */
+/** Reports whether a text has the three parts of a token; few other texts do. */
 export function hasJwtForm(text: string): boolean {
   return text.split(".", 4).length === 3;
 }
@@ -233,7 +233,7 @@ export function verifyJwt(jwt: UnverifiedJwt, keys: readonly TokenKey[]): Result
   return isSigned ? ok(jwt.claims) : err("go-jose/go-jose: error in cryptographic primitive");
 }
 
-/** Signs claims. Their names are written in the order of bytes, as by Go. */
+/** Signs claims, whose names are sorted as Go sorts them. */
 export function signJwt(signer: TokenSigner, claims: JsonObject): string {
   const header = encodeJson({ alg: signer.key.algorithm, kid: signer.key.id });
   const signedText = `${header}.${encodeJson(claims)}`;
