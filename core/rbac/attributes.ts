@@ -10,7 +10,7 @@ import type {
   SubjectAccessReviewSpec,
 } from "../kube/kinds/authorization_v1.ts";
 
-/** A resource request or a path request. */
+/** The request to authorize: for a resource or for a path. */
 export type Attributes = ResourceAttributes | PathAttributes;
 
 /** A request for a Kubernetes resource. */
@@ -34,7 +34,10 @@ export interface PathAttributes {
   readonly path: string;
 }
 
-/** An authorizer's decision. The first allow or deny of a chain decides; without any opinion the request is refused. */
+/**
+ * An authorizer's decision. In a chain, the first allow or deny decides; if no authorizer has an opinion, the request
+ * is refused.
+ */
 export interface Decision {
   readonly kind: "allow" | "deny" | "noOpinion";
   /** The authorizer's own text, often empty. */
@@ -43,7 +46,7 @@ export interface Decision {
 
 interface ReviewAttributes {
   readonly attributes: Attributes;
-  /** The parts of the review that were malformed and ignored, or an empty text. */
+  /** The malformed parts of the review, which are ignored; empty when there are none. */
   readonly evaluationError: string;
 }
 
@@ -55,7 +58,7 @@ interface ReadSelector<T> {
   readonly hasFault: boolean;
 }
 
-/** Converts a valid spec. Ignoring a part of a selector only widens the request, so the decision stays safe. */
+/** Converts a valid spec. Ignoring a part of a selector is safe, because it only widens the request. */
 export function toReviewAttributes(spec: SubjectAccessReviewSpec): ReviewAttributes {
   const path = spec.nonResourceAttributes;
   if (path !== undefined) {

@@ -7,7 +7,7 @@ const question = (resourceAttributes: ResourceAttributesSpec) => toReviewAttribu
 const FIELDS = "spec.resourceAttributes.fieldSelector";
 const LABELS = "spec.resourceAttributes.labelSelector";
 
-test("toReviewAttributes() reads a question about a path", () => {
+test("toReviewAttributes() reads a review of a path", () => {
   assert.deepEqual(toReviewAttributes({ nonResourceAttributes: { path: "/livez", verb: "get" } }), {
     attributes: { kind: "path", verb: "get", path: "/livez" },
     evaluationError: "",

@@ -1,7 +1,7 @@
 /**
  * The roles and bindings that a server starts with (`plugin/pkg/auth/authorizer/rbac/bootstrappolicy`): canonical
  * objects with Kubernetes' own labels. No subject is bound to `system:node-bootstrapper`, `nodeclient` or
- * `selfnodeclient` here, because that is the operator's decision.
+ * `selfnodeclient`, because that is the operator's decision.
  */
 import type { ObjectMeta } from "../kube/meta.ts";
 import {
@@ -83,7 +83,7 @@ function clusterRoleBindings(): readonly ClusterRoleBinding[] {
     clusterRoleBinding("system:kube-dns", [serviceAccount("kube-dns")]),
     clusterRoleBinding(SCHEDULER_USER, [toUserSubject(SCHEDULER_USER)]),
     clusterRoleBinding("system:monitoring", [toGroupSubject("system:monitoring")]),
-    // Without subjects: the Node authorizer grants the role.
+    // This binding has no subjects, because the Node authorizer grants the role.
     clusterRoleBinding("system:node", []),
     clusterRoleBinding("system:node-proxier", [toUserSubject("system:kube-proxy")]),
     clusterRoleBinding("system:public-info-viewer", [

@@ -18,9 +18,9 @@ const LABEL_CHARS = 40;
 const MAX_LOOKUPS = 5_000_000;
 
 /**
- * Finds the wanted rules that no held rule covers, broken down to one verb, group, resource and name each. Once the
- * parts take more than 4 MiB, one held rule must cover each further rule as a whole. Once the comparison takes more
- * than 5 million lookups, nothing more counts as covered.
+ * Finds the wanted rules that no held rule covers, broken down to one verb, group, resource and name each. After 4 MiB
+ * of parts, a single held rule must cover each further rule. After 5 million lookups, no further rule counts as
+ * covered.
  */
 export function findUncoveredRules(
   held: readonly PolicyRule[],

@@ -44,7 +44,10 @@ export function evaluateRbac(user: UserInfo, attributes: Attributes, objects: Rb
   return { kind: "noOpinion", reason: missing.length === 0 ? "" : `RBAC: ${describeMissingRoles(missing)}` };
 }
 
-/** Collects every rule that applies to a user in a namespace, in the order of evaluation, and the missing bound roles. */
+/**
+ * Collects every rule that applies to a user in a namespace, in the order of evaluation, and the bound roles that are
+ * missing.
+ */
 export function resolveRules(
   user: UserInfo,
   namespace: string,
@@ -122,7 +125,7 @@ interface Grant {
   readonly rules: readonly PolicyRule[] | undefined;
 }
 
-/** The limits of the cache of grants. Frequent users have shorter names and groups than `maxKeyLength`. */
+/** The limits of the cache of grants. The names and groups of usual users fit into `maxKeyLength`. */
 const GRANT_CACHE_LIMITS = { maxEntries: 1_000, maxKeyLength: 2_000 };
 const grantCaches = new WeakMap<RbacObjects, FifoCache<readonly Grant[]>>();
 
@@ -211,8 +214,8 @@ export function rulesAllow(attributes: Attributes, rules: readonly PolicyRule[])
 }
 
 /**
- * Reports whether a rule allows a request. `*` covers every verb, group, resource or path; `*` and a slash cover one
- * subresource of every resource; names are compared literally, so a rule with names never allows a request without one.
+ * Reports whether a rule allows a request. `*` covers every verb, group, resource or path, and `*` before a slash one
+ * subresource of every resource. Names are compared literally, so a rule with names never allows a request without one.
  */
 export function ruleAllows(attributes: Attributes, rule: PolicyRule): boolean {
   if (!matches(rule.verbs, attributes.verb)) return false;

@@ -31,8 +31,8 @@ export interface ManifestPart<T extends KubeObject = KubeObject> {
 const NAMESPACE = "kube-system";
 
 /**
- * Creates a manifest in the order of its application: a service account in kube-system, and each role with its binding. A
- * role without a namespace is a ClusterRole.
+ * Creates a manifest in the order in which it is applied: a service account in kube-system, then each role with its
+ * binding. A role without a namespace is a ClusterRole.
  */
 export function createManifest(
   comment: string,
@@ -116,8 +116,8 @@ export interface NeededRight {
   /** Any of these is enough, because the permission for a signer may be granted for its whole domain. */
   readonly anyOf: readonly ResourceAttributesSpec[];
   /**
-   * Whether the controller works without it: no; yes, because it only lacks a feature such as Events; or as long as it
-   * has the permission for another signer.
+   * Whether the controller works without it: never, without a feature such as Events, or if it has the permission for
+   * another signer.
    */
   readonly need: "essential" | "optional" | "oneSigner";
 }
@@ -130,7 +130,7 @@ export interface MissingRights {
   readonly isFatal: boolean;
 }
 
-/** Describes the missing permissions. If those for all signers are missing, they are one text. */
+/** Describes the missing permissions. If those for all signers are missing, they have a single text. */
 export function describeMissingRights(
   needed: readonly NeededRight[],
   missing: readonly NeededRight[],
@@ -196,8 +196,8 @@ function signerRights(
 }
 
 /**
- * Reports whether a controller works without the permission: Events, the API's CAs, the published settings, the register,
- * the published CAs of a signer, an existing Lease, get of one CSR.
+ * Reports whether a controller works without the permission. The optional ones are for Events, the API's CAs, the
+ * published settings, the register, the published CAs of a signer, an existing Lease, and getting one CSR.
  */
 function isOptional(verb: string, plural: string): boolean {
   return plural === "events" || plural === "configmaps" || plural === "issuedcertificates" ||

@@ -12,7 +12,7 @@ import { AUTOUPDATE_ANNOTATION } from "./default_roles.ts";
 import { findUncoveredRules } from "./escalation.ts";
 import { matchesLabels, selectorFromLabelSelector } from "../kube/selectors.ts";
 
-/** The action of the reconciliation on one default object. */
+/** The change to one default object. */
 export type ReconcilePlan<T> =
   | { readonly kind: "none" }
   | { readonly kind: "create"; readonly object: T }
@@ -41,14 +41,14 @@ export function planReconcile<T extends RbacObject>(existing: T | undefined, wan
     : {};
   if (metadata === existing.metadata && Object.keys(content).length === 0) return { kind: "none" };
   const updated = { ...existing, metadata, ...content };
-  // Go's JSON has subjects before the roleRef.
+  // In Go's JSON, the subjects precede the roleRef.
   return { kind: "update", object: reorder(updated) };
 }
 
 function reorder<T extends RbacObject>(object: T): T {
   const order = ["metadata", "subjects", "roleRef", "rules", "aggregationRule"];
   const rank = (key: string) => order.indexOf(key);
-  // The cast is safe: the result has the same keys and values in another order.
+  // The cast is safe, because only the order of the keys differs.
   return Object.fromEntries(Object.entries(object).sort(([a], [b]) => rank(a) - rank(b))) as T;
 }
 
@@ -131,12 +131,12 @@ export function aggregateRules(role: ClusterRole, allClusterRoles: readonly Clus
 }
 
 /**
- * Finds the aggregated roles whose rules are out of date, and returns them with the right rules. Roles may aggregate
- * aggregated roles (`admin` contains `edit`, which contains `view`), so it repeats until nothing changes.
+ * Returns the aggregated roles whose rules are out of date, with the right rules. Roles may aggregate aggregated roles
+ * (`admin` contains `edit`, which contains `view`), so it repeats until nothing changes.
  */
 export function planAggregation(clusterRoles: readonly ClusterRole[]): readonly ClusterRole[] {
   let current = clusterRoles;
-  // Each round completes one more layer. In a cycle the rules only grow, so that terminates too.
+  // Each round completes one more layer. It also ends for cycles, because rules are only added.
   for (let round = 0; round <= clusterRoles.length; round++) {
     const next = current.map((role) => withAggregatedRules(role, current));
     if (next.every((role, index) => role === current[index])) break;

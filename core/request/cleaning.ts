@@ -1,4 +1,4 @@
-/** Decides which requests are deleted because of their age (`pkg/controller/certificates/cleaner`, 1.37). */
+/** Decides which old requests are deleted (`pkg/controller/certificates/cleaner`, 1.37). */
 import { findLeafCertificate } from "./issued_certificate.ts";
 import { type CleaningTimes, DEFAULT_CLEANING_TIMES, findCondition, getConditions, hasCertificate } from "./phase.ts";
 import type { CertificateSigningRequest, PodCertificateRequest } from "../kube/kinds/certificates_v1.ts";

@@ -1,7 +1,7 @@
 /**
  * Validates `status.certificate` as the API does (`pkg/apis/certificates/validation/validation.go`), and finds its
- * leaf. A client compares the leaf with its request, because a signer may add names and usages but not omit them. It
- * also decides whether to replace an existing certificate.
+ * leaf. A client uses this file to compare the leaf with its request, because a signer may add names and usages but not
+ * omit them, and to decide whether to replace an existing certificate.
  */
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
@@ -28,13 +28,13 @@ interface CertificateBlock {
 }
 
 /**
- * A cache of first blocks. A new certificate is parsed by the validation of the write and by code that runs after the
- * write, and parsing one costs 0.05 ms and 25 kB. Certificates above the leaf are only parsed by the validation. A leaf
- * with an RSA-4096 key and its issuer have about 6,000 characters.
+ * A cache of first blocks. A new certificate is parsed by the validation of the write and again after the write, which
+ * costs 0.05 ms and 25 kB each time. Only the validation parses the certificates above the leaf. A leaf with an
+ * RSA-4096 key and its issuer have about 6,000 characters.
  */
 const firstBlocks = new FifoCache<CertificateBlock>({ maxEntries: 256, maxKeyLength: 8_192 });
 
-/** OpenSSL accepts no longer path; kube-apiserver has no limit. */
+/** The longest path that OpenSSL accepts; kube-apiserver has no limit. */
 const MAX_CERTIFICATES = 100;
 
 /**
@@ -66,8 +66,8 @@ export function findLeafCertificate(certificate: string): CertificateFacts | und
 }
 
 /**
- * Computes the SHA-256 (hex) of the first PEM block of `status.certificate`, which is that of the leaf unless the block holds
- * several certificates; undefined without a block. It takes a tenth of the time of parsing the leaf.
+ * Computes the SHA-256 (hex) of the first PEM block of `status.certificate`, which is that of the leaf unless the block
+ * holds several certificates; undefined without a block. It is ten times faster than parsing the leaf.
  */
 export function hashFirstBlock(certificate: string): string | undefined {
   const block = findPemBlock(decodePem(certificate))?.block;
@@ -117,7 +117,7 @@ export interface RequestedCertificate extends Partial<AlternativeNames> {
 
 const NAMES = ["dnsNames", "ipAddresses", "emailAddresses", "uris"] as const;
 
-/** Describes the first requested property that the certificate lacks; undefined when it lacks none. */
+/** Describes the first requested property that the certificate lacks; undefined when it has all of them. */
 export function findIssuedFault(leaf: CertificateFacts, asked: RequestedCertificate): string | undefined {
   return subjectFault(leaf, asked.subject) ?? namesFault(leaf, asked) ?? usagesFault(leaf, asked.usages ?? []);
 }
@@ -144,7 +144,10 @@ function namesFault(leaf: CertificateFacts, asked: RequestedCertificate): string
   return undefined;
 }
 
-/** An absent extension restricts nothing (RFC 5280 §4.2.1.3, §4.2.1.12). */
+/**
+ * Finds a requested usage that the certificate does not allow. An absent extension restricts nothing (RFC 5280
+ * §4.2.1.3, §4.2.1.12).
+ */
 function usagesFault(leaf: CertificateFacts, usages: readonly string[]): string | undefined {
   const purposes = leaf.extendedKeyUsages;
   for (const usage of usages) {
@@ -180,7 +183,7 @@ export interface RequestedCredentials extends RequestedCertificate {
 export interface RenewalOptions {
   /** Whether an existing certificate is always replaced. */
   readonly isForced: boolean;
-  /** Why it is always replaced, as text; by default because the user has requested it. */
+  /** The reason why it is always replaced; by default that the user has requested it. */
   readonly forcedBy?: string | undefined;
   /**
    * Replace the certificate when its remaining lifetime is shorter, or when it does not match the request; keep it

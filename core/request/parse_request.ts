@@ -1,4 +1,6 @@
-/** Parses the bytes of a CSR: PEM, PKCS#10, self-signature (`pkg/apis/certificates/helpers.go` ParseCSR). */
+/**
+ * Parses the PEM and PKCS#10 of a CSR, and verifies its self-signature (`pkg/apis/certificates/helpers.go` ParseCSR).
+ */
 import { Buffer } from "node:buffer";
 import { decodeBase64 } from "../lib/encodings.ts";
 import { findPemBlock } from "../pki/asn1/pem.ts";
@@ -21,7 +23,7 @@ const MAX_CACHED_LENGTH = 16_384;
 /**
  * A cache of parsed requests. Admission, the validation of three writes, the approver and the signer all parse the same
  * request, and each signature costs 0.1 ms or more. A request for an RSA-4096 key has about 2,300 characters, one for
- * ML-DSA-87 has 13,400. With many names, a request takes five times the memory of its text.
+ * ML-DSA-87 has 13,400. The facts of a request with many names take five times the memory of its text.
  */
 const parsed = new FifoCache<Result<RequestFacts, string>>({
   maxEntries: 2048,
@@ -30,18 +32,18 @@ const parsed = new FifoCache<Result<RequestFacts, string>>({
 });
 /**
  * A certificate must fit into a TLS handshake. Go accepts 256 KiB of certificates (`crypto/tls`
- * maxHandshakeCertificateMsg) and OpenSSL 100 KiB. kube-apiserver only has the limit of its store.
+ * maxHandshakeCertificateMsg) and OpenSSL 100 KiB. kube-apiserver has only the limit of its store.
  */
 const MAX_REQUEST_BYTES = 262_144;
 /** The largest number of names, because policies and every user of the certificate check each one. */
 const MAX_NAMES = 10_000;
 
-/** The results of verifications, by the bytes of the request, which copies of its facts share. */
+/** The results of verifications, by the bytes of the request, which all copies of its facts share. */
 const verified = new WeakMap<Uint8Array, Result<true, string>>();
 
 /**
- * Parses `spec.request` without verifying its signature. Only the first PEM block counts and the text around it is ignored,
- * as in kube-apiserver. The error is the detail that Kubernetes clients see.
+ * Parses `spec.request` without verifying its signature. As in kube-apiserver, only the first PEM block counts, and the
+ * text around it is ignored. The error is the detail that Kubernetes clients see.
  */
 export function parseRequest(requestBase64: string | null): Result<RequestFacts, string> {
   const text = requestBase64 ?? "";
@@ -70,13 +72,13 @@ export function verifyRequest(
   const isCached = !isRefusedMlDsa(facts, options);
   const signature = (isCached ? verified.get(facts.der) : undefined) ?? verifyRequestSignature(facts, options);
   if (isCached) verified.set(facts.der, signature);
-  // The brand exists in types only; the signature has just been verified.
+  // The signature has just been verified, and the brand exists only in types.
   return signature.ok ? { ok: true, value: facts as ParsedRequest } : signature;
 }
 
 /**
- * Verifies the self-signature of a request on another thread, so the functions above find the result. They cannot find
- * a request that is too long for the cache, so it is skipped here.
+ * Verifies the self-signature of a request on another thread, so the functions above find the result. A request that is
+ * too long for the cache would be verified again, so it is skipped.
  */
 export async function verifyRequestAside(
   requestBase64: string | null,

@@ -4,7 +4,7 @@
  */
 import type { CertificateSigningRequest, CertificateSigningRequestCondition } from "../kube/kinds/certificates_v1.ts";
 
-/** The reason of the condition Failed, as signers give it (`pkg/controller/certificates/signer/signer.go`). */
+/** The reason of the condition Failed that signers set (`pkg/controller/certificates/signer/signer.go`). */
 export const VALIDATION_FAILURE = "SignerValidationFailure";
 
 /** The phase of a CSR. */
@@ -52,7 +52,7 @@ export function isDenied(csr: CertificateSigningRequest): boolean {
 }
 
 /**
- * Reports whether there is a condition Failed with the status `True` or without one, as for a signer
+ * Reports whether there is a condition Failed with the status `True` or without a status, as signers see it
  * (`HasTrueCondition`).
  */
 export function isFailed(csr: CertificateSigningRequest): boolean {
@@ -93,7 +93,7 @@ export interface CleaningTimes {
 
 const HOUR_MS = 3_600_000;
 
-/** The times of upstream: a decided CSR is kept so that every waiting client sees the decision. */
+/** Upstream's times. A decided CSR is kept so that every waiting client sees the decision. */
 export const DEFAULT_CLEANING_TIMES: CleaningTimes = {
   pendingMs: 24 * HOUR_MS,
   unissuedMs: 24 * HOUR_MS,

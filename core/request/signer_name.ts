@@ -18,7 +18,7 @@ import {
 import { byteLength, goQuote } from "../lib/go_text.ts";
 import { shellWord } from "../lib/printable.ts";
 
-/** A domain, a slash, and a path that consists of a namespace, a dot and a name. */
+/** The length of a domain, a slash, and a path that consists of a namespace, a dot and a name. */
 const MAX_LENGTH = DNS_SUBDOMAIN_MAX_LENGTH + 1 + DNS_LABEL_MAX_LENGTH + 1 + DNS_SUBDOMAIN_MAX_LENGTH;
 
 /** Validates a signer name `domain/path`; the list is empty when it is well-formed. `path` is the path of the field. */
@@ -41,7 +41,7 @@ export function validateSignerName(path: string, value: string): FieldError[] {
   return errors;
 }
 
-/** Validates the parts up to the first faulty one, because the messages do not say which part they are about. */
+/** Validates the parts up to the first faulty one, because the messages do not identify the part. */
 function findFirstBadPart(path: string, whole: string, validatePart: (part: string) => string[]): FieldError[] {
   for (const part of whole.split(".")) {
     const faults = validatePart(part);
@@ -59,7 +59,7 @@ const COMMON_SIGNERS: readonly string[] = [
   KUBELET_SERVING_SIGNER,
 ];
 
-/** A running signer issues within moments, so a CSR that has waited longer seems to have no signer. */
+/** The time after which an approved CSR seems to have no signer, because a running one issues within moments. */
 export const SIGNER_OVERDUE_MS = 10_000;
 
 /** Describes what a user can do when no signer issues a certificate. */

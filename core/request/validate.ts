@@ -151,7 +151,7 @@ function validateConditions(csr: CertificateSigningRequest, tolerance: Tolerance
 
 function validateCertificate(csr: CertificateSigningRequest, tolerance: Tolerance): FieldError[] {
   const fault = tolerance.anyCertificate ? undefined : findStatusCertificateFault(csr);
-  // The message never contains the certificate, as upstream.
+  // As upstream, the message never contains the certificate.
   return fault === undefined ? [] : [invalid(CERTIFICATE, "<certificate data>", fault)];
 }
 
@@ -187,7 +187,7 @@ function validateCertificateChange(
   return [forbiddenField(CERTIFICATE, "updates may not modify existing certificate content")];
 }
 
-/** Validates what Kubernetes 1.37 checks by a declarative rule; this fault is reported last. */
+/** Validates the declarative rule of Kubernetes 1.37, whose fault is reported last. */
 function validateExclusivity(csr: CertificateSigningRequest, tolerance: Tolerance): FieldError[] {
   if (tolerance.approvedAndDenied || !isApprovedAndDenied(csr)) return [];
   const members = APPROVAL_TYPES.map((type) => `conditions[{"type": "${type}"}]`);

@@ -208,7 +208,7 @@ function toInternalSpec(spec: PodCertificateRequestSpec): object {
 function validateFinalConditions(conditions: readonly Condition[]): FieldError[] {
   let known = 0;
   return checkEach(conditions, ({ type, status }, index) => {
-    // Upstream takes the index for a field, which gives the path a dot.
+    // Upstream treats the index as a field, so the path has a dot before it.
     const path = `${CONDITIONS}.[${index}]`;
     if (!FINAL_TYPES.includes(type)) return [notSupported(`${path}.type`, type, FINAL_TYPES)];
     known++;
@@ -301,7 +301,7 @@ function findTimeFault({ notBefore, notAfter }: Times, leaf: CertificateFacts, n
 function findLifetimeFault(spec: PodCertificateRequestSpec, leaf: CertificateFacts): FieldError | undefined {
   const { maxExpirationSeconds = DEFAULT_POD_EXPIRATION_SECONDS } = spec;
   const lifetimeMs = leaf.notAfter.getTime() - leaf.notBefore.getTime();
-  // Go prints a duration in nanoseconds, of which it has at most 2^63.
+  // Go prints a duration in nanoseconds, of which there are at most 2^63.
   const printed = clampToInt64(lifetimeMs * 1_000_000);
   if (lifetimeMs < MIN_POD_EXPIRATION_SECONDS * 1_000) {
     return invalid(CHAIN, printed, "leaf certificate lifetime must be >= 1 hour");
@@ -324,7 +324,7 @@ function findRefreshFault({ notBefore, notAfter, beginRefreshAt }: Times): Field
 function findIntermediateFault(chain: string, rest: string): FieldError | undefined {
   for (let found = findPemBlock(rest); found !== undefined; found = findPemBlock(found.rest)) {
     if (found.block.label !== "CERTIFICATE") {
-      // The typing error is upstream's.
+      // The typo is upstream's.
       return invalid(CHAIN, chain, "issued certificate chain must consist entirely of CERTFICATE PEM blocks");
     }
     if (!parseCertificate(found.block.bytes).ok) {

@@ -204,7 +204,7 @@ const issued = async (edit: Partial<PodCertificateRequestStatus> = {}, chain?: s
   ...edit,
 });
 
-/** A fault of the chain, whose text would be the chain itself. */
+/** The beginning of a fault of the chain, with a placeholder for the chain itself. */
 const CHAIN = "status.certificateChain: Invalid value: <chain>: ";
 const FINAL = '"Issued", "Denied", "Failed"';
 

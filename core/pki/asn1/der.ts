@@ -1,7 +1,7 @@
 /**
- * A strict DER reader (X.690 §10: definite and minimal lengths) for the hot path. It walks known structures and never
- * descends into unknown ones, so no nesting can exhaust the stack. It throws `DerError`, which the public parsers of
- * this folder turn into a `Result`; the texts are Go's (`encoding/asn1`), because API clients see them.
+ * A strict and fast DER reader (X.690 §10: definite and minimal lengths). It never descends into unknown structures, so
+ * no nesting can exhaust the stack. It throws `DerError`, which the public parsers of this folder turn into a `Result`;
+ * the texts are Go's (`encoding/asn1`), because API clients see them.
  */
 import { err, ok, type Result } from "../../lib/result.ts";
 
@@ -74,7 +74,7 @@ export class DerReader {
   readonly #origin: number;
   readonly #end: number;
   #at: number;
-  /** The last header: the start of its value and of its content, and the length of the content. */
+  /** The last header that was read: the start of its value and of its content, and the length of the content. */
   #valueAt = 0;
   #contentAt = 0;
   #length = 0;
@@ -175,7 +175,7 @@ export class DerReader {
   }
 }
 
-/** Formats the text of Go's `encoding/asn1`, which API clients see. */
+/** Formats the message of Go's `encoding/asn1` for a wrong tag. */
 function describeMismatch(wanted: number, tag: number, length: number, goType: string, at: number): string {
   const found = `{class:${tag >> 6} tag:${tag & 0x1f} length:${length} isCompound:${(tag & 0x20) !== 0}}`;
   const options = "{optional:false explicit:false application:false private:false defaultValue:<nil> tag:<nil> " +
@@ -194,8 +194,8 @@ export function toResult<T>(parse: () => T): Result<T, string> {
 }
 
 /**
- * Reports whether both contain the same bytes. The comparison stops at the first difference, so it is for public data
- * only.
+ * Reports whether two arrays contain the same bytes. The comparison stops at the first difference, so it is for public
+ * data only.
  */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
@@ -203,7 +203,7 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return true;
 }
 
-/** Runs a part of a parser and replaces the text of every fault. */
+/** Runs a part of a parser and replaces the text of any fault. */
 export function withText<T>(text: string, parse: () => T): T {
   try {
     return parse();

@@ -6,7 +6,9 @@ const PRINTABLE = /^[A-Za-z0-9 '()*&+,\-./:=?]*$/;
 const NUMERIC = /^[0-9 ]*$/;
 const ASCII_ONLY = /^\p{ASCII}*$/u;
 
-/** The error messages for a malformed string; Go's parsers of requests and of certificates have different ones. */
+/**
+ * Selects the error messages for a malformed string, which differ between Go's parsers of requests and of certificates.
+ */
 export type TextDialect = "request" | "certificate";
 
 const WORDS: Readonly<Record<TextDialect, (type: string) => string>> = {
@@ -17,7 +19,10 @@ const WORDS: Readonly<Record<TextDialect, (type: string) => string>> = {
   certificate: (type) => `x509: invalid RDNSequence: invalid attribute value: invalid ${type}`,
 };
 
-/** Decodes a string type; undefined when the tag is not a string. `*` and `&` pass in PrintableString, as in Go. */
+/**
+ * Decodes a string; undefined when the tag is not that of a string. As in Go, a PrintableString may contain `*` and
+ * `&`.
+ */
 export function decodeText(tag: number, content: Bytes, dialect: TextDialect): string | undefined {
   const fail = (type: string): DerError => new DerError(WORDS[dialect](type));
   switch (tag) {
@@ -54,9 +59,9 @@ export function isAscii(text: string): boolean {
 }
 
 /**
- * Decodes a UTCTime or GeneralizedTime. UTCTime may lack seconds and both may carry an offset, as Go accepts; years 50 to 99
- * are 1950 to 1999 (RFC 5280 §4.1.2.5.1). Only `encoding/asn1`, which reads requests, accepts a fraction of a second, which
- * the result omits.
+ * Decodes a UTCTime or GeneralizedTime. As in Go, a UTCTime may lack seconds and both may have an offset; years 50 to
+ * 99 are 1950 to 1999 (RFC 5280 §4.1.2.5.1). Only `encoding/asn1`, which reads requests, accepts a fraction of a
+ * second, which the result omits.
  */
 export function decodeTime(tag: number, content: Bytes, dialect: TextDialect = "certificate"): Date {
   const text = decodeLatin1(content);
@@ -78,12 +83,12 @@ export function decodeTime(tag: number, content: Bytes, dialect: TextDialect = "
     second < 60;
   const zone = match[7] ?? "Z";
   const offsetMinutes = zone === "Z" ? 0 : Number(zone.slice(0, 3)) * 60 + Number(zone[0] + zone.slice(3));
-  // Zero is written Z, never +0000.
+  // An offset of zero is written Z, never +0000.
   if (!isReal || (zone !== "Z" && offsetMinutes === 0)) throw fail();
   return new Date(time.getTime() - offsetMinutes * 60_000);
 }
 
-/** Reads a time, which has one of two types. */
+/** Reads a UTCTime or GeneralizedTime. */
 export function readTime(reader: DerReader): Date {
   const { tag, content } = withText("x509: unsupported time format", () => reader.readAny());
   if (tag !== TAG.utcTime && tag !== TAG.generalizedTime) throw new DerError("x509: unsupported time format");
@@ -101,7 +106,7 @@ function decodeLatin1(content: Bytes): string {
   return text;
 }
 
-/** Decodes UCS-2. Surrogates and noncharacters are refused, a terminating zero is dropped. */
+/** Decodes UCS-2. Surrogates and noncharacters are refused; a terminating zero is dropped. */
 function decodeBmp(content: Bytes, fail: () => DerError): string {
   if (content.length % 2 !== 0) throw fail();
   let end = content.length;

@@ -1,11 +1,11 @@
-/** Writes DER (X.690 §10): every function returns one complete value. */
+/** Writes DER (X.690 §10). Every function returns one complete value. */
 import { Buffer } from "node:buffer";
 import { type Bytes, TAG } from "./der.ts";
 
 const UTF8 = new TextEncoder();
 /** The characters of a text that Go encodes as PrintableString. */
 const PRINTABLE = /^[A-Za-z0-9 '()+,\-./:=?]*$/;
-/** Encoded object identifiers. There are few, from constants and profiles, and each one is encoded often. */
+/** A cache of encoded object identifiers. There are few, from constants and profiles, and each is encoded often. */
 const OIDS = new Map<string, Bytes>();
 
 /** Encodes one value: identifier octet, minimal definite length, content. */
@@ -13,7 +13,7 @@ export function encodeValue(tag: number, ...parts: readonly Uint8Array[]): Bytes
   return encodeParts(tag, parts);
 }
 
-/** Encodes one value from a list of parts, which may be longer than an argument list. */
+/** Encodes one value from a list of parts, which may be too long for an argument list. */
 export function encodeParts(tag: number, parts: readonly Uint8Array[]): Bytes {
   let length = 0;
   for (const part of parts) length += part.length;
@@ -26,7 +26,7 @@ export function encodeParts(tag: number, parts: readonly Uint8Array[]): Bytes {
   return bytes;
 }
 
-/** Encodes one value whose content is ASCII text, as the caller has checked. */
+/** Encodes one value whose content is text that the caller has checked to be ASCII. */
 function encodeAsciiValue(tag: number, text: string): Bytes {
   const bytes = startValue(tag, text.length);
   const start = bytes.length - text.length;
@@ -66,7 +66,7 @@ export function encodeSmallInteger(value: number): Bytes {
   return encodeUnsigned(Uint8Array.from(digits));
 }
 
-/** Encodes a BIT STRING; `unusedBits` of the last byte do not count. */
+/** Encodes a BIT STRING, in whose last byte `unusedBits` bits are unused. */
 export function encodeBitString(bytes: Uint8Array, unusedBits = 0): Bytes {
   return encodeValue(TAG.bitString, Uint8Array.of(unusedBits), bytes);
 }

@@ -1,4 +1,4 @@
-/** PEM blocks: read with the acceptance of Go's `encoding/pem`, written in 64 columns (RFC 7468). */
+/** PEM blocks. The reader accepts what Go's `encoding/pem` accepts; the writer uses 64 columns (RFC 7468). */
 import { decodeBase64, encodeBase64 } from "../../lib/encodings.ts";
 
 /** One block: its label, its RFC 1421 headers and the decoded bytes. */
@@ -23,8 +23,8 @@ export function findPemBlock(text: string): { readonly block: PemBlock; readonly
     const end = text.indexOf(END, from);
     if (end < 0) return undefined;
     const trailer = end + END.length;
-    // The last BEGIN before this END, so a BEGIN without an END is skipped. The text is cut first, so the search stays
-    // linear.
+    // Starts at the last BEGIN before this END, so that a BEGIN without an END is skipped. The text is cut first, so
+    // that the search stays linear.
     const offset = text.slice(from, end).lastIndexOf(BEGIN);
     if (offset === 0 || (offset > 0 && text[from + offset - 1] === "\n")) {
       const found = readBlock(text, from + offset + BEGIN.length, end);
@@ -46,7 +46,7 @@ export function parsePemBlocks(text: string): readonly PemBlock[] {
   return blocks;
 }
 
-/** Finds the first block of a private key in any format, which may be encrypted. */
+/** Finds the first block with a private key in any format, even an encrypted one. */
 export function findKeyBlock(text: string): PemBlock | undefined {
   return parsePemBlocks(text).find(({ label }) => label === "PRIVATE KEY" || label.endsWith(" PRIVATE KEY"));
 }

@@ -1,5 +1,5 @@
 /**
- * A certificate authority: its certificate, its key behind a port, and the key's signatures over tlsboot's own texts.
+ * A certificate authority: its certificate, its key behind a port, and signatures of its key over tlsboot's own texts.
  * Each text is signed for one purpose, so a signature is never valid for another one. No such text can be a certificate
  * or a CRL, because those begin with the byte 0x30.
  */
@@ -33,12 +33,12 @@ export interface Authority {
   readonly certificate: CertificateFacts;
   /** The certificate as one `CERTIFICATE` block. */
   readonly certificatePem: string;
-  /** The issuers above it that its file contains, nearest first; empty for a root. */
+  /** The issuers in its file, nearest first; empty for a root. */
   readonly issuers: readonly CertificateFacts[];
   /** The certificates that follow each issued leaf; empty for a root, and when a leaf is issued alone. */
   readonly intermediates: readonly CertificateFacts[];
   readonly key: CaKey;
-  /** The URL of its CRL, which every issued certificate has unless its profile has another one. */
+  /** The URL of its CRL for every issued certificate whose profile has no other one. */
   readonly crlUrl?: string;
 }
 
@@ -77,8 +77,8 @@ function planCa(
 }
 
 /**
- * Creates a self-signed root: CA without a path length, SubjectKeyIdentifier, no AuthorityKeyIdentifier, no names; with name
- * constraints when they are given.
+ * Creates a self-signed root with a SubjectKeyIdentifier, without path length, AuthorityKeyIdentifier and names, and
+ * with any given name constraints.
  */
 export async function createAuthority(options: AuthorityOptions): Promise<Authority> {
   const { commonName, organizations = [], notBefore, notAfter, nameConstraints, serial } = options;
@@ -101,7 +101,7 @@ interface IntermediateOptions extends Omit<AuthorityOptions, "organizations" | "
 
 /**
  * Issues the certificate of an intermediate CA and returns it with its issuers, read back and verified. It has no path
- * length, because it may one day cross-sign the CA that replaces it. The error says why the issuer cannot certify this
+ * length, because it may have to cross-sign the CA that replaces it. The error says why the issuer cannot certify this
  * CA.
  */
 export async function issueIntermediate(
@@ -145,7 +145,7 @@ type AuthorityCertificates = Omit<Authority, "key" | "crlUrl">;
 
 /**
  * Parses the certificate of a CA from a file that must have exactly one, as in
- * `pkg/controller/certificates/signer/ca_provider.go`. Stricter than upstream, it must be a CA that may sign and has no
+ * `pkg/controller/certificates/signer/ca_provider.go`. Unlike upstream, it requires a CA that may sign and has no
  * unknown critical extension.
  */
 export function parseAuthorityCertificate(pem: string): Result<AuthorityCertificates, string> {
@@ -165,8 +165,8 @@ export function parseAuthorityCertificates(pem: string): Result<AuthorityCertifi
 }
 
 /**
- * Joins the certificates and the key of a CA. The key must belong to the certificate: it signs a text that has no other
- * meaning, and the signature is verified. Rejects when the key does.
+ * Joins the certificates and the key of a CA. To check that the key belongs to the certificate, it signs a text that
+ * has no other meaning. Rejects when the key does.
  */
 export async function joinAuthority(
   certificates: AuthorityCertificates,
@@ -181,7 +181,7 @@ export async function joinAuthority(
       : err(MISMATCH);
   } catch (error) {
     if (error instanceof AppError) throw error;
-    // A key with inconsistent numbers loads, but cannot sign.
+    // A key with inconsistent numbers can be loaded, but cannot sign.
     return err(MISMATCH);
   }
 }
@@ -206,7 +206,7 @@ export async function signText(purpose: SignedTextPurpose, key: CaKey, text: str
   return await key.sign(encodeSigned(purpose, text), chooseSignatureAlgorithm(await key.publicKey()));
 }
 
-/** Reports whether a key signed a text for a purpose. The key may be of any kind, because it can come from a file. */
+/** Reports whether a key signed a text for a purpose. Any type of key is allowed, because it may come from a file. */
 export function verifyText(
   purpose: SignedTextPurpose,
   key: PublicKeyFacts,

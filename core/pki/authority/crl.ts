@@ -1,6 +1,6 @@
 /**
- * Certificate revocation lists (RFC 5280 §5): written for a CA with the shape of Go's `x509.CreateRevocationList`, and read
- * as far as the next list of the same CA needs.
+ * Certificate revocation lists (RFC 5280 §5). They are written as Go's `x509.CreateRevocationList` writes them, and
+ * read only as far as the next list of the same CA requires.
  */
 import { Buffer } from "node:buffer";
 import type { Result } from "../../lib/result.ts";
@@ -51,7 +51,7 @@ export const CRL_REASONS = Object.keys(CRL_REASON_CODES) as readonly CrlReason[]
 export interface CrlEntry {
   /** The serial number in hexadecimal digits. */
   readonly serialNumber: string;
-  /** The same in every CRL, also in one whose `thisUpdate` is earlier because it is backdated. */
+  /** The time of the revocation, which is the same in every CRL, even if that of the backdated CRL is earlier. */
   readonly revokedAt: Date;
   readonly reason: CrlReason;
 }
@@ -88,13 +88,13 @@ const ENUMERATED = 0x0a;
 const VERSION_2 = encodeSmallInteger(1);
 /** The longest CRL number that programs must handle (RFC 5280 §5.2.3). */
 const MAX_NUMBER_BYTES = 20;
-/** The number of entries to encode before other work may run: a few milliseconds. */
+/** The number of entries to encode before other work may run, which takes a few milliseconds. */
 const ENTRIES_PER_TURN = 1_000;
 /** The number of low bits of a CRL number that are random. */
 const RANDOM_BITS = 16n;
 
 /**
- * Creates a CRL and signs it with the key of the CA. `pause` is called between parts of a long list, so that other work
+ * Creates a CRL and signs it with the key of the CA. It calls `pause` between parts of a long list, so that other work
  * can run. Rejects with AppError `invalid` for a CRL number that is too large, and when the key does.
  */
 export async function createCrl(
@@ -127,8 +127,8 @@ export async function createCrl(
 }
 
 /**
- * Parses a CRL without its entries; nothing may follow it. Every CRL that other programs make is accepted, because only its
- * number and times are used.
+ * Parses a CRL without its entries; nothing may follow it. CRLs of other programs are accepted, because only the number
+ * and the times are used.
  */
 export function parseCrl(der: Bytes): Result<CrlFacts, string> {
   return toResult(() => {
@@ -176,7 +176,7 @@ export function parseCrlEntries({ entriesDer }: Pick<CrlFacts, "entriesDer">): R
   });
 }
 
-/** Reports whether the CA has the name of a CRL's issuer and made its signature. */
+/** Reports whether a CA issued a CRL, by the issuer's name and the signature. */
 export function isCrlOf(
   { issuer, algorithm, signedDer: data, signature }: CrlFacts,
   { subject, publicKey: key }: Pick<CertificateFacts, "subject" | "publicKey">,
@@ -198,8 +198,8 @@ export function findCrlSignFault({ keyUsages }: Pick<CertificateFacts, "keyUsage
 
 /**
  * Chooses the number of the next CRL: the time in milliseconds followed by 16 random bits, and always larger than that
- * of the previous CRL. Servers that share a CA and create CRLs at the same moment therefore get different numbers
- * without a common counter, and the numbers also grow after a restore from an old backup.
+ * of the previous CRL. So servers that share a CA get different numbers without a common counter, and the numbers also
+ * grow after a restore from an old backup.
  */
 export function chooseCrlNumber(now: Date, random: Uint8Array, previous: bigint | undefined): bigint {
   const low = BigInt((random[0] ?? 0) * 256 + (random[1] ?? 0));

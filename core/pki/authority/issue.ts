@@ -1,6 +1,6 @@
 /**
- * Issues certificates from a plan. Only the parts of a request that the plan contains are used. The result looks like
- * that of Go's `x509.CreateCertificate` as kube-controller-manager calls it
+ * Issues certificates from a plan. Only the parts of a request that the plan contains are used. The result is that of
+ * Go's `x509.CreateCertificate` as kube-controller-manager calls it
  * (`pkg/controller/certificates/authority/authority.go`).
  */
 import { hash } from "node:crypto";
@@ -57,19 +57,16 @@ export interface CertificatePlan extends AlternativeNames {
   readonly extensions?: readonly PlannedExtension[];
 }
 
-/**
- * The length of the serial numbers of certificates: 128 bits from a random source, as upstream. They are not checked for
- * uniqueness.
- */
+/** The length of serial numbers: 128 random bits, as upstream, which are not checked for uniqueness. */
 export const SERIAL_BYTES = 16;
 
-/** The needed fields of an issuer's certificate, and its key. An `Authority` has both. */
+/** The fields of an issuer's certificate that issuing needs, and its key. An `Authority` has both. */
 export interface IssuingAuthority {
   readonly certificate: Pick<CertificateFacts, "publicKey" | "publicKeyDer" | "subjectKeyId"> & {
     readonly subject: Pick<DistinguishedName, "raw">;
   };
   readonly key: CaKey;
-  /** The URL of the CA's CRL, which every issued certificate has unless its plan has another one. */
+  /** The URL of the CA's CRL for every issued certificate whose plan has no other one. */
   readonly crlUrl?: string;
 }
 
@@ -129,7 +126,10 @@ export function chooseAlgorithm({ algorithm, curve }: PublicKeyFacts): Signature
   return curve === "P-521" ? "ECDSA-SHA512" : "ECDSA-SHA256";
 }
 
-/** Computes the first 160 bits of SHA-256 over the key's bytes in hexadecimal (RFC 7093 §2 method 1, Go's way since 1.25). */
+/**
+ * Computes a key identifier in hexadecimal digits: the first 160 bits of SHA-256 over the key (RFC 7093 §2 method 1, as
+ * Go since 1.25).
+ */
 export function computeKeyId(publicKeyDer: Bytes): string {
   return hash("sha256", parsePublicKey(publicKeyDer).keyBytes).slice(0, 40);
 }
@@ -160,8 +160,8 @@ function encodeExtensions(
     const id = encodeOctetString(decodeHex(plan.subjectKeyId ?? computeKeyId(plan.publicKeyDer)));
     extensions.push(encodeExtension(EXTENSION_OID.subjectKeyId, false, id));
   }
-  // A self-issued certificate has no AuthorityKeyIdentifier, as in Go. A CA that another key of the same name certifies
-  // needs one: openssl treats a self-issued CA without it as a root.
+  // As in Go, a self-issued certificate has no AuthorityKeyIdentifier. A CA that is certified by another key of the
+  // same name needs one, because openssl treats a self-issued CA without it as a root.
   const isOwnKey = equalBytes(issuer.publicKey.keyBytes, parsePublicKey(plan.publicKeyDer).keyBytes);
   const hasSameName = equalBytes(issuer.subject.raw, subjectDer);
   if (issuer.subjectKeyId !== undefined && !(hasSameName && (isOwnKey || !plan.isCa))) {

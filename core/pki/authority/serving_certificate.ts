@@ -1,6 +1,6 @@
 /**
- * Decides when a control plane's own certificates are replaced (at 70 % of their lifetime, when the names change, or
- * when the CA changes), and which names they have.
+ * Decides when a control plane's own certificates are replaced (at 70 % of their lifetime, or when their names or the
+ * CA change), and which names they have.
  */
 import { isSameSet } from "../../lib/record.ts";
 import { type CertificateFacts, verifyCertificateSignature } from "../x509/certificate.ts";
@@ -42,7 +42,7 @@ export function planServingNames(hosts: readonly string[], isAddress: (host: str
   const known = [...new Set(hosts.map((host) => host.trim().toLowerCase()).filter((host) => host !== ""))];
   return {
     dnsNames: known.filter((host) => !isAddress(host)),
-    // A server listens on an unspecified address, but no client connects to it.
+    // A server may listen on an unspecified address, but no client connects to it.
     ipAddresses: known.filter((host) => isAddress(host) && host !== "0.0.0.0" && host !== "::"),
   };
 }

@@ -14,7 +14,7 @@ import { encodePem, findKeyBlock, parsePemBlocks } from "../asn1/pem.ts";
 
 /** The reason why an encrypted key could not be decrypted. */
 export type DecryptionFault =
-  /** The passphrase is wrong or the file is damaged, which cannot be distinguished. */
+  /** Either the passphrase is wrong or the file is damaged, which cannot be distinguished. */
   | { readonly kind: "wrong passphrase" }
   /** It is not an encrypted key, or the encryption scheme is not supported. */
   | { readonly kind: "unreadable"; readonly message: string };
@@ -113,7 +113,7 @@ export function encodePkcs8(key: PrivateKey): Uint8Array {
   return createPrivateKey(pem).export({ format: "der", type: "pkcs8" });
 }
 
-/** Decrypts a key into the PEM of a plain `PRIVATE KEY`, without parsing the key itself. */
+/** Decrypts a key into a PEM block `PRIVATE KEY`, without parsing the key itself. */
 export async function decryptPrivateKey(pem: string, passphrase: string): Promise<Result<string, DecryptionFault>> {
   const block = parsePemBlocks(pem).find(({ label }) => label === ENCRYPTED_LABEL);
   if (block === undefined) return unreadable("no encrypted private key found in PEM data");
@@ -165,7 +165,7 @@ function parse(der: Bytes): Parsed {
   return typeof derive === "string" ? { fault: derive } : { derive, cipher, iv, encrypted };
 }
 
-/** Parses the key derivation function; the result is a text when the function is not supported. */
+/** Parses the key derivation function; returns the fault as text when it is not supported. */
 function parseKdf(reader: DerReader): Derive | string {
   const oid = decodeOid(reader.read(TAG.oid, "algorithm").content);
   const parameters = reader.enter(TAG.sequence, "parameters");

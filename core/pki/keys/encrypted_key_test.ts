@@ -1,4 +1,4 @@
-// What openssl wrote is read here, and tests/interop has openssl read what is written here.
+// Here tlsboot reads what openssl wrote; in tests/interop, openssl reads what tlsboot writes.
 import { strict as assert } from "node:assert";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
@@ -27,7 +27,7 @@ for (const algorithm of ["ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048", "
   });
 }
 
-test("encryptPrivateKey() asks for 600,000 iterations", async () => {
+test("encryptPrivateKey() uses 600,000 iterations", async () => {
   const pem = await encryptPrivateKey(await generatePrivateKey("ed25519"), PASSPHRASE, createSeededRandom());
   const [block = assert.fail()] = parsePemBlocks(pem);
   assert.ok(Buffer.from(block.bytes).includes(Buffer.from(encodeSmallInteger(600_000))));

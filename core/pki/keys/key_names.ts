@@ -1,6 +1,6 @@
 /**
- * The names of key types and algorithms, and the pins of keys. They are separate from the keys themselves, because
- * flags load this file at every start.
+ * The names of key types and algorithms, and the pins of keys. This file has no code for keys, because every start
+ * loads it with the flags.
  */
 import { hash } from "node:crypto";
 import type { Brand } from "../../lib/brand.ts";
@@ -12,7 +12,7 @@ export type MlDsaName = "ML-DSA-44" | "ML-DSA-65" | "ML-DSA-87";
 /** The names, the weakest parameter set first. */
 export const ML_DSA_NAMES: readonly MlDsaName[] = ["ML-DSA-44", "ML-DSA-65", "ML-DSA-87"];
 
-/** Reports whether the name of a key type or of a signature algorithm is that of a parameter set. */
+/** Reports whether the name of a key type or of a signature algorithm is that of an ML-DSA parameter set. */
 export function isMlDsa(name: string): name is MlDsaName {
   return ML_DSA_NAMES.some((one) => one === name);
 }
@@ -43,7 +43,7 @@ export interface KeyAlgorithmOptions {
 /** The algorithm of a private key: its name in Go's x509, or the parameter set of ML-DSA. */
 export type PrivateKeyAlgorithm = "ECDSA" | "RSA" | "Ed25519" | MlDsaName;
 
-/** Reports whether a key of the algorithm can be a private key here. */
+/** Reports whether private keys of the algorithm are supported. */
 export function isPrivateKeyAlgorithm(name: string): name is PrivateKeyAlgorithm {
   return name === "ECDSA" || name === "RSA" || name === "Ed25519" || isMlDsa(name);
 }

@@ -20,7 +20,7 @@ export const ML_DSA: readonly MlDsaParameters[] = [
   { name: "ML-DSA-87", oid: "2.16.840.1.101.3.4.3.19", publicKeyBytes: 2_592, signatureBytes: 4_627 },
 ];
 
-/** The reason for a failure on a runtime without ML-DSA, which follows a colon in messages. */
+/** The reason for a failure on a runtime without ML-DSA, for use after a colon. */
 export const NO_ML_DSA = "this runtime has no ML-DSA; Node.js has it from version 24.6 on, with OpenSSL 3.5";
 
 /** Finds a parameter set by its identifier. */
@@ -48,8 +48,8 @@ function canImportKey(): boolean {
 const SEED_BYTES = 32;
 
 /**
- * Encodes a private key as PKCS#8 with the seed alone (RFC 9881 §6), the only form that Go reads. Node.js writes the seed
- * and the expanded key. A key that was read without its seed keeps the form that Node.js writes.
+ * Encodes a private key as PKCS#8 with only the seed (RFC 9881 §6), because Go reads no other form. Node.js writes the
+ * seed and the expanded key. A key that was read without its seed is encoded as Node.js does it.
  */
 export function encodeMlDsaKey(key: KeyObject, name: MlDsaName): Bytes {
   const seed = findSeed(key);

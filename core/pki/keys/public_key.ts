@@ -1,6 +1,6 @@
 /**
- * Parses and encodes SubjectPublicKeyInfo (RFC 5280 §4.1.2.7), and checks that the key is valid: its point must be on the
- * NIST prime curve that it names (FIPS 186-4, D.1.2; a = −3).
+ * Parses and encodes SubjectPublicKeyInfo (RFC 5280 §4.1.2.7), and checks that the point of an ECDSA key is on its NIST
+ * prime curve (FIPS 186-4, D.1.2; a = −3).
  */
 import {
   type Bytes,
@@ -56,7 +56,7 @@ export function publicKeysEqual(a: Uint8Array, b: Uint8Array): boolean {
   return equalBytes(a, b);
 }
 
-/** Parses a SubjectPublicKeyInfo; throws `DerError` in the words of Go's x509. Unknown algorithms pass. */
+/** Parses a SubjectPublicKeyInfo; throws `DerError` in the words of Go's x509. Unknown algorithms are accepted. */
 export function parsePublicKey(spki: Bytes): PublicKeyFacts {
   const outer = new DerReader(spki);
   const info = outer.enter(TAG.sequence, "publicKeyInfo");
@@ -66,7 +66,7 @@ export function parsePublicKey(spki: Bytes): PublicKeyFacts {
   const parameters = algorithm.isAtEnd() ? undefined : algorithm.readAny();
   algorithm.expectEnd();
   const { bytes: keyBytes, unusedBits } = decodeBitString(info.read(TAG.bitString, "BitString").content);
-  // Stricter than Go, which shifts the bits and ignores what follows: no tool writes either.
+  // Go accepts unused bits and ignores trailing bytes, but no tool writes either.
   info.expectEnd();
   if (unusedBits !== 0) throw new DerError("asn1: syntax error: invalid padding bits in BIT STRING");
   switch (oid) {
@@ -89,8 +89,8 @@ export function parsePublicKey(spki: Bytes): PublicKeyFacts {
 }
 
 /**
- * Describes an ML-DSA key. `bits` is the length of the key, as in OpenSSL. A malformed key is parsed too, because Go
- * before 1.27 does not know the algorithm and accepts any bytes; Go 1.27 refuses it with the words of the weakness.
+ * Describes an ML-DSA key. `bits` is the length of the key, as in OpenSSL. A malformed key is not an error, because Go
+ * before 1.27 does not know the algorithm and accepts any bytes; the weakness is the message of Go 1.27.
  */
 function toMlDsaKey(
   { name, publicKeyBytes }: MlDsaParameters,
@@ -123,7 +123,9 @@ function parseRsa(der: Bytes, keyBytes: Bytes, parameters: DerElement | undefine
   return { algorithm: "RSA", bits, der, keyBytes, ...(weakness === undefined ? {} : { weakness }) };
 }
 
-/** Checks a key as Go's crypto/rsa does before it verifies, in its order and words, and the limit of OpenSSL. */
+/**
+ * Checks a key as Go's crypto/rsa does before a verification, in its order and words, and then the limit of OpenSSL.
+ */
 function findRsaWeakness(bits: number, modulus: Bytes, exponent: Bytes): string | undefined {
   let e = 0;
   for (const byte of exponent) e = e * 256 + byte;
@@ -184,7 +186,7 @@ function bitLength(unsigned: Bytes): number {
 /** The name of a curve that Go's x509 knows. */
 export type CurveName = "P-224" | "P-256" | "P-384" | "P-521";
 
-/** The domain parameters that the equation of a curve needs. */
+/** The domain parameters of the equation of a curve. */
 export interface Curve {
   readonly name: CurveName;
   readonly oid: string;
@@ -245,7 +247,7 @@ export type PublicKeyParts =
   }
   | { readonly algorithm: "Ed25519"; readonly keyBytes: Uint8Array };
 
-/** Encodes a SubjectPublicKeyInfo. It does not check the parts: `parsePublicKey` does. */
+/** Encodes a SubjectPublicKeyInfo without checking the parts, as `parsePublicKey` does. */
 export function encodePublicKey(parts: PublicKeyParts): Bytes {
   const encode = (key: Uint8Array, ...algorithm: readonly Bytes[]): Bytes =>
     encodeSequence(encodeSequence(...algorithm), encodeBitString(key));

@@ -22,8 +22,8 @@ export interface SignedBytes {
   /** Whether ML-DSA is accepted; Go before 1.27, with which kube-apiserver 1.37 is built, does not implement it. */
   readonly allowMlDsa: boolean;
   /**
-   * Whether the imported key is cached for further signatures of the same issuer. The import takes half of the time of
-   * a verification.
+   * Whether the imported key is cached for further signatures of the same issuer. The import takes half the time of a
+   * verification.
    */
   readonly keepKey?: boolean;
 }
@@ -40,9 +40,9 @@ const GO_KEY_TYPE: Readonly<Record<string, string>> = {
 
 const HASH_BYTES: Readonly<Record<HashName, number>> = { sha1: 20, sha256: 32, sha384: 48, sha512: 64 };
 
-/** Why a signature is not accepted, with Go's message. */
+/** The reason why a signature is not accepted, with Go's message. */
 interface SignatureFault {
-  /** `invalid` for a signature that the key did not make; `unverified` for one that cannot be verified. */
+  /** `invalid` for a wrong signature; `unverified` for one that cannot be verified. */
   readonly kind: "invalid" | "unverified";
   readonly message: string;
 }
@@ -53,16 +53,16 @@ export function findSignatureFault(signed: SignedBytes): SignatureFault | undefi
   try {
     return key !== undefined && verify(hash, signed.data, key, signed.signature) ? undefined : failure;
   } catch {
-    // A malformed signature, which in Go merely does not verify.
+    // The signature is malformed. In Go such a signature just does not verify.
     return failure;
   }
 }
 
-/** Verifies a signature like `findSignatureFault`, but on another thread where the runtime can. */
+/** Verifies a signature as `findSignatureFault` does, but on another thread if the runtime supports it. */
 export async function findSignatureFaultAside(signed: SignedBytes): Promise<SignatureFault | undefined> {
   const { hash, key, failure } = planCheck(signed);
   if (key === undefined) return failure;
-  // An input that the runtime refuses throws, or its callback has an error and no result.
+  // For an input that it refuses, the runtime throws or calls back with an error.
   const isVerified = await new Promise<boolean>((resolve) =>
     verify(hash, signed.data, key, signed.signature, (_error, isValid) => resolve(isValid))
   ).catch(() => false);
@@ -256,8 +256,8 @@ export function encodeSignatureAlgorithm(algorithm: SignatureAlgorithm | "SHA384
 }
 
 /**
- * RSASSA-PSS is accepted in Go's three shapes only: MGF1 with the message's hash, a salt as long as the hash, the default
- * trailer.
+ * Finds the RSASSA-PSS algorithm of the parameters. As in Go there are three: MGF1 with the message's hash, a salt as
+ * long as the hash, the default trailer.
  */
 function findPss(parameters: Bytes): SignatureAlgorithmFacts | undefined {
   try {

@@ -20,7 +20,7 @@ export function parseCaBundle(pem: string): Result<readonly CertificateFacts[], 
   for (let found = findPemBlock(rest); found !== undefined; found = findPemBlock(rest)) {
     const { block } = found;
     const position = certificates.length + 1;
-    // A skipped block leaves its BEGIN line before the one that was found.
+    // If a block was skipped, its BEGIN line is before that of the block found.
     const consumed = rest.slice(0, rest.length - found.rest.length);
     if (countBegins(consumed) > 1) return err(`PEM block ${position} is malformed`);
     if (block.label !== "CERTIFICATE") return err(`only CERTIFICATE PEM blocks are allowed, found "${block.label}"`);
@@ -40,7 +40,7 @@ export function listBundled(pem: string): readonly CertificateFacts[] {
   return bundle.ok ? bundle.value : [];
 }
 
-/** Finds the certificates in a PEM text that can be parsed, and ignores everything else in it. */
+/** Finds the valid certificates in a PEM text, and ignores everything else. */
 export function findCertificates(pem: string): readonly CertificateFacts[] {
   return parsePemBlocks(pem).flatMap(({ label, bytes }) => {
     const parsed = label === "CERTIFICATE" ? parseCertificate(bytes) : undefined;
@@ -114,16 +114,16 @@ function findOwnSignatureFault({ algorithm, publicKey: key, signedDer: data, sig
 }
 
 /**
- * Finds out whether a self-issued certificate has a signature that its own key did not make. Nothing else would detect
- * a changed byte, because the signature of a trusted root is not checked. A root that an earlier key of the same name
- * signed is accepted, and so is an algorithm that cannot be verified here.
+ * Finds out whether the signature of a root is damaged. Nothing else would detect a changed byte, because no one checks
+ * the signature of a trusted root. A root that an earlier key of the same name signed is accepted, and so is an
+ * algorithm that cannot be verified here.
  */
 export function findRootDamage(certificate: CertificateFacts): string | undefined {
   const { authorityKeyId, subjectKeyId } = certificate;
   if (!isSelfIssued(certificate)) return undefined;
   if (authorityKeyId !== undefined && authorityKeyId !== subjectKeyId) return undefined;
   return findOwnSignatureFault(certificate)?.kind === "invalid"
-    ? "its own key did not make its signature: a byte of the certificate was changed"
+    ? "its signature is not by its own key: the certificate was modified"
     : undefined;
 }
 
@@ -141,7 +141,7 @@ export function encodeTrust(...chains: readonly CertificateChain[]): string {
   return encodeCertificates([...new Map(certificates.map((one) => [one.sha256Fingerprint, one])).values()]);
 }
 
-/** The earliest end of a chain, which limits every issued certificate. */
+/** Returns the earliest end in a chain, which limits every issued certificate. */
 export function chainNotAfter({ certificate, issuers }: CertificateChain): Date {
   return new Date(Math.min(...[certificate, ...issuers].map(({ notAfter }) => notAfter.getTime())));
 }
@@ -179,7 +179,7 @@ interface TrustBundleFacts {
 /**
  * Merges bundles as kubelet does for a projected volume: each certificate once, and nothing between the blocks
  * (`pkg/kubelet/clustertrustbundle/clustertrustbundle_manager.go`, `normalizeTrustAnchors`). kubelet shuffles the
- * certificates at each of its starts; here the same certificates always give the same text.
+ * certificates at each start; here the same certificates always give the same text.
  */
 export function mergeTrustBundles(bundles: readonly string[]): string {
   const certificates = bundles.flatMap(parsePemBlocks).map(({ bytes }) => encodePem("CERTIFICATE", bytes));
@@ -195,7 +195,7 @@ export function describeTrustBundle(bundle: string): TrustBundleFacts {
 
 /** The CAs that a client should trust from now on, compared with those that it trusts. */
 export type TrustDecision =
-  /** The client trusts exactly these CAs already. */
+  /** The client already trusts exactly these CAs. */
   | { readonly kind: "same"; readonly fingerprints: readonly string[] }
   | {
     readonly kind: "changed";
@@ -216,8 +216,8 @@ export type TrustDecision =
 export const MAX_TRUSTED = 100;
 
 /**
- * Decides which CAs a client trusts after it has received the bundles of its cluster: exactly those, so a CA that has
- * been replaced is dropped. The order of the certificates and the text between them do not matter.
+ * Decides which CAs a client trusts after it has received the bundles of its cluster. It trusts exactly those in the
+ * bundles, so a replaced CA is dropped. The order of the certificates and the text between them do not matter.
  */
 export function decideTrust(currentPem: string, bundles: readonly string[]): TrustDecision {
   const published = new Set<string>();

@@ -1,4 +1,7 @@
-/** X.509 certificates (RFC 5280): bytes → plain facts, with the acceptance of Go's x509. `issue.ts` creates them. */
+/**
+ * Parses X.509 certificates (RFC 5280) into plain facts, and accepts what Go's x509 accepts. `issue.ts` creates
+ * certificates.
+ */
 import { hash } from "node:crypto";
 import type { Result } from "../../lib/result.ts";
 import { type ExtensionFacts, parseExtensions } from "./certificate_extensions.ts";
@@ -49,7 +52,7 @@ export interface CertificateFacts extends ExtensionFacts {
 
 const MAX_VERSION = 3;
 
-/** Parses one certificate; nothing may follow it. The error is the parser's text, in Go's words. */
+/** Parses one certificate; nothing may follow it. The error has Go's words. */
 export function parseCertificate(der: Uint8Array<ArrayBuffer>): Result<CertificateFacts, string> {
   return toResult(() => {
     const reader = new DerReader(der);
@@ -100,7 +103,7 @@ function readCertificate(reader: DerReader): CertificateFacts {
   const validity = withText("x509: malformed validity", () => body.enter(TAG.sequence, "validity"));
   const notBefore = readTime(validity);
   const notAfter = readTime(validity);
-  // Go's text says "issuer" for the subject, too.
+  // Go's text says "issuer" for the subject as well.
   const subjectDer = withText("x509: malformed issuer", () => body.read(TAG.sequence, "subject").raw);
   const subject = parseName(subjectDer, "certificate");
   const publicKeyDer = withText("x509: malformed spki", () => body.read(TAG.sequence, "subjectPublicKeyInfo").raw);

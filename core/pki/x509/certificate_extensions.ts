@@ -1,6 +1,6 @@
 /**
- * The known extensions of a certificate (RFC 5280 §4.2), read with the acceptance of Go's x509, and those that a signer
- * adds to each certificate, such as revocation URLs and policies.
+ * The known extensions of a certificate (RFC 5280 §4.2), which are parsed as by Go's x509, and those that a signer adds
+ * to each certificate, such as revocation URLs and policies.
  */
 import { KEY_USAGE_BITS } from "./usages.ts";
 import {
@@ -133,7 +133,7 @@ function readExtension(facts: Draft, oid: string, critical: boolean, value: Byte
     case EXTENSION_OID.extendedKeyUsage:
       facts.extendedKeyUsages = withText("x509: invalid extended key usages", () => readExtendedKeyUsages(value));
       return true;
-    // The form of these two is checked, as Go does, although their contents do not affect verification.
+    // As in Go, the form of these two is checked, although their contents do not affect verification.
     case EXTENSION_OID.crlDistributionPoints:
       checkDistributionPoints(value);
       return true;

@@ -19,7 +19,7 @@ export interface ChainOptions {
 /** The largest number of CAs in a path and of verified signatures, which limits the cost of a hostile bundle. */
 const MAX_INTERMEDIATES = 8;
 const MAX_SIGNATURE_CHECKS = 100;
-/** Go's limit for a peer's RSA key (`crypto/tls` maxRSAKeySize), because verification is slower with a larger key. */
+/** Go's limit for a peer's RSA key (`crypto/tls` maxRSAKeySize), because larger keys are slow to verify with. */
 const MAX_SHOWN_RSA_BITS = 8_192;
 
 const UNKNOWN_AUTHORITY = "x509: certificate signed by unknown authority";
@@ -60,7 +60,7 @@ export function findKeyFault({ publicKey }: CertificateFacts): string | undefine
     : publicKey.weakness;
 }
 
-/** Extends the path that ends with `top` upward, to roots first, so that the shortest path wins. */
+/** Extends a path above `top`, and tries roots first, so that the shortest path wins. */
 function findPath(
   top: CertificateFacts,
   below: readonly CertificateFacts[],
@@ -99,7 +99,7 @@ function isIssuer(
   }
   search.checksLeft--;
   if (!verifyCertificateSignature(subject, candidate)) return false;
-  // Checked after the signature, so only the constraints of real issuers are compared.
+  // These are checked after the signature, so that only the constraints of real issuers are compared.
   const nameFault = findConstraintFault(candidate, path);
   search.fault ??= nameFault;
   return nameFault === undefined;

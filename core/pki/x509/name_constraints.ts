@@ -78,7 +78,7 @@ export function encodeNameConstraints({ permitted, excluded }: NameConstraints):
   );
 }
 
-/** Finds the name that a CA with these constraints may not issue for, in Go's words; undefined when it may issue. */
+/** Finds a name for which a CA with these constraints may not issue, in Go's words; undefined when there is none. */
 export function findNameFault(constraints: NameConstraints, names: AlternativeNames): string | undefined {
   const kinds = groupByKind(names);
   const { permitted, excluded } = constraints;
@@ -102,7 +102,7 @@ export function findNameFault(constraints: NameConstraints, names: AlternativeNa
   return undefined;
 }
 
-/** Finds the constraint of a CA or its issuers that forbids these names; undefined when there is none. */
+/** Finds a constraint of a CA or its issuers that forbids one of the names; undefined when there is none. */
 export function findIssuersFault(
   issuers: readonly { readonly nameConstraints?: NameConstraints | undefined }[],
   names: AlternativeNames,

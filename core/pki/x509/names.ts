@@ -80,7 +80,7 @@ export function parseName(raw: Bytes, dialect: TextDialect): DistinguishedName {
   try {
     return readName(raw, dialect);
   } catch (error) {
-    // Go's certificate parser has one text for every structural fault of a name.
+    // Go's certificate parser has the same text for every structural fault of a name.
     if (dialect === "certificate" && error instanceof DerError && !error.message.startsWith("x509: ")) {
       throw new DerError("x509: invalid RDNSequence");
     }
@@ -144,8 +144,8 @@ interface FormattedAttribute {
 const OID = /^\d+(?:\.\d+)+$/;
 
 /**
- * Parses the text of `formatName`; undefined for a text that it does not write. It is strict so that the text has one
- * meaning only: every value must be escaped as `formatName` escapes it. `parseSubject` reads what users type.
+ * Parses the text of `formatName`; undefined for any other text. Every value must be escaped as `formatName` escapes
+ * it, so that a text has only one meaning. `parseSubject` reads what users type.
  */
 export function parseFormattedName(text: string): readonly FormattedAttribute[] | undefined {
   const attributes: FormattedAttribute[] = [];
@@ -208,8 +208,8 @@ function readName(raw: Bytes, dialect: TextDialect): DistinguishedName {
 }
 
 /**
- * Checks the basic types of a value that is not a string. Go decodes them, an INTEGER into 64 bits, and refuses the request
- * when it cannot (`encoding/asn1`, parseField of an `any`).
+ * Checks a value of a basic type other than a string. Go decodes such a value, an INTEGER into 64 bits, and refuses the
+ * request when it cannot (`encoding/asn1`, parseField of an `any`).
  */
 function checkBasicValue(tag: number, content: Bytes): void {
   if (tag === TAG.boolean) decodeBoolean(content);

@@ -1,4 +1,5 @@
-// What we write of random plans, read by @peculiar/x509 and by node:crypto: the same facts as by our own reader.
+// Certificates of random plans are read by @peculiar/x509 and node:crypto, which must find the same facts as our
+// reader.
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { X509Certificate } from "node:crypto";

@@ -1,4 +1,7 @@
-/** PKCS#10 certification requests (RFC 2986): bytes → plain facts with the acceptance of Go's x509, and back. */
+/**
+ * Parses PKCS#10 certification requests (RFC 2986) into plain facts, and accepts what Go's x509 accepts; also creates
+ * requests.
+ */
 import type { SignatureAlgorithm } from "../../ports.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import {
@@ -101,9 +104,9 @@ export function toSignedBytes(facts: RequestFacts, { allowMlDsa = false }: KeyAl
 }
 
 /**
- * Creates and signs a request. Names become a requested subjectAltName extension; without names there are no attributes.
- * ECDSA hashes by curve, RSA by size (client-go `util/cert/csr.go` MakeCSRFromTemplate). Throws AppError
- * `invalid` for a name that cannot be encoded.
+ * Creates and signs a request. Names become a requested subjectAltName extension; without names there are no
+ * attributes. The hash depends on the curve or the RSA key size (client-go `util/cert/csr.go` MakeCSRFromTemplate).
+ * Throws AppError `invalid` for a name that cannot be encoded.
  */
 export function createCertificationRequest(options: RequestOptions, key: PrivateKey): Uint8Array<ArrayBuffer> {
   const names = encodeAlternativeNames({ ...NO_NAMES, ...options });
@@ -197,7 +200,7 @@ function encodeExtensionRequest(names: Bytes): Bytes {
 function chooseAlgorithm(
   key: PrivateKey,
 ): { readonly name: SignatureAlgorithm | "SHA384-RSA" | "SHA512-RSA"; readonly hash: HashName } {
-  // Both hash inside, so the named hash is not used.
+  // Both algorithms include their hash, so this one is not used.
   if (key.algorithm === "Ed25519" || isMlDsa(key.algorithm)) return { name: key.algorithm, hash: "sha512" };
   if (key.algorithm === "RSA") {
     if (key.bits >= 4096) return { name: "SHA512-RSA", hash: "sha512" };

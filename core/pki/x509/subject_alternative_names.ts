@@ -1,6 +1,7 @@
 /**
  * The subjectAltName extension (RFC 5280 §4.2.1.6): DNS, email, IP and URI names; other kinds are only counted. URIs
- * are accepted and rewritten as Go's `net/url` does. Policies and profiles compare DNS names in one spelling.
+ * are accepted and rewritten as Go's `net/url` does. Policies and profiles compare DNS names in the plain lower-case
+ * form.
  */
 import { AppError } from "../../errors.ts";
 import { type Bytes, contextTag, DerError, DerReader, TAG, withText } from "../asn1/der.ts";
@@ -109,10 +110,10 @@ function encodeIp(text: string): Bytes {
   return bytes;
 }
 
-/** A URI that Go accepts, in the form in which Go writes it into a certificate, or the fault of the URI. */
+/** A URI in the form in which Go writes it into a certificate, or its fault. */
 type ParsedUri = { readonly text: string } | { readonly fault: string };
 
-/** The longest URL in a certificate: every certificate carries it, and some programs read no longer ones. */
+/** The longest URL in a certificate. Every certificate contains it, and some programs cannot read longer ones. */
 export const MAX_URL_LENGTH = 1_024;
 
 const SCHEME = /^[A-Za-z][A-Za-z0-9+.-]*:/;
@@ -140,7 +141,7 @@ export function parseUri(text: string): ParsedUri {
   const query = question < 0 ? "" : afterScheme.slice(question);
   const start = scheme.toLowerCase();
   if (!hierarchy.startsWith("/")) {
-    // `mailto:someone` and `urn:…` are kept as they are.
+    // URIs such as `mailto:someone` and `urn:…` are kept unchanged.
     if (scheme !== "") return withFragment(start + hierarchy + query, fragment, fail);
     if ((hierarchy.split("/", 1)[0] ?? "").includes(":")) {
       return fail("first path segment in URL cannot contain colon");

@@ -96,7 +96,7 @@ export function listUsages(
   ];
 }
 
-/** The names of bits and OIDs; the last name of the table counts for a bit, the first for an OID. */
+/** The names of bits and OIDs. Of several names in the table, a bit has the last one and an OID the first one. */
 const NAME_OF: ReadonlyMap<string, string> = new Map([
   ...[...BIT_OF].map(([name, bit]): [string, string] => [bit, name]),
   ...[...EXTENDED_OID_OF].toReversed().map(([name, oid]): [string, string] => [oid, name]),
@@ -107,7 +107,7 @@ export function findUnknownUsages(usages: readonly string[]): readonly string[] 
   return usages.filter((usage) => !KNOWN.has(usage));
 }
 
-/** The bits that a certificate for an ML-DSA key may have; at least one is required (RFC 9881 §3). */
+/** The bits of which a certificate for an ML-DSA key has at least one and no other (RFC 9881 §3). */
 const SIGNING_BITS: readonly KeyUsageBit[] = ["digitalSignature", "contentCommitment", "keyCertSign", "cRLSign"];
 
 /**
