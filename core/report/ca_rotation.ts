@@ -18,7 +18,7 @@ import { parseAuthorityChain } from "../pki/x509/ca_bundle.ts";
 import { formatKey } from "../pki/keys/key_names.ts";
 import { formatName } from "../pki/x509/names.ts";
 
-/** The digits of a fingerprint in the name of a retired CA's files. */
+/** The number of digits of the fingerprint in the names of a retired CA's files. */
 const FINGERPRINT_DIGITS = 8;
 
 /** Describes the step of a rotation. */
@@ -43,7 +43,7 @@ export function describeCa(pem: string): string {
   return `${formatName(subject)}, ${formatKey(certificate)}, until ${formatTime(notAfter)}, SHA-256 ${start}…`;
 }
 
-/** Describes how many servers have adopted the step, and what the others do. */
+/** Describes how many servers have adopted the step, and the state of the others. */
 export function describeServers(rotation: CaRotation, now: Date): string {
   const { adopted, pending, down } = sortServers(rotation, now);
   const total = adopted.length + pending.length + down.length;

@@ -1,4 +1,4 @@
-/** Creates the view of a request from what could be read about it. */
+/** Creates the view of a request from the available facts. */
 import { computeKeyFingerprint, findClaimedNode } from "../approval/evidence/claims.ts";
 import type { NodeNames } from "../approval/evidence/inventory.ts";
 import type { Verdict } from "../approval/decide_request.ts";
@@ -48,7 +48,7 @@ import { describeStoredProof, describeTokenProof, readTokenProof } from "../atte
 import { readTokenLimits, readTokenUse } from "../token/bound_token.ts";
 import { listTokenFacts } from "../token/token_secret.ts";
 
-/** Everything that could be read about a request. A part that could not be read is undefined, and the view does not show it. */
+/** The available facts about a request. A fact that could not be read is undefined, and the view does not show it. */
 export interface RequestViewInput {
   readonly csr: CertificateSigningRequest;
   readonly now: Date;
@@ -63,7 +63,7 @@ export interface RequestViewInput {
   readonly profiles?: ReadonlyMap<string, SigningProfile> | undefined;
   /** The signers that run in the server. */
   readonly signers?: readonly string[] | undefined;
-  /** The record that the server keeps of this request. */
+  /** The server's own record of this request. */
   readonly record?: RequestRecord | undefined;
   readonly token?: TokenView | undefined;
   /** Every existing request, including decided ones. */
@@ -72,7 +72,7 @@ export interface RequestViewInput {
   readonly register?: readonly IssuedCertificate[] | undefined;
   /** The names and addresses that nodes report. */
   readonly reported?: ReadonlyMap<string, NodeNames> | undefined;
-  /** The message of the Revocation that forbids the approval. */
+  /** The description of the Revocation that forbids the approval. */
   readonly revocation?: string | undefined;
   /** Whether roles grant everything to the requested user or to one of the requested groups. */
   readonly isAdministrator?: boolean | undefined;
@@ -94,7 +94,7 @@ export function createRequestView(input: RequestViewInput): RequestView {
     ...omitUndefined({ createdAt: summary.createdAt, expiresAt: summary.expiresAt }),
     requester: toRequesterView(spec, record, input.token),
     ...about,
-    // The verdict of the current rules means nothing for a request that is already decided.
+    // The verdict of the current rules does not apply to a request that is already decided.
     ...(rules === undefined || !request.ok || isSettled(csr) ? { rules: [], changes: [], otherPolicies: [] } : {
       verdict: toVerdictView(rules.verdict),
       origin: rules.origin,
@@ -219,7 +219,7 @@ function excludeOwn(
   const isOwn = ({ requestUid, fingerprint }: EarlierCertificate): boolean =>
     (uid !== undefined && requestUid === uid) || (leaf !== undefined && fingerprint === leaf.sha256Fingerprint);
   const own = earlier.findIndex(isOwn);
-  // The newest are first.
+  // The list begins with the newest.
   return own === -1 ? earlier : earlier.slice(own + 1).filter((one) => !isOwn(one));
 }
 

@@ -1,7 +1,7 @@
 /**
- * The certificates that were issued before a request, from the register where the API serves one, and from the requests
- * that still exist: a real cluster has no register, and keeps an issued request for one hour. The last one is compared
- * with the request.
+ * The certificates that were issued before a request, the last of which is compared with it. They come from the
+ * register, if the API has one, and from the requests that still exist; Kubernetes has no register, and keeps an issued
+ * request for one hour.
  */
 import { computeKeyFingerprint } from "../approval/evidence/claims.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
@@ -24,7 +24,7 @@ export interface EarlierCertificate {
   readonly names: readonly string[];
   readonly usages: readonly string[];
   readonly serialNumber: string | undefined;
-  /** SHA-256 (hex) of the certificate, and of its key. */
+  /** The SHA-256 (hex) of the certificate, and that of its key. */
   readonly fingerprint: string | undefined;
   readonly keyFingerprint: string | undefined;
   /** RFC 3339, as is `notAfter`. */
@@ -51,7 +51,7 @@ export function listEarlierCertificates(
   const concerns = createRecordFilter(facts);
   const recorded = (register ?? []).filter(concerns).map(readRecord);
   const known = new Set(recorded.map(({ fingerprint }) => fingerprint));
-  // Parsing the certificates of ten thousand requests takes half a second, and the register has most of them.
+  // Certificates in the register are skipped, because parsing those of ten thousand requests takes half a second.
   const recordedRequests = new Set((register ?? []).map(({ spec }) => spec.request?.uid));
   const seen = (requests ?? [])
     .filter(({ metadata: { uid } }) => uid === undefined || !recordedRequests.has(uid))
@@ -117,7 +117,7 @@ export function isOfHolder(earlier: EarlierCertificate, signerName: string, hold
   if (earlier.signerName !== signerName) return false;
   const { commonName = "" } = holder.subject;
   if (commonName !== earlier.commonName) return false;
-  // A certificate without a common name is known by its alternative names only.
+  // Only alternative names identify a certificate without a common name.
   return commonName !== "" || isSameSet(earlier.names, listAlternativeNames(holder));
 }
 
@@ -183,7 +183,10 @@ function formatSeconds(seconds: number | undefined): string | undefined {
   return seconds === undefined ? undefined : formatLifetime(seconds);
 }
 
-/** Signers backdate a certificate by some minutes, and end it no later than the CA. */
+/**
+ * The tolerated difference of lifetimes, because signers backdate a certificate by some minutes and end it no later
+ * than the CA.
+ */
 const TOLERANCE_SECONDS = 900;
 
 /** Formats the lifetime of the certificate, or the requested one if the two differ only slightly. */

@@ -1,6 +1,6 @@
 /**
- * Notifications for a person: which events become a message, the texts, and one message for many events of a kind. The
- * shape of `Notification` is public; docs/guides/notifications.md describes it.
+ * Notifications for a person: the events that cause them, their texts, and the grouping of many events into one
+ * message. The shape of `Notification` is public; docs/guides/notifications.md describes it.
  */
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import type { Event } from "../kube/kinds/core_v1.ts";
@@ -13,7 +13,7 @@ import { describeInSentence } from "./sentence.ts";
 import { capitalize, quoteUnlessPlain } from "./words.ts";
 import { DAY_MS } from "../lib/duration.ts";
 
-/** An object of a notification. What is not an API object, such as a certificate or a file, has a descriptive name. */
+/** The object of an event. One that is not in the API, such as a certificate or a file, has a descriptive name. */
 interface NotifiedObject {
   readonly kind: string;
   readonly namespace?: string | undefined;
@@ -55,8 +55,8 @@ export interface NotificationSender {
   /** The host of the receiver, which logs show. */
   readonly host: string;
   /**
-   * Resolves when the receiver has accepted the notification. AppError `api_error` for its refusal, which is `retryable` when
-   * the receiver itself has failed; AppError `unreachable` or `tls_untrusted` when it cannot be reached.
+   * Resolves when the receiver has accepted the notification. Rejects with AppError `api_error` when it refuses,
+   * `retryable` if the receiver itself has failed; with `unreachable` or `tls_untrusted` when it cannot be reached.
    */
   send(notification: Notification, signal: AbortSignal): Promise<void>;
 }
@@ -96,7 +96,7 @@ const KINDS = {
 
 export type NotificationKind = keyof typeof KINDS;
 
-/** How long before its end a CA is reported. */
+/** How long before its expiry a CA is reported. */
 export const CA_ENDING_MS = 90 * DAY_MS;
 const MAX_OBJECTS = 10;
 /** How long after the first event further ones are added to the same message. */
@@ -211,7 +211,7 @@ interface Group {
   dueMs: number;
 }
 
-/** Gathers notices, so that a person gets at most one message of each kind in a minute. */
+/** Gathers notices, so that a person gets at most one message of each kind per minute. */
 export class NoticeGroups {
   readonly #waiting = new Map<NotificationKind, Group>();
   readonly #sentMs = new Map<NotificationKind, number>();

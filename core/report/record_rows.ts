@@ -31,8 +31,8 @@ export type IssuedSince =
   | { readonly kind: "ago"; readonly ms: number };
 
 /**
- * The status of a certificate, the first of these that applies: `revoked`; `unknown`, for a record without dates;
- * `expired`; `untrusted`, when a rotation has replaced its CA; `replaced`; `valid`.
+ * The status of a certificate, the first one that applies: `revoked`; `unknown`, for a record without dates; `expired`;
+ * `untrusted`, when a rotation has replaced its CA; `replaced`; `valid`.
  */
 export type RecordStatus = "valid" | "replaced" | "untrusted" | "expired" | "revoked" | "unknown";
 
@@ -69,7 +69,7 @@ export class ReplacementFinder {
   }
 }
 
-/** Reports whether a record is of a certificate, not a stub for removed records. */
+/** Reports whether a record is that of a certificate, not a stub for removed records. */
 export function isCertificateRecord({ spec }: IssuedCertificate): boolean {
   return spec.removed === undefined;
 }
@@ -100,7 +100,7 @@ function getStatus(
   if (status?.revocation !== undefined) return "revoked";
   if (notAfter === null) return "unknown";
   if (hasExpired({ spec }, now)) return "expired";
-  // The record of a CA itself has its own fingerprint; a CA that signed itself is also its issuer.
+  // The record of a CA itself has its own fingerprint; a self-signed CA is also its issuer.
   if (retiredCas.has(issuerFingerprint) || retiredCas.has(fingerprint)) return "untrusted";
   return isReplaced ? "replaced" : "valid";
 }
@@ -138,7 +138,7 @@ export const RECORD_SOURCE_TEXT: Readonly<Record<IssuedCertificateSource, string
   migration: "known from the file of an earlier version",
 };
 
-/** The flags of `get certificates` that select certificates. Every given flag must match. */
+/** The flags of `get certificates` that select certificates, all of which must match. */
 export interface RecordSelection {
   readonly expiresWithin: number | undefined;
   readonly expired: boolean;
@@ -185,7 +185,7 @@ export function createSelector(selection: RecordSelection, now: Date): Test {
   return (row) => tests.every((test) => test(row));
 }
 
-/** Reports whether a certificate has expired. One without a known end counts as valid. */
+/** Reports whether a certificate has expired. If its end is not known, it has not. */
 export function hasExpired({ spec: { notAfter } }: Pick<IssuedCertificate, "spec">, now: Date): boolean {
   return notAfter !== null && Date.parse(notAfter) < now.getTime();
 }
@@ -252,8 +252,8 @@ const SORT_TEXT: Readonly<Record<RecordOrder, (row: RecordRow) => string>> = {
 
 /**
  * Creates a record of the certificate of a request, for an API without a register; undefined while there is no
- * certificate. The time of issuance is that of the approval, because a request does not say when it was signed. It also
- * serves as the sequence number.
+ * certificate. The time of issuance is that of the approval, because a request does not record when it was signed. It
+ * is also used as the sequence number.
  */
 export function recordRequest(csr: CertificateSigningRequest): IssuedCertificate | undefined {
   const leaf = hasCertificate(csr) ? findLeafCertificate(csr.status.certificate ?? "") : undefined;

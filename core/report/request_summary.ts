@@ -20,7 +20,7 @@ export type CsrState = "pending" | "approved" | "issued" | "denied" | "failed";
 /** The columns of a list of requests. Texts come from clients, so each user interface escapes them. */
 export interface RequestSummary {
   readonly name: string;
-  /** The beginning of the name, which is unique among the names that were given. */
+  /** A prefix of the name that is unique among the given names. */
   readonly shortName: string;
   /** The identity or the names of the certificate: `node n7`, `user jane`, `web.example.com +2`. */
   readonly for: string;
@@ -66,7 +66,7 @@ export function shortenSignerName(signerName: string): string {
   return SIGNERS.get(signerName) ?? signerName;
 }
 
-/** Describes briefly for whom or for what a certificate would be. */
+/** Describes briefly the holder or the names of the requested certificate. */
 function describeRequestedFor(signerName: string, facts: RequestFacts): string {
   const { commonName } = facts.subject;
   const node = parseNodeUser(commonName);
@@ -86,22 +86,22 @@ const HEX_DIGEST_LENGTH = 20;
 const SHORT_DIGEST_LENGTH = 5;
 
 /**
- * Shortens names that end in a digest to a beginning that no other of the given names has. Other names stay whole. Pass
+ * Shortens names that end in a digest to a prefix that is unique among the given names. Other names stay whole. Pass
  * every name that a person may refer to, not only those that are shown.
  */
 export function shortenNames(names: readonly string[]): ReadonlyMap<string, string> {
   const sorted = [...new Set(names)].sort();
   return new Map(sorted.map((name, index) => {
     if (!DIGEST.test(name)) return [name, name];
-    // Neighbours in the order share the longest beginnings.
+    // Neighbors in the order share the longest prefixes.
     const shared = Math.max(countShared(name, sorted[index - 1]), countShared(name, sorted[index + 1]));
     return [name, name.slice(0, Math.max(getTitleLength(name) + SHORT_DIGEST_LENGTH, shared + 1))];
   }));
 }
 
 /**
- * Finds the names that a short name can mean: they end in a digest and begin with the text, which has five characters of
- * the digest or more. Other names have no short form, so that `n1` never means `n10`.
+ * Finds the names to which a short name can refer: they end in a digest and begin with the text, which has at least
+ * five characters of the digest. Other names have no short form, so `n1` never means `n10`.
  */
 export function findShortened(text: string, names: readonly string[]): readonly string[] {
   return names.filter((name) =>
@@ -109,7 +109,7 @@ export function findShortened(text: string, names: readonly string[]): readonly 
   );
 }
 
-/** The digits of kubelet's digest, and of tlsboot's, that a short name can end with; a whole digest has one more. */
+/** Match short names with kubelet's digest and with tlsboot's, of which at least one character is missing. */
 const KUBELET_SHORT_FORM = /^node-csr-[\w-]{5,42}$/;
 const HEX_SHORT_FORM = /^[0-9a-f]{5,19}$/;
 

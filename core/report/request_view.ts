@@ -1,7 +1,7 @@
 /**
  * Everything that an approver needs to know about one request, in texts that a terminal and a page can show. The view
- * contains only known facts: a fact that could not be read is absent. It contains no secrets, and it is plain data that
- * survives JSON. Its texts contain what clients have sent, so each user interface escapes them.
+ * contains only known facts and no secrets; it is plain data that survives JSON. Its texts contain what clients have
+ * sent, so each user interface escapes them.
  *
  * This file creates the parts about approval rules and signer rules; `create_request_view.ts` creates the rest.
  */
@@ -22,7 +22,7 @@ export interface RequestView {
   readonly stateText: string;
   /** The whole request in one sentence without a full stop: `node n7, with the token abc123 that was made 120m ago, …`. */
   readonly sentence: string;
-  /** For whom or for what the certificate is, in a few words, as in a list. */
+  /** The holder or the names of the certificate in a few words, as in a list. */
   readonly for: string;
   readonly createdAt?: string;
   /** The end of the issued certificate. */
@@ -39,7 +39,7 @@ export interface RequestView {
   readonly rules: readonly RuleView[];
   /** The changes that would alter the verdict, each in words. */
   readonly changes: readonly string[];
-  /** The built-in policies that apply to the request, where the approver's own policies are not known to decide it. */
+  /** The built-in policies that apply to the request, unless the approver's policies are known to decide it. */
   readonly otherPolicies: readonly string[];
   /** The rules of the signer, checked against the request. */
   readonly signerRules: readonly SignerRuleView[];
@@ -52,7 +52,10 @@ export interface RequestView {
   /** The rights of the certificate's holder, the most powerful first. */
   readonly allows: readonly string[];
   readonly conditions: readonly ConditionView[];
-  /** The decision as the server recorded it, with the user whom the server authenticated; a condition may name anyone. */
+  /**
+   * The decision as the server recorded it, with the user that the server authenticated; a condition may contain any
+   * user.
+   */
   readonly decision?: DecisionView;
   readonly certificate?: CertificateView;
   /** Why an approved request has no certificate, or cannot get one, and what to do. */
@@ -67,7 +70,7 @@ export interface RequesterView {
   readonly user: string;
   readonly groups: readonly string[];
   readonly token?: TokenView;
-  /** What the requester has proven to get its token, in words; it is known longer than the token. */
+  /** The proof for which the requester got its token, in words; it is kept longer than the token. */
   readonly proof?: string;
   /** The address from which the request was created, and the program that sent it. */
   readonly address?: string;
@@ -79,14 +82,14 @@ export interface TokenView {
   readonly id: string;
   readonly createdAt?: string;
   readonly createdBy?: string;
-  /** Absent also for a token that never expires. */
+  /** Also absent for a token that never expires. */
   readonly expiresAt?: string;
   readonly description?: string;
-  /** What its holder has proven to get it, in words. */
+  /** The proof for which the holder got it, in words. */
   readonly proof?: string;
   /** The only node that the token may be used for. */
   readonly node?: string;
-  /** For how many more keys the token may be used; absent also for a token without such a limit. */
+  /** For how many more keys the token may be used; also absent for a token without such a limit. */
   readonly usesLeft?: number;
   /** The token no longer exists, because it has expired or was deleted. */
   readonly isGone?: true;
@@ -234,9 +237,9 @@ const VERDICTS: Readonly<Record<PolicyVerdict["kind"], string>> = {
 };
 
 /**
- * Lists what would change a verdict: the fixes of the checks that failed in the rule that decided or else in the last rule of
- * each policy that applies to the request, and the built-in policies that would approve the request if the approver had them. A
- * request that the rules approve needs no change.
+ * Lists the changes that would alter a verdict: the fixes of the failed checks, in the rule that decided or else in the
+ * last applicable rule of each policy, and the built-in policies that would approve the request. A request that the
+ * rules approve needs no change.
  */
 export function listChanges(verdict: PolicyVerdict, others: readonly PolicyVerdict[]): readonly string[] {
   if (verdict.kind === "approve") return [];

@@ -15,16 +15,18 @@ export type RevocationPlan =
     readonly text: string;
     readonly target: RevocationTarget;
     readonly revocation: Revocation;
-    /** The certificates that it covers, also those that have expired or are revoked already. */
+    /** The certificates that it covers, including expired and revoked ones. */
     readonly certificates: readonly IssuedCertificate[];
-    /** The certificates of an unknown user, which it does not mark although they may be of its user, group or node. */
+    /**
+     * The certificates of unknown users, which it does not mark although they may belong to its user, group or node.
+     */
     readonly unidentified: readonly IssuedCertificate[];
     /** The Revocation that the new one replaces, because it covers fewer certificates. */
     readonly replaced: Revocation | undefined;
     readonly hasTokenSecret: boolean;
     /** Whether neither the register nor the server knows the target. */
     readonly isUnknown: boolean;
-    /** Whether the command itself uses a credential that it covers. */
+    /** Whether the command itself uses a credential that the revocation covers. */
     readonly isOwn: boolean;
   }
   | { readonly kind: "deny"; readonly text: string; readonly name: string; readonly uid: string | undefined };
@@ -51,7 +53,7 @@ export function describePlan(plan: RevocationPlan, now: Date): readonly string[]
   return lines;
 }
 
-/** Describes what a plan stops. `count` is the number of affected certificates. */
+/** Describes the effect of a plan on `count` certificates. */
 export function describePlanEffect({ target, revocation }: Revoke, count: number): string {
   const stop = `${countCertificates(count)} will stop working`;
   switch (target.kind) {

@@ -27,7 +27,9 @@ interface SentenceFacts {
   readonly token: TokenView | undefined;
   /** The known history of certificates for the same identity from the same signer. */
   readonly history: "none" | "some" | "unknown";
-  /** Whether a valid certificate with another key has the requested name, and the requester is not its holder. */
+  /**
+   * Whether another machine may be claiming the name: a valid certificate of another holder, with another key, has it.
+   */
   readonly isClaim: boolean;
   readonly isPending: boolean;
   readonly now: Date;
@@ -97,7 +99,7 @@ function describeParties(
     const which = about.history === "none" ? "the first" : about.history === "some" ? "another" : "a";
     return { subject: holder, object: `${which} ${kind} of ${shownNode}${suffix}` };
   }
-  // A token that is gone already has its commas.
+  // The text for a token that is gone already has its commas.
   const clause = `, with the token ${identity.id}${since}${since.endsWith(",") ? "" : ","}`;
   if (about.isClaim) {
     return { subject: `a machine that calls itself ${shownNode}${clause}`, object: `a ${kind} of that node${suffix}` };

@@ -1,6 +1,6 @@
 /**
- * What a person should know before an approval: what the certificate would allow its holder, and warnings about the
- * request, the most serious first.
+ * The facts that a person should know before an approval: the rights that the certificate gives its holder, and
+ * warnings about the request, the most serious first.
  */
 import type { NodeNames } from "../approval/evidence/inventory.ts";
 import {
@@ -16,19 +16,19 @@ import { type EarlierCertificate, getEarlierState, isOfHolder } from "./earlier.
 import { formatCount, formatIdentity, joinWords, parseIdentity, quoteUnlessPlain } from "./words.ts";
 import type { OtherRequestView, SignerRuleView, TokenView } from "./request_view.ts";
 
-/** The facts that warnings follow from. An unknown fact is undefined or empty. */
+/** The facts that warnings depend on. An unknown fact is undefined or empty. */
 interface WarningFacts extends AllowedFacts {
   readonly username: string;
   readonly keyFingerprint: string;
   readonly address: string | undefined;
   readonly signatureFault: string | undefined;
-  /** The message of the Revocation that forbids the approval. */
+  /** The description of the Revocation that forbids the approval. */
   readonly revocation: string | undefined;
   readonly token: TokenView | undefined;
   readonly lastCertificate: EarlierCertificate | undefined;
   /** A certificate with another key for the requested identity, when the requester is not its holder. */
   readonly claimed: EarlierCertificate | undefined;
-  /** Why the approver leaves the request to a person, although the requester has permission. */
+  /** The reason why the approver holds the request for a person, although the requester has permission. */
   readonly hold: string | undefined;
   /** Every known certificate that shares the key or a name, the newest first. */
   readonly earlier: readonly EarlierCertificate[];
@@ -214,7 +214,7 @@ function warnOfKey(
     one.keyFingerprint === keyFingerprint && one.commonName !== facts.subject.commonName
   );
   const warnings = others.slice(0, 1).map((one) => `a certificate of ${describeHolder(one)} has the same key`);
-  // A kubelet makes a new key for each renewal; a first request with the known key is the same machine.
+  // A kubelet makes a new key for each renewal. A first request with the known key is from the same machine.
   const isRenewal = username === facts.subject.commonName && isKubeletSigner(signerName);
   if (isRenewal && lastCertificate?.keyFingerprint === keyFingerprint) {
     warnings.push("the last certificate has the same key, but a kubelet makes a new key for each renewal");
@@ -262,7 +262,7 @@ interface AllowedFacts {
   readonly isAdministrator: boolean | undefined;
 }
 
-/** The usages that permit more than TLS, and what they permit. */
+/** The usages for purposes other than TLS, and what they permit. */
 const SPECIAL_USAGES: ReadonlyMap<string, string> = new Map([
   ["cert sign", "issue further certificates, if the signer makes it a CA"],
   ["crl sign", "sign certificate revocation lists"],
@@ -276,7 +276,7 @@ const SPECIAL_USAGES: ReadonlyMap<string, string> = new Map([
   ["ipsec user", "open IPsec connections"],
 ]);
 
-/** Usages that only describe the operations of the key, and mean nothing by themselves. */
+/** Usages that only describe the operations of the key, and permit nothing by themselves. */
 const KEY_USAGES_ALONE: readonly string[] = [
   "digital signature",
   "signing",
@@ -288,7 +288,7 @@ const KEY_USAGES_ALONE: readonly string[] = [
   "decipher only",
 ];
 
-/** Lists what a certificate would allow, the most powerful first, each as the end of a sentence `the holder may …`. */
+/** Lists the rights of a certificate, the most powerful first, each as the end of a sentence `the holder may …`. */
 export function listAllowed(about: AllowedFacts): readonly string[] {
   const { signerName, usages } = about;
   const isAny = usages.includes("any");

@@ -1,4 +1,7 @@
-/** Words for sentences about requests: numbers, durations, ages, lists, users, and names that cannot be mistaken for words. */
+/**
+ * Formats the parts of sentences about requests: numbers, durations, ages, lists, users, and names that cannot be
+ * mistaken for words.
+ */
 import { formatHumanDuration } from "../lib/duration.ts";
 import { goQuote } from "../lib/go_text.ts";
 import { findTokenId } from "../token/token_secret.ts";
@@ -20,7 +23,7 @@ const NUMBERS = [
   "twelve",
 ];
 
-/** The units from the longest; a year has no leap day, as in the lifetimes of certificates. */
+/** The units, the longest first. A year has no leap day, as in the lifetimes of certificates. */
 const UNITS: readonly (readonly [name: string, seconds: number])[] = [
   ["year", 31_536_000],
   ["day", 86_400],
@@ -74,7 +77,7 @@ const PLAIN = /^[\w.:@*/%+-]{1,253}$/;
 /** The largest length of a name within a sentence; the other facts have the whole name. */
 const MAX_QUOTED_LENGTH = 100;
 
-/** Returns a name for a sentence: as it is, or quoted and escaped where it could be mistaken for words of the sentence. */
+/** Returns a name for a sentence, quoted and escaped if it could be mistaken for words of the sentence. */
 export function quoteUnlessPlain(name: string): string {
   if (PLAIN.test(name)) return name;
   const isLong = name.length > MAX_QUOTED_LENGTH;
@@ -98,10 +101,10 @@ export type Identity =
   | { readonly kind: "account"; readonly namespace: string; readonly name: string }
   | { readonly kind: "user"; readonly name: string }
   | { readonly kind: "anonymous" }
-  /** There is no name, as in a request that was never sent to an API. */
+  /** The name is empty, as in a request that was never sent to an API. */
   | { readonly kind: "unknown" };
 
-/** Parses the name of a user; every text has a meaning. */
+/** Parses the name of a user, which may be any text. */
 export function parseIdentity(username: string): Identity {
   if (username === "") return { kind: "unknown" };
   if (username === ANONYMOUS_USER) return { kind: "anonymous" };

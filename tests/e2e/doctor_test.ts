@@ -575,7 +575,7 @@ describe("tlsboot doctor", () => {
     assert.deepEqual([found?.check, found?.severity, others], ["policy", "error", []]);
     assert.match(
       found?.message ?? "",
-      /^rule "web" of policy "web" is never reached: rule "everything" decides about all its requests before it; /,
+      /^rule "web" of policy "web" is never reached: rule "everything" decides all its requests before it; /,
     );
     assert.match(found?.fix ?? "", /^sed -i 11,16d web-policy\.yaml$/);
     await place.runFix(found?.fix ?? "");

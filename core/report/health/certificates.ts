@@ -10,12 +10,14 @@ import { publicKeysEqual } from "../../pki/keys/keys.ts";
 import { formatName } from "../../pki/x509/names.ts";
 import type { Fault } from "./finding.ts";
 
-/** How long before its end a CA is reported. Everything that it signed has to be replaced too, which takes time. */
+/**
+ * How long before its expiry a CA is reported. It is long, because all certificates of the CA have to be replaced too.
+ */
 const CA_NOTICE_MS = 365 * DAY_MS;
 /** The DER of the extension basicConstraints up to its flag `critical` (RFC 5280 §4.2.1.9). */
 const CRITICAL_BASIC_CONSTRAINTS = Uint8Array.of(0x06, 0x03, 0x55, 0x1d, 0x13, 0x01, 0x01, 0xff);
 
-/** A file with a certificate chain, and the key that it is used with. */
+/** A file with a certificate chain, and the key for it. */
 export interface StoredPair {
   /** The path of the certificates, as it is shown. */
   readonly file: string;
@@ -28,11 +30,11 @@ export interface StoredPair {
   readonly publicKeyDer?: Uint8Array | undefined;
   /** The certificates in the order of the file. */
   readonly chain: readonly CertificateFacts[];
-  /** The command that makes a new certificate in place of this one. */
+  /** The command that replaces the certificate. */
   readonly renewal?: string | undefined;
-  /** True when a program renews the certificate before it ends. */
+  /** True when a program renews the certificate. */
   readonly isRenewed?: boolean;
-  /** True for a CA that another one is replacing, or has replaced. */
+  /** True for a CA that is being replaced or was replaced. */
   readonly isBeingReplaced?: boolean;
   /** True for a CA that cannot sign unless its key is next to it. */
   readonly needsKey?: boolean;
@@ -63,7 +65,7 @@ export function checkKeyPairs(pairs: readonly StoredPair[], keys: readonly Store
       }];
     }
     if (leaf === undefined || publicKeyDer === undefined || keyFile === undefined) return [];
-    // The key of a later certificate means that the order is wrong, which `checkChains` reports.
+    // If it is the key of a later certificate, the order is wrong, which `checkChains` reports.
     if (chain.some((one) => publicKeysEqual(one.publicKeyDer, publicKeyDer))) return [];
     const right = keys.find((key) => key.file !== keyFile && publicKeysEqual(key.publicKeyDer, leaf.publicKeyDer));
     const message = `the key in "${keyFile}" does not belong to ${describeStored(leaf)} in "${file}"`;
@@ -78,7 +80,7 @@ export function checkKeyPairs(pairs: readonly StoredPair[], keys: readonly Store
 }
 
 /**
- * Finds chains whose certificates are in the wrong order, or that lack an intermediate which another file has.
+ * Finds chains whose certificates are in the wrong order, or that lack an intermediate that is in another file.
  *
  * @param trusted the certificates that clients trust; without any, only the order is checked.
  */
@@ -164,7 +166,7 @@ interface Intermediate {
   readonly index: number;
 }
 
-/** Finds the intermediates in other files that complete a chain; undefined when they are not there. */
+/** Finds the intermediates in other files that complete a chain; undefined when there are none. */
 function findMissing(
   chain: readonly CertificateFacts[],
   trusted: readonly CertificateFacts[],
@@ -184,7 +186,10 @@ function findMissing(
   return undefined;
 }
 
-/** Reports certificates that have expired, are not valid yet, or are overdue for renewal. CAs are left to `checkAuthorities`. */
+/**
+ * Reports certificates that have expired, are not valid yet, or are overdue for renewal. `checkAuthorities` reports
+ * those of CAs.
+ */
 export function checkExpiry(pairs: readonly StoredPair[], now: Date): readonly Fault[] {
   return pairs.flatMap(({ file, chain, renewal, isRenewed }) =>
     chain.flatMap((certificate, index): readonly Fault[] => {

@@ -1,6 +1,6 @@
 /**
- * The findings of `tlsboot doctor`, and the textfile of Prometheus' node exporter that it writes. A check is a pure function
- * over gathered facts that returns the faults it found; the code that gathers the facts is in `client/health`.
+ * The findings of `tlsboot doctor`, and the textfile of Prometheus' node exporter that it writes. A check is a pure
+ * function that returns the faults in given facts; the code in `client/health` gathers the facts.
  */
 import type { CertificateFacts } from "../../pki/x509/certificate.ts";
 import type { DistinguishedName } from "../../pki/x509/names.ts";
@@ -32,7 +32,7 @@ export interface Fault {
   readonly advice?: string | undefined;
 }
 
-/** The default message of each check when nothing is wrong. */
+/** The message of each check when it finds no fault. */
 const OK_MESSAGES: Readonly<Record<string, string>> = {
   "audit-policy": "the audit policy can be used",
   "bootstrap-token": "no bootstrap token is left on the machine",
@@ -42,7 +42,7 @@ const OK_MESSAGES: Readonly<Record<string, string>> = {
   clock: "the clock agrees with the server's",
   "cluster-info": "cluster-info has the URL of a server that answers, and its CA",
   "copied-folder": "the current certificate is in its folder",
-  database: "the database passes its check",
+  database: "the database is intact",
   disk: "the disk has space",
   expiry: "no certificate has expired or is overdue for renewal",
   inventory: "the inventory can be used",
@@ -96,7 +96,7 @@ export function countFindings(findings: readonly Finding[]): FindingCounts {
   return { ok: count("ok"), warning: count("warning"), error: count("error"), skipped: count("skipped") };
 }
 
-/** A certificate and the file that it is in, for the textfile. */
+/** A certificate and its file, for the textfile. */
 export interface SeenCertificate {
   /** The absolute path of the file. */
   readonly path: string;

@@ -23,11 +23,11 @@ interface DiskEvidence {
   /** The path of the folder, as it is shown. */
   readonly path: string;
   readonly freeBytes: number;
-  /** Files in the folder that nothing uses, such as those of interrupted writes. */
+  /** Unused files in the folder, such as those of interrupted writes. */
   readonly leftovers: readonly string[];
 }
 
-/** Reports a disk that is full or nearly so. The fix removes leftovers, where there are some. */
+/** Reports a disk that is full or nearly full. The fix removes leftovers, if there are any. */
 export function checkDisk({ path, freeBytes, leftovers }: DiskEvidence): readonly Fault[] {
   if (freeBytes >= LOW_DISK_BYTES) return [];
   return [{
@@ -106,7 +106,7 @@ export function checkServerName({ host, isResolved, fix }: NameEvidence): readon
   }];
 }
 
-/** The names of a server's certificate, and the addresses where its clients look for it. */
+/** The names in a server's certificate, and the addresses that clients use for the server. */
 interface ServingNamesEvidence {
   /** The path of the certificate, as it is shown. */
   readonly path: string;
@@ -122,7 +122,7 @@ interface ServingNamesEvidence {
   readonly renewal: string;
 }
 
-/** Reports a serving certificate that is not for the server's URL, and a URL that is no longer this computer's. */
+/** Reports a serving certificate that is not for the server's URL, and a URL that no longer leads to this computer. */
 export function checkServingNames(
   { path, names, host, addresses, isAnswered, renewal }: ServingNamesEvidence,
 ): readonly Fault[] {
@@ -149,13 +149,13 @@ export interface BackupEvidence {
   /** The path of the file, as it is shown. */
   readonly path: string;
   readonly madeAt: Date;
-  /** True when a passphrase opens the backup, false when the secret key of a recipient does. */
+  /** True when a passphrase decrypts the backup, false when the secret key of a recipient does. */
   readonly hasPassphrase: boolean;
   /** True when the file has the size of a complete archive. Checking more needs its key. */
   readonly isWhole: boolean;
 }
 
-// age-encryption.org/v1: a nonce, then chunks of 64 KiB, each with a tag.
+// The format age-encryption.org/v1 has a nonce, then chunks of 64 KiB, each with a tag.
 const [AGE_NONCE_BYTES, AGE_CHUNK_BYTES, AGE_TAG_BYTES] = [16, 65_536, 16];
 const TAR_BLOCK_BYTES = 512;
 
@@ -169,7 +169,7 @@ export function isWholeArchive(payloadBytes: number): boolean {
   return tar > 0 && tar % TAR_BLOCK_BYTES === 0;
 }
 
-/** Reports truncated backups, and a newest complete backup that is older than a week. */
+/** Reports truncated backups, and backups of which the newest complete one is older than a week. */
 export function checkBackups(
   backups: readonly BackupEvidence[],
   dataDir: string,
@@ -204,7 +204,7 @@ export function findNewest(backups: readonly BackupEvidence[]): BackupEvidence |
 export function checkDatabase(
   { path, fault, dataDir, backups }: {
     readonly path: string;
-    /** What is wrong with the database; undefined when it passed. */
+    /** The fault of the database; undefined when it is intact. */
     readonly fault: string | undefined;
     readonly dataDir: string;
     readonly backups: readonly BackupEvidence[];
@@ -232,7 +232,7 @@ export interface SecretFile {
   readonly ownerOf: string | undefined;
 }
 
-/** Which users may write to a folder, apart from its owner. */
+/** The users other than the owner that may write to a folder. */
 export type FolderWriters = "none" | "group" | "every user";
 
 export interface SecretFolder {

@@ -14,7 +14,7 @@ import { checkSecretFiles, checkSecretFolders, type SecretFile, type SecretFolde
 /** The state of a stored pair. A `mismatched` pair has other names than the requested ones. */
 type StoredPairState = PairState | "missing" | "broken" | "mismatched";
 
-/** The server's answer to the question as which user it accepts this machine. */
+/** The server's answer when it is asked which user this machine is. */
 export type ServerAnswer =
   /** The server was not asked, because there were no usable credentials; `reason` explains why. */
   | { readonly kind: "notAsked"; readonly reason: string }
@@ -22,7 +22,7 @@ export type ServerAnswer =
   | { readonly kind: "unreachable"; readonly reason: string }
   /** The kubeconfig's CA does not vouch for the server, or the certificate is not valid at this time. */
   | { readonly kind: "untrusted"; readonly reason: string; readonly hint: string | undefined }
-  /** The server does not accept the client certificate; with `isAnonymous` it did not see one. */
+  /** The server does not accept the client certificate; with `isAnonymous` it did not receive one. */
   | {
     readonly kind: "refused";
     readonly reason: string;
@@ -64,7 +64,7 @@ export interface MachineEvidence {
   readonly client: MachinePair;
   /** True when the link to the client certificate exists, even if its target does not. */
   readonly hasLink: boolean;
-  /** Undefined where there is no serving certificate and none is wanted. */
+  /** Undefined if there is no serving certificate and none is requested. */
   readonly serving: MachinePair | undefined;
   /** Each file that holds a private key or a token. */
   readonly secrets: readonly SecretFile[];
@@ -78,9 +78,9 @@ export interface MachineEvidence {
 
 /** How `tlsboot bootstrap` is run on a machine. */
 export interface BootstrapWords {
-  /** Where the credentials of a first request come from, `stdin` for a token; undefined when they are not known. */
+  /** The source of the credentials of a first request, `stdin` for a token; undefined when it is not known. */
   readonly credentials: "files" | "stdin" | undefined;
-  /** Returns the command line: of a first request, or of a run that has a client certificate. */
+  /** Returns the command line of a first request, or of a run with a client certificate. */
   readonly line: (nodeName: NodeName, purpose?: "renewal" | "serving") => string;
 }
 
@@ -166,12 +166,12 @@ export function checkClock(clock: ClockReading): readonly Fault[] {
   }];
 }
 
-/** The states in which the pair is kept: it may work, or there is none. */
+/** The states in which the files of the pair are kept, because it may work or there is none. */
 const KEPT_STATES: readonly StoredPairState[] = ["valid", "renewalDue", "mismatched", "missing"];
 
 /**
  * Chooses how to get new credentials. A pair that may work is removed only if a server that the kubeconfig trusts has
- * answered. Another server, or no answer, proves nothing about the pair.
+ * answered. The answer of another server, or the lack of one, proves nothing about the pair.
  */
 function chooseNext(evidence: MachineEvidence, words: BootstrapWords): Next {
   const { client, server, isUnverified } = evidence;
@@ -203,8 +203,8 @@ function removeAndRequest(evidence: MachineEvidence, words: BootstrapWords): Nex
 }
 
 /**
- * Gets a new pair without losing the present one. `tlsboot bootstrap` does nothing when it finds a valid kubeconfig, and
- * the old request belongs to the key of the pair, so these files are moved aside, and back when the run fails.
+ * Gets a new pair without losing the current one. `tlsboot bootstrap` does nothing when it finds a valid kubeconfig,
+ * and the old request belongs to the key of the pair, so these files are moved aside, and moved back if the run fails.
  */
 function keepAndRequest(evidence: MachineEvidence, words: BootstrapWords): Next {
   const { kubeconfig, client, hasLink, nodeName } = evidence;
@@ -257,7 +257,8 @@ function checkPair(what: string, { path, state, reason, waiting }: MachinePair, 
   if (state === "valid") return [];
   const why = reason ?? (waiting === undefined ? undefined : "its request is waiting");
   const message = `the ${what} ${path} is ${STATE_TEXT[state]}${why === undefined ? "" : `: ${why}`}`;
-  // A certificate that is not valid yet is usable once the clock is right. The check of the clock has the fix.
+  // A certificate that is not valid yet becomes usable when the clock is right, for which the check of the clock has
+  // the fix.
   return [{ severity: "error", message, ...(state === "notYetValid" ? { advice: "set this machine's clock" } : next) }];
 }
 
@@ -334,14 +335,14 @@ function checkCopy({ strayTarget, certDir }: MachineEvidence, isLost: boolean): 
   }];
 }
 
-/** How the kubeconfig of a machine refers to its certificate. */
+/** The reference to the certificate in the kubeconfig of a machine. */
 export interface RenewedPairEvidence {
   /** The path of the kubeconfig, as it is shown. */
   readonly kubeconfig: string;
   /** The absolute path of the link that a renewal moves. */
   readonly link: string;
   readonly hasLink: boolean;
-  /** `embedded`, `link`, or the path of another file; undefined without a certificate. */
+  /** The kind of reference: `embedded`, `link`, or the path of another file; undefined without a certificate. */
   readonly named: string | undefined;
   readonly userName: string;
   /** True when the file has one user, with a line for its certificate and one for its key. */

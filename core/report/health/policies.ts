@@ -18,7 +18,7 @@ const RULE_FILE_KINDS = ["ApprovalPolicy", "SigningProfile", "PolicyTest", "Inve
 
 interface RuleFileReport {
   readonly findings: readonly Finding[];
-  /** Sentences about what a profile requires and guarantees, and about what a policy means for kubelets. */
+  /** Sentences that describe the requirements and guarantees of a profile, or the effect of a policy on kubelets. */
   readonly sentences: readonly string[];
 }
 
@@ -66,7 +66,7 @@ export function checkRuleFile(text: string, file: string): RuleFileReport | unde
   }
 }
 
-/** Reports rules that no request reaches or can satisfy. The fix removes a rule that no request reaches. */
+/** Reports rules that no request can reach or satisfy. The fix removes a rule that no request can reach. */
 export function checkPolicyRules(
   policy: Policy,
   { file, text }: { readonly file: string; readonly text: string },
@@ -81,7 +81,7 @@ export function checkPolicyRules(
     if (earlier !== undefined) {
       return [{
         severity: "error",
-        message: `${what} is never reached: rule "${earlier.name}" decides about all its requests before it; ` +
+        message: `${what} is never reached: rule "${earlier.name}" decides all its requests before it; ` +
           "put it first, or remove it",
         fix: removeRule(rule.name, file, text),
         advice: `remove the rule from "${file}"`,
@@ -97,7 +97,7 @@ export function checkPolicyRules(
   });
 }
 
-/** Describes what a rule that requires a proof means for machines that cannot give one. */
+/** Describes the effect of a rule that requires a proof on machines that cannot give one. */
 function describeRequiredProofs({ name, rules }: Policy): readonly string[] {
   return rules.filter(({ require: { attested } }) => attested !== undefined).map((rule) =>
     `Rule "${rule.name}" of policy "${name}" requires a proof for every request, also for renewals. A stock kubelet gives ` +
@@ -105,7 +105,7 @@ function describeRequiredProofs({ name, rules }: Policy): readonly string[] {
   );
 }
 
-/** Reports whether a rule decides about every request that it matches. */
+/** Reports whether a rule decides every request that it matches. */
 function isDecisive({ require: wanted, then, otherwise }: ApprovalRule): boolean {
   return then !== "next" && (otherwise !== "next" || Object.keys(wanted).length === 0);
 }

@@ -31,7 +31,7 @@ import { createDefaultRbac, type RbacDefaults } from "../../rbac/default_roles.t
 import { evaluateRbac, findRoleRules, type RbacObjects, ruleAllows } from "../../rbac/evaluate.ts";
 import { type Fault, type Finding, reportOn } from "./finding.ts";
 
-/** The namespace of bootstrap tokens and of the service accounts that are as powerful as an administrator. */
+/** The namespace of bootstrap tokens, and of service accounts that are as powerful as an administrator. */
 export const SYSTEM_NAMESPACE = "kube-system";
 /** kubeadm's group of administrators (`cmd/kubeadm/app/constants`). */
 const KUBEADM_ADMINS = "kubeadm:cluster-admins";
@@ -50,20 +50,20 @@ const CHECKS = {
 } as const;
 type RightKind = keyof typeof CHECKS;
 
-/** The right that one binding gives to one subject. */
+/** The right that a binding gives to a subject. */
 export interface CertificateRight {
   readonly kind: RightKind;
   /** The signers of `approve` and `sign`, `*` for every signer; empty for the other rights. */
   readonly signerNames: readonly string[];
   readonly binding: ClusterRoleBinding | RoleBinding;
   readonly subject: Subject;
-  /** The reviews that must all be allowed when the subject has the right. */
+  /** The reviews that are all allowed if the subject has the right. */
   readonly reviews: readonly SubjectAccessReviewSpec[];
 }
 
 /**
- * Lists each right that a binding gives to a subject. Of the namespaced roles and bindings only those of `kube-system` are
- * read. Kubernetes' and tlsboot's own subjects are omitted.
+ * Lists each right that a binding gives to a subject. Only the namespaced roles and bindings of `kube-system` are read.
+ * Kubernetes' and tlsboot's own subjects are omitted.
  */
 export function listCertificateRights(lists: RbacDefaults): readonly CertificateRight[] {
   const objects: RbacObjects = {
@@ -245,7 +245,7 @@ export function reportCertificateRights(
   return [...new Set(Object.values(CHECKS))].flatMap((check) => {
     const harmless = rights.filter((right) =>
       CHECKS[right.kind] === check && findDanger(right) === undefined &&
-      // An administrator can do everything, which is reported once.
+      // An administrator can do everything, so only that is reported.
       (right.kind === "approve" || right.binding.roleRef.name !== ADMIN_ROLE)
     );
     const known = faults.get(check) ?? [];
@@ -267,11 +267,11 @@ const BY_DANGER: readonly RightKind[] = [
   "request",
 ];
 
-/** Returns what the holder of a right can become, as the end of a sentence; undefined for a harmless right. */
+/** Returns what the holder of a right can achieve, as the end of a sentence; undefined for a harmless right. */
 function findDanger(right: CertificateRight): string | undefined {
   const { kind, subject, signerNames, binding } = right;
   const isWide = isWideSubject(subject);
-  // The name of the role says enough, and the binding was made for an administrator.
+  // The name of the role is clear, and the binding was made for an administrator.
   if (binding.roleRef.name === ADMIN_ROLE && !isWide) return undefined;
   switch (kind) {
     case "approve":
@@ -282,7 +282,8 @@ function findDanger(right: CertificateRight): string | undefined {
         ? "any node"
         : undefined;
       if (who === undefined) return undefined;
-      // A signature also needs the key of the CA, but no approver checks what the holder puts into the request's status.
+      // A signature also needs the key of the CA, but no approver checks the certificate that the holder writes into
+      // the status.
       return kind === "approve" ? `become ${who}` : `choose the certificate that ${who} gets`;
     }
     case "token":

@@ -56,8 +56,8 @@ export function checkPendingRequests({ requests, flags, now }: ServerEvidence): 
 }
 
 /**
- * Reports requests for signers that do not run: those that the server does not publish, and those that leave an approved
- * request without a certificate. The fix deletes a request; its owner may make another one.
+ * Reports requests for signers that do not run: the server does not list the signer, or the request is approved and has
+ * no certificate. The fix deletes a request; its owner can send another one.
  */
 export function checkRequestedSigners({ requests, signers, flags, now }: ServerEvidence): readonly Fault[] {
   return requests.flatMap((csr): readonly Fault[] => {
@@ -94,7 +94,7 @@ export function checkTokens({ tokens, flags }: ServerEvidence): readonly Fault[]
   });
 }
 
-/** The machines that have to prove their identity, and the records of their client certificates. */
+/** The machines whose proofs the inventory lists, and the records of their client certificates. */
 export interface ProofEvidence {
   readonly inventory: Inventory;
   readonly records: readonly IssuedCertificate[];
@@ -112,7 +112,7 @@ export function checkProofs({ inventory, records, now }: ProofEvidence): readonl
     return [{
       severity: "warning",
       message: `machine ${node} has a certificate, but it has never given the proof that the inventory lists`,
-      advice: `on ${node}, run tlsboot bootstrap with --attest; if the certificate is not its own, end it: ` +
+      advice: `on ${node}, run tlsboot bootstrap with --attest; if the certificate is not its own, revoke it: ` +
         `tlsboot revoke ${shellWord(serialNumber)}`,
     }];
   });
@@ -144,7 +144,7 @@ function listProvingMachines(
     .map(([node]) => ({ node, own: byNode.get(node) ?? [] }));
 }
 
-/** The cluster that `cluster-info` is compared with, and the answer of the server in it. */
+/** The cluster to compare `cluster-info` with, and the answer of the server in it. */
 interface ClusterInfoEvidence {
   readonly clusterInfo: ConfigMap;
   readonly server: string;
