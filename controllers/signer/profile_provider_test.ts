@@ -50,15 +50,15 @@ for (
       name: "a profile for pods",
       text: `${profile("example.com/a", "1h")}pods: { namespace: { allowed: [web] } }\n`,
       signerName: undefined,
-      want:
-        'cannot use profile "web.yaml": pods: is for pod certificates; use it with tlsboot signer --pod-certificates',
+      want: 'cannot use profile "web.yaml": pods: only for pod certificates; use this profile with tlsboot signer ' +
+        "--pod-certificates",
     },
     {
       name: "a profile that is not for pods",
       text: profile("example.com/a", "1h"),
       signerName: undefined,
       isForPods: true,
-      want: 'cannot use profile "web.yaml": pods: missing; it says which pods may have certificates',
+      want: 'cannot use profile "web.yaml": pods: missing; this section lists the pods that may have certificates',
     },
     {
       name: "every fault",

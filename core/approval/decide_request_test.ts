@@ -287,7 +287,7 @@ for (
       name: "a token for another node",
       edit: { commonName: "system:node:n2" },
       known: { token: APPROVING_TOKEN },
-      want: 'token deny TokenRefused: Token "abcdef": the token is only for the client certificate of node "n1", and ' +
+      want: 'token deny TokenRefused: Token "abcdef": the token is only for the client certificate of node "n1", but ' +
         'this request is for "system:node:n2" of signer kubernetes.io/kube-apiserver-client-kubelet.',
       asked: ["revocation", "token"],
     },

@@ -1,5 +1,5 @@
 /**
- * The ClusterTrustBundles of signers: the rules of the API (`pkg/apis/certificates/validation/validation.go`,
+ * The ClusterTrustBundles of signers: their validation by the API (`pkg/apis/certificates/validation/validation.go`,
  * `pkg/apis/core/validation/names.go`), and the plan by which a signer publishes its CAs
  * (`pkg/controller/certificates/clustertrustbundlepublisher/publisher.go`).
  */
@@ -84,7 +84,7 @@ function findBlockFault({ label, headers, bytes }: PemBlock): string | undefined
   return certificate.value.isCa ? undefined : "does not have the CA bit set";
 }
 
-/** The fault never contains the bundle, as upstream. */
+/** As upstream, the fault never contains the bundle. */
 function createFault(detail: string): FieldError {
   return invalid(TRUST_BUNDLE, "<value omitted>", detail);
 }
@@ -92,21 +92,21 @@ function createFault(detail: string): FieldError {
 /** The changes that make the trust bundles of a signer current: first the write, then the deletions. */
 interface TrustBundlePlan {
   readonly write?: { readonly verb: "create" | "update"; readonly bundle: ClusterTrustBundle };
-  /** The earlier bundles of the signer that are no longer kept. */
+  /** The earlier bundles of the signer that are no longer needed. */
   readonly deletions: readonly ClusterTrustBundle[];
-  /** The time until the next kept bundle is to be deleted. */
+  /** The time until the next deletion of a kept bundle. */
   readonly keptForMs?: number;
 }
 
 export interface TrustBundleContent {
   readonly trustBundle: string;
-  /** The annotations with the prefix `tlsboot/`; others with that prefix are removed. */
+  /** The wanted annotations with the prefix `tlsboot/`; others with that prefix are removed. */
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
 /**
  * Plans one bundle with the given content, and the deletion of the signer's others. Upstream deletes them at once. With
- * `keepMs` they are kept for that long, so certificates of an earlier CA are trusted until they are replaced.
+ * `keepMs` they are kept for that long, so that certificates of an earlier CA are trusted until they are replaced.
  */
 export function planTrustBundles(
   signerName: string,

@@ -138,7 +138,7 @@ function describeDefaults({ lifetime: { maxMs, defaultMs }, usages }: ProfileSpe
   ];
 }
 
-/** Describes which pods get certificates, what they have by default, and which annotations are honoured. */
+/** Describes which pods get certificates, the default contents of these, and the annotations that change them. */
 function describePods(pods: PodRules, { subject, names, usages, lifetime }: ProfileSpec): readonly string[] {
   const conditions = RESTRICTED_POD_FACTS.flatMap((name) => {
     const allowed = pods[name];

@@ -1,8 +1,8 @@
 /**
  * Plans the certificate of a pod and the status of its request (`pkg/apis/certificates/validation`,
- * ValidatePodCertificateRequestStatusUpdate). A kubelet's request for a pod contains only a key, so the profile
- * determines the contents of the certificate: exact values, values from annotations of the pod, or defaults. The result
- * is checked by the same rules as any other request.
+ * ValidatePodCertificateRequestStatusUpdate). A kubelet's request for a pod contains only a key. The profile determines
+ * the contents of the certificate: exact values, values from annotations of the pod, or defaults. The same rules as for
+ * any other request then check the result.
  */
 import { verifyRequest } from "../request/parse_request.ts";
 import { VALIDATION_FAILURE } from "../request/phase.ts";
@@ -49,7 +49,7 @@ export interface PodCertificatePlan {
   readonly beginRefreshAt: Date;
 }
 
-/** The profile refuses a request (Denied), or it cannot be signed (Failed); the kubelet does not try again. */
+/** A final refusal: the profile refuses the request (Denied), or it cannot be signed (Failed). */
 export interface LastingRefusal {
   readonly kind: "Denied" | "Failed";
   readonly reason: string;
@@ -59,7 +59,7 @@ export interface LastingRefusal {
 /** Why a request gets no certificate. */
 type PodRefusal =
   | LastingRefusal
-  /** A failure that may be temporary, such as an expired CA; the signer tries again later. */
+  /** A failure that may be temporary, such as an expired CA, so the signer tries again later. */
   | { readonly kind: "error"; readonly message: string };
 
 export interface PodPlanInput extends Omit<PlanInput, "csr" | "facts" | "profile" | "backdating"> {
@@ -134,7 +134,7 @@ export function planPodCertificate(input: PodPlanInput): Result<PodCertificatePl
   return ok({ certificate, beginRefreshAt: planRefresh(certificate, spec.lifetime.refreshBeforeMs) });
 }
 
-/** Finds out why the API would not accept a chain (PEM), because annotations may request very many names. */
+/** Finds out why the API would not accept a chain (PEM), which annotations with many names can make too long. */
 export function findChainFault(chain: string): LastingRefusal | undefined {
   if (chain.length <= MAX_POD_CHAIN_BYTES) return undefined;
   const message = `the certificate chain has ${chain.length} bytes, and the API accepts ${MAX_POD_CHAIN_BYTES}`;
@@ -164,7 +164,7 @@ export function createRefusedStatus(
 }
 
 function createCondition(type: string, reason: string, message: string, now: Date) {
-  // Annotations may be long and hold anything; the API limits messages.
+  // The API limits messages, but annotations may be long and contain any text.
   const text = cutLoggedText(escapeControls(message));
   return { type, status: "True", lastTransitionTime: formatTime(now), reason, message: text };
 }
@@ -182,8 +182,8 @@ function hasSubjectOrExtensions({ subject, requestedExtensions }: RequestFacts):
 }
 
 /**
- * Finds a name that a certificate cannot have, or that the API refuses in one. A parsed request has no such name, but
- * an annotation may, and so may an exact value with the name of a pod.
+ * Finds a name that a certificate cannot have, or that the API refuses. A parsed request has no such name, but
+ * annotations, and exact values with the name of a pod, may have one.
  */
 function findNameFault({ dnsNames, uris, emailAddresses }: AlternativeNames): ProfileFault | undefined {
   const dnsFault = dnsNames.map((name) => findDnsNameFault(name.replace(/^\*\./, ""))).find(Boolean);
@@ -198,7 +198,7 @@ function suggestKeys({ keys }: ProfileSpec): string {
   return `keyType may be ${listKubeletKeyTypes(keys).join(" or ")}`;
 }
 
-/** Plans when the kubelet begins to refresh a certificate: at the time of the profile, within the limits of the API. */
+/** Plans when the kubelet begins to refresh a certificate, by the profile and within the limits of the API. */
 function planRefresh({ notBefore, notAfter }: CertificatePlan, refreshBeforeMs: number | undefined): Date {
   const [begin, end] = [notBefore.getTime(), notAfter.getTime()];
   const wanted = end - (refreshBeforeMs ?? (end - begin) / 3);
@@ -225,7 +225,7 @@ const NAME_KINDS = [
 /** The rules on usages (`createCustomProfile`). */
 const USAGE_RULES = ["usages", "requiredUsages", "extendedUsages"];
 
-/** Finds out why a pod may have no certificate at all. */
+/** Finds out why the profile does not apply to a pod. */
 function findPodFault(rules: PodRules, facts: PodFacts): string | undefined {
   const bad = RESTRICTED_POD_FACTS.find((name) =>
     rules[name]?.some((pattern) => matchesPattern(facts[name], pattern)) === false

@@ -15,7 +15,7 @@ export interface PodRequestObjects {
 }
 
 /**
- * The outcome: `retry` if a cache may be stale, and `unmounted` if the pod does not mount such a certificate, so a
+ * The verdict: `retry` if a cache may be stale, and `unmounted` if the pod does not mount such a certificate, so that a
  * special permission decides.
  */
 type PodRequestVerdict =
@@ -98,7 +98,7 @@ function retry(message: string): PodRequestVerdict {
   return { kind: "retry", message };
 }
 
-/** The end of the message is that of client-go's listers. */
+/** Creates the verdict for a missing object; the end of the message is that of client-go's listers. */
 function retryMissing(what: string, path: string, name: string, resource = what): PodRequestVerdict {
   return retry(
     `while retrieving ${what} ${path} named in the PodCertificateRequest: ${resource} ${goQuote(name)} not found`,

@@ -1,5 +1,5 @@
 /**
- * What a signer does with a request. Its signing profile has the requirements (`pkg/apis/certificates/helpers.go`,
+ * The work of a signer. Its signing profile has the requirements on requests (`pkg/apis/certificates/helpers.go`,
  * `pkg/controller/certificates/signer/signer.go`), and the plan describes the certificate for an approved request that
  * meets them (`pkg/controller/certificates/authority/policies.go`). The plan contains only known parts of the request,
  * and depends on whether the API trusts the CA for clients. A client can predict refusals before it generates a key or
@@ -66,13 +66,13 @@ export interface SigningProfile {
   readonly rules: readonly ProfileRule[];
   /** The limits of the lifetime; by default the signer's own limit, without a minimum. */
   readonly lifetime?: ProfileLifetime;
-  /** The usages of a request without usages. The API refuses such a request, but a file may contain one. */
+  /** The default usages, for a request without any. The API refuses such a request, but a file may contain one. */
   readonly defaultUsages?: readonly string[];
   /** Extensions that every certificate gets. */
   readonly extensions?: readonly PlannedExtension[];
   /** Whether the intermediates follow each certificate; by default the flags of the CA decide. */
   readonly chain?: boolean;
-  /** More about the certificates, in sentences for help texts. */
+  /** Further properties of the certificates, in sentences for help texts. */
   readonly remarks?: readonly string[];
 }
 
@@ -228,7 +228,7 @@ function refuseAny(kind: string, names: readonly string[]): string | undefined {
 
 /**
  * Predicts the refusals of the API, its admission and the signer, with their exact messages; empty when there are none.
- * Of signers, only the four of Kubernetes are known.
+ * It knows only the four signers of Kubernetes.
  */
 export function findRefusals(
   csr: CertificateSigningRequest,
@@ -248,13 +248,13 @@ export function findRefusals(
 }
 
 /**
- * How far certificates are backdated, for clients whose clock is behind; kubeadm does the same with its own
- * (`CertificateBackdate`, `cmd/kubeadm/app/constants/constants.go`).
+ * The backdate of certificates, for clients whose clock is behind, as kubeadm does it (`CertificateBackdate`,
+ * `cmd/kubeadm/app/constants/constants.go`).
  */
 export const BACKDATE_MS = 5 * 60_000;
 /** The lifetime of certificates by default: a year, as with `--cluster-signing-duration` of kube-controller-manager. */
 export const DEFAULT_SIGNING_SECONDS = 365 * 86_400;
-/** For shorter lifetimes the backdate is added, so that the client gets the whole requested lifetime. */
+/** The lifetime below which the backdate is added, so that the client gets the whole requested lifetime. */
 const SHORT_LIFETIME_MS = 8 * 3_600_000;
 /** The signers of certificates for API clients. */
 const CLIENT_SIGNERS: ReadonlySet<string> = new Set([
@@ -287,7 +287,7 @@ export interface PlanInput {
   readonly caNotAfter: Date;
   /** The CA and its issuers. Names that their name constraints forbid are refused, because clients would not accept them. */
   readonly issuers?: readonly CertificateFacts[];
-  /** When the API trusts the CA, or may trust it, only the two client signers may issue client certificates. */
+  /** Whether the API trusts the CA; unless it does not, only the two client signers may issue client certificates. */
   readonly clientTrust?: ClientTrust;
   /** The default and the longest lifetime (`--cluster-signing-duration`). */
   readonly signingDurationSeconds: number;
@@ -347,7 +347,7 @@ export function planCertificate(input: PlanInput): Result<CertificatePlan, Signi
 /** Decides the lifetime: as requested, at most the signer's limit, at least ten minutes (in this order). */
 export function decideDurationSeconds(requested: number | undefined, limitSeconds: number): number {
   if (requested === undefined || requested > limitSeconds) return limitSeconds;
-  // A stored request may be older than the API's own limit.
+  // A stored request may be older than the limit of the API.
   return Math.max(requested, MIN_EXPIRATION_SECONDS);
 }
 
@@ -436,7 +436,7 @@ export function findClientTrust(
 }
 
 /**
- * Decides what a signer assumes. If the trust is unknown, Kubernetes' own signers behave as upstream, and others are
+ * Decides which trust a signer assumes. If it is unknown, Kubernetes' own signers behave as upstream, and others are
  * cautious.
  */
 export function decideClientTrust(signerName: string, isTrusted: boolean | undefined): ClientTrust {

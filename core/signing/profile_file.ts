@@ -39,7 +39,7 @@ import { decodeHex } from "../lib/encodings.ts";
 
 const PROFILE_KIND = "SigningProfile";
 
-/** The largest extension, because a certificate is sent in every handshake. */
+/** The largest size of an extension, because every handshake contains the certificate. */
 const MAX_EXTENSION_BYTES = 4_096;
 
 /** The usages that only CA certificates may have (RFC 5280 §4.2.1.9). */
@@ -121,7 +121,7 @@ const SUBJECT: Shape<SubjectRules> = mapping({
 });
 
 const address = mapped(text, (value, place) => canonicalIp(value) ?? fault(place, `"${value}" is not an IP address`));
-/** Checks a text with sample values for its placeholders; `findProfileFaults` checks the placeholders. */
+/** Checks a text with sample values in place of its placeholders, which `findProfileFaults` checks. */
 const filled = (check: (value: string) => string | undefined) =>
   checkedText((value) => check(value.replace(/\{[A-Za-z]+\}/g, "x")));
 const dnsPattern = filled(findDnsPatternFault);
@@ -194,7 +194,7 @@ const PROFILE = mapping({
     (["RSA", "ECDSA", "Ed25519"] as const).map((type) => withLeastBits({ type })),
   ),
   extensions: defaultKey(EXTENSIONS, { ocsp: [], caIssuers: [], crl: [], policies: [], raw: [] }),
-  // Decision 8: Kubernetes has no custom signers, so nothing forbids issuing the intermediates too.
+  // Kubernetes has no custom signers, so nothing forbids issuing the intermediates too (decision 8).
   chain: defaultKey(flag, true),
   pods: optionalKey(mapping({
     namespace: requiredKey(podRule),
@@ -209,7 +209,7 @@ export function parseProfile(fileText: string): Result<ProfileSpec, readonly str
   return parseConfigDocument(fileText, PROFILE_KIND, checkedProfile);
 }
 
-/** Sets the defaults that depend on other keys, and checks what the shape alone cannot express. */
+/** Sets the defaults that depend on other keys, and checks what the types cannot express. */
 const checkedProfile = mapped(PROFILE, (read, place) => {
   const { usages, lifetime: { max, min, refreshBefore, default: defaultMs = max }, pods } = read;
   const leastMs = pods === undefined

@@ -116,7 +116,7 @@ test("findPurposeFault() keeps profiles for pods and for other requests apart", 
   assert.equal(findPurposeFault(plain, false), undefined);
   assert.equal(findPurposeFault(forPods, true), undefined);
   assert.match(findPurposeFault(plain, true) ?? "", /^pods: missing;/);
-  assert.match(findPurposeFault(forPods, false) ?? "", /^pods: is for pod certificates;/);
+  assert.match(findPurposeFault(forPods, false) ?? "", /^pods: only for pod certificates;/);
 });
 
 test("parseProfile() accepts the limits themselves", () => {
@@ -230,11 +230,11 @@ subject: { commonName: { allowed: ["{pod}"], default: x } }
 names: { dns: { allowed: [a.b], annotation: a/dns } }
 `,
       want: [
-        "subject.commonName.default: only for pod certificates; add the section pods, which says for which pods",
-        "subject.commonName: only for pod certificates; add the section pods, which says for which pods",
-        "names.dns.annotation: only for pod certificates; add the section pods, which says for which pods",
-        "usages.annotation: only for pod certificates; add the section pods, which says for which pods",
-        "lifetime.refreshBefore: only for pod certificates; add the section pods, which says for which pods",
+        "subject.commonName.default: only for pod certificates; add the section pods, which lists the pods",
+        "subject.commonName: only for pod certificates; add the section pods, which lists the pods",
+        "names.dns.annotation: only for pod certificates; add the section pods, which lists the pods",
+        "usages.annotation: only for pod certificates; add the section pods, which lists the pods",
+        "lifetime.refreshBefore: only for pod certificates; add the section pods, which lists the pods",
       ],
     },
     {

@@ -1,8 +1,8 @@
 /**
- * The profile of a custom signer as its file defines it, and the check for contradictions and rules that would allow
- * too much. Everything that it does not list is refused. A profile for pods can contain facts of the pod in braces,
- * such as `{namespace}`: kube-apiserver compares them with the pod and its node when a kubelet sends the request
- * (`plugin/pkg/admission/noderestriction`).
+ * The profile of a custom signer as its file defines it, and the checks for contradictions and for rules that would
+ * allow too much. It refuses everything that it does not list. A profile for pods can contain facts of the pod in
+ * braces, such as `{namespace}`: kube-apiserver compares them with the pod and its node when a kubelet sends the
+ * request (`plugin/pkg/admission/noderestriction`).
  */
 import { isMlDsa, type PrivateKeyAlgorithm } from "../pki/keys/key_names.ts";
 import { MIN_POD_EXPIRATION_SECONDS, type PodCertificateRequest } from "../kube/kinds/certificates_v1.ts";
@@ -24,7 +24,7 @@ export interface ProfileSpec {
   readonly extensions: ExtensionRules;
   /** Whether the intermediates follow each certificate. */
   readonly chain: boolean;
-  /** The pods that the profile is for; present in a profile for pod certificates only. */
+  /** The pods that may have certificates; present only in a profile for pod certificates. */
   readonly pods?: PodRules;
 }
 
@@ -87,7 +87,7 @@ export interface NameRules {
 export interface UsageRules {
   readonly allowed: readonly string[];
   readonly required: readonly string[];
-  /** The usages of a request without usages. */
+  /** The default usages, for a request without any. */
   readonly default: readonly string[];
   /** The key of the annotation with which a pod sets its usages. */
   readonly annotation?: string;
@@ -95,7 +95,7 @@ export interface UsageRules {
 
 /** How long certificates are valid. */
 export interface LifetimeRules {
-  /** The longest lifetime. Requests for more get this one. */
+  /** The longest lifetime, also for requests for a longer one. */
   readonly maxMs: number;
   /** The lifetime of requests without one. */
   readonly defaultMs: number;
@@ -172,18 +172,22 @@ export function findProfileFaults(spec: ProfileSpec): string[] {
   ];
 }
 
-/** Finds out why a profile is not for the requests of a signer: of pods, or CertificateSigningRequests. */
+/**
+ * Finds out why a profile does not fit the requests of a signer, which are those of pods or CertificateSigningRequests.
+ */
 export function findPurposeFault({ pods }: ProfileSpec, isForPods: boolean): string | undefined {
-  if (isForPods) return pods === undefined ? "pods: missing; it says which pods may have certificates" : undefined;
+  if (isForPods) {
+    return pods === undefined ? "pods: missing; this section lists the pods that may have certificates" : undefined;
+  }
   return pods === undefined
     ? undefined
-    : "pods: is for pod certificates; use it with tlsboot signer --pod-certificates";
+    : "pods: only for pod certificates; use this profile with tlsboot signer --pod-certificates";
 }
 
 /** Finds the keys that only a profile for pods may have, in a profile for other requests. */
 function findStrayPodKeys(spec: ProfileSpec): string[] {
   const only = (place: string) =>
-    `${place}: only for pod certificates; add the section pods, which says for which pods`;
+    `${place}: only for pod certificates; add the section pods, which lists the pods`;
   return [
     ...listValueRules(spec).flatMap(([place, { allowed, exactly = [], default: fallback, annotation }]) => [
       ...(fallback === undefined ? [] : [only(`${place}.default`)]),
@@ -337,7 +341,7 @@ export function toPodFacts({ metadata, spec }: PodCertificateRequest): PodFacts 
   };
 }
 
-/** Finds a fact that cannot replace its placeholder. The API restricts names, but a UID may be any text. */
+/** Finds a fact that cannot replace its placeholder. The API restricts names, but not UIDs. */
 export function findPodFactFault(facts: PodFacts): string | undefined {
   const bad = POD_FACTS.find((name) => !PLAIN.test(facts[name]));
   return bad === undefined ? undefined : `${bad} is not a plain name: ${facts[bad]}`;

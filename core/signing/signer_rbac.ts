@@ -1,6 +1,6 @@
 /**
- * The permissions that a signer needs at an API server. `--print-rbac`, `docs/rbac/signer.yaml` and the custom signers that
- * `up` runs share them.
+ * The permissions that a signer needs at an API server. They are the same for `--print-rbac`, `docs/rbac/signer.yaml`
+ * and the custom signers of `tlsboot up`.
  */
 import { hash } from "node:crypto";
 import type { ClusterRole, Role } from "../kube/kinds/rbac_v1.ts";
@@ -10,10 +10,10 @@ import { CERTIFICATES_GROUP } from "../kube/kinds/certificates_v1.ts";
 /** The options of a signer that determine its permissions. */
 interface SignerRbacOptions {
   readonly signerNames: readonly string[];
-  /** Whether it signs for pods, and publishes its CAs; by default it signs CertificateSigningRequests. */
+  /** Whether it signs for pods and publishes its CAs; by default, it signs CertificateSigningRequests. */
   readonly isForPods?: boolean;
   readonly names: SignerObjectNames;
-  /** Whether the signer notifies a person. */
+  /** Whether the signer sends notifications. */
   readonly notifies?: boolean;
   /** The namespace of its Lease; undefined without leader election. */
   readonly leaseNamespace: string | undefined;
@@ -31,8 +31,8 @@ const MAX_NAME = 253;
 
 /**
  * Creates the object names for the chosen signer names; the list is empty for Kubernetes' signers. Signers with
- * different names must not share a leader election or overwrite each other's permissions. The same holds for a signer
- * for pods and one for other requests.
+ * different names, or for pods and other requests, must not share a leader election or overwrite each other's
+ * permissions.
  */
 export function createSignerObjectNames(chosen: readonly string[], isForPods = false): SignerObjectNames {
   const command = isForPods ? "pod-signer" : "signer";
@@ -46,7 +46,7 @@ export function createSignerObjectNames(chosen: readonly string[], isForPods = f
   };
 }
 
-/** Creates the manifest in the order of its application. */
+/** Creates the manifest in the order in which it is applied. */
 export function createSignerManifest(
   { signerNames, isForPods = false, names, notifies = false, leaseNamespace }: SignerRbacOptions,
 ): readonly ManifestPart[] {

@@ -45,7 +45,7 @@ export interface TokenLimits {
   readonly node?: NodeName;
   /** The number of keys for which the token may request certificates. */
   readonly maxKeys?: number;
-  /** The networks from which the token authenticates, in canonical form; empty for any. */
+  /** The networks from which the token may be used, in canonical form; empty for any. */
   readonly networks: readonly string[];
   /** The only key for which the token may request a certificate. */
   readonly publicKey?: PublicKeyPin;
@@ -91,7 +91,7 @@ interface RequestWithToken {
 
 /** The decision about a request that was made with a token. */
 type TokenRequestDecision =
-  /** The token limits no keys, or it is bound to this key already. */
+  /** The token does not limit keys, or is already bound to this key. */
   | { readonly kind: "allowed" }
   /** The token has to be bound to the key of this request, atomically with its creation. */
   | { readonly kind: "bind" }
@@ -119,7 +119,7 @@ export function isLimitedToken({ type, metadata: { annotations = {} } }: SecretO
 const NO_ANNOTATIONS: Readonly<Record<string, string>> = {};
 const knownLimits = new WeakMap<Readonly<Record<string, string>>, Result<TokenLimits, string>>();
 
-/** Reads the limits of a token. A malformed limit is an error, because ignoring it would widen the token. */
+/** Reads the limits of a token. A malformed limit is an error, because ignoring it would lift the limit. */
 export function readTokenLimits(
   { metadata: { annotations = NO_ANNOTATIONS } }: SecretObject,
 ): Result<TokenLimits, string> {
@@ -193,7 +193,7 @@ export function decideTokenBearer(
   const limits = readTokenLimits(secret);
   if (!limits.ok) return { kind: "malformed", message: limits.error };
   if (isTokenSpent(secret)) {
-    return { kind: "spent", message: "the token is used: each certificate requested with it has been used to log in" };
+    return { kind: "spent", message: "the token is used up: each certificate requested with it has been used" };
   }
   const { networks } = limits.value;
   if (networks.length === 0 || networks.some((network) => isInNetwork(address ?? "", network))) return undefined;
@@ -221,11 +221,11 @@ export function decideTokenRequest(secret: SecretObject, request: RequestWithTok
   if (node !== undefined && !isRequestOfNode(request, node)) {
     return refuse(
       "node",
-      `the token is only for the client certificate of node "${node}", and this request is for ${describe(request)}`,
+      `the token is only for the client certificate of node "${node}", but this request is for ${describe(request)}`,
     );
   }
   if (publicKey !== undefined && publicKey !== request.key) {
-    return refuse("key", `the token is only for the key ${publicKey}, and this request has the key ${request.key}`);
+    return refuse("key", `the token is only for the key ${publicKey}, but this request has the key ${request.key}`);
   }
   if (maxKeys === undefined) return { kind: "allowed" };
   const { boundKeys } = readTokenUse(secret);
@@ -303,8 +303,8 @@ function withoutProof({ type, metadata: { annotations } }: SecretObject): Secret
 }
 
 /**
- * Returns the annotations of a token that a client updates. The creator stays and keys are only added, so no update
- * makes a token usable again by mistake. The proof stays as long as the token is for the same node and key.
+ * Returns the annotations of a token that a client updates. The creator stays and keys are only added, so no update can
+ * make a token usable again by mistake. The proof stays as long as the token is for the same node and key.
  */
 export function withKeptRecords(secret: SecretObject, stored: SecretObject): SecretObject["metadata"]["annotations"] {
   if (stored.type !== BOOTSTRAP_TOKEN_TYPE) return secret.metadata.annotations;
@@ -336,9 +336,9 @@ export function isApprovingToken(secret: SecretObject): boolean {
 }
 
 /**
- * Reports whether a person made a token for the replacement of a node: it is bound to the node (`--node`), and was created
- * at or after the time at which the node was revoked. A token for a proof is no replacement, because a stolen machine can
- * still prove which one it is.
+ * Reports whether a person made a token for the replacement of a node: it is bound to the node (`--node`), and was
+ * created at or after the time at which the node was revoked. A token for a proof is no replacement, because a stolen
+ * machine can still prove its identity.
  */
 export function isReplacementToken(secret: SecretObject, node: string, revokedAt: Date): boolean {
   if (!isLimitedToken(secret)) return false;

@@ -1,9 +1,9 @@
 /**
  * `kube-public/cluster-info` publishes the address and the CA of a cluster for clients that have only a bootstrap
- * token, as kubeadm does (`cmd/kubeadm/app/phases/bootstraptoken/clusterinfo`). It has a signature for each token with
- * the usage `signing` (`pkg/controller/bootstrap/bootstrapsigner.go`): a detached JSON Web Signature with the token as
- * the key (RFC 7515 appendix F; cluster-bootstrap `token/jws`). A client verifies the signature with its token, and the
- * CA with the hash of its key (`cmd/kubeadm/app/discovery/token/token.go`).
+ * token, as kubeadm does (`cmd/kubeadm/app/phases/bootstraptoken/clusterinfo`). For each token with the usage
+ * `signing`, it contains a detached JSON Web Signature with the token as the key (RFC 7515 appendix F;
+ * `pkg/controller/bootstrap/bootstrapsigner.go`, cluster-bootstrap `token/jws`). A client verifies the signature with
+ * its token, and the CA with the hash of its key (`cmd/kubeadm/app/discovery/token/token.go`).
  */
 import { createHmac } from "node:crypto";
 import type { ConfigMap, SecretObject as KubeSecret } from "../kube/kinds/core_v1.ts";
@@ -43,9 +43,9 @@ export interface PublishedCluster {
 type ClusterInfoPlan =
   | { readonly kind: "create" | "update"; readonly configMap: ConfigMap }
   | { readonly kind: "none" }
-  /** The config map has another server, which a user may have set on purpose. */
+  /** The config map contains a different server, which a user may have set on purpose. */
   | { readonly kind: "foreign"; readonly server: string }
-  /** The config map has another CA, although servers that share a store must share the CA. */
+  /** The config map contains a different CA, although servers that share a store must share the CA. */
   | { readonly kind: "otherCa" };
 
 /**
@@ -174,7 +174,7 @@ function signingTokenId(secret: KubeSecret, now: Date): string | undefined {
   return isExpired ? undefined : facts.id;
 }
 
-/** Signs a text: the result is header and MAC with nothing between the dots. The key id is public. */
+/** Signs a text. The result has the header and the MAC, and nothing between the dots. The key id is public. */
 export function signDetached(content: string, keyId: string, key: Secret<string>): string {
   const header = encodeBase64Url(JSON.stringify({ alg: "HS256", kid: keyId }));
   const mac = createHmac("sha256", key.reveal()).update(`${header}.${encodeBase64Url(content)}`).digest("base64url");
@@ -192,7 +192,7 @@ type SignatureVerdict =
   | { readonly kind: "signed"; readonly kubeconfig: string }
   /** There is no signature for this token: it is unknown, expired, or so new that the controller has not signed yet. */
   | { readonly kind: "unsigned" }
-  /** There is nothing to sign, or the signature was made with another secret. */
+  /** There is no kubeconfig, or the signature was made with another secret. */
   | { readonly kind: "refused"; readonly why: string };
 
 export function checkClusterInfoSignature(map: ConfigMap, token: BootstrapToken): SignatureVerdict {
@@ -207,13 +207,13 @@ export function checkClusterInfoSignature(map: ConfigMap, token: BootstrapToken)
 /** A cluster with at least one CA whose public key is pinned. */
 export interface PinnedCluster extends PublishedCluster {
   /**
-   * Only the pinned certificates of the bundle. Every holder of a token can sign a bundle to which they added a CA, so
-   * the other certificates count only after they were read over a connection that a pinned CA authenticates.
+   * Only the pinned certificates of the bundle. Any holder of a token can add a CA to the bundle and sign it, so the
+   * other certificates are not trusted until they have been read over a connection that a pinned CA authenticates.
    */
   readonly pinnedPem: string;
 }
 
-/** Parses the signed kubeconfig and requires a pinned key among its CAs. The error describes what was found instead. */
+/** Parses the signed kubeconfig and requires a pinned key among its CAs. */
 export function checkPins(kubeconfig: string, pins: readonly PublicKeyPin[]): Result<PinnedCluster, string> {
   const cluster = parseClusterInfo(kubeconfig);
   if (!cluster.ok) return cluster;

@@ -22,7 +22,7 @@ import { type BootstrapToken, formatBootstrapToken } from "./token_secret.ts";
 export interface JoinTarget extends PublishedCluster {
   /** The pin of each CA in the bundle. */
   readonly pins: readonly PublicKeyPin[];
-  /** Whether `cluster-info` publishes the cluster, so that a machine finds it by a pin. */
+  /** Whether `cluster-info` publishes the cluster, so that a pin is enough for a machine. */
   readonly isPublished: boolean;
 }
 
@@ -115,7 +115,7 @@ export function encodeBootstrapKubeconfig(
 }
 
 /**
- * Formats a bootstrap kubeconfig, whose head has the commands for the machine. For a single node it is a join file: it
+ * Formats a bootstrap kubeconfig that begins with the commands for the machine. For a single node it is a join file: it
  * also has the node and the paths of the machine, so `tlsboot bootstrap --join FILE` needs no other flag.
  */
 export function formatBootstrapKubeconfig(material: JoinMaterial, fileName: string): string {
@@ -197,7 +197,7 @@ function formatCloudInit(joinFile: string, unit: string): string {
         { content: joinFile, owner: "root:root", path: KUBELET_PATHS.bootstrapKubeconfig, permissions: "0600" },
         { content: unit, owner: "root:root", path: `${UNIT_FOLDER}/${PACK_UNIT}`, permissions: "0644" },
       ],
-      // Starting the unit waits for the certificate, and cloud-init must not wait.
+      // Starting the unit would wait for the certificate, for which cloud-init must not wait.
       runcmd: [
         ["systemctl", "daemon-reload"],
         ["systemctl", "enable", PACK_UNIT],

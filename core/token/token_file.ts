@@ -12,7 +12,7 @@ export interface TokenFileEntry {
   readonly groups: readonly string[];
 }
 
-/** The contents of a token file, each token once, and warnings for the log. */
+/** The entries of a token file, each token once, and warnings for the log. */
 export interface TokenFile {
   readonly entries: readonly TokenFileEntry[];
   readonly warnings: readonly string[];
@@ -70,7 +70,7 @@ export function parseCsv(text: string): Result<readonly (readonly string[])[], s
 
 interface ReadRecord {
   readonly fields: readonly string[];
-  /** Index of the line after the record. */
+  /** The index of the line after the record. */
   readonly next: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Bootstrap tokens: `<id>.<secret>` (cluster-bootstrap `token/util`, `token/api`), where the id is public and the
- * secret is not, and the Secret behind a token: how it is encoded, which user it authenticates, and when it is deleted
+ * Bootstrap tokens, `<id>.<secret>` with a public id (cluster-bootstrap `token/util`, `token/api`), and the Secret of a
+ * token: its encoding, the user that it authenticates, and its deletion
  * (`plugin/pkg/auth/authenticator/token/bootstrap/bootstrap.go`, cluster-bootstrap `util/secrets`,
  * `pkg/controller/bootstrap`). The values with which users limit a token are parsed here too.
  */
@@ -14,7 +14,7 @@ import { err, ok, type Result } from "../lib/result.ts";
 import { formatCidr, parseCidr } from "../lib/ip_address.ts";
 import type { Random } from "../ports.ts";
 
-/** `type` of the Secrets that hold bootstrap tokens. */
+/** The `type` of Secrets that hold bootstrap tokens. */
 export const BOOTSTRAP_TOKEN_TYPE = "bootstrap.kubernetes.io/token";
 export const BOOTSTRAP_TOKEN_NAMESPACE = "kube-system";
 export const BOOTSTRAP_TOKEN_USAGES: readonly string[] = ["signing", "authentication"];
@@ -252,7 +252,7 @@ export function parseRfc3339(text: string): Date | undefined {
 
 /** A well-formed bootstrap token: its id and its secret. */
 export interface BootstrapToken {
-  /** Six characters; names the Secret and the user. */
+  /** Six characters that are part of the names of the Secret and the user. */
   readonly id: string;
   /** The secret part of sixteen characters. */
   readonly secret: Secret<string>;
@@ -304,7 +304,7 @@ function randomText(length: number, random: Pick<Random, "bytes">): string {
   let text = "";
   while (text.length < length) {
     for (const byte of random.bytes(length)) {
-      // 252 is the largest multiple of 36 in a byte; larger values would make some characters more likely.
+      // 252 is the largest multiple of 36 in a byte. Using larger values would make some characters more likely.
       if (byte < 252 && text.length < length) text += ALPHABET[byte % ALPHABET.length];
     }
   }

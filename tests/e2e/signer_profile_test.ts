@@ -165,7 +165,11 @@ for (
       2,
       '--signer: "kubernetes.io/kubelet-serving" has no profile for pods',
     ],
-    ["--pod-certificates --profile web.yaml", 2, "pods: missing; it says which pods may have certificates"],
+    [
+      "--pod-certificates --profile web.yaml",
+      2,
+      "pods: missing; this section lists the pods that may have certificates",
+    ],
     ["--profile nowhere.yaml", 1, 'nowhere.yaml": no such file'],
     ["--profile .", 1, "cannot read"],
     [
