@@ -5,7 +5,7 @@
  */
 import type { UserInfo } from "../kube/user.ts";
 import type { Attributes, ResourceAttributes } from "../rbac/attributes.ts";
-import { trimEndChars } from "../lib/linear_text.ts";
+import { matchesPath } from "../rbac/evaluate.ts";
 import { dns1123SubdomainErrors } from "../kube/names.ts";
 import {
   checkedText,
@@ -132,11 +132,7 @@ function matches(rule: AuditRule, user: UserInfo | undefined, attributes: Attrib
     return attributes.kind === "resource" && matchesResource(rule, attributes);
   }
   if (rule.nonResourceURLs.length === 0) return true;
-  return attributes.kind === "path" && rule.nonResourceURLs.some((spec) => matchesPath(attributes.path, spec));
-}
-
-function matchesPath(path: string, spec: string): boolean {
-  return spec === "*" || spec === path || (spec.endsWith("*") && path.startsWith(trimEndChars(spec, "*")));
+  return attributes.kind === "path" && rule.nonResourceURLs.some((pattern) => matchesPath(pattern, attributes.path));
 }
 
 function matchesResource({ namespaces, resources }: AuditRule, attributes: ResourceAttributes): boolean {

@@ -3,6 +3,7 @@
  * (`pkg/registry/rbac/validation/rule.go`, `plugin/pkg/auth/authorizer/rbac/rbac.go`,
  * `pkg/apis/rbac/v1/evaluation_helpers.go`). RBAC never denies; without a matching rule it has no opinion.
  */
+import { trimEndChars } from "../lib/linear_text.ts";
 import { omitUndefined } from "../lib/record.ts";
 import type { NonResourceRule, ResourceRule, SubjectRulesReviewStatus } from "../kube/kinds/authorization_v1.ts";
 import { goQuote } from "../lib/go_text.ts";
@@ -226,11 +227,7 @@ export function ruleAllows(attributes: Attributes, rule: PolicyRule): boolean {
 
 /** Reports whether a path, or a pattern that ends in `*`, covers a path. */
 export function matchesPath(pattern: string, path: string): boolean {
-  if (pattern === path) return true;
-  if (!pattern.endsWith("*")) return false;
-  let end = pattern.length;
-  while (end > 0 && pattern[end - 1] === "*") end--;
-  return path.startsWith(pattern.slice(0, end));
+  return pattern === path || (pattern.endsWith("*") && path.startsWith(trimEndChars(pattern, "*")));
 }
 
 function matches(allowed: readonly string[] | null | undefined, wanted: string): boolean {
