@@ -1,5 +1,5 @@
 /** Private keys of SSH without a passphrase, such as host keys (OpenSSH's `PROTOCOL.key`). */
-import { decodeHex, encodeHex } from "../lib/encodings.ts";
+import { decodeHex } from "../lib/encodings.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { type Bytes, contextTag, DerError, equalBytes, toResult } from "../pki/asn1/der.ts";
 import {
@@ -13,7 +13,7 @@ import {
 } from "../pki/asn1/der_writer.ts";
 import { encodePem, findKeyBlock } from "../pki/asn1/pem.ts";
 import { parsePrivateKey, type PrivateKey } from "../pki/keys/keys.ts";
-import { PUBLIC_KEY_OID } from "../pki/keys/public_key.ts";
+import { PUBLIC_KEY_OID, toBigInt } from "../pki/keys/public_key.ts";
 import { readCurve, readKeyType, type SshPublicKey, SshReader, toSshPublicKey } from "./ssh_signature.ts";
 
 /** A private key and its public key, as `signSsh` needs them. */
@@ -106,8 +106,4 @@ function reduce(exponent: Bytes, prime: Bytes): Bytes {
   if (modulus < 1n) throw new DerError(DAMAGED);
   const hex = (toBigInt(exponent) % modulus).toString(16);
   return decodeHex(hex.padStart(hex.length + hex.length % 2, "0"));
-}
-
-function toBigInt(bytes: Uint8Array): bigint {
-  return BigInt(`0x${encodeHex(bytes)}`);
 }

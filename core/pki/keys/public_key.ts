@@ -271,6 +271,7 @@ export function isPointOnCurve(curve: Curve, point: Uint8Array): boolean {
   return x < curve.p && y < curve.p && (y * y - (x * x * x - 3n * x + curve.b)) % curve.p === 0n;
 }
 
-function toBigInt(bytes: Uint8Array): bigint {
+/** Converts big-endian bytes to a number. */
+export function toBigInt(bytes: Uint8Array): bigint {
   return BigInt(`0x${encodeHex(bytes)}`);
 }
