@@ -1,6 +1,7 @@
 /** The Revocation object: its target, its name, which is derived from the target, and the validation of a new one. */
 import { hash } from "node:crypto";
 import { parseNodeName } from "../machine/node_name.ts";
+import type { IdentifiedUser } from "../register/certificate_user.ts";
 import { TOKEN_ID } from "../token/token_secret.ts";
 import {
   type FieldError,
@@ -99,7 +100,7 @@ export function findRevocationTarget(spec: RevocationSpec): RevocationTarget | u
  */
 export function coversUser(
   { kind, value }: RevocationTarget,
-  { username, groups }: { readonly username: string; readonly groups: readonly string[] },
+  { username, groups }: IdentifiedUser,
 ): boolean {
   switch (kind) {
     case "user":
@@ -117,7 +118,7 @@ export function coversUser(
 /** Finds the fault of a revocation that would lock out its author, who may be the only user able to undo it. */
 export function findAuthorFault(
   target: RevocationTarget,
-  user: { readonly username: string; readonly groups: readonly string[] },
+  user: IdentifiedUser,
 ): FieldError | undefined {
   if (!coversUser(target, user)) return undefined;
   const why =
