@@ -21,7 +21,7 @@ async function check(profile: SigningProfile, edit: CsrOptions): Promise<string 
   const csr = await buildCsr(edit);
   const facts = parseRequest(csr.spec.request);
   assert.ok(facts.ok);
-  return checkProfile(profile, facts.value, csr.spec.usages ?? []);
+  return checkProfile(profile, facts.value, csr.spec.usages ?? [])?.message;
 }
 
 const DNS = "DNS subjectAltName is not allowed";
@@ -204,7 +204,7 @@ test("createCustomProfile() refuses a second common name, of which signers would
       ...["team", "web"].map((value) => encodeSetOf([encodeSequence(encodeOid("2.5.4.10"), encodeText(value))])),
     );
   const checkNamed = (...values: readonly string[]) =>
-    checkProfile(full, { ...facts.value, subject: parseName(named(...values), "request") }, fine.usages ?? []);
+    checkProfile(full, { ...facts.value, subject: parseName(named(...values), "request") }, fine.usages ?? [])?.message;
   assert.equal(checkNamed("web-1"), undefined);
   assert.equal(checkNamed("admin", "web-1"), "subject attribute is given several times: 2.5.4.3");
 });
@@ -219,7 +219,7 @@ test("createCustomProfile() refuses attributes and names for which a profile has
       [{ otherNames: 1 }, "a subjectAltName is neither DNS, IP, URI nor Email"],
       [{ subject: { ...facts.value.subject, otherAttributes } }, "subject attribute is not allowed: 1.2.3"],
     ] as const
-  ) assert.equal(checkProfile(full, { ...facts.value, ...edit }, fine.usages ?? []), want);
+  ) assert.equal(checkProfile(full, { ...facts.value, ...edit }, fine.usages ?? [])?.message, want);
 });
 
 for (

@@ -91,7 +91,7 @@ export interface ProfileFault {
 }
 
 /** Finds the first fault of a request, or undefined when the profile allows it. */
-function findProfileFault(
+export function checkProfile(
   profile: SigningProfile,
   facts: RequestFacts,
   usages: readonly string[],
@@ -102,16 +102,6 @@ function findProfileFault(
     if (message !== undefined) return { rule: name, message };
   }
   return undefined;
-}
-
-/** Finds the message of the first fault, as `findProfileFault`. */
-export function checkProfile(
-  profile: SigningProfile,
-  facts: RequestFacts,
-  usages: readonly string[],
-  expirationSeconds?: number,
-): string | undefined {
-  return findProfileFault(profile, facts, usages, expirationSeconds)?.message;
 }
 
 /** Describes a profile in sentences, one per line: its signer, its requirements, and its certificates. */
@@ -243,7 +233,7 @@ export function findRefusals(
   const refusal = profile === undefined ? undefined : checkProfile(profile, request.value, usages);
   return [
     ...(restriction === undefined ? [] : [restriction]),
-    ...(refusal === undefined ? [] : [`the signer ${signerName} refuses it: ${refusal}`]),
+    ...(refusal === undefined ? [] : [`the signer ${signerName} refuses it: ${refusal.message}`]),
   ];
 }
 
@@ -303,7 +293,7 @@ export function planCertificate(input: PlanInput): Result<CertificatePlan, Signi
   const { csr, facts, profile } = input;
   const asked = csr.spec.usages ?? [];
   const usages = asked.length > 0 ? asked : profile.defaultUsages ?? [];
-  const fault = findProfileFault(profile, facts, usages, csr.spec.expirationSeconds);
+  const fault = checkProfile(profile, facts, usages, csr.spec.expirationSeconds);
   if (fault !== undefined) return fail(fault.message, fault.rule);
   const { clientTrust = "distrusted" } = input;
   if (clientTrust !== "distrusted" && !CLIENT_SIGNERS.has(profile.signerName) && isValidForClients(usages)) {

@@ -66,6 +66,6 @@ for (
     >[1];
     const fault = checkProfile(createWebProfile(SCOPE), facts, usages);
     if (want === undefined) assert.equal(fault, undefined);
-    else assert.match(fault ?? "", want);
+    else assert.match(fault?.message ?? "", want);
   });
 }
