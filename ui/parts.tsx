@@ -1,12 +1,6 @@
 /** Parts that several pages share: notes about what is missing, links to objects, tables of certificates, commands. */
-import {
-  findNodeOfRecord,
-  getApprover,
-  getSigner,
-  listNames,
-  type RecordRow,
-  shortenSerial,
-} from "../core/report/record_rows.ts";
+import { findNodeOfRecord, getApprover, getSigner, type RecordRow, shortenSerial } from "../core/report/record_rows.ts";
+import { listAlternativeNames } from "../core/pki/x509/subject_alternative_names.ts";
 import { joinWords } from "../core/report/words.ts";
 import { shortenSignerName } from "../core/report/request_summary.ts";
 import { DataTable, Moment } from "./layout.tsx";
@@ -147,7 +141,7 @@ export function StatusMark({ status }: Pick<RecordRow, "status">): UiElement {
 export function describeHolder({ record }: RecordRow): string {
   const node = findNodeOfRecord(record);
   if (node !== undefined) return `node ${node}`;
-  return record.spec.subject ?? (listNames(record).join(", ") || "no name");
+  return record.spec.subject ?? (listAlternativeNames(record.spec).join(", ") || "no name");
 }
 
 interface CertificateTableProps {

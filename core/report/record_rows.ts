@@ -170,7 +170,7 @@ export function createSelector(selection: RecordSelection, now: Date): Test {
   add(selection.subject, (pattern) => ({ record }) => matchesSubject(record.spec.subject ?? "", pattern));
   add(
     selection.name,
-    (pattern) => ({ record }) => listNames(record).some((name) => matchesPattern(name, pattern)),
+    (pattern) => ({ record }) => listAlternativeNames(record.spec).some((name) => matchesPattern(name, pattern)),
   );
   add(selection.requester, (pattern) => ({ record }) => matchesPattern(record.spec.requester?.username ?? "", pattern));
   add(selection.token, (id) => ({ record }) => record.spec.requester?.tokenID === id);
@@ -217,11 +217,6 @@ export function findNodeOfRecord(record: IssuedCertificate): string | undefined 
 /** Returns the signer of a record, or the origin of a certificate that has no signer, such as `kubeconfig`. */
 export function getSigner({ spec }: IssuedCertificate): string {
   return spec.signerName ?? spec.source ?? "";
-}
-
-/** Lists the subject alternative names of a certificate, without their types. */
-export function listNames({ spec }: IssuedCertificate): readonly string[] {
-  return listAlternativeNames(spec);
 }
 
 /**

@@ -5,7 +5,8 @@
 import type { Event } from "../../core/kube/kinds/core_v1.ts";
 import type { IssuedCertificate, RequestRecord, Revocation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { getName } from "../../core/kube/meta.ts";
-import { getSigner, isCertificateRecord, listNames, shortenSerial } from "../../core/report/record_rows.ts";
+import { listAlternativeNames } from "../../core/pki/x509/subject_alternative_names.ts";
+import { getSigner, isCertificateRecord, shortenSerial } from "../../core/report/record_rows.ts";
 import { shortenSignerName } from "../../core/report/request_summary.ts";
 import { formatIdentity, parseIdentity } from "../../core/report/words.ts";
 import { findRevocationTarget } from "../../core/revocation/revocation.ts";
@@ -243,7 +244,7 @@ function listRequestEvents(
 function listRecordEvents(record: IssuedCertificate): readonly (Activity | undefined)[] {
   if (!isCertificateRecord(record)) return [];
   const { serialNumber, subject, issuedAt, requester, notAfter } = record.spec;
-  const whom = subject ?? listNames(record).join(", ");
+  const whom = subject ?? listAlternativeNames(record.spec).join(", ");
   const signer = shortenSignerName(getSigner(record));
   const text = `certificate ${shortenSerial(serialNumber ?? "")} was issued for ${whom} (${signer})` +
     (notAfter === null ? "" : `, until ${notAfter}`);

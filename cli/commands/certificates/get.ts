@@ -21,12 +21,12 @@ import {
   getApprover,
   getSigner,
   isCertificateRecord,
-  listNames,
   type RecordRow,
   type Replacements,
   shortenSerial,
   toRow,
 } from "../../../core/report/record_rows.ts";
+import { listAlternativeNames } from "../../../core/pki/x509/subject_alternative_names.ts";
 import { findReferences, findReplacements, parseRecordReference } from "../../../client/admin/record_source.ts";
 import { createObjectPrinter } from "../../output/objects.ts";
 import { createTablePrinter, type TableColumn, type TableOptions, type TableRow } from "../../output/table_printer.ts";
@@ -218,7 +218,7 @@ const COLUMNS: readonly RecordColumn[] = [
   column("Expires", ({ record }) => record.spec.notAfter ?? undefined),
   { ...column("Status", ({ status }) => status), paint: paintStatus },
   { ...column("Approved-By", ({ record }) => getApprover(record)), minWidth: 12 },
-  column("Names", ({ record }) => listNames(record).join(","), 1),
+  column("Names", ({ record }) => listAlternativeNames(record.spec).join(","), 1),
   column("Requester", ({ record }) => record.spec.requester?.username, 1),
   column("Token", ({ record }) => record.spec.requester?.tokenID, 1),
   column("Proof", ({ record }) => record.spec.requester?.attested, 1),
@@ -253,7 +253,7 @@ const CSV_COLUMNS: readonly (readonly [name: string, text: (row: RecordRow) => s
   ["notBefore", ({ record }) => record.spec.notBefore ?? undefined],
   ["notAfter", ({ record }) => record.spec.notAfter ?? undefined],
   ["status", ({ status }) => status],
-  ["names", ({ record }) => listNames(record).join(" ")],
+  ["names", ({ record }) => listAlternativeNames(record.spec).join(" ")],
   ["usages", ({ record }) => record.spec.usages?.join(", ")],
   ["requester", ({ record }) => record.spec.requester?.username],
   ["tokenID", ({ record }) => record.spec.requester?.tokenID],
