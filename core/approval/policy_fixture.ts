@@ -26,7 +26,7 @@ import type { NameClaim, NodeCertificate } from "./evidence/ownership.ts";
 export const POLICY_TEST_KIND = "PolicyTest";
 
 /** The contents of a file of policy tests. */
-export interface PolicyFixture {
+interface PolicyFixture {
   /** Names of built-in policies, or paths relative to the file's folder. */
   readonly policies: readonly string[];
   /** Path from the file's folder. */
