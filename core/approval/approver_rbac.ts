@@ -83,7 +83,7 @@ function approverClusterRole({ needs, dryRun }: ApproverRbacOptions): ManifestPa
   };
 }
 
-/** Creates the role with which an approver reads the limits of bootstrap tokens and binds tokens to keys. */
+/** Creates the role that lets an approver read the limits of bootstrap tokens and bind tokens to keys. */
 export function approverTokenRole(dryRun: boolean): ManifestPart<Role> {
   return {
     comment:

@@ -105,7 +105,7 @@ interface Step extends VerdictEffects {
 
 interface Stage {
   readonly name: StageName;
-  /** Lists what the stage needs. The list may grow as more becomes known. */
+  /** Lists the facts that the stage needs. The list may grow as more of them become known. */
   needs(question: Question, known: Known): readonly Need[];
   decide(question: Question, known: Known): Step;
 }

@@ -89,7 +89,7 @@ interface TrackedRequest {
   readonly address: string | undefined;
 }
 
-/** Plans what an approver does with a request after a verdict. A dry run reports the decision instead of writing it. */
+/** Plans the action of an approver after a verdict. A dry run reports the decision instead of writing it. */
 export function planApprovalStep(
   { name, state, address }: TrackedRequest,
   verdict: Verdict,
@@ -190,7 +190,7 @@ function reportPending(name: string, message: string): StepReport {
  */
 export const MAX_PENDING = 100;
 
-/** Whether a request may be checked. `isFirst` marks the request with which its requester reached the limit. */
+/** Whether a request may be checked. `isFirst` marks the first request of its requester that has to wait. */
 type CheckDecision = { readonly kind: "check" } | { readonly kind: "wait"; readonly isFirst: boolean };
 
 /**

@@ -304,7 +304,7 @@ interface Verifier {
   readonly pcrs: readonly number[];
 }
 
-/** A challenge, and what the second call needs to verify its answer. */
+/** A challenge, and the data with which the second call verifies its answer. */
 interface Challenged extends Verifier {
   readonly challenge: ProofChallenge;
   /** The key in the form of an inventory. */
@@ -337,7 +337,7 @@ async function challengeEvidence(
   return ok({ kind, challenge: { kind, ...credential, pcrs }, proven, verifyingKey: attestationKey, secret, pcrs });
 }
 
-/** Verifies the answer to a challenge; the error says what is wrong with it, for the log of the server. */
+/** Verifies the answer to a challenge; the error is for the log of the server. */
 function verifyAnswer(
   { kind, verifyingKey, secret, pcrs }: Verifier,
   answer: ProofAnswer,

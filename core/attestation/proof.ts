@@ -1,8 +1,8 @@
 /**
- * How a machine proves its identity: what an operator expects, what the machine presents, the challenge of the server,
- * and the answer. Bytes are structures of a TPM, of SSH or of X.509, as each field says. When the server exchanges a
- * proof for a bootstrap token, it writes the proof into the Secret of the token, and the register keeps it with the
- * certificate.
+ * How a machine proves its identity: the proofs that an operator expects, the evidence of the machine, the challenge of
+ * the server, and the answer. Bytes are structures of a TPM, SSH or X.509, as each field says. When the server
+ * exchanges a proof for a bootstrap token, it writes the proof into the Secret of the token, and the register keeps it
+ * with the certificate.
  */
 import type { PublicKeyPin } from "../pki/keys/key_names.ts";
 import type { Bytes } from "../pki/asn1/der.ts";

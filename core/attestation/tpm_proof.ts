@@ -75,7 +75,7 @@ export function readAttestationKey(publicArea: Bytes): Result<AttestationKey, st
   return ok({ name: computeTpmName(publicArea), scheme: scheme.algorithm, algorithm, publicKey: key.value });
 }
 
-/** A quote, and what it must contain. */
+/** A quote, and its required contents. */
 export interface QuoteToVerify {
   readonly attestationKey: AttestationKey;
   /** The quote as the TPM signed it (TPMS_ATTEST). */

@@ -87,7 +87,7 @@ export const DEFAULT_AUDIT_POLICY: AuditPolicy = {
   omitManagedFields: false,
 };
 
-/** Decides what is recorded of a request; `user` is undefined when authentication failed. */
+/** Decides which parts of a request are recorded; `user` is undefined when authentication failed. */
 export function decideAudit(policy: AuditPolicy, user: UserInfo | undefined, attributes: Attributes): AuditDecision {
   const rule = policy.rules.find((candidate) => matches(candidate, user, attributes));
   return {

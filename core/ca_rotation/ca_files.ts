@@ -5,7 +5,7 @@
 import type { CaRotationStep } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 
-/** One of the two pairs of files next to those of the CA that signs. */
+/** One of the two pairs of files in addition to those that sign. */
 export type CaSlot = "next" | "old";
 
 /** The CAs on disk, as the SHA-256 (hex) of their certificates. */

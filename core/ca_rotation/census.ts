@@ -64,7 +64,7 @@ interface Direction {
   readonly staying: string;
   /** The subjects of both CAs. A cross-signed certificate has the subject of the new one. */
   readonly subjects: ReadonlySet<string>;
-  /** The certificates that show trust in the CA that stays: its own, and those of its issuers. */
+  /** The certificates that prove trust in the CA that stays: its own, and those of its issuers. */
   readonly anchors: ReadonlySet<string>;
   /** Whether certificates of the retiring CA must already be replaced. */
   readonly isRenewing: boolean;
@@ -298,7 +298,7 @@ function findDirection(rotation: CaRotation): Direction {
     subjects: listSubjects(oldCA, newCA),
     anchors: new Set(staying),
     isRenewing: step !== "Trust" || isAborted,
-    // Until a rotation is finished everyone who trusts the new CA also trusts the old one.
+    // Until a rotation is finished, everyone who trusts the new CA also trusts the old one.
     needsTrust: !isAborted && getName(rotation) === SERVING_CA,
   };
 }
@@ -413,7 +413,7 @@ function findTrustState({ trusted }: TrustPlace, rotation: CaRotation): CensusSt
   if (isAborting(rotation)) return trustsOld ? "ready" : "trustsNewOnly";
   if (!trustsNew) return "doesNotTrust";
   if (step === "Finish") return trustsOld ? "trustsOld" : "ready";
-  // A place that trusts only the new CA refuses what the old one has signed.
+  // A place that trusts only the new CA refuses certificates of the old one.
   return step === "Trust" && !trustsOld ? "trustsNewOnly" : "ready";
 }
 

@@ -190,8 +190,8 @@ export function toWrappedKeyName(caName: string): string {
 }
 
 /**
- * Encrypts a key (PEM, which may itself be encrypted) under the key of service account tokens (PEM). The result is base64
- * text. The error describes what is wrong with the latter.
+ * Encrypts a key (PEM, which may itself be encrypted) under the key of service account tokens (PEM). The result is
+ * base64 text. The error is a fault of the latter key.
  */
 export function wrapKey(keyPem: string, tokenKeyPem: string, random: Random): Result<string, string> {
   const salt = random.bytes(SALT_BYTES);
@@ -203,7 +203,7 @@ export function wrapKey(keyPem: string, tokenKeyPem: string, random: Random): Re
   return ok(encodeBase64(Buffer.concat([salt, nonce, cipher.getAuthTag(), text])));
 }
 
-/** Decrypts the result of `wrapKey`. The error describes what is wrong, without any part of a key. */
+/** Decrypts the result of `wrapKey`. The error contains no part of a key. */
 export function unwrapKey(wrapped: string, tokenKeyPem: string): Result<string, string> {
   const decoded = decodeBase64(wrapped);
   if (decoded === undefined || decoded.length <= SALT_BYTES + NONCE_BYTES + TAG_BYTES) {

@@ -144,7 +144,7 @@ export function isAborting({ spec: { step, renewFrom }, status }: CaRotation): b
   return step === "Trust" && (renewFrom ?? status.switchedAt ?? null) !== null;
 }
 
-/** Parses the object in a file. The error describes what is wrong with it. */
+/** Parses the object in a file. */
 export function parseRotationFile(text: string): Result<CaRotation, string> {
   const value = tryParseJson(text);
   if (value === undefined) return err("it is not JSON");

@@ -110,7 +110,7 @@ for (
 ) {
   const { spec, status } = rotation;
   const given = JSON.stringify([spec, status.servers?.map(({ name }) => name), rows.map(({ name }) => name), edit]);
-  test(`decideStep() decides about ${verb} of ${given}`, () => {
+  test(`decideStep() decides ${verb} for ${given}`, () => {
     assert.equal(describe(decideStep({ verb, window: WINDOW, ...edit }, rotation, rows, NOW)), want);
   });
 }

@@ -1,7 +1,7 @@
 /**
- * Lets a client find its CSR again after an interruption. The name of a CSR contains a digest: for the first request of
- * a node that of kubelet, for any other request one of everything that is sent to the API. An existing CSR with that
- * name may be used when it is the same request (client-go `util/certificate/csr/csr.go`).
+ * Lets a client find its CSR again after an interruption. The name of a CSR contains a digest: that of kubelet for the
+ * first request of a node, and one of the whole request for any other. An existing CSR with that name may be used when
+ * it is the same request (client-go `util/certificate/csr/csr.go`).
  */
 import { createHash, hash } from "node:crypto";
 import type { CertificateSigningRequest, CertificateSigningRequestSpec } from "../kube/kinds/certificates_v1.ts";

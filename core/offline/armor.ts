@@ -195,7 +195,8 @@ function findDrafts(text: string, kind: string): readonly Draft[] {
 }
 
 /**
- * Removes what mail programs add to a line: `>` and `|` of a reply, the dash of RFC 4880 section 7.1, blanks, `=3D`.
+ * Removes the additions of mail programs to a line: `>` and `|` of a reply, the dash of RFC 4880 section 7.1, blanks,
+ * `=3D`.
  */
 function stripQuoting(raw: string): string {
   return raw.replace(/^[\s>|\ufeff]+/, "").replace(/^- (?=-----)/, "").trimEnd().replaceAll("=3D", "=");

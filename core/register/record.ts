@@ -125,7 +125,7 @@ export function hashRecord(spec: IssuedCertificateSpec): string {
   return hash("sha256", encodeCanonicalJson(spec));
 }
 
-/** Returns the hash that the next record holds: that of the record, or of the last removed record for a stub. */
+/** Returns the hash for the next record: that of this record, or for a stub that of the last removed record. */
 export function getChainHash(spec: IssuedCertificateSpec): string {
   return spec.removed?.hash ?? hashRecord(spec);
 }

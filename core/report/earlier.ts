@@ -51,7 +51,7 @@ export function listEarlierCertificates(
   const concerns = createRecordFilter(facts);
   const recorded = (register ?? []).filter(concerns).map(readRecord);
   const known = new Set(recorded.map(({ fingerprint }) => fingerprint));
-  // Certificates in the register are skipped, because parsing those of ten thousand requests takes half a second.
+  // Requests that the register has are skipped, because parsing ten thousand certificates takes half a second.
   const recordedRequests = new Set((register ?? []).map(({ spec }) => spec.request?.uid));
   const seen = (requests ?? [])
     .filter(({ metadata: { uid } }) => uid === undefined || !recordedRequests.has(uid))

@@ -23,10 +23,10 @@ interface NotifiedObject {
 /** One event that a person should know about. */
 export interface NotifiedEvent {
   readonly kind: NotificationKind;
-  /** What happened, without a full stop. */
+  /** The event in one sentence without a full stop. */
   readonly sentence: string;
   readonly object: NotifiedObject;
-  /** What to do, with a command at the end, as a sentence without a full stop. */
+  /** The next step, a sentence that ends with a command and without a full stop. */
   readonly next?: string | undefined;
 }
 
@@ -34,11 +34,11 @@ export interface NotifiedEvent {
 export interface Notification {
   readonly kind: NotificationKind;
   readonly title: string;
-  /** The sentence, what to do, and how many further events there are. */
+  /** The sentence, the next step, and the number of further events. */
   readonly message: string;
   /** The urgency from 0 to 10. */
   readonly priority: number;
-  /** What happened first, without a full stop. */
+  /** The first event in one sentence without a full stop. */
   readonly sentence: string;
   /** The first objects, ten at most. */
   readonly objects: readonly NotifiedObject[];

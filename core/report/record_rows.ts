@@ -220,8 +220,8 @@ export function getSigner({ spec }: IssuedCertificate): string {
 }
 
 /**
- * Returns the user who approved, or the reason of the condition when a controller or an unknown user approved. The
- * result is empty without an approval.
+ * Returns the approving user, or the reason of the condition for a controller or an unknown user; empty without an
+ * approval.
  */
 export function getApprover({ spec }: IssuedCertificate): string {
   const { username = "", reason = "" } = spec.approval ?? {};

@@ -1,7 +1,7 @@
 /**
  * Everything that an approver needs to know about one request, in texts that a terminal and a page can show. The view
- * contains only known facts and no secrets; it is plain data that survives JSON. Its texts contain what clients have
- * sent, so each user interface escapes them.
+ * contains only known facts and no secrets; it is plain data that survives JSON. Its texts contain input from clients,
+ * so each user interface escapes them.
  *
  * This file creates the parts about approval rules and signer rules; `create_request_view.ts` creates the rest.
  */

@@ -106,7 +106,7 @@ export function describeTokenUses({ target, certificates, revocation }: Revoke, 
   return ["SERIAL\tSUBJECT\tADDRESS\tISSUED\tSTATUS", ...rows];
 }
 
-/** Describes what to do after a revocation, and the certificates that it may have missed. */
+/** Describes the next steps after a revocation, and the certificates that it may have missed. */
 export function describeNextSteps(plan: Revoke, now: Date): readonly string[] {
   return [...describeUnidentified(plan, now), ...listNextSteps(plan, now)];
 }

@@ -262,7 +262,7 @@ interface AllowedFacts {
   readonly isAdministrator: boolean | undefined;
 }
 
-/** The usages for purposes other than TLS, and what they permit. */
+/** The usages for purposes other than TLS, and their permissions in words. */
 const SPECIAL_USAGES: ReadonlyMap<string, string> = new Map([
   ["cert sign", "issue further certificates, if the signer makes it a CA"],
   ["crl sign", "sign certificate revocation lists"],

@@ -32,7 +32,7 @@ const UNITS: readonly (readonly [name: string, seconds: number])[] = [
   ["second", 1],
 ];
 
-/** Formats a number and what it counts: `one day`, `90 days`. */
+/** Formats a number and a noun: `one day`, `90 days`. */
 export function formatCount(count: number, singular: string): string {
   return `${NUMBERS[count] ?? count} ${singular}${count === 1 ? "" : "s"}`;
 }

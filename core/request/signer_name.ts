@@ -62,7 +62,7 @@ const COMMON_SIGNERS: readonly string[] = [
 /** The time after which an approved CSR seems to have no signer, because a running one issues within moments. */
 export const SIGNER_OVERDUE_MS = 10_000;
 
-/** Describes what a user can do when no signer issues a certificate. */
+/** Advises a user when no signer issues a certificate. */
 export function describeMissingSigner(signerName: string): string {
   const start = COMMON_SIGNERS.includes(signerName)
     ? "tlsboot up, tlsboot signer or kube-controller-manager signs for it"

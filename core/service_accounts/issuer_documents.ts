@@ -1,6 +1,6 @@
 /**
  * The documents with which other programs verify service account tokens (`pkg/serviceaccount/openidmetadata.go`). This
- * file has no code for keys, because every start loads it with the settings, for the default issuer.
+ * file has no code for keys, because every start loads it for the default issuer.
  */
 import { err, ok, type Result } from "../lib/result.ts";
 import { marshalJson } from "../lib/go_text.ts";

@@ -42,7 +42,7 @@ export interface TokenClaims {
   readonly secret?: ObjectClaim;
   /** The node of the pod, or the node to which the token is bound. */
   readonly node?: ObjectClaim;
-  /** The time by which a pod should renew the token, which stays valid for longer. */
+  /** The time by which a pod should renew the token, which expires later. */
   readonly warnAfter?: number;
   /** Present if the token is bound to a webhook configuration, which this server does not support. */
   readonly isWebhookBound?: true;
@@ -304,8 +304,8 @@ export function parseTokenSigner(pem: string): Result<TokenSigner, string> {
 }
 
 /**
- * Parses every key of a PEM text that may verify tokens: public keys, certificates, and private keys, of which the public
- * half counts. Other blocks are skipped (client-go `util/keyutil/key.go`, ParsePublicKeysPEM).
+ * Parses every key of a PEM text that may verify tokens: public keys, certificates, and the public half of private
+ * keys. Other blocks are skipped (client-go `util/keyutil/key.go`, ParsePublicKeysPEM).
  */
 export function parseTokenKeys(pem: string): Result<readonly TokenKey[], string> {
   const keys: TokenKey[] = [];

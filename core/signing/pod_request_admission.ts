@@ -98,7 +98,7 @@ function retry(message: string): PodRequestVerdict {
   return { kind: "retry", message };
 }
 
-/** Creates the verdict for a missing object; the end of the message is that of client-go's listers. */
+/** Creates the verdict for a missing object. The message ends as that of client-go's listers. */
 function retryMissing(what: string, path: string, name: string, resource = what): PodRequestVerdict {
   return retry(
     `while retrieving ${what} ${path} named in the PodCertificateRequest: ${resource} ${goQuote(name)} not found`,

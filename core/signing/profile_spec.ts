@@ -186,8 +186,7 @@ export function findPurposeFault({ pods }: ProfileSpec, isForPods: boolean): str
 
 /** Finds the keys that only a profile for pods may have, in a profile for other requests. */
 function findStrayPodKeys(spec: ProfileSpec): string[] {
-  const only = (place: string) =>
-    `${place}: only for pod certificates; add the section pods, which lists the pods`;
+  const only = (place: string) => `${place}: only for pod certificates; add the section pods, which lists the pods`;
   return [
     ...listValueRules(spec).flatMap(([place, { allowed, exactly = [], default: fallback, annotation }]) => [
       ...(fallback === undefined ? [] : [only(`${place}.default`)]),

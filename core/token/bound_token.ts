@@ -15,7 +15,7 @@ import { parsePublicKeyPin, type PublicKeyPin } from "../pki/keys/key_names.ts";
 import { type NodeName, parseNodeName, toNodeSubject } from "../machine/node_name.ts";
 import { BOOTSTRAP_TOKEN_TYPE, parseRfc3339, parseTokenUses } from "./token_secret.ts";
 
-/** The annotations with which the creator of a token limits it. */
+/** The annotations for limits, which the creator of a token sets. */
 const LIMITS = {
   node: "tlsboot/node",
   uses: "tlsboot/uses",

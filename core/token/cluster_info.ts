@@ -97,7 +97,7 @@ export function parsePublishedCluster(clusterInfo: ConfigMap): KubeconfigCluster
   return config.ok ? config.value.clusters[0]?.cluster : undefined;
 }
 
-/** Parses a published kubeconfig, which must have one cluster, with its CAs. The error describes what is wrong with it. */
+/** Parses a published kubeconfig, which must have one cluster, with its CAs. */
 export function parseClusterInfo(
   kubeconfig: string,
 ): Result<PublishedCluster & { readonly authorities: readonly CertificateFacts[] }, string> {

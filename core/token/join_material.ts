@@ -26,7 +26,7 @@ export interface JoinTarget extends PublishedCluster {
   readonly isPublished: boolean;
 }
 
-/** What a machine needs to join. */
+/** The address, CAs and credentials with which a machine joins a cluster. */
 interface JoinMaterial extends JoinTarget {
   readonly token: BootstrapToken;
   /** When the token expires; undefined for one that never does. */
@@ -37,7 +37,7 @@ interface JoinMaterial extends JoinTarget {
 
 /** The paths of kubelet's files on a machine that joins a cluster. */
 export const KUBELET_PATHS = {
-  /** The kubeconfig with the token, where kubeadm puts its own. */
+  /** The kubeconfig with the token, at the path that kubeadm uses. */
   bootstrapKubeconfig: "/etc/kubernetes/bootstrap-kubelet.conf",
   kubeconfig: "/etc/kubernetes/kubelet.conf",
   certDir: "/var/lib/kubelet/pki",

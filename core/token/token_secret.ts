@@ -2,7 +2,7 @@
  * Bootstrap tokens, `<id>.<secret>` with a public id (cluster-bootstrap `token/util`, `token/api`), and the Secret of a
  * token: its encoding, the user that it authenticates, and its deletion
  * (`plugin/pkg/auth/authenticator/token/bootstrap/bootstrap.go`, cluster-bootstrap `util/secrets`,
- * `pkg/controller/bootstrap`). The values with which users limit a token are parsed here too.
+ * `pkg/controller/bootstrap`). This file also parses the limits that users type.
  */
 import { equalsInConstantTime, Secret } from "../lib/brand.ts";
 import { BOOTSTRAP_USER_PREFIX, BOOTSTRAPPERS_GROUP } from "../kube/user.ts";
@@ -215,7 +215,7 @@ function formatPath(secret: SecretObject): string {
   return `${secret.metadata.namespace ?? ""}/${getName(secret)}`;
 }
 
-/** The syntax of Go's `time.Parse(time.RFC3339, …)`; `Date.parse` alone accepts much more. */
+/** The syntax of Go's `time.Parse(time.RFC3339, …)`; `Date.parse` accepts much more. */
 const RFC3339 = /^(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}:\d{2})([.,]\d+)?(Z|[+-]\d{2}:\d{2})$/;
 
 /** Whether the Secret is kept, checked again later, or deleted now. */

@@ -165,7 +165,7 @@ function approveCommand(csr: CertificateSigningRequest): string {
   return `tlsboot approve ${shellWord(getName(csr) === "" ? "NAME" : getName(csr))}`;
 }
 
-/** Computes the fingerprint by which keys are compared: SHA-256 (hex) of the SubjectPublicKeyInfo. */
+/** Computes the fingerprint of a key: SHA-256 (hex) of the SubjectPublicKeyInfo. */
 export function computeKeyFingerprint({ publicKeyDer }: { readonly publicKeyDer: Uint8Array }): string {
   return hash("sha256", publicKeyDer);
 }
@@ -189,8 +189,8 @@ export function readNodeCertificate(
 }
 
 /**
- * Reads the certificate of a node from a record of the register; undefined for a record of anything else. A certificate of
- * the signer of kubelet client certificates whose user is unknown may be that of any node.
+ * Reads the certificate of a node from a record of the register; undefined for any other record. A kubelet client
+ * certificate whose user is unknown may belong to any node.
  */
 export function readRecordedNodeCertificate(record: IssuedCertificate): NodeCertificate | undefined {
   const { spec } = record;

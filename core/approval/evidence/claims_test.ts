@@ -184,8 +184,7 @@ test("decideHold() describes the certificate that is in the way, and what to do"
       kind: "NameClaimed",
       saw: "valid until 2026-06-02T00:00:00Z",
       fault: "n1 already has a certificate until 2026-06-02T00:00:00Z; another machine may be claiming its name",
-      fix:
-        "find out which machine sent the request; if it is n1 itself with a new key, approve it by hand: tlsboot " +
+      fix: "find out which machine sent the request; if it is n1 itself with a new key, approve it by hand: tlsboot " +
         "approve csr-1; otherwise deny it",
     },
   });

@@ -1,7 +1,7 @@
 /**
- * Decides whether the names and addresses of a request belong to the requesting node, by the inventory, the node's serving
- * certificate and what nodes report. Evidence is checked in a fixed order, and DNS is not evidence. An address that two
- * nodes claim, or that the API server has, belongs to no node.
+ * Decides whether the names and addresses of a request belong to the requesting node, by the inventory, the node's
+ * serving certificate and the reports of nodes. Evidence is checked in a fixed order, and DNS is not evidence. An
+ * address that two nodes claim, or that the API server has, belongs to no node.
  */
 import type { EvidenceSettings } from "../policy.ts";
 import { findDnsNameFault } from "../../pki/x509/subject_alternative_names.ts";
@@ -88,7 +88,7 @@ export function decideOwnership(
   }
   const known = inventory?.get(node);
   if (known !== undefined) {
-    // No other node can take away what the operator has assigned to this one.
+    // No other node can take away an assignment by the operator.
     return known[field].includes(wanted)
       ? { kind: "owned", by: "inventory" }
       : foreign(`the inventory does not give ${wanted} to node ${node}`, adviceFor(node, field, wanted, evidence));

@@ -19,7 +19,7 @@ export const WEB_SIGNER = "tlsboot.local/web";
 export const WEB_GROUP = "tlsboot:web";
 /** The prefix of the user name of an identity, before the name of its web server. */
 export const WEB_USER_PREFIX = "tlsboot:web:";
-/** The group of the bootstrap tokens with which a web server requests its identity. */
+/** The group of the bootstrap tokens for identities of web servers. */
 export const WEB_TOKEN_GROUP = "system:bootstrappers:tlsboot:web";
 const WEB_POLICY = "web-domain";
 /** The name of the role and of its binding. */
@@ -29,7 +29,7 @@ export const WEB_ROLE = "tlsboot:web";
 export interface WebScope {
   /** Domains in lower case; a name is a domain itself or below one. */
   readonly domains: readonly string[];
-  /** Networks whose addresses a certificate may have besides its names, in CIDR notation. */
+  /** Networks, in CIDR notation, whose addresses a certificate may contain. */
   readonly networks: readonly string[];
 }
 

@@ -35,7 +35,7 @@ export interface Authority {
   readonly certificatePem: string;
   /** The issuers in its file, nearest first; empty for a root. */
   readonly issuers: readonly CertificateFacts[];
-  /** The certificates that follow each issued leaf; empty for a root, and when a leaf is issued alone. */
+  /** The certificates that follow each issued leaf; empty for a root, and for a CA that issues only the leaf. */
   readonly intermediates: readonly CertificateFacts[];
   readonly key: CaKey;
   /** The URL of its CRL for every issued certificate whose profile has no other one. */

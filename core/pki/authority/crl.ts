@@ -51,7 +51,7 @@ export const CRL_REASONS = Object.keys(CRL_REASON_CODES) as readonly CrlReason[]
 export interface CrlEntry {
   /** The serial number in hexadecimal digits. */
   readonly serialNumber: string;
-  /** The time of the revocation, which is the same in every CRL, even if that of the backdated CRL is earlier. */
+  /** The time of the revocation. It may be later than `thisUpdate`, because CRLs are backdated. */
   readonly revokedAt: Date;
   readonly reason: CrlReason;
 }

@@ -19,7 +19,10 @@ export interface SignedBytes {
   readonly signature: Bytes;
   /** Whether SHA-1 is accepted, as Go does for requests but not for certificates. */
   readonly allowSha1: boolean;
-  /** Whether ML-DSA is accepted; Go before 1.27, with which kube-apiserver 1.37 is built, does not implement it. */
+  /**
+   * Whether ML-DSA is accepted; Go before 1.27 does not implement it, and kube-apiserver 1.37 is built with such a
+   * version.
+   */
   readonly allowMlDsa: boolean;
   /**
    * Whether the imported key is cached for further signatures of the same issuer. The import takes half the time of a

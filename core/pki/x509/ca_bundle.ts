@@ -1,7 +1,6 @@
 /**
- * The certificates of CAs in PEM files: a bundle of CAs that a client or server trusts, and the chain of one CA, in
- * which its issuers follow it (decision 8). The bundles of a cluster are merged, and a client decides from them which
- * CAs it trusts.
+ * The certificates of CAs in PEM files: a bundle of CAs that a client or server trusts, and the chain of one CA
+ * followed by its issuers (decision 8). A client merges the bundles of its cluster and decides which CAs it trusts.
  */
 import { err, ok, type Result } from "../../lib/result.ts";
 import { type CertificateFacts, isSelfIssued, parseCertificate, verifyCertificateSignature } from "./certificate.ts";
@@ -20,7 +19,7 @@ export function parseCaBundle(pem: string): Result<readonly CertificateFacts[], 
   for (let found = findPemBlock(rest); found !== undefined; found = findPemBlock(rest)) {
     const { block } = found;
     const position = certificates.length + 1;
-    // If a block was skipped, its BEGIN line is before that of the block found.
+    // A skipped block leaves a second BEGIN line in the consumed text.
     const consumed = rest.slice(0, rest.length - found.rest.length);
     if (countBegins(consumed) > 1) return err(`PEM block ${position} is malformed`);
     if (block.label !== "CERTIFICATE") return err(`only CERTIFICATE PEM blocks are allowed, found "${block.label}"`);

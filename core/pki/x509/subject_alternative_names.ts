@@ -236,9 +236,9 @@ const LITERAL = "\\[([!-Z^-~]*)\\]";
 const SPEC = `(?:${DOT_ATOM}|"${QUOTED_CHARACTER}+")@[ \\t]*(?:${DOT_ATOM}|${LITERAL})`;
 const NAME = `(?:[!#-'*+\\--9=?A-Z^-~ \\t]|"${QUOTED_CHARACTER}*")*`;
 
-/** An address alone, such as `a@example.com`. */
+/** A mail address without a name, such as `a@example.com`. */
 const ADDRESS = new RegExp(`^[ \\t]*${SPEC}[ \\t]*$`);
-/** An address after a name, such as `Ann <a@example.com>`. */
+/** A mail address after a name, such as `Ann <a@example.com>`. */
 const NAMED_ADDRESS = new RegExp(`^${NAME}<[ \\t]*${SPEC}>[ \\t]*$`);
 
 /** Reports whether a text in ASCII is one mail address, with or without the name of its owner. */

@@ -107,7 +107,7 @@ export function findUnknownUsages(usages: readonly string[]): readonly string[] 
   return usages.filter((usage) => !KNOWN.has(usage));
 }
 
-/** The bits of which a certificate for an ML-DSA key has at least one and no other (RFC 9881 §3). */
+/** The only bits that a certificate for an ML-DSA key may have; one is required (RFC 9881 §3). */
 const SIGNING_BITS: readonly KeyUsageBit[] = ["digitalSignature", "contentCommitment", "keyCertSign", "cRLSign"];
 
 /**

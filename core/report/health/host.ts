@@ -13,7 +13,7 @@ const MEGABYTE = 1_048_576;
 const LOW_DISK_BYTES = 100 * MEGABYTE;
 /** The free space below which a database with its log cannot grow. */
 const FULL_DISK_BYTES = 4 * MEGABYTE;
-/** The smallest limit of open files with which a server works: two for each of some hundred connections. */
+/** The smallest useful limit of open files for a server: two for each of some hundred connections. */
 const MIN_OPEN_FILES = 1_024;
 const RECOMMENDED_OPEN_FILES = 65_536;
 const BACKUP_AGE_MS = 7 * DAY_MS;
@@ -169,7 +169,7 @@ export function isWholeArchive(payloadBytes: number): boolean {
   return tar > 0 && tar % TAR_BLOCK_BYTES === 0;
 }
 
-/** Reports truncated backups, and backups of which the newest complete one is older than a week. */
+/** Reports truncated backups, and a newest complete backup that is more than a week old. */
 export function checkBackups(
   backups: readonly BackupEvidence[],
   dataDir: string,
