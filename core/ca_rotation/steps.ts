@@ -153,9 +153,9 @@ export function decideStep(
         const reason = isAborting(rotation) ? "it is being aborted" : "the new CA does not sign yet";
         return { kind: "refused", reason, next: isAborting(rotation) ? "abort" : "switch" };
       }
-      const all = [...new Set([...leftBehind, ...leaveBehind])];
-      const blocking = findBlocking(rotation, rows, all, now);
-      return blocking ?? { kind: "advance", change: { step: "Finish", leftBehind: all } };
+      const allLeftBehind = [...new Set([...leftBehind, ...leaveBehind])];
+      const blocking = findBlocking(rotation, rows, allLeftBehind, now);
+      return blocking ?? { kind: "advance", change: { step: "Finish", leftBehind: allLeftBehind } };
     }
     case "abort": {
       if (step === "Finish") return { kind: "refused", reason: "it is finished", next: "begin" };

@@ -95,35 +95,35 @@ export function checkAdoptable(
   own: CertificateSigningRequest,
   { publicKeyDer, now, isExact }: AdoptionOptions,
 ): Result<true, string> {
-  const other = parseRequest(stored.spec.request);
-  if (!other.ok) return err(`unable to parse new csr: ${other.error}`);
-  const mine = parseRequest(own.spec.request);
-  if (!mine.ok) return err(`unable to parse original csr: ${mine.error}`);
+  const storedRequest = parseRequest(stored.spec.request);
+  if (!storedRequest.ok) return err(`unable to parse new csr: ${storedRequest.error}`);
+  const ownRequest = parseRequest(own.spec.request);
+  if (!ownRequest.ok) return err(`unable to parse original csr: ${ownRequest.error}`);
   if (isExact) {
-    const difference = findDifference(stored.spec, own.spec) ?? findOtherNames(other.value, mine.value);
+    const difference = findDifference(stored.spec, own.spec) ?? findOtherNames(storedRequest.value, ownRequest.value);
     if (difference !== undefined) return err(difference);
   }
-  const [otherName, myName] = [formatName(other.value.subject), formatName(mine.value.subject)];
-  if (otherName !== myName) return err(`csr subjects differ: new: ${otherName}, orig: ${myName}`);
-  const [otherSigner, mySigner] = [stored.spec.signerName, own.spec.signerName];
-  if (otherSigner !== "" && mySigner !== "" && otherSigner !== mySigner) {
-    return err(`csr signerNames differ: new "${otherSigner}", orig: "${mySigner}"`);
+  const [storedName, ownName] = [formatName(storedRequest.value.subject), formatName(ownRequest.value.subject)];
+  if (storedName !== ownName) return err(`csr subjects differ: new: ${storedName}, orig: ${ownName}`);
+  const [storedSigner, ownSigner] = [stored.spec.signerName, own.spec.signerName];
+  if (storedSigner !== "" && ownSigner !== "" && storedSigner !== ownSigner) {
+    return err(`csr signerNames differ: new "${storedSigner}", orig: "${ownSigner}"`);
   }
-  const signature = checkSignature(other.value, publicKeyDer);
+  const signature = checkSignature(storedRequest.value, publicKeyDer);
   if (!signature.ok) return err(`error validating signature new CSR against old key: ${signature.error}`);
   return checkCertificate(stored.status?.certificate ?? "", now);
 }
 
 function findDifference(stored: CertificateSigningRequestSpec, own: CertificateSigningRequestSpec): string | undefined {
-  const [other, mine] = [stored, own].map(({ usages = [] }) => [...usages].sort().join(", "));
-  if (other !== mine) return `csr usages differ: new: ${other}, orig: ${mine}`;
+  const [storedUsages, ownUsages] = [stored, own].map(({ usages = [] }) => [...usages].sort().join(", "));
+  if (storedUsages !== ownUsages) return `csr usages differ: new: ${storedUsages}, orig: ${ownUsages}`;
   return stored.expirationSeconds === own.expirationSeconds ? undefined : "csr expirationSeconds differ";
 }
 
-function findOtherNames(other: RequestFacts, mine: RequestFacts): string | undefined {
+function findOtherNames(stored: RequestFacts, own: RequestFacts): string | undefined {
   for (const field of ["dnsNames", "ipAddresses", "emailAddresses", "uris"] as const) {
-    const [otherNames, myNames] = [other[field].join(", "), mine[field].join(", ")];
-    if (otherNames !== myNames) return `csr ${field} differ: new: ${otherNames}, orig: ${myNames}`;
+    const [storedNames, ownNames] = [stored[field].join(", "), own[field].join(", ")];
+    if (storedNames !== ownNames) return `csr ${field} differ: new: ${storedNames}, orig: ${ownNames}`;
   }
   return undefined;
 }

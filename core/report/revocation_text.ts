@@ -81,14 +81,14 @@ export function describeDone(plan: Revoke, isTokenDeleted: boolean, now: Date): 
  * Describes what happens to the certificates that were requested with a token. `describeTokenUses` lists all of them.
  */
 function describeKeptCertificates({ certificates }: Revoke, now: Date): string {
-  const all = certificates.length;
-  if (all === 0) return "no certificate was requested with it";
+  const total = certificates.length;
+  if (total === 0) return "no certificate was requested with it";
   const valid = certificates.filter((one) => isValid(one, now)).length;
-  if (all === 1) return `the certificate that was requested with it ${valid === 1 ? "still works" : "is not valid"}`;
+  if (total === 1) return `the certificate that was requested with it ${valid === 1 ? "still works" : "is not valid"}`;
   const works = valid === 1 ? "1 still works" : valid === 0 ? "none still works" : `${valid} still work`;
-  return valid === all
-    ? `the ${all} certificates that were requested with it still work`
-    : `of ${all} certificates that were requested with it, ${works}`;
+  return valid === total
+    ? `the ${total} certificates that were requested with it still work`
+    : `of ${total} certificates that were requested with it, ${works}`;
 }
 
 /** Lists the certificates that were requested with a token, with the addresses of the machines, in columns after tabs. */

@@ -88,8 +88,8 @@ export function classifyDuration(csr: CertificateSigningRequest): "unrequested" 
   const requested = csr.spec.expirationSeconds;
   const leaf = csr.status.certificate === undefined ? undefined : findLeafCertificate(csr.status.certificate);
   if (requested === undefined || leaf === undefined) return "unrequested";
-  const given = (leaf.notAfter.getTime() - leaf.notBefore.getTime()) / 1000;
-  return Math.abs(given - requested) < TOLERANCE_SECONDS + requested / TOLERATED_PART ? "honored" : "ignored";
+  const issued = (leaf.notAfter.getTime() - leaf.notBefore.getTime()) / 1000;
+  return Math.abs(issued - requested) < TOLERANCE_SECONDS + requested / TOLERATED_PART ? "honored" : "ignored";
 }
 
 function readFirstBlock(certificate: string): CertificateBlock | undefined {
@@ -126,8 +126,8 @@ function subjectFault(leaf: CertificateFacts, subject: SubjectFields): string | 
   const { commonName = "", serialNumber = "", ...lists } = subject;
   const fields = Object.entries(lists) as [keyof typeof lists, readonly string[]][];
   const lacks = fields.some(([field, values]) => {
-    const given = new Set(leaf.subject[field]);
-    return values.some((value) => !given.has(value));
+    const issued = new Set(leaf.subject[field]);
+    return values.some((value) => !issued.has(value));
   });
   if (leaf.subject.commonName === commonName && !lacks && ["", leaf.subject.serialNumber].includes(serialNumber)) {
     return undefined;
@@ -137,8 +137,8 @@ function subjectFault(leaf: CertificateFacts, subject: SubjectFields): string | 
 
 function namesFault(leaf: CertificateFacts, asked: RequestedCertificate): string | undefined {
   for (const field of NAMES) {
-    const given = new Set(leaf[field].map(spelling));
-    const missing = asked[field]?.find((name) => !given.has(spelling(name)));
+    const issued = new Set(leaf[field].map(spelling));
+    const missing = asked[field]?.find((name) => !issued.has(spelling(name)));
     if (missing !== undefined) return `it lacks ${missing}`;
   }
   return undefined;

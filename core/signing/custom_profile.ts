@@ -31,7 +31,7 @@ import {
 import type { DistinguishedName } from "../pki/x509/names.ts";
 import { isInNetwork } from "../lib/ip_address.ts";
 import { matchesDeepPattern } from "../lib/linear_text.ts";
-import { findDnsNameFault } from "../pki/x509/subject_alternative_names.ts";
+import { findDnsNameFault, listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
 
 /** Creates the profile of a signer. The rules are checked in this order: subject, names, key, usages, lifetime. */
 export function createCustomProfile(signerName: string, spec: ProfileSpec): SigningProfile {
@@ -190,11 +190,11 @@ const SUBJECT_WORDS: Readonly<Record<SubjectField, readonly [one: string, many: 
 /** Creates a rule for each attribute that the profile lists, and one that refuses all others. */
 function createSubjectRules(rules: SubjectRules): readonly ProfileRule[] {
   const listed = SUBJECT_FIELDS.flatMap((field) => {
-    const wanted = rules[field];
-    if (wanted === undefined) return [];
+    const values = rules[field];
+    if (values === undefined) return [];
     const matches = field === "commonName" ? matchesCommonName : matchesSubjectText;
     return [
-      valueRule(field, SUBJECT_WORDS[field], wanted, ({ subject }) => listSubjectValues(subject, field), matches),
+      valueRule(field, SUBJECT_WORDS[field], values, ({ subject }) => listSubjectValues(subject, field), matches),
     ];
   });
   const unlisted = SUBJECT_FIELDS.filter((field) => rules[field] === undefined);
@@ -244,12 +244,10 @@ function createNameRules({ dns, ips, uris, emails, wildcards, atLeastOne }: Name
     }),
   ];
   if (!atLeastOne) return rules;
-  const some = rule("subjectAltNames", "there is at least one name", (facts) => {
-    const { dnsNames, ipAddresses, uris: given, emailAddresses } = facts;
-    const count = dnsNames.length + ipAddresses.length + given.length + emailAddresses.length;
-    return count > 0 ? undefined : "a subjectAltName is required";
+  const isNamed = rule("subjectAltNames", "there is at least one name", (facts) => {
+    return listAlternativeNames(facts).length > 0 ? undefined : "a subjectAltName is required";
   });
-  return [...rules, some];
+  return [...rules, isNamed];
 }
 
 const NONE: ValueRule = { allowed: [], min: 0 };

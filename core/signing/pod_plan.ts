@@ -201,8 +201,8 @@ function suggestKeys({ keys }: ProfileSpec): string {
 /** Plans when the kubelet begins to refresh a certificate, by the profile and within the limits of the API. */
 function planRefresh({ notBefore, notAfter }: CertificatePlan, refreshBeforeMs: number | undefined): Date {
   const [begin, end] = [notBefore.getTime(), notAfter.getTime()];
-  const wanted = end - (refreshBeforeMs ?? (end - begin) / 3);
-  const time = Math.min(Math.max(wanted, begin + REFRESH_MARGIN_MS), end - REFRESH_MARGIN_MS);
+  const refreshAt = end - (refreshBeforeMs ?? (end - begin) / 3);
+  const time = Math.min(Math.max(refreshAt, begin + REFRESH_MARGIN_MS), end - REFRESH_MARGIN_MS);
   return wholeSeconds(time);
 }
 

@@ -362,13 +362,13 @@ export function planValidity(
   shortLifetimeMs: number = SHORT_LIFETIME_MS,
 ): Result<{ readonly notBefore: Date; readonly notAfter: Date }, string> {
   const notBefore = now.getTime() - backdateMs;
-  const wanted = now.getTime() + lifetimeMs - (lifetimeMs < shortLifetimeMs ? 0 : backdateMs);
+  const requestedEnd = now.getTime() + lifetimeMs - (lifetimeMs < shortLifetimeMs ? 0 : backdateMs);
   const end = caNotAfter.getTime();
   if (notBefore >= end) return err(`the signer has expired: NotAfter=${formatGoTime(caNotAfter)}`);
   if (now.getTime() >= end) {
     return err(`refusing to sign a certificate that expired in the past: NotAfter=${formatGoTime(caNotAfter)}`);
   }
-  return ok({ notBefore: wholeSeconds(notBefore), notAfter: wholeSeconds(Math.min(wanted, end)) });
+  return ok({ notBefore: wholeSeconds(notBefore), notAfter: wholeSeconds(Math.min(requestedEnd, end)) });
 }
 
 /** Formats a UTC time as Go does by default, with second precision: `2006-01-02 15:04:05 +0000 UTC`. */

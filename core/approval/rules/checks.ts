@@ -115,8 +115,8 @@ export function checkDeniedSubject(wanted: SubjectRequirement, { csr, request }:
   const { subject } = request;
   const saw = formatName(subject) || "none";
   const { commonNames } = wanted;
-  const given = [subject.commonName, ...subject.overridden.map(({ value = "" }) => value)];
-  if (commonNames.length > 0 && !given.some((value) => isRequestersName(value, commonNames, csr, request))) {
+  const requested = [subject.commonName, ...subject.overridden.map(({ value = "" }) => value)];
+  if (commonNames.length > 0 && !requested.some((value) => isRequestersName(value, commonNames, csr, request))) {
     return fails("subject", saw, `common name "${subject.commonName}" does not match`);
   }
   const missing = wanted.organizations.find((name) => !subject.organizations.includes(name));
@@ -257,9 +257,9 @@ export function checkKey(keys: readonly KeyRequirement[], { request }: PolicyInp
   const { keyAlgorithm, keyBits } = request;
   const saw = `${keyAlgorithm} ${keyBits}`;
   if (keys.some(({ type, minBits = 0 }) => type === keyAlgorithm && keyBits >= minBits)) return holds("key", saw);
-  const wanted = keys.map(({ type, minBits }) => minBits === undefined ? type : `${type} of ${minBits} bits or more`)
+  const allowed = keys.map(({ type, minBits }) => minBits === undefined ? type : `${type} of ${minBits} bits or more`)
     .join(", ");
-  return fails("key", saw, `a key ${saw} is not allowed`, `make a new key: ${wanted}`);
+  return fails("key", saw, `a key ${saw} is not allowed`, `make a new key: ${allowed}`);
 }
 
 /** Checks the requested lifetime against the requirement. */

@@ -215,8 +215,7 @@ async function encodeEntries(
   if (entries.length === 0) return [];
   const parts: Uint8Array[] = [];
   for (let start = 0; start < entries.length; start += ENTRIES_PER_TURN) {
-    const some = entries.slice(start, start + ENTRIES_PER_TURN);
-    parts.push(Buffer.concat(some.map(encodeEntry)));
+    parts.push(Buffer.concat(entries.slice(start, start + ENTRIES_PER_TURN).map(encodeEntry)));
     await pause();
   }
   return [encodeParts(TAG.sequence, parts)];
