@@ -19,9 +19,7 @@ export interface PolicySettings {
   readonly inventory: Inventory | undefined;
 }
 
-/**
- * Where the evidence about requests comes from. A fact that cannot be read is `failed`, and no decision relies on it.
- */
+/** The sources of evidence about requests. A fact that cannot be read is `failed`, and no decision relies on it. */
 export interface EvidenceSources {
   readonly clock: Clock;
   readonly reviewer: AccessReviewer;
@@ -40,9 +38,7 @@ export interface EvidenceSources {
     node: string,
     exceptRequest: string,
   ): Lookup<readonly NodeCertificate[]> | Promise<Lookup<readonly NodeCertificate[]>>;
-  /**
-   * Lists the holders of names, for policies with `names.unclaimed`; absent where no register of certificates is read.
-   */
+  /** Lists the holders of names, for policies with `names.unclaimed`; absent without a register of certificates. */
   claims?(names: readonly string[]): Promise<Lookup<readonly NameClaim[]>>;
   /** Returns the names and addresses of the API server. Errors propagate, because nothing is approved without them. */
   serverNames(signal: AbortSignal): Promise<NodeNames>;

@@ -144,7 +144,7 @@ export function parsePolicy(fileText: string): Result<Policy, readonly string[]>
 const LONGEST_RATE_MS = 3_600_000;
 
 /**
- * Checks what the types cannot express: fields that a rule must have to approve, and fields that exclude each other.
+ * Checks what the types cannot express: fields that an approving rule must have, and fields that exclude each other.
  */
 const checkedPolicy = mapped(POLICY, (policy, place) => {
   const { rules, reissue, machines } = policy;

@@ -74,8 +74,7 @@ export interface Requirements {
 }
 
 /**
- * The required common name and organizations; any other attribute is refused. In a rule that denies, the denied
- * subject.
+ * The required common name and organizations; no other attribute is allowed. In a rule that denies: the denied subject.
  */
 export interface SubjectRequirement {
   /**
@@ -93,9 +92,7 @@ export interface NamesRequirement {
   readonly owned: boolean;
   /** Whether at least one DNS name or address is required. */
   readonly atLeastOne: boolean;
-  /**
-   * Whether a name belongs to the machine that requested it first: no other user may hold a valid certificate with it.
-   */
+  /** Whether a name belongs to the first machine that requested it, as long as its certificate is valid. */
   readonly unclaimed?: boolean;
   /** Patterns in which `**` also matches dots, and `*` does not. They exclude `owned`. */
   readonly dns: readonly string[];

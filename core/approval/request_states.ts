@@ -184,10 +184,7 @@ function reportPending(name: string, message: string): StepReport {
   return { log: "CSR left pending", event: { type: "Normal", reason: "PolicyLeftPending", note } };
 }
 
-/**
- * The limit of pending requests for one requester. A healthy node has one or two, and a person can still read a
- * hundred.
- */
+/** The limit of pending requests for one requester. A healthy node has one or two; a person can read a hundred. */
 export const MAX_PENDING = 100;
 
 /** Whether a request may be checked. `isFirst` marks the first request of its requester that has to wait. */

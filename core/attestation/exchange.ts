@@ -215,9 +215,7 @@ function findUnexpected(
   return `PCR ${wrong.map(([index]) => index).join(", ")} differs from the inventory`;
 }
 
-/**
- * Lists the PCRs that every machine quotes: those of the firmware, and those that the inventory lists for any machine.
- */
+/** Lists the PCRs that every machine quotes: those of the firmware, and all those in the inventory. */
 export function listQuotedPcrs(expected: Iterable<ExpectedProofs>): readonly number[] {
   const pcrs = new Set([0, 1, 2, 3, 4, 5, 6, 7]);
   for (const proofs of expected) for (const index of proofs.pcrs.keys()) pcrs.add(index);

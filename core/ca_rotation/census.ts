@@ -43,8 +43,7 @@ export interface CensusRow {
   /** When a server last saw its client certificate or received its report. */
   readonly lastSeen: Date | undefined;
   /**
-   * The command that makes it ready; undefined when it is ready. A machine whose renewal is due may also become ready
-   * automatically.
+   * The command that makes it ready; undefined when it is ready. A machine may also become ready by its next renewal.
    */
   readonly command: string | undefined;
 }
@@ -144,9 +143,7 @@ export class Census {
     if ((held[place]?.sequence ?? 0) < certificate.sequence) held[place] = certificate;
   }
 
-  /**
-   * Returns the row of each machine and user, sorted by readiness, those that are not ready first, and then by name.
-   */
+  /** Returns the row of each machine and user, those that are not ready first, then sorted by name. */
   take(): readonly CensusRow[] {
     const reports = new Map<string, TrustReport>();
     for (const report of this.#input.reports) reports.set(report.status.username, report);
@@ -320,10 +317,7 @@ const RUN_BOOTSTRAP = "tlsboot bootstrap --kubeconfig /etc/kubernetes/kubelet.co
 /** The advice for an intermediate CA, which needs a certificate of the CA that stays. */
 export const SIGN_AGAIN = "sign its request again, with the CA that signs now: tlsboot ca sign --help";
 
-/**
- * Returns the command that gives a machine or a user the new CA and a certificate from it, overwriting the earlier
- * file.
- */
+/** Returns the command that gives a machine or user the new CA and a certificate from it, overwriting its file. */
 function findCommand(
   { kind, name, state }: Pick<CensusRow, "kind" | "name" | "state">,
   { isCa, isMaster, bySigner }: Holder,

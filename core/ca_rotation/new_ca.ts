@@ -61,9 +61,7 @@ export function getNextName(commonName: string): string {
   return stem === undefined ? `${commonName}-2` : `${stem}-${Number(digits) + 1}`;
 }
 
-/**
- * Finds out why one CA cannot replace another; undefined when it can. A CA whose key has leaked cross-signs nothing.
- */
+/** Finds out why a CA cannot replace another; undefined when it can. A CA with a leaked key cross-signs nothing. */
 export function findBeginFault(
   newCa: CertificateChain,
   oldCa: CertificateChain,
@@ -238,9 +236,7 @@ export function findWrappedKey({ type, data }: SecretObject): string | undefined
   return Buffer.from(encoded, "base64").toString("utf8");
 }
 
-/**
- * Derives the encryption key from the canonical text of the token key, so copies of the file may differ in line ends.
- */
+/** Derives the key from the canonical text of the token key, because copies of its file may differ in line ends. */
 function deriveKey(tokenKeyPem: string, salt: Uint8Array): Result<Buffer, string> {
   const parsed = parsePrivateKey(tokenKeyPem);
   if (!parsed.ok) return err(`the key of service account tokens is not usable: ${parsed.error}`);

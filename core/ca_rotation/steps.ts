@@ -35,9 +35,7 @@ export interface ReplaceableCa {
   records(): AsyncIterable<IssuedCertificate>;
   /** Begins a rotation, with the key of the new CA unless a program holds it, and waits as `advance` does. */
   begin(spec: CaRotationSpec, keyPem: string | undefined): Promise<CaRotation>;
-  /**
-   * Changes the rotation, if a change is given, and waits until every follower has adopted it. Repeating it is safe.
-   */
+  /** Makes the change, if one is given, and waits until every follower has adopted it. Repeating it is safe. */
   advance(rotation: CaRotation, change?: CaRotationChange): Promise<CaRotation>;
   /** Removes a rotation whose new CA does not sign, or its remains. Returns false if that CA is still trusted. */
   end(rotation: CaRotation | undefined): Promise<boolean>;

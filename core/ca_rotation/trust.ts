@@ -24,10 +24,7 @@ export interface CasOnDisk {
   readonly old: CertificateChain | undefined;
 }
 
-/**
- * Returns the step that determines the trust. After a leak that is the last one, because the old CA is no longer
- * trusted.
- */
+/** Returns the step that determines the trust: after a leak the last one, which no longer trusts the old CA. */
 export function getTrustStep({ step, isLeaked }: CaRotationSpec): CaRotationStep {
   return isLeaked === true ? "Finish" : step;
 }

@@ -136,9 +136,7 @@ export function chooseAdvertisedHost(
   return { host, others };
 }
 
-/**
- * Lists the addresses at which other machines may reach a server that listens on `0.0.0.0`, the most likely one first.
- */
+/** Lists the addresses at which other machines may reach a server on `0.0.0.0`, the most likely one first. */
 export function listReachableHosts(facts: Pick<HostFacts, "interfaces" | "defaultInterfaces">): readonly string[] {
   const { host, others = [] } = chooseAdvertisedHost("0.0.0.0", undefined, facts);
   return host === LOOPBACK ? [] : [host, ...others];
@@ -150,8 +148,7 @@ export function isUnspecified(address: string): boolean {
 }
 
 /**
- * Returns the given names and addresses, or else those of the host, sorted and without duplicates, as kubelet requests
- * them.
+ * Returns the given or else the host's names and addresses, sorted and without duplicates, as kubelet requests them.
  */
 export function decideServingNames(
   given: { readonly dnsNames: readonly string[]; readonly ipAddresses: readonly string[] },

@@ -176,10 +176,7 @@ export function applyRenewal(state: RenewalState, certificate: RenewableCertific
   };
 }
 
-/**
- * The state after a template change: a new round, which requests at once unless the certificate satisfies the new
- * template.
- */
+/** The state after a template change: a new round, which requests at once unless the certificate satisfies it. */
 export function applyTemplateChange(state: RenewalState, template: CertificateTemplate | undefined): RenewalState {
   return { ...state, template, deadline: undefined, failures: 0, notUntil: undefined };
 }

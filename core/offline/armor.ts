@@ -68,9 +68,7 @@ const TITLE = /^# tlsboot ([a-z]+), part (\d{1,6}) of (\d{1,6})$/;
 const END = /^# end of part \d{1,6}$/;
 const PEM_LINE = /^(?:[A-Za-z0-9+/= \t]+|-----(?:BEGIN|END) [A-Z0-9 ]+-----)$/;
 
-/**
- * Encodes parts of a kind, such as `requests`. Throws if there are no parts, and for a malformed or reserved header.
- */
+/** Encodes parts of a kind, such as `requests`. Throws without parts, and for a malformed or reserved header. */
 export function encodeArmor(kind: string, parts: readonly ArmorPart[]): string {
   if (parts.length === 0 || parts.length > MAX_PARTS) throw new Error(`cannot encode ${parts.length} parts`);
   const malformed = parts.flatMap(({ headers }) => Object.keys(headers)).find((name) =>
@@ -289,10 +287,7 @@ export const MAX_QR_TEXTS = 9_999;
  * cheap scanner can read a copy.
  */
 const PIECE_BYTES = 535;
-/**
- * The limit of the decompressed size, which is more than that of the largest bundle, against maliciously compressed
- * codes.
- */
+/** The limit of the decompressed size, against malicious codes. It is larger than any bundle. */
 const MAX_INFLATED_BYTES = 64 * 1_048_576;
 const START = "TLSB1";
 const TEXT = /^TLSB1([A-Z2-7]{8})(\d{4})(\d{4})([A-Z2-7]{8})([A-Z2-7]+)$/;

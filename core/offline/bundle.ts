@@ -409,10 +409,7 @@ function parseAnswered(blocks: readonly ArmorBlock[] | undefined): Result<Export
   return front === undefined ? err("it cannot be read") : parseExport(front);
 }
 
-/**
- * Encodes a request. The header lines make it readable, and contain the fields that a CSR object has in addition to
- * PKCS#10.
- */
+/** Encodes a request. The header lines are for people, and for the fields of a CSR object that PKCS#10 lacks. */
 function encodeRequest({ name, facts, signerName, usages, expirationSeconds, approved }: OfflineRequest): ArmorPart {
   return {
     headers: {

@@ -83,9 +83,7 @@ export function getOfflineRequester(
   };
 }
 
-/**
- * Decides a request. A fact that only an API knows, such as a permission that a policy requires, counts as unreadable.
- */
+/** Decides a request. A fact that only an API knows, such as a permission, counts as unreadable. */
 export async function decideOfflineRequest(input: OfflineDecisionInput): Promise<OfflineDecision> {
   const { csr, request, policies, inventory, records, server, now } = input;
   const claimed = findClaimedNode(csr, request);

@@ -34,10 +34,7 @@ export interface PathAttributes {
   readonly path: string;
 }
 
-/**
- * An authorizer's decision. In a chain, the first allow or deny decides; if no authorizer has an opinion, the request
- * is refused.
- */
+/** An authorizer's decision. The first allow or deny of a chain decides; if there is none, the request is refused. */
 export interface Decision {
   readonly kind: "allow" | "deny" | "noOpinion";
   /** The authorizer's own text, often empty. */

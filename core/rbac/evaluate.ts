@@ -45,10 +45,7 @@ export function evaluateRbac(user: UserInfo, attributes: Attributes, objects: Rb
   return { kind: "noOpinion", reason: missing.length === 0 ? "" : `RBAC: ${describeMissingRoles(missing)}` };
 }
 
-/**
- * Collects every rule that applies to a user in a namespace, in the order of evaluation, and the bound roles that are
- * missing.
- */
+/** Collects every rule for a user in a namespace, in the order of evaluation, and the bound roles that are missing. */
 export function resolveRules(
   user: UserInfo,
   namespace: string,

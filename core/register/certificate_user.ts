@@ -82,9 +82,7 @@ export function readIdentity(
   return identifies === undefined ? readSubjectText(spec) : parseRecordedIdentity(identifies);
 }
 
-/**
- * Parses the recorded user. The types are checked too, because a log of records is a file that anyone may have edited.
- */
+/** Parses the recorded user. It checks the types, because anyone may have edited the file of an issued log. */
 function parseRecordedIdentity(identifies: unknown): IdentifiedUser | undefined {
   const { username = "", groups = [] } = isRecord(identifies) ? identifies : { username: undefined, groups: null };
   const isList = Array.isArray(groups) && groups.every((group) => typeof group === "string");

@@ -30,9 +30,7 @@ interface SealedUpTo {
 export interface RegisterReport {
   /** The number of records that were read. */
   readonly records: number;
-  /**
-   * The last record and its hash; a caller that keeps both can later detect that the end of the register was cut off.
-   */
+  /** The last record and its hash. A caller that keeps both can detect later that the register was cut off. */
   readonly head?: { readonly name: string; readonly hash: string };
   /** Absent when no seal of the given CAs was found. */
   readonly sealedUpTo?: SealedUpTo;

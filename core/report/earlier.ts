@@ -183,10 +183,7 @@ function formatSeconds(seconds: number | undefined): string | undefined {
   return seconds === undefined ? undefined : formatLifetime(seconds);
 }
 
-/**
- * The tolerated difference of lifetimes, because signers backdate a certificate by some minutes and end it no later
- * than the CA.
- */
+/** The tolerated difference of lifetimes, because signers backdate certificates and end them with the CA. */
 const TOLERANCE_SECONDS = 900;
 
 /** Formats the lifetime of the certificate, or the requested one if the two differ only slightly. */

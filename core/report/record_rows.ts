@@ -219,10 +219,7 @@ export function getSigner({ spec }: IssuedCertificate): string {
   return spec.signerName ?? spec.source ?? "";
 }
 
-/**
- * Returns the approving user, or the reason of the condition for a controller or an unknown user; empty without an
- * approval.
- */
+/** Returns the approving user, or the reason for a controller or an unknown user; empty without an approval. */
 export function getApprover({ spec }: IssuedCertificate): string {
   const { username = "", reason = "" } = spec.approval ?? {};
   return reason !== "" && (username === "" || username.startsWith("system:")) ? reason : username;

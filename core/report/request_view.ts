@@ -52,10 +52,7 @@ export interface RequestView {
   /** The rights of the certificate's holder, the most powerful first. */
   readonly allows: readonly string[];
   readonly conditions: readonly ConditionView[];
-  /**
-   * The decision as the server recorded it, with the user that the server authenticated; a condition may contain any
-   * user.
-   */
+  /** The decision in the server's own record, whose user is authenticated; a condition may contain any user. */
   readonly decision?: DecisionView;
   readonly certificate?: CertificateView;
   /** Why an approved request has no certificate, or cannot get one, and what to do. */

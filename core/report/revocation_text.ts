@@ -17,9 +17,7 @@ export type RevocationPlan =
     readonly revocation: Revocation;
     /** The certificates that it covers, including expired and revoked ones. */
     readonly certificates: readonly IssuedCertificate[];
-    /**
-     * The certificates of unknown users, which it does not mark although they may belong to its user, group or node.
-     */
+    /** The certificates of unknown users, which it does not mark but which may belong to its target. */
     readonly unidentified: readonly IssuedCertificate[];
     /** The Revocation that the new one replaces, because it covers fewer certificates. */
     readonly replaced: Revocation | undefined;

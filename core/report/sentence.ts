@@ -27,9 +27,7 @@ interface SentenceFacts {
   readonly token: TokenView | undefined;
   /** The known history of certificates for the same identity from the same signer. */
   readonly history: "none" | "some" | "unknown";
-  /**
-   * Whether another machine may be claiming the name: a valid certificate of another holder, with another key, has it.
-   */
+  /** Whether a valid certificate of another holder, with another key, has the requested name. */
   readonly isClaim: boolean;
   readonly isPending: boolean;
   readonly now: Date;

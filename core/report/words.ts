@@ -1,7 +1,4 @@
-/**
- * Formats the parts of sentences about requests: numbers, durations, ages, lists, users, and names that cannot be
- * mistaken for words.
- */
+/** Formats numbers, durations, ages, lists, users and names for sentences about requests. */
 import { formatHumanDuration } from "../lib/duration.ts";
 import { goQuote } from "../lib/go_text.ts";
 import { findTokenId } from "../token/token_secret.ts";

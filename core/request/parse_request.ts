@@ -1,6 +1,4 @@
-/**
- * Parses the PEM and PKCS#10 of a CSR, and verifies its self-signature (`pkg/apis/certificates/helpers.go` ParseCSR).
- */
+/** Parses PEM and PKCS#10 of a CSR, and verifies the self-signature (`pkg/apis/certificates/helpers.go` ParseCSR). */
 import { Buffer } from "node:buffer";
 import { decodeBase64 } from "../lib/encodings.ts";
 import { findPemBlock } from "../pki/asn1/pem.ts";

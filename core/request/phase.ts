@@ -52,8 +52,7 @@ export function isDenied(csr: CertificateSigningRequest): boolean {
 }
 
 /**
- * Reports whether there is a condition Failed with the status `True` or without a status, as signers see it
- * (`HasTrueCondition`).
+ * Reports whether there is a condition Failed with the status `True` or no status, as for signers (`HasTrueCondition`).
  */
 export function isFailed(csr: CertificateSigningRequest): boolean {
   return getConditions(csr).some((item) => item.type === "Failed" && (item.status === "" || item.status === "True"));

@@ -238,7 +238,7 @@ export function findRefusals(
 }
 
 /**
- * The backdate of certificates, for clients whose clock is behind, as kubeadm does it (`CertificateBackdate`,
+ * The backdate of certificates, for clients whose clock is behind, as in kubeadm (`CertificateBackdate`,
  * `cmd/kubeadm/app/constants/constants.go`).
  */
 export const BACKDATE_MS = 5 * 60_000;

@@ -172,9 +172,7 @@ export function findProfileFaults(spec: ProfileSpec): string[] {
   ];
 }
 
-/**
- * Finds out why a profile does not fit the requests of a signer, which are those of pods or CertificateSigningRequests.
- */
+/** Finds out why a profile does not fit a signer for pods, or one for CertificateSigningRequests. */
 export function findPurposeFault({ pods }: ProfileSpec, isForPods: boolean): string | undefined {
   if (isForPods) {
     return pods === undefined ? "pods: missing; this section lists the pods that may have certificates" : undefined;

@@ -1,6 +1,4 @@
-/**
- * Checks the requirements of a rule one by one. Each check has the actual value, the outcome, and the fix of a failure.
- */
+/** Checks the requirements of a rule. Each check has the actual value, the outcome, and the fix of a failure. */
 import { describeTokenProof, type TokenProof } from "../../attestation/proof.ts";
 import { formatDuration } from "../../lib/duration.ts";
 import type { CertificateSigningRequest } from "../../kube/kinds/certificates_v1.ts";

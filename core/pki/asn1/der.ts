@@ -193,10 +193,7 @@ export function toResult<T>(parse: () => T): Result<T, string> {
   }
 }
 
-/**
- * Reports whether two arrays contain the same bytes. The comparison stops at the first difference, so it is for public
- * data only.
- */
+/** Reports whether two arrays are equal. The time depends on the first difference, so it is for public data only. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;

@@ -6,9 +6,7 @@ const PRINTABLE = /^[A-Za-z0-9 '()*&+,\-./:=?]*$/;
 const NUMERIC = /^[0-9 ]*$/;
 const ASCII_ONLY = /^\p{ASCII}*$/u;
 
-/**
- * Selects the error messages for a malformed string, which differ between Go's parsers of requests and of certificates.
- */
+/** Selects the messages for malformed strings, which differ between Go's parsers of requests and certificates. */
 export type TextDialect = "request" | "certificate";
 
 const WORDS: Readonly<Record<TextDialect, (type: string) => string>> = {

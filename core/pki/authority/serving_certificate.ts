@@ -1,6 +1,6 @@
 /**
- * Decides when a control plane's own certificates are replaced (at 70 % of their lifetime, or when their names or the
- * CA change), and which names they have.
+ * Plans the control plane's own certificates: their names and their replacement, at 70 % of their lifetime or when the
+ * names or the CA change.
  */
 import { isSameSet } from "../../lib/record.ts";
 import { type CertificateFacts, verifyCertificateSignature } from "../x509/certificate.ts";

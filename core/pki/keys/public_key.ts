@@ -123,9 +123,7 @@ function parseRsa(der: Bytes, keyBytes: Bytes, parameters: DerElement | undefine
   return { algorithm: "RSA", bits, der, keyBytes, ...(weakness === undefined ? {} : { weakness }) };
 }
 
-/**
- * Checks a key as Go's crypto/rsa does before a verification, in its order and words, and then the limit of OpenSSL.
- */
+/** Checks a key as Go's crypto/rsa does before a verification, and then against the limit of OpenSSL. */
 function findRsaWeakness(bits: number, modulus: Bytes, exponent: Bytes): string | undefined {
   let e = 0;
   for (const byte of exponent) e = e * 256 + byte;

@@ -19,15 +19,9 @@ export interface SignedBytes {
   readonly signature: Bytes;
   /** Whether SHA-1 is accepted, as Go does for requests but not for certificates. */
   readonly allowSha1: boolean;
-  /**
-   * Whether ML-DSA is accepted; Go before 1.27 does not implement it, and kube-apiserver 1.37 is built with such a
-   * version.
-   */
+  /** Whether ML-DSA is accepted. The Go version of kube-apiserver 1.37, before 1.27, does not implement it. */
   readonly allowMlDsa: boolean;
-  /**
-   * Whether the imported key is cached for further signatures of the same issuer. The import takes half the time of a
-   * verification.
-   */
+  /** Whether the imported key is cached for further signatures. The import takes half the time of a verification. */
   readonly keepKey?: boolean;
 }
 

@@ -1,7 +1,4 @@
-/**
- * Parses X.509 certificates (RFC 5280) into plain facts, and accepts what Go's x509 accepts. `issue.ts` creates
- * certificates.
- */
+/** Parses X.509 certificates (RFC 5280) as Go's x509 does, into plain facts. `issue.ts` creates certificates. */
 import { hash } from "node:crypto";
 import type { Result } from "../../lib/result.ts";
 import { type ExtensionFacts, parseExtensions } from "./certificate_extensions.ts";

@@ -1,7 +1,4 @@
-/**
- * Parses PKCS#10 certification requests (RFC 2986) into plain facts, and accepts what Go's x509 accepts; also creates
- * requests.
- */
+/** Parses PKCS#10 certification requests (RFC 2986) as Go's x509 does, into plain facts, and creates them. */
 import type { SignatureAlgorithm } from "../../ports.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import {

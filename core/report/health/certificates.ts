@@ -10,9 +10,7 @@ import { publicKeysEqual } from "../../pki/keys/keys.ts";
 import { formatName } from "../../pki/x509/names.ts";
 import type { Fault } from "./finding.ts";
 
-/**
- * How long before its expiry a CA is reported. It is long, because all certificates of the CA have to be replaced too.
- */
+/** How long before its expiry a CA is reported, because replacing all of its certificates takes time. */
 const CA_NOTICE_MS = 365 * DAY_MS;
 /** The DER of the extension basicConstraints up to its flag `critical` (RFC 5280 §4.2.1.9). */
 const CRITICAL_BASIC_CONSTRAINTS = Uint8Array.of(0x06, 0x03, 0x55, 0x1d, 0x13, 0x01, 0x01, 0xff);
@@ -186,10 +184,7 @@ function findMissing(
   return undefined;
 }
 
-/**
- * Reports certificates that have expired, are not valid yet, or are overdue for renewal. `checkAuthorities` reports
- * those of CAs.
- */
+/** Reports certificates that have expired, are not valid yet, or are overdue for renewal, except those of CAs. */
 export function checkExpiry(pairs: readonly StoredPair[], now: Date): readonly Fault[] {
   return pairs.flatMap(({ file, chain, renewal, isRenewed }) =>
     chain.flatMap((certificate, index): readonly Fault[] => {
