@@ -9,7 +9,7 @@ import type { Result } from "../core/lib/result.ts";
 import { type BundleKind, findBundleKind } from "../core/offline/bundle.ts";
 import { encodeQrTexts, hasQrTexts, MAX_QR_TEXTS, readQrTexts } from "../core/offline/armor.ts";
 import type { PublicKeyPin } from "../core/pki/keys/key_names.ts";
-import { FOLDER_MODE, PUBLIC_MODE } from "../instance/data_dir.ts";
+import { FOLDER_MODE, PUBLIC_MODE } from "../client/files.ts";
 import type { Io, Tools } from "./io.ts";
 import { displayPath, pathWord, readInput } from "./output/files.ts";
 import { escapeText, line } from "../core/lib/printable.ts";

@@ -1,10 +1,8 @@
 /** The layout of a data directory (`dataDir`), and the format of its files. */
 import { join } from "node:path";
 import { authorityPaths } from "./authority/layout.ts";
-import { type FilePort, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "../client/files.ts";
+import { type FilePort, PUBLIC_MODE } from "../client/files.ts";
 import { AppError } from "../core/errors.ts";
-
-export { FOLDER_MODE, PUBLIC_MODE, SECRET_MODE };
 
 /** The paths in one data directory. */
 export interface DataDir {

@@ -29,7 +29,7 @@ import { getName } from "../core/kube/meta.ts";
 import type { Clock, ObjectStore, Random } from "../core/ports.ts";
 import { createObjectStore } from "../client/objects/object_store.ts";
 import { ROOT_USER } from "./instance_rbac.ts";
-import { SECRET_MODE } from "./data_dir.ts";
+import { SECRET_MODE } from "../client/files.ts";
 import type { ControllerDeps } from "./deps.ts";
 import type { CertificateDeps } from "./parts/serving.ts";
 import { USER_AGENT } from "../core/version.ts";

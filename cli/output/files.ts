@@ -4,9 +4,8 @@
  */
 import { dirname, relative, resolve } from "node:path";
 import { line, shellWord } from "../../core/lib/printable.ts";
-import { type FilePort, readNamedFile } from "../../client/files.ts";
+import { type FilePort, FOLDER_MODE, readNamedFile, SECRET_MODE } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
-import { FOLDER_MODE, SECRET_MODE } from "../../instance/data_dir.ts";
 import type { Io, Tools } from "../io.ts";
 
 /**

@@ -3,11 +3,10 @@
  * repeated, so a kill between any two operations loses nothing.
  */
 import { basename, dirname, extname, join } from "node:path";
-import { type FilePort, toTemporaryPath } from "../../client/files.ts";
+import { type FilePort, PUBLIC_MODE, SECRET_MODE, toTemporaryPath } from "../../client/files.ts";
 import { parseAuthorityChain } from "../../core/pki/x509/ca_bundle.ts";
 import type { CaFileStep, CaSlot, CaSlots } from "../../core/ca_rotation/ca_files.ts";
 import type { CasOnDisk } from "../../core/ca_rotation/trust.ts";
-import { PUBLIC_MODE, SECRET_MODE } from "../data_dir.ts";
 import { readChain } from "./files.ts";
 import { type AuthorityPaths, getSwapMarker } from "./layout.ts";
 

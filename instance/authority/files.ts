@@ -6,7 +6,7 @@ import { SERIAL_BYTES } from "../../core/pki/authority/issue.ts";
 import { type CertificateChain, encodeTrust, parseAuthorityChain } from "../../core/pki/x509/ca_bundle.ts";
 import { BACKDATE_MS } from "../../core/signing/profile.ts";
 import { dirname } from "node:path";
-import type { FilePort } from "../../client/files.ts";
+import { type FilePort, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "../../client/files.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import { equalsInConstantTime } from "../../core/lib/brand.ts";
 import {
@@ -18,7 +18,7 @@ import {
 import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys/keys.ts";
 import type { NameConstraints } from "../../core/pki/x509/name_constraints.ts";
 import type { Clock, Random } from "../../core/ports.ts";
-import { assertKnownFormat, ensureFormat, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "../data_dir.ts";
+import { assertKnownFormat, ensureFormat } from "../data_dir.ts";
 import { type CaKeys, openProgramKey } from "./keys.ts";
 import { checkPrivateFile, checkSecretFolder } from "../../client/private_file.ts";
 import { type AuthorityPaths, authorityPaths, type CaPurpose, getSwapMarker, SPLIT_PURPOSES } from "./layout.ts";

@@ -7,7 +7,7 @@ import { Buffer } from "node:buffer";
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { syncDirectory } from "../../client/files.ts";
+import { SECRET_MODE, syncDirectory } from "../../client/files.ts";
 import { findTokenId } from "../../core/token/token_secret.ts";
 import { AppError, findErrorCode, getErrorMessage } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
@@ -27,7 +27,6 @@ import {
   getChainHash,
 } from "../../core/register/record.ts";
 import { findCertificateFingerprint } from "../../core/revocation/revocation_index.ts";
-import { SECRET_MODE } from "../data_dir.ts";
 
 /** A log to which records are appended; any number of programs may have it open. */
 export interface IssuedLog extends Disposable {

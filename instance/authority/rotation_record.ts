@@ -3,14 +3,13 @@
  * trusted certificates. The next run completes a run that was killed.
  */
 import { basename, dirname, join } from "node:path";
-import { type FilePort, writeChanged } from "../../client/files.ts";
+import { type FilePort, PUBLIC_MODE, writeChanged } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
 import { caRotationKind } from "../../core/kube/kinds/mod.ts";
 import { formatApiVersion } from "../../core/kube/schema.ts";
 import type { CaRotation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { type CaTarget, planCaFiles } from "../../core/ca_rotation/ca_files.ts";
 import { parseRotatedCas, parseRotationFile, type RotatedCas } from "../../core/ca_rotation/rotation_rules.ts";
-import { PUBLIC_MODE } from "../data_dir.ts";
 import { applyCaFileSteps, completeCaSwap, type NewCaFiles, readCasOnDisk, toCaSlots } from "./ca_swap.ts";
 import type { AuthorityPaths } from "./layout.ts";
 

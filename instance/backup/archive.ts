@@ -20,7 +20,8 @@ import {
 import { AppError, getErrorMessage } from "../../core/errors.ts";
 import { decodeTarHeader, encodeTarHeader, TAR_BLOCK, TAR_END, tarPadding } from "../../core/lib/tar.ts";
 import { parseSnapshotHead, parseSnapshotObject, type SnapshotObject } from "../../server/storage/snapshot_lines.ts";
-import { DATA_FORMAT, SECRET_MODE } from "../data_dir.ts";
+import { SECRET_MODE } from "../../client/files.ts";
+import { DATA_FORMAT } from "../data_dir.ts";
 
 export interface ArchiveContents {
   readonly files: AsyncIterable<BackupFile>;

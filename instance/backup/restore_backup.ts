@@ -8,7 +8,7 @@ import { basename, dirname, join } from "node:path";
 import type { BackupFile } from "./source.ts";
 import { backupInvalid, readBackup } from "./archive.ts";
 import { removeUnfinished, toIoError } from "./write_backup.ts";
-import { createFilePort, syncDirectory } from "../../client/files.ts";
+import { createFilePort, FOLDER_MODE, PUBLIC_MODE, syncDirectory } from "../../client/files.ts";
 import { type BackupManifest, formatManifest, REVISION_BUMP } from "./manifest.ts";
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports.ts";
@@ -17,7 +17,7 @@ import type { EtcdEndpoints } from "../../server/storage/etcd/storage.ts";
 import type { EtcdRestore } from "../../server/storage/etcd/restore.ts";
 import { createRestoredDatabase, openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
 import type { Stored } from "../../server/mod.ts";
-import { dataDirAt, FOLDER_MODE, PUBLIC_MODE, toRestoringPath } from "../data_dir.ts";
+import { dataDirAt, toRestoringPath } from "../data_dir.ts";
 import { type EtcdPlace, formatEtcdPlace } from "../storage/etcd.ts";
 
 export interface RestoredBackup {

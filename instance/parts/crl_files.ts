@@ -4,7 +4,7 @@
  */
 import { basename } from "node:path";
 import { setImmediate } from "node:timers/promises";
-import type { FilePort } from "../../client/files.ts";
+import { type FilePort, PUBLIC_MODE } from "../../client/files.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import { createCrl, type CrlFacts, findCrlSignFault, isCrlOf, parseCrl } from "../../core/pki/authority/crl.ts";
 import { encodePem, findPemBlock } from "../../core/pki/asn1/pem.ts";
@@ -13,7 +13,6 @@ import { isCrlDue, planNextCrl, type RevokedCertificate } from "../../core/revoc
 import type { PublishedCrls, Storage } from "../../server/mod.ts";
 import { followRevokedCertificates } from "../../server/revocation/revocations.ts";
 import { type AuthorityPaths, getCrlPath } from "../authority/layout.ts";
-import { PUBLIC_MODE } from "../data_dir.ts";
 
 /** The adapters for creating CRLs. */
 interface CrlDeps {

@@ -19,7 +19,7 @@ import { formatTime } from "../../core/kube/meta.ts";
 import { toSubjectLabel } from "../../core/register/certificate_user.ts";
 import { type CertificateDescription, describeIssued } from "../../core/register/record.ts";
 import { type Register, REGISTER_PREFIX } from "../../server/register/register.ts";
-import { SECRET_MODE } from "../data_dir.ts";
+import { SECRET_MODE } from "../../client/files.ts";
 import type { InstanceDeps } from "../deps.ts";
 
 /** The log, and the register that its records are added to. */

@@ -10,7 +10,8 @@ import { checkDiscoverableIssuer, KEY_SET_PATH } from "../../core/service_accoun
 import { parseTokenKeys, parseTokenSigner, type TokenKey, type TokenSigner } from "../../core/service_accounts/jwt.ts";
 import { checkPrivateFile } from "../../client/private_file.ts";
 import type { ServiceAccountOptions } from "../../server/mod.ts";
-import { type DataDir, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "../data_dir.ts";
+import { FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "../../client/files.ts";
+import type { DataDir } from "../data_dir.ts";
 import type { InstanceDeps } from "../deps.ts";
 import type { ServiceAccountSettings } from "../settings.ts";
 import { readRequiredFile } from "../named_files.ts";

@@ -25,10 +25,10 @@ import {
   type ServingNames,
 } from "../../core/pki/authority/serving_certificate.ts";
 import type { Logger } from "../../core/ports.ts";
-import type { FilePort } from "../../client/files.ts";
+import { type FilePort, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "../../client/files.ts";
 import { readInterfaces } from "../../client/host_facts.ts";
 import { issuePair } from "../authority/issue_pair.ts";
-import { type DataDir, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "../data_dir.ts";
+import type { DataDir } from "../data_dir.ts";
 import type { InstanceDeps } from "../deps.ts";
 import type { Part } from "./parts.ts";
 import type { ServingSettings } from "../settings.ts";

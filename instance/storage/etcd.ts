@@ -14,13 +14,13 @@ import {
 } from "../../core/lib/config_file.ts";
 import { TLSBOOT_API_VERSION } from "../../core/version.ts";
 import { AppError } from "../../core/errors.ts";
-import { type FilePort, writeChanged } from "../../client/files.ts";
+import { type FilePort, PUBLIC_MODE, writeChanged } from "../../client/files.ts";
 import { shellWord } from "../../core/lib/printable.ts";
 import { checkPrivateFile } from "../../client/private_file.ts";
 import { encodeCertificates } from "../../core/pki/x509/ca_bundle.ts";
 import type { EtcdEndpoints } from "../../server/storage/etcd/storage.ts";
 import { plainPrefix } from "../../server/storage/etcd/prefix.ts";
-import { assertKnownFormat, type DataDir, PUBLIC_MODE } from "../data_dir.ts";
+import { assertKnownFormat, type DataDir } from "../data_dir.ts";
 import type { InstanceDeps } from "../deps.ts";
 import { readCaFile, readPairFiles } from "../named_files.ts";
 import { DEFAULT_SETTINGS, type EtcdSettings, parseEtcdServer, parseSetting } from "../settings.ts";

@@ -2,7 +2,7 @@
 import { dirname, resolve } from "node:path";
 import { attest, type AttestedJoin } from "../../../client/attestation/attest.ts";
 import { keepKubeletKey } from "../../../client/bootstrap.ts";
-import type { FilePort } from "../../../client/files.ts";
+import { type FilePort, FOLDER_MODE, SECRET_MODE } from "../../../client/files.ts";
 import { type Evidence, PROOF_KINDS } from "../../../core/attestation/proof.ts";
 import { formatSshFingerprint } from "../../../core/attestation/ssh_signature.ts";
 import { AppError } from "../../../core/errors.ts";
@@ -11,7 +11,6 @@ import { line } from "../../../core/lib/printable.ts";
 import type { NodeName } from "../../../core/machine/node_name.ts";
 import { publicKeyPin } from "../../../core/pki/keys/key_names.ts";
 import { encodeBootstrapKubeconfig } from "../../../core/token/join_material.ts";
-import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
 import { describeAttestProgress, openProver } from "../../attestation.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import { resolveNodeName } from "../../flags/request.ts";

@@ -30,7 +30,7 @@ import {
 } from "./machine.ts";
 import { createAwaited, describeOutcome, describeProgress, describeServing } from "./progress_text.ts";
 import { bootstrapCommand } from "./flags.ts";
-import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
+import { FOLDER_MODE, SECRET_MODE } from "../../../client/files.ts";
 import { toExpirationSeconds } from "../../flags/request.ts";
 import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";

@@ -6,7 +6,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { shellWord } from "../../../core/lib/printable.ts";
 import type { TextFile } from "../../../core/lib/tar.ts";
 import { PACK_UNIT } from "../../../core/token/join_material.ts";
-import { SECRET_MODE } from "../../../instance/data_dir.ts";
+import { SECRET_MODE } from "../../../client/files.ts";
 import { findTpmGroup, TPM_DEVICE } from "../../attestation.ts";
 import { type ExitCode, UsageError } from "../../exit_code.ts";
 import type { Settings } from "../../framework/flags.ts";

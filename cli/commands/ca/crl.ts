@@ -1,7 +1,7 @@
 /** Fetches the CRLs of the CAs from a running server, or makes them from the objects of a data directory. */
 import { join, resolve } from "node:path";
 import { buffer } from "node:stream/consumers";
-import type { FilePort } from "../../../client/files.ts";
+import { type FilePort, PUBLIC_MODE } from "../../../client/files.ts";
 import { createApiClient, withAccept } from "../../../client/objects/api.ts";
 import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
 import {
@@ -37,7 +37,7 @@ import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { warn } from "../../framework/report.ts";
 import { CRL_LABEL, writeNextCrl } from "../../../instance/parts/crl_files.ts";
-import { type DataDir, dataDirAt, PUBLIC_MODE } from "../../../instance/data_dir.ts";
+import { type DataDir, dataDirAt } from "../../../instance/data_dir.ts";
 import { readEtcdPlace } from "../../../instance/storage/etcd.ts";
 import type { Io, Tools } from "../../io.ts";
 import { displayPath } from "../../output/files.ts";

@@ -1,6 +1,6 @@
 /** Splits the passphrase of CA keys into shares, each on a page for its holder, and checks and combines them. */
 import { join, resolve } from "node:path";
-import type { FilePort } from "../../../client/files.ts";
+import { type FilePort, FOLDER_MODE, SECRET_MODE } from "../../../client/files.ts";
 import { openPrivateKey } from "../../../controllers/signer/ca_provider.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import { detectKeyEncryption } from "../../../core/pki/keys/encrypted_key.ts";
@@ -11,7 +11,6 @@ import { DERIVING_KEY, startProgress } from "../../output/progress.ts";
 import { authorityPaths, CA_PURPOSES } from "../../../instance/authority/layout.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
 import type { Tools } from "../../io.ts";
 import { displayPath } from "../../output/files.ts";
 import { escapeValue, line } from "../../../core/lib/printable.ts";

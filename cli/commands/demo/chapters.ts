@@ -19,7 +19,7 @@ import { join } from "node:path";
 import { withQuery } from "../../../client/objects/api.ts";
 import { readJsonLines } from "../../../client/objects/watch_events.ts";
 import { publicKeyPin } from "../../../core/pki/keys/key_names.ts";
-import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
+import { FOLDER_MODE, SECRET_MODE } from "../../../client/files.ts";
 import { CSR_COLLECTION } from "../../../client/admin/csrs.ts";
 import { formatCommandLine } from "../../framework/command.ts";
 import { DAY_MS } from "../../../core/lib/duration.ts";

@@ -4,7 +4,7 @@ import { readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Logger } from "../../../core/ports.ts";
 import { AppError } from "../../../core/errors.ts";
-import type { FilePort } from "../../../client/files.ts";
+import { type FilePort, FOLDER_MODE, PUBLIC_MODE } from "../../../client/files.ts";
 import type { demoCommand } from "./flags.ts";
 import { type BoardMode, StoryBoard } from "../../../ui/story/board.ts";
 import type { Audience, Pace } from "../../../ui/story/chapters.ts";
@@ -17,7 +17,7 @@ import type { Tools } from "../../io.ts";
 import { openUi } from "../../open_ui.ts";
 import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/files.ts";
-import { type DataDir, FOLDER_MODE, PUBLIC_MODE } from "../../../instance/data_dir.ts";
+import type { DataDir } from "../../../instance/data_dir.ts";
 
 /** The file that marks the folder of a demo. Only a folder with it is replaced. */
 const MARKER = ".tlsboot-demo";

@@ -13,7 +13,7 @@ import { encodePem } from "../../../core/pki/asn1/pem.ts";
 import { createCertificationRequest } from "../../../core/pki/x509/pkcs10.ts";
 import { publicKeyPin } from "../../../core/pki/keys/key_names.ts";
 import { EXIT } from "../../exit_code.ts";
-import { PUBLIC_MODE } from "../../../instance/data_dir.ts";
+import { PUBLIC_MODE } from "../../../client/files.ts";
 import { AUTO_APPROVE_BINDING, AUTO_APPROVE_COMMAND } from "../../../instance/instance_rbac.ts";
 import { startProgress } from "../../output/progress.ts";
 import { type Bootstrapping, startMachine, verifyMachine } from "./machines.ts";

@@ -8,7 +8,7 @@ import { join, resolve } from "node:path";
 import { BUILD } from "../../../core/version.ts";
 import { getTopicPath, type HelpTopic } from "../../framework/help.ts";
 import { createEdition, manName, manTopics, renderMan } from "../../framework/man.ts";
-import { PUBLIC_MODE } from "../../../instance/data_dir.ts";
+import { PUBLIC_MODE } from "../../../client/files.ts";
 
 /** The texts of pages, by their names. */
 type Texts = Readonly<Record<string, string>>;

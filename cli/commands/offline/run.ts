@@ -41,9 +41,9 @@ import { formatYamlManifest } from "../../output/structured.ts";
 import { CLIENT_CA_PATH } from "../../../client/objects/read_client_trust.ts";
 import { unlessAbsent } from "../../../client/admin/records.ts";
 import { dirname, join, resolve } from "node:path";
-import type { FilePort } from "../../../client/files.ts";
+import { type FilePort, SECRET_MODE } from "../../../client/files.ts";
 import { checkPrivateFile } from "../../../client/private_file.ts";
-import { dataDirAt, SECRET_MODE } from "../../../instance/data_dir.ts";
+import { dataDirAt } from "../../../instance/data_dir.ts";
 
 const ID_BYTES = 16;
 

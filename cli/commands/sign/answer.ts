@@ -48,8 +48,7 @@ import {
 import type { signCommand } from "./flags.ts";
 import { createSignerOpener, openSignLog, readSignRecords } from "./open_signer.ts";
 import { join } from "node:path";
-import type { FilePort } from "../../../client/files.ts";
-import { FOLDER_MODE, SECRET_MODE } from "../../../instance/data_dir.ts";
+import { type FilePort, FOLDER_MODE, SECRET_MODE } from "../../../client/files.ts";
 import { UsageError } from "../../exit_code.ts";
 
 /** The state and the tools of one run, for all of its bundles. */

@@ -4,7 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { basename, join, resolve } from "node:path";
-import { type FilePort, readStickFile } from "../../../client/files.ts";
+import { type FilePort, FOLDER_MODE, PUBLIC_MODE, readStickFile } from "../../../client/files.ts";
 import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
 import { MIN_EXPIRATION_SECONDS } from "../../../core/kube/kinds/certificates_v1.ts";
 import { type RequestSigning, signRequest } from "../../sign_request.ts";
@@ -18,7 +18,6 @@ import type { Tools } from "../../io.ts";
 import { isBundleText, openBundleText, readBundleText, writeQrPages } from "../../offline_files.ts";
 import { assertReplaceable, displayPath, readInput } from "../../output/files.ts";
 import { line } from "../../../core/lib/printable.ts";
-import { FOLDER_MODE, PUBLIC_MODE } from "../../../instance/data_dir.ts";
 import type { signCommand } from "./flags.ts";
 import { createSignerOpener, openSignLog } from "./open_signer.ts";
 import { readdir } from "node:fs/promises";

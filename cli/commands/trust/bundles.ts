@@ -10,7 +10,7 @@ import type { Logger, Transport } from "../../../core/ports.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { createHookError, runHookCommand } from "../../hooks.ts";
-import { PUBLIC_MODE } from "../../../instance/data_dir.ts";
+import { PUBLIC_MODE } from "../../../client/files.ts";
 import type { Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/files.ts";

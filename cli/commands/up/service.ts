@@ -28,7 +28,7 @@ import { SERVICE } from "./service_texts.ts";
 import type { ProofKind } from "../../../core/attestation/proof.ts";
 import { PROOF_NAMES } from "../../attestation.ts";
 import { parseConfigFile } from "../../framework/config_file.ts";
-import { PUBLIC_MODE } from "../../../instance/data_dir.ts";
+import { PUBLIC_MODE } from "../../../client/files.ts";
 
 type UpInput = Input<typeof upCommand.flags>;
 type Texts = Readonly<Record<string, readonly string[]>>;
