@@ -1,6 +1,6 @@
 /** The file operations for credentials, and their adapter over `node:fs/promises`. */
 import { Buffer } from "node:buffer";
-import { constants, createReadStream } from "node:fs";
+import { constants, createReadStream, readSync } from "node:fs";
 import {
   type FileHandle,
   link,
@@ -34,7 +34,7 @@ export interface FileFacts {
   /** True when the owner is neither the user of this process nor root; false where the system has no owners. */
   readonly isOwnedByOther: boolean;
   /** True when the owner is root and this process is another user. */
-  readonly isRoots?: true;
+  readonly isOwnedByRoot?: true;
 }
 
 /**
@@ -263,19 +263,31 @@ export function toTemporaryPath(path: string, number: number): string {
   return join(dirname(path), `.${basename(path)}.${number}.tmp`);
 }
 
-async function openTemporary(
+function openTemporary(
   path: string,
   mode: number,
 ): Promise<{ readonly path: string; readonly handle: FileHandle }> {
-  for (let number = 0; number < MAX_TEMPORARY_NAMES; number++) {
+  return tryTemporaryNames(path, async (number) => {
     const candidate = toTemporaryPath(path, number);
+    return { path: candidate, handle: await open(candidate, "wx", mode) };
+  });
+}
+
+/**
+ * Calls `create` with the number of each temporary name next to `path`, until it does not fail because the name is in
+ * use. AppError `io` when all names are in use.
+ */
+export async function tryTemporaryNames<T>(path: string, create: (number: number) => Promise<T>): Promise<T> {
+  for (let number = 0; number < MAX_TEMPORARY_NAMES; number++) {
     try {
-      return { path: candidate, handle: await open(candidate, "wx", mode) };
+      return await create(number);
     } catch (error) {
-      if (findErrorCode(error) !== "EEXIST") throw error;
+      if (!["EEXIST", "file_exists"].includes(findErrorCode(error))) throw error;
     }
   }
-  throw new Error(`${MAX_TEMPORARY_NAMES} temporary files are left next to it`);
+  throw new AppError("io", `cannot write "${path}": ${MAX_TEMPORARY_NAMES} temporary files are left next to it`, {
+    hint: `remove the files that begin with ".${basename(path)}." and a number`,
+  });
 }
 
 async function writeAndSync(handle: FileHandle, content: string | Uint8Array, mode: number): Promise<void> {
@@ -302,6 +314,22 @@ export async function syncDirectory(path: string): Promise<void> {
     // Windows cannot open folders and some network file systems cannot sync them; the rename itself is done.
     if (!["EISDIR", "EPERM", "EACCES", "EINVAL", "ENOTSUP"].includes(findErrorCode(error))) throw error;
   }
+}
+
+/** The size of the pieces in which the end of a line is searched for. */
+const PIECE_BYTES = 65_536;
+const NEWLINE = 0x0a;
+
+/** Finds the offset after the last line break before `end` in an open file; 0 if there is none. Throws the system's error. */
+export function findLineStart(file: number, end: number): number {
+  const piece = Buffer.alloc(PIECE_BYTES);
+  for (let to = end; to > 0;) {
+    const from = Math.max(0, to - PIECE_BYTES);
+    const at = piece.subarray(0, readSync(file, piece, 0, to - from, from)).lastIndexOf(NEWLINE);
+    if (at >= 0) return from + at + 1;
+    to = from;
+  }
+  return 0;
 }
 
 async function orMissing<T>(operation: Promise<T>): Promise<T | undefined> {
@@ -335,8 +363,8 @@ function toFileFacts(stats: Awaited<ReturnType<typeof stat>> | undefined): FileF
   // Not a named import: Windows has no such ids, and runtimes there do not export the function.
   const own = ownProcess.geteuid?.();
   const isOwnedByOther = own !== undefined && stats.uid !== own && stats.uid !== 0;
-  const isRoots = own !== undefined && own !== 0 && stats.uid === 0;
-  return { kind, mode: Number(stats.mode) & 0o777, isOwnedByOther, ...(isRoots ? { isRoots } : {}) };
+  const isOwnedByRoot = own !== undefined && own !== 0 && stats.uid === 0;
+  return { kind, mode: Number(stats.mode) & 0o777, isOwnedByOther, ...(isOwnedByRoot ? { isOwnedByRoot } : {}) };
 }
 
 /**

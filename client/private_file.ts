@@ -73,8 +73,8 @@ export function findSecretFault(facts: FileFacts): string | undefined {
  * may be readable by its group, because root has no other way to let this process read it: the kubelet writes Secrets
  * like that for pods that do not run as root. PostgreSQL has the same rule (`src/backend/libpq/be-secure-common.c`).
  */
-export function findModeFault({ mode, isRoots }: FileFacts): string | undefined {
-  const others = isRoots === true ? OTHERS & ~GROUP_READ : OTHERS;
+export function findModeFault({ mode, isOwnedByRoot }: FileFacts): string | undefined {
+  const others = isOwnedByRoot === true ? OTHERS & ~GROUP_READ : OTHERS;
   if ((mode & others) === 0 || isWindowsMode(mode)) return undefined;
   return `others may read it (mode ${mode.toString(8)})`;
 }

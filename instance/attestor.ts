@@ -231,7 +231,7 @@ async function assertNotApproved(transport: Transport, deps: Pick<Deps, "clock">
       `${groups.slice(0, 2).join(" or ")} may create certificatesigningrequests/nodeclient${why}`,
     {
       hint: "remove that binding, or bind it to the group of your other tokens alone; " +
-        "tlsboot approver --token-limits approves the tokens of attestors without it",
+        "tlsboot approver with the setting tokenLimits approves the requests of attestors' tokens without it",
     },
   );
 }
@@ -284,7 +284,7 @@ async function openKeys(
   throw new AppError(
     "key_invalid",
     `cannot exchange proofs with the Secret ${BOOTSTRAP_TOKEN_NAMESPACE}/${ATTESTOR_SECRET}: ${fault}`,
-    { hint: "delete it: the attestor makes another one, whose new --ca-cert-hash every machine needs" },
+    { hint: "delete it: the attestor makes another CA, and every machine needs its hash in the setting caCertHash" },
   );
 }
 

@@ -31,12 +31,12 @@ import { type Connect, readCa, readCluster } from "../transport/connect.ts";
 import { limitTime } from "../transport/time_limit.ts";
 
 /** Proves this machine's identity with its TPM or its SSH host key. */
-export interface Prover {
-  readonly kind: ProofKind;
-  /** Reads the public keys that the server challenges. */
-  evidence(): Promise<Evidence>;
-  /** Answers the challenge, and signs the message. */
-  prove(challenge: ProofChallenge, message: Bytes): Promise<ProofAnswer>;
+export interface Prover<K extends ProofKind = ProofKind> {
+  readonly kind: K;
+  /** Reads the public keys that the server challenges. This takes many seconds with some TPMs. */
+  evidence(): Promise<Extract<Evidence, { kind: K }>>;
+  /** Answers a challenge for the keys that `evidence` returned last, and signs the message. */
+  prove(challenge: ProofChallenge, message: Bytes): Promise<Extract<ProofAnswer, { kind: K }>>;
 }
 
 /** The server, the machine, and the key for which it wants a certificate. */

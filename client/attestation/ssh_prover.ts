@@ -1,5 +1,4 @@
 /** Proves a machine's identity with its SSH host key. */
-import type { Evidence, ProofAnswer, ProofChallenge } from "../../core/attestation/proof.ts";
 import { parseSshPrivateKey } from "../../core/attestation/ssh_private_key.ts";
 import {
   parseSshKeyText,
@@ -13,14 +12,7 @@ import type { Result } from "../../core/lib/result.ts";
 import type { Bytes } from "../../core/pki/asn1/der.ts";
 import { parsePemBlocks } from "../../core/pki/asn1/pem.ts";
 import type { FilePort } from "../files.ts";
-
-/** A prover with an SSH host key. */
-export interface SshProver {
-  readonly kind: "ssh";
-  evidence(): Promise<Extract<Evidence, { kind: "ssh" }>>;
-  /** Signs the message; the challenge itself is not used. */
-  prove(challenge: ProofChallenge, message: Bytes): Promise<Extract<ProofAnswer, { kind: "ssh" }>>;
-}
+import type { Prover } from "./attest.ts";
 
 export interface SshProverOptions {
   /** The absolute path of the key, or of a `.pub` file whose key an agent holds. Default: the first of sshd's keys. */
@@ -50,7 +42,7 @@ interface HostKey {
  * Creates a prover that reads the key for each step, so that a replaced key takes effect. The steps reject with
  * AppError `not_found`, `io` or `key_invalid` when there is no usable key, and with `key_program_failed`.
  */
-export function createSshProver(options: SshProverOptions): SshProver {
+export function createSshProver(options: SshProverOptions): Prover<"ssh"> {
   return {
     kind: "ssh",
     async evidence() {

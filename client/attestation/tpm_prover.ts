@@ -1,6 +1,5 @@
 /** Proves a machine's identity with its TPM. */
 import { createHash } from "node:crypto";
-import type { Evidence, ProofAnswer, ProofChallenge } from "../../core/attestation/proof.ts";
 import {
   ATTESTATION_TEMPLATE,
   ENDORSEMENT_TEMPLATES,
@@ -9,26 +8,16 @@ import {
 } from "../../core/attestation/tpm_structures.ts";
 import { AppError } from "../../core/errors.ts";
 import type { Bytes } from "../../core/pki/asn1/der.ts";
+import type { Prover } from "./attest.ts";
 import { openTpm, type TpmDevice, type TpmDeviceOptions, TpmError, type TpmHandle } from "./tpm_device.ts";
 
-/** A prover with a TPM. */
-export interface TpmProver {
-  readonly kind: "tpm";
-  /**
-   * Returns the public keys of the TPM, and the certificate of the first one. This takes many seconds with some TPMs.
-   */
-  evidence(): Promise<Extract<Evidence, { kind: "tpm" }>>;
-  /** Answers a challenge for the keys that `evidence` returned last, and signs the message. */
-  prove(challenge: ProofChallenge, message: Uint8Array): Promise<Extract<ProofAnswer, { kind: "tpm" }>>;
-}
-
 /** Creates a prover with the TPM at a path, which is open only during a step. */
-export function createTpmProver(options: TpmDeviceOptions & { readonly path: string }): TpmProver {
+export function createTpmProver(options: TpmDeviceOptions & { readonly path: string }): Prover<"tpm"> {
   return createDeviceProver(() => openTpm(options));
 }
 
 /** Creates a prover that opens a TPM for each step. Between the steps nothing stays loaded in it. */
-export function createDeviceProver(open: () => Promise<TpmDevice>): TpmProver {
+export function createDeviceProver(open: () => Promise<TpmDevice>): Prover<"tpm"> {
   let saved: { readonly endorsementKey: Bytes; readonly attestationKey: Bytes } | undefined;
   return {
     kind: "tpm",

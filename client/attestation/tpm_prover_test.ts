@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { computeTpmName, ENDORSEMENT_TEMPLATES } from "../../core/attestation/tpm_structures.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { createTpmDevice, type TpmDevice, TpmError } from "./tpm_device.ts";
-import { createDeviceProver, createTpmProver, type TpmProver } from "./tpm_prover.ts";
+import type { Prover } from "./attest.ts";
+import { createDeviceProver, createTpmProver } from "./tpm_prover.ts";
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { decodeHex, encodeHex } from "../../core/lib/encodings.ts";
@@ -52,7 +53,7 @@ test("a prover presents its keys and answers a challenge, as with a real TPM", a
 /** A TPM whose first answers to `createPrimary` are these response codes. */
 function createRefusingDevice(
   ...codes: readonly number[]
-): { readonly prover: TpmProver; readonly created: unknown[] } {
+): { readonly prover: Prover; readonly created: unknown[] } {
   const created: unknown[] = [];
   const device: TpmDevice = {
     createPrimary(template) {

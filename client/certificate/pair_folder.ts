@@ -4,10 +4,10 @@
  * once. A kubeconfig is replaced as a whole.
  */
 import { basename, dirname, join, resolve } from "node:path";
-import { type FilePort, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE } from "../files.ts";
+import { type FilePort, FOLDER_MODE, PUBLIC_MODE, SECRET_MODE, tryTemporaryNames } from "../files.ts";
 import { checkSecretFolder } from "../private_file.ts";
 import { readClientPair, readCluster } from "../transport/connect.ts";
-import { AppError, isAppError } from "../../core/errors.ts";
+import { AppError } from "../../core/errors.ts";
 import { encodeKubeconfigEntry, type KubeconfigCluster } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import { type CredentialPair, parseCredentialPair } from "../../core/machine/credential_pair.ts";
 import type { ExistingCredentials } from "../../core/request/issued_certificate.ts";
@@ -41,8 +41,6 @@ const NAMES = { certificate: "tls.crt", key: "tls.key", combined: "tls.pem" } as
 const DATA = "..data";
 /** The folders of the current and the previous pair; each update writes to the other one. */
 const SLOTS = ["..pair-1", "..pair-2"] as const;
-/** The number of names to try for a temporary link. A name in use belongs to another writer or was left by a crash. */
-const MAX_TEMPORARY_LINKS = 1_000;
 
 /**
  * Opens a folder; nothing is created before `update`. `existing` refuses a world-writable folder: AppError
@@ -90,7 +88,11 @@ async function linkNames(at: (name: string) => string, files: FilePort, which: "
 
 /** Replaces whatever is at `path` with a link, in one rename. */
 async function moveLink(target: string, path: string, files: FilePort): Promise<void> {
-  const temporary = await makeTemporaryLink(target, path, files);
+  const temporary = await tryTemporaryNames(path, async (number) => {
+    const candidate = join(dirname(path), `.${basename(path)}.${number}.link`);
+    await files.symlink(target, candidate);
+    return candidate;
+  });
   try {
     await files.rename(temporary, path);
   } catch (error) {
@@ -98,19 +100,6 @@ async function moveLink(target: string, path: string, files: FilePort): Promise<
     await files.unlink(temporary).catch(() => {});
     throw error;
   }
-}
-
-async function makeTemporaryLink(target: string, path: string, files: FilePort): Promise<string> {
-  for (let number = 0; number < MAX_TEMPORARY_LINKS; number++) {
-    const candidate = join(dirname(path), `.${basename(path)}.${number}.link`);
-    try {
-      await files.symlink(target, candidate);
-      return candidate;
-    } catch (error) {
-      if (!isAppError(error, "file_exists")) throw error;
-    }
-  }
-  throw new AppError("io", `cannot link "${path}": ${MAX_TEMPORARY_LINKS} temporary links are left next to it`);
 }
 
 /** The contents of a kubeconfig apart from the certificate and its key. */

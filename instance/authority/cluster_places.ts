@@ -85,7 +85,7 @@ function toPlace([username, held]: readonly [string, HeldCertificate | undefined
   if (node === undefined) {
     return { kind: "user", name: username, ...certificate, fix: "make a new certificate or kubeconfig for the user" };
   }
-  const fix = "renew its certificate: restart bootstrap --rotate-certificates, or let the kubelet bootstrap again";
+  const fix = "renew its certificate: restart the tlsboot bootstrap that renews it, or let the kubelet bootstrap again";
   return { kind: "node", name: node, ...certificate, fix };
 }
 

@@ -83,7 +83,7 @@ function assertUsable(chain: CertificateChain, path: string, now: Date): void {
     const { notBefore, notAfter } = certificate;
     const name = quoteSubject(certificate);
     if (now > notAfter) {
-      throw new AppError("ca_expired", `cannot use the CA in "${path}": ${name} ended at ${formatTime(notAfter)}`, {
+      throw new AppError("ca_expired", `cannot use the CA in "${path}": ${name} expired at ${formatTime(notAfter)}`, {
         hint: "give a valid CA with valid issuers",
       });
     }

@@ -44,7 +44,7 @@ export async function issuePair(authority: Authority, plan: PairPlan, deps: Issu
   const now = deps.clock.now().getTime();
   const caEnd = chainNotAfter(authority);
   if (caEnd.getTime() <= now) {
-    throw new AppError("ca_expired", `cannot issue a certificate: the CA ended at ${formatTime(caEnd)}`, {
+    throw new AppError("ca_expired", `cannot issue a certificate: the CA expired at ${formatTime(caEnd)}`, {
       hint: "move the old CA away and start with a new one; every node must bootstrap again",
     });
   }

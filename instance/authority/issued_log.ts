@@ -7,7 +7,7 @@ import { Buffer } from "node:buffer";
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { SECRET_MODE, syncDirectory } from "../../client/files.ts";
+import { findLineStart, SECRET_MODE, syncDirectory } from "../../client/files.ts";
 import { findTokenId } from "../../core/token/token_secret.ts";
 import { AppError, findErrorCode, getErrorMessage } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
@@ -77,9 +77,6 @@ interface LogHead {
 }
 
 const EMPTY: LogHead = { size: 0, sequence: 0, hash: undefined };
-const NEWLINE = 0x0a;
-/** The last line is searched for backwards, in pieces of this size. */
-const PIECE_BYTES = 65_536;
 /** A longer last line is not a record: the largest CSR has less than a tenth of this size. */
 const MAX_LINE_BYTES = 16 * 1_048_576;
 /** How long another program may hold the lock, and the pause between two attempts to get it. */
@@ -172,13 +169,13 @@ async function formatLines(head: LogHead, jobs: readonly Job[], now: Date): Prom
  */
 async function readHead(handle: FileHandle, path: string, warn: (message: string) => void): Promise<LogHead> {
   const { size } = await handle.stat();
-  const end = await findLineStart(handle, size);
+  const end = findLineStart(handle.fd, size);
   if (end < size) {
     warn(`the last line of "${path}" was incomplete and is cut off: a program was killed while it wrote the line`);
     await handle.truncate(end);
   }
   if (end === 0) return EMPTY;
-  const start = await findLineStart(handle, end - 1);
+  const start = findLineStart(handle.fd, end - 1);
   const spec = end - start > MAX_LINE_BYTES
     ? undefined
     : findRecordSpec(tryParseJson(await readText(handle, start, end)));
@@ -186,19 +183,6 @@ async function readHead(handle: FileHandle, path: string, warn: (message: string
   throw new AppError("invalid", `cannot append to issued log "${path}": its last line is not a record`, {
     hint: "find out what wrote it with: tlsboot verify certificates FILE; or move the file away to begin a new one",
   });
-}
-
-/** Returns the offset after the last line break before `end`; 0 if there is none. */
-async function findLineStart(handle: FileHandle, end: number): Promise<number> {
-  const piece = Buffer.alloc(PIECE_BYTES);
-  for (let to = end; to > 0;) {
-    const from = Math.max(0, to - PIECE_BYTES);
-    const { bytesRead } = await handle.read(piece, 0, to - from, from);
-    const at = piece.subarray(0, bytesRead).lastIndexOf(NEWLINE);
-    if (at >= 0) return from + at + 1;
-    to = from;
-  }
-  return 0;
 }
 
 async function readText(handle: FileHandle, from: number, to: number): Promise<string> {

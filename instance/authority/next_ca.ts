@@ -47,18 +47,14 @@ const FILE_HINTS = {
   key: "check the path of the setting newCaKey",
 };
 
-/** Checks the settings of a new CA. AppError `usage`. */
-export function checkNextCaSettings(settings: NextCaSettings): void {
-  if (settings.keyAlgorithm !== undefined) checkRuntimeHas(settings.keyAlgorithm);
-}
-
 /**
  * Finds the rotation in progress if the command may continue it; undefined when a new one may begin. AppError
- * `already_exists` for any other rotation in progress.
+ * `already_exists` for any other rotation in progress, and `key_invalid` for an algorithm that this runtime lacks.
  */
 export async function findContinued(
-  { ca, settings: { newCaCert }, files, cwd, isLeaked }: BeginOptions,
+  { ca, settings: { newCaCert, keyAlgorithm }, files, cwd, isLeaked }: BeginOptions,
 ): Promise<CaRotation | undefined> {
+  if (keyAlgorithm !== undefined) checkRuntimeHas(keyAlgorithm);
   await ca.assertPresent();
   const existing = await ca.read();
   const known = parseAuthorityChain(existing?.spec.newCA ?? "");

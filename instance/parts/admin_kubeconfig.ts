@@ -68,7 +68,7 @@ async function ensureAdminKubeconfig(dir: DataDir, options: AdminOptions, deps: 
     ? "there is none"
     : current.server !== server || current.caPem !== trustPem
     ? "the server has changed"
-    : isRevokedAlone(current.certificate, options)
+    : isRevokedBySerial(current.certificate, options)
     ? "its certificate is revoked"
     : findRenewalReason(current.certificate, client.certificate, undefined, deps.clock.now());
   if (reason === undefined) {
@@ -80,8 +80,8 @@ async function ensureAdminKubeconfig(dir: DataDir, options: AdminOptions, deps: 
   deps.logger.info("admin kubeconfig written", { path: dir.adminKubeconfig, reason });
 }
 
-/** Reports whether a certificate is revoked by its serial number, so that a new one of the same user works. */
-function isRevokedAlone({ serialNumber }: CertificateFacts, { revocations }: AdminOptions): boolean {
+/** Reports whether a certificate is revoked by its serial number; a new one for the same user is then accepted. */
+function isRevokedBySerial({ serialNumber }: CertificateFacts, { revocations }: AdminOptions): boolean {
   return revocations?.index.get(toRevocationName({ kind: "serial", value: serialNumber })) !== undefined;
 }
 

@@ -20,14 +20,13 @@ import {
   ftruncateSync,
   mkdirSync,
   openSync,
-  readSync,
   renameSync,
   writeSync,
 } from "node:fs";
 import { readdir, rename, rm } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
-import { SECRET_MODE, syncDirectory } from "../../client/files.ts";
+import { findLineStart, SECRET_MODE, syncDirectory } from "../../client/files.ts";
 import { DAY_MS } from "../../core/lib/duration.ts";
 import type { Clock, Logger } from "../../core/ports.ts";
 
@@ -148,10 +147,6 @@ interface LogFile extends AsyncDisposable {
   append(line: string): void;
 }
 
-/** The end of the last whole line is searched for backwards, in pieces of this size. */
-const PIECE_BYTES = 65_536;
-const NEWLINE = 0x0a;
-
 /**
  * Opens the file for appending, and creates it (0600) and its folder (0700) if they are missing. Throws the system's
  * error.
@@ -252,21 +247,10 @@ function openForAppend(path: string): number {
 /** Measures the whole lines of a file. A file without a line end, or that cannot be read, counts as whole. */
 function measureWholeLines(file: number, size: number): number {
   try {
-    return findEnd(file, size);
+    return findLineStart(file, size) || size;
   } catch {
     return size;
   }
-}
-
-function findEnd(file: number, size: number): number {
-  const piece = Buffer.alloc(PIECE_BYTES);
-  for (let end = size; end > 0;) {
-    const start = Math.max(0, end - PIECE_BYTES);
-    const at = piece.subarray(0, readSync(file, piece, 0, end - start, start)).lastIndexOf(NEWLINE);
-    if (at >= 0) return start + at + 1;
-    end = start;
-  }
-  return size;
 }
 
 /** Renames the file to a backup and opens a new one in its place. When that fails, the file stays where it is. */

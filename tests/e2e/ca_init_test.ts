@@ -190,7 +190,7 @@ const REFUSALS: readonly Refusal[] = [
     name: "an expired CA",
     given: async () => toPair(await root),
     time: "2036-01-01T00:00:00Z",
-    want: /"CN=root" ended at 2035-01-01T00:00:00Z\ntlsboot: hint: give a valid CA/,
+    want: /"CN=root" expired at 2035-01-01T00:00:00Z\ntlsboot: hint: give a valid CA/,
   },
   {
     name: "a CA of tomorrow",

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
-import { createSshProver, type SshProver } from "../../client/attestation/ssh_prover.ts";
+import type { Prover } from "../../client/attestation/attest.ts";
+import { createSshProver } from "../../client/attestation/ssh_prover.ts";
 import { createFilePort } from "../../client/files.ts";
 import { findExpectedProofs, parseInventory } from "../../core/approval/evidence/inventory.ts";
 import {
@@ -50,7 +51,7 @@ describe("SSH keys", () => {
     return key.value;
   }
 
-  function createProver(path: string, ...env: readonly string[]): SshProver {
+  function createProver(path: string, ...env: readonly string[]): Prover<"ssh"> {
     return createSshProver({
       path,
       files: createFilePort(),

@@ -11,7 +11,8 @@ import process from "node:process";
 import { describe, test } from "node:test";
 import { createSystemClock } from "../../cli/system.ts";
 import { createTpmDevice, openTpmTransport, type TpmDevice, TpmError } from "../../client/attestation/tpm_device.ts";
-import { createDeviceProver, type TpmProver } from "../../client/attestation/tpm_prover.ts";
+import type { Prover } from "../../client/attestation/attest.ts";
+import { createDeviceProver } from "../../client/attestation/tpm_prover.ts";
 import {
   makeCredential,
   parseEndorsementAuthority,
@@ -51,7 +52,7 @@ const PCRS = [0, 1, 2, 3, 4, 5, 6, 7, 11];
 const ALGORITHMS = ["rsa", "ecc"] as const;
 
 type Algorithm = typeof ALGORITHMS[number];
-type TpmEvidence = Awaited<ReturnType<TpmProver["evidence"]>>;
+type TpmEvidence = Awaited<ReturnType<Prover<"tpm">["evidence"]>>;
 
 function unwrap<T>(result: Result<T, string>): T {
   assert.ok(result.ok, result.ok ? "" : result.error);
@@ -80,7 +81,7 @@ function toSpki(publicArea: Bytes): Bytes {
 }
 
 /** Challenges and answers as the server and the machine do, and verifies the answer. */
-async function prove(prover: TpmProver): Promise<{ evidence: TpmEvidence; challenge: TpmCredential }> {
+async function prove(prover: Prover<"tpm">): Promise<{ evidence: TpmEvidence; challenge: TpmCredential }> {
   const evidence = await prover.evidence();
   const key = unwrap(readAttestationKey(evidence.attestationKey));
   const challenge = await makeCredential(evidence.endorsementKey, key.name, SECRET, random);

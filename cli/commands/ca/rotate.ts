@@ -37,7 +37,7 @@ import type { Io, Tools } from "../../io.ts";
 import { findDeadline, startProgress } from "../../output/progress.ts";
 import { writeStructured } from "../../output/structured.ts";
 import { type CaInFilesSettings, openCaInFiles } from "./ca_in_files.ts";
-import { beginRotation, checkNextCaSettings, findContinued } from "../../../instance/authority/next_ca.ts";
+import { beginRotation, findContinued } from "../../../instance/authority/next_ca.ts";
 import type {
   caRotateAbortCommand,
   caRotateBeginCommand,
@@ -73,7 +73,6 @@ export function openReplaceableCa(
 
 export async function runBegin(input: Input<typeof caRotateBeginCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { settings } = input;
-  checkNextCaSettings(settings);
   const ca = openReplaceableCa(input, settings.timeout, tools);
   const options = { ...tools, ca, settings, keys: createCaKeys(settings, tools), isLeaked: false };
   const continued = await findContinued(options);

@@ -15,7 +15,7 @@ import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
 import type { Io, Tools } from "../../io.ts";
 import { line } from "../../../core/lib/printable.ts";
-import { beginRotation, checkNextCaSettings, findContinued } from "../../../instance/authority/next_ca.ts";
+import { beginRotation, findContinued } from "../../../instance/authority/next_ca.ts";
 import { openReplaceableCa, takeStep } from "./rotate.ts";
 import type { caRotateNowCommand } from "./rotate_flags.ts";
 import { describeCa, describeStep } from "../../../core/report/ca_rotation.ts";
@@ -41,7 +41,6 @@ const REPEATED_WITHIN_MS = 3_600_000;
 export async function run(input: Input<typeof caRotateNowCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { files } = tools;
   const { settings, args } = input;
-  checkNextCaSettings(settings);
   const ofServers = { ...settings, caCert: undefined, caKey: undefined, issuedLog: undefined };
   const ca = openReplaceableCa({ settings: ofServers, args }, settings.timeout, tools);
   const machines = settings.inventory === undefined
