@@ -42,8 +42,8 @@ export interface BootstrapOptions {
   /** Finds the cluster; called only when a certificate is needed. */
   readonly findCluster: FindBootstrapCluster;
   /**
-   * Replaces `findCluster`: each request, including a renewal, uses credentials from a new proof, even with a valid
-   * certificate.
+   * Used instead of `findCluster`: each request, including a renewal, gets its credentials by a new proof, even while
+   * the certificate is valid.
    */
   readonly prove?: ProveIdentity | undefined;
   /** The kubeconfig to write at the end. When it is valid already, there is nothing to do. */
@@ -220,7 +220,7 @@ export async function keepNextKey(
   return (await keepNodeKey(options, store, await findStored(options, store))).key;
 }
 
-/** The stored pair, as far as it matters for choosing a key. */
+/** The stored pair, and whether its key may be used again. */
 interface StoredPair {
   readonly pair: CredentialPair | undefined;
   /** Whether a new request may use the pair's key. */
@@ -228,7 +228,7 @@ interface StoredPair {
 }
 
 /**
- * Reads the stored pair. Its key is reused if only the kubeconfig was lost, but not if other users may know or may have
+ * Reads the stored pair. Its key is reused if only the kubeconfig was lost, but not if other users may have read or
  * written it. Unlike kubelet, this program does not reuse the key of an expired pair: the CSR name is derived from the
  * key, so the first request would be found again with its expired certificate.
  */
@@ -295,7 +295,7 @@ export async function keepKubeletKey(
     return await keepKey({ path: store.temporaryKeyPath, files: options.files });
   }
   if (isSecret) return { key: pair.key, path, isReused: true };
-  throw new AppError("key_invalid", `cannot use the key in "${path}": other users may know it or have written it`, {
+  throw new AppError("key_invalid", `cannot use the key in "${path}": other users may have read or written it`, {
     hint: "remove the file; then the kubelet gets a new key and a new certificate",
   });
 }
@@ -367,8 +367,8 @@ function reportSkew(options: BootstrapOptions, transport: TimedTransport): void 
 }
 
 /**
- * The limits of waiting for the server, as in kubelet (`waitForServer`): attempts for one minute with a timeout of 1 s
- * each, and pauses of 2 s and up to a fifth more.
+ * The limits of waiting for the server, as in kubelet (`waitForServer`): attempts for one minute, each with a timeout
+ * of 1 s, and between them pauses of 2 s plus up to 20 percent of jitter.
  */
 export const HEALTH_WAIT_MS = 60_000;
 const HEALTH_PAUSE_MS = 2_000;
@@ -405,7 +405,7 @@ async function isAnswering(transport: Transport, clock: Clock, signal: AbortSign
   await using limit = limitTime(clock, HEALTH_TIMEOUT_MS, tooLate, signal);
   try {
     const answer = await transport.send({ method: "GET", path: "/healthz", headers: {} }, limit.signal);
-    for await (const _ of answer.body); // read to the end, so that the connection can be used again
+    for await (const _ of answer.body); // read to the end, so that the connection can be reused
     return (answer.status >= 200 && answer.status < 300) || answer.status === 401 || answer.status === 403;
   } catch (error) {
     signal.throwIfAborted();

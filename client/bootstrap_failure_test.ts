@@ -355,7 +355,7 @@ for (
 
 test("bootstrap() reports a kubeconfig that it may not read, and names it once", async () => {
   await using f = await fixture();
-  const hint = "run as a user who may, or choose another path";
+  const hint = "run as a user with the permission, or choose another path";
   const stat = (path: string) =>
     path === f.options.kubeconfigPath
       ? Promise.reject(new AppError("io", `cannot read "${path}": permission denied`, { hint }))

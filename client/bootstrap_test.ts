@@ -117,7 +117,7 @@ for (
         const text = f.files.text("/node/bootstrap.kubeconfig") ?? "";
         f.files.entries.set("/node/kubeconfig", { kind: "file", text, mode: 0o600 });
       },
-      want: 'kubeconfig "/node/kubeconfig" names no client certificate',
+      want: 'kubeconfig "/node/kubeconfig" has no client certificate',
     },
   ]
 ) {

@@ -1,7 +1,7 @@
 /**
  * Renews a certificate in time (client-go `util/certificate/certificate_manager.go`): it sleeps until 70–90 % of the
- * lifetime, requests a certificate with a new key, stores it, and begins again. `core/machine/renewal_schedule.ts` decides what
- * happens when.
+ * lifetime, requests a certificate with a new key, stores it, and starts over. `core/machine/renewal_schedule.ts` has
+ * the schedule.
  */
 import { type CredentialPair, parseCertificateChain } from "../core/machine/credential_pair.ts";
 import {
@@ -68,7 +68,7 @@ export type RequestCertificate = (
 ) => Promise<string>;
 
 /**
- * kubelet exits after five minutes without a usable certificate when the server answers
+ * kubelet exits after this time without a usable certificate while the server answers
  * (`pkg/kubelet/certificate/transport.go`).
  */
 const EXIT_AFTER_MS = 5 * 60_000;
@@ -117,7 +117,7 @@ export async function runCertificateManager(options: CertificateManagerOptions, 
   }, signal);
 }
 
-/** Passes on a renewed pair, which is stored already, so a failure here is not a failed renewal. */
+/** Reports a renewed pair. It is stored already, so a failure here does not fail the renewal. */
 async function reportRenewal(
   { onRenewed, purpose, logger }: CertificateManagerOptions,
   pair: CredentialPair,
@@ -228,15 +228,15 @@ function createHealth(
   clock: Clock,
 ): { observe(error: AppError | undefined, state: RenewalState): "lost" | undefined } {
   let isHealthy = false;
-  let withoutSince: number | undefined;
+  let unusableSince: number | undefined;
   return {
     observe(error, { certificate }) {
       isHealthy = error === undefined ? true : isServerHealthy(error) ?? isHealthy;
       const now = clock.elapsedMs();
       const isUsable = certificate !== undefined && certificate.notAfter >= clock.now();
-      withoutSince = isUsable ? undefined : withoutSince ?? now;
-      const lackMs = withoutSince === undefined ? 0 : now - withoutSince;
-      return isHealthy && lackMs >= EXIT_AFTER_MS ? "lost" : undefined;
+      unusableSince = isUsable ? undefined : unusableSince ?? now;
+      const unusableMs = unusableSince === undefined ? 0 : now - unusableSince;
+      return isHealthy && unusableMs >= EXIT_AFTER_MS ? "lost" : undefined;
     },
   };
 }

@@ -187,7 +187,7 @@ function createUnsignedError(server: string, token: BootstrapToken): AppError {
   const what = `cannot trust cluster-info of "${server}": it has no signature for token "${token.id}", ` +
     "so the token is wrong, has expired or is used up, or was made a moment ago";
   return new AppError("token_invalid", what, {
-    hint: "make another token, which is for signing, with: tlsboot token create -o command",
+    hint: "make another token, with the usage signing: tlsboot token create -o command",
   });
 }
 

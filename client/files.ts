@@ -26,7 +26,7 @@ export const SECRET_MODE = 0o600;
 /** The mode of certificates and other public files. */
 export const PUBLIC_MODE = 0o644;
 
-/** The kind, mode and owner of what is at a path. */
+/** The kind, mode and owner of a file, folder or link. */
 export interface FileFacts {
   readonly kind: "file" | "directory" | "symlink" | "other";
   /** The permission bits, such as 0o600. */
@@ -47,7 +47,7 @@ export interface FilePort {
   /**
    * Reads a file together with its facts, so that it cannot be replaced between a check and the read. A link at the end
    * of the path is not followed; for a link, and for anything else that is not a file, the text is empty. Undefined
-   * when there is nothing. A file of more than `maxBytes` is an error.
+   * when the path does not exist. A file of more than `maxBytes` is an error.
    */
   readOpened(
     path: string,
@@ -61,7 +61,7 @@ export interface FilePort {
   symlink(target: string, path: string): Promise<void>;
   /** Reads the target of a symbolic link, as it is stored; undefined for anything else. */
   readLink(path: string): Promise<string | undefined>;
-  /** Resolves every link of a path; undefined when there is nothing. */
+  /** Resolves every link of a path; undefined when it does not exist. */
   realPath(path: string): Promise<string | undefined>;
   /** Renames a file or link, and replaces an existing one. */
   rename(from: string, to: string): Promise<void>;
@@ -69,9 +69,9 @@ export interface FilePort {
   unlink(path: string): Promise<void>;
   /** Creates a folder and its missing parents with `mode`, durably. */
   makeDirectory(path: string, mode: number): Promise<void>;
-  /** Reads the facts of a path, following links; undefined when there is nothing. */
+  /** Reads the facts of a path, following links; undefined when it does not exist. */
   stat(path: string): Promise<FileFacts | undefined>;
-  /** Reads the facts of a path without following a link; undefined when there is nothing. */
+  /** Reads the facts of a path without following a link; undefined when it does not exist. */
   lstat(path: string): Promise<FileFacts | undefined>;
 }
 
@@ -126,7 +126,7 @@ async function readOpened(path: string, maxBytes?: number): ReturnType<FilePort[
 /** The hint for something on a stick that cannot be a request or an answer. */
 const STRAY_HINT = "remove it from the folder, and run the command again";
 
-/** A request or an answer with its certificates has a few kilobytes; keys of ML-DSA make it some ten times larger. */
+/** A request or an answer with its certificates has a few kilobytes; with keys of ML-DSA, about ten times that. */
 const MAX_STICK_FILE_BYTES = 1 << 20;
 
 /**
@@ -320,7 +320,7 @@ export async function syncDirectory(path: string): Promise<void> {
 const PIECE_BYTES = 65_536;
 const NEWLINE = 0x0a;
 
-/** Finds the offset after the last line break before `end` in an open file; 0 if there is none. Throws the system's error. */
+/** Finds the offset after the last line break before `end` in an open file; 0 if there is none. */
 export function findLineStart(file: number, end: number): number {
   const piece = Buffer.alloc(PIECE_BYTES);
   for (let to = end; to > 0;) {
@@ -403,8 +403,8 @@ const FAILURES: Readonly<Record<string, { readonly text: string; readonly hint: 
   ENOENT: { text: "the folder does not exist", hint: "create the folder first" },
   ENOTDIR: { text: "a part of the path is not a folder", hint: "choose another path" },
   EISDIR: { text: "it is a folder", hint: "choose another path" },
-  EACCES: { text: "permission denied", hint: "run as a user who may, or choose another path" },
-  EPERM: { text: "operation not permitted", hint: "run as a user who may, or choose another path" },
+  EACCES: { text: "permission denied", hint: "run as a user with the permission, or choose another path" },
+  EPERM: { text: "operation not permitted", hint: "run as a user with the permission, or choose another path" },
   EROFS: {
     text: "the file system is read-only",
     hint: "choose a path on a writable file system; a systemd unit makes one writable with ReadWritePaths=",

@@ -4,7 +4,7 @@ import { networkInterfaces } from "node:os";
 import { type HostFacts, type NodeName, parseDefaultInterfaces } from "../core/machine/node_name.ts";
 import type { FilePort } from "./files.ts";
 
-/** Facts that the system does not report are omitted. */
+/** Reads the facts about this host. Those that the system does not report are omitted. */
 export async function readHostFacts(nodeName: NodeName, files: Pick<FilePort, "readText">): Promise<HostFacts> {
   const [resolved, interfaces] = await Promise.all([
     lookup(nodeName, { all: true, order: "verbatim" }).catch(() => []),

@@ -1,6 +1,6 @@
 /**
- * The loop that keeps a certificate or a file of CAs fresh while a process runs. Its steps decide what is due and when
- * to look again.
+ * The loop that keeps a certificate or a file of CAs fresh while a process runs. Each step does what is due, and
+ * decides when the next one begins.
  */
 import { AppError } from "../core/errors.ts";
 import type { Clock } from "../core/ports.ts";
@@ -16,7 +16,7 @@ export type NextStep =
 
 /** The steps, what interrupts a wait, and the clock. */
 interface Freshness {
-  /** Does what is due, and decides when to look again. */
+  /** Does what is due, and decides when the next step begins. */
   readonly step: (signal: AbortSignal) => Promise<NextStep>;
   /**
    * Reports a failure, and decides when to try again. `failures` counts the failures since the last success. If it
@@ -76,7 +76,7 @@ export function createFixedSource<T>(value: T): Source<T> {
   return { current: () => value, changed: () => never };
 }
 
-/** Creates a source whose value is set by its owner. */
+/** Creates a source with an initial value that can be replaced. */
 export function createHolder<T>(initial: T): Holder<T> {
   let value = initial;
   let change = new AbortController();

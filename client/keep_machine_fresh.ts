@@ -28,7 +28,7 @@ export interface PairChange {
   readonly certificatePath: string;
 }
 
-/** The machine, and where its changes are reported. */
+/** The machine, and the callbacks for its changes. */
 interface MachineRenewal extends MachineOptions {
   /** Reads the names of the serving certificate; without it, the machine has none. */
   readonly readServingNames?: (() => Promise<ServingNames>) | undefined;
@@ -132,7 +132,7 @@ interface CaUpdate {
 
 /**
  * Stores the CAs that the cluster publishes, and renews the client certificate at once if its CA is being replaced. It
- * does so once, for a machine on which no process does it. The kubeconfig must refer to the link of the certificate.
+ * runs once, for a machine without a process that renews. The kubeconfig must refer to the link of the certificate.
  */
 export async function updateForNewCa(options: MachineOptions, signal: AbortSignal): Promise<CaUpdate> {
   const { files, kubeconfigPath } = options;

@@ -35,7 +35,7 @@ export async function checkKubeconfig(
   const cluster = await attempt(() => readCluster(path, files));
   if (!cluster.ok) return invalid(cluster.error);
   if (cluster.value.clientCertificate === undefined) {
-    return invalid(`kubeconfig "${path}" names no client certificate`);
+    return invalid(`kubeconfig "${path}" has no client certificate`);
   }
   const pair = await attempt(() => readClientPair(cluster.value, files));
   const transport = await attempt(async () => await (await deps.connect(cluster.value))[Symbol.asyncDispose]());

@@ -1,4 +1,4 @@
-/** Keeps the CAs in a node's kubeconfig the same as those that its cluster publishes, so that a CA can be replaced. */
+/** Keeps the CAs in a node's kubeconfig in step with those that its cluster publishes, so that a CA can be replaced. */
 import { dirname, join } from "node:path";
 import { type CaRetirement, findCaRetirement, isSameRetirement } from "../core/machine/renewal_schedule.ts";
 import { AppError, type ErrorCode, isAppError } from "../core/errors.ts";
@@ -27,7 +27,7 @@ import { omitUndefined } from "../core/lib/record.ts";
 /** The kubeconfig whose CAs are kept current, and the adapters. */
 export interface NodeTrustOptions extends NodeClusterOptions {
   readonly connect: Connect;
-  /** The name of the node or another machine, which chooses the time of its early renewal. */
+  /** The name of the machine, usually a node; it determines when an early renewal is due. */
   readonly nodeName: string;
   /** Receives the CAs that are being replaced, for the certificate managers. */
   readonly retirement: Holder<CaRetirement | undefined>;
@@ -127,7 +127,7 @@ function createTrustKeeper(options: NodeTrustOptions): TrustKeeper {
       const decision = await decideServerTrust({ ...cluster, ca: cluster.ca }, bundles, options, signal);
       if (decision.kind === "refused" || decision.kind === "unverified") {
         logOnce("error", "the cluster's trust bundle cannot be used, keeping the CAs as they are", decision.reason);
-        // One of several servers may show its old certificate for a while after the others have new ones.
+        // One of several servers may present its old certificate for a while after the others have new ones.
         return decision.kind === "unverified" ? "retry" : "follow";
       }
       if (decision.kind === "changed") {
@@ -176,7 +176,7 @@ async function decideServerTrust(
 
 /**
  * Reads the CAs that a cluster publishes for its API server, over a connection to it, as PEM; undefined when the CAs of
- * the connection are the better choice: they are the same, the cluster publishes none, or they cannot be read or used.
+ * the connection remain in use: they are the same, the cluster publishes none, or they cannot be read or used.
  */
 export async function readPublishedTrust(
   cluster: ResolvedCluster,
@@ -268,6 +268,7 @@ export async function checkBundleFile(path: string, files: Pick<FilePort, "readT
   const keyPath = path.replace(/\.(crt|pem|cer)$/, "") + ".key";
   if (await files.stat(keyPath) === undefined) return;
   throw new AppError("file_exists", `cannot write the bundle to "${path}": it is the certificate of "${keyPath}"`, {
-    hint: `let the kubeconfig name a copy of it: cp ${shellWord(path)} ${shellWord(join(dirname(path), "trust.crt"))}`,
+    hint: "copy it, and name the copy in the kubeconfig: " +
+      `cp ${shellWord(path)} ${shellWord(join(dirname(path), "trust.crt"))}`,
   });
 }

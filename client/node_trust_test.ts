@@ -259,7 +259,7 @@ test("followNodeTrust() does not replace the certificate of a CA whose key is ne
   await eventuallyIs("a warning", () => m.logger.messages("warn").length === 1);
   const [{ fields } = assert.fail()] = m.logger.entries.filter(({ level }) => level === "warn");
   assert.match(String(fields["error"]), /^cannot write the bundle to "\/node\/ca.crt": it is the certificate of/);
-  assert.equal(fields["fix"], "let the kubeconfig name a copy of it: cp /node/ca.crt /node/trust.crt");
+  assert.equal(fields["fix"], "copy it, and name the copy in the kubeconfig: cp /node/ca.crt /node/trust.crt");
   assert.deepEqual(m.files.calls, []);
 });
 

@@ -46,13 +46,13 @@ export interface OfflineBootstrapOptions
   readonly folder: string;
   /** The pins of the site's CAs that the operator gave; they replace those that the machine knows. */
   readonly site: readonly PublicKeyPin[];
-  /** The URL of the API server, for an answer that does not have it. */
+  /** The URL of the API server, for an answer without it. */
   readonly server: string | undefined;
   /** Renew when less than this is left of the lifetime. Default: after 70 percent of the lifetime. */
   readonly renewBeforeMs: number | undefined;
 }
 
-/** The end of the name of a request for a serving certificate. No machine's name has an underscore. */
+/** The suffix of the name of a request for a serving certificate. No machine has a name with an underscore. */
 const SERVING_SUFFIX = "_serving";
 
 /** The result of a bootstrap without a network; every failure is an error instead. */
@@ -138,9 +138,9 @@ export async function bootstrapServingOffline(options: OfflineServingOptions): P
   const { pair: current } = await findServingPair(store);
   await forgetSpentKey({ path: store.temporaryKeyPath, files, stored: current?.leaf });
   const isWaiting = await files.stat(store.temporaryKeyPath) !== undefined;
-  const isRight = current !== undefined && now < current.leaf.notAfter &&
+  const isUsable = current !== undefined && now < current.leaf.notAfter &&
     satisfiesTemplate(toRenewableCertificate(current.leaf), template);
-  if (isRight && !isWaiting && !isRenewalDue(current.leaf, options)) {
+  if (isUsable && !isWaiting && !isRenewalDue(current.leaf, options)) {
     return { kind: "alreadyValid", pair: current, certificatePath: store.currentPath };
   }
   await store.checkUpdatable();
@@ -162,8 +162,8 @@ export async function bootstrapServingOffline(options: OfflineServingOptions): P
 }
 
 /**
- * Decides whether the certificate is replaced. AppError `invalid` for a setting that would replace each new certificate
- * at once.
+ * Reports whether the certificate is due for renewal. AppError `invalid` for a setting that would replace each new
+ * certificate at once.
  */
 function isRenewalDue(
   leaf: CertificateFacts,
@@ -173,7 +173,7 @@ function isRenewalDue(
   if (renewBeforeMs === undefined) return getPairStatus(leaf, now).renewalFrom <= now;
   const lifetimeMs = leaf.notAfter.getTime() - leaf.notBefore.getTime();
   if (renewBeforeMs < lifetimeMs) return leaf.notAfter.getTime() - now.getTime() <= renewBeforeMs;
-  throw new AppError("invalid", `cannot renew the certificate: it lives for ${formatDuration(lifetimeMs)} only`, {
+  throw new AppError("invalid", `cannot renew the certificate: its lifetime is only ${formatDuration(lifetimeMs)}`, {
     hint: "give a shorter time with the setting renewBefore; otherwise each new certificate would be replaced at once",
   });
 }

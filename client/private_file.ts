@@ -57,7 +57,7 @@ export function isOpenToGroup({ mode }: FileFacts): boolean {
 }
 
 /**
- * Finds the reason why a key file must not be used: another user may have written it or can read it. Undefined for a
+ * Finds the reason why a key file must not be used: another user may have read or written it. Undefined for a
  * regular file of this user or root that no one else can read or write. Windows reports neither owners nor modes, so
  * only links are refused there.
  */

@@ -115,7 +115,7 @@ export async function requestCertificate(
     : { kind: "issued", submitted, pair: obtained.pair, leaf: obtained.pair.leaf };
 }
 
-/** The stick, and what the request is checked against. */
+/** The stick, and the CAs that an answer must come from. */
 interface OfflineRequestOptions extends PlanOptions {
   /** The absolute path of the stick. */
   readonly folder: string;
@@ -224,8 +224,8 @@ async function planRequest(
 }
 
 /**
- * Keeps a key next to the target, after checking that Kubernetes is not known to refuse its request. A key passed in by
- * the caller is not stored.
+ * Keeps a key next to the target. A key passed in by the caller is not stored. RequestRefusedError when Kubernetes is
+ * known to refuse the request.
  */
 async function keepCheckedKey(
   { key: wanted, target, files, onProgress }: PlanOptions,

@@ -171,7 +171,7 @@ export interface ServingAddressesOptions {
 
 /** kubelet's `nodeStatusUpdateFrequency`, at which it reads the node's addresses. */
 const PAUSE_MS = 10_000;
-/** Three reads: a change that reverts within this time comes from a cable, a DHCP lease or a container network. */
+/** Three reads. A change that reverts sooner is caused by a cable, a DHCP lease or a container network. */
 const QUIET_MS = 30_000;
 
 /**
@@ -185,7 +185,7 @@ export async function followServingAddresses(options: ServingAddressesOptions, s
   while (true) {
     const names = await readNames();
     if (createServingTemplate(nodeName, names) !== undefined) {
-      // The first address is taken at once: there is no certificate to lose.
+      // The first address is used at once, because there is no certificate to lose.
       const quietMs = template.current() === undefined ? 0 : QUIET_MS;
       const next = debounce(state, names, clock.elapsedMs(), { quietMs, isEqual });
       if (!isEqual(next.settled, state.settled)) {
@@ -210,7 +210,7 @@ function isEqual(a: ServingNames, b: ServingNames): boolean {
 /** The settled value, and a candidate that may replace it. */
 export interface Debounced<T> {
   readonly settled: T;
-  /** Another value than `settled`, and since when it has been observed, in elapsed milliseconds. */
+  /** A value other than `settled`, and the elapsed milliseconds at which it was first observed. */
   readonly candidate?: { readonly value: T; readonly since: number };
 }
 

@@ -100,7 +100,7 @@ export async function updateWebServer(options: WebServerOptions, signal: AbortSi
   const served = await updateCertificate(cluster, retirement, options, signal);
   if (served.kind === "pending") return served;
   const { leaf } = served;
-  const deadlines = [leaf, outcome.leaf].map((one) => getRenewalTime(one, options.renewBeforeMs).getTime());
+  const deadlines = [leaf, outcome.leaf].map((facts) => getRenewalTime(facts, options.renewBeforeMs).getTime());
   return { kind: served.kind, leaf, nextAt: new Date(Math.min(...deadlines)) };
 }
 
@@ -227,7 +227,7 @@ async function request(
     // The next run makes a new request: this user cannot delete the one that was refused.
     if (isAppError(error, "csr_denied", "csr_failed")) {
       await files.unlink(wanted.target.pendingKeyPath);
-      const hint = "correct what the message names, here or at the server, and run the command again";
+      const hint = "correct the fault, here or at the server, and run the command again";
       throw new AppError(error.code, error.message, { cause: error, hint });
     }
     if (isAppError(error, "timeout")) {
@@ -238,8 +238,8 @@ async function request(
 }
 
 const PENDING_HINT =
-  "another machine may hold the name; at the server, tlsboot policy explain says why with the name of the " +
-  "request, and tlsboot approve gives the name to this machine; then run the command again";
+  "another machine may hold the name; at the server, tlsboot policy explain with the name of the request says why, " +
+  "and tlsboot approve gives the name to this machine; then run the command again";
 
 /** Adds the next step when the server refuses the credentials. */
 function explainRefusal(
@@ -255,7 +255,7 @@ function explainRefusal(
     cause: error,
     hint: isToken
       ? "it is wrong, has expired, or is not for web servers; the file web.kubeconfig of the server's data directory " +
-        "has one: give it with the setting join"
+        "has a valid one: give the file with the setting join"
       : "it was revoked, or belongs to another server; to set this machine up anew, remove the file and give a token",
   });
 }

@@ -111,7 +111,7 @@ export async function readClientCaFingerprints(
   return bundle.ok ? new Set(bundle.value.map(({ sha256Fingerprint }) => sha256Fingerprint)) : undefined;
 }
 
-/** The ports that beginning a rotation uses. */
+/** The ports for beginning a rotation. */
 interface NewRotationDeps {
   readonly files: FilePort;
   readonly clock: Clock;

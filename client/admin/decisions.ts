@@ -19,7 +19,7 @@ export interface CsrDecision {
   readonly text: DecisionText;
 }
 
-/** Creates a decision by the user of a connection; `tool` names the program that the user decides with. */
+/** Creates a decision by the user of a connection; `tool` is the program that the user decides with. */
 export async function createDecision(
   verb: "approve" | "deny",
   api: ApiClient,

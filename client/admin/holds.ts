@@ -92,8 +92,8 @@ export async function listRecordsOfSigner(
 }
 
 /**
- * Creates a lookup of who holds names: in the register if the API has one that the user may read, and in the requests that
- * still exist.
+ * Creates a lookup of the holders of names: in the register, if the API has one that the user may read, and in the
+ * requests that still exist.
  */
 export function createClaimLookup(
   api: ApiClient,

@@ -1,5 +1,6 @@
 /**
- * Reads the register of issued certificates from the API page by page, and has the paths of records and revocations.
+ * Reads the register of issued certificates from the API, page by page. Also defines the paths of records and
+ * revocations.
  */
 import { type ApiClient, type QueryParameters, readPages } from "../objects/api.ts";
 import { AppError, isAppError } from "../../core/errors.ts";

@@ -1,6 +1,6 @@
 /**
- * Reads the ClusterTrustBundles that a user selects, and explains failures, also of servers that lack a kind added in
- * Kubernetes 1.37.
+ * Reads the ClusterTrustBundles that a user selects, and explains failures, including those of servers without a kind
+ * that Kubernetes 1.37 added.
  */
 import { type ApiClient, listAll } from "../objects/api.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
@@ -46,7 +46,7 @@ export async function readTrustBundles(
 
 /** Creates the error for a selection that matches no bundle. */
 export function createNoBundleError(selection: TrustBundleSelection): AppError {
-  const hint = "see those that exist with: tlsboot get trustbundles";
+  const hint = "list the existing ones with: tlsboot get trustbundles";
   if (selection.kind === "name") {
     return new AppError("not_found", `there is no ClusterTrustBundle "${selection.name}"`, { hint });
   }

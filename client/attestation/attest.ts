@@ -180,21 +180,21 @@ async function exchange(options: AttestOptions, evidence: Evidence, signal: Abor
   });
   const challenge = wire && parseWireChallenge(wire, prover.kind);
   if (wire === undefined || challenge === undefined || state === undefined) {
-    throw createAnswerError(options, "it is no challenge for this proof");
+    throw createAnswerError(options, "it is not a challenge for this proof");
   }
   const caHash = findTrustedPin(options, caPem, wire.caCertHash);
   const pin = publicKeyPin({ publicKeyDer });
   const message = createProofMessage({ caHash, node: nodeName, key: pin, challenge: checkNonce(options, wire.nonce) });
   const answer = toWireAnswer(await prover.prove(challenge, message));
-  const given = await call(api, { ...subject, answer, state }, signal).catch((error: unknown) => {
+  const issued = await call(api, { ...subject, answer, state }, signal).catch((error: unknown) => {
     throw explainRefusal(options, error, "second");
   });
-  const token = parseBootstrapToken(given.token ?? "");
+  const token = parseBootstrapToken(issued.token ?? "");
   if (!token.ok) throw createAnswerError(options, "it has no bootstrap token");
   return {
-    ...toCluster(given.cluster) ?? published,
+    ...toCluster(issued.cluster) ?? published,
     token: token.value,
-    expiration: given.expirationTimestamp ? new Date(given.expirationTimestamp) : undefined,
+    expiration: issued.expirationTimestamp ? new Date(issued.expirationTimestamp) : undefined,
   };
 }
 
@@ -222,7 +222,7 @@ async function call(
   return status;
 }
 
-/** Returns the hash of the CA that the challenge names, which must be one that this connection trusts. */
+/** Finds the CA hash of the challenge among the CAs that this connection trusts. AppError `tls_untrusted`. */
 function findTrustedPin(options: AttestOptions, caPem: string, caCertHash: string): PublicKeyPin {
   const bundle = parseCaBundle(caPem);
   const trusted = bundle.ok ? bundle.value.map(publicKeyPin).find((pin) => pin === caCertHash) : undefined;

@@ -1,8 +1,8 @@
 /**
  * A kubelet's certificates on disk (client-go `util/certificate/certificate_store.go`): dated files that are never
- * changed, and `<prefix>-current.pem`, a link to the newest one that is replaced in one rename. The key of a certificate
- * that is not issued yet is kept there too, from before the request until the certificate is stored, so that the next run
- * after an interruption repeats the same request and finds it in the API by its name.
+ * changed, and `<prefix>-current.pem`, a link to the newest one that is replaced in one rename. The key of a pending
+ * request is kept there too until its certificate is stored, so that the next run after an interruption repeats the
+ * request and finds it in the API by its name.
  */
 import { dirname, join, resolve } from "node:path";
 import type { Secret } from "../../core/lib/brand.ts";
@@ -300,7 +300,7 @@ export async function findWaitingRequest(
   return { note: nodeName === undefined || command === undefined ? undefined : { nodeName, command } };
 }
 
-/** Refuses a key that another user may have written or can read: a certificate for that key would be theirs. */
+/** Refuses a key that another user may have read or written, because that user could use its certificate too. */
 async function readKeptKey(
   path: string,
   files: FilePort,
@@ -334,6 +334,6 @@ function formatKey(key: PrivateKey, note: RequestNote | undefined): string {
 function createKeyError(path: string, why: string, cause?: unknown): AppError {
   return new AppError("key_invalid", `cannot use the key in "${path}": ${why}`, {
     cause,
-    hint: "it was kept for a certificate that was requested earlier; remove it to begin with a new key",
+    hint: "it was kept for an earlier request; remove it to begin with a new key",
   });
 }

@@ -42,7 +42,7 @@ interface OfflineExchangeOptions {
   readonly createRequest: (key: PrivateKey) => CertificateRequest;
   /** The current certificate and its key, which sign the request as proof of the machine's identity. */
   readonly requester: CredentialPair | undefined;
-  /** The certificate that the new one replaces; the answer on the stick may be the one that it came from. */
+  /** The certificate that the new one replaces; an old answer with it may still be on the stick. */
   readonly stored: CertificateFacts | undefined;
   /** Stores the certificate with its key, and then forgets the kept key. */
   readonly store: (pair: CredentialPair) => Promise<void>;
@@ -168,7 +168,7 @@ async function submitRequest(exchange: Exchange): Promise<OfflineExchange> {
   }
   if (found !== undefined) {
     const { requests: [earlier], origin } = found.value;
-    // The request is outdated if the machine has received a certificate to sign it with since, or expects other CAs.
+    // The request is outdated if the machine has since received a certificate to sign it with, or expects other CAs.
     const isCurrent = origin.kind === "machine" && origin.site.join() === site.join() &&
       (requester === undefined || origin.requester.length > 0);
     if (earlier !== undefined) {

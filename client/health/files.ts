@@ -209,7 +209,7 @@ export async function readKubeconfigParts(
   return { users, trusted, seen };
 }
 
-/** Lists the certificates in files, for the textfile. */
+/** Lists the certificates in files, for the textfile of metrics. */
 export function toSeen(found: readonly FoundFile[]): readonly SeenCertificate[] {
   return found.flatMap(({ path, certificates }) => certificates.map((certificate) => ({ path, certificate })));
 }

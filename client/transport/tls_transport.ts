@@ -377,7 +377,7 @@ export function createServerIdentityCheck(options: ServerIdentityOptions): Serve
   const { caPem, origin, verifiesPath, now } = options;
   const roots = caPem === undefined ? [] : findCertificates(caPem);
   return (host, shown) => {
-    const [leaf, ...behind] = listShownCertificates(shown).map((der) => parseCertificate(der));
+    const [leaf, ...others] = listShownCertificates(shown).map((der) => parseCertificate(der));
     if (leaf === undefined || !leaf.ok) return createUntrustedError(origin, leaf?.error ?? "it sent no certificate");
     const fault = findHostFault(leaf.value, host);
     if (fault !== undefined) {
@@ -388,7 +388,7 @@ export function createServerIdentityCheck(options: ServerIdentityOptions): Serve
       );
     }
     // A certificate that cannot be parsed cannot be part of the path.
-    const intermediates = behind.flatMap((one) => one.ok ? [one.value] : []);
+    const intermediates = others.flatMap((one) => one.ok ? [one.value] : []);
     const keyFault = [leaf.value, ...intermediates.filter((one) => !isSelfIssued(one))]
       .map(findKeyFault).find((found) => found !== undefined);
     const addedFault = keyFault ?? findWildcardFault(leaf.value, intermediates);

@@ -123,14 +123,14 @@ for (
       name: "a bundle that does not exist",
       args: ["nothing"],
       error: /^there is no ClusterTrustBundle "nothing"$/,
-      hint: /^see those that exist with: tlsboot get trustbundles$/,
+      hint: /^list the existing ones with: tlsboot get trustbundles$/,
     },
     {
       name: "a signer without bundles",
       args: ["--signer", "example.com/web", "-l", "env=prod"],
       intercept: () => ({ status: 200, body: { metadata: {}, items: [] } }),
       error: /^there is no ClusterTrustBundle of the signer "example\.com\/web" with the labels "env=prod"$/,
-      hint: /^see those that exist with: tlsboot get trustbundles$/,
+      hint: /^list the existing ones with: tlsboot get trustbundles$/,
     },
     {
       name: "a bundle without certificates",
