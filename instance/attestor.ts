@@ -276,7 +276,7 @@ async function openKeys(
     .map((name) => decodeBase64(data[name] ?? "") ?? new Uint8Array());
   const ca = await parseAuthority(Buffer.from(certificate!).toString("utf8"), Buffer.from(key!).toString("utf8"));
   const fault = !ca.ok
-    ? `its ${KEYS.certificate} and ${KEYS.key} are no CA: ${ca.error}`
+    ? `its ${KEYS.certificate} and ${KEYS.key} are not a CA: ${ca.error}`
     : sealing!.length === SEALING_SECRET_BYTES
     ? undefined
     : `its ${KEYS.sealing} does not have ${SEALING_SECRET_BYTES} bytes`;

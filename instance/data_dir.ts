@@ -82,7 +82,7 @@ export async function ensureFormat(root: string, files: Pick<FilePort, "readText
   const restoring = toRestoringPath(root);
   if (await readFormat(restoring, files) !== undefined) {
     throw new AppError("invalid", `cannot use data directory "${root}": a restore into it was interrupted`, {
-      hint: `run tlsboot restore again, or remove "${restoring}"; a folder that was to be replaced is next to it`,
+      hint: `run tlsboot restore again, or remove "${restoring}"; the folder that it replaces may be next to it`,
     });
   }
   await files.writeAtomic(formatPath(root), `${DATA_FORMAT}\n`, PUBLIC_MODE);
@@ -106,7 +106,7 @@ async function readFormat(root: string, files: Pick<FilePort, "readText">): Prom
       { hint: "use the newer tlsboot that wrote it, or another folder with the setting dataDir" },
     );
   }
-  throw new AppError("format_unknown", `cannot use data directory "${root}": its file "format" holds no number`, {
+  throw new AppError("format_unknown", `cannot use data directory "${root}": its file "format" has no number`, {
     hint:
       `write ${DATA_FORMAT} into it if this tlsboot made the folder, or choose another folder with the setting dataDir`,
   });

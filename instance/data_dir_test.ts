@@ -38,10 +38,10 @@ for (
       hint: /the newer tlsboot that wrote it/,
     },
     { text: "100000000000000000000", message: /it has format 100000000000000000000,/, hint: /newer/ },
-    { text: "", message: /its file "format" holds no number/, hint: /write 1 into it/ },
-    { text: "v1", message: /holds no number/, hint: /write 1/ },
-    { text: "0", message: /holds no number/, hint: /write 1/ },
-    { text: "-1", message: /holds no number/, hint: /write 1/ },
+    { text: "", message: /its file "format" has no number/, hint: /write 1 into it/ },
+    { text: "v1", message: /has no number/, hint: /write 1/ },
+    { text: "0", message: /has no number/, hint: /write 1/ },
+    { text: "-1", message: /has no number/, hint: /write 1/ },
   ]
 ) {
   test(`assertKnownFormat() refuses a folder of format ${JSON.stringify(text)} and changes nothing`, async () => {

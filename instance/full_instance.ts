@@ -210,8 +210,8 @@ function assertCustom(signerNames: readonly string[]): void {
   if (builtin === undefined) return;
   const hint = builtin === LEGACY_UNKNOWN_SIGNER
     ? "run it separately with tlsboot signer"
-    : "omit it: up runs it in any case, and the setting signer is for custom signers";
-  throw new AppError("usage", `the setting signer: up cannot run "${builtin}" on request`, { hint });
+    : "omit it, because up always runs it";
+  throw new AppError("usage", `the setting signer: "${builtin}" is not a custom signer`, { hint });
 }
 
 /** Adds the CRLs of the CAs for single purposes; the instance has those of the other CAs. */
@@ -283,7 +283,7 @@ export async function readSituation(
   };
 }
 
-/** Reads the scope from the settings, and logs its dangers; undefined without a domain. AppError `usage`. */
+/** Reads the scope from the settings, and logs warnings about it; undefined without a domain. AppError `usage`. */
 export function readWebScope(
   { webDomain: domains, webNetwork: networks }: Pick<InstanceSettings, "webDomain" | "webNetwork">,
   logger: Pick<Logger, "warn">,

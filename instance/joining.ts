@@ -136,10 +136,10 @@ export async function removeSharedToken(
 ): Promise<void> {
   const { token: own } = await readCredentials(path, files);
   const ownName = own === undefined ? undefined : toTokenSecretName(own.id);
-  const all = await secrets.list(signal);
+  const stored = await secrets.list(signal);
   const isMade = (secret: KubeSecret): boolean => listTokenFacts(secret)?.description === describeFileToken(path);
-  const kept = all.find((secret) => getName(secret) === ownName && !isMade(secret));
-  for (const secret of all.filter((one) => isMade(one) && (!isShared || getName(one) === ownName))) {
+  const kept = stored.find((secret) => getName(secret) === ownName && !isMade(secret));
+  for (const secret of stored.filter((other) => isMade(other) && (!isShared || getName(other) === ownName))) {
     await secrets.delete(getName(secret), signal).catch(ignoreMissing);
     logger.info("shared token deleted", { tokenId: listTokenFacts(secret)?.id });
   }

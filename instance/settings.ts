@@ -210,7 +210,7 @@ function toAscii(text: string): string {
   return /[\s/@:?#%\\[\]]/.test(text) ? "" : URL.parse(`https://${text}`)?.hostname ?? "";
 }
 
-/** Parses the name of a web server. International names become A-labels (RFC 5890), and capitals lower case. */
+/** Parses the name of a web server. International names become A-labels (RFC 5890), in lower case. */
 export function parseWebName(text: string): Result<string, string> {
   if (text.includes("*")) return err("name one host: wildcards are not supported");
   if (parseIpAddress(text) !== undefined) return err("want a DNS name; add an address with the setting ip");

@@ -1,7 +1,4 @@
-/**
- * Reads the places that a rotation's census of a cluster covers: files near the CA, objects of the cluster, and a
- * signer's log.
- */
+/** Reads the places that the census of a cluster covers: files near the CA, objects of the cluster, a signer's log. */
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { FilePort } from "../../client/files.ts";

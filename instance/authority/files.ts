@@ -105,7 +105,7 @@ export async function readChain(
 }
 
 /**
- * True when the data directory has a CA for each purpose, false when it has one for everything. Throws AppError
+ * Reports whether the data directory has a CA for each purpose instead of one for everything. Throws AppError
  * `not_found` when it has none, `ca_invalid` when some are missing, because no CA may silently replace another, and
  * `format_unknown`.
  */

@@ -31,12 +31,12 @@ interface NextCaSettings {
   readonly keyAlgorithm?: KeyAlgorithm | undefined;
 }
 
-/** The CA to replace, and the settings and ports for beginning that. */
+/** The CA to replace, and the settings and ports of the rotation. */
 interface BeginOptions extends AuthorityDeps {
   readonly ca: ReplaceableCa;
   readonly settings: NextCaSettings;
   readonly cwd: string;
-  /** The old key has leaked: nothing is cross-signed, and the first step is Switch. */
+  /** Whether the old key has leaked. Then nothing is cross-signed, and the first step is Switch. */
   readonly isLeaked: boolean;
 }
 

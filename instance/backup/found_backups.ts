@@ -6,7 +6,7 @@ import { type BackupEvidence, isWholeArchive } from "../../core/report/health/ho
 const BACKUP_NAME = /\.(?:backup|age)$|^tlsboot.*\.tar\.age$/;
 const AGE_HEADER = "age-encryption.org/v1\n-> ";
 const AGE_HEADER_END = /\n--- [A-Za-z0-9+/]{43}\n/;
-/** Enough for the header of a backup for a hundred keys. */
+/** A header with a hundred keys is smaller. */
 const AGE_HEADER_BYTES = 16_384;
 
 /** Finds the given backups, and those next to the data directory and in the current folder. */

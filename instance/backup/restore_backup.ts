@@ -156,7 +156,7 @@ async function putInPlace(swap: Swap): Promise<void> {
 /** Creates the error for a complete restore that may not survive a power failure. */
 function notSyncedError({ root, replaced }: Swap, cause: unknown): AppError {
   const before = replaced === undefined ? "" : `; the old folder is "${replaced}"`;
-  return new AppError("io", `cannot make sure that the disk keeps "${root}": ${getErrorMessage(cause)}`, {
+  return new AppError("io", `cannot sync the folder of "${root}": ${getErrorMessage(cause)}`, {
     cause,
     hint: `it is restored, but a power failure may undo that: check the disk and run sync${before}`,
   });
@@ -287,7 +287,7 @@ export async function swapFolders(
 ): Promise<void> {
   if (replaced !== undefined) await move(root, replaced);
   try {
-    // A power failure must not lose the new name of the old folder but keep the folder that replaces it.
+    // Otherwise a power failure could lose the old folder although the new one has taken its place.
     if (replaced !== undefined) await sync(dirname(root));
     await move(staging, root);
   } catch (error) {

@@ -101,7 +101,7 @@ async function readBack(
   if (recipients.kind === "passphrase") {
     await readBackup(await decryptBackup(sealed, recipients), { file: ignore, objects: ignore });
   } else for await (const _ of sealed);
-  if (hash.digest("hex") !== digest) throw backupInvalid("what was read back is not what was written");
+  if (hash.digest("hex") !== digest) throw backupInvalid("it differs from what was written when it is read back");
 }
 
 async function* updateHash(stream: AsyncIterable<Uint8Array>, hash: Hash): AsyncGenerator<Uint8Array> {

@@ -70,10 +70,9 @@ function listOwnCas(
 
 /**
  * Returns the maximum lifetime of issued certificates; 0 means the default, as in kube-controller-manager. As there, it
- * may be shorter than the ten minutes that a request must have at least (no check in
- * `CSRSigningControllerOptions.Validate`, cmd/kube-controller-manager/app/options; `duration` in
- * pkg/controller/certificates/signer cuts every request to it). That is logged, because no request can have such a
- * short lifetime.
+ * may be shorter than ten minutes, the minimum for a request: `CSRSigningControllerOptions.Validate` in
+ * cmd/kube-controller-manager/app/options does not check it, and `duration` in pkg/controller/certificates/signer
+ * limits every request to it. That is logged, because no request can have such a short lifetime.
  */
 export function signingDurationSeconds(
   settings: Pick<InstanceSettings, "clusterSigningDuration">,
@@ -83,9 +82,9 @@ export function signingDurationSeconds(
     ? DEFAULT_SIGNING_SECONDS
     : settings.clusterSigningDuration / 1000;
   if (seconds < MIN_EXPIRATION_SECONDS) {
-    logger.warn("certificates are valid for less time than any request may ask for", {
+    logger.warn("the signing duration is shorter than the minimum lifetime of a request", {
       clusterSigningDuration: formatDuration(seconds * 1000),
-      leastRequest: formatDuration(MIN_EXPIRATION_SECONDS * 1000),
+      minimum: formatDuration(MIN_EXPIRATION_SECONDS * 1000),
     });
   }
   return seconds;

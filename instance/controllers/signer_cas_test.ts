@@ -16,7 +16,7 @@ for (
     assert.equal(signingDurationSeconds({ clusterSigningDuration: ms }, logger), want);
     assert.deepEqual(
       logger.messages("warn"),
-      warns ? ["certificates are valid for less time than any request may ask for"] : [],
+      warns ? ["the signing duration is shorter than the minimum lifetime of a request"] : [],
     );
   });
 }

@@ -30,7 +30,7 @@ interface AttestationPlace {
    * states.
    */
   readonly isShared: boolean;
-  /** Undefined when no machine can prove its identity. */
+  /** The machines that may prove their identity; undefined for none. */
   readonly inventory: FollowedInventory | undefined;
   readonly caHash: AttestationOptions["caHash"];
   readonly cluster?: AttestationOptions["cluster"];

@@ -184,7 +184,7 @@ class CrlFile implements AsyncDisposable {
 
   /** Waits for a CRL that is being created. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stopping.abort(new Error("no more CRLs are made"));
+    this.#stopping.abort(new Error("the CRL files are closed"));
     await this.#making;
   }
 

@@ -22,7 +22,7 @@ export type OwnSource = "ca" | "kubeconfig" | "serving" | "sign";
 
 interface InstanceRegister extends Part {
   readonly register: Register;
-  /** Seals a register whose seal became due while the server was down, before clients see it. A failure is logged. */
+  /** Seals the register before clients see it, if a seal became due while the server was down. Failures are logged. */
   sealIfOverdue(): Promise<void>;
   /** Records one of the instance's own certificates, once, before it is used. Throws as the storage. */
   record(certificate: CertificateFacts, source: OwnSource): Promise<void>;
@@ -109,7 +109,7 @@ function createUnidentifiedReport(
     if (found.length === 0) return;
     for (const sequence of found) reported.add(sequence);
     logger.warn(
-      "the register does not say who its certificates are for, so revocations of users and nodes do not mark them",
+      "the register does not have the users of some certificates, so revocations of users and nodes do not mark them",
       {
         certificates: found.length,
         records: found.slice(0, MAX_REPORTED).map(formatRecordName).join(", "),

@@ -24,7 +24,7 @@ test("openRegister() logs each certificate of an unknown user once, also one tha
   const options = { storage, authority: () => authority, retentionMs: 1e12, earlierFile, audit: undefined };
   const opened = await openRegister(options, deps as unknown as Parameters<typeof openRegister>[1]);
   const listWarnings = () =>
-    logger.entries.filter(({ message }) => message.includes("does not say who")).map(({ fields }) => fields);
+    logger.entries.filter(({ message }) => message.includes("does not have the users")).map(({ fields }) => fields);
   assert.deepEqual(listWarnings(), [{ certificates: 1, records: "0000000002" }]);
   await opened.register.record({ fingerprint: "f", subject: "CN=a,CN=b", notBefore: null, notAfter: null }, []);
   for (const _ of ["first", "second"]) await opened.renew?.();

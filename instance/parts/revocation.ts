@@ -104,7 +104,7 @@ export function keepRevocations(
     });
   return runInBackground(endQuietly, {
     until: never,
-    onFailure: (error) => logger.error("the consequences of revocations are no longer applied", { error }),
+    onFailure: (error) => logger.error("revocations no longer settle requests or mark records", { error }),
   });
 }
 

@@ -277,7 +277,7 @@ export class InstanceRotations {
     );
   }
 
-  /** Loads the current CAs if anything about them has changed. */
+  /** Loads the current CAs if they or their rotations have changed. */
   async #use(rotations: CaRotations): Promise<void> {
     const { authorities, dir } = this.#targets;
     const disk = await Promise.all(authorities.purposes.map(async (purpose) => {
@@ -290,7 +290,7 @@ export class InstanceRotations {
       this.#inUse = rotations;
       return;
     }
-    // Allow clients to follow and report before they learn of the new CAs.
+    // Clients need these rights before the new CAs are published.
     if (rotations.size > 0) {
       await reconcileObjects({ ...this.#deps, storage: this.#targets.storage }, trustFollowerObjects());
     }
@@ -319,8 +319,8 @@ export class InstanceRotations {
   }
 
   /**
-   * Reports that this server has not adopted any step of a rotation yet. From these reports, the command that began the
-   * rotation learns how many servers there are.
+   * Reports that this server has not adopted any step of a rotation yet. The command that began the rotation counts the
+   * servers by these reports.
    */
   async #announce(serverName: string): Promise<void> {
     for (const name of this.#rotations.keys()) {
@@ -353,8 +353,9 @@ export class InstanceRotations {
       const ageMs = now.getTime() - Date.parse(before?.time ?? "");
       if (isSame && (!isInProgress(rotation) || Math.abs(ageMs) < HEARTBEAT_MS)) return;
       const others = servers.filter((one) => one !== before);
-      const all = [...others, { ...entry, time: formatTime(now) }].sort((a, b) => a.name < b.name ? -1 : 1);
-      const object = storedForm(caRotationKind.schema, { ...rotation, status: { ...rotation.status, servers: all } });
+      const updated = [...others, { ...entry, time: formatTime(now) }].sort((a, b) => a.name < b.name ? -1 : 1);
+      const status = { ...rotation.status, servers: updated };
+      const object = storedForm(caRotationKind.schema, { ...rotation, status });
       try {
         return void await storage.update(stored.key, object, stored.revision);
       } catch (error) {

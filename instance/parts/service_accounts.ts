@@ -103,9 +103,8 @@ async function openKeys(settings: ServiceAccountSettings, dir: DataDir, deps: In
   }
   const { serviceAccountSigningKeyFile: path } = settings;
   const own = path === undefined ? await openOwnKeys(dir, deps) : await openGivenSigner(path, deps);
-  const all = [...given, ...own.keys];
-  const keys = all.filter(({ id }, index) => all.findIndex((key) => key.id === id) === index);
-  return { ...own, keys };
+  const keys = new Map([...given, ...own.keys].map((key) => [key.id, key]));
+  return { ...own, keys: [...keys.values()] };
 }
 
 async function openGivenSigner(path: string, deps: InstanceDeps): Promise<TokenKeys> {

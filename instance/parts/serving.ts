@@ -157,9 +157,9 @@ export async function issueServing(
  * longer.
  */
 function findChainReason({ certificatePem }: ServingPair, { intermediates }: Authority): string | undefined {
-  const behind = listBundled(certificatePem).slice(1).map(({ sha256Fingerprint }) => sha256Fingerprint);
+  const present = listBundled(certificatePem).slice(1).map(({ sha256Fingerprint }) => sha256Fingerprint);
   const wanted = intermediates.map(({ sha256Fingerprint }) => sha256Fingerprint);
-  return isSameSet(behind, wanted) ? undefined : "its chain has changed";
+  return isSameSet(present, wanted) ? undefined : "its chain has changed";
 }
 
 /** Creates the part that renews the serving certificate of a running server and passes on each new one. */

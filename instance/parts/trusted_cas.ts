@@ -16,7 +16,7 @@ import type { Server, Storage } from "../../server/mod.ts";
 interface ClientCas {
   /** The CAs whose certificates are accepted. */
   readonly trusted: string;
-  /** Their issuers: the TLS layer needs a complete chain, but other certificates of these issuers are not accepted. */
+  /** Their issuers, which the TLS layer needs for a complete chain. Other certificates of these issuers are refused. */
   readonly issuers: string;
 }
 

@@ -73,7 +73,7 @@ ${backup === undefined ? "" : `backup: ${JSON.stringify(backup)}\n`}`;
 }
 
 /**
- * Refuses settings for a different storage than that of the data directory, and a data directory of a newer build.
+ * Refuses settings for a storage other than that of the data directory, and a data directory of a newer build.
  * `verb` is the refused operation. AppError `usage`, `format_unknown`, `config_invalid`.
  */
 export async function assertEtcdPlace(

@@ -27,7 +27,7 @@ const MEGABYTE = 1_048_576;
 /** An open storage and facts about its content. Disposing it closes the storage. */
 export interface InstanceStorage extends AsyncDisposable {
   readonly storage: Storage;
-  /** True until a start has written all of the first objects. */
+  /** True until a start has written all initial objects. */
   readonly isNew: boolean;
   /** All objects of a storage that other servers may share, tlsboot or kube-apiserver; undefined for a database. */
   readonly contents: StoreContents | undefined;
@@ -98,7 +98,7 @@ async function openShared(
   return { storage, isNew, contents, lost, [Symbol.asyncDispose]: close(opening) };
 }
 
-/** Reports whether no start has written all of the first objects yet. The system namespaces are written last. */
+/** Reports whether no start has written all initial objects yet. The system namespaces are written last. */
 export async function isNewStorage(storage: Pick<Storage, "list">): Promise<boolean> {
   return (await storage.list("/registry/namespaces/", { limit: 1 })).items.length === 0;
 }
