@@ -128,7 +128,7 @@ const REFUSED: readonly Case[] = [
     hint: /the feature MLDSA of the setting featureGates; .*remove the kept one/,
   },
   {
-    name: "under a name that another request has",
+    name: "named like another request",
     arrange: ({ api }) => {
       api.intercept = ({ method }) => {
         if (method === "POST") return failure(409, "AlreadyExists", "there");
@@ -162,7 +162,7 @@ const REFUSED: readonly Case[] = [
     hint: /check the signer/,
   },
   {
-    name: "given a certificate of the future",
+    name: "given a certificate that is not valid yet",
     arrange: ({ api, issue }) => {
       api.onCreate = (csr) => issue(csr, { notBefore: new Date(NOW.getTime() + HOUR_MS) });
     },
@@ -171,7 +171,7 @@ const REFUSED: readonly Case[] = [
     hint: /set this machine's clock/,
   },
   {
-    name: "given a certificate of the past",
+    name: "given a certificate that has expired",
     arrange: ({ api, issue }) => {
       const [notBefore, notAfter] = [new Date(NOW.getTime() - 2 * HOUR_MS), new Date(NOW.getTime() - HOUR_MS)];
       api.onCreate = (csr) => issue(csr, { notBefore, notAfter });
@@ -199,7 +199,7 @@ for (const { name, arrange, code, message, hint } of REFUSED) {
   });
 }
 
-test("bootstrap() warns of a clock that differs from the server's, and blames it", async () => {
+test("bootstrap() reports a clock that differs from the server's as the reason", async () => {
   await using f = await fixture();
   f.api.onCreate = (csr) => f.issue(csr);
   f.clock.jump(48 * HOUR_MS);
@@ -226,7 +226,7 @@ test("bootstrap() times out without an approval, and explains how to approve", a
   await run;
 });
 
-test("bootstrap() trusts no other CA and sends nothing to it", async () => {
+test("bootstrap() sends nothing to a server with another CA", async () => {
   await using f = await fixture();
   const other = await createIssuingCa(NOW, "other");
   f.files.entries.set(CA_FILE, { kind: "file", text: other.caPem, mode: 0o600 });
@@ -234,7 +234,7 @@ test("bootstrap() trusts no other CA and sends nothing to it", async () => {
   assert.deepEqual(f.api.requests, []);
 });
 
-/** A clock whose pauses between tries end at once, but not the second for an answer and the hour for an approval. */
+/** A clock that skips the pauses between attempts, but not the second for an answer and the hour for an approval. */
 function withoutPauses(f: Fixture): BootstrapOptions {
   return { ...f.options, clock: createImpatientClock(f.clock, 1_500, 60_000) };
 }
@@ -291,7 +291,7 @@ for (
       message: /^cannot read "\/node\/ca\.crt": file does not exist$/,
     },
     {
-      name: "a CA file that is none",
+      name: "a CA file without a CA",
       edit: { [CA_FILE]: "x" },
       code: "ca_invalid",
       message: /as certificate authority/,
@@ -353,7 +353,7 @@ for (
   });
 }
 
-test("bootstrap() reports a kubeconfig that it may not read, and names it once", async () => {
+test("bootstrap() reports a kubeconfig that it may not read, with its path once", async () => {
   await using f = await fixture();
   const hint = "run as a user with the permission, or choose another path";
   const stat = (path: string) =>

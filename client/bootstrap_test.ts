@@ -155,7 +155,7 @@ test("bootstrap() adopts its own request after a restart", async () => {
   assert.equal(f.api.objects.size, 1);
 });
 
-test("bootstrap() uses the stored pair's key again when only the kubeconfig was lost", async () => {
+test("bootstrap() reuses the stored pair's key when only the kubeconfig was lost", async () => {
   await using f = await fixture();
   f.api.onCreate = (csr) => f.issue(csr);
   const first = await f.run();
@@ -242,7 +242,7 @@ for (const path of ["/node/kubeconfig", "/node/pki"]) {
   });
 }
 
-test("bootstrap() names the command that helps when there are no bootstrap credentials", async () => {
+test("bootstrap() reports the command to run when there are no bootstrap credentials", async () => {
   await using f = await fixture();
   const options = { ...f.options, findCluster: createMissingCredentialsFinder("/node/kubeconfig", "n1") };
   await assert.rejects(bootstrap(options, f.abort.signal), (error) => {
@@ -252,7 +252,7 @@ test("bootstrap() names the command that helps when there are no bootstrap crede
   });
 });
 
-/** Proves with the bootstrap credentials of the fixture, and lists the keys for which it was done. */
+/** Proves with the bootstrap credentials of the fixture, and records the keys. */
 function createProof({ options, abort }: Fixture, keys: PublicKeyPin[]): ProveIdentity {
   return async (key) => {
     keys.push(publicKeyPin({ publicKeyDer: key.publicKeyDer() }));
@@ -260,7 +260,7 @@ function createProof({ options, abort }: Fixture, keys: PublicKeyPin[]): ProveId
   };
 }
 
-test("bootstrap() proves for the key of its request, also when the certificate is valid or has expired", async () => {
+test("bootstrap() makes a proof for the key of its request, even when the certificate is valid or has expired", async () => {
   await using f = await fixture();
   const requested: PublicKeyPin[] = [];
   const proven: PublicKeyPin[] = [];
@@ -281,7 +281,7 @@ test("bootstrap() proves for the key of its request, also when the certificate i
   assert.ok(f.api.received.every(({ clientName }) => clientName === undefined));
 });
 
-test("bootstrap() requests nothing without a proof, whatever certificate there is", async () => {
+test("bootstrap() requests nothing without a proof, regardless of the certificate", async () => {
   await using f = await fixture();
   f.api.onCreate = (csr) => f.issue(csr);
   await f.run();
@@ -293,7 +293,7 @@ test("bootstrap() requests nothing without a proof, whatever certificate there i
   assert.notEqual(f.files.text(CURRENT), undefined);
 });
 
-test("keepKubeletKey() keeps the key where a kubelet finds it, or takes that of its pair, also of an expired one", async () => {
+test("keepKubeletKey() stores a key where a kubelet finds it, or uses the key of its pair, even an expired one", async () => {
   await using f = await fixture();
   const made = await keepKubeletKey(f.options);
   assert.equal(made.path, KEY);

@@ -270,7 +270,7 @@ test("runCertificateManager() keeps trying while the server is down", async () =
   assert.ok(f.clock.now().getTime() - START.getTime() > 15 * MINUTE);
 });
 
-test("runCertificateManager() grants another five minutes after a machine slept past the end of its certificate", async () => {
+test("runCertificateManager() waits another five minutes when its certificate expired while the machine slept", async () => {
   await using f = await fixture({ initial: true, failure: unauthorized() });
   await f.renewed(0);
   f.clock.jump(30 * HOUR);
@@ -287,7 +287,7 @@ test("runCertificateManager() ends at once when its certificate has expired and 
   assert.equal(f.requests.length, 1);
 });
 
-test("runCertificateManager() never ends for the lack of a serving certificate", async () => {
+test("runCertificateManager() does not end when there is no serving certificate", async () => {
   await using f = await fixture({ initial: false, failure: unauthorized(), failures: 40, purpose: "serving" });
   await f.renewed(1);
   assert.ok(f.clock.now().getTime() - START.getTime() > 15 * MINUTE);
@@ -322,7 +322,7 @@ test("runCertificateManager() requests another template at once while it sleeps"
   assert.deepEqual((await f.store.current())?.leaf.ipAddresses, ["192.0.2.1"]);
 });
 
-test("runCertificateManager() drops a request for a template that is no longer wanted", async () => {
+test("runCertificateManager() abandons a request for an outdated template", async () => {
   await using f = await fixture({ initial: false, hangs: true });
   await until(() => f.requests.length === 1);
   f.template.set(WIDER);

@@ -134,7 +134,7 @@ test("discoverCluster() refuses a CA without the hash", async () => {
   assert.equal(api.requests.length, 1);
 });
 
-test("discoverCluster() refuses a server that the pinned CA did not sign for", async () => {
+test("discoverCluster() refuses a server whose certificate is not from the pinned CA", async () => {
   await using api = await startFakeApi({ now: NOW });
   const pinned = await createIssuingCa(NOW, "pinned");
   api.intercept = () => clusterInfo(pinned.caPem);

@@ -21,7 +21,7 @@ import { createFilePort, type FilePort } from "./files.ts";
 import { openPairFolder } from "./certificate/pair_folder.ts";
 
 const NOW = new Date("2026-01-01T00:00:00Z");
-/** More calls than any of these operations makes. */
+/** A limit above the number of calls in any of these operations. */
 const MAX_CALLS = 80;
 
 const ca = createIssuingCa(NOW);
@@ -35,7 +35,7 @@ async function createPair(commonName: string) {
   return { ...pair.value, certificatePem, keyPem: new Secret(key.toPem()) };
 }
 
-/** Returns the error, which names the error of the disk; undefined when there is none. */
+/** Returns the error, which must include the error of the disk; undefined when there is none. */
 async function catchError(run: Promise<unknown>, { text }: FileFault): Promise<Error | undefined> {
   try {
     await run;
@@ -95,7 +95,7 @@ for (const { place, minFailures, update, read } of PLACES) {
         if (error === undefined) assert.equal(found, "next");
         await update(files, folder.path, last!);
         assert.equal(await read(folder.path), "last");
-        // A store keeps the previous pairs, and at most the rest of the failed try beside them.
+        // A store keeps the previous pairs, and at most the remains of the failed attempt.
         const left = await readdir(folder.path);
         assert.ok(left.length <= before + 3, left.join(" "));
         if (fault.done !== "all") assert.deepEqual(left.filter((name) => name.endsWith(".link")), []);

@@ -29,7 +29,7 @@ test("writeAtomic() replaces a file with its mode, and leaves no temporary file"
     assert.deepEqual(await readdir(folder), ["a"]);
   }));
 
-test("writeAtomic() works despite the rest of a crash", () =>
+test("writeAtomic() works when a crash has left a temporary file", () =>
   inTemp(async (folder) => {
     const path = join(folder, "a");
     await writeFile(join(folder, ".a.0.tmp"), "half");
@@ -76,7 +76,7 @@ test("a missing file is undefined to readers, and unlink() accepts it", () =>
     assert.equal(await files.readText(join(folder, "dangling")), undefined);
   }));
 
-test("failures name the path and have a hint", () =>
+test("failures contain the path and have a hint", () =>
   inTemp(async (folder) => {
     const path = join(folder, "no", "such");
     await assert.rejects(files.writeAtomic(path, "x", 0o600), (error) => {
@@ -107,7 +107,7 @@ test("readLink() distinguishes a link from anything else", () =>
     }
   }));
 
-test("readStickFile() says what to do about a file that is too large, and readNamedFile() reads no more than its limit", () =>
+test("readStickFile() has a hint for a file that is too large, and readNamedFile() reads no more than its limit", () =>
   inTemp(async (folder) => {
     const path = join(folder, "f");
     const { signal } = new AbortController();

@@ -32,7 +32,7 @@ function start(script: readonly (NextStep | Error | Promise<NextStep>)[]) {
   return { clock, source, abort, steps, failures, ended };
 }
 
-test("keepFresh() repeats a step at the time that it returned, and at once after a change", async () => {
+test("keepFresh() repeats a step at the returned time, and at once after a change", async () => {
   const f = start([{ kind: "sleep", until: at(60) }, { kind: "pause", ms: 30_000 }, { kind: "pause", ms: 0 }]);
   await f.clock.advance(59_999);
   assert.deepEqual(f.steps, [0]);

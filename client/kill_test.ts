@@ -14,7 +14,7 @@ import { openCredentialStore } from "./certificate/credential_store.ts";
 import type { FilePort } from "./files.ts";
 
 const NOW = new Date("2026-01-01T00:00:00Z");
-/** More calls than any of these operations makes. */
+/** A limit above the number of calls in any of these operations. */
 const MAX_CHANGES = 20;
 
 async function isKilled(run: Promise<unknown>): Promise<boolean> {

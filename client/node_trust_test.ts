@@ -37,7 +37,7 @@ interface Machine extends AsyncDisposable {
   /** Replaces the bundle of the cluster. */
   publish(pem: string, annotations?: Readonly<Record<string, string>>): void;
   start(): void;
-  /** Takes over the CAs once. */
+  /** Stores the published CAs once. */
   update(files?: FilePort): Promise<void>;
 }
 
@@ -49,7 +49,7 @@ async function startMachine(
   edit: Partial<KubeconfigCluster> = {},
 ): Promise<Machine> {
   const fakeClock = createFakeClock(NOW);
-  // Short pauses end at once; what lasts half a minute or longer ends when a test moves the clock.
+  // Short pauses end at once; pauses of half a minute or longer end when a test moves the clock.
   const clock = createImpatientClock(fakeClock, 0, 29_999);
   const api = await startFakeApi({ now: NOW });
   const reports: (readonly string[])[] = [];
@@ -130,7 +130,7 @@ test("followNodeTrust() replaces an embedded CA, leaves the rest of the kubeconf
   assert.deepEqual(m.reports, [fingerprints(both)]);
   assert.equal(m.api.received.at(-1)?.clientName, "system:node:n1");
 
-  // The new one is given up again, as after an abort, and the file is what it was.
+  // The new one is removed again, as after an abort, and the file has its first content.
   m.publish(m.api.ca.caPem);
   await eventuallyIs("another report", () => m.reports.length === 2);
   assert.equal(m.files.text(KUBECONFIG), before);
@@ -154,7 +154,7 @@ test("followNodeTrust() writes the file of CAs that the kubeconfig names, and no
   assert.equal(m.files.text(KUBECONFIG), before);
 });
 
-test("followNodeTrust() writes nothing when the same CAs come in another order", async () => {
+test("followNodeTrust() writes nothing when the same CAs are in another order", async () => {
   await using m = await startMachine("file");
   const text = `# first\n${NEW_CA.caPem}# second\n${m.api.ca.caPem}`;
   m.files.entries.set(CA_FILE, { kind: "file", text, mode: 0o640 });
@@ -196,7 +196,7 @@ for (
       assert.deepEqual(m.files.calls, []);
       assert.deepEqual(m.reports, []);
 
-      // A usable one is taken afterwards.
+      // A usable one is stored afterwards.
       m.publish(m.api.ca.caPem + NEW_CA.caPem);
       await eventuallyIs("a report", () => m.reports.length === 1);
       assert.equal(m.stored.length, 1);
@@ -204,7 +204,7 @@ for (
   }
 }
 
-test("followNodeTrust() asks again when the server showed its old certificate for a while", async () => {
+test("followNodeTrust() retries when the server presented its old certificate for a while", async () => {
   await using m = await startMachine("data");
   m.publish(m.api.ca.caPem + NEW_CA.caPem);
   m.start();
@@ -212,7 +212,7 @@ test("followNodeTrust() asks again when the server showed its old certificate fo
   m.publish(NEW_CA.caPem);
   await eventuallyIs("an error", () => m.logger.messages("error").length === 1);
   await m.api.showCertificateOf(NEW_CA);
-  // It sleeps for a while, beside the limit of its watch.
+  // It sleeps, in addition to the time limit of its watch.
   await until(() => m.clock.sleepers === 2);
   await m.clock.advance(60_000);
   await eventuallyIs("trust in the new CA alone", () => m.stored.length === 2);
@@ -237,7 +237,7 @@ test("followNodeTrust() reads the bundles again soon when the cluster has refuse
   assert.ok(refusals > 1);
 });
 
-test("followNodeTrust() survives a server that sends bundles of another shape", async () => {
+test("followNodeTrust() continues after a server has sent malformed bundles", async () => {
   await using m = await startMachine("data");
   const selected = { signerName: SIGNER };
   for (const spec of [selected, { ...selected, trustBundle: 7 }, { ...selected, trustBundle: null }]) {
@@ -299,7 +299,7 @@ for (
   });
 }
 
-test("followNodeTrust() accepts a cluster that takes no reports, as kube-apiserver", async () => {
+test("followNodeTrust() accepts a cluster without reports, such as one of kube-apiserver", async () => {
   await using m = await startMachine("data");
   m.api.intercept = ({ method }) => method === "POST" ? failure(403, "Forbidden", "forbidden") : undefined;
   m.publish(m.api.ca.caPem + NEW_CA.caPem);
@@ -311,7 +311,7 @@ test("followNodeTrust() accepts a cluster that takes no reports, as kube-apiserv
   assert.deepEqual(m.logger.messages("warn"), []);
 });
 
-test("followNodeTrust() passes on which CAs are being replaced, and reports once more", async () => {
+test("followNodeTrust() passes on the CAs that are being replaced, and reports once more", async () => {
   await using m = await startMachine("data");
   m.publish(m.api.ca.caPem);
   m.start();
@@ -325,7 +325,7 @@ test("followNodeTrust() passes on which CAs are being replaced, and reports once
   await eventuallyIs("no CA that is replaced", () => m.retirement.current() === undefined);
 });
 
-test("followNodeTrust() takes nothing from a server that is not verified", async () => {
+test("followNodeTrust() ignores the bundles of an unverified server", async () => {
   await using m = await startMachine("data");
   const insecure = encodeKubeconfig({
     clusters: [{ name: "c", cluster: { server: m.api.server, insecureSkipTlsVerify: true } }],
@@ -347,7 +347,7 @@ test("followNodeTrust() takes nothing from a server that is not verified", async
 });
 
 for (const kind of ["data", "file"] as const) {
-  test(`updateNodeTrust() takes over the CAs (${kind}) once; killed before its write it leaves the old ones`, async () => {
+  test(`updateNodeTrust() stores the CAs (${kind}) once, and leaves the old ones when it is killed before its write`, async () => {
     await using m = await startMachine(kind);
     const path = kind === "data" ? KUBECONFIG : CA_FILE;
     const before = m.files.text(path);
@@ -364,7 +364,7 @@ for (const kind of ["data", "file"] as const) {
   });
 }
 
-test("updateNodeTrust() ends with an error when the CAs cannot be stored, and goes on when the cluster has none", async () => {
+test("updateNodeTrust() ends with an error when the CAs cannot be stored, and continues when the cluster has none", async () => {
   await using m = await startMachine("data");
   await m.update();
   m.api.intercept = () => failure(404, "NotFound", "the server could not find the requested resource");

@@ -8,7 +8,7 @@ const OWN: FileFacts = { kind: "file", mode: 0o600, isOwnedByOther: false };
 for (
   const { name, facts, want } of [
     { name: "a private file of this user", facts: {}, want: undefined },
-    { name: "one that its owner may only read", facts: { mode: 0o400 }, want: undefined },
+    { name: "a read-only file of this user", facts: { mode: 0o400 }, want: undefined },
     { name: "a link", facts: { kind: "symlink", mode: 0o777 }, want: "it is a symbolic link" },
     { name: "a pipe", facts: { kind: "other" }, want: "it is not a file" },
     { name: "a folder", facts: { kind: "directory", mode: 0o700 }, want: "it is not a file" },
@@ -24,5 +24,5 @@ for (
     { name: "a file that all may write", facts: { mode: 0o602 }, want: "others may read it (mode 602)" },
   ] satisfies readonly { name: string; facts: Partial<FileFacts>; want: string | undefined }[]
 ) {
-  test(`findSecretFault() judges ${name}`, () => assert.equal(findSecretFault({ ...OWN, ...facts }), want));
+  test(`findSecretFault() checks ${name}`, () => assert.equal(findSecretFault({ ...OWN, ...facts }), want));
 }

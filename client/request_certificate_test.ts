@@ -92,7 +92,7 @@ function posted(api: FakeApi): readonly CertificateSigningRequest[] {
   return api.received.filter(({ method }) => method === "POST").map(({ body }) => body as CertificateSigningRequest);
 }
 
-test("requestCertificate() stores a key, requests fitting usages, checks, stores, and removes the pending key", async () => {
+test("requestCertificate() stores a key, requests the right usages, checks and stores the certificate, and removes the pending key", async () => {
   await using f = await fixture();
   let waiting: string | undefined;
   f.api.onCreate = async (csr) => {
@@ -201,7 +201,7 @@ test("requestCertificate() renews with the same key when it is given one", async
 for (
   const { name, edit, want } of [
     {
-      name: "a signer name without domain",
+      name: "a signer name without a domain",
       edit: { signerName: "web" },
       want: /spec\.signerName: Invalid value: "web"/,
     },
@@ -215,12 +215,12 @@ for (
       want: /use of kubernetes\.io\/kube-apiserver-client signer with system:masters group is not allowed/,
     },
     {
-      name: "a kubelet without group",
+      name: "a kubelet without its group",
       edit: { signerName: "kubernetes.io/kubelet-serving" },
       want: /subject organization is not system:nodes/,
     },
     {
-      name: "a usage that the signer has not",
+      name: "a usage that the signer does not allow",
       edit: { signerName: "kubernetes.io/kube-apiserver-client", usages: ["server auth"] },
       want: /invalid usage for client certificate: server auth/,
     },
@@ -288,7 +288,7 @@ for (
   });
 }
 
-test("requestCertificate() gives up without a decision in time", async () => {
+test("requestCertificate() times out without a decision", async () => {
   await using f = await fixture();
   const running = f.run();
   running.catch(() => {});

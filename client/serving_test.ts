@@ -163,7 +163,7 @@ test("bootstrapServing() adopts its request after a late approval", async () => 
   assert.equal(f.api.objects.size, 1);
 });
 
-test("bootstrapServing() does not take the spent key of a run that ended before removing it", async () => {
+test("bootstrapServing() does not reuse the spent key of a run that ended before removing it", async () => {
   await using f = await fixture();
   await f.run();
   const spent = f.files.text(CURRENT)?.replace(/^[\s\S]*-----END CERTIFICATE-----\n/, "") ?? "";

@@ -12,7 +12,7 @@ async function read(text: string, only?: string): Promise<readonly string[]> {
   return await readMachines("/known_hosts", only as NodeName | undefined, { readText: () => Promise.resolve(text) });
 }
 
-test("readMachines() lists the machines of known_hosts, and finds one whose name is hashed", async () => {
+test("readMachines() lists the machines of known_hosts, and accepts a machine whose name is hashed", async () => {
   assert.deepEqual(await read(LISTED), ["n1", "n2"]);
   assert.deepEqual(await read(HASHED, "n1"), ["n1"]);
   await assert.rejects(read(HASHED, "n3"), { code: "not_found" });

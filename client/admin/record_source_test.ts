@@ -32,7 +32,7 @@ for (const text of ["", "0a1b", "n1", "node/n1", "0a1b2g"]) {
   });
 }
 
-test("findReferences() finds by serial number, its beginning, fingerprint and record, or lists the candidates", async () => {
+test("findReferences() finds a certificate by its serial number, a prefix, its fingerprint or its record, or lists the candidates", async () => {
   await using folder = await createTempFolder();
   const path = folder.join("issued.log");
   const serials = ["abcdef0000", "abcdef0011", "00ff001122", "abcdef001122"];
@@ -60,10 +60,10 @@ for (
     { name: "is not JSON", line: '{"spec":', want: /line 2 of issued log "\S+": it is not JSON/ },
     { name: "is empty", line: "", want: /line 2 of issued log "\S+": it is empty/ },
     { name: "has no spec", line: "{}", want: /line 2 of issued log "\S+": it is not a record/ },
-    { name: "has a position that is no number", line: '{"spec":{"sequence":"2"}}', want: /it is not a record/ },
+    { name: "has a position that is not a number", line: '{"spec":{"sequence":"2"}}', want: /it is not a record/ },
   ]
 ) {
-  test(`readIssuedLog() yields the lines before one that ${name}, and names it`, async () => {
+  test(`readIssuedLog() yields the lines before one that ${name}, and reports its number`, async () => {
     await using folder = await createTempFolder();
     const path = folder.join("issued.log");
     await writeFile(path, `${formatIssuedLog(createRecords([{}]))}${line}\n${formatIssuedLog(createRecords([{}]))}`);
@@ -75,7 +75,7 @@ for (
   });
 }
 
-test("readIssuedLog() names a file that does not exist", async () => {
+test("readIssuedLog() reports a file that does not exist", async () => {
   await assert.rejects(readIssuedLog("/nowhere/issued.log", quiet).next(), {
     code: "io",
     message: 'cannot read issued log "/nowhere/issued.log": no such file',

@@ -25,7 +25,7 @@ for (
   test(`parseTypedTarget() reads ${typed}`, () => assert.deepEqual(parseTypedTarget(typed), want));
 }
 
-test("parseTypedTarget() names the id of a whole token, and never repeats its secret", () => {
+test("parseTypedTarget() keeps only the id of a full token, and never repeats its secret", () => {
   const target = parseTypedTarget("token/abcdef.0123456789abcdef");
   assert.ok(target.kind === "named");
   assert.deepEqual([target.text, target.target.value], ["token/abcdef", "abcdef"]);

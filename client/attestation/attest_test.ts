@@ -64,7 +64,7 @@ interface FakeServer {
   intercept: (request: FakeRequest) => FakeAnswer | "destroy" | undefined;
 }
 
-/** A server whose exchange is the real one, and asks for a PCR of the TPM. */
+/** A server with the real exchange, which requests one PCR of the TPM. */
 function serveProofs(api: FakeApi): FakeServer {
   const fake: FakeServer = {
     api,
@@ -193,7 +193,7 @@ test("attest() returns the cluster that the server names instead of itself", asy
   assert.deepEqual([server, caPem], ["https://real.example:6443", "the CA"]);
 });
 
-test("attest() tries again while the server starts, and begins again when it is cut off between the calls", async () => {
+test("attest() retries while the server starts, and starts over when the connection fails between the calls", async () => {
   await using api = await startFakeApi({ now: NOW });
   const fake = serveProofs(api);
   let posts = 0;
@@ -208,7 +208,7 @@ test("attest() tries again while the server starts, and begins again when it is 
   assert.ok(progress.some(({ kind }) => kind === "provingDelayed"));
 });
 
-test("attest() reports a machine without its key before it asks the server, also one that does not answer", async () => {
+test("attest() reports a missing key before it contacts the server, even a server that does not answer", async () => {
   await using api = await startFakeApi({ now: NOW });
   const fake = serveProofs(api);
   fake.intercept = () => "destroy";
@@ -218,7 +218,7 @@ test("attest() reports a machine without its key before it asks the server, also
   assert.deepEqual(api.requests, []);
 });
 
-test("attest() gives up after its time with the reason of the last try", async () => {
+test("attest() gives up at the time limit with the reason of the last attempt", async () => {
   await using api = await startFakeApi({ now: NOW });
   const fake = serveProofs(api);
   fake.intercept = () => "destroy";
@@ -235,7 +235,7 @@ for (
     { kind: "ssh", step: "prove", message: "its SSH host key does not sign in time", hint: /ssh-add -l/ },
   ] as const
 ) {
-  test(`attest() gives up after its time when ${step}() of a prover by ${kind} never answers`, async () => {
+  test(`attest() gives up at the time limit when ${step}() of a prover with ${kind} never answers`, async () => {
     await using api = await startFakeApi({ now: NOW });
     const fake = serveProofs(api);
     const clock = createFakeClock(NOW);
@@ -254,7 +254,7 @@ for (
   });
 }
 
-test("attest() signs nothing for a server that names the CA of another one", async () => {
+test("attest() signs nothing for a challenge with the CA of another server", async () => {
   await using api = await startFakeApi({ now: NOW });
   const fake = serveProofs(api);
   const other = findPin((await createIssuingCa(NOW, "another")).caPem);
@@ -324,7 +324,7 @@ for (
   });
 }
 
-test("attest() passes on why the proof was refused", async () => {
+test("attest() reports why the proof was refused", async () => {
   await using api = await startFakeApi({ now: NOW });
   const fake = serveProofs(api);
   fake.expected = undefined;

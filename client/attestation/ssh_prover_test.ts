@@ -50,7 +50,7 @@ for (
       want: ED25519,
     },
     { name: "the ECDSA key before RSA", texts: { rsa: RSA, ecdsa: P256 }, want: P256 },
-    { name: "the RSA key where there is no other", texts: { rsa: RSA }, want: RSA },
+    { name: "the RSA key if it is the only one", texts: { rsa: RSA }, want: RSA },
     {
       name: "the given key",
       texts: { ed25519: ED25519, rsa: RSA },
@@ -93,7 +93,7 @@ for (
       },
     },
     {
-      name: "a file that is not there",
+      name: "a missing file",
       path: "/root/key",
       error: { code: "not_found", message: 'cannot read the SSH host key "/root/key": file does not exist' },
     },
@@ -156,7 +156,7 @@ for (
   });
 }
 
-test("createSshProver() says who can read a host key", async () => {
+test("createSshProver() explains that only root can read a host key", async () => {
   const cause = Object.assign(new Error("EACCES"), { code: "EACCES" });
   const readText = () => Promise.reject(new AppError("io", 'cannot read "x": permission denied', { cause }));
   const prover = createSshProver({ files: { readText }, run: () => assert.fail() });

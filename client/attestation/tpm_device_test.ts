@@ -21,7 +21,7 @@ function respond(code: number, ...parts: readonly Uint8Array[]): Bytes {
   return joinTpm(tpmNumber(2, 0x8001), tpmNumber(4, 10 + body.length), tpmNumber(4, code), body);
 }
 
-/** A TPM that gives these responses, and records the commands. */
+/** A TPM that answers with these responses, and records the commands. */
 function createScriptedTpm(
   responses: readonly (Bytes | Error)[],
   signal: AbortSignal = new AbortController().signal,
@@ -52,7 +52,7 @@ describe("createTpmDevice()", () => {
     assert.deepEqual(commands, [commands[0], STARTUP, commands[0]]);
   });
 
-  test("repeats a command while the TPM is busy, and not forever", async () => {
+  test("repeats a command while the TPM is busy, but not forever", async () => {
     const { commands, device } = createScriptedTpm(Array.from({ length: 20 }, () => respond(RETRY)));
     await assert.rejects(
       device.readPcrs([0]),
@@ -94,14 +94,14 @@ describe("createTpmDevice()", () => {
     await assert.rejects(device.readPcrs([0, 7]), /cannot read PCR 0, 7 of the TPM: it has no such value/);
   });
 
-  test("returns no certificate when the index does not exist, or has something else", async () => {
+  test("returns no certificate when the index does not exist, or holds something else", async () => {
     const other = joinTpm(tpmNumber(2, 0x8002), tpmNumber(4, 20), tpmNumber(4, 0), tpmNumber(4, 6));
     const { device } = createScriptedTpm([respond(0x18b), joinTpm(other, tpmBuffer(new Uint8Array(4)))]);
     assert.equal(await device.readCertificate(0x01c00002), undefined);
     assert.equal(await device.readCertificate(0x01c00002), undefined);
   });
 
-  test("frees at the end what it loaded, also after an error", async () => {
+  test("frees loaded handles at the end, even after an error", async () => {
     const { commands, device } = createScriptedTpm([
       respond(0, tpmNumber(4, 0x80000000), tpmBuffer(Uint8Array.of(1))),
       respond(0, tpmNumber(4, 0x03000000), tpmBuffer(Uint8Array.of(1))),
@@ -123,7 +123,7 @@ describe("createTpmDevice()", () => {
 });
 
 describe("openTpmTransport()", () => {
-  test("sends commands to a socket, and puts a response together", async () => {
+  test("sends commands to a socket, and assembles each response", async () => {
     await using folder = await createTempFolder();
     const path = folder.join("tpm");
     await using server = createServer((socket) => {
@@ -157,7 +157,7 @@ describe("openTpmTransport()", () => {
     assert.deepEqual(await transport.send(Uint8Array.of(1, 2)), new TextEncoder().encode("response"));
   });
 
-  test("reports a TPM that is not there, or that may not be opened", async () => {
+  test("reports a TPM that does not exist or that the user may not open", async () => {
     await using folder = await createTempFolder();
     const path = folder.join("tpm");
     await assert.rejects(openTpmTransport(path), (error) => {

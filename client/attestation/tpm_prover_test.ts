@@ -12,9 +12,9 @@ import { readAttestationKey, verifyQuote } from "../../core/attestation/tpm_proo
 import { parseCertificate } from "../../core/pki/x509/certificate.ts";
 import { replayTpm, type TpmExchange } from "../../tests/support/recorded_tpm.ts";
 
-/** What tests/interop/attestation_tpm_test.ts records; bytes are hexadecimal. */
+/** The recording of tests/interop/attestation_tpm_test.ts; bytes are hexadecimal. */
 interface Story {
-  /** What passed the TPM while it was open for the evidence, and for the answer. */
+  /** The messages of the TPM while it was open for the evidence, and for the answer. */
   readonly exchanges: readonly (readonly TpmExchange[])[];
   readonly message: string;
   readonly credential: string;
@@ -72,7 +72,7 @@ function createRefusingDevice(
   return { prover: createDeviceProver(() => Promise.resolve(device)), created };
 }
 
-test("a prover takes the endorsement key of ECC where the TPM has no RSA", async () => {
+test("a prover uses an ECC endorsement key when the TPM has no RSA", async () => {
   const { prover, created } = createRefusingDevice(0x84);
   await assert.rejects(prover.evidence(), /the end/);
   assert.deepEqual(created, ENDORSEMENT_TEMPLATES.map(({ area }) => area));

@@ -184,7 +184,7 @@ function certify(key: PrivateKey): CertificateFacts {
   return { publicKeyDer: key.publicKeyDer() } as CertificateFacts;
 }
 
-test("keepKey() stores a new P-256 key for its owner only, and the next run uses it again", async () => {
+test("keepKey() stores a new P-256 key for its owner only, and the next run reuses it", async () => {
   const files = createMemoryFiles();
   const first = await keepKey({ path: PATH, files });
   assert.deepEqual([first.isReused, first.key.algorithm, files.mode(PATH)], [false, "ECDSA", 0o600]);
@@ -270,7 +270,7 @@ for (
   });
 }
 
-test("keepKey() refuses a link, whatever it leads to", async () => {
+test("keepKey() refuses a link, regardless of its target", async () => {
   const files = createMemoryFiles({ "/mine": (await generatePrivateKey("ecdsa-p256")).toPem() });
   files.entries.set(PATH, { kind: "symlink", target: "/mine" });
   await assert.rejects(keepKey({ path: PATH, files }), (error) => isAppError(error, "key_invalid"));

@@ -35,7 +35,7 @@ test("openPairFolder() holds one pair in three files, secret ones 0600", async (
   assert.deepEqual(modes.map(({ mode }) => mode & 0o777), [0o644, 0o600, 0o600, 0o700]);
 });
 
-test("openPairFolder() keeps the pair before, and no more", async () => {
+test("openPairFolder() keeps one previous pair", async () => {
   await using temp = await createTempFolder();
   const folder = openPairFolder(temp.path, files);
   for (const name of ["one", "two", "three"]) await folder.update(await createPair(name));
@@ -55,7 +55,7 @@ for (
     { name: "both, unreadable", content: { "tls.crt": "x", "tls.key": "x" }, want: /cannot be used/ },
   ]
 ) {
-  test(`openPairFolder() finds ${name} unusable, and puts a pair in its place`, async () => {
+  test(`openPairFolder() finds ${name} unusable, and replaces it with a pair`, async () => {
     await using temp = await createTempFolder();
     for (const [file, text] of Object.entries(content)) await writeFile(temp.join(file), text);
     const folder = openPairFolder(temp.path, files);
@@ -67,7 +67,7 @@ for (
   });
 }
 
-test("openPairFolder() shows the old pair or the new one, wherever an update is killed", async () => {
+test("openPairFolder() has the old pair or the new one, wherever an update is killed", async () => {
   const [one, two, three] = [await createPair("one"), await createPair("two"), await createPair("three")];
   for (const isFirst of [true, false]) {
     let isKilled = true;

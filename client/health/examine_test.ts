@@ -31,7 +31,7 @@ for (
       want: { kind: "accepted", username: "system:node:n1" },
     },
     {
-      name: "a user that may not ask, but is known",
+      name: "the user in a refusal of the review",
       answer: forbidden("system:node:n1"),
       want: { kind: "accepted", username: "system:node:n1" },
     },

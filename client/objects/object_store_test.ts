@@ -180,7 +180,7 @@ test("changes() lists in pages and starts over when a page has expired", async (
 for (
   const { name, answer } of [
     { name: "refuses", answer: failure(403, "Forbidden", "not yet") },
-    { name: "does not know us", answer: failure(401, "Unauthorized", "Unauthorized") },
+    { name: "does not know the client", answer: failure(401, "Unauthorized", "Unauthorized") },
     { name: "is overloaded", answer: failure(429, "TooManyRequests", "busy") },
     { name: "cuts the connection", answer: "destroy" as const },
   ]
@@ -207,7 +207,7 @@ test("changes() closes a connection that is silent for longer than the agreed ti
   await f.api.arrival(/resourceVersion=2&/);
 });
 
-test("get(), create(), update() and delete() speak the API's verbs", async () => {
+test("get(), create(), update() and delete() use the API's verbs", async () => {
   await using f = await fixture();
   const { signal } = f.abort;
   assert.equal(await f.store.get("a", signal), undefined);

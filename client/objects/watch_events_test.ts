@@ -14,7 +14,7 @@ async function collect(text: string, size: number): Promise<unknown[]> {
   return values;
 }
 
-test("readJsonLines() gives the same values however the stream is cut", async () => {
+test("readJsonLines() yields the same values however the stream is split", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.jsonValue()), fc.integer({ min: 1, max: 9 }), async (values, size) => {
       const lines = values.map((value) => JSON.stringify(value));

@@ -13,7 +13,7 @@ import { createFakeClock } from "../../tests/support/fake_clock.ts";
 
 const { signal } = new AbortController();
 
-test("createConnector() reads a file of CAs again when it changes, and keeps the CAs of before while it is broken", async () => {
+test("createConnector() reads a file of CAs again when it changes, and keeps the previous CAs while it is broken", async () => {
   const newCa = await createIssuingCa(new Date());
   await using api = await startFakeApi();
   const files = createMemoryFiles({ "/ca.crt": api.ca.caPem });

@@ -190,7 +190,7 @@ for (
       hint: /renew the server's certificate/,
     },
     {
-      name: "a serving certificate of the future",
+      name: "a serving certificate that is not valid yet",
       serving: { notBefore: new Date(NOW.getTime() + HOUR_MS), notAfter: new Date(NOW.getTime() + 2 * HOUR_MS) },
       edit: {},
       want: /its serving certificate is not valid before .*Z \(this machine's clock says .*Z\)/,
@@ -255,7 +255,7 @@ for (const server of ["http://127.0.0.1:80", "127.0.0.1:6443", ""]) {
 // Each case runs a real handshake: the verdict of the TLS layer of this runtime, with the options of the transport.
 const NEVER = new AbortController().signal;
 const IS_DENO = process.versions["deno"] !== undefined;
-/** The limit of one case. A too expensive path search would never end; these cases take milliseconds each. */
+/** The time limit of one case. An expensive path search would never end; each of these cases takes milliseconds. */
 const NEVER_ENDING_MS = 120_000;
 
 test("createTlsTransport() trusts a server as RFC 5280 and RFC 6125 require", async (t) => {
@@ -378,7 +378,7 @@ test("createServerIdentityCheck() checks names, and paths when it knows the root
   }
 });
 
-test("createServerIdentityCheck() judges addresses, keys and, by a clock, the dates of roots", async () => {
+test("createServerIdentityCheck() checks addresses, keys and, with a clock, the dates of roots", async () => {
   const cases = await buildChainCases(CHECKED_AT);
   const judge = (one: ChainCase, edit: Partial<ServerIdentityOptions>): string => {
     const caPem = one.roots.map((der) => encodePem("CERTIFICATE", der)).join("");

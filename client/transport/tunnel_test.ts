@@ -55,7 +55,7 @@ test("a transport reaches its server through a proxy, verifies it, and keeps the
   );
 });
 
-test("a transport authenticates at a proxy that is reached by TLS, and shows it no client certificate", async () => {
+test("a transport authenticates at a proxy over TLS, and presents no client certificate to it", async () => {
   await using api = await startServer();
   await using proxy = await startHttpProxy(await issueServing(api.ca));
   const url = proxy.url.replace("//", "//anna:s%40cret@");
