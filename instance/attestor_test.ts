@@ -43,12 +43,12 @@ const prover: Prover = {
   prove: (_challenge, message) => Promise.resolve(host.sign(message)),
 };
 
-/** A cluster in memory. Its time is near the real one, by which TLS checks certificates. */
+/** A cluster in memory. Its clock is close to real time, which TLS uses to check certificates. */
 function createCluster(): Promise<TestApp> {
   return createTestApp({ clock: createFakeClock(new Date()) });
 }
 
-/** Starts an attestor for a cluster; its requests pass through `send` of the test. */
+/** Starts an attestor for a cluster; the test can intercept its requests with `send`. */
 async function start(app: TestApp, edit: (request: TransportRequest) => Promise<void> | void = () => {}) {
   const transport = app.api.transportFor(ADMIN, "test");
   const send: Transport["send"] = async (request, signal) => {
@@ -72,7 +72,7 @@ async function start(app: TestApp, edit: (request: TransportRequest) => Promise<
 
 type Started = Awaited<ReturnType<typeof start>>;
 
-/** Proves to be a node; a second attestor gets the second call. */
+/** Proves the identity of a node; with a second attestor, that one gets the second call. */
 async function prove(attestor: Started, { node = "n1", second = attestor }: { node?: string; second?: Started } = {}) {
   const { files } = createInstanceDeps("/");
   const clock = createSystemClock();
@@ -100,7 +100,7 @@ async function prove(attestor: Started, { node = "n1", second = attestor }: { no
   }, signal);
 }
 
-/** Lets a group have the client certificate of any node. */
+/** Lets a group obtain the client certificate of any node. */
 async function bind(app: TestApp, group: string): Promise<void> {
   const body = {
     metadata: { name: "auto-approve" },
@@ -122,7 +122,7 @@ async function listTokens(app: TestApp): Promise<readonly SecretObject[]> {
   return items.map(({ object }) => object as SecretObject);
 }
 
-test("startAttestor() gives a proven machine a token of the cluster, for its node and key, in a group of its own", async () => {
+test("startAttestor() gives a proven machine a token of the cluster, for its node and key, in a separate group", async () => {
   await using app = await createCluster();
   const sent: string[] = [];
   await using attestor = await start(app, ({ body }) => void sent.push(JSON.stringify(body ?? null)));
@@ -144,7 +144,7 @@ test("startAttestor() gives a proven machine a token of the cluster, for its nod
     maxKeys: 1,
     publicKey: publicKeyPin({ publicKeyDer: (await sharedKey()).publicKeyDer() }),
   });
-  // A server of tlsboot takes the record of a proof from no client.
+  // A tlsboot server accepts the record of a proof from no client.
   const record = sent.map((body) => /"tlsboot\/attested":"(ssh SHA256:\S+) [^"]+"/.exec(body)?.[1]);
   assert.deepEqual(record.filter((one) => one !== undefined), [`ssh ${host.fingerprint}`]);
   const texts = JSON.stringify(app.logger.entries);
@@ -165,9 +165,9 @@ test("startAttestor() refuses a machine that is not listed, and reports it in th
   assert.match(String(events.at("items/0/message")), /to prove to be node "n2" was refused/);
 });
 
-test("startAttestor() uses one Secret with its replicas, which know each other's challenges", async () => {
+test("startAttestor() shares one Secret with its replicas, which accept each other's challenges", async () => {
   await using app = await createCluster();
-  // Both find no Secret, and one of them is later.
+  // Neither finds a Secret, and one is the first to create it.
   const both = Promise.withResolvers<void>();
   let readers = 0;
   const meet = async ({ method, path }: TransportRequest): Promise<void> => {
@@ -185,7 +185,7 @@ test("startAttestor() uses one Secret with its replicas, which know each other's
 });
 
 for (const group of ["system:bootstrappers", "system:bootstrappers:attested", "system:authenticated"]) {
-  test(`startAttestor() refuses a cluster that gives ${group} the certificate of any node`, async () => {
+  test(`startAttestor() refuses a cluster that approves any node for ${group}`, async () => {
     await using app = await createCluster();
     await bind(app, group);
     await assert.rejects(
@@ -197,7 +197,7 @@ for (const group of ["system:bootstrappers", "system:bootstrappers:attested", "s
   });
 }
 
-test("startAttestor() takes a cluster that gives only kubeadm's tokens the certificate of any node", async () => {
+test("startAttestor() accepts a cluster that approves any node only for kubeadm's tokens", async () => {
   await using app = await createCluster();
   await bind(app, "system:bootstrappers:kubeadm:default-node-token");
   await using attestor = await start(app);
@@ -213,7 +213,7 @@ test("startAttestor() ends within a minute when the tokens would be approved for
   assert.ok(isAppError(attestor.lost.reason, "access_denied"));
 });
 
-test("startAttestor() names the cluster of cluster-info, and follows its CA", async () => {
+test("startAttestor() publishes the cluster of cluster-info, and follows its CA", async () => {
   await using app = await createCluster();
   const [before, after] = [await createIssuingCa(new Date()), await createIssuingCa(new Date())];
   await publish(app, before.caPem, "POST");
@@ -276,7 +276,7 @@ test("startAttestor() refuses a Secret without its keys, and says which one is w
   }
 });
 
-test("startAttestor() asks a machine to try again when the cluster does not take its token", async () => {
+test("startAttestor() makes a machine try again when the cluster does not accept its token", async () => {
   await using app = await createCluster();
   let isFull = false;
   await using attestor = await start(app, ({ method }) => {

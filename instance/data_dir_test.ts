@@ -15,7 +15,7 @@ for (const text of [`${DATA_FORMAT}\n`, `${DATA_FORMAT}`, " 1\r\n"]) {
   });
 }
 
-test("ensureFormat() numbers a folder from before there was a number", async () => {
+test("ensureFormat() writes the number into a folder that is older than the number", async () => {
   const files = createMemoryFiles();
   await assertKnownFormat(ROOT, files);
   assert.deepEqual(files.calls, []);
@@ -24,7 +24,7 @@ test("ensureFormat() numbers a folder from before there was a number", async () 
   assert.equal(files.mode(PATH), 0o644);
 });
 
-test("ensureFormat() makes no new folder in the place of one that an interrupted restore has moved aside", async () => {
+test("ensureFormat() creates no folder in place of one that an interrupted restore has moved aside", async () => {
   const files = createMemoryFiles({ "/data.restoring/format": "1\n" });
   await assert.rejects(ensureFormat(ROOT, files), { code: "invalid", hint: /run tlsboot restore again/ });
   assert.deepEqual(files.calls, []);

@@ -59,7 +59,7 @@ test("renew() of an instance logs certificates of an earlier run that were not r
 const inventory = (nodes: string) => `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes: [${nodes}]\n`;
 const SSH = `SHA256:${"A".repeat(43)}`;
 
-test("startFullInstance() alone makes a shared token again after the inventory has lost its proofs", async () => {
+test("only a new start creates the shared token again after the inventory has lost its proofs", async () => {
   await using folder = await createTempFolder();
   const path = folder.join("machines.yaml");
   const settings = { dataDir: folder.join("data"), securePort: 0, autoApprove: true, inventory: path };
@@ -134,7 +134,7 @@ test("startInstance() completes a first start that was interrupted, and creates 
   assert.deepEqual(await readFirstObjects(next.storage), { hasBinding: false, isNew: false });
 });
 
-test("readSituation() finds the requests that are pending, which a failed one is not", async () => {
+test("readSituation() finds the pending requests, without failed ones", async () => {
   const storage = createMemoryStorage({ clock: createFakeClock() });
   for (const type of ["Approved", "Denied", "Failed", undefined] as const) {
     const name = type ?? "new";

@@ -33,7 +33,7 @@ function open(settings: Partial<NotificationSettings>, files = createMemoryFiles
   return openNotifications({ notifyInsecure: false, ...settings }, { files, cwd: "/", clock: createFakeClock() });
 }
 
-test("openNotifications() opens a receiver from a setting or a file, and none without both", async () => {
+test("openNotifications() opens a receiver from a setting or a file, and none without either", async () => {
   assert.equal(await open({}), undefined);
   assert.equal((await open({ notify: "https://ntfy.example.com/topic" }))?.host, "ntfy.example.com");
   const files = createMemoryFiles({ [URL_FILE]: "https://:tk_secret@ntfy.example.com:8443/topic\n" });
@@ -44,7 +44,7 @@ test("openNotifications() opens a receiver from a setting or a file, and none wi
 for (
   const { name, settings, files = {}, code, message } of [
     {
-      name: "a URL that is none",
+      name: "text that is not a URL",
       settings: { notify: "ntfy" },
       code: "usage",
       message: "the setting notify: want a URL such as https://ntfy.example.com/topic",
@@ -82,7 +82,7 @@ for (
       message: 'cannot sign notifications with "/key": the key is too short',
     },
     {
-      name: "a CA that is none",
+      name: "a file without a CA",
       settings: { notify: "https://ntfy.example.com/t", notifyCaFile: "/ca.crt" },
       files: { "/ca.crt": "secret" },
       code: "ca_invalid",
@@ -185,7 +185,7 @@ for (
     "https://%zz@phone.example.com/secret",
   ]
 ) {
-  test(`parseReceiver() refuses "${text}" without a quote of it`, () => {
+  test(`parseReceiver() refuses "${text}" without quoting it`, () => {
     const parsed = parseReceiver(text);
     assert.ok(!parsed.ok);
     assert.doesNotMatch(parsed.error, /phone|secret/);

@@ -4,7 +4,7 @@ import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { createFakeClock } from "../tests/support/fake_clock.ts";
 import { keepHeapSmall } from "./quiet_heap.ts";
 
-/** Checks a heap with the given busy share for each two seconds; returns the checks after which it collected. */
+/** Checks a heap with a busy share for each interval of two seconds; returns the checks that collected garbage. */
 async function listCollections(shares: readonly number[], usedBytes = 50e6): Promise<readonly number[]> {
   const clock = createFakeClock();
   const collections: number[] = [];
@@ -41,7 +41,7 @@ for (
   const { name, shares, want } of [
     { name: "once after the start", shares: [0, 0, 0, 0, 0, 0], want: [2] },
     { name: "not while there is work", shares: [0.9, 0, 0.26, 0, 0.26, 0], want: [] },
-    { name: "after each time of work", shares: [1, 0.01, 0.25, ...idle(12), 1, 0, 0, 0], want: [3, 18] },
+    { name: "after each busy period", shares: [1, 0.01, 0.25, ...idle(12), 1, 0, 0, 0], want: [3, 18] },
     { name: "not on each gap in intermittent work", shares: [1, 0, 0, 1, 0, 0, 1, ...idle(12)], want: [3, 13] },
     { name: "not after negligible work", shares: [0, 0, 0.25, 0.24, ...idle(12), 0.2, 0.25], want: [2] },
   ]

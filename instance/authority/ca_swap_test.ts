@@ -25,7 +25,7 @@ for (
     { name: "Switch", steps: ["Trust", "Switch"], want: { ca: newCa, "old-ca": oldCa } },
     { name: "Trust after Switch", steps: ["Trust", "Switch", "Trust"], want: { ca: oldCa, "next-ca": newCa } },
     { name: "Finish", steps: ["Trust", "Switch", "Finish"], want: { ca: newCa, [retiredName(oldCa)]: oldCa } },
-    { name: "Finish without the steps before", steps: ["Finish"], want: { ca: newCa, [retiredName(oldCa)]: oldCa } },
+    { name: "Finish without the earlier steps", steps: ["Finish"], want: { ca: newCa, [retiredName(oldCa)]: oldCa } },
     { name: "an abort", steps: ["Trust", undefined], want: { ca: oldCa, [retiredName(newCa)]: newCa } },
   ] satisfies readonly { name: string; steps: readonly (CaRotationStep | undefined)[]; want: Record<string, Pair> }[]
 ) {
@@ -57,7 +57,7 @@ for (
   });
 }
 
-test("no copy of a key stays after an abort, wherever the swap before it was killed", async () => {
+test("no copy of a key remains after an abort, wherever the earlier swap was killed", async () => {
   for (let changes = 0, isOver = false; !isOver; changes++) {
     const files = createMemoryFiles({ [PATHS.certificate]: oldCa.certificatePem, [PATHS.key]: oldCa.keyPem });
     await adopt("Trust", files);
@@ -69,7 +69,7 @@ test("no copy of a key stays after an abort, wherever the swap before it was kil
   }
 });
 
-test("a key without a certificate stays when no CA has it", async () => {
+test("a key without a certificate remains when no CA has it", async () => {
   const pair = { [PATHS.certificate]: oldCa.certificatePem, [PATHS.key]: oldCa.keyPem };
   const files = createMemoryFiles({ ...pair, "/pki/next-ca.key": newCa.keyPem });
   await completeCaSwap(PATHS, files);
@@ -93,7 +93,7 @@ interface Pair {
   readonly fingerprint: string;
 }
 
-/** Does what a server does at its start and for each step. */
+/** Does the same as a server at its start and for each step. */
 async function adopt(step: CaRotationStep | undefined, files: SwapFiles): Promise<void> {
   await completeCaSwap(PATHS, files);
   const target = step === undefined ? undefined : { step, oldCa: oldCa.fingerprint, newCa: newCa.fingerprint };

@@ -69,7 +69,7 @@ for (
   }
 }
 
-test("readAuthority() says how a CA is completed whose files were being exchanged when a program was killed", async () => {
+test("readAuthority() explains how to complete a swap of files during which a program was killed", async () => {
   await using folder = await createTempFolder();
   const deps = createDeps(createFilePort());
   const paths = authorityPaths(folder.path);

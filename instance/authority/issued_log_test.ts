@@ -17,7 +17,7 @@ interface Surroundings extends AsyncDisposable {
   readonly path: string;
   readonly warnings: readonly string[];
   readonly authority: Authority;
-  /** Issues a certificate and records it, by a log that is opened for it or a given one. */
+  /** Issues a certificate and records it in the given log, or in one that is opened for it. */
   record(serial: number, log?: ReturnType<typeof openIssuedLog>): Promise<void>;
   open(): ReturnType<typeof openIssuedLog>;
   read(): Promise<readonly CheckedRecord[]>;
@@ -46,7 +46,7 @@ async function setUp(): Promise<Surroundings> {
   };
 }
 
-/** The numbers of the records of a log whose chain and seals are right. */
+/** Returns the numbers of the records, after checking the chain and the seals. */
 async function readSerials({ read, authority }: Surroundings): Promise<readonly (string | undefined)[]> {
   const records = await read();
   const report = await verifyRecords(records, { cas: [authority.certificate] });
@@ -81,7 +81,7 @@ test("openIssuedLog() records what many callers and several logs sign at once, e
 });
 
 for (const length of [1, 40, 400]) {
-  test(`openIssuedLog() cuts off a last line of which ${length} bytes are there, and warns`, async () => {
+  test(`openIssuedLog() removes an incomplete last line of ${length} bytes, and warns`, async () => {
     await using one = await setUp();
     await one.record(1);
     await one.record(2);
@@ -94,14 +94,14 @@ for (const length of [1, 40, 400]) {
   });
 }
 
-test("openIssuedLog() cuts off a file that is nothing but part of a line", async () => {
+test("openIssuedLog() empties a file with only part of a line", async () => {
   await using one = await setUp();
   await writeFile(one.path, '{"spec":');
   await one.record(1);
   assert.deepEqual(await readSerials(one), ["01"]);
 });
 
-test("openIssuedLog() begins a new chain where the file was moved away", async () => {
+test("openIssuedLog() begins a new chain after the file was moved away", async () => {
   await using one = await setUp();
   using log = one.open();
   await one.record(1, log);
@@ -112,8 +112,8 @@ test("openIssuedLog() begins a new chain where the file was moved away", async (
 
 for (
   const { name, line } of [
-    { name: "no JSON", line: "hello" },
-    { name: "no record", line: '{"kind":"Event"}' },
+    { name: "not JSON", line: "hello" },
+    { name: "not a record", line: '{"kind":"Event"}' },
     { name: "a record without a number", line: '{"spec":{"sequence":"1"}}' },
     { name: "an empty line", line: "" },
   ]

@@ -46,7 +46,7 @@ async function begin(): Promise<Begun> {
   };
 }
 
-/** The texts of all files but the record, by path. */
+/** Returns the texts of all files except the record, by path. */
 function listFiles({ entries }: MemoryFiles): Readonly<Record<string, string>> {
   const texts = [...entries].map(([path, entry]) => [path, entry.kind === "file" ? entry.text : ""] as const);
   return Object.fromEntries(texts.filter(([path]) => path !== PATHS.record).sort());
@@ -109,7 +109,7 @@ for (const step of ["Trust", "Switch"] as const) {
     await storeRotationRecord(rotation, PATHS, deps, adopted);
     if (step === "Switch") {
       await storeRotationRecord({ ...rotation, spec: { ...rotation.spec, step } }, PATHS, deps);
-      // An abort was killed when it had written the record alone.
+      // An abort was killed after it had written only the record.
       await files.writeAtomic(PATHS.record, JSON.stringify({ kind: "CARotation", ...rotation }), 0o644);
     }
     for (let changes = 0; files.text(PATHS.record) !== undefined; changes++) {
@@ -137,7 +137,7 @@ test("storeRotationRecord() changes no pair when the new CA is missing", async (
   assert.equal(files.text("/pki/ca.key"), oldKey);
 });
 
-test("readRotationRecord() reads what storeRotationRecord() writes, and names what is wrong", async () => {
+test("readRotationRecord() reads the output of storeRotationRecord(), and reports the fault of other files", async () => {
   const { rotation, adopted, files } = await begin();
   await storeRotationRecord(rotation, PATHS, { files, verify }, adopted);
   assert.deepEqual(await readRotationRecord(PATHS, files), rotation);

@@ -70,7 +70,7 @@ describe("a backup", () => {
     return await collect(createArchive({ files: files(), snapshot: snapshot(), facts }, () => {}));
   }
 
-  test("a restored data directory has the files, identical objects, and a counter far beyond that of the backup", async () => {
+  test("a restored data directory has the files, identical objects, and a counter far above that of the backup", async () => {
     await using folder = await createTempFolder();
     const { items, revision, files, snapshot } = await contents(folder);
     const path = folder.join("a.backup");
@@ -170,7 +170,7 @@ describe("a backup", () => {
     assert.notEqual(await readFile(path, "utf8"), "before");
   });
 
-  test("restoreBackup() changes nothing for a damaged backup, and keeps what it replaces beside the folder", async () => {
+  test("restoreBackup() changes nothing for a damaged backup, and keeps the replaced folder next to the new one", async () => {
     await using folder = await createTempFolder();
     const archive = await plainArchive(folder);
     const root = folder.join("old");

@@ -40,7 +40,7 @@ test("readDataFiles() follows links and keeps their names", async () => {
   });
 });
 
-test("readDataFiles() names an entry that cannot be backed up", async () => {
+test("readDataFiles() reports an entry that cannot be backed up", async () => {
   await using folder = await createTempFolder();
   const data = await dataIn(folder);
   const entry = `${data}/pki/entry`;
@@ -59,7 +59,7 @@ test("readDataFiles() names an entry that cannot be backed up", async () => {
   }
 });
 
-test("readDataFiles() names a file that no restore would take", async () => {
+test("readDataFiles() reports a file that no restore would accept", async () => {
   await using folder = await createTempFolder();
   const data = await dataIn(folder);
   const entry = `${data}/pki/a\\b`;
@@ -70,7 +70,7 @@ test("readDataFiles() names a file that no restore would take", async () => {
   );
 });
 
-test("readDataFiles() names a socket", async () => {
+test("readDataFiles() reports a socket", async () => {
   await using folder = await createTempFolder();
   const data = await dataIn(folder);
   const server = createServer().listen(`${data}/socket`);
@@ -92,7 +92,7 @@ async function largeFile(path: string): Promise<void> {
   await truncate(path, MAX_PART_BYTES + 1);
 }
 
-test("readDataFiles() omits logs, the database and unfinished files, whatever they are", async () => {
+test("readDataFiles() omits logs, the database and unfinished files, regardless of their type", async () => {
   await using folder = await createTempFolder();
   const data = await dataIn(folder);
   await symlink("nothing", `${data}/audit.log`);
@@ -149,7 +149,7 @@ describe("a backup of one instance", () => {
       { name: "a folder whose CA cannot be read", items: () => [published(PEM.other)], caFile: () => "x" },
     ]
   ) {
-    test(`assertOneInstance() ${isRefused ? "refuses" : "takes"} ${name}`, () => {
+    test(`assertOneInstance() ${isRefused ? "refuses" : "accepts"} ${name}`, () => {
       const check = () => assertOneInstance({ items: items(), caFile: caFile(), root: "/data" });
       if (isRefused) assert.throws(check, { code: "ca_invalid", message: /"\/data": the objects .* another CA/ });
       else check();

@@ -55,7 +55,7 @@ async function withControllers(
 /** Waits for several requests in a row, each of which takes some turns of the event loop. */
 const rest = () => settle(300);
 
-test("runClusterControllers() fills every namespace, and again when an object is removed", async () => {
+test("runClusterControllers() fills every namespace, and restores an object that is removed", async () => {
   await withControllers(async (app) => {
     await app.send("POST", "/api/v1/namespaces", { body: { metadata: { name: "web" } } });
     await rest();

@@ -14,7 +14,7 @@ function createFiles(texts: Record<string, string>) {
 for (
   const { name, flags, fault } of [
     {
-      name: "a policy that is none",
+      name: "a name that is not a policy",
       flags: { policy: ["kubelet-serv"], inventory: undefined },
       fault: /"kubelet-serv" is neither a policy nor a file/,
     },
@@ -29,7 +29,7 @@ for (
       fault: /the setting inventory is missing/,
     },
     {
-      name: "an inventory that is not there",
+      name: "an inventory file that does not exist",
       flags: { policy: ["kubelet-serving"], inventory: "gone" },
       fault: /the setting inventory: cannot read "gone": no such file/,
     },

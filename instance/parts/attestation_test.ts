@@ -50,7 +50,7 @@ async function listRights({ storage }: Awaited<ReturnType<typeof open>>): Promis
   return pages.flatMap(({ items }) => items.map(({ key }) => key));
 }
 
-test("openAttestation() makes the sealing key when a proof is listed, and keeps it", async () => {
+test("openAttestation() creates the sealing key when a proof is listed, and keeps it", async () => {
   const files = createMemoryFiles();
   const without = await open(NAMES, { files });
   assert.equal(without.attestation.options.expected().kinds.length, 0);
@@ -66,7 +66,7 @@ test("openAttestation() makes the sealing key when a proof is listed, and keeps 
   assert.ok(secret !== "" && !JSON.stringify([first.logger.entries, again.logger.entries]).includes(secret));
 });
 
-test("openAttestation() reads what the inventory lists", async () => {
+test("openAttestation() reads the proofs in the inventory", async () => {
   const expected = (await open(PROOFS)).attestation.options.expected();
   assert.equal(expected.kinds.length > 0, true);
   assert.deepEqual(expected.pcrs, [0, 1, 2, 3, 4, 5, 6, 7, 9]);
@@ -76,7 +76,7 @@ test("openAttestation() reads what the inventory lists", async () => {
   assert.deepEqual(find("n2"), err("the inventory lists no proof of this node"));
 });
 
-test("openAttestation() warns when it makes a key although other servers may have one", async () => {
+test("openAttestation() warns when it creates a key although other servers may have one", async () => {
   const { logger } = await open(PROOFS, { isShared: true });
   assert.equal(logger.entries.filter(({ level }) => level === "warn").length, 1);
 });
@@ -96,7 +96,7 @@ test("openAttestation() refuses a key that is damaged or that others can read", 
   await assert.rejects(open(PROOFS, { files: damaged }), { code: "key_invalid" });
 });
 
-test("follow() gives and takes the right as the inventory gains and loses its proofs", async () => {
+test("follow() grants and removes the right as the inventory gains and loses its proofs", async () => {
   const opened = await open(NAMES);
   const stop = new AbortController();
   const following = opened.attestation.follow(opened.storage, stop.signal);
@@ -117,7 +117,7 @@ test("follow() gives and takes the right as the inventory gains and loses its pr
   await following;
 });
 
-test("follow() tries again until the storage has taken the right, and until it has removed it", async () => {
+test("follow() tries again until the storage has accepted the right, and until it has removed it", async () => {
   const opened = await open(NAMES);
   const stop = new AbortController();
   const faults = new Set<string | symbol>();
@@ -149,8 +149,8 @@ test("follow() tries again until the storage has taken the right, and until it h
 
 for (
   const { name, first, isShared, want } of [
-    { name: "takes the right of an earlier start without an inventory", first: undefined, isShared: false, want: 0 },
-    { name: "takes the right of an earlier start without proofs", first: NAMES, isShared: false, want: 0 },
+    { name: "removes the right of an earlier start without an inventory", first: undefined, isShared: false, want: 0 },
+    { name: "removes the right of an earlier start without proofs", first: NAMES, isShared: false, want: 0 },
     { name: "leaves the right that another server may use", first: undefined, isShared: true, want: 2 },
   ]
 ) {
@@ -167,7 +167,7 @@ for (
   });
 }
 
-test("follow() logs proofs that the settings do not let machines exchange, and goes on", async () => {
+test("follow() logs proofs that the settings do not let machines exchange, and continues", async () => {
   const opened = await open(NAMES, { settings: { anonymousAuth: false } });
   const stop = new AbortController();
   const following = opened.attestation.follow(opened.storage, stop.signal);

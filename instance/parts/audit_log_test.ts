@@ -55,7 +55,7 @@ for (
     { left: "a foreign file", kept: "a foreign file" },
   ]
 ) {
-  test(`openLogFile() appends to whole lines alone: ${left.slice(0, 30)}`, async () => {
+  test(`openLogFile() appends only after whole lines: ${left.slice(0, 30)}`, async () => {
     await using folder = await createTempFolder();
     const path = folder.join("audit.log");
     await writeFile(path, left);
@@ -65,7 +65,7 @@ for (
   });
 }
 
-test("openLogFile() puts a full file aside before the line that does not fit, and loses none", async () => {
+test("openLogFile() rotates a full file before the line that does not fit, and loses none", async () => {
   await using folder = await createTempFolder();
   const lines = Array.from({ length: 9 }, (_, index) => `line-${index}`);
   {
@@ -102,7 +102,7 @@ test("openLogFile() writes a line longer than the limit to a separate file", asy
   assert.equal(await readFile(folder.join("audit.log"), "utf8"), "y\n");
 });
 
-test("openLogFile() throws the error of the system", async () => {
+test("openLogFile() throws the system's error", async () => {
   await using folder = await createTempFolder();
   await mkdir(folder.join("audit.log"));
   assert.throws(() => open(folder.join("audit.log")), /EISDIR/);

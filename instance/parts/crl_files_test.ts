@@ -159,7 +159,7 @@ test("openCrlFiles() makes one CRL for many revocations in a row", async () => {
   assert.equal(writes(), 2);
 });
 
-test("openCrlFiles() renews a CRL once a day, and drops what expired after it was listed once more", async () => {
+test("openCrlFiles() renews a CRL once a day, and drops an expired certificate after listing it once more", async () => {
   const { clock, record, readSerials, storage, deps, authority, writes } = await setUp();
   await record(1, revoke());
   await using crls = await openCrlFiles(storage, deps);
@@ -207,7 +207,7 @@ test("openCrlFiles() keeps the old CRL when a new one cannot be written, and tri
   assert.deepEqual(readSerials(), ["7f0001"]);
 });
 
-test("openCrlFiles() gives no number twice when a CRL is in its place and its folder cannot be synced", async () => {
+test("openCrlFiles() uses no number twice when a CRL was written but its folder cannot be synced", async () => {
   const { clock, storage, deps, authority, state, readFacts } = await setUp();
   await using crls = await openCrlFiles(storage, deps);
   await crls.add(PATHS, () => Promise.resolve(authority));

@@ -35,7 +35,7 @@ async function openTakeover() {
     await log.record(await issueCertificate(plan, authority, Uint8Array.of(serial)), authority, { source: "sign" });
   }
 
-  /** The records of the register as the API has them. The chain must be right. */
+  /** Returns the records of the register as in the API, after checking the chain. */
   async function read(): Promise<readonly IssuedCertificate[]> {
     const { items } = await storage.list("/registry/tlsboot/issuedcertificates/");
     const records = items.map(({ bytes }): IssuedCertificate => JSON.parse(new TextDecoder().decode(bytes)));
@@ -71,7 +71,7 @@ test("takeOverIssuedLog() records each line once, with the time of its signature
   );
 });
 
-test("takeOverIssuedLog() takes new lines each minute, and a file that replaces the old one", async () => {
+test("takeOverIssuedLog() adds new lines each minute, also those of a file that replaces the old one", async () => {
   await using one = await openTakeover();
   const part = await one.takeOver();
   assert.deepEqual([...await one.read()], []);
@@ -90,7 +90,7 @@ test("takeOverIssuedLog() takes new lines each minute, and a file that replaces 
   assert.deepEqual(one.logger.messages(), []);
 });
 
-test("takeOverIssuedLog() leaves a line alone that is being written", async () => {
+test("takeOverIssuedLog() skips a line that is being written", async () => {
   await using one = await openTakeover();
   await one.sign(1);
   await one.sign(2);
@@ -103,7 +103,7 @@ test("takeOverIssuedLog() leaves a line alone that is being written", async () =
   assert.equal((await one.read()).length, 2);
 });
 
-test("takeOverIssuedLog() logs a line that is no record, and takes the others", async () => {
+test("takeOverIssuedLog() logs a line that is not a record, and adds the others", async () => {
   await using one = await openTakeover();
   await one.sign(1);
   await appendFile(one.path, 'hello\n{"spec":{"sequence":2,"dnsNames":"a"}}\n{"spec":{"sequence":2,"unknown":1}}\n');
@@ -113,7 +113,7 @@ test("takeOverIssuedLog() logs a line that is no record, and takes the others", 
   assert.deepEqual(one.logger.entries.map(({ fields }) => fields["line"]), [2, 3, 4]);
 });
 
-test("takeOverIssuedLog() takes no record that the register would remove", async () => {
+test("takeOverIssuedLog() adds no record that the register would remove", async () => {
   await using one = await openTakeover();
   await one.sign(1);
   one.clock.set(hoursFromNow(48).getTime() - NOW.getTime());
@@ -177,7 +177,7 @@ test("migrateIssuedFile() records the certificates of the file and removes it", 
   await migrate();
 });
 
-test("migrateIssuedFile() records nothing twice: neither what has a request, nor after an interruption", async () => {
+test("migrateIssuedFile() records no certificate twice: neither one with a request, nor after an interruption", async () => {
   await using folder = await createTempFolder();
   const { storage, register, path, migrate, readSubjects } = await openMigration(
     folder,
@@ -198,7 +198,7 @@ test("migrateIssuedFile() records nothing twice: neither what has a request, nor
   assert.equal(register.index.head?.sequence, 2);
 });
 
-test("migrateIssuedFile() keeps the lines that it cannot read, and says so", async () => {
+test("migrateIssuedFile() keeps and reports the lines that it cannot read", async () => {
   await using folder = await createTempFolder();
   const bad = ["no JSON", '["only a signer"]', '["a/b","CN=x","yesterday",5]', '["a/b","CN=x",1,1e300]'];
   const { path, migrate, list, readSubjects, logger } = await openMigration(
@@ -217,7 +217,7 @@ test("migrateIssuedFile() keeps the lines that it cannot read, and says so", asy
   const [warning] = logger.entries.filter(({ level }) => level === "warn");
   assert.deepEqual([warning?.fields["kept"], warning?.fields["lines"]], [kept, 4]);
   assert.match(String(warning?.fields["first"]), /^line 2: /);
-  // The file of another format is kept as a whole.
+  // A file of another format is kept in full.
   await writeFile(path, '{"format":2}\n["other"]\n');
   await migrate();
   assert.equal(await readFile(kept, "utf8"), `${[...bad, '{"format":2}', '["other"]'].join("\n")}\n`);

@@ -4,7 +4,7 @@ import { CLOCK_JUMPS, createFakeClock } from "../../tests/support/fake_clock.ts"
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { type Part, Parts, renewEachMinute, runInBackground } from "./parts.ts";
 
-/** Creates parts that record what happens to them. */
+/** Creates parts that record their calls. */
 function createRecorded(events: string[], fault?: string) {
   return (name: string): Part => ({
     renew() {

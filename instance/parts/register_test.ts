@@ -11,7 +11,7 @@ import { createTempFolder } from "../../tests/support/temp.ts";
 import { openRegister } from "./register.ts";
 import { WriteRefusedError } from "../../server/storage/storage.ts";
 
-test("openRegister() logs each certificate of an unknown user once, also one that another server records", async () => {
+test("openRegister() logs each certificate of an unknown user once, including those that another server records", async () => {
   await using folder = await createTempFolder();
   const earlierFile = folder.join("issued-certificates.jsonl");
   const line = (subject: string) => JSON.stringify(["example.com/a", subject, 1_767_225_600, 1_800_000_000]);
@@ -32,7 +32,7 @@ test("openRegister() logs each certificate of an unknown user once, also one tha
   await opened[Symbol.asyncDispose]?.();
 });
 
-test("openRegister() records what a full storage refused once there is room, also after another failure", async () => {
+test("openRegister() records the certificates that a full storage refused once there is space, even after another failure", async () => {
   await using folder = await createTempFolder();
   const clock = createFakeClock("2026-06-01T00:00:00Z");
   await using storage = createMemoryStorage({ clock });

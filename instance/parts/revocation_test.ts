@@ -172,7 +172,7 @@ test("keepRevocations() does the same after a restart in between", async () => {
   await part[Symbol.asyncDispose]?.();
 });
 
-test("keepRevocations() marks the records of what is revoked, old and new, until it is taken back", async () => {
+test("keepRevocations() marks the records of revoked certificates, old and new, until the revocation is taken back", async () => {
   await using app = await start();
   await record(app, 1, "CN=alice,O=devs");
   await record(app, 2, "CN=bob,O=devs");
@@ -239,7 +239,7 @@ async function createStore(...options: readonly CsrOptions[]) {
   return createMemoryObjectStore({ objects: await Promise.all(options.map(buildCsr)) });
 }
 
-test("createApprover() denies what is revoked before any rule, without a review of permissions", async () => {
+test("createApprover() denies revoked requests before any rule, without a review of permissions", async () => {
   const store = await createStore({});
   const reviewer = { isAllowed: () => assert.fail("no rule is asked") };
   const { reconcile } = createTestApprover({ store, sources: { reviewer, findRevoked } });
@@ -249,7 +249,7 @@ test("createApprover() denies what is revoked before any rule, without a review 
   assert.match(denied?.message ?? "", /^the requester: token "abcdef" is revoked/);
 });
 
-test("createSigner() fails what is revoked, and signs the rest", async () => {
+test("createSigner() fails revoked requests, and signs the others", async () => {
   const store = await createStore(
     { name: "revoked", conditions: APPROVED },
     { name: "other", conditions: APPROVED, username: "system:bootstrap:bcdefg" },

@@ -21,7 +21,7 @@ function open(files: MemoryFiles, edit: Partial<ReturnType<typeof getSettings>> 
 const getSettings = () => DEFAULT_SETTINGS;
 const newKey = async () => (await generatePrivateKey("ecdsa-p256")).toPem();
 
-test("openServiceAccounts() makes a key for its owner alone, and keeps it", async () => {
+test("openServiceAccounts() creates a key for its owner only, and keeps it", async () => {
   const files = createMemoryFiles();
   const first = await open(files);
   assert.deepEqual([files.mode(DIR.tokenKey), files.mode(DIR.tokenPublicKeys)], [0o600, 0o644]);
@@ -33,7 +33,7 @@ test("openServiceAccounts() makes a key for its owner alone, and keeps it", asyn
   assert.deepEqual(logger.entries.filter(({ level }) => level === "warn"), []);
 });
 
-test("openServiceAccounts() accepts the key before a deleted one, until it is removed from pki/sa.pub", async () => {
+test("openServiceAccounts() accepts a deleted signing key until it is removed from pki/sa.pub", async () => {
   const files = createMemoryFiles();
   const { signer: { key: old } } = await open(files);
   await files.unlink(DIR.tokenKey);
@@ -45,7 +45,7 @@ test("openServiceAccounts() accepts the key before a deleted one, until it is re
   assert.deepEqual((await open(files)).keys.map(({ id }) => id), [rotated.signer.key.id]);
 });
 
-test("openServiceAccounts() takes keys from flags, and then makes none", async () => {
+test("openServiceAccounts() uses the keys of the settings, and then creates none", async () => {
   const files = createMemoryFiles({ "/sign.key": await newKey(), "/old.key": await newKey() });
   const options = await open(files, {
     serviceAccountSigningKeyFile: "sign.key",
@@ -73,7 +73,7 @@ test("openServiceAccounts() warns about a key that other servers of the same etc
   assert.match(logger.entries.at(-1)?.message ?? "", /copy pki\/sa.key and pki\/sa.pub/);
 });
 
-test("openServiceAccounts() has no documents for an issuer that is no https URL", async () => {
+test("openServiceAccounts() publishes no documents for an issuer that is not an https URL", async () => {
   for (const issuer of ["kubernetes", "http://a.example", "https://a.example?x", "https://a.example#x"]) {
     assert.equal((await open(createMemoryFiles(), { serviceAccountIssuer: [issuer] })).jwksUri, undefined, issuer);
   }
@@ -95,7 +95,7 @@ for (
     },
   ]
 ) {
-  test(`openServiceAccounts() refuses ${name} in flags`, async () => {
+  test(`openServiceAccounts() refuses ${name} in the settings`, async () => {
     await assert.rejects(
       open(createMemoryFiles(), edit),
       (error) => isAppError(error, "usage") && message.test(error.message),

@@ -12,7 +12,7 @@ import { startInstance } from "../instance.ts";
 import { DEFAULT_SETTINGS } from "../settings.ts";
 import { encodeCertificates, parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 
-test("a signer follows a change of --client-ca-file while the instance runs", async () => {
+test("a signer follows a change of the client CA file while the instance runs", async () => {
   await using folder = await createTempFolder();
   const [first, second] = await Promise.all([
     createSigningCa({ commonName: "first" }),

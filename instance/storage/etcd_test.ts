@@ -69,7 +69,7 @@ for (
     },
   ]
 ) {
-  test(`assertEtcdPlace() ${want === undefined ? "takes" : "refuses"} ${name}`, async () => {
+  test(`assertEtcdPlace() ${want === undefined ? "accepts" : "refuses"} ${name}`, async () => {
     const settings = { ...NO_FILES, etcdServers: servers, etcdPrefix: prefix };
     const asserted = assertEtcdPlace(dir, settings, "serve", filesWith(file, hasDatabase));
     if (want === undefined) return await asserted;

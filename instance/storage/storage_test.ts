@@ -8,7 +8,7 @@ const MEGABYTE = 1_048_576;
 const DATA = { path: "/data", what: "data directory" };
 const LOG = { path: "/log", what: "audit log" };
 
-test("createStorageSpaceCheck() is green with enough, red with less and with 0 never", async () => {
+test("createStorageSpaceCheck() fails with less space than the limit, but never with a limit of 0", async () => {
   const place = { path: tmpdir(), what: "audit log" };
   await createStorageSpaceCheck([place], 0).check();
   await createStorageSpaceCheck([place], 0.001).check();
@@ -36,7 +36,7 @@ test("createSpaceWatch() logs when a disk is almost full, and when it has space 
   assert.deepEqual(await readLog(), [["info", "/log", 64]]);
 });
 
-test("createSpaceWatch() continues when a disk cannot be read, and logs nothing with 0", async () => {
+test("createSpaceWatch() continues when a disk cannot be read, and logs nothing with a limit of 0", async () => {
   const logger = createMemoryLogger();
   const free = (path: string) => path === "/data" ? Promise.reject(new Error("gone")) : Promise.resolve(0);
   await createSpaceWatch([DATA, LOG], 64, { logger, free })();
