@@ -104,9 +104,7 @@ export async function discoverPublishedCluster(
       if (!(error instanceof AppError) || error.code === "tls_untrusted") throw error;
       throw createReadError(server, error);
     });
-    const pinned = checkPins(data?.["kubeconfig"] ?? "", pins);
-    if (!pinned.ok) throw createRefusal("tls_untrusted", server, pinned.error);
-    return pinned.value;
+    return getPinnedCluster({ server, pins }, data?.["kubeconfig"] ?? "");
   };
   const first = await read({ server, insecureSkipTlsVerify: true });
   const pinned = { kind: "pem", pem: first.pinnedPem } as const;
@@ -167,7 +165,10 @@ export async function tryUntilDone<T>(
   }
 }
 
-function getPinnedCluster({ server, pins }: DiscoveryOptions, kubeconfig: string): PinnedCluster {
+function getPinnedCluster(
+  { server, pins }: Pick<DiscoveryOptions, "server" | "pins">,
+  kubeconfig: string,
+): PinnedCluster {
   const cluster = checkPins(kubeconfig, pins);
   if (cluster.ok) return cluster.value;
   throw createRefusal("tls_untrusted", server, cluster.error);

@@ -3,12 +3,13 @@
  *
  * - `readCluster` and `createConnector` turn a kubeconfig into a transport.
  * - `createObjectStore` accesses the objects of one kind over a transport: get, list, create, update, delete, changes.
- * - `bootstrap` gets a machine its first client certificate as a kubelet does, `bootstrapServing` its serving
- *   certificate; `runCertificateManager` keeps either fresh.
- * - `requestCertificate` gets any program a certificate from any signer; `submitRequest` and `waitForCertificate` are
- *   its steps.
+ * - `bootstrap` obtains the first client certificate of a machine as a kubelet does, `bootstrapServing` its serving
+ *   certificate; `runCertificateManager` renews either.
+ * - `requestCertificate` obtains a certificate for any program from any signer; `submitRequest` and
+ *   `waitForCertificate` are its steps.
  *
- * Clock, randomness and logger are handed in; `createSystemPorts` of `@tlsboot/tlsboot` makes those of the machine.
+ * The caller provides the clock, randomness and a logger; `createSystemPorts` of `@tlsboot/tlsboot` creates those of
+ * the machine.
  *
  * @example Reading objects through a transport; a real one comes from `createConnector`
  * ```ts

@@ -53,7 +53,7 @@ import { AppError } from "../core/errors.ts";
 import { type InstanceSettings, parseSetting, parseWebDomain, parseWebNetwork } from "./settings.ts";
 import { approverObjects, createPolicyApproval, tokenApproverObjects } from "./controllers/run_approver.ts";
 import {
-  isForAll,
+  namesSharedCa,
   namesSigningCa,
   openInstanceCas,
   openSigningCas,
@@ -236,7 +236,7 @@ async function openSigning(
   const caDeps = { ...deps, crlUrl: settings.crlUrl, version: () => instance.authorities.version };
   const own = await openInstanceCas(
     instance.dir.root,
-    [...(namesSigningCa(settings) ? [] : UP_SIGNERS), ...(isForAll(settings) ? [] : custom.signerNames)],
+    [...(namesSigningCa(settings) ? [] : UP_SIGNERS), ...(namesSharedCa(settings) ? [] : custom.signerNames)],
     caDeps,
   );
   await addSplitCrls(instance, own);
@@ -259,7 +259,7 @@ async function openSigning(
     signerNames: cas.signerNames.filter((name) => UP_SIGNERS.includes(name)),
   };
   if (custom.signerNames.length === 0) return { signing, customSigning: undefined };
-  const customCas = isForAll(settings) ? await openSigningCas(settings, custom.signerNames, caDeps) : own;
+  const customCas = namesSharedCa(settings) ? await openSigningCas(settings, custom.signerNames, caDeps) : own;
   return { signing, customSigning: { ...customCas, ...rest, ...custom, authorities: record(customCas.authorities) } };
 }
 

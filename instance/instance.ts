@@ -261,7 +261,7 @@ export async function startInstance(
 }
 
 /**
- * Creates the data directory. Refuses one that others may write to, that is of a newer build, or whose objects are
+ * Creates the data directory. Refuses one that other users may write to, that a newer build wrote, or whose objects are
  * elsewhere.
  */
 async function openDataDir(dir: DataDir, settings: ServerSettings, deps: InstanceDeps): Promise<void> {

@@ -148,8 +148,8 @@ export const AUTO_APPROVE_BINDING: ClusterRoleBinding = {
 };
 
 /**
- * Creates the role and the binding of the custom signers, for the start of the server. A removed signer name loses its
- * right to be signed for.
+ * Creates the role and the binding of the custom signers, for the start of the server. The rights for a removed
+ * signer name are removed too.
  */
 export function customSignerObjects(signerNames: readonly string[]): readonly BootstrapObject[] {
   if (signerNames.length === 0) return [];

@@ -178,7 +178,7 @@ async function clearEarlier(name: string, api: ApiClient, signal: AbortSignal): 
   }
   const earlier = rotations.find((rotation) => getName(rotation) === name);
   if (earlier === undefined) return;
-  if (isInProgress(earlier)) throw createLateError(name);
+  if (isInProgress(earlier)) throw createAlreadyBegunError(name);
   try {
     // Another command may have deleted it as well, and may have begun a rotation since.
     await deleteVersion(api, caRotationPath(name), earlier.metadata.uid, signal);
@@ -232,14 +232,14 @@ async function removeAbandoned(name: string, api: ApiClient, { clock, signal }: 
   // The server's clock may differ, so the time spent waiting counts too.
   const age = () => Math.max(clock.now().getTime() - createdAt, clock.elapsedMs() - startedAt);
   while (true) {
-    if (await findRotation(api, name, signal) !== undefined) throw createLateError(name);
+    if (await findRotation(api, name, signal) !== undefined) throw createAlreadyBegunError(name);
     if (age() >= ABANDONED_AFTER_MS) break;
     await clock.sleep(POLL_MS, signal);
   }
   await deleteVersion(api, wrappedKeyPath(name), metadata.uid, signal);
 }
 
-function createLateError(name: string): AppError {
+function createAlreadyBegunError(name: string): AppError {
   return new AppError("already_exists", `another command has just begun to replace the CA "${name}"`, {
     hint: `show its progress with: ${formatRotateCommand("status", name)}`,
   });

@@ -200,10 +200,10 @@ export class RevocationPlanner {
       await findObject(this.#api, tokenPath(target.value), signal) !== undefined;
     const isUnknown = certificates.length === 0 && !hasTokenSecret;
     const earlier = await findObject<Revocation>(this.#api, revocationPath(toRevocationName(target)), signal);
-    if (earlier === undefined && coversUser(target, own)) return coversAuthor(text, own.username);
+    if (earlier === undefined && coversUser(target, own)) return createOwnTargetError(text, own.username);
     const includeCertificates = target.kind === "token" && this.#options.certificates;
     const widens = includeCertificates && earlier !== undefined && earlier.spec.includeCertificates !== true;
-    if (earlier !== undefined && !widens) return alreadyRevoked(text, earlier);
+    if (earlier !== undefined && !widens) return createAlreadyRevokedError(text, earlier);
     // A widened revocation keeps its reason and message unless new ones are given.
     const { reason, message = earlier?.spec.message } = this.#options;
     const revocation = createRevocation(target, {
@@ -274,7 +274,7 @@ function isOwnTarget({ kind, value }: RevocationTarget, own: OwnCredential): boo
 }
 
 /** Creates the error of a revocation that covers its author. The server refuses it too, but an older one does not. */
-function coversAuthor(text: string, username: string): AppError {
+function createOwnTargetError(text: string, username: string): AppError {
   return new AppError("invalid", `cannot revoke "${text}": it covers "${username}", the user of this command`, {
     hint:
       "a new credential of this name would be refused too. Make an administrator with another name, and revoke with " +
@@ -282,7 +282,7 @@ function coversAuthor(text: string, username: string): AppError {
   });
 }
 
-function alreadyRevoked(text: string, earlier: Revocation): AppError {
+function createAlreadyRevokedError(text: string, earlier: Revocation): AppError {
   const { reason } = earlier.spec;
   const { time, revokedBy } = earlier.status;
   const by = revokedBy === undefined ? "" : ` by ${revokedBy}`;

@@ -118,7 +118,7 @@ export async function readMachine(
 }
 
 /**
- * Finds the name of a machine without a current pair, in its kubeconfig as kubeadm writes it, and in its older pairs.
+ * Finds the name of a machine without a current pair, in a kubeconfig that kubeadm wrote and in its older pairs.
  */
 async function findOtherNames(
   { kubeconfigPath, certDir }: Machine,

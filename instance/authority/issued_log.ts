@@ -33,8 +33,8 @@ export interface IssuedLog extends Disposable {
   /** Checks that records can be appended, before anything is signed. Throws as `record`. */
   check(): Promise<void>;
   /**
-   * Records a CA's certificate (DER) durably. Throws AppError `io` when the file cannot be written and `invalid` when
-   * its last line is not a record; then the certificate must not be given out.
+   * Durably records a certificate (DER) that a CA issued. Throws AppError `io` when the file cannot be written and
+   * `invalid` when its last line is not a record; then the certificate must not be given out.
    */
   record(
     certificate: Uint8Array<ArrayBuffer>,

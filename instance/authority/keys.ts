@@ -81,7 +81,7 @@ export function openCaKeys(
 ): CaKeys {
   const caFiles = createCaFiles(files);
 
-  /** Shows that a key is derived once the passphrase is known, because the user may type it first. */
+  /** Shows that a key is being derived, but only after the user has typed the passphrase. */
   async function derive<T>(action: (passphrase: PassphrasePort) => Promise<T>): Promise<T> {
     let shown: Disposable | undefined;
     try {

@@ -91,11 +91,11 @@ export function signingDurationSeconds(
 }
 
 export function namesSigningCa(settings: SigningCaFiles): boolean {
-  return isForAll(settings) || listOwnCas(settings).length > 0;
+  return namesSharedCa(settings) || listOwnCas(settings).length > 0;
 }
 
 /** Reports whether the settings name one CA for all signers. */
-export function isForAll(settings: SigningCaFiles): boolean {
+export function namesSharedCa(settings: SigningCaFiles): boolean {
   return isGiven(findSharedCa(settings));
 }
 
@@ -149,7 +149,7 @@ export async function openSigningCas(
     for (const name of chosen.length > 0 ? chosen : SIGNERS.map(([name]) => name)) sources.set(name, source);
   }
   const signerNames = chosen.length > 0 ? chosen : [...sources.keys()];
-  return { signerNames, authorities: (signerName) => readCurrentAuthority(sources.get(signerName)) };
+  return { signerNames, authorities: async (signerName) => await sources.get(signerName)?.current() };
 }
 
 /**
@@ -172,7 +172,7 @@ export async function openInstanceCas(
     const paths = authorityPaths(root, purpose);
     sources.set(purpose, await openCa(paths.certificate, deps.keys.getSource(paths), true, deps));
   }
-  return { signerNames, authorities: (signerName) => readCurrentAuthority(sources.get(getPurpose(signerName))) };
+  return { signerNames, authorities: async (signerName) => await sources.get(getPurpose(signerName))?.current() };
 }
 
 function openCa(
@@ -192,10 +192,6 @@ function openCa(
     clock,
     logger,
   });
-}
-
-async function readCurrentAuthority(source: FileAuthoritySource | undefined): Promise<Authority | undefined> {
-  return await source?.current();
 }
 
 function isGiven({ certFile, keyFile }: CaPaths): boolean {

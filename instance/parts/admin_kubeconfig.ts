@@ -1,4 +1,4 @@
-/** Writes `admin.kubeconfig` of an instance: a certificate in the group system:masters, renewed in time. */
+/** Writes and renews the `admin.kubeconfig` of an instance, whose certificate is in the group system:masters. */
 import { parseCredentialPair } from "../../core/machine/credential_pair.ts";
 import { encodeKubeconfig, parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import { MASTERS_GROUP } from "../../core/kube/user.ts";
@@ -15,7 +15,7 @@ import type { Part } from "./parts.ts";
 import { parseLeaf } from "./register.ts";
 import type { CertificateDeps } from "./serving.ts";
 
-/** The server of a kubeconfig, the CAs that clients trust for it, and the one that signs the administrator's certificate. */
+/** The server of the kubeconfig, its trusted CAs, and the CA that signs the certificate. */
 interface AdminOptions {
   /** The URL of the server. */
   readonly server: string;
