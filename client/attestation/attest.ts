@@ -34,9 +34,9 @@ import { limitTime } from "../transport/time_limit.ts";
 export interface Prover<K extends ProofKind = ProofKind> {
   readonly kind: K;
   /** Reads the public keys that the server challenges. This takes many seconds with some TPMs. */
-  evidence(): Promise<Extract<Evidence, { kind: K }>>;
+  evidence(): Promise<Evidence & { readonly kind: K }>;
   /** Answers a challenge for the keys that `evidence` returned last, and signs the message. */
-  prove(challenge: ProofChallenge, message: Bytes): Promise<Extract<ProofAnswer, { kind: K }>>;
+  prove(challenge: ProofChallenge, message: Bytes): Promise<ProofAnswer & { readonly kind: K }>;
 }
 
 /** The server, the machine, and the key for which it wants a certificate. */

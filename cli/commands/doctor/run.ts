@@ -23,7 +23,7 @@ import { PEM_NAME, readFound } from "../../../client/health/files.ts";
 import { findRuleFileKind } from "../../../core/report/health/policies.ts";
 import { shellWord } from "../../../core/lib/printable.ts";
 import { forEachItem } from "../../framework/report.ts";
-import { PUBLIC_MODE } from "../../../instance/data_dir.ts";
+import { PUBLIC_MODE } from "../../../client/files.ts";
 
 /** Runs the command. A target that cannot be read is reported, and the others are still examined. */
 export async function run({ args, settings }: Input<typeof doctorCommand.flags>, tools: Tools): Promise<ExitCode> {
