@@ -36,7 +36,7 @@ export function csrPath(name: string): string {
 export function findWholeName(text: string, names: readonly string[]): string | undefined {
   const [only, ...more] = findShortened(text, names);
   if (more.length === 0) return only;
-  throw new AppError("invalid", `"${text}" matches more than one request: ${[only, ...more].join(", ")}`, {
+  throw new AppError("invalid", `"${text}" means more than one request: ${[only, ...more].join(", ")}`, {
     hint: "give the whole name",
   });
 }

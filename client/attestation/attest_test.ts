@@ -287,7 +287,7 @@ test("attest() refuses a challenge for another kind of proof", async () => {
   const { join } = await begin(fake, "tpm");
   await assert.rejects(
     join,
-    failsWith("api_error", "the answer cannot be used, because it is no challenge", /version/),
+    failsWith("api_error", "the answer cannot be used, because it is not a challenge", /version/),
   );
 });
 
