@@ -11,7 +11,7 @@ export function renderLicenses(): string {
     ...PACKAGES.map((item) =>
       section(`${item.name} ${item.version}`, item.license, PACKAGE_LICENSES[packageId(item)] ?? "")
     ),
-    section(`Node.js ${NODE_VERSION}`, "MIT and those of what it is built from", NODE_LICENSE),
+    section(`Node.js ${NODE_VERSION}`, "MIT, and the licences of its components", NODE_LICENSE),
   ];
   return sections.join("\n\n");
 }

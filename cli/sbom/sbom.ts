@@ -1,4 +1,4 @@
-/** The bill of materials as CycloneDX 1.6 (cyclonedx.org/docs/1.6/json). The same program always has the same document. */
+/** Renders the bill of materials as CycloneDX 1.6 (cyclonedx.org/docs/1.6/json). The same program has the same document. */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import type { BuildCommit } from "../../core/version.ts";
@@ -12,7 +12,7 @@ export interface BundledPackage {
   readonly license: string;
   /** The hash of the package's archive: `sha512-` and Base64 (w3.org/TR/SRI). */
   readonly integrity: string;
-  /** The names of packages in this list that it depends on. */
+  /** The names of the packages in the list that it depends on. */
   readonly dependencies: readonly string[];
   /** True for packages that tlsboot imports itself. */
   readonly isDirect: boolean;
@@ -24,7 +24,7 @@ export function packageId({ name, version }: Pick<BundledPackage, "name" | "vers
 }
 
 /** The program that a bill of materials describes. */
-export interface SbomSubject {
+interface SbomSubject {
   readonly version: string;
   readonly build: BuildCommit;
   readonly packages: readonly BundledPackage[];
@@ -45,7 +45,7 @@ export interface SbomComponent {
     | { readonly expression: string }
   )[];
   readonly cpe?: string;
-  /** The package URL; absent for what is in no registry. */
+  /** The package URL. Absent for a component that is in no registry. */
   readonly purl?: string;
   readonly properties?: readonly { readonly name: string; readonly value: string }[];
   readonly components?: readonly SbomComponent[];
@@ -58,9 +58,9 @@ export interface SbomContent {
   readonly dependencies: readonly { readonly ref: string; readonly dependsOn: readonly string[] }[];
 }
 
-/** Versions of interfaces, which are not components, and Deno's claim to be Node. */
+/** Names in `process.versions` that are not components: interfaces, and the runtime itself. */
 const NO_PARTS = new Set(["node", "deno", "modules", "napi"]);
-/** Versions that Deno reports for compatibility although it does not contain these components. */
+/** Names that Deno reports for compatibility, although it does not contain these components. */
 const CLAIMED_BY_DENO = new Set([...NO_PARTS, "openssl", "nghttp2", "llhttp", "ares", "uv"]);
 
 /** Describes the program, its packages and its runtime. */
@@ -86,14 +86,11 @@ export function createSbomContent({ version, build, packages, versions }: SbomSu
   };
 }
 
-/** Creates the document as an object for JSON. */
-export function createSbom(content: SbomContent): object {
+/** Renders the document, with its keys in the usual order of the format. */
+export function renderSbom(content: SbomContent): string {
   const document = { bomFormat: "CycloneDX", specVersion: "1.6", version: 1, ...content };
-  return {
-    $schema: "http://cyclonedx.org/schema/bom-1.6.schema.json",
-    serialNumber: createSerialNumber(document),
-    ...document,
-  };
+  const $schema = "http://cyclonedx.org/schema/bom-1.6.schema.json";
+  return `${JSON.stringify({ $schema, serialNumber: createSerialNumber(document), ...document }, null, 2)}\n`;
 }
 
 function npmComponent(
@@ -158,7 +155,7 @@ function toHex(integrity: string): string {
   return Buffer.from(integrity.replace(/^sha512-/, ""), "base64").toString("hex");
 }
 
-/** Derives a UUID of version 8 (RFC 9562 section 5.8) from the content, so that the same document has the same number. */
+/** Derives a UUID of version 8 (RFC 9562 section 5.8) from the content, so that the same document has the same one. */
 function createSerialNumber(document: object): string {
   const hex = createHash("sha256").update(JSON.stringify(document)).digest("hex");
   const parts = [

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PACKAGES } from "./packages.ts";
-import { createSbom, createSbomContent } from "./sbom.ts";
+import { createSbomContent, renderSbom } from "./sbom.ts";
 
 interface Part {
   readonly "bom-ref": string;
@@ -21,12 +21,12 @@ interface Document {
 
 const BUILD = { commit: "abc", date: "2026-01-31T12:00:00Z" };
 const NODE = { node: "24.0.0", openssl: "3.5.0", v8: "13.6.1", modules: "137", napi: "10", nghttp3: "" };
-const createBill = (options: Partial<Parameters<typeof createSbomContent>[0]> = {}) =>
-  createSbom(
+const createBill = (options: Partial<Parameters<typeof createSbomContent>[0]> = {}): Document =>
+  JSON.parse(renderSbom(
     createSbomContent({ version: "1.2.3", build: BUILD, packages: PACKAGES, versions: NODE, ...options }),
-  ) as Document;
+  ));
 
-test("createSbom() names every package with version, licence and the hash of its archive", () => {
+test("renderSbom() lists every package with version, licence and the hash of its archive", () => {
   const { components } = createBill();
   for (const { name, version } of PACKAGES) {
     const part = components.find(({ purl }) => purl === `pkg:npm/${name.replace("@", "%40")}@${version}`);
@@ -37,7 +37,7 @@ test("createSbom() names every package with version, licence and the hash of its
   }
 });
 
-test("createSbom() names the runtime with its components, and no versions of interfaces", () => {
+test("renderSbom() lists the runtime with its components, and no versions of interfaces", () => {
   const runtime = createBill().components.at(-1);
   assert.equal(runtime?.name, "node");
   assert.deepEqual(runtime?.components?.map(({ name, version }) => `${name} ${version}`), [
@@ -46,14 +46,14 @@ test("createSbom() names the runtime with its components, and no versions of int
   ]);
 });
 
-test("createSbom() ignores versions that Deno reports for compatibility", () => {
+test("renderSbom() ignores versions that Deno reports for compatibility", () => {
   const versions = { ...NODE, deno: "2.9.6", sqlite: "3.53.1" };
   const runtime = createBill({ versions }).components.at(-1);
   assert.equal(runtime?.purl, "pkg:github/denoland/deno@v2.9.6");
   assert.deepEqual(runtime?.components?.map(({ name }) => name), ["sqlite", "v8"]);
 });
 
-test("createSbom() has each reference once, and dependencies only on listed components", () => {
+test("renderSbom() has each reference once, and dependencies only on listed components", () => {
   const { metadata, components, dependencies } = createBill();
   const all = [metadata.component, ...components, ...components.flatMap((part) => part.components ?? [])];
   const refs = new Set(all.map((part) => part["bom-ref"]));
@@ -62,7 +62,7 @@ test("createSbom() has each reference once, and dependencies only on listed comp
   for (const { dependsOn } of dependencies) for (const ref of dependsOn) assert.ok(refs.has(ref), ref);
 });
 
-test("createSbom() is the same for the same program, and has another number for another program", () => {
+test("renderSbom() is the same for the same program, and has another serial number for another program", () => {
   assert.deepEqual(createBill(), createBill());
   assert.match(createBill().serialNumber, /^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$/);
   assert.notEqual(createBill().serialNumber, createBill({ version: "1.2.4" }).serialNumber);

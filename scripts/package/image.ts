@@ -16,7 +16,7 @@ import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import { renderLicenses } from "../../cli/sbom/licenses.ts";
 import { PACKAGES } from "../../cli/sbom/packages.ts";
-import { createSbom, createSbomContent, type SbomComponent, type SbomContent } from "../../cli/sbom/sbom.ts";
+import { createSbomContent, renderSbom, type SbomComponent, type SbomContent } from "../../cli/sbom/sbom.ts";
 import { TLSBOOT_VERSION, UNKNOWN_BUILD } from "../../core/version.ts";
 import { buildSeconds, readBuildFacts } from "../build/facts.ts";
 import { readNodeVersions } from "../build/node_runtime.ts";
@@ -81,9 +81,7 @@ export async function writeImages(dist: string, baseFolder?: string): Promise<re
       await fetchImageBase(folder, architecture);
     }
     const base = await readImageBase(folder);
-    const sbom = Buffer.from(
-      `${JSON.stringify(createSbom(withImage(content, architecture, base.packages)), null, 2)}\n`,
-    );
+    const sbom = Buffer.from(renderSbom(withImage(content, architecture, base.packages)));
     const image = encodeImage({
       architecture,
       created,
@@ -156,7 +154,7 @@ function withImage(program: SbomContent, architecture: string, packages: readonl
 
 /** A layer of an image. */
 interface ImageLayer {
-  /** A sentence that says what the layer contains. */
+  /** Describes the content of the layer. */
   readonly comment: string;
   readonly entries: readonly TarEntry[];
   /** The modification time of all files, in seconds since 1970. */

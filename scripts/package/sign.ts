@@ -3,8 +3,8 @@
  * `verify.sh` to the released files. `SHA256SUMS` lists them all, and minisign signs it with a secret key that is never
  * in the repository. minisign asks for the password of the key.
  *
- * `deno task sign --adopt --key FILE`, once before the files are built: writes the public half of the key into
- * `cli/release_key.ts` and into the README. `deno task sign` accepts no other key.
+ * `deno task sign --adopt --key FILE`, once before the files are built: writes the public key to `cli/release_key.ts` and
+ * the README. After that, `deno task sign` accepts no other key.
  */
 import { spawnSync } from "node:child_process";
 import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -15,7 +15,7 @@ import { parseArgs } from "node:util";
 import { RELEASE_KEY } from "../../cli/release_key.ts";
 import { renderLicenses } from "../../cli/sbom/licenses.ts";
 import { PACKAGES } from "../../cli/sbom/packages.ts";
-import { createSbom, createSbomContent } from "../../cli/sbom/sbom.ts";
+import { createSbomContent, renderSbom } from "../../cli/sbom/sbom.ts";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { readBuildFacts } from "../build/facts.ts";
 import { readNodeVersions } from "../build/node_runtime.ts";
@@ -55,7 +55,7 @@ export async function writeDocuments(dist: string): Promise<readonly string[]> {
     versions: await readNodeVersions(),
   });
   const sbom = join(dist, `tlsboot-${TLSBOOT_VERSION}.cdx.json`);
-  await writeFile(sbom, `${JSON.stringify(createSbom(content), null, 2)}\n`);
+  await writeFile(sbom, renderSbom(content));
   const script = join(dist, "verify.sh");
   await copyFile(join("packaging", "release", "verify.sh"), script);
   await writeFile(join(dist, "SHA256SUMS"), await formatChecksums(dist, await listSigned(dist)));

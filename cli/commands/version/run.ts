@@ -55,15 +55,13 @@ function getVersionFacts(versions: RuntimeVersions) {
 }
 
 async function printSbom(io: Io): Promise<ExitCode> {
-  const [{ createSbom, createSbomContent }, { PACKAGES }] = await Promise.all([
+  const [{ createSbomContent, renderSbom }, { PACKAGES }] = await Promise.all([
     import("../../sbom/sbom.ts"),
     import("../../sbom/packages.ts"),
   ]);
-  const sbom = createSbom(
+  io.stdout.write(renderSbom(
     createSbomContent({ version: TLSBOOT_VERSION, build: BUILD, packages: PACKAGES, versions: io.versions }),
-  );
-  // The usual order of keys in this format.
-  io.stdout.write(`${JSON.stringify(sbom, null, 2)}\n`);
+  ));
   return EXIT.done;
 }
 
