@@ -1,6 +1,6 @@
 /**
- * Passphrases of keys and backups: from a file, from stdin, from shares, or typed on a terminal. Flags and the
- * environment never hold one, because other processes can see them. `createCaKeys` opens the keys of CAs with them.
+ * Reads passphrases of keys and backups: from a file, from stdin, from shares, or typed on a terminal, but never from flags
+ * and the environment, which other processes can see. `createCaKeys` opens CA keys with them.
  */
 import { resolve } from "node:path";
 import { equalsInConstantTime, Secret } from "../../core/lib/brand.ts";
@@ -15,25 +15,22 @@ import type { Tools } from "../io.ts";
 import { DERIVING_KEY, type ProgressIo, startProgress } from "../output/progress.ts";
 import { assertPlausibleClock } from "../plausible_clock.ts";
 
-/** The maximum length of a passphrase. A longer text is probably the wrong file. */
+/** The maximum length of a passphrase. A longer text probably comes from the wrong file. */
 const MAX_LENGTH = 1024;
 
 /** Words for messages about a passphrase. */
 interface PassphraseWords {
-  /** The thing that is encrypted, such as `key`. */
+  /** What the passphrase encrypts, such as `key`. */
   readonly what: string;
   /** The flag that names the file of the passphrase. */
   readonly flag: string;
-  /** True when shares may be given in place of the passphrase. */
+  /** True when shares can replace the passphrase. */
   readonly maySplit?: boolean;
 }
 
 const KEY_WORDS: PassphraseWords = { what: "key", flag: "--ca-passphrase-file", maySplit: true };
 
-/**
- * Creates the source of a passphrase for the value of a flag: a file with the passphrase, or files with its shares. `-` is
- * stdin.
- */
+/** Creates the source of a passphrase for the value of a flag: a file with it, files with its shares, or `-` for stdin. */
 export function createPassphrases(
   value: string | readonly string[] | undefined,
   tools: ShareTools,
@@ -44,7 +41,7 @@ export function createPassphrases(
   let mayPrompt = stdin.isTerminal && stderr.isTerminal;
   let known: Secret<string> | undefined;
 
-  async function given(): Promise<Secret<string> | undefined> {
+  async function readGiven(): Promise<Secret<string> | undefined> {
     const [file, ...others] = values;
     if (known !== undefined || file === undefined) return known;
     if (others.length > 0) return known = await readPassphraseOfShares(values, tools);
@@ -67,7 +64,7 @@ export function createPassphrases(
     try {
       return await stdin.readHidden(signal);
     } finally {
-      // The Enter key was not echoed either.
+      // The terminal did not echo the Enter key.
       stderr.write("\n");
     }
   }
@@ -83,17 +80,17 @@ export function createPassphrases(
   return {
     isGiven: values.length > 0,
     async getForOpening(keyName) {
-      const passphrase = await given();
+      const passphrase = await readGiven();
       if (passphrase !== undefined) return passphrase;
       if (!mayPrompt) throw missing(keyName, "open");
       const typed = await prompt(`Passphrase of ${displayPath(keyName, cwd)}`);
-      // An empty line at the prompt begins the groups of the first share.
+      // An empty line at the prompt means that the user types shares.
       return known = typed === "" && words.maySplit
         ? await readPassphraseOfShares([TYPED_SHARES], tools)
         : await read(typed ?? "", "the terminal");
     },
     async getForCreating(keyName) {
-      const passphrase = await given();
+      const passphrase = await readGiven();
       if (passphrase !== undefined) return passphrase;
       if (!mayPrompt) throw missing(keyName, "encrypt");
       const first = checkPassphrase(await prompt(`Passphrase of the new ${words.what}`) ?? "", "the terminal");
@@ -112,7 +109,7 @@ export function createPassphrases(
   };
 }
 
-/** Reads the text of a file that only its owner may read, without the line break at its end. */
+/** Reads a file that only its owner may read, without the line break at its end. */
 async function readPassphraseFile(
   file: string,
   cwd: string,
@@ -145,7 +142,7 @@ export interface CaKeySettings {
 
 /**
  * Creates the access to CA keys for one run of a command. Throws AppError `clock_not_set` when the clock shows a time before
- * the program was built: whatever is signed then would be wrong.
+ * the build of the program, because signatures would have a wrong time.
  */
 export function createCaKeys(
   { caPassphraseFile = [], signingKeyCommand }: CaKeySettings,

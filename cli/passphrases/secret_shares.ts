@@ -1,9 +1,9 @@
 /**
- * Shares of a passphrase that are kept on paper: any `threshold` of them give the passphrase back, and fewer reveal nothing
- * but its approximate length (Shamir's secret sharing over GF(256), of the package `shamir-secret-sharing`).
+ * Shares of a passphrase on paper. Any `threshold` of them restore the passphrase, and fewer reveal only its approximate
+ * length (Shamir's secret sharing over GF(256), with the package `shamir-secret-sharing`).
  *
- * A share is written in groups of eight characters of Crockford's base32 alphabet. The last character of each group is
- * a checksum of the others, so that a mistyped group is named at once; four bytes of SHA-256 protect the whole.
+ * A share is written in groups of eight characters of Crockford's base32 alphabet. The last character of each group is a
+ * checksum of the others, so that a mistyped group is found at once. Four bytes of SHA-256 are the checksum of the share.
  */
 import { createHash } from "node:crypto";
 import { combine, split } from "shamir-secret-sharing";
@@ -13,32 +13,32 @@ import { type Bytes, equalBytes } from "../../core/pki/asn1/der.ts";
 import { CROCKFORD, decodeBase32, decodeHex, encodeBase32, encodeHex } from "../../core/lib/encodings.ts";
 
 export interface SecretShare {
-  /** Six hexadecimal digits that all shares of a set have in common. */
+  /** Six hexadecimal digits that are the same in all shares of a set. */
   readonly setId: string;
   /** The number of the share in its set, from 1. */
   readonly number: number;
-  /** How many shares the set has. */
+  /** The number of shares in the set. */
   readonly count: number;
-  /** How many shares give the passphrase back. */
+  /** The number of shares that restore the passphrase. */
   readonly threshold: number;
-  /** A point of the polynomial for each byte of the passphrase, and the coordinate that all of them belong to. */
+  /** The value of a polynomial for each byte of the passphrase, and then the coordinate of all these values. */
   readonly points: Bytes;
 }
 
-/** A share, and the place that it was read from, such as the path of a file, for messages. */
+/** A share, and a name for it in messages, such as the path of its file. */
 export interface NamedShare {
   readonly name: string;
   readonly share: SecretShare;
 }
 
-/** The reason why shares do not give a passphrase. */
+/** The reason why shares do not restore a passphrase. */
 export interface ShareFault {
   readonly kind: "too few" | "mixed" | "repeated" | "damaged";
   readonly message: string;
 }
 
 const VERSION = 1;
-/** Eight groups of seven characters are 35 bytes exactly, so that a share consists of whole groups. */
+/** Eight groups of seven characters are exactly 35 bytes, so a share consists of whole groups. */
 const BLOCK_BYTES = 35;
 const GROUPS_OF_BLOCK = 8;
 const GROUP_DATA = 7;
@@ -48,19 +48,19 @@ const MAX_BLOCKS = 16;
 const OVERHEAD_BYTES = HEADER_BYTES + 1 + CHECKSUM_BYTES;
 const PASSPHRASE_CHARACTERS = 24;
 
-/** Makes a passphrase of 120 random bits in the alphabet of shares; it fits into the shortest share. */
+/** Creates a passphrase of 120 random bits in the alphabet of shares. It fits into the shortest share. */
 export function createRandomPassphrase(random: Random): string {
   return [...random.bytes(PASSPHRASE_CHARACTERS)].map((byte) => CROCKFORD[byte & 31]).join("");
 }
 
-/** How many shares there are, and how many of them give the passphrase back. */
+/** The number of shares, and how many of them restore the passphrase. */
 export interface ShareCounts {
   readonly threshold: number;
   readonly count: number;
 }
 
 /**
- * Splits a passphrase into shares; the error is that it is too long. `threshold` and `count` are from 2 to 16, because a
+ * Splits a passphrase into shares. The error is that it is too long. `threshold` and `count` are from 2 to 16, because a
  * share has four bits for each.
  */
 export async function splitPassphrase(
@@ -72,7 +72,7 @@ export async function splitPassphrase(
   const blocks = Math.ceil((text.length + OVERHEAD_BYTES) / BLOCK_BYTES);
   const longest = MAX_BLOCKS * BLOCK_BYTES - OVERHEAD_BYTES;
   if (blocks > MAX_BLOCKS) return err(`it has ${text.length} bytes, and shares hold ${longest} at most`);
-  // Zero bytes fill the last block; a passphrase does not contain any.
+  // Zero bytes, which a passphrase cannot contain, fill the last block.
   const padded = new Uint8Array(blocks * BLOCK_BYTES - OVERHEAD_BYTES);
   padded.set(text);
   const setId = encodeHex(random.bytes(3)).toUpperCase();
@@ -81,10 +81,7 @@ export async function splitPassphrase(
   return ok(points.map((one, index) => ({ setId, number: index + 1, count, threshold, points: new Uint8Array(one) })));
 }
 
-/**
- * Combines shares to the passphrase. The error names the shares that do not belong together, or says how many are
- * missing.
- */
+/** Combines shares into the passphrase. The error says which shares do not belong together, or how many are missing. */
 export async function combineShares(shares: readonly NamedShare[]): Promise<Result<string, ShareFault>> {
   const fault = findShareFault(shares);
   if (fault !== undefined) return err(fault);
@@ -94,11 +91,11 @@ export async function combineShares(shares: readonly NamedShare[]): Promise<Resu
   try {
     return ok(new TextDecoder("utf-8", { fatal: true }).decode(text));
   } catch {
-    return err({ kind: "damaged", message: "the shares do not give a text: they are of different passphrases" });
+    return err({ kind: "damaged", message: "the result is not a text: the shares are of different passphrases" });
   }
 }
 
-/** Finds the reason why shares cannot be combined: they are of several sets, one is given twice, or there are too few. */
+/** Finds why shares cannot be combined: they are from several sets, one is given twice, or there are too few. */
 export function findShareFault(shares: readonly NamedShare[]): ShareFault | undefined {
   const [first, ...others] = shares;
   if (first === undefined) return { kind: "too few", message: "there is no share" };
@@ -134,7 +131,7 @@ export function describeShare({ number, count, setId }: SecretShare): string {
   return `share ${number} of ${count} of the set ${setId}`;
 }
 
-/** Writes a share as its groups of eight characters. */
+/** Formats a share as groups of eight characters. */
 export function formatShareGroups({ setId, number, count, threshold, points }: SecretShare): readonly string[] {
   const bytes = new Uint8Array(HEADER_BYTES + points.length + CHECKSUM_BYTES);
   const blocks = bytes.length / BLOCK_BYTES;
@@ -155,8 +152,8 @@ const BEGIN_MARK = "-----BEGIN TLSBOOT SHARE-----";
 const END_MARK = "-----END TLSBOOT SHARE-----";
 
 /**
- * Splits typed text, or the text of a page, into the groups of a share. Only the part between the marks of a page counts;
- * numbers of groups, hyphens and the difference between `O` and `0`, and `I`, `L` and `1`, do not.
+ * Splits typed text, or the text of a page, into the groups of a share. Of a page, only the part between the marks is read.
+ * Numbers of groups and hyphens are ignored; `O` is read as `0`, and `I` and `L` as `1`.
  */
 export function splitIntoGroups(text: string): readonly string[] {
   const begin = text.indexOf(BEGIN_MARK);
@@ -168,7 +165,7 @@ export function splitIntoGroups(text: string): readonly string[] {
     .filter((token) => token !== "");
 }
 
-/** Reports whether a text is a share, perhaps a mistyped one, and not a passphrase: a page, or groups that are mostly correct. */
+/** Reports whether a text is probably a share and not a passphrase: a page, or groups most of which are correct. */
 export function isLikeShare(text: string): boolean {
   if (text.includes(BEGIN_MARK)) return true;
   const groups = splitIntoGroups(text);
@@ -176,9 +173,9 @@ export function isLikeShare(text: string): boolean {
   return groups.length >= GROUPS_OF_BLOCK && correct.length * 2 >= groups.length;
 }
 
-/** Finds the reason why a group of a share is mistyped; `index` counts from 0. */
+/** Finds why a group of a share is mistyped. `index` counts from 0. */
 export function findGroupFault(group: string, index: number): string | undefined {
-  // The character is not shown: the text may be a passphrase that was given in place of a share.
+  // The character is not shown, because the text may be a passphrase instead of a share.
   if ([...group].some((character) => !CROCKFORD.includes(character))) {
     return "it has a character that does not occur in a share";
   }
@@ -188,7 +185,7 @@ export function findGroupFault(group: string, index: number): string | undefined
   return "it is mistyped, or not in its place";
 }
 
-/** Returns how many groups a share has, from its first group, which has no fault. */
+/** Reads the number of groups of a share from its first group, which must have no fault. */
 export function countGroups(first: string): Result<number, string> {
   const value = CROCKFORD.indexOf(first.charAt(0)) * 32 + CROCKFORD.indexOf(first.charAt(1));
   const version = value >> 6;
@@ -198,7 +195,7 @@ export function countGroups(first: string): Result<number, string> {
   return ok((((value >> 2) & 15) + 1) * GROUPS_OF_BLOCK);
 }
 
-/** Parses a share from typed text or from its page; the error names the group that is mistyped. */
+/** Parses a share from typed text or from its page. The error says which group is mistyped. */
 export function parseShare(text: string): Result<SecretShare, string> {
   const groups = splitIntoGroups(text);
   for (const [index, group] of groups.entries()) {
@@ -236,7 +233,7 @@ function computeChecksum(bytes: Uint8Array): Bytes {
   return new Uint8Array(createHash("sha256").update(body).digest().subarray(0, CHECKSUM_BYTES));
 }
 
-/** The place of the group is part of its checksum, so that groups in a wrong order are noticed. */
+/** The index of a group is part of its checksum, so that groups in the wrong order are detected. */
 function computeCheckCharacter(data: string, index: number): string {
   const [byte = 0] = createHash("sha256").update(`${index + 1} ${data}`).digest();
   return CROCKFORD.charAt(byte & 31);

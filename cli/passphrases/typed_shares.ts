@@ -1,4 +1,4 @@
-/** Reads shares of a passphrase from their files, or as people type them from paper, and combines them. */
+/** Reads shares of a passphrase from files, or as the user types them from paper, and combines them. */
 import { resolve } from "node:path";
 import { AppError } from "../../core/errors.ts";
 import { Secret } from "../../core/lib/brand.ts";
@@ -17,15 +17,15 @@ import {
 import { readPrivateFile } from "../../client/private_file.ts";
 import type { Tools } from "../io.ts";
 
-/** The value of `--ca-passphrase-file` for shares that are typed, or that are lines of stdin. */
+/** The value of `--ca-passphrase-file` for shares that are typed, or lines of stdin. */
 export const TYPED_SHARES = "-";
 
-/** What reading shares uses of the tools of a command. */
+/** The tools of a command that reading shares needs. */
 export type ShareTools = Pick<Tools, "stdin" | "stderr" | "cwd" | "files" | "signal">;
 
 /**
  * Reads the shares that `--ca-passphrase-file` names and combines them. Throws AppError `passphrase_missing` when there are
- * too few, and `share_invalid` with the name of each share that is mistyped, of another set, or given twice.
+ * too few, and `share_invalid` for a share that is mistyped, of another set, or given twice.
  */
 export async function readPassphraseOfShares(values: readonly string[], tools: ShareTools): Promise<Secret<string>> {
   return await combine(await readShares(values, tools));
@@ -41,7 +41,7 @@ export async function readShares(values: readonly string[], tools: ShareTools): 
   return values.includes(TYPED_SHARES) ? await readTypedShares(shares, tools) : shares;
 }
 
-/** Combines a share in place of a passphrase, in the first line of stdin or at a prompt, with those that follow. */
+/** Combines a share that was given instead of a passphrase, in a line of stdin or at a prompt, with those after it. */
 export async function completeShares(text: string, tools: ShareTools): Promise<Secret<string>> {
   return await combine(await readTypedShares([{ name: "the first share", share: parseShareLine(text, 1) }], tools));
 }
@@ -55,7 +55,7 @@ export async function readShareFile(
   const share = parseShare(await readPrivateFile(resolve(cwd, file), files, { what: `share "${file}"`, hint }));
   if (share.ok) return { name: `"${file}"`, share: share.value };
   throw new AppError("share_invalid", `cannot use share "${file}": ${share.error}`, {
-    hint: "compare the file with the paper of this share; give a file with the passphrase alone",
+    hint: "compare the file with the paper of this share; if it has the passphrase itself, give no other file",
   });
 }
 
@@ -65,7 +65,7 @@ async function combine(shares: readonly NamedShare[]): Promise<Secret<string>> {
   throw toError(passphrase.error);
 }
 
-/** Throws when shares do not belong together; too few are not a fault yet. */
+/** Throws when shares do not belong together. Too few shares are not a fault yet. */
 function assertNoFault(shares: readonly NamedShare[]): void {
   const fault = findShareFault(shares);
   if (fault !== undefined && fault.kind !== "too few") throw toError(fault);
@@ -86,7 +86,7 @@ function toError({ kind, message }: ShareFault): AppError {
   );
 }
 
-/** Reads shares until there are enough: group by group on a terminal, else each from a line of stdin. */
+/** Reads shares until there are enough: group by group on a terminal, and otherwise each from a line of stdin. */
 async function readTypedShares(given: readonly NamedShare[], tools: ShareTools): Promise<readonly NamedShare[]> {
   const shares = [...given];
   while (shares.length < (shares[0]?.share.threshold ?? 2)) {
@@ -123,8 +123,8 @@ function parseShareLine(text: string, number: number): SecretShare {
 }
 
 /**
- * Asks for the groups of a share one after another, and again for one that is mistyped. Several groups may be typed at
- * once. Undefined when the user ends the input.
+ * Asks for the groups of a share one after another, and again for a mistyped one. The user may type several groups in one
+ * line. Undefined when the user ends the input.
  */
 async function typeShare(shares: readonly NamedShare[], tools: ShareTools): Promise<SecretShare | undefined> {
   const { stdin, stderr, signal } = tools;
@@ -135,7 +135,7 @@ async function typeShare(shares: readonly NamedShare[], tools: ShareTools): Prom
   while (groups.length < wanted) {
     stderr.write(`${which}, group ${groups.length + 1}${groups.length === 0 ? "" : ` of ${wanted}`}: `);
     const text = await stdin.readHidden(signal);
-    // The Enter key was not echoed either.
+    // The terminal did not echo the Enter key.
     stderr.write("\n");
     if (text === undefined) return undefined;
     for (const group of splitIntoGroups(text)) {

@@ -1,6 +1,6 @@
 /**
- * Installs a service of systemd, waits until it works, and removes it again. Which files to write and which programs to
- * run is decided first, from what the machine has already.
+ * Installs a systemd service and waits until it works, or removes it. The files to write and the programs to run are
+ * planned first, from what the machine already has.
  */
 import { existsSync } from "node:fs";
 import { basename, dirname } from "node:path";
@@ -25,8 +25,8 @@ export function isSystemdRunning(): boolean {
 }
 
 /**
- * Reads what systemd knows of a unit. Throws unless this machine can have a service of that name, and this user may install
- * it and can be asked or has said yes. Called before anything is asked or done.
+ * Reads systemd's state of a unit. Throws unless this machine can have a service with that name, and the user may install it
+ * and can be asked or has given --yes. Called before anything is asked or done.
  */
 export async function checkHost<F extends FlagSet>(
   unit: string,
@@ -45,21 +45,21 @@ export async function checkHost<F extends FlagSet>(
   return state;
 }
 
-/** How a service is installed. */
+/** How to install a service, and what to tell the user. */
 interface InstallOptions {
-  /** True to do it without asking. */
+  /** True to install it without asking. */
   readonly yes: boolean;
   /** How long to wait until the service works, in milliseconds. */
   readonly timeout: number;
-  /** What the service does, for the user before it is installed. */
+  /** What the service does. It is shown before the installation. */
   readonly summary: string;
-  /** Formats what the user can do next, from the status of the running service. */
+  /** Formats the next steps, from the status of the running service. */
   readonly next: (status: string) => string | Promise<string>;
   /** The command that removes the service. */
   readonly undo: string;
 }
 
-/** Installs a service, or changes what differs, and waits until it works. `state` is that of `checkHost`. */
+/** Installs a service, or changes what differs, and waits until it works. `state` is the result of `checkHost`. */
 export async function installService(
   service: WantedService,
   state: UnitState,
@@ -120,7 +120,7 @@ export async function uninstallService(
   return EXIT.done;
 }
 
-/** Shows the steps, asks, and does them. False when the user says no. */
+/** Shows the steps, asks, and carries them out. False if the user declines. */
 async function carryOut(
   plan: readonly ServiceStep[],
   found: FoundService,
@@ -169,12 +169,12 @@ async function readService(
   };
 }
 
-/** What systemd knows of a unit, by the names of its properties; empty for one that it does not have. */
+/** The properties of a unit in systemd, by name. Empty for an unknown unit. */
 export type UnitState = Readonly<Record<string, string>>;
 
 const PROPERTIES = "Id,ActiveState,SubState,UnitFileState,StatusText,InvocationID,Job,MainPID";
 
-/** Reads what systemd knows of units, which names or patterns choose. */
+/** Reads systemd's properties of units, which are given by names or patterns. */
 export async function showUnits(...units: readonly string[]): Promise<readonly UnitState[]> {
   const shown = await runToEnd("systemctl", ["show", `--property=${PROPERTIES}`, ...units]);
   if (!shown.ok) throw new AppError("io", `cannot ask systemd for ${units.join(", ")}: ${shown.error}`);
@@ -185,7 +185,7 @@ export async function showUnits(...units: readonly string[]): Promise<readonly U
 
 const POLL_MS = 300;
 
-/** Waits until a unit has started; false when it still waits for something at the end of the time. */
+/** Waits until a unit has started. `isReady` is false if it is still starting after `timeout`. */
 async function waitUntilReady(
   unit: string,
   timeout: number,
@@ -207,7 +207,7 @@ async function waitUntilReady(
   }
 }
 
-/** Finds what a service has reported before it ended. */
+/** Creates the error for a service that has ended, from what it logged. */
 async function findFailure(unit: string, invocation: string | undefined): Promise<AppError> {
   const log = await runToEnd("journalctl", ["--no-pager", "-o", "cat", `_SYSTEMD_INVOCATION_ID=${invocation}`]);
   const [, why, hint] = /^tlsboot: error: (.*)\n(?:tlsboot: hint: (.*)$)?/m.exec(log.ok ? log.value : "") ?? [];
@@ -226,11 +226,11 @@ function toError({ message, hint }: ServiceRefusal): AppError {
   return new AppError("invalid", message, { hint });
 }
 
-/** A service as it should be installed. */
+/** A service to install. */
 export interface WantedService {
   /** The name of the unit, such as `tlsboot.service`. */
   readonly unit: string;
-  /** The text of the unit, whose first line says that tlsboot has written it. */
+  /** The text of the unit. Its first line says that tlsboot wrote it. */
   readonly text: string;
   /** The settings and secrets that it reads. */
   readonly files: readonly TextFile[];
@@ -238,9 +238,9 @@ export interface WantedService {
   readonly user?: string | undefined;
 }
 
-/** What the machine has of a service. */
+/** What the machine already has of a service. */
 export interface FoundService {
-  /** The texts of the files that exist, by path: those of the service, and units of its name. */
+  /** The texts of the existing files by path: those of the service, and units with its name. */
   readonly texts: ReadonlyMap<string, string>;
   readonly hasUser: boolean;
   readonly isEnabled: boolean;
@@ -260,12 +260,12 @@ interface ServiceRefusal {
   readonly hint: string;
 }
 
-/** Where units are that administrators, and tlsboot for them, write. */
+/** Returns the path of a unit that administrators, or tlsboot, write. */
 export function unitPath(unit: string): string {
   return `/etc/systemd/system/${unit}`;
 }
 
-/** The units that packages install. */
+/** The folders in which packages install units. */
 const PACKAGED = ["/usr/lib/systemd/system", "/lib/systemd/system"];
 
 /** Lists the files whose texts the plan needs. */
@@ -273,7 +273,7 @@ function listServicePaths({ unit, files }: Pick<WantedService, "unit" | "files">
   return [...files.map(({ path }) => path), unitPath(unit), ...PACKAGED.map((folder) => `${folder}/${unit}`)];
 }
 
-/** Plans an installation. An empty plan means that the service is installed like this, and runs. */
+/** Plans an installation. The plan is empty if the service is already installed like this, and runs. */
 export function planInstallation(
   service: WantedService,
   found: FoundService,
@@ -281,7 +281,7 @@ export function planInstallation(
   const { unit, user } = service;
   const refusal = findForeignUnit(unit, found) ?? findOtherService(service, found);
   if (refusal !== undefined) return err(refusal);
-  // The unit is written first and removed last, so that an installation that is cut off can be removed with its secrets.
+  // The unit is written first and removed last, so that an interrupted installation can be removed with its secrets.
   const wanted = [{ path: unitPath(unit), text: service.text, mode: PUBLIC_MODE }, ...service.files];
   const writes = wanted.filter(({ path, text }) => found.texts.get(path) !== text);
   if (writes.length === 0 && found.hasUser && found.isEnabled && found.state === "active") return ok([]);
@@ -295,7 +295,7 @@ export function planInstallation(
   ]);
 }
 
-/** Plans a removal. An empty plan means that there is no such service. */
+/** Plans a removal. The plan is empty if there is no such service. */
 export function planRemoval(
   { unit, files }: Pick<WantedService, "unit" | "files">,
   found: FoundService,
@@ -315,7 +315,7 @@ function run(...words: readonly [program: string, ...args: string[]]): ServiceSt
   return { kind: "run", words };
 }
 
-/** Refuses a unit of a package or of an administrator. */
+/** Refuses to change a unit that a package or an administrator has written. */
 function findForeignUnit(unit: string, { texts }: FoundService): ServiceRefusal | undefined {
   const packaged = PACKAGED.map((folder) => `${folder}/${unit}`).find((path) => texts.has(path));
   if (packaged !== undefined) {
@@ -333,14 +333,14 @@ function findForeignUnit(unit: string, { texts }: FoundService): ServiceRefusal 
   };
 }
 
-/** Refuses to replace the service of another machine name. */
+/** Refuses to replace the service of another machine or purpose. */
 function findOtherService({ unit, text }: WantedService, { texts }: FoundService): ServiceRefusal | undefined {
   const [has, wants] = [texts.get(unitPath(unit)) ?? text, text].map((one) => /^Description=(.*)$/m.exec(one)?.[1]);
   if (has === wants) return undefined;
   return { message: `${unit} exists for something else: ${has}`, hint: "remove it first, with --uninstall-service" };
 }
 
-/** Describes a step for the user. The text of a file is not shown, because it may be a secret. */
+/** Describes a step for the user. The content of a file is not shown, because it may be secret. */
 export function describeServiceStep(step: ServiceStep, { texts }: FoundService): string {
   switch (step.kind) {
     case "write":
@@ -352,13 +352,13 @@ export function describeServiceStep(step: ServiceStep, { texts }: FoundService):
   }
 }
 
-/** Finds in the text of a unit where its program keeps data, as text for the user. */
+/** Reads the folders in which the program keeps data from the text of a unit, as text for the user. */
 export function findDataFolders(unit: string): string {
   const [, state, folders] = /^(?:StateDirectory=(.*)|ReadWritePaths=(.*))$/m.exec(unit) ?? [];
   return state === undefined ? (folders ?? "").replaceAll(/(?<=^|[ "])-/g, "") : `/var/lib/${state}`;
 }
 
-/** Checks that this machine can have services and that this user may install them; `line` is what the user has typed. */
+/** Finds why services cannot be installed on this machine or by this user. `line` is the command line of the user. */
 export function checkServiceHost(
   { hasSystemd, isRoot }: { readonly hasSystemd: boolean; readonly isRoot: boolean },
   line: string,

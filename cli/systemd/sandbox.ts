@@ -1,6 +1,6 @@
 /**
- * Paths that the sandbox of a systemd unit hides from its program (systemd.exec(5)). Without this check a hidden folder only
- * seems to be empty or forbidden.
+ * Finds paths that the sandbox of a systemd unit hides from its program (systemd.exec(5)). Without this check a hidden
+ * folder would just look empty or forbidden.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -8,9 +8,8 @@ import type { FlagSet } from "../framework/flags.ts";
 import type { Io } from "../io.ts";
 import { UsageError } from "../exit_code.ts";
 
-/** A path that is hidden, and the setting of the unit that hides it. */
-export interface HiddenPath {
-  /** The folder that is hidden with all that is in it. */
+/** A hidden folder, and the setting of the unit that hides it. */
+interface HiddenPath {
   readonly folder: string;
   readonly directive: "ProtectHome=" | "PrivateTmp=" | "InaccessiblePaths=";
 }
@@ -21,7 +20,7 @@ interface ResolvedPaths {
   readonly origins: Readonly<Record<string, string>>;
 }
 
-/** Throws UsageError for a setting with a path that the unit of this process hides. Does nothing outside of a unit. */
+/** Throws UsageError for a path in a setting that the unit of this process hides. Does nothing outside of a unit. */
 export function checkSandbox(
   { flags, settings, origins }: ResolvedPaths,
   { env, cwd }: Pick<Io, "env" | "cwd">,
@@ -32,22 +31,20 @@ export function checkSandbox(
   const paths = Object.entries(flags).flatMap(([name, { completion: { kind } }]) => {
     if (kind !== "file" && kind !== "directory") return [];
     const value = settings[name];
-    // Lists also have the names of policies, which are no paths.
+    // Lists can also contain names of policies, which are not paths.
     const values = Array.isArray(value) ? value.filter((one) => String(one).includes("/")) : [value];
     return values.filter((one) => typeof one === "string").map((one) => ({ name, kind, path: resolve(cwd, one) }));
   });
   for (const { name, kind, path } of paths) {
     const hidden = findHiddenPath(path, mounts);
-    // A file that the unit itself has put into its own /tmp is not the one that it hides.
+    // The unit itself may have put the file into its private /tmp.
     if (hidden === undefined || (kind === "file" && existsSync(path))) continue;
     const unit = findUnitName(readProcess("cgroup"));
     throw new UsageError(
       `${origins[name]}: ${unit ?? "the unit of this service"} hides ${hidden.folder} from its program ` +
         `(${hidden.directive}), so it cannot use "${path}"`,
-      `choose a path elsewhere, such as one in /var/lib, or show it to the program: systemctl edit ${
-        unit ?? "UNIT"
-      }, ` +
-        `and there ${describeRemedy(hidden, path)} below [Service]`,
+      `choose another path, such as one in /var/lib, or make it visible: run systemctl edit ${unit ?? "UNIT"}, ` +
+        `and add ${describeRemedy(hidden, path)} below [Service]`,
     );
   }
 }
@@ -59,7 +56,7 @@ export function findHiddenPath(path: string, mountinfo: string): HiddenPath | un
     const [, , , root = "", point = ""] = line.split(" ");
     const folder = unescapeMount(point);
     const isAbove = path === folder || path.startsWith(folder.endsWith("/") ? folder : `${folder}/`);
-    // Of two mounts on one folder the later one is seen.
+    // If there are two mounts on a folder, the later one is visible.
     if (point !== "" && isAbove && folder.length >= (found?.folder.length ?? 0)) found = { root, folder };
   }
   if (found === undefined) return undefined;

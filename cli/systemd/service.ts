@@ -1,7 +1,7 @@
 /**
- * The state of a service as systemd shows it (sd_notify(3)): ready, a line of status, stopping, and the heartbeat that the
- * watchdog waits for. Neither Node nor Deno can write to the datagram socket of systemd, so its own program `systemd-notify`
- * does it. Also the listening socket that a socket unit passes (sd_listen_fds(3)).
+ * Reports the state of a service to systemd (sd_notify(3)): ready, a line of status, stopping, and the heartbeat for the
+ * watchdog. Neither Node nor Deno can write to systemd's datagram socket, so its program `systemd-notify` does. Also finds
+ * the listening socket that a socket unit passes (sd_listen_fds(3)).
  */
 import { execFile } from "node:child_process";
 import process from "node:process";
@@ -18,12 +18,12 @@ export interface SystemdService extends Disposable {
   describe(status: string): void;
 }
 
-/** The share of the watchdog's time after which the heartbeat is sent, so that a late one does not end the service. */
+/** The number of heartbeats in the watchdog's time, so that a late one does not end the service. */
 const HEARTBEATS = 3;
 
 /**
- * Connects to the systemd that started this process. `signal` is its stop. A failure to report is logged once, because a
- * service that cannot report must not end for it; systemd then ends a unit with `Type=notify` after `TimeoutStartSec=`.
+ * Connects to the systemd that started this process. `signal` aborts when the service stops. A failure to report does not
+ * end the service and is logged once; systemd stops a unit with `Type=notify` after `TimeoutStartSec=`.
  */
 export function connectService(
   { env }: Pick<Io, "env">,
@@ -35,7 +35,7 @@ export function connectService(
   let isFailureLogged = false;
   let isSending = false;
   let isOutdated = false;
-  // Each message has the whole state, so a later one replaces any that were not sent yet.
+  // Each message has the whole state, so it replaces those that have not been sent yet.
   const listVariables = (): readonly string[] => [
     ...(signal.aborted ? ["STOPPING=1"] : isReady ? ["READY=1"] : []),
     `STATUS=${escapeValue(signal.aborted ? "stopping" : description)}`,
@@ -76,7 +76,7 @@ export function connectService(
   };
 }
 
-/** Finds the time of the watchdog in milliseconds; undefined without one, or when it is another process's. */
+/** Returns the time of the watchdog in milliseconds; undefined without a watchdog, or if it is for another process. */
 export function findWatchdogMs(env: Io["env"], pid: number): number | undefined {
   const { WATCHDOG_USEC: microseconds = "", WATCHDOG_PID: watched = String(pid) } = env;
   return /^[1-9]\d*$/.test(microseconds) && watched === String(pid) ? Number(microseconds) / 1000 : undefined;
@@ -85,7 +85,7 @@ export function findWatchdogMs(env: Io["env"], pid: number): number | undefined 
 /** The number of the first descriptor that is passed. */
 const FIRST_DESCRIPTOR = 3;
 
-/** Finds the descriptor of the socket; undefined when none was passed to this process. UsageError for more than one. */
+/** Returns the descriptor of the passed socket; undefined without one. Throws UsageError for more than one. */
 export function findPassedSocket({ env }: Pick<Io, "env">, pid: number = process.pid): number | undefined {
   const { LISTEN_PID: receiver, LISTEN_FDS: count = "" } = env;
   if (receiver !== String(pid) || !/^[1-9]\d*$/.test(count)) return undefined;

@@ -1,16 +1,16 @@
-/** A systemd unit that renews certificates, in a sandbox without the rights that it does not need. */
+/** Formats a systemd unit that renews certificates, in a sandbox with only the rights that it needs. */
 import { basename } from "node:path";
 import { shellWord } from "../../core/lib/printable.ts";
 import type { Io } from "../io.ts";
 import { UsageError } from "../exit_code.ts";
 
-/** Where the program is installed on machines. */
+/** The usual path of the program on a machine. */
 export const INSTALLED_PROGRAM = "/usr/local/bin/tlsboot";
-/** A path in the folders that ProtectHome hides; in `HUP:/run/nginx.pid` it follows a colon. */
+/** Matches a path in the folders that ProtectHome= hides, also after a colon as in `HUP:/run/nginx.pid`. */
 const HOMES = /(^|:)\/(home|root|run\/user)(\/|$)/;
 
 /** A service that renews certificates. */
-export interface RenewalUnit {
+interface RenewalUnit {
   readonly writtenBy: string;
   readonly description: string;
   /** The words after the program name, with absolute paths. */
@@ -20,7 +20,7 @@ export interface RenewalUnit {
   readonly device?: { readonly path: string; readonly group: string | undefined } | undefined;
 }
 
-/** Formats a unit. UsageError for a program that the sandbox hides or a restart of the machine removes. */
+/** Formats a unit. Throws UsageError for a program that the sandbox hides, or that a restart of the machine removes. */
 export function formatSystemdUnit(unit: RenewalUnit, io: Pick<Io, "execPath">): string {
   const folders = [...new Set(unit.folders)];
   const seesHomes = unit.words.some((word) => HOMES.test(word));
@@ -77,7 +77,7 @@ WantedBy=multi-user.target
 `;
 }
 
-/** Finds the program that a unit starts. Refuses one that systemd cannot find: each start would report 203/EXEC. */
+/** Returns the program for a unit to start. Throws UsageError for one that systemd could not start (203/EXEC). */
 export function findUnitProgram({ execPath }: Pick<Io, "execPath">, seesHomes = false): string {
   const program = basename(execPath) === "tlsboot" ? execPath : INSTALLED_PROGRAM;
   const why = isTemporary(program)
@@ -102,14 +102,14 @@ function isTemporary(path: string): boolean {
   return /(^|:)\/(var\/)?tmp(\/|$)/.test(path);
 }
 
-/** Formats the access to devices: to none, or to one. */
+/** Formats the access to no device, or to one. */
 function formatDevices({ device }: RenewalUnit): string {
   if (device === undefined) return "PrivateDevices=yes\n";
   const group = device.group === undefined ? "" : `SupplementaryGroups=${device.group}\n`;
   return `# Of the devices only the TPM.\nDevicePolicy=closed\nDeviceAllow=${quote(device.path)} rw\n${group}`;
 }
 
-/** Formats the capabilities: a shell command may need any, signals to other processes need CAP_KILL. */
+/** Formats the capabilities. A shell command may need any, and signals to other processes need CAP_KILL. */
 function formatCapabilities({ words }: RenewalUnit): string {
   if (words.includes("--exec")) return "# --exec runs within these limits too.\n";
   return `CapabilityBoundingSet=${words.includes("--signal") ? "CAP_KILL" : ""}\n`;

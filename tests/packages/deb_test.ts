@@ -224,8 +224,8 @@ describe("the Debian package", () => {
     assert.equal(
       said,
       'tlsboot: error: --data-dir: tlsboot.service hides /home from its program (ProtectHome=), so it cannot use "/home/data"\n' +
-        "tlsboot: hint: choose a path elsewhere, such as one in /var/lib, or show it to the program: systemctl edit " +
-        "tlsboot.service, and there ProtectHome=tmpfs and BindPaths=/home/data below [Service]",
+        "tlsboot: hint: choose another path, such as one in /var/lib, or make it visible: run systemctl edit " +
+        "tlsboot.service, and add ProtectHome=tmpfs and BindPaths=/home/data below [Service]",
     );
     await edit(root, "tlsboot.service", "ExecStart=", "ExecStart=tlsboot up --data-dir /srv/data");
     assert.notEqual((await root.attempt("systemctl restart tlsboot")).code, 0);
