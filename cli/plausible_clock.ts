@@ -9,16 +9,16 @@ import type { Io } from "./io.ts";
 import { createSteps, type ProgressIo } from "./output/progress.ts";
 import { UsageError } from "./exit_code.ts";
 
-/** The variable that replaces the time of the build: an earlier one for tests with a clock in the past, or a later one. */
+/** The variable that replaces the time of the build, for example by an earlier one for tests with a clock in the past. */
 const VARIABLE = "TLSBOOT_EARLIEST_TIME";
 
 /** The build time of sources that run directly. tlsboot did not exist before it. */
 const EARLIEST_OF_SOURCES = "2024-01-01T00:00:00Z";
 
-/** The time between two checks of a clock that is not set yet. */
+/** The interval at which a clock that is not set yet is checked. */
 const PAUSE_MS = 1_000;
 
-/** Throws AppError `clock_not_set` when the clock shows a time before the program was built. */
+/** Throws AppError `clock_not_set` if the clock shows a time before the build of the program. */
 export function assertPlausibleClock(
   { clock, env }: Pick<Io, "env"> & { readonly clock: Pick<Io["clock"], "now"> },
 ): void {
@@ -29,8 +29,8 @@ export function assertPlausibleClock(
 }
 
 /**
- * Waits until the clock shows a time after the program was built, and prints why, once. Throws AppError `clock_not_set`
- * after `limitMs`.
+ * Waits until the clock shows a time after the build of the program, and prints once that it does. Throws AppError
+ * `clock_not_set` after `limitMs`.
  */
 export async function waitForPlausibleClock(
   io: ProgressIo & Pick<Io, "env" | "clock">,
@@ -69,8 +69,8 @@ function getEarliestTime(env: Io["env"]): Date {
 }
 
 /**
- * A clock may be this far behind the time of the build: the builder's clock may be ahead, and a clock that was set to
- * local time in place of UTC differs by up to 14 hours.
+ * How far a clock may be behind the time of the build. The clock of the build machine may be fast, and a clock that was set
+ * to local time instead of UTC differs by up to 14 hours.
  */
 const TOLERANCE_MS = 24 * 3_600_000;
 

@@ -1,6 +1,6 @@
 /**
- * The signed list of a release: `SHA256SUMS` and its signature by minisign (jedisct1.github.io/minisign) in a folder,
- * such as a stick. The signature is Ed25519 over the BLAKE2b of the file, and once more over the signature and its
+ * Reads the signed list of a release: `SHA256SUMS` and its minisign signature (jedisct1.github.io/minisign) in a folder,
+ * such as a stick. One Ed25519 signature is over the BLAKE2b hash of the file, and another one over that signature and the
  * trusted comment.
  */
 import { Buffer } from "node:buffer";
@@ -12,10 +12,10 @@ import { RELEASE_KEY } from "./release_key.ts";
 import { UsageError } from "./exit_code.ts";
 import { createHash, createPublicKey, type KeyObject, verify } from "node:crypto";
 
-/** The list of hashes of a release, in the format of sha256sum. */
+/** The file with the hashes of a release, in the format of sha256sum. */
 const SUMS = "SHA256SUMS";
 
-/** A release whose list has a genuine signature. */
+/** A release with a valid signature. */
 export interface Release {
   /** The trusted comment of the signature, which names the release. */
   readonly name: string;

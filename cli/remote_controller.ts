@@ -54,7 +54,7 @@ interface RemoteConnection extends AsyncDisposable {
   readonly service: SystemdService;
 }
 
-/** Returns the kubeconfig, which only `--print-rbac` does not need. */
+/** Returns the kubeconfig. Throws UsageError without one. */
 export function requireKubeconfig(
   command: RemoteRole["command"],
   kubeconfig: string | undefined,
@@ -64,13 +64,13 @@ export function requireKubeconfig(
   throw new UsageError("--kubeconfig is required", `see: tlsboot ${command} --help${describeIgnoredKubeconfig(env)}`);
 }
 
-/** A server that has just started may not know the roles yet; after this many tries its answer is final. */
+/** The number of attempts until missing rights are an error: a server that has just started may not have the roles yet. */
 const RIGHTS_ATTEMPTS = 5;
 const RIGHTS_PAUSE_MS = 1_000;
 
 /**
- * Connects, and serves the metrics if an address is given. AppError `access_denied` when the user lacks essential rights of
- * the manifest.
+ * Connects, and serves the metrics if there is an address for them. Throws AppError `access_denied` if the user lacks
+ * essential rights of the manifest.
  */
 export async function connectRemote(
   role: RemoteRole,
@@ -112,7 +112,7 @@ export async function runRemoteController(
     await work(transport, deps, signal, cluster);
     return;
   }
-  // A replica that waits for its turn has started.
+  // A replica that waits for the lease counts as started.
   const waiting = `waiting for the leader lease of ${cluster.server}`;
   service.ready(waiting);
   const election = { namespace: settings.leaderElectResourceNamespace, leaseName: role.lease };
@@ -146,7 +146,7 @@ async function checkRights(
   });
 }
 
-/** Finds the missing rights. When the API does not answer, none are reported, because the work waits for the API. */
+/** Finds the missing rights. None are reported if the API does not answer, because the work then waits for it. */
 async function findRights(
   api: ApiClient,
   needed: readonly NeededRight[],

@@ -20,12 +20,12 @@ import { checkSandbox } from "./systemd/sandbox.ts";
 import { createSystemClock, createSystemHeap, createSystemRandom, createTools, isForegroundProcess } from "./system.ts";
 import { readHidden } from "./terminal.ts";
 
-/** The first word of a query by a completion script. It is not a command for people. */
+/** The first word of a command line from a completion script. */
 const COMPLETE_WORD = "complete";
 
 /**
- * Runs a command line (without the program's name) and resolves with the exit code. Never rejects: a failure is reported
- * on stderr. `signal` is the interruption by the user, after which the exit code is 130.
+ * Runs a command line without the program's name, and resolves with the exit code. It never rejects: failures are reported
+ * on stderr. `signal` aborts when the user interrupts the program; the exit code is then 130.
  */
 export async function run(
   argv: readonly string[],
@@ -91,8 +91,8 @@ async function answerCompletion(
 }
 
 /**
- * Warns about variables that the command does not read. Throws UsageError for those that could have been meant to change
- * what a strict command does.
+ * Warns about variables that the command does not read. For a strict command, throws UsageError for those that are settings,
+ * because the user may rely on them.
  */
 function checkVariables(command: Command, table: CommandTable, io: Io): void {
   const unread = findUnreadVariables(io.env, command, table);
@@ -142,7 +142,7 @@ function required<T>(result: Result<T, readonly string[]>): T {
 
 type Process = NodeJS.Process;
 
-/** Runs the program and ends the process with the exit code. A second SIGINT or SIGTERM ends the process at once. */
+/** Runs the program and exits with its code. A second SIGINT or SIGTERM ends the process at once. */
 export function runProcess(process: Process): void {
   const interruption = new AbortController();
   const onSignal = (): void => {
@@ -153,17 +153,17 @@ export function runProcess(process: Process): void {
   process.on("SIGTERM", onSignal);
   const outputs = [createOutput(process, "stdout"), createOutput(process, "stderr")] as const;
   run(process.argv.slice(2), createIo(process, ...outputs), interruption.signal).then(async (code) => {
-    // A broken stream may never call back. The process then ends by itself, with this code.
+    // If a broken stream never calls back, the process ends by itself with this code.
     process.exitCode = code;
-    // Idle connections would keep the process alive, so it is ended as soon as all output is written.
+    // Idle connections would keep the process alive, so it exits as soon as all output is written.
     for (const output of outputs) await output.drain();
     process.exit(code);
   });
 }
 
-/** Ends with a failure when the answer could not be written: the file behind `>` is not complete. */
+/** Exits with a failure because the answer was not written: a file after `>` would be incomplete. */
 function endUnwritten(process: Process, error: NodeJS.ErrnoException): never {
-  // EPIPE means that the reader has seen enough; an exit code that was set before stays.
+  // EPIPE means that the reader needs no more. An exit code that is already set stays.
   if (error.code === "EPIPE") process.exit(process.exitCode ?? EXIT.done);
   process.stderr.write(`tlsboot: error: cannot write the answer: ${error.message}\n`);
   process.exit(EXIT.failed);
@@ -184,10 +184,7 @@ function createIo(process: Process, stdout: OutputStream, stderr: OutputStream):
   };
 }
 
-/**
- * An output of the process. The stream is created on first use, because creating it is a considerable part of a short
- * run.
- */
+/** Creates an output of the process. The stream is opened on first use, because that is a large part of a short run. */
 function createOutput(
   process: Process,
   name: "stdout" | "stderr",
@@ -196,7 +193,7 @@ function createOutput(
   const open = (): WriteStream => {
     if (opened !== undefined) return opened;
     opened = process[name];
-    // With `tlsboot get csr | head` the reader ends first, and there is nothing more to do.
+    // In `tlsboot get csr | head` the reader ends first.
     opened.on("error", (error: NodeJS.ErrnoException) => endUnwritten(process, error));
     return opened;
   };
@@ -212,11 +209,11 @@ function createOutput(
     get isTerminal() {
       return open().isTTY === true;
     },
-    // Read each time, because a shell moves jobs to the background and back.
+    // Read each time, because a shell can move the process to the background and back.
     get isForeground() {
       return open().isTTY === true ? isForegroundProcess() : undefined;
     },
-    // Read each time, because windows are resized.
+    // Read each time, because the window may be resized.
     get columns() {
       // Some terminals do not know their width and report 0.
       return open().isTTY === true ? open().columns || undefined : undefined;
@@ -233,7 +230,7 @@ function createOutput(
   };
 }
 
-/** The input of the process. Most commands never read it, so the stream is opened on first use. */
+/** Creates the input of the process. Most commands never read it, so the stream is opened on first use. */
 function createInput(open: () => Process["stdin"]): InputStream {
   let buffered = "";
   let isAtEnd = false;
@@ -263,7 +260,7 @@ function createInput(open: () => Process["stdin"]): InputStream {
   };
 }
 
-/** Reads the next chunk of text; undefined at the end. The stream is paused in between and does not keep the process alive. */
+/** Reads the next chunk of text; undefined at the end. Between reads the stream is paused, so the process can end. */
 function nextChunk(stream: Process["stdin"], signal: AbortSignal): Promise<string | undefined> {
   signal.throwIfAborted();
   stream.setEncoding("utf8");

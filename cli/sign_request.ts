@@ -18,7 +18,7 @@ import { findSubjectRestriction } from "../core/request/validate.ts";
 import { encodeBase64 } from "../core/lib/encodings.ts";
 import { err, ok, type Result } from "../core/lib/result.ts";
 
-/** The rules and the CA that all requests of a run share. */
+/** The rules and the CA for all requests of a run. */
 export interface RequestSigning {
   readonly profile: SigningProfile;
   readonly authority: Authority;
@@ -39,8 +39,8 @@ export interface PlannedRequest extends FileRequest {
 }
 
 /**
- * Plans the certificate of a request without signing anything. Throws AppError `csr_denied` when the rules refuse it,
- * `invalid` when it is not a request, and `ca_expired`. `file` is the path of the request in messages.
+ * Plans the certificate of a request without signing anything. `file` is the path of the request in messages. Throws
+ * AppError `csr_denied` when the rules refuse it, `invalid` when it is not a request, or `ca_expired`.
  */
 export function planRequest(
   bytes: Uint8Array,
@@ -96,7 +96,7 @@ function createRefusal(file: string, why: string): AppError {
 /** The parts of a CSR object that the command line provides for a request file. */
 interface RequestFileOptions {
   readonly signerName: string;
-  /** The usages; when empty, those of the signer or its profile. */
+  /** The usages. If empty, those of the signer or its profile. */
   readonly usages: readonly string[];
   readonly expirationSeconds?: number | undefined;
 }
@@ -110,12 +110,12 @@ interface FileRequest {
 /** The PEM labels of a request; Netscape and old Windows tools write the second one. */
 const LABELS: readonly string[] = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"];
 
-/** Parses exactly one request in PEM or DER; anything else in the file is an error. */
+/** Parses a file with exactly one request, PEM or DER. */
 export function parseRequestFile(
   name: string,
   bytes: Uint8Array,
   asked: RequestFileOptions,
-): Result<FileRequest, string> {
+): Result<Omit<PlannedRequest, "plan">, string> {
   const der = findDer(bytes);
   if (!der.ok) return der;
   const facts = parseCertificationRequest(der.value);

@@ -1,4 +1,4 @@
-/** Adapters to the operating system: clock, randomness, heap, the tools of a command, and what the system reports. */
+/** Adapters to the operating system: clock, randomness, heap, the tools of a command, and the state of the terminal. */
 import { getRandomValues } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { performance } from "node:perf_hooks";
@@ -11,8 +11,8 @@ import type { Io, Tools } from "./io.ts";
 import { USER_AGENT } from "../core/version.ts";
 
 /**
- * The longest single timer. After the machine was suspended, a deadline is noticed within this time. Timers above
- * 2³¹−1 ms, which would fire at once, cannot occur.
+ * The longest timer. After the machine was suspended, a missed deadline is noticed within this time. Also avoids timers
+ * above 2³¹−1 ms, which would fire at once.
  */
 const SLICE_MS = 30_000;
 
@@ -37,7 +37,7 @@ export function createSystemClock(): Clock {
   };
 }
 
-/** Creates a source of randomness: bytes for keys come from the operating system. */
+/** Creates a source of randomness. Its bytes, which are good enough for keys, come from the operating system. */
 export function createSystemRandom(): Random {
   return {
     bytes: createPool(),
@@ -59,7 +59,7 @@ export function createTools(io: Io, signal: AbortSignal, isDebug: boolean): Tool
   };
 }
 
-/** The heap of Node; undefined on Deno, which has no way to start a collection. */
+/** Creates the heap of Node; undefined on Deno, which cannot start a garbage collection. */
 export function createSystemHeap(process: Pick<NodeJS.Process, "versions" | "memoryUsage">): Heap | undefined {
   if (process.versions["deno"] !== undefined) return undefined;
   let since: ReturnType<typeof performance.eventLoopUtilization> | undefined;
@@ -67,7 +67,7 @@ export function createSystemHeap(process: Pick<NodeJS.Process, "versions" | "mem
   return {
     busyShare() {
       const now = performance.eventLoopUtilization();
-      // At first, the share is that since the start of the process.
+      // The first result is the share since the start of the process.
       const { utilization } = since === undefined ? now : performance.eventLoopUtilization(now, since);
       since = now;
       return utilization;
@@ -114,7 +114,7 @@ export function parseForeground(stat: string): boolean | undefined {
   return pgrp === tpgid;
 }
 
-/** The number of bytes of one call to the operating system, which takes as long for 16 bytes. */
+/** The number of bytes to get with one call to the operating system, which takes as long as one for 16 bytes. */
 const POOL_BYTES = 4096;
 
 /** Creates a pool of random bytes. Each byte is handed out once and then erased. */

@@ -1,16 +1,13 @@
-/**
- * Asks on the terminal: a question that only `y` or `yes` answers with yes, or a line that is not echoed, such as a
- * passphrase.
- */
+/** Asks on the terminal: a yes-or-no question, or for a line that is not echoed, such as a passphrase. */
 import type { Io, Tools } from "./io.ts";
 import { AppError } from "../core/errors.ts";
 
-/** Reports whether the command can ask: both streams are a terminal. */
+/** Reports whether the command can ask, because both streams are terminals. */
 export function canAsk(io: Pick<Io, "stdin" | "stderr">): boolean {
   return io.stdin.isTerminal && io.stderr.isTerminal;
 }
 
-/** Asks a question, and resolves with false for every answer but `y` and `yes`. */
+/** Asks a question. Resolves with false for any answer other than `y` and `yes`. */
 export async function confirm(
   question: string,
   { stdin, stderr, signal }: Pick<Tools, "stdin" | "stderr" | "signal">,
@@ -20,7 +17,7 @@ export async function confirm(
   return /^\s*y(es)?\s*$/i.test(answer ?? "");
 }
 
-/** The part of a terminal's input stream that `readHidden` uses. */
+/** The methods of a terminal's input stream that `readHidden` uses. */
 export interface TerminalInput {
   setEncoding(encoding: "utf8"): unknown;
   setRawMode(isRaw: boolean): unknown;
