@@ -3,13 +3,13 @@
  *
  * - `openInstance` runs what `tlsboot up` runs: an API server over a data directory, a signer, an approver.
  * - `startTestServer` starts the same in memory, for the tests of programs that talk to an API server.
- * - `connectToCluster` gives typed access to any Kubernetes API by a kubeconfig.
+ * - `connectToCluster` gives typed access to any Kubernetes API, with a kubeconfig.
  * - `bootstrap` obtains the certificate of a machine, as a kubelet does.
  * - `loadAuthority` and `signCertificate` issue certificates without a server.
  *
- * These have defaults for clock, randomness and log. The rest of this entry is what programs need beside them. Every part
- * is in the entry of its room, where its adapters are handed in: `@tlsboot/tlsboot/core` (decisions), `/client` (the node
- * side), `/controllers`, `/server` (the API) and `/cli` (the command line).
+ * These have defaults for clock, randomness and log. The rest of this entry is what programs need to use them. The entries
+ * of the rooms have all parts, and get their adapters from the caller: `@tlsboot/tlsboot/core` (decisions), `/client` (the
+ * node side), `/controllers`, `/server` (the API) and `/cli` (the command line).
  *
  * @example An instance, and a machine that gets its certificate from it
  * ```ts
@@ -36,7 +36,7 @@
  * @module
  */
 
-// With defaults for everything.
+// Functions with defaults for all adapters.
 export {
   type OpenInstance,
   openInstance,
@@ -63,7 +63,7 @@ export {
 } from "./cli/library/clients.ts";
 export { createSystemPorts, type SystemPorts } from "./cli/library/defaults.ts";
 
-// Errors, results, ports.
+// What they take and return: errors, ports, objects, requests, keys, certificates and CAs.
 export {
   AppError,
   type Authority,
@@ -158,7 +158,7 @@ export {
 } from "./core/mod.ts";
 export { createLogger, type LoggerOptions } from "./cli/mod.ts";
 
-// Kubernetes objects and kubeconfigs.
+// Requests to a cluster.
 export {
   type BootstrapOutcome,
   type BootstrapProgress,
@@ -171,9 +171,5 @@ export {
   type WaitOptions,
 } from "./client/mod.ts";
 
-// Requests: their content, their phase, the decision.
+// Controllers.
 export { DONE, type Outcome, type Reconcile, type Reconciler, runController, type Trigger } from "./controllers/mod.ts";
-
-// A machine and its certificates.
-
-// Keys, requests, certificates, CAs.
