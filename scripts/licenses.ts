@@ -114,10 +114,7 @@ function toPackageName(specifier: string): string {
   return specifier.split("/").slice(0, specifier.startsWith("@") ? 2 : 1).join("/");
 }
 
-/**
- * Finds the version of a package that the project itself wants, `name@version`: other packages may want another
- * version.
- */
+/** Finds the version of a package that the project itself wants, `name@version`. Other packages may want another one. */
 function findWanted({ specifiers }: Lock, name: string): string {
   const found = Object.entries(specifiers).find(([specifier]) => specifier.startsWith(`npm:${name}@`));
   if (found === undefined) throw new Error(`deno.lock has no ${name}; run deno install`);

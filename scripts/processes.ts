@@ -5,15 +5,12 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 
-/** Returns the folder, outside of the checkout, of files that are built or fetched once on each machine. */
+/** Returns the folder outside of the checkout for files that are built or fetched once on each machine. */
 export function cacheDir(): string {
   return join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "tlsboot");
 }
 
-/**
- * Runs the main function of a script, unless the script was imported. Prints the files that it made and returned, or only
- * the message of an error.
- */
+/** Runs the main function of a script unless the script was imported. Prints the files that it returns, or its error. */
 export function runScript(script: ImportMeta, main: () => Promise<readonly string[] | void>): void {
   if (!script.main) return;
   main().then(printFiles).catch((error: unknown) => {
@@ -28,7 +25,7 @@ async function printFiles(files: readonly string[] | void): Promise<void> {
   }
 }
 
-/** The folder in which a child runs, and the variables that it gets in addition to ours. */
+/** The folder in which a child runs, and variables in addition to ours. */
 interface ChildOptions {
   readonly cwd?: string | undefined;
   readonly env?: Readonly<Record<string, string>>;
@@ -61,14 +58,15 @@ export async function mustRun(
   if (code !== 0) throw new Error(`${command} ${args.join(" ")} ended with ${code}`);
 }
 
-/** Runs a program that must succeed, without showing its output; the error of a failure contains it. */
+/** Runs a program that must succeed, and returns its output instead of showing it. The error of a failure contains it. */
 export async function runQuietly(
   command: string,
   args: readonly string[],
-  options: Pick<ChildOptions, "cwd"> & { readonly stdin?: string } = {},
-): Promise<void> {
+  options: ChildOptions & { readonly stdin?: string } = {},
+): Promise<string> {
   const { code, output } = await capture(command, args, options);
   if (code !== 0) throw new Error(`${command} ${args.join(" ")} ended with ${code}\n${output}`);
+  return output;
 }
 
 /** Runs a program to its end, and returns the output of both streams in order. */

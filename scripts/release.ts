@@ -28,7 +28,7 @@ import * as checks from "./release/checks.ts";
 const DIST = "dist";
 const FULL = "full.json";
 const NOTES = "NOTES.txt";
-/** npm takes a path without the dot for a repository on GitHub. */
+/** The dot is needed, because npm reads a path without it as a repository on GitHub. */
 const NPM_PACKAGE = `./${DIST}/tlsboot-tlsboot-${TLSBOOT_VERSION}.tgz`;
 /** The revision of the Debian and RPM packages. */
 const REVISION = "1";
@@ -46,7 +46,7 @@ const STEPS: readonly ReleaseStep[] = [
   { name: "images", make: writeImages },
   { name: "npm package", make: async (folder) => [await writeNpmPackage(folder)] },
   { name: "notes", make: writeNotes },
-  // The last step, because it lists the files of all others.
+  // This is the last step, because it lists the files of all others.
   { name: "documents", make: writeDocuments },
 ];
 
@@ -87,7 +87,7 @@ async function checkRelease(): Promise<void> {
   if (counts.failed > 0) process.exitCode = 1;
 }
 
-/** Runs a check. What it throws, such as a missing program, fails it. */
+/** Runs a check. An error, such as a missing program, fails it. */
 async function runCheck(run: Check[1]): Promise<checks.CheckOutcome> {
   try {
     return await run();
@@ -96,7 +96,7 @@ async function runCheck(run: Check[1]): Promise<checks.CheckOutcome> {
   }
 }
 
-/** Lists the checks in their order. `folder` is where the files are made again. */
+/** Lists the checks in order. The files are made again in `folder`. */
 function listChecks(folder: string): readonly Check[] {
   /** Runs a check that needs the files of a release. */
   const withRelease = (run: Check[1]): Check[1] => () =>

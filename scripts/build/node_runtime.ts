@@ -4,7 +4,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
-import { cacheDir, mustRun, runAside, runQuietly } from "../processes.ts";
+import { cacheDir, mustRun, runQuietly } from "../processes.ts";
 
 /** A system and a processor, as Node's `process.platform` and `process.arch` name them. */
 export type Platform = "linux-x64" | "linux-arm64";
@@ -30,7 +30,7 @@ export function hostPlatform(): Platform {
   return platform;
 }
 
-/** Returns the path of the Node executable of a platform, by default the host's; installs it when it is missing. */
+/** Returns the path of the Node executable for a platform, by default the host's. Installs it if it is missing. */
 export async function ensureNode(
   platform: Platform = hostPlatform(),
   version: string = NODE_VERSION,
@@ -50,7 +50,7 @@ export async function ensureNode(
       "--no-fund",
       "--ignore-scripts",
       "--loglevel=error",
-      // npm refuses a package that is for another processor, unless it is forced.
+      // npm refuses packages for another processor unless it is forced.
       ...(isHost ? [] : ["--force"]),
       `${name}@${version}`,
     ]);
@@ -60,9 +60,7 @@ export async function ensureNode(
 
 /** Reads the versions of everything inside the Node of the released file. */
 export async function readNodeVersions(): Promise<Readonly<Record<string, string>>> {
-  const { code, output } = await runAside(await ensureNode(), ["-p", "JSON.stringify(process.versions)"]);
-  if (code !== 0) throw new Error(`node -p ended with ${code}\n${output}`);
-  return JSON.parse(output);
+  return JSON.parse(await runQuietly(await ensureNode(), ["-p", "JSON.stringify(process.versions)"]));
 }
 
 /** Finds the targets of a `--target` value: `host`, `all` or a platform. */

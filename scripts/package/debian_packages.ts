@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { mustRun, runAside } from "../processes.ts";
 
-/** Packages of one release, which are fetched together. */
+/** Packages of one release to download. */
 export interface DebianPackages {
   /** The code name of the release, such as `trixie`. */
   readonly release: string;

@@ -16,7 +16,7 @@ export const IMAGE_DATA_DIR = "data";
 /** The release of Debian that the image is based on. */
 export const BASE_RELEASE = "trixie";
 
-/** The packages without which the program does not run or has no CAs and time zones. */
+/** The packages that the program needs to run, and those with CAs and time zones. */
 const BASE: DebianPackages = {
   release: BASE_RELEASE,
   names: ["base-files", "ca-certificates", "gcc-14-base", "libc6", "libgcc-s1", "libstdc++6", "tzdata"],
@@ -50,7 +50,7 @@ interface ImageBase {
   readonly packages: readonly BasePackage[];
 }
 
-/** Downloads the packages of a processor, in Debian's name for it, into a folder. */
+/** Downloads the packages to a folder, for a processor with Debian's name for it. */
 export async function fetchImageBase(folder: string, architecture: string): Promise<void> {
   await fetchDebianPackages(folder, { ...BASE, architecture });
 }
@@ -99,7 +99,7 @@ export async function readImageBase(folder: string): Promise<ImageBase> {
   }
 }
 
-/** The users, and the order in which a name is looked up: without the file, glibc prefers DNS to /etc/hosts. */
+/** The users and groups, and nsswitch.conf, without which glibc prefers DNS to /etc/hosts. */
 const SETTINGS: readonly TarEntry[] = [
   toTarFile(
     "etc/passwd",
@@ -109,7 +109,7 @@ const SETTINGS: readonly TarEntry[] = [
   toTarFile("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"),
 ];
 
-/** The folders on which a runtime mounts something, and the folder of the data, whose owner a new volume gets. */
+/** The mount points of a container runtime, and the data folder, whose owner a new volume gets. */
 const FOLDERS: readonly TarEntry[] = [
   ...["dev/", "proc/", "run/", "sys/"].map((path) => ({ path, mode: 0o755 })),
   { path: "tmp/", mode: 0o1777 },

@@ -17,7 +17,7 @@ import { runScript } from "../processes.ts";
 import { createTar, type TarEntry } from "./released_files.ts";
 import { MIN_NODE_MAJOR } from "../../cli/node.ts";
 
-/** The date that npm itself gives to packed files, the same for every package. */
+/** The date that npm itself gives to all packed files. */
 const PACKED_AT = Date.parse("1985-10-26T08:15:00Z") / 1000;
 /** The program, as `tlsboot` in `node_modules/.bin`. */
 const PROGRAM = "cli/main.js";
@@ -82,7 +82,7 @@ async function nodeEntry(root: string, source: string): Promise<readonly (readon
   ];
 }
 
-/** The text of `findNodeFault`, for a Node that cannot be relied on to load that module. */
+/** The check of `findNodeFault`, as code for a Node that may not be able to load that module. */
 const NODE_CHECK = `if (Number.parseInt(process.versions.node, 10) < ${MIN_NODE_MAJOR}) {
   throw new Error(\`tlsboot needs Node ${MIN_NODE_MAJOR} or newer, and this is Node \${process.versions.node}\`);
 }
@@ -119,7 +119,7 @@ function parseVersion(specifier: string): string {
   return specifier.slice(specifier.lastIndexOf("@") + 1);
 }
 
-/** Text by path from the root of the checkout, with slashes. */
+/** The texts of compiled files by their paths from the root of the checkout, with slashes. */
 type CompiledFiles = ReadonlyMap<string, string>;
 
 /**

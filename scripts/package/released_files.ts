@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { encodeTarHeader, TAR_BLOCK, TAR_END, tarPadding } from "../../core/lib/tar.ts";
 
-/** Debian's names of the processors, which are those of container images too. */
+/** Debian's names of the processors, which container images use too. */
 export type LinuxArchitecture = "amd64" | "arm64";
 
 const ARCHITECTURES: readonly (readonly [target: string, architecture: LinuxArchitecture])[] = [
@@ -45,7 +45,7 @@ export interface PackageFlags {
   readonly revision: string;
 }
 
-/** Reads the flags from the command line; throws for a revision that is not a number. */
+/** Reads the flags from the command line. Throws for a revision that is not a number. */
 export function parsePackageFlags(): PackageFlags {
   const { values } = parseArgs({
     options: { dist: { type: "string", default: "dist" }, revision: { type: "string", default: "1" } },
@@ -66,7 +66,7 @@ export async function formatChecksums(folder: string, names: readonly string[]):
 
 /** A file, a folder or a link of an archive. */
 export interface TarEntry {
-  /** The path, with slashes; that of a folder ends with one. */
+  /** The path with slashes. That of a folder ends with a slash. */
   readonly path: string;
   /** The permission bits of the entry, such as 0o644. */
   readonly mode: number;
@@ -81,12 +81,12 @@ export interface TarEntry {
 /** Archives are padded to twenty blocks (GNU tar's record). */
 const RECORD = 20 * TAR_BLOCK;
 
-/** Creates a file of an archive. */
+/** Creates an entry for a file. */
 export function toTarFile(path: string, content: string | Uint8Array, mode: number = 0o644): TarEntry {
   return { path, mode, data: typeof content === "string" ? Buffer.from(content) : content };
 }
 
-/** Creates an archive with the entries in their order, all with the same time of modification (seconds since 1970). */
+/** Creates an archive with the entries in order, all with the same modification time, in seconds since 1970. */
 export function createTar(entries: readonly TarEntry[], modifiedSeconds: number): Buffer {
   const blocks: Uint8Array[] = [];
   for (const { data = new Uint8Array(), ...entry } of entries) {

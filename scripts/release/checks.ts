@@ -19,17 +19,17 @@ export interface CheckOutcome {
 /** Texts of the checkout by their paths. */
 export type Texts = Readonly<Record<string, string>>;
 
-/** A check passed; the text says what was found. */
+/** Returns the outcome of a check that passed. The text is its result. */
 export function pass(text: string): CheckOutcome {
   return { state: "ok", text };
 }
 
-/** A check failed; the text says what to do. */
+/** Returns the outcome of a check that failed. The text says what to do. */
 export function fail(text: string): CheckOutcome {
   return { state: "failed", text };
 }
 
-/** The step comes later; the text says how to do it. */
+/** Returns the outcome for a step that comes later. The text says how to do it. */
 export function leave(text: string): CheckOutcome {
   return { state: "not done", text };
 }
@@ -77,7 +77,7 @@ export function checkChangelog(version: string, changelog: string): CheckOutcome
   if (heading !== `${version}, ${date}` || !/^\d{4}-\d\d-\d\d$/.test(date) || Number.isNaN(Date.parse(date))) {
     return fail(`begin CHANGELOG.md with the section "## ${version}, YYYY-MM-DD" and not with "## ${heading}"`);
   }
-  return notes.trim() === "" ? fail(`write what is new in ${version} into CHANGELOG.md`) : pass(heading);
+  return notes.trim() === "" ? fail(`write what is new in ${version} in CHANGELOG.md`) : pass(heading);
 }
 
 /** Renders the notes of a release: the newest section of the changelog, with links that work outside of a checkout. */
@@ -86,13 +86,13 @@ export function renderNotes(changelog: string, { address, version }: { address: 
   return `${notes.trim()}\n`.replaceAll(/\]\((?![a-z]+:|#)/g, `](${address}/blob/v${version}/`);
 }
 
-/** Checks that `.ci/full` passed on a commit; `report` is the text of `dist/full.json`. */
+/** Checks that `.ci/full` passed for a commit. `report` is the text of `dist/full.json`. */
 export function checkFull(commit: string, report: string | undefined): CheckOutcome {
   if (report === undefined) return fail("run .ci/full, or take dist/full.json from the workflow full");
   const full: { readonly commit: string; readonly isClean: boolean; readonly passed: number; readonly failed: number } =
     JSON.parse(report);
-  if (full.commit !== commit) return fail(`run .ci/full: dist/full.json is of the commit ${full.commit}`);
-  if (!full.isClean) return fail("run .ci/full without changed files: dist/full.json is of changed ones");
+  if (full.commit !== commit) return fail(`run .ci/full: dist/full.json is for the commit ${full.commit}`);
+  if (!full.isClean) return fail("run .ci/full without changed files: dist/full.json is for changed files");
   if (full.failed > 0 || full.passed === 0) {
     return fail(`fix what .ci/full reports: dist/full.json has ${full.passed} passed, ${full.failed} failed`);
   }
@@ -139,7 +139,7 @@ export async function checkLicenses(root: string): Promise<CheckOutcome> {
       NODE_OF_THE_FILE,
     ],
   );
-  return isCurrent ? pass(`those of ${bill.length} packages`) : fail("run deno task licenses");
+  return isCurrent ? pass(`${bill.length} packages`) : fail("run deno task licenses");
 }
 
 /** Checks that the files of a second build equal those of `dist`, byte for byte. */
@@ -155,10 +155,9 @@ export async function checkFiles(dist: string, files: readonly string[]): Promis
     : fail(`run deno task release again: another build gives different bytes for ${different.join(", ")}`);
 }
 
-/** Checks that `SHA256SUMS` lists the files of `dist` with their hashes; `wanted` has the lines that they need. */
+/** Checks that `SHA256SUMS` lists the files of `dist` with their hashes. `wanted` is the text that it must have. */
 export function checkSums(sums: string | undefined, wanted: string): CheckOutcome {
-  if (sums !== wanted) {
-    return fail("run deno task release: dist/SHA256SUMS does not list the files of dist as they are");
-  }
-  return pass(`${wanted.split("\n").length - 1} files`);
+  return sums === wanted
+    ? pass(`${wanted.split("\n").length - 1} files`)
+    : fail("run deno task release: dist/SHA256SUMS does not match the files in dist");
 }

@@ -119,7 +119,7 @@ const FULL = { commit: "c0ffee", isClean: true, passed: 9, failed: 0 };
 for (
   const { name, edit, want } of [
     { name: "everything passed", edit: {}, want: "ok" },
-    { name: "another commit", edit: { commit: "decaf" }, want: ["failed", /is of the commit decaf$/] },
+    { name: "another commit", edit: { commit: "decaf" }, want: ["failed", /is for the commit decaf$/] },
     { name: "changed files", edit: { isClean: false }, want: ["failed", /changed/] },
     { name: "a failed test", edit: { failed: 1 }, want: ["failed", /9 passed, 1 failed$/] },
     { name: "no test at all", edit: { passed: 0 }, want: ["failed", /0 passed, 0 failed$/] },
