@@ -45,7 +45,7 @@ export async function checkHost<F extends FlagSet>(
   return state;
 }
 
-/** How to install a service, and what to tell the user. */
+/** How to install a service, and what to show to the user. */
 interface InstallOptions {
   /** True to install it without asking. */
   readonly yes: boolean;
@@ -226,7 +226,7 @@ function toError({ message, hint }: ServiceRefusal): AppError {
   return new AppError("invalid", message, { hint });
 }
 
-/** A service to install. */
+/** A service that is to be installed. */
 export interface WantedService {
   /** The name of the unit, such as `tlsboot.service`. */
   readonly unit: string;
