@@ -145,7 +145,8 @@ test("shares that are mistyped, mixed, repeated or too few are named", async () 
       },
       {
         given: [share(1), "--ca-passphrase-file pass"],
-        want: /cannot use share "pass": group 1: .*\ntlsboot: hint: .*give a file with the passphrase alone/,
+        want:
+          /cannot use share "pass": group 1: .*\ntlsboot: hint: .*if it has the passphrase itself, give no other file/,
       },
       { given: ["--ca-passphrase-file first/open.txt"], want: /others may read it \(mode 644\)/ },
       { given: ["--ca-passphrase-file tlsboot-data/pki/ca.key"], want: /the passphrase from ".*ca\.key": it has more/ },
