@@ -177,11 +177,12 @@ function rank(unit: number): number {
   return unit >= 0xd800 && unit < 0xe000 ? unit + 0x10000 : unit;
 }
 
-/** Parses a decimal 64-bit integer as Go's `strconv.ParseInt` does; undefined for any other text. */
+/**
+ * Parses a decimal 64-bit integer as Go's `strconv.ParseInt` does; undefined for any other text. Unlike a JSON number, it may
+ * have a plus sign and leading zeros.
+ */
 export function parseInt64(text: string): bigint | undefined {
-  if (!/^[+-]?\d+$/.test(text)) return undefined;
-  const value = BigInt(text.replace(/^\+/, ""));
-  return BigInt.asIntN(64, value) === value ? value : undefined;
+  return toInt64(text.replace(/^([+-]?)0+(?=\d)/, "$1").replace(/^\+(?=\d)/, ""));
 }
 
 /** The largest JavaScript number below 2^63. Its decimal text is below 2^63 too, so that clients in Go can read it. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc, { anyText } from "../../tests/support/properties.ts";
-import { byteLength, compareBytes, isPrintable, marshalJson, printStringSlice } from "./go_text.ts";
+import { byteLength, compareBytes, isPrintable, marshalJson, parseInt64, printStringSlice } from "./go_text.ts";
 import { printValue } from "../kube/status/field_error.ts";
 import { Buffer } from "node:buffer";
 
@@ -41,7 +41,28 @@ test("printStringSlice() prints a Go slice", () => {
   assert.equal(printStringSlice(["a", "b"]), '[]string{"a", "b"}');
 });
 
-test("compareBytes() orders texts as their UTF-8 bytes, also behind long equal beginnings", () => {
+for (
+  const [text, want] of [
+    ["0", 0n],
+    ["-0", 0n],
+    ["+7", 7n],
+    [`-${"0".repeat(60)}7`, -7n],
+    ["9223372036854775807", 9223372036854775807n],
+    ["9223372036854775808", undefined],
+    ["-9223372036854775808", -9223372036854775808n],
+    ["-9223372036854775809", undefined],
+    ["1".repeat(21), undefined],
+    ["", undefined],
+    ["+", undefined],
+    ["+-1", undefined],
+    ["1_0", undefined],
+    [" 1", undefined],
+  ] as const
+) {
+  test(`parseInt64() returns ${want} for "${text}"`, () => assert.equal(parseInt64(text), want));
+}
+
+test("compareBytes() orders texts as their UTF-8 bytes, also after a long common prefix", () => {
   const start = fc.constantFrom("", "/registry/secrets/kube-system/", "/registry/\u{e000}\u{10000}/");
   const end = fc.string({
     unit: fc.constantFrom("a", "b", "\u{d7ff}", "\u{e000}", "\u{ffff}", "\u{10000}"),
