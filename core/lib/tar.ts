@@ -17,9 +17,12 @@ interface TarHeader {
   readonly owner?: number;
 }
 
-/** Everything in an archive is padded to blocks of this many bytes. */
+/** The size of a block in bytes. Headers and contents are padded to whole blocks. */
 export const TAR_BLOCK = 512;
 const PERMISSION_BITS = 0o777;
+/** The sizes in bytes of the two fields of ustar that hold a path. */
+const MAX_NAME = 100;
+const MAX_PREFIX = 155;
 /** An archive ends with two empty blocks. */
 export const TAR_END: Uint8Array = new Uint8Array(2 * TAR_BLOCK);
 
@@ -35,7 +38,7 @@ export function encodeTarHeader(entry: TarHeader): Buffer {
   };
   const number = (value: number, offset: number, length: number): void =>
     text(value.toString(8).padStart(length - 1, "0"), offset, length - 1);
-  text(name, 0, 100);
+  text(name, 0, MAX_NAME);
   number(entry.mode, 100, 8);
   number(owner, 108, 8);
   number(owner, 116, 8);
@@ -48,7 +51,7 @@ export function encodeTarHeader(entry: TarHeader): Buffer {
   text(ownerName, 297, 32);
   number(0, 329, 8);
   number(0, 337, 8);
-  text(prefix, 345, 155);
+  text(prefix, 345, MAX_PREFIX);
   const sum = sumBytes(block);
   block.write(`${sum.toString(8).padStart(6, "0")}\x00 `, 148, "latin1");
   return block;
@@ -62,14 +65,14 @@ export function decodeTarHeader(block: Uint8Array): TarHeader | undefined {
     bytes.toString("utf8", offset, offset + length).split("\0")[0]!;
   const number = (offset: number, length: number): number => {
     const digits = text(offset, length).trim();
-    if (!/^[0-7]+$/.test(digits)) throw new Error("a number in a header of the archive is malformed");
+    if (!/^[0-7]+$/.test(digits)) throw new Error("the archive has a header with a malformed number");
     return Number.parseInt(digits, 8);
   };
   if (number(148, 8) !== sumBytes(bytes) || text(156, 1) !== "0") {
-    throw new Error("the archive holds no header of a file");
+    throw new Error("the archive has an entry that is damaged or is not a file");
   }
-  const prefix = text(345, 155);
-  const name = text(0, 100);
+  const prefix = text(345, MAX_PREFIX);
+  const name = text(0, MAX_NAME);
   return {
     path: prefix === "" ? name : `${prefix}/${name}`,
     mode: number(100, 8) & PERMISSION_BITS,
@@ -127,9 +130,13 @@ function typeFlag({ path, target }: TarHeader): string {
   return path.endsWith("/") ? "5" : "0";
 }
 
-/** Splits a long path at a slash into the two fields of ustar. */
+/** Splits a long path into the two fields of ustar, at the first slash that fits. Throws if there is none. */
 function splitPath(path: string): { readonly prefix: string; readonly name: string } {
-  if (Buffer.byteLength(path) <= 100) return { prefix: "", name: path };
-  const slash = path.indexOf("/", path.length - 101);
-  return { prefix: path.slice(0, slash), name: path.slice(slash + 1) };
+  if (Buffer.byteLength(path) <= MAX_NAME) return { prefix: "", name: path };
+  for (let slash = path.indexOf("/", 1); slash > 0; slash = path.indexOf("/", slash + 1)) {
+    const [prefix, name] = [path.slice(0, slash), path.slice(slash + 1)];
+    if (Buffer.byteLength(prefix) > MAX_PREFIX) break;
+    if (name !== "" && Buffer.byteLength(name) <= MAX_NAME) return { prefix, name };
+  }
+  throw new Error(`"${path}" is too long for tar`);
 }

@@ -6,7 +6,8 @@ import { decodeTarHeader, encodeTarFiles, encodeTarHeader, readTarFiles, TAR_BLO
 const header = { path: "files/pki/ca.key", mode: 0o600, size: 241, modifiedSeconds: 1_790_000_000 };
 
 test("decodeTarHeader() reads the output of encodeTarHeader(), long paths too", () => {
-  for (const path of [header.path, "a".repeat(100), `${"b".repeat(120)}/${"c".repeat(90)}`]) {
+  const long = [`${"b".repeat(120)}/${"c".repeat(90)}`, `${"b".repeat(155)}/${"c".repeat(100)}`];
+  for (const path of [header.path, "a".repeat(100), ...long, `a/${"ä".repeat(60)}/b`]) {
     assert.deepEqual(decodeTarHeader(encodeTarHeader({ ...header, path })), { ...header, path });
   }
   assert.equal(decodeTarHeader(new Uint8Array(TAR_BLOCK)), undefined);
@@ -21,12 +22,20 @@ test("decodeTarHeader() reads permissions, and no setuid, setgid or sticky bit",
 test("decodeTarHeader() refuses a changed byte and entries that are not files", () => {
   const changed = encodeTarHeader(header);
   changed[3]! ^= 1;
-  assert.throws(() => decodeTarHeader(changed), /no header/);
-  assert.throws(() => decodeTarHeader(encodeTarHeader({ ...header, target: "elsewhere" })), /no header/);
+  assert.throws(() => decodeTarHeader(changed), /damaged or is not a file/);
+  assert.throws(() => decodeTarHeader(encodeTarHeader({ ...header, target: "elsewhere" })), /damaged or is not a file/);
 });
 
-test("encodeTarHeader() reports a path that is too long", () => {
-  assert.throws(() => encodeTarHeader({ ...header, path: `${"b".repeat(200)}/${"c".repeat(90)}` }), /too long for tar/);
+test("encodeTarHeader() reports the whole path if it is too long, or if no slash divides it well", () => {
+  const paths = [
+    "a".repeat(101),
+    `${"b".repeat(200)}/${"c".repeat(90)}`,
+    `b/${"c".repeat(101)}`,
+    `${"d".repeat(101)}/`,
+  ];
+  for (const path of paths) {
+    assert.throws(() => encodeTarHeader({ ...header, path }), { message: `"${path}" is too long for tar` });
+  }
 });
 
 test("readTarFiles() reads what encodeTarFiles() wrote, and refuses it when it is cut off", () => {
