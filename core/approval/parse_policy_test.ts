@@ -50,7 +50,7 @@ test("parsePolicy() reads a proof as a word, or with its age", () => {
   assert.deepEqual(attested("ssh"), { kind: "ssh" });
   assert.deepEqual(attested("{kind: tpm, maxAge: 5m}"), { kind: "tpm", maxAgeMs: 300_000 });
   assert.deepEqual(attested("{}"), {});
-  assert.equal(attested("tmp"), 'rules[0].require.attested.kind: "tmp" is not possible; did you mean tpm?');
+  assert.equal(attested("tmp"), 'rules[0].require.attested.kind: unknown value "tmp"; did you mean tpm?');
 });
 
 test("parsePolicy() fills in what a requirement leaves out", () => {
@@ -172,7 +172,7 @@ for (
     [
       "an unknown word",
       rule("").replace("then: approve", "then: aprove"),
-      'rules[0].then: "aprove" is not possible; did you mean approve?',
+      'rules[0].then: unknown value "aprove"; did you mean approve?',
     ],
     [
       "two rules of one name",
@@ -188,7 +188,7 @@ for (
     [
       "another word for reissue",
       `${HEAD}name: x\nreissue: always\n`,
-      'reissue: "always" is not possible; known are allow, whenExpiring, never',
+      'reissue: unknown value "always"; known are allow, whenExpiring, never',
     ],
     [
       "another kind",

@@ -3,7 +3,7 @@
 interface FifoCacheLimits {
   /** The maximum number of entries. */
   readonly maxEntries: number;
-  /** Entries with a longer key are not stored, because they are not worth their memory. */
+  /** The maximum length of a key. An entry with a longer key is not worth its memory and is not stored. */
   readonly maxKeyLength: number;
   /** The maximum total length of all keys, for values whose memory grows with their key; unlimited by default. */
   readonly maxTotalLength?: number;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createTokenBuckets, FifoCache } from "./bounded.ts";
 
-test("FifoCache keeps the newest entries, and none with a key that is too long", () => {
+test("FifoCache keeps the newest entries, and ignores one whose key is too long", () => {
   const answers = new FifoCache<number>({ maxEntries: 2, maxKeyLength: 3 });
   answers.set("a", 1);
   answers.set("abc", 2);

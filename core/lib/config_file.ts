@@ -6,7 +6,7 @@ import { TLSBOOT_API_VERSION } from "../version.ts";
 import { isRecord } from "./record.ts";
 import { err, ok, type Result } from "./result.ts";
 import { readYaml } from "./yaml/document.ts";
-import { parseSettingDuration } from "./duration.ts";
+import { parseSettingDuration, WANT_DURATION } from "./duration.ts";
 import { findNearest } from "./nearest.ts";
 import { parseCidr } from "./ip_address.ts";
 
@@ -77,7 +77,7 @@ export function mapping<K extends Readonly<Record<string, Key<unknown>>>>(keys: 
       const parsed = shape(member, within(place, key));
       if (parsed !== undefined) read[key] = parsed;
     }
-    // Each value has the type of its shape; a missing one has added a fault, so that the file is refused.
+    // Each value has the type of its shape. A missing key has added a fault, so the file is refused.
     return read as Read<K>;
   };
 }
@@ -101,7 +101,7 @@ export function nonEmptyListOf<T>(shape: Shape<T>): Shape<readonly T[]> {
   };
 }
 
-/** A text that is not empty. */
+/** A text with at least one character. */
 export function text(value: unknown, place: ConfigPlace): string | undefined {
   return typeof value === "string" && value !== "" ? value : fault(place, "want text");
 }
@@ -123,9 +123,8 @@ export function oneOf<const W extends string>(words: readonly W[]): Shape<W> {
   return (value, place) => {
     const found = words.find((word) => word === value);
     if (found !== undefined) return found;
-    const all = `one of ${words.join(", ")}`;
-    if (typeof value !== "string") return fault(place, `want ${all}`);
-    return fault(place, `"${value}" is not possible${suggestion(value, words) || `; ${all}`}`);
+    if (typeof value !== "string") return fault(place, `want one of ${words.join(", ")}`);
+    return fault(place, `unknown value "${value}"${suggestion(value, words)}`);
   };
 }
 
@@ -133,14 +132,14 @@ export function oneOf<const W extends string>(words: readonly W[]): Shape<W> {
 export function duration(value: unknown, place: ConfigPlace): number | undefined {
   const parsed = typeof value === "string" ? parseSettingDuration(value) : undefined;
   if (parsed?.ok === true && parsed.value > 0) return parsed.value;
-  return fault(place, "want a duration such as 10m, 24h, 90d or 10y");
+  return fault(place, WANT_DURATION);
 }
 
-/** A text that passes a check; the check returns what is wrong with it. */
+/** A text that passes a check, which returns the fault of the text or undefined. */
 export function checkedText(check: (value: string) => string | undefined): Shape<string> {
   return mapped(text, (read, place) => {
-    const wrong = check(read);
-    return wrong === undefined ? read : fault(place, wrong);
+    const what = check(read);
+    return what === undefined ? read : fault(place, what);
   });
 }
 

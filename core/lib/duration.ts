@@ -14,6 +14,9 @@ const UNIT_NS: Readonly<Record<string, bigint>> = {
   h: 3_600_000_000_000n,
 };
 
+/** The error of `parseSettingDuration`, which says what is expected. */
+export const WANT_DURATION = "want a duration such as 10m, 24h, 90d or 10y";
+
 /** A day in milliseconds. A year has 365 days in settings. */
 export const DAY_MS = 86_400_000;
 
@@ -61,8 +64,7 @@ function toNanoseconds(fraction: string, factor: bigint): bigint {
 
 /**
  * Parses a duration of tlsboot's own flags and files, which is never negative: Go's form, optionally after whole years and
- * days, such as `90d`, `10y` or `1d12h`. A day has 24 hours and a year 365 days. The value is in milliseconds, and the error
- * says what is expected.
+ * days, such as `90d`, `10y` or `1d12h`. A day has 24 hours and a year 365 days. The value is in milliseconds.
  */
 export function parseSettingDuration(text: string): Result<number, string> {
   const [whole = "", years = "0", days = "0"] = /^(?:(\d{1,6})y)?(?:(\d{1,6})d)?/.exec(text) ?? [];
@@ -72,7 +74,7 @@ export function parseSettingDuration(text: string): Result<number, string> {
   const isSigned = whole !== "" && /^[+-]/.test(rest);
   const total = (Number(years) * 365 + Number(days)) * DAY_MS + (duration.ok ? duration.value : 0);
   const isValid = duration.ok && !isSigned && total >= 0 && total <= MAX_MS;
-  return isValid ? ok(total) : err("want a duration such as 10m, 24h, 90d or 10y");
+  return isValid ? ok(total) : err(WANT_DURATION);
 }
 
 /** Prints milliseconds as Go's `Duration.String` does: `24h0m0s`, `1m30s`, `1.5s`, `20ms`, `0s`. */

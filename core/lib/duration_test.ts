@@ -114,7 +114,7 @@ for (
     { ms: 3650 * 86_400_000, want: "10y" },
   ]
 ) {
-  test(`formatSettingDuration() of ${ms} ms, which parseSettingDuration() reads back`, () => {
+  test(`formatSettingDuration() prints ${ms} ms as ${want}, which parseSettingDuration() reads`, () => {
     assert.equal(formatSettingDuration(ms), want);
     assert.deepEqual(parseSettingDuration(want), { ok: true, value: ms });
   });

@@ -3,8 +3,7 @@
  * clients. An expression such as `/-+$/` would take quadratic time: it tries every run of the character, not only the last.
  */
 
-/** Removes these characters from the beginning of the text. */
-export function trimStartChars(text: string, characters: string): string {
+function trimStartChars(text: string, characters: string): string {
   let start = 0;
   while (start < text.length && characters.includes(text[start]!)) start++;
   return text.slice(start);

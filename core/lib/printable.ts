@@ -41,7 +41,7 @@ export function line(template: TemplateStringsArray, ...values: readonly (string
   return String.raw({ raw: template }, ...values.map((value) => escapeValue(String(value))));
 }
 
-/** Escapes a whole line but keeps its tabs, so that text that was added without `line` cannot start another line. */
+/** Escapes a line but keeps its tabs, so that text that was added without `line` cannot start another line. */
 export function oneLine(text: string): string {
   return text.split("\t").map(escapeValue).join("\t");
 }
@@ -58,7 +58,7 @@ function spellOut(char: string): string {
 /** The maximum length of untrusted text in a log line; paths and messages of Kubernetes' own clients are shorter. */
 export const MAX_LOGGED_LENGTH = 1_024;
 
-/** Shortens a text to the largest logged length and appends the number of omitted characters. */
+/** Shortens a text to the maximum length and appends the number of omitted characters. */
 export function cutLoggedText(text: string): string {
   if (text.length <= MAX_LOGGED_LENGTH) return text;
   const shown = text.slice(0, MAX_LOGGED_LENGTH).toWellFormed();

@@ -9,12 +9,12 @@ for (
     { name: "an escape sequence", text: "\x1b[2J", want: "\\u001b[2J" },
     { name: "a line break", text: "a\r\nb", want: "a\\u000d\\u000ab" },
     { name: "a C1 control", text: "\x9b31m", want: "\\u009b31m" },
-    { name: "a turn of direction", text: "a\u202eb\u2066c", want: "a\\u202eb\\u2066c" },
+    { name: "a change of direction", text: "a\u202eb\u2066c", want: "a\\u202eb\\u2066c" },
     { name: "invisible characters", text: "a\u200bb\ufeffc\u00add", want: "a\\u200bb\\ufeffc\\u00add" },
-    { name: "a tag beyond the first plane", text: "\u{e0041}", want: "\\udb40\\udc41" },
-    { name: "a separator of lines", text: "a\u2028b", want: "a\\u2028b" },
+    { name: "a tag character beyond U+FFFF", text: "\u{e0041}", want: "\\udb40\\udc41" },
+    { name: "a line separator", text: "a\u2028b", want: "a\\u2028b" },
   ]
-) test(`printable() shows ${name}`, () => assert.equal(escapeControls(text), want));
+) test(`escapeControls() of ${name}`, () => assert.equal(escapeControls(text), want));
 
 test("escapeUnseen() keeps the value of a JSON text", () => {
   fc.assert(fc.property(anyText(), (text) => {
@@ -34,5 +34,5 @@ for (
     ["", "''"],
   ] as const
 ) {
-  test(`shellWord() writes ${JSON.stringify(text)} as ${word}`, () => assert.equal(shellWord(text), word));
+  test(`shellWord() prints ${JSON.stringify(text)} as ${word}`, () => assert.equal(shellWord(text), word));
 }

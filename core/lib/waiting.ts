@@ -1,4 +1,4 @@
-/** Waits for an abort signal, for a turn in a queue, and for earlier tasks with the same key. */
+/** Waiting for an abort, for a turn in a queue, and for earlier tasks with the same key. */
 
 /** A signal that can abort on its own and also follows its parent. Dispose it, or the parent keeps its listener. */
 interface ChildAbort extends Disposable {

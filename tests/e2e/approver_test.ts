@@ -271,7 +271,7 @@ cases:
     assert.match(faulty.stderr, /faulty\/one\.yaml: cases\[0\]\.expekt: unknown key; did you mean expect\?/);
     assert.match(
       faulty.stderr,
-      /faulty\/one\.yaml: cases\[0\]\.expect\.verdict: "aprove" is not possible; did you mean approve\?/,
+      /faulty\/one\.yaml: cases\[0\]\.expect\.verdict: unknown value "aprove"; did you mean approve\?/,
     );
     assert.match(faulty.stderr, /faulty\/two\.yaml: --policy: "missing\.yaml" is neither a policy nor a file/);
     for (
@@ -363,7 +363,7 @@ cases:
       const flags = ["--policy", "policy.yaml", "--policy", "kubelet-servin", "--inventory", "faulty.yaml"];
       const stderr = await instance.refuse(2, ...command, ...flags);
       assert.match(stderr, /error: policy\.yaml: rules\[0\]\.match\.signerNames\[0\]: "x" is not a signer name/);
-      assert.match(stderr, /error: policy\.yaml: rules\[0\]\.then: "aprove" is not possible; did you mean approve\?/);
+      assert.match(stderr, /error: policy\.yaml: rules\[0\]\.then: unknown value "aprove"; did you mean approve\?/);
       assert.match(
         stderr,
         /error: --policy: "kubelet-servin" is neither a policy nor a file; did you mean kubelet-serving\?/,

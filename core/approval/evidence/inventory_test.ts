@@ -109,7 +109,7 @@ test("parseInventory() reads the CAs of endorsement certificates", () => {
       ],
       [
         [{ certificates: TRUST_ANCHOR, nodeName: "dnsNames" }],
-        '[0].nodeName: "dnsNames" is not possible; did you mean dnsName?',
+        '[0].nodeName: unknown value "dnsNames"; did you mean dnsName?',
       ],
       [[{ certificates: TRUST_ANCHOR }], "[0].nodeName: missing"],
       [[], ": want at least one"],

@@ -27,7 +27,7 @@ export interface RepeatedKey {
   readonly isClash: boolean;
 }
 
-/** The value of a document, and what a plain value cannot express. */
+/** The value of a document, with the details that a plain value cannot express. */
 interface YamlDocument {
   readonly value: unknown;
   /** The members of mappings and lists with numbers that JavaScript prints differently, or keys that it puts first. */
@@ -172,7 +172,9 @@ class ValueReader {
   #merge(into: Map<string, Entry>, node: YamlNode, level: number): void {
     for (const source of node.kind === "sequence" ? node.children.toReversed() : [node]) {
       const mapping = source.kind === "alias" ? source.target : source;
-      if (mapping.kind !== "mapping") throw new YamlError("<< must name mappings", source.at);
+      if (mapping.kind !== "mapping") {
+        throw new YamlError("the value of << must be a mapping, or a list of mappings", source.at);
+      }
       this.#count(mapping, level + 1);
       const read = (): void => this.#readInto(into, mapping, level + 1, true);
       if (source.kind === "alias") this.#expand(source, read);

@@ -100,7 +100,7 @@ for (
     },
   ]
 ) {
-  test(`readYaml() names the fault of ${JSON.stringify(text.slice(0, 40))} and quotes nothing`, () => {
+  test(`readYaml() reports the fault of ${JSON.stringify(text.slice(0, 40))} and quotes nothing`, () => {
     const read = readYaml(text);
     assert.equal(read.ok ? read.value : read.error, want);
   });
@@ -151,7 +151,7 @@ for (
     },
   ]
 ) {
-  test(`readYaml() reads ${JSON.stringify(text)} by either version`, () => {
+  test(`readYaml() reads ${JSON.stringify(text)} in both versions`, () => {
     for (const [version, want] of [["1.2", core], ["1.1", go]] as const) {
       const read = readYaml(text, version);
       if (want !== undefined) assert.deepEqual(read.ok ? read.value : read.error, want);

@@ -123,8 +123,7 @@ function refuse(at: number, problem: string): void {
 
 /**
  * Parses a text, and returns the events and the text that was parsed. Formatters put a closing bracket in the column of its
- * key, which the library refuses. Then the line break before the bracket, and each character of a comment before that,
- * are replaced by spaces.
+ * key, which the library refuses. The line break before such a bracket, and a comment before that, are replaced by spaces.
  */
 function parse(text: string): readonly [readonly Event[], string] {
   try {
@@ -140,13 +139,13 @@ function parse(text: string): readonly [readonly Event[], string] {
     }).join("").slice(0, -1);
     if (error.reason === "deficient indentation" && joined !== text) return parse(joined);
     // The library's reasons and its snippets may quote the text.
-    const sentence = SENTENCES.find(([reason]) => error.reason.startsWith(reason));
-    throw new YamlError(sentence?.[1] ?? "unexpected text", error.mark?.position ?? 0);
+    const [, message = "unexpected text"] = MESSAGES.find(([prefix]) => error.reason.startsWith(prefix)) ?? [];
+    throw new YamlError(message, error.mark?.position ?? 0);
   }
 }
 
-/** Beginnings of the library's reasons, and what is reported instead. */
-const SENTENCES: readonly (readonly [string, string])[] = [
+/** Prefixes of the library's reasons, each with the message that is reported instead. */
+const MESSAGES: readonly (readonly [prefix: string, message: string])[] = [
   ["bad indentation", "unexpected text or indentation"],
   ["deficient indentation", "this line must be indented more than its key"],
   ["tab characters must not", "a tab cannot indent; use spaces"],
@@ -232,7 +231,7 @@ class TreeBuilder {
   #name(start: number, end: number): string {
     const name = this.#text.slice(start, end);
     if (!/^[\w-]+$/.test(name) || /[[{]/.test(this.#text.charAt(end))) {
-      throw new YamlError("the name of an anchor must have ASCII letters and digits only", start);
+      throw new YamlError("an anchor name may contain only ASCII letters, digits, hyphens and underscores", start);
     }
     this.#pass(start - 1, end);
     return name;
@@ -287,7 +286,7 @@ class TreeBuilder {
     }
   }
 
-  /** Moves on to the end of the next value, and checks the text before it. */
+  /** Moves to the end of the next value, and checks the text before it. */
   #pass(to: number, end: number): void {
     const start = this.#end;
     const isLineStart = start === 0 || this.#text[start - 1] === "\n";
