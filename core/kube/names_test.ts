@@ -73,7 +73,7 @@ for (
     { check: pathSegmentNameErrors, value: "a/%", want: ["may not contain '/'", "may not contain '%'"] },
   ]
 ) {
-  test(`${check.name}() answers ${want.length} messages for ${JSON.stringify(value.slice(0, 20))}`, () => {
+  test(`${check.name}() returns ${want.length} messages for ${JSON.stringify(value.slice(0, 20))}`, () => {
     assert.deepEqual(check(value), want);
   });
 }

@@ -18,11 +18,7 @@ import {
 import { formatTime, type KubeObject } from "../../core/kube/meta.ts";
 import { badRequest, invalidObject } from "../../core/kube/status/status.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
-import {
-  validateLocalSubjectAccessReview,
-  validateSelfSubjectAccessReview,
-  validateSubjectAccessReview,
-} from "../../core/kube/rules/reviews.ts";
+import { validateLocalSubjectAccessReview, validateSubjectAccessReview } from "../../core/kube/rules/reviews.ts";
 import { toReviewAttributes } from "../../core/rbac/attributes.ts";
 import { type Authenticator, type AuthnResult, toWireUser } from "../authn/authentication.ts";
 import { type Authorizer, joinErrors } from "../authz/authorizer.ts";
@@ -46,7 +42,12 @@ export function createReviews(deps: ReviewDeps): readonly Review[] {
       if (namespace === "") throw badRequest("namespace is required on this type: ");
       return toSubject(spec);
     }),
-    accessReview(deps, selfSubjectAccessReviewKind, validateSelfSubjectAccessReview, (_, { user }) => user),
+    accessReview(
+      deps,
+      selfSubjectAccessReviewKind,
+      (review) => validateSubjectAccessReview(review, true),
+      (_, { user }) => user,
+    ),
     selfSubjectRulesReview(deps),
     accessReview(deps, subjectAccessReviewKind, validateSubjectAccessReview, ({ spec }) => toSubject(spec)),
   ];

@@ -17,7 +17,7 @@ import {
 } from "../json_value.ts";
 import { managedFieldsEntrySchema } from "../kinds/meta_v1.ts";
 import type { KubeObject, ManagedFieldsEntry, StatusCause } from "../meta.ts";
-import { ANNOTATIONS_MAX_BYTES } from "../rules/meta_v1.ts";
+import { areAnnotationsTooLarge } from "../rules/meta_v1.ts";
 import { formatApiVersion, type Kind } from "../schema.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { tryParseJson } from "../../lib/record.ts";
@@ -35,7 +35,7 @@ import {
 import { compareElements, fieldElement, type FieldSet, NO_FIELDS, printElement, subtract } from "./field_set.ts";
 import { decodeManagers, encodeManagers, formatManagerKey, type ManagerEntry, type Managers } from "./managers.ts";
 import { collectLeaves, mergeValue, pruneFields } from "./merge.ts";
-import { byteLength, compareBytes, goQuote, marshalJson, sortedKeys } from "../../lib/go_text.ts";
+import { compareBytes, goQuote, marshalJson, sortedKeys } from "../../lib/go_text.ts";
 import { type AssociativeList, type Atom, findMemberAtom, getItemElement, type Members, type Scalar } from "./atom.ts";
 
 export type ApplyRefusal =
@@ -155,9 +155,9 @@ function findHeadFault(endpoint: ManagedEndpoint, config: JsonObject): string | 
   const metadata = config["metadata"];
   const entries = isJsonObject(metadata) ? metadata["managedFields"] : undefined;
   // Entries that cannot be decoded count as absent (apimachinery `unstructured.go`, GetManagedFields).
-  const isGiven = Array.isArray(entries) &&
+  const isSent = Array.isArray(entries) &&
     entries.every((entry) => findUnstructuredFault(managedFieldsEntrySchema, entry) === undefined);
-  return isGiven ? "metadata.managedFields must be nil" : undefined;
+  return isSent ? "metadata.managedFields must be nil" : undefined;
 }
 
 function splitApiVersion(apiVersion: unknown): { readonly group: string; readonly version: string } | undefined {
@@ -264,14 +264,12 @@ function findLastAppliedFields(endpoint: ManagedEndpoint, live: JsonObject): Fie
 function syncLastApplied(object: JsonObject, config: JsonObject): JsonObject {
   if (getLastApplied(object) === "") return object;
   const metadata = object["metadata"] as JsonObject;
-  const others = getAnnotations(object);
+  const { [ANNOTATION]: _annotation, ...others } = getAnnotations(object);
   const annotations = { ...others, [ANNOTATION]: `${marshalJson(sorted(withoutAnnotation(config)))}\n` };
-  const size = Object.entries(annotations).reduce(
-    (sum, [key, value]) => sum + byteLength(key) + byteLength(String(value)),
-    0,
-  );
-  if (size > ANNOTATIONS_MAX_BYTES) delete (annotations as JsonObject)[ANNOTATION];
-  return { ...object, metadata: { ...metadata, annotations } };
+  return {
+    ...object,
+    metadata: { ...metadata, annotations: areAnnotationsTooLarge(annotations) ? others : annotations },
+  };
 }
 
 function withoutAnnotation(config: JsonObject): JsonObject {

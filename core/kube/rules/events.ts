@@ -63,13 +63,13 @@ export function validateEventUpdate(event: Event, old: Event, api: EventApi): Fi
  */
 export function validateEventSense(event: Event, api: EventApi): FieldError[] {
   const namespace = event.metadata.namespace ?? "";
-  const about = event.involvedObject.namespace ?? "";
-  const mismatch = invalid("involvedObject.namespace", about, "does not match event.namespace");
+  const involved = event.involvedObject.namespace ?? "";
+  const mismatch = invalid("involvedObject.namespace", involved, "does not match event.namespace");
   if (event.eventTime === null) {
-    const fits = about === "" ? namespace === "" || namespace === "default" : namespace === about;
-    return fits ? [] : [mismatch];
+    const isMatch = involved === "" ? namespace === "" || namespace === "default" : namespace === involved;
+    return isMatch ? [] : [mismatch];
   }
-  const errors = about === "" && namespace !== "default" && namespace !== "kube-system" ? [mismatch] : [];
+  const errors = involved === "" && namespace !== "default" && namespace !== "kube-system" ? [mismatch] : [];
   const controllerField = api === "v1" ? "reportingComponent" : "reportingController";
   const controller = event.reportingComponent;
   if (controller === "") errors.push(requiredField(controllerField));

@@ -31,7 +31,7 @@ import {
 import { byteLength, isPrintable, printStringSlice } from "../../lib/go_text.ts";
 
 /** The largest size of all annotations of an object, in bytes of their keys and values. */
-export const ANNOTATIONS_MAX_BYTES = 256 * 1024;
+const ANNOTATIONS_MAX_BYTES = 256 * 1024;
 
 /** The properties of a kind on which the rules of its metadata depend. */
 interface ObjectMetaRules {
@@ -158,14 +158,16 @@ function validateAnnotations(annotations: Readonly<Record<string, string>>): Fie
   return [...errors, ...validateAnnotationsSize(annotations, path)];
 }
 
-/** Validates the size of annotations, or of a map that is as large as they may be. */
-export function validateAnnotationsSize(
-  annotations: Readonly<Record<string, string>>,
-  path: string,
-): FieldError[] {
+/** Validates the size of annotations, or of another map with the same limit. */
+export function validateAnnotationsSize(annotations: Readonly<Record<string, string>>, path: string): FieldError[] {
+  return areAnnotationsTooLarge(annotations) ? [tooLong(path, ANNOTATIONS_MAX_BYTES)] : [];
+}
+
+/** Reports whether annotations are too large. In a configuration, a value may be null. */
+export function areAnnotationsTooLarge(annotations: Readonly<Record<string, unknown>>): boolean {
   let size = 0;
-  for (const key of Object.keys(annotations)) size += byteLength(key) + byteLength(annotations[key]!);
-  return size > ANNOTATIONS_MAX_BYTES ? [tooLong(path, ANNOTATIONS_MAX_BYTES)] : [];
+  for (const key of Object.keys(annotations)) size += byteLength(key) + byteLength(String(annotations[key]));
+  return size > ANNOTATIONS_MAX_BYTES;
 }
 
 function validateOwnerReferences(references: readonly OwnerReference[]): FieldError[] {

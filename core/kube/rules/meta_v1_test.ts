@@ -135,7 +135,7 @@ for (
     },
   ] as { name: string; meta: ObjectMeta; rules?: typeof CLUSTER; want: string[] }[]
 ) {
-  test(`validateObjectMeta() answers ${want.length} faults for ${name}`, () => {
+  test(`validateObjectMeta() reports ${want.length} faults for ${name}`, () => {
     assert.deepEqual(validateObjectMeta(meta, rules).map(formatFieldError), want);
   });
 }
@@ -192,7 +192,7 @@ for (
     },
   ] as { name: string; edit: ObjectMeta; stored?: ObjectMeta; want: string[] }[]
 ) {
-  test(`validateObjectMetaUpdate() answers ${want.length} faults for changing ${name}`, () => {
+  test(`validateObjectMetaUpdate() reports ${want.length} faults for changing ${name}`, () => {
     assert.deepEqual(validateObjectMetaUpdate({ ...stored, ...edit }, stored).map(formatFieldError), want);
   });
 }

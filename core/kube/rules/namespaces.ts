@@ -210,7 +210,7 @@ type RootCaPlan =
   | { readonly kind: "none" }
   | { readonly kind: "create" | "update"; readonly configMap: ConfigMap };
 
-/** Plans the ConfigMap, whose data must be the bundle alone, and which must have a description. */
+/** Plans the ConfigMap, which must contain only the bundle and have a description. */
 export function planRootCa(existing: ConfigMap | undefined, namespace: string, caPem: string): RootCaPlan {
   const data = { "ca.crt": caPem };
   const annotations = { [DESCRIPTION_ANNOTATION]: DESCRIPTION };

@@ -53,7 +53,7 @@ test("prepareNamespaceForUpdate() keeps spec and status", () => {
   assert.deepEqual(prepared.status, stored.status);
 });
 
-test("validateNamespace() and validateNamespaceFinalizeUpdate() name bad finalizers", () => {
+test("validateNamespace() and validateNamespaceFinalizeUpdate() report invalid finalizers", () => {
   const namespace: Namespace = { metadata: { name: "n" }, spec: { finalizers: ["kubernetes", "mine"] }, status: {} };
   const detail = 'Invalid value: "mine": name is neither a standard finalizer name nor is it fully qualified';
   assert.deepEqual(validateNamespace(namespace).map(formatFieldError), [`spec.finalizers: ${detail}`]);

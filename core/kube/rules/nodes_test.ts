@@ -119,7 +119,7 @@ for (
     },
   ]
 ) {
-  test(`validateNodeUpdate() and validateNodeStatusUpdate() answer ${want.length} faults for changing ${name}`, () => {
+  test(`validateNodeUpdate() and validateNodeStatusUpdate() report ${want.length} faults for changing ${name}`, () => {
     assert.deepEqual(selectReportedErrors(validateNodeUpdate(changed, stored)).map(formatFieldError), want);
     assert.deepEqual(validateNodeStatusUpdate(changed, stored).map(formatFieldError), want);
   });
@@ -155,7 +155,7 @@ for (
     },
   ]
 ) {
-  test(`validateNodeCreate() answers ${want.length} faults for the networks ${podCIDRs.join(" and ")}`, () => {
+  test(`validateNodeCreate() reports ${want.length} faults for the networks ${podCIDRs.join(" and ")}`, () => {
     assert.deepEqual(validateNodeCreate(node({ podCIDRs })).map(formatFieldError), want);
   });
 }
@@ -200,7 +200,7 @@ for (
     },
   ]
 ) {
-  test(`validateNodeCreate() answers ${want.length} faults for the features ${features.join(", ").slice(0, 20)}`, () => {
+  test(`validateNodeCreate() reports ${want.length} faults for the features ${features.join(", ").slice(0, 20)}`, () => {
     const sent = node({}, { declaredFeatures: features });
     assert.deepEqual(validateNodeCreate(sent).map(formatFieldError), want);
     assert.deepEqual(validateNodeUpdate(sent, node({})).map(formatFieldError), [...want, ...want]);
@@ -291,7 +291,7 @@ for (
     { name: "example.com/a b", amount: "1500m", want: [] },
   ]
 ) {
-  test(`validateAmount() of ${amount} ${name} answers ${want.join(" and ") || "nothing"}`, () => {
+  test(`validateAmount() of ${amount} ${name} reports ${want.join(" and ") || "nothing"}`, () => {
     const texts = want.map((detail) => `at: Invalid value: "${amount}": ${detail}`);
     assert.deepEqual(validateAmount("at", name, amount).map(formatFieldError), texts);
   });
@@ -318,7 +318,7 @@ for (
     { value: "fd00::1/64", family: 6, fault: "must not have bits set beyond the prefix length" },
   ] as const
 ) {
-  test(`validateCidr() of ${JSON.stringify(value)} answers ${fault ?? "nothing"}`, () => {
+  test(`validateCidr() of ${JSON.stringify(value)} reports ${fault ?? "nothing"}`, () => {
     const want = fault === undefined ? [] : [`at: Invalid value: ${JSON.stringify(value)}: ${fault}`];
     assert.deepEqual(validateCidr("at", value).map(formatFieldError), want);
     assert.equal(networkFamily(value), family);

@@ -124,7 +124,7 @@ for (
     },
   ] as { name: string; errors: FieldError[]; want: string[] }[]
 ) {
-  test(`options.ts answers ${want.length} faults for ${name}`, () => {
+  test(`options.ts reports ${want.length} faults for ${name}`, () => {
     assert.deepEqual(errors.map(formatFieldError), want);
   });
 }

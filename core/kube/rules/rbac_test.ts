@@ -50,7 +50,7 @@ for (
     },
   ] as { name: string; rule: PolicyRule; role: string[]; clusterRole?: string[] }[]
 ) {
-  test(`validateRole() answers ${role.length} faults for ${name}`, () => {
+  test(`validateRole() reports ${role.length} faults for ${name}`, () => {
     assert.deepEqual(validateRole({ metadata, rules: [rule] }).map(formatFieldError), role);
   });
   test(`validateClusterRole() checks ${name}`, () => {
@@ -93,7 +93,7 @@ for (
     },
   ] as { name: string; aggregationRule: NonNullable<ClusterRole["aggregationRule"]>; want: string[] }[]
 ) {
-  test(`validateClusterRole() answers ${want.length} faults for aggregation by ${name}`, () => {
+  test(`validateClusterRole() reports ${want.length} faults for aggregation by ${name}`, () => {
     assert.deepEqual(validateClusterRole({ metadata, rules: null, aggregationRule }).map(formatFieldError), want);
   });
 }
@@ -147,7 +147,7 @@ for (
     },
   ] as { name: string; subject: Subject; want: string[]; clusterWant?: string[] }[]
 ) {
-  test(`validateBindingCreate() answers ${want.length} faults for ${name}`, () => {
+  test(`validateBindingCreate() reports ${want.length} faults for ${name}`, () => {
     const binding = { metadata, subjects: [subject], roleRef: ROLE };
     assert.deepEqual(validateBindingCreate(binding, true).map(formatFieldError), want);
     assert.deepEqual(validateBindingCreate(binding, false).map(formatFieldError), clusterWant ?? want);

@@ -27,23 +27,15 @@ import { subdomainNameErrors } from "../names.ts";
 import { decodeCanonicalBase64 } from "../wire/scalars.ts";
 
 /**
- * The largest selector of a review as text. One in a query may be as large, so that every request that is served can be
+ * The largest selector of a review as text. The limit for a query is the same, so that every request that is served can be
  * reviewed. kube-apiserver has no such limit.
  */
 export const MAX_RAW_SELECTOR_BYTES = 65_536;
 
-/** Validates a SubjectAccessReview, which must name a user or a group. */
-export function validateSubjectAccessReview(review: SubjectAccessReview): FieldError[] {
+/** Validates a SubjectAccessReview, which needs a user or a group, or a SelfSubjectAccessReview, whose user is the caller. */
+export function validateSubjectAccessReview(review: SubjectAccessReview, isSelf = false): FieldError[] {
   return [
-    ...validateSpec(review.spec, true),
-    ...validateEmptyMeta(review.metadata, ["managedFields"], "must be empty"),
-  ];
-}
-
-/** Validates a SelfSubjectAccessReview, whose user is the caller. */
-export function validateSelfSubjectAccessReview(review: SubjectAccessReview): FieldError[] {
-  return [
-    ...validateSpec(review.spec, false),
+    ...validateSpec(review.spec, !isSelf),
     ...validateEmptyMeta(review.metadata, ["managedFields"], "must be empty"),
   ];
 }

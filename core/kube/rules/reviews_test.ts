@@ -8,7 +8,6 @@ import {
   MAX_RAW_SELECTOR_BYTES,
   validateLocalSubjectAccessReview,
   validateNodeAttestation,
-  validateSelfSubjectAccessReview,
   validateSubjectAccessReview,
 } from "./reviews.ts";
 
@@ -37,18 +36,18 @@ for (
     },
     {
       name: "both at once",
-      errors: validateSelfSubjectAccessReview(review({ ...POD, ...PATH })),
+      errors: validateSubjectAccessReview(review({ ...POD, ...PATH }), true),
       want: [`spec: Invalid value: {"Path":"/x","Verb":"get"}: ${ONE_OF}`],
     },
-    { name: "the caller", errors: validateSelfSubjectAccessReview(review(POD)), want: [] },
+    { name: "the caller", errors: validateSubjectAccessReview(review(POD), true), want: [] },
     {
       name: "metadata",
-      errors: validateSelfSubjectAccessReview(review(POD, { name: "a" })),
+      errors: validateSubjectAccessReview(review(POD, { name: "a" }), true),
       want: ['metadata: Invalid value: {"name":"a"}: must be empty'],
     },
     {
       name: "managed fields",
-      errors: validateSelfSubjectAccessReview(review(POD, { managedFields: [{ manager: "m" }] })),
+      errors: validateSubjectAccessReview(review(POD, { managedFields: [{ manager: "m" }] }), true),
       want: [],
     },
     {
@@ -73,12 +72,15 @@ for (
     },
     {
       name: "selectors",
-      errors: validateSelfSubjectAccessReview(review({
-        resourceAttributes: {
-          fieldSelector: { rawSelector: "a=b", requirements: [{ key: "", operator: "In" }] },
-          labelSelector: {},
-        },
-      })),
+      errors: validateSubjectAccessReview(
+        review({
+          resourceAttributes: {
+            fieldSelector: { rawSelector: "a=b", requirements: [{ key: "", operator: "In" }] },
+            labelSelector: {},
+          },
+        }),
+        true,
+      ),
       want: [
         'spec.resourceAttributes.fieldSelector.rawSelector: Invalid value: "a=b": may not specified at the same time as ' +
         "requirements",
@@ -91,12 +93,15 @@ for (
     },
     {
       name: "selectors that are longer than any in a query",
-      errors: validateSelfSubjectAccessReview(review({
-        resourceAttributes: {
-          fieldSelector: { rawSelector: `a=${"b".repeat(MAX_RAW_SELECTOR_BYTES - 1)}` },
-          labelSelector: { rawSelector: `a=${"ß".repeat(MAX_RAW_SELECTOR_BYTES / 2)}` },
-        },
-      })),
+      errors: validateSubjectAccessReview(
+        review({
+          resourceAttributes: {
+            fieldSelector: { rawSelector: `a=${"b".repeat(MAX_RAW_SELECTOR_BYTES - 1)}` },
+            labelSelector: { rawSelector: `a=${"ß".repeat(MAX_RAW_SELECTOR_BYTES / 2)}` },
+          },
+        }),
+        true,
+      ),
       want: [
         "spec.resourceAttributes.fieldSelector.rawSelector: Too long: may not be more than 65536 bytes",
         "spec.resourceAttributes.labelSelector.rawSelector: Too long: may not be more than 65536 bytes",
@@ -104,27 +109,33 @@ for (
     },
     {
       name: "selectors that are as long as in a query",
-      errors: validateSelfSubjectAccessReview(review({
-        resourceAttributes: {
-          fieldSelector: { rawSelector: `a=${"b".repeat(MAX_RAW_SELECTOR_BYTES - 2)}` },
-          labelSelector: { rawSelector: `a=${"b".repeat(MAX_RAW_SELECTOR_BYTES - 2)}` },
-        },
-      })),
+      errors: validateSubjectAccessReview(
+        review({
+          resourceAttributes: {
+            fieldSelector: { rawSelector: `a=${"b".repeat(MAX_RAW_SELECTOR_BYTES - 2)}` },
+            labelSelector: { rawSelector: `a=${"b".repeat(MAX_RAW_SELECTOR_BYTES - 2)}` },
+          },
+        }),
+        true,
+      ),
       want: [],
     },
     {
       name: "operators of a newer server",
-      errors: validateSelfSubjectAccessReview(review({
-        resourceAttributes: {
-          fieldSelector: { requirements: [{ key: "a", operator: "Near" }] },
-          labelSelector: { requirements: [{ key: "a", operator: "Near", values: ["b"] }] },
-        },
-      })),
+      errors: validateSubjectAccessReview(
+        review({
+          resourceAttributes: {
+            fieldSelector: { requirements: [{ key: "a", operator: "Near" }] },
+            labelSelector: { requirements: [{ key: "a", operator: "Near", values: ["b"] }] },
+          },
+        }),
+        true,
+      ),
       want: [],
     },
   ]
 ) {
-  test(`reviews.ts answers ${want.length} faults for ${name}`, () => {
+  test(`reviews.ts reports ${want.length} faults for ${name}`, () => {
     assert.deepEqual(errors.map(formatFieldError), want);
   });
 }
@@ -133,7 +144,7 @@ test("a review's 422 has no kind", () => {
   const error = invalidObject(
     { group: "authorization.k8s.io", kind: "" },
     "",
-    validateSelfSubjectAccessReview(review({})),
+    validateSubjectAccessReview(review({}), true),
   );
   assert.equal(error.message, `.authorization.k8s.io "" is invalid: spec: Invalid value: null: ${ONE_OF}`);
 });
@@ -200,7 +211,7 @@ for (
     },
   ] satisfies readonly { name: string; spec: Partial<NodeAttestation["spec"]>; want: readonly string[] }[]
 ) {
-  test(`validateNodeAttestation() answers ${want.length} faults for ${name}`, () => {
+  test(`validateNodeAttestation() reports ${want.length} faults for ${name}`, () => {
     const attestation = { metadata: {}, spec: { nodeName: "n1", publicKey: "AAAA", ...spec }, status: {} };
     assert.deepEqual(validateNodeAttestation(attestation).map(formatFieldError), want);
   });

@@ -9,7 +9,7 @@ import type { ConfigMap, SecretObject } from "../kinds/core_v1.ts";
 import { checkEach, type FieldError, forbiddenField, invalid, requiredField, tooLong } from "../status/field_error.ts";
 import { dataKeyErrors } from "../names.ts";
 import { validateImmutable } from "./meta_v1.ts";
-import { byteLength } from "../../lib/go_text.ts";
+import { byteLength, sortMembers } from "../../lib/go_text.ts";
 
 /** The largest size of all values of a Secret or a ConfigMap, in bytes. */
 const DATA_MAX_BYTES = 1024 * 1024;
@@ -21,10 +21,10 @@ const IMMUTABLE_DETAIL = "field is immutable when `immutable` is set";
 export function defaultSecret(secret: SecretObject): SecretObject {
   const { stringData, data, type, ...rest } = secret;
   const encoded = Object.entries(stringData ?? {}).map(([key, text]): [string, string] => [key, encodeBase64(text)]);
-  const merged = Object.entries({ ...data, ...Object.fromEntries(encoded) }).sort(([a], [b]) => (a < b ? -1 : 1));
+  const merged = sortMembers({ ...data, ...Object.fromEntries(encoded) });
   return {
     ...rest,
-    ...(merged.length === 0 ? {} : { data: Object.fromEntries(merged) }),
+    ...(Object.keys(merged).length === 0 ? {} : { data: merged }),
     type: type === undefined || type === "" ? "Opaque" : type,
   };
 }

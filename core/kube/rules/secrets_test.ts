@@ -93,7 +93,7 @@ for (
     },
   ] as { name: string; secret: Partial<SecretObject>; want: string[] }[]
 ) {
-  test(`validateSecretCreate() answers ${want.length} faults for ${name}`, () => {
+  test(`validateSecretCreate() reports ${want.length} faults for ${name}`, () => {
     assert.deepEqual(validateSecretCreate({ ...meta, type: "Opaque", ...secret }).map(formatFieldError), want);
   });
 }
@@ -118,7 +118,7 @@ for (
     },
   ] as { name: string; stored: Partial<SecretObject>; secret: Partial<SecretObject>; want: string[] }[]
 ) {
-  test(`validateSecretUpdate() answers ${want.length} faults for changing ${name}`, () => {
+  test(`validateSecretUpdate() reports ${want.length} faults for changing ${name}`, () => {
     assert.deepEqual(
       validateSecretUpdate({ ...meta, type: "Opaque", ...secret }, { ...meta, type: "Opaque", ...stored }).map(
         formatFieldError,
@@ -148,7 +148,7 @@ for (
     },
   ] as { name: string; map: Partial<ConfigMap>; want: string[] }[]
 ) {
-  test(`validateConfigMapCreate() answers ${want.length} faults for ${name}`, () => {
+  test(`validateConfigMapCreate() reports ${want.length} faults for ${name}`, () => {
     assert.deepEqual(validateConfigMapCreate({ ...meta, ...map }).map(formatFieldError), want);
   });
 }
