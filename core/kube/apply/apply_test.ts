@@ -23,7 +23,7 @@ function config(spec: object, metadata: object = {}, head: object = {}): JsonObj
   return { apiVersion: VERSION, kind: "Thing", metadata: { name: "t", ...metadata }, spec, ...head };
 }
 
-/** Applies as a manager; the stored object afterwards. */
+/** Applies a configuration as a manager, and returns the stored object. */
 function applied(
   live: KubeObject | undefined,
   manager: string,
@@ -42,7 +42,7 @@ function storedFrom(object: object, managedFields: readonly ManagedFieldsEntry[]
   return { metadata: kept, ...rest };
 }
 
-/** Updates an object as a manager. */
+/** Updates an object as a manager, and returns the stored object. */
 function updated(live: KubeObject, manager: string, spec: object): KubeObject {
   const next = storedFrom({ metadata: { name: "t" }, spec }, undefined);
   return storedFrom(next, trackUpdate(MAIN, live, next, { manager, time: TIME }));
@@ -78,7 +78,7 @@ test("applyConfig() creates an object, and owns the sent fields", () => {
   }]);
 });
 
-// structured-merge-diff `merge/*_test.go`: who keeps what when an applier drops a field
+// structured-merge-diff `merge/*_test.go`: the fields that remain when an applier drops one
 for (
   const { name, others, want } of [
     { name: "it alone owned", others: (live: KubeObject) => live, want: { text: "x" } },
@@ -138,7 +138,7 @@ for (
   });
 }
 
-test("applyConfig() names one conflict with an applier, and one with an updater", () => {
+test("applyConfig() reports one conflict with an applier, and one with an updater", () => {
   const live = updated(applied(undefined, "a", config({ text: "x" })), "u", { text: "x", count: 1 });
   assert.deepEqual(listConflicts(live, "b", config({ text: "y" })), {
     message: 'Apply failed with 1 conflict: conflict with "a": .spec.text',
@@ -150,7 +150,7 @@ test("applyConfig() names one conflict with an applier, and one with an updater"
   );
 });
 
-test("applyConfig() names several conflicts by owner, a level before what is below it", () => {
+test("applyConfig() reports several conflicts by owner, each level before the next", () => {
   const base = applied(undefined, "z", config({ map: { b: "1" }, text: "x", parts: [{ name: "p", value: "1" }] }));
   const live = updated(base, "u", { map: { b: "1" }, text: "x", parts: [{ name: "p", value: "1" }], count: 1 });
   const sent = config({ map: { b: "2" }, text: "y", parts: [{ name: "p", value: "2" }], count: 2 });
@@ -170,7 +170,7 @@ test("applyConfig() takes fields with force, and shares equal ones", () => {
   });
 });
 
-test("applyConfig() keeps the time of an entry when nothing changes, and gives a new one none", () => {
+test("applyConfig() keeps the time of an entry when nothing changes, and a new entry then has none", () => {
   const live = applied(undefined, "a", config({ text: "x" }));
   const later = "2026-01-01T00:00:09Z";
   const times = (object: KubeObject) => object.metadata.managedFields?.map(({ manager, time }) => [manager, time]);
@@ -189,7 +189,7 @@ test("applyConfig() assigns fields without a manager to before-first-apply", () 
   );
 });
 
-test("applyConfig() owns no field that the endpoint resets, and names the subresource in conflicts", () => {
+test("applyConfig() owns no field that the endpoint resets, and its conflicts contain the subresource", () => {
   const live = applied(undefined, "a", config({ text: "x" }));
   const author = { manager: "s", time: TIME, force: false };
   const first = applyConfig(STATUS, live, config({ text: "y" }, {}, { status: { name: "n" } }), author);

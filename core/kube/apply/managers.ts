@@ -135,7 +135,7 @@ function mergeOldest(
     if (!merged.has(bucketKey)) merged.set(bucketKey, [bucket.set]);
     merged.get(bucketKey)!.push(entry.set);
     managers.set(bucketKey, { ...bucketName, set: bucket.set, time: entry.time });
-    // This way, upstream loses a bucket that is not the oldest; its behavior is reproduced here.
+    // As in upstream, this loses a bucket that is not the oldest entry.
     managers.delete(key);
     merged.delete(key);
     count--;
@@ -143,29 +143,29 @@ function mergeOldest(
 }
 
 /** A cache of parsed sets by their tree: stored objects are frozen, and are parsed again on each write. */
-const known = new WeakMap<object, FieldSet>();
+const setByTree = new WeakMap<object, FieldSet>();
 
 /** A cache of formatted trees by their set: most managers own the same fields before and after a write. */
-const written = new WeakMap<FieldSet, JsonObject>();
+const treeBySet = new WeakMap<FieldSet, JsonObject>();
 
 /** Parses a tree. Clients do not see the error, because a malformed tree of a client counts as absent. */
 export function parseFieldsV1(tree: unknown): Result<FieldSet, string> {
   if (tree === undefined || tree === null) return ok(NO_FIELDS);
   if (!isJsonObject(tree)) return err("fieldsV1 is not an object");
-  const cached = known.get(tree);
+  const cached = setByTree.get(tree);
   if (cached !== undefined) return ok(cached);
   const set = readChildren(tree);
   if (set === undefined) return err("fieldsV1 has a malformed path element");
-  known.set(tree, set);
+  setByTree.set(tree, set);
   return ok(set);
 }
 
 /** Formats a set as a tree that equals upstream's byte for byte. The tree is cached, so do not change it. */
 export function formatFieldsV1(set: FieldSet): JsonObject {
-  let tree = written.get(set);
+  let tree = treeBySet.get(set);
   if (tree === undefined) {
-    written.set(set, tree = formatSet(set));
-    known.set(tree, set);
+    treeBySet.set(set, tree = formatSet(set));
+    setByTree.set(tree, set);
   }
   return tree;
 }

@@ -142,12 +142,12 @@ for (
     { name: "parts of an atomic struct", path: ["f:spec", "f:pair", "f:left"], want: { "f:spec": { "f:pair": {} } } },
   ]
 ) {
-  test(`reconcileFields() takes ${name} for the whole`, () => {
+  test(`reconcileFields() replaces ${name} with the whole`, () => {
     assert.deepEqual(formatFieldsV1(reconcileFields(createFieldSet(path), getAtom(thingKind.schema))), want);
   });
 }
 
-test("reconcileFields() leaves a set that fits as it is", () => {
+test("reconcileFields() returns a set that already fits", () => {
   const set = createFieldSet(["f:spec", "f:parts", 'k:{"name":"x"}', "f:value"], ["f:spec", "f:atomicList"], [
     "f:unknown",
     "f:x",

@@ -135,7 +135,7 @@ for (
     },
   ] as readonly { name: string; value: object; fields: readonly string[][]; want: object }[]
 ) {
-  test(`removeFields() takes ${name}`, () =>
+  test(`removeFields() removes ${name}`, () =>
     assert.deepEqual(removeFields(value, SPEC, createFieldSet(...fields)), want));
 }
 

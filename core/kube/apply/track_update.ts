@@ -210,7 +210,7 @@ export function createManagedEndpoint(
 
 const empties = new WeakMap<MessageSchema, Record<string, unknown>>();
 
-/** Returns an object of a kind with nothing set, from which a creation starts. It must not be changed. */
+/** Returns the empty object of a kind, from which a creation starts. It must not be changed. */
 export function getEmptyObject(schema: MessageSchema): Readonly<Record<string, unknown>> {
   let empty = empties.get(schema);
   if (empty === undefined) empties.set(schema, empty = createZeroMessage(getMessagePlan(schema)));
@@ -313,8 +313,7 @@ class Walk implements Comparison {
     const left = this.#index(before, list);
     const right = this.#index(after, list);
     for (const element of new Set([...left.keys(), ...right.keys()])) {
-      const [ours, theirs] = [left.get(element) ?? [], right.get(element) ?? []];
-      this.#at(element, () => this.#item(ours, theirs, list));
+      this.#at(element, () => this.#item(left.get(element) ?? [], right.get(element) ?? [], list));
     }
   }
 

@@ -154,7 +154,7 @@ const STATUS = createManagedEndpoint(thingKind, "status", ["spec"]);
 const VERSION = "test.example/v1";
 
 function thing(spec: object, metadata: object = {}, rest: object = {}): KubeObject {
-  // Made by the description of its kind.
+  // An object in memory has the fields that its kind always writes.
   return decodeObject(thingKind.schema, {
     metadata: { name: "t", ...metadata },
     spec,
@@ -186,7 +186,7 @@ test("trackUpdate() assigns a new object's fields to its creator, except those t
   ]);
 });
 
-test("trackUpdate() has no entry for an object without fields, and a name for an unnamed manager", () => {
+test("trackUpdate() adds no entry for an object without fields, and names an unnamed manager", () => {
   assert.equal(trackUpdate(MAIN, undefined, thing({}), { manager: "m", time: at(1) }), undefined);
   assert.equal(
     trackUpdate(MAIN, undefined, thing({ text: "a" }), { manager: "", time: at(1) })?.[0]?.manager,
@@ -230,7 +230,7 @@ test("trackUpdate() drops a manager that owns no field any more", () => {
   assert.equal(trackUpdate(MAIN, live, thing({}), { manager: "n", time: at(2) }), undefined);
 });
 
-test("trackUpdate() starts no entries on a stored object that has none", () => {
+test("trackUpdate() adds no entries to a stored object without any", () => {
   const live = { ...thing({}), metadata: { name: "t", uid: "u" } };
   assert.equal(trackUpdate(MAIN, live, thing({ text: "a" }), { manager: "m", time: at(2) }), undefined);
 });
