@@ -2,7 +2,7 @@
  * JSON values and documents in memory: plain values, the details of their text that plain values cannot express, how Go
  * prints them, and the errors of the codecs.
  */
-import { compareBytes, goQuote, toInt64 } from "../lib/go_text.ts";
+import { compareBytes, goQuote, sortedKeys, toInt64 } from "../lib/go_text.ts";
 import type { JsonMember } from "../lib/record.ts";
 import { AppError } from "../errors.ts";
 
@@ -221,7 +221,7 @@ export function getGoType(value: unknown): string {
 }
 
 function printMap(value: JsonObject): string {
-  const keys = Object.keys(value).sort();
+  const keys = sortedKeys(value);
   return `map[${keys.map((key) => `${key}:${printGoValue(value[key])}`).join(" ")}]`;
 }
 
@@ -229,8 +229,8 @@ function printMap(value: JsonObject): string {
 export function goSyntax(value: unknown): string {
   if (Array.isArray(value)) return `[]interface {}{${value.map(goSyntax).join(", ")}}`;
   if (isJsonObject(value)) {
-    const keys = Object.keys(value).sort();
-    return `map[string]interface {}{${keys.map((key) => `${goQuote(key)}:${goSyntax(value[key])}`).join(", ")}}`;
+    const members = sortedKeys(value).map((key) => `${goQuote(key)}:${goSyntax(value[key])}`);
+    return `map[string]interface {}{${members.join(", ")}}`;
   }
   if (value === null || value === undefined) return "interface {}(nil)";
   return typeof value === "string" ? goQuote(value) : printGoValue(value);

@@ -67,7 +67,7 @@ for (
     { name: "a null operation", operation: null },
   ]
 ) {
-  test(`applyJsonPatch() cannot process ${name}`, () => {
+  test(`applyJsonPatch() refuses ${name}`, () => {
     const result = applyJsonPatch(DOCUMENT, [operation]);
     assert.equal(result.ok ? "" : result.error.kind, "unprocessable");
   });
@@ -83,7 +83,7 @@ for (
     ],
   ] as const
 ) {
-  test(`applyJsonPatch() calls ${JSON.stringify(patch)} a bad request`, () => {
+  test(`applyJsonPatch() answers ${JSON.stringify(patch)} with badRequest`, () => {
     assert.deepEqual(applyJsonPatch({}, patch), { ok: false, error: { kind: "badRequest", message: want } });
   });
 }
@@ -129,7 +129,7 @@ test("applyJsonPatch() returns for any document and patch", () => {
   }));
 });
 
-test("findUnknownOperationFields() names members that no operation has", () => {
+test("findUnknownOperationFields() reports members that no operation has", () => {
   assert.deepEqual(findUnknownOperationFields([{ op: "add", foo: 1 }, { bar: 2 }]), [
     'json patch unknown field "[0].foo"',
     'json patch unknown field "[1].bar"',

@@ -1,12 +1,14 @@
 /**
- * Merges lists: by merge key for maps, as sets for scalars (strategicpatch `mergeSlice`). In a merged list, the elements
- * that the patch names have the patch's order, those that only the server has keep theirs, and the two are interleaved
- * by the order of the stored list (`normalizeElementOrder`). Faults are thrown, and `strategic.ts` converts them to values.
+ * Merges lists: by merge key for maps, as sets for scalars (strategicpatch `mergeSlice`). In a merged list, the elements of
+ * the patch have the patch's order, those that only the server has keep theirs, and the two are interleaved by the order of
+ * the stored list (`normalizeElementOrder`). Faults are thrown, and `strategic.ts` converts them to values.
  */
 import type { FieldSchema, FieldType } from "../schema.ts";
 import { getGoType, getJsonType, isJsonObject, type JsonObject, printGoValue } from "../json_value.ts";
+import { lookup } from "../../lib/record.ts";
 import type { PatchError } from "./patch_result.ts";
-import { goQuote } from "../../lib/go_text.ts";
+import { goQuote, sortedKeys } from "../../lib/go_text.ts";
+import { getStructName } from "../wire/message_plan.ts";
 import { AppError } from "../../errors.ts";
 
 /** Merges one map into another. The function is passed in, because maps and lists contain each other. */
@@ -64,7 +66,7 @@ export function storedOrderAfter(
   return [...kept, ...fresh.slice(0, Math.max(0, stored.length - kept.length))];
 }
 
-/** Removes the elements that `$deleteFromPrimitiveList` names; lists of maps are merged instead. Throws PatchFault. */
+/** Removes the elements that `$deleteFromPrimitiveList` lists; lists of maps are merged instead. Throws PatchFault. */
 export function deleteFromList(
   stored: readonly unknown[],
   toDelete: readonly unknown[],
@@ -230,11 +232,9 @@ function findField(parent: FieldType, key: string): FieldSchema {
     const kind = parent.kind === "list" ? "slice" : parent.kind;
     throw otherFault(`merging an object in json but data type is not struct, instead is: ${kind}`);
   }
-  const { name, fields } = parent;
-  const field = Object.hasOwn(fields, key) ? fields[key] : undefined;
+  const field = lookup(parent.fields, key);
   if (field !== undefined) return field;
-  const struct = name.slice(name.lastIndexOf(".") + 1);
-  throw otherFault(`unable to find api field in struct ${struct} for the json field ${goQuote(key)}`);
+  throw otherFault(`unable to find api field in struct ${getStructName(parent)} for the json field ${goQuote(key)}`);
 }
 
 /** Returns the merge strategy of a field, without `retainKeys`, which only matters for creating patches. */
@@ -287,7 +287,7 @@ function printAsText(value: unknown): string {
   if (typeof value === "string") return value;
   if (Array.isArray(value)) return `[${value.map(printAsText).join(" ")}]`;
   if (isJsonObject(value)) {
-    return `map[${Object.keys(value).sort().map((key) => `${key}:${printAsText(value[key])}`).join(" ")}]`;
+    return `map[${sortedKeys(value).map((key) => `${key}:${printAsText(value[key])}`).join(" ")}]`;
   }
   const type = getGoType(value);
   return value === null ? type : `%!s(${type}=${printGoValue(value)})`;
