@@ -53,7 +53,7 @@ export const selfSubjectReviewKind: Kind = kind<SelfSubjectReview>(
   },
 );
 
-/** The object with whose deletion a token ends. */
+/** The object whose deletion invalidates a token. */
 export interface BoundObjectReference {
   readonly kind?: string;
   readonly apiVersion?: string;
@@ -61,12 +61,16 @@ export interface BoundObjectReference {
   readonly uid?: string;
 }
 
-const boundObject = message<BoundObjectReference>("BoundObjectReference", "An object whose deletion ends a token.", {
-  kind: omitempty(1, STRING, "Kind of the object, such as `Secret`."),
-  apiVersion: omitempty(2, STRING, "API version of the object."),
-  name: omitempty(3, STRING, "Name of the object."),
-  uid: omitempty(4, STRING, "Uid of the object."),
-});
+const boundObject = message<BoundObjectReference>(
+  "BoundObjectReference",
+  "An object whose deletion invalidates a token.",
+  {
+    kind: omitempty(1, STRING, "Kind of the object, such as `Secret`."),
+    apiVersion: omitempty(2, STRING, "API version of the object."),
+    name: omitempty(3, STRING, "Name of the object."),
+    uid: omitempty(4, STRING, "Uid of the object."),
+  },
+);
 
 /** The properties that a client requests for a token. */
 export interface TokenRequestSpec {
@@ -78,9 +82,9 @@ export interface TokenRequestSpec {
 }
 
 const tokenRequestSpec = message<TokenRequestSpec>("TokenRequestSpec", "The properties that a token should have.", {
-  audiences: always(1, atomic(STRING), "Recipients, each of which may use it at the others; the API server if none."),
-  expirationSeconds: nullable(4, INT64, "The requested lifetime; the token may have another one."),
-  boundObjectRef: nullable(3, boundObject, "The object with whose deletion the token ends."),
+  audiences: always(1, atomic(STRING), "Recipients, each of which can use it at the others; the API server if none."),
+  expirationSeconds: nullable(4, INT64, "The requested lifetime in seconds; the server may choose another one."),
+  boundObjectRef: nullable(3, boundObject, "The object whose deletion invalidates the token."),
   attestations: omitempty(5, named("map[string]v1.AttestationValue", map(list(STRING))), "Claims to attest."),
 });
 
@@ -108,13 +112,13 @@ export const tokenRequestKind: Kind = kind<TokenRequest>(
 
 const tokenReviewSpec = message("TokenReviewSpec", "The token to check.", {
   token: { ...omitempty(1, STRING, "The opaque bearer token."), required: true },
-  audiences: omitempty(2, atomic(STRING), "Audiences of which the token must be meant for at least one."),
+  audiences: omitempty(2, atomic(STRING), "Audiences; the token must be meant for at least one of them."),
 });
 
 const tokenReviewStatus = message("TokenReviewStatus", "The user that a token belongs to.", {
   authenticated: omitempty(1, BOOL, "True when the token is known."),
   user: always(2, userInfo, "The user it belongs to."),
-  audiences: omitempty(4, atomic(STRING), "Those of the requested audiences that the token is meant for."),
+  audiences: omitempty(4, atomic(STRING), "The requested audiences that the token is meant for."),
   error: omitempty(3, STRING, "Why the token could not be checked."),
 });
 

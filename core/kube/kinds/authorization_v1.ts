@@ -5,7 +5,7 @@ import { clusterWide, describeVersion, namespaced, withoutList } from "./kind.ts
 import { fieldSelectorRequirementSchema, labelSelectorRequirementSchema } from "./meta_v1.ts";
 import { always, atomic, BOOL, EXTRA, omitempty, optional, required, STRING } from "./notation.ts";
 
-/** Selectors of a list, as part of what is authorized. */
+/** A selector of the request to authorize, raw or parsed. */
 export interface SelectorAttributes {
   readonly rawSelector?: string;
   readonly requirements?: readonly SelectorRequirement[];
@@ -168,7 +168,7 @@ export interface NonResourceRule {
 
 const nonResourceRule = message<NonResourceRule>("NonResourceRule", "Verbs allowed on paths.", {
   verbs: required(1, atomic(STRING), "Verbs that are allowed; * means all."),
-  nonResourceURLs: omitempty(2, atomic(STRING), "The paths, * as the last step."),
+  nonResourceURLs: omitempty(2, atomic(STRING), "The paths; the last segment may be *."),
 });
 
 /** Everything a user may do in a namespace. */

@@ -207,7 +207,7 @@ export interface PodCertificateRequestSpec {
   readonly maxExpirationSeconds?: number;
   /** Base64 of a PKCS#10 request in DER, signed by the key of the pod; `null` when absent. */
   readonly stubPKCS10Request: string | null;
-  /** Requests of the author of the pod to the signer, which are not verified. */
+  /** Unverified hints of the pod's author to the signer. */
   readonly unverifiedUserAnnotations?: Readonly<Record<string, string>>;
 }
 

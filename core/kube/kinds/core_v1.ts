@@ -55,11 +55,11 @@ export interface SecretObject extends KubeObject {
 export const secretKind: Kind = kind<SecretObject>("Secret", namespaced(), "Confidential values under short keys.", {
   immutable: optional(5, BOOL, "True forbids any further change of the values."),
   data: omitempty(2, map(BYTES), "The values, base64 in JSON."),
-  stringData: omitempty(4, map(STRING), "Values as plain text; written only, the server moves them into data."),
+  stringData: omitempty(4, map(STRING), "Values as plain text, which the server moves into data; write-only."),
   type: omitempty(3, named("v1.SecretType"), "How programs should interpret the values."),
 });
 
-/** Points at an object, or at a part of it. */
+/** A reference to an object or a part of it. */
 export interface ObjectReference {
   readonly kind?: string;
   readonly namespace?: string;
@@ -72,7 +72,7 @@ export interface ObjectReference {
 
 export const objectReferenceSchema: MessageSchema = atomicMessage<ObjectReference>(
   "ObjectReference",
-  "Points at another object, or a part of it.",
+  "A reference to another object or a part of it.",
   {
     kind: omitempty(1, STRING, "Kind of the object."),
     namespace: omitempty(2, STRING, "Namespace of the object."),
@@ -84,7 +84,7 @@ export const objectReferenceSchema: MessageSchema = atomicMessage<ObjectReferenc
   },
 );
 
-const localObjectReference = atomicMessage("LocalObjectReference", "Names an object of the same namespace.", {
+const localObjectReference = atomicMessage("LocalObjectReference", "A reference to an object in the same namespace.", {
   name: omitempty(1, { type: STRING, default: "" }, "Name of the object."),
 });
 
@@ -151,7 +151,7 @@ export const namespaceKind: Kind = kind<Namespace>(
   },
 );
 
-/** Names the component and the node that report an event. */
+/** The component that reports an event, and its node. */
 export const eventSourceSchema: MessageSchema = message("EventSource", "The component that reports an event.", {
   component: omitempty(1, STRING, "Name of the component."),
   host: omitempty(2, STRING, "Node it runs on."),
@@ -197,9 +197,9 @@ export const eventKind: Kind = kind<Event>(
     eventTime: always(10, MICRO_TIME, "When it was first seen, with microseconds."),
     series: optional(11, eventSeries, "The series this event belongs to."),
     action: omitempty(12, STRING, "What was done or failed."),
-    related: optional(13, objectReferenceSchema, "A second object that takes part."),
+    related: optional(13, objectReferenceSchema, "A second object that is involved."),
     reportingComponent: always(14, STRING, "Controller that reports the event."),
-    reportingInstance: always(15, STRING, "Which copy of that controller."),
+    reportingInstance: always(15, STRING, "Instance of that controller."),
   },
 );
 
@@ -234,7 +234,7 @@ const serviceSpec = message("ServiceSpec", "How a service is reached.", {
   sessionAffinity: omitempty(7, enumerated(["ClientIP", "None"], named("v1.ServiceAffinity")), "Affinity of clients."),
   loadBalancerIP: omitempty(8, STRING, "Requested address of the load balancer."),
   loadBalancerSourceRanges: omitempty(9, atomic(STRING), "Networks that may use the load balancer."),
-  externalName: omitempty(10, STRING, "DNS name that the service is an alias of."),
+  externalName: omitempty(10, STRING, "DNS name for which the service is an alias."),
   externalTrafficPolicy: omitempty(
     11,
     enumerated(["Cluster", "Local"], named("v1.ServiceExternalTrafficPolicy")),
@@ -243,7 +243,11 @@ const serviceSpec = message("ServiceSpec", "How a service is reached.", {
   healthCheckNodePort: omitempty(12, INT32, "The port of its health check."),
   publishNotReadyAddresses: omitempty(13, BOOL, "Whether endpoints are published before they are ready."),
   sessionAffinityConfig: optional(14, sessionAffinityConfig, "The settings of the affinity."),
-  ipFamilies: omitempty(19, enumerated(["", "IPv4", "IPv6"], named("[]v1.IPFamily", atomic(STRING))), "IPv4, IPv6."),
+  ipFamilies: omitempty(
+    19,
+    enumerated(["", "IPv4", "IPv6"], named("[]v1.IPFamily", atomic(STRING))),
+    "Its IP families.",
+  ),
   ipFamilyPolicy: optional(
     17,
     enumerated(["PreferDualStack", "RequireDualStack", "SingleStack"], named("v1.IPFamilyPolicy")),
@@ -291,8 +295,8 @@ export const serviceKind: Kind = kind(
   },
 );
 
-// Pods are described as far as admission reads them: they run elsewhere, and a kube-apiserver that shares the store writes
-// them (decision 38). The description is incomplete, so nothing may be encoded by it.
+// Only the fields of a Pod that admission reads are described: a kube-apiserver that shares the store writes the pods
+// (decision 38). Never encode a Pod with this incomplete description.
 
 /** A volume of a pod. Its source is in `volumeSource` in protobuf and in the volume itself in JSON. */
 interface PodVolume {
@@ -335,7 +339,7 @@ const volumeSource = message("VolumeSource", "The source of a volume.", {
 
 const volume = message("Volume", "A volume of a pod.", {
   volumeSource: optional(2, volumeSource),
-  // JSON has the fields of the source in the volume. Protobuf has no field of this number here.
+  // In JSON, the fields of the source are those of the volume. Protobuf has no field with this number here.
   projected: optional(26, projected),
 });
 
@@ -345,7 +349,7 @@ const podSpec = message("PodSpec", "The node, the service account and the volume
   nodeName: omitempty(10, STRING),
 });
 
-/** The parts of a Pod that decide whether its node may request a certificate for it. */
+/** The fields of a Pod that decide whether its node may request a certificate for it. */
 export interface Pod extends KubeObject {
   readonly spec: {
     readonly nodeName?: string;
@@ -354,7 +358,7 @@ export interface Pod extends KubeObject {
   };
 }
 
-/** Describes the parts of the kind `Pod` of core `v1` that admission reads. */
+/** Describes the fields of the kind `Pod` of core `v1` that admission reads. */
 export const podKind: Kind = kind<Pod>("Pod", { ...namespaced("po"), categories: ["all"] }, "Containers on a node.", {
   metadata: always(1, podMetadata),
   spec: always(2, podSpec),

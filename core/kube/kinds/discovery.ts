@@ -55,7 +55,7 @@ const apiResource = message("APIResource", "A resource or subresource.", {
   kind: required(3, STRING, "Kind of its objects."),
   verbs: required(4, named("v1.Verbs", { kind: "list", of: STRING, wrapped: true }), "Verbs it supports."),
   shortNames: omitempty(5, atomic(STRING), "Short names that people may type."),
-  categories: omitempty(7, atomic(STRING), "Groups of resources it belongs to, such as all."),
+  categories: omitempty(7, atomic(STRING), "Categories it belongs to, such as all."),
   storageVersionHash: omitempty(10, STRING, "Opaque hash of the version it is stored in."),
 });
 
@@ -92,7 +92,7 @@ const { message: aggregated } = describeMessages("io.k8s.api.apidiscovery.v2");
 
 const groupVersionKind = message(
   "GroupVersionKind",
-  "Names a kind.",
+  "A kind with its group and version.",
   {
     group: always(1, STRING),
     version: always(2, STRING),

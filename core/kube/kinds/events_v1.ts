@@ -1,6 +1,6 @@
 /**
- * Events as `events.k8s.io/v1` names their fields (staging `k8s.io/api/events/v1/types.go`). Both groups show the same
- * stored objects; the core form is the stored one (`pkg/apis/events/v1/conversion.go`).
+ * Events in the form of `events.k8s.io/v1` (staging `k8s.io/api/events/v1/types.go`). Both groups serve the same stored
+ * objects, which have the core form (`pkg/apis/events/v1/conversion.go`).
  */
 import type { KubeObject } from "../meta.ts";
 import type { Kind } from "../schema.ts";
@@ -9,7 +9,7 @@ import { describeVersion, namespaced } from "./kind.ts";
 import { type Event, eventSourceSchema, type ObjectReference, objectReferenceSchema } from "./core_v1.ts";
 import { always, INT32, MICRO_TIME, omitempty, optional, required, STRING, TIME } from "./notation.ts";
 
-/** The prefix of the storage keys of Events, of both groups, as in the etcd of kube-apiserver. */
+/** The prefix of the storage keys of Events in both groups, as in kube-apiserver's etcd. */
 export const EVENTS_PREFIX = "/registry/events/";
 
 const { kind, message } = describeVersion("events.k8s.io", "v1", "io.k8s.api.events.v1");
@@ -45,11 +45,11 @@ export const eventV1Kind: Kind = kind<EventV1>(
     eventTime: required(2, MICRO_TIME, "When it was first seen."),
     series: optional(3, eventV1Series, "The series this event belongs to."),
     reportingController: omitempty(4, STRING, "Controller that reports the event."),
-    reportingInstance: omitempty(5, STRING, "Which copy of that controller."),
+    reportingInstance: omitempty(5, STRING, "Instance of that controller."),
     action: omitempty(6, STRING, "What was done or failed."),
     reason: omitempty(7, STRING, "Short machine-readable cause."),
     regarding: always(8, objectReferenceSchema, "Object that the event describes."),
-    related: optional(9, objectReferenceSchema, "A second object that takes part."),
+    related: optional(9, objectReferenceSchema, "A second object that is involved."),
     note: omitempty(10, STRING, "What happened, in words."),
     type: omitempty(11, STRING, "Normal or Warning."),
     deprecatedSource: always(12, eventSourceSchema, "The component that reports the event, in the older form."),

@@ -195,7 +195,7 @@ export const labelSelectorRequirementSchema: MessageSchema = message("LabelSelec
 
 export const labelSelectorSchema: MessageSchema = atomicMessage<LabelSelector>(
   "LabelSelector",
-  "A choice of objects by label; all conditions must hold.",
+  "Selects objects by their labels; all conditions must hold.",
   {
     matchLabels: omitempty(1, map(STRING), "Labels that must be present with these values."),
     matchExpressions: omitempty(2, atomic(labelSelectorRequirementSchema), "Further conditions on labels."),

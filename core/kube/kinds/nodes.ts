@@ -1,6 +1,6 @@
 /**
- * Node of core `v1` with its spec, its status and the machine in it, CSINode of `storage.k8s.io/v1`, and Lease of
- * `coordination.k8s.io/v1`, by which a node reports that it is alive (staging `k8s.io/api/core/v1/types.go`,
+ * The kinds that a kubelet writes for its node: Node of core `v1`, CSINode of `storage.k8s.io/v1`, and Lease of
+ * `coordination.k8s.io/v1`, by which the node reports that it is alive (staging `k8s.io/api/core/v1/types.go`,
  * `storage/v1/types.go`, `coordination/v1/types.go`).
  */
 import type { Kind } from "../schema.ts";
@@ -193,9 +193,13 @@ const storageHealthCondition = storage.message("StorageHealthCondition", "One ob
       ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"],
       named("v1.PersistentVolumeAccessMode"),
     ),
-    "Access mode concerned.",
+    "Access mode to which it applies.",
   ),
-  volumeMode: optional(5, enumerated(["Block", "Filesystem"], named("v1.PersistentVolumeMode")), "Volume mode."),
+  volumeMode: optional(
+    5,
+    enumerated(["Block", "Filesystem"], named("v1.PersistentVolumeMode")),
+    "Volume mode to which it applies.",
+  ),
   lastTransitionTime: always(6, TIME, "When the status last changed."),
 });
 
@@ -233,7 +237,7 @@ export interface LeaseSpec {
 
 const leaseSpec = coordination.message<LeaseSpec>("LeaseSpec", "Holder and times of a lease.", {
   holderIdentity: optional(1, STRING, "Holder of the lease."),
-  leaseDurationSeconds: optional(2, INT32, "Seconds after the last renewal at which others may take it."),
+  leaseDurationSeconds: optional(2, INT32, "Seconds after the last renewal until others may take it."),
   acquireTime: optional(3, MICRO_TIME, "When the holder got it."),
   renewTime: optional(4, MICRO_TIME, "When the holder last renewed it."),
   leaseTransitions: optional(5, INT32, "How often it changed hands."),

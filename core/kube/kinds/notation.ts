@@ -69,7 +69,7 @@ export function enumerated(values: readonly string[], type: FieldType | RuledTyp
 export const UID: RuledType = named("types.UID");
 /** Further attributes of a user. */
 export const EXTRA: RuledType = named("map[string]v1.ExtraValue", map(list(STRING)));
-/** A set of texts that strategic merge patches add to. */
+/** A set of strings to which strategic merge patches add. */
 export const MERGED_SET: RuledType = { ...set(STRING), patchStrategy: "merge" };
 
 export type Field<P extends Presence> = FieldSchema & { readonly presence: P };

@@ -24,7 +24,7 @@ const policyRule = message<PolicyRule>("PolicyRule", "Verbs that are allowed on 
   apiGroups: omitempty(2, atomic(STRING), 'Groups of the resources; "" is the core group, * means all.'),
   resources: omitempty(3, atomic(STRING), "Resources, with a subresource after a slash; * means all."),
   resourceNames: omitempty(4, atomic(STRING), "Restricts the rule to objects of these names."),
-  nonResourceURLs: omitempty(5, atomic(STRING), "Paths that are allowed, * as the last step; cluster roles only."),
+  nonResourceURLs: omitempty(5, atomic(STRING), "Allowed paths, whose last segment may be *; cluster roles only."),
 });
 
 /** Rules that apply within one namespace. */
@@ -33,10 +33,10 @@ export interface Role extends KubeObject {
 }
 
 export const roleKind: Kind = kind<Role>("Role", namespaced(), "Rules within one namespace.", {
-  rules: always(2, atomic(policyRule), "Rules that the role consists of."),
+  rules: always(2, atomic(policyRule), "The rules of the role."),
 });
 
-const aggregationRule = message("AggregationRule", "Which roles a cluster role is made of.", {
+const aggregationRule = message("AggregationRule", "The roles that a cluster role combines.", {
   clusterRoleSelectors: omitempty(1, atomic(labelSelectorSchema), "Selects cluster roles by label; any match counts."),
 });
 
@@ -51,7 +51,7 @@ export const clusterRoleKind: Kind = kind<ClusterRole>(
   clusterWide(),
   "Rules for the whole cluster, or to be bound in any namespace.",
   {
-    rules: always(2, atomic(policyRule), "Rules that the role consists of."),
+    rules: always(2, atomic(policyRule), "The rules of the role."),
     aggregationRule: optional(3, aggregationRule, "Fills the rules from other roles."),
   },
 );
@@ -78,7 +78,7 @@ export interface RoleRef {
   readonly name: string;
 }
 
-const roleRef = atomicMessage<RoleRef>("RoleRef", "Names the role that is bound.", {
+const roleRef = atomicMessage<RoleRef>("RoleRef", "A reference to the role that is bound.", {
   apiGroup: always(1, STRING, "Group of the role."),
   kind: required(2, STRING, "Role or ClusterRole."),
   name: required(3, STRING, "Name of the role."),
@@ -93,7 +93,7 @@ export interface RoleBinding extends KubeObject {
 export const roleBindingKind: Kind = kind<RoleBinding>(
   "RoleBinding",
   namespaced(),
-  "Gives a role to subjects within one namespace.",
+  "Grants a role to subjects within one namespace.",
   {
     subjects: omitempty(2, atomic(subject), "Subjects that get the role."),
     roleRef: required(3, roleRef, "The role; cannot change."),
@@ -109,7 +109,7 @@ export interface ClusterRoleBinding extends KubeObject {
 export const clusterRoleBindingKind: Kind = kind<ClusterRoleBinding>(
   "ClusterRoleBinding",
   clusterWide(),
-  "Gives a cluster role to subjects everywhere.",
+  "Grants a cluster role to subjects everywhere.",
   {
     subjects: omitempty(2, atomic(subject), "Subjects that get the role."),
     roleRef: required(3, roleRef, "The cluster role; cannot change."),

@@ -104,7 +104,7 @@ export interface IssuedCertificateApproval {
   readonly username?: string;
   readonly groups?: readonly string[];
   readonly address?: string;
-  /** The reason and the message of the condition, which name policy and rule. */
+  /** The reason and the message of the condition, which contain the policy and the rule. */
   readonly reason?: string;
   readonly message?: string;
   readonly time: string | null;
@@ -115,7 +115,7 @@ const approval = message<IssuedCertificateApproval>("IssuedCertificateApproval",
   groups: omitempty(2, atomic(STRING), "Groups of that user."),
   address: omitempty(3, STRING, "IP address from which the approval came."),
   reason: omitempty(4, STRING, "Reason of the approval."),
-  message: omitempty(5, STRING, "Message of the approval, which names policy and rule."),
+  message: omitempty(5, STRING, "Message of the approval, with the policy and the rule."),
   time: always(6, TIME, "When the request was approved."),
 });
 
@@ -326,16 +326,20 @@ export interface RevocationSpec {
   readonly message?: string;
 }
 
-const revocationSpec = message<RevocationSpec>("RevocationSpec", "What is revoked, one of the first five, and why.", {
-  serialNumber: omitempty(1, STRING, "Serial number of a certificate, in hex."),
-  node: omitempty(2, STRING, "Name of a node."),
-  user: omitempty(3, STRING, "Name of a user."),
-  group: omitempty(4, STRING, "Name of a group."),
-  token: omitempty(5, STRING, "Identifier of a bootstrap token."),
-  includeCertificates: omitempty(6, BOOL, "With a token: also the certificates that were requested with it."),
-  reason: required(7, enumerated(REVOCATION_REASONS), "Reason as in RFC 5280."),
-  message: omitempty(8, STRING, "Explanation in words."),
-});
+const revocationSpec = message<RevocationSpec>(
+  "RevocationSpec",
+  "The target, one of the first five fields, and the reason.",
+  {
+    serialNumber: omitempty(1, STRING, "Serial number of a certificate, in hex."),
+    node: omitempty(2, STRING, "Name of a node."),
+    user: omitempty(3, STRING, "Name of a user."),
+    group: omitempty(4, STRING, "Name of a group."),
+    token: omitempty(5, STRING, "Identifier of a bootstrap token."),
+    includeCertificates: omitempty(6, BOOL, "With a token: also the certificates that were requested with it."),
+    reason: required(7, enumerated(REVOCATION_REASONS), "Reason as in RFC 5280."),
+    message: omitempty(8, STRING, "Explanation in words."),
+  },
+);
 
 /** The user and the time of a revocation; set by the server. */
 export interface RevocationStatus {
@@ -398,15 +402,15 @@ export interface RequestDecision {
   readonly time: string | null;
 }
 
-const requestDecision = message<RequestDecision>("RequestDecision", "The decision about a request and its user.", {
+const requestDecision = message<RequestDecision>("RequestDecision", "The decision on a request, and its user.", {
   type: always(1, STRING, "Approved or Denied."),
   username: always(2, STRING, "User that decided."),
   groups: omitempty(3, atomic(STRING), "Groups of that user."),
   address: omitempty(4, STRING, "IP address from which the decision came."),
-  time: always(5, TIME, "When it was decided."),
+  time: always(5, TIME, "When the user decided."),
 });
 
-const requestRecordStatus = message<RequestRecord["status"]>("RequestRecordStatus", "The decision about a request.", {
+const requestRecordStatus = message<RequestRecord["status"]>("RequestRecordStatus", "The decision on a request.", {
   decision: optional(1, requestDecision, "The decision and its user."),
 });
 
@@ -422,7 +426,7 @@ export const requestRecordKind: Kind = kind<RequestRecord>(
   "Records what the server knows about a CertificateSigningRequest of the same name beyond the request.",
   {
     spec: required(2, requestRecordSpec, "Where the request came from."),
-    status: always(3, requestRecordStatus, "The decision about the request."),
+    status: always(3, requestRecordStatus, "The decision on the request."),
   },
 );
 

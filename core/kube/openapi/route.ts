@@ -99,7 +99,7 @@ export const WATCH_EVENT_TYPE: WireType = {
 /** The type of the body of a patch, which is any object. */
 export const PATCH_TYPE: WireType = {
   message: describeMessages("io.k8s.apimachinery.pkg.apis.meta.v1")
-    .message("Patch", "A patch in the form its content type names.", {}),
+    .message("Patch", "A patch in the format of its content type.", {}),
   identities: [],
   typed: false,
 };
@@ -167,13 +167,13 @@ const FIELD_VALIDATION = query(
 /** The query parameters of POST and PUT. */
 export const WRITE_PARAMETERS: readonly Parameter[] = [
   DRY_RUN,
-  query("fieldManager", "string", "Who makes the change; by default the program's name."),
+  query("fieldManager", "string", "Name of the field manager; by default that of the program."),
   FIELD_VALIDATION,
 ];
 
 export const PATCH_PARAMETERS: readonly Parameter[] = [
   DRY_RUN,
-  query("fieldManager", "string", "Who makes the change; by default the program's name. Apply requires it."),
+  query("fieldManager", "string", "Name of the field manager; by default that of the program. Apply requires it."),
   FIELD_VALIDATION,
   query("force", "boolean", "True takes fields over from other managers; apply only."),
 ];

@@ -21,7 +21,7 @@ const SERVED: readonly ServedKind[] = ALL_KINDS.map((kind) => ({
     : [],
 }));
 
-/** Walks into plain JSON, because the document has no type. */
+/** Follows keys into plain JSON, because the document has no type. */
 function at(value: unknown, ...path: (string | number)[]): OpenApiObject {
   let current = value;
   for (const step of path) current = (current as Record<string | number, unknown>)[step];
