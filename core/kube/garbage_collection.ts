@@ -1,5 +1,5 @@
 /**
- * Plans what the garbage collector does with an object because of its owners and dependents
+ * Plans the action of the garbage collector on an object, by its owners and dependents
  * (`pkg/controller/garbagecollector/garbagecollector.go`, `attemptToDeleteItem` and `attemptToOrphanWorker`).
  */
 import type { ObjectMeta, OwnerReference } from "./meta.ts";

@@ -19,13 +19,13 @@ interface Case {
   readonly want: CollectionPlan;
 }
 
-/** Owners are called after their state, and a number. */
+/** The uid of an owner is its state and a number. */
 const getState = ({ uid }: { readonly uid: string }) => uid.split("-")[0] as OwnerState;
 
 const CASES: readonly Case[] = [
   { name: "an object without owners stays", metadata: {}, want: { kind: "none" } },
   {
-    name: "an object whose owner is there stays",
+    name: "an object whose owner exists stays",
     metadata: { ownerReferences: [owner("solid-1")] },
     want: { kind: "none" },
   },

@@ -1,4 +1,4 @@
-/** The user that authentication found (`authentication.k8s.io/v1` UserInfo). */
+/** An authenticated user (`authentication.k8s.io/v1` UserInfo). */
 export interface UserInfo {
   readonly username: string;
   /** Empty if the authenticator knows none. */
@@ -22,7 +22,7 @@ export const SERVICE_ACCOUNT_PREFIX = "system:serviceaccount:";
 export const SERVICE_ACCOUNTS_GROUP = "system:serviceaccounts";
 /** Members pass every authorization check. */
 export const MASTERS_GROUP = "system:masters";
-/** Appended to every user that is not anonymous. */
+/** The group of every user except the anonymous one. */
 export const AUTHENTICATED_GROUP = "system:authenticated";
 /** The only group of the anonymous user. */
 export const UNAUTHENTICATED_GROUP = "system:unauthenticated";
@@ -46,7 +46,7 @@ export function toAccountUsername(namespace: string, name: string): string {
   return `${SERVICE_ACCOUNT_PREFIX}${namespace}:${name}`;
 }
 
-/** Returns the groups of a namespace's service accounts (same file). */
+/** Returns the groups of the service accounts of a namespace. */
 export function listAccountGroups(namespace: string): readonly string[] {
   return [SERVICE_ACCOUNTS_GROUP, `${SERVICE_ACCOUNTS_GROUP}:${namespace}`];
 }

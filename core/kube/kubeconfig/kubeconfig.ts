@@ -1,7 +1,7 @@
 /**
  * Kubeconfig files (client-go `tools/clientcmd/api/v1`): read as kubectl reads them, written in the key order of Go's
- * YAML. The CAs in a file can be replaced without a change of any other byte. The context in use is resolved and
- * validated (client-go `clientcmd/validation.go`); paths are handled as text, because core has no access to files.
+ * YAML. The CAs in a file can be replaced without changing any other byte. The current context is resolved and validated
+ * (client-go `clientcmd/validation.go`); paths are handled as text, because core has no access to files.
  */
 import { Secret } from "../../lib/brand.ts";
 import { decodeBase64, encodeBase64 } from "../../lib/encodings.ts";

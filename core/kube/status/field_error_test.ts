@@ -27,7 +27,7 @@ test("selectReportedErrors() keeps each fault once, in order", () => {
 });
 
 test("selectReportedErrors() prints no more than fits into an answer, but the first fault in full", () => {
-  // Printed all, these would be 80 GB.
+  // Printed in full, these would take 80 GB.
   const value = "x".repeat(800_000);
   const errors = Array.from({ length: 100_000 }, (_, index) => invalid(`a[${index}]`, value, "odd"));
   assert.equal(selectReportedErrors(errors).length, 1);
@@ -35,7 +35,7 @@ test("selectReportedErrors() prints no more than fits into an answer, but the fi
   assert.equal(selectReportedErrors(errors.map(({ field }) => requiredField(field))).length > 10_000, true);
 });
 
-test("checkEach() stops after some hundred faults, and reports the first ones", () => {
+test("checkEach() stops after several hundred faults, and reports the first ones", () => {
   let checked = 0;
   const elements = Array.from({ length: 100_000 }, () => "");
   const errors = checkEach(elements, (_, index) => {

@@ -215,7 +215,7 @@ function describeSubject(resource: ResourceName, name: string): string {
   return name === "" ? formatQualifiedResource(resource) : describeNamedSubject(resource, name);
 }
 
-/** The request that failed, for the message of a made-up Status. */
+/** The failed request, for the message of a synthesized Status. */
 export interface FailedRequest {
   /** The HTTP method in upper case. */
   readonly method?: string;
@@ -226,7 +226,7 @@ export interface FailedRequest {
 }
 
 /**
- * Converts a failed HTTP answer to an error. A body that is no Status is replaced as client-go does
+ * Converts a failed HTTP answer to an error. A Status is synthesized for any other body, as in client-go
  * (`rest/request.go`, apimachinery `NewGenericServerResponse`).
  *
  * @param body parsed JSON, or text when it is not JSON
@@ -261,13 +261,13 @@ function synthesize(code: number, body: unknown, request: FailedRequest): Status
     : "unknown";
   const [reason, message] = describe(code, method, serverMessage);
   const target = formatQualifiedResource(resource);
-  const asked = target === ""
+  const operation = target === ""
     ? ""
     : ` (${[method.toLowerCase(), target, name].filter((part) => part !== "").join(" ")})`;
-  return createFailureStatus(code, reason, `${message}${asked}`, {
+  return createFailureStatus(code, reason, `${message}${operation}`, {
     ...createStatusDetails(resource, name),
     causes: [{ reason: "UnexpectedServerResponse", message: serverMessage }],
-    ...(retryAfterSeconds === 0 ? {} : { retryAfterSeconds }),
+    ...createRetryDetails(retryAfterSeconds),
   });
 }
 

@@ -1,7 +1,7 @@
 /** The plan that the codecs derive from a schema once: fields by name and number, Go's names, zero values. */
 import type { FieldSchema, FieldType, MessageSchema } from "../schema.ts";
 
-/** A field with what the codecs need to know about it. */
+/** A field with the properties that the codecs need. */
 export interface FieldPlan {
   readonly name: string;
   /** The index in the order of Go's JSON. */
@@ -12,7 +12,7 @@ export interface FieldPlan {
   readonly goType: string;
 }
 
-/** A message with what the codecs need to know about it. */
+/** A message with the properties that the codecs need. */
 export interface MessagePlan {
   readonly schema: MessageSchema;
   /** The Go name of the struct, such as `ObjectMeta`. */

@@ -177,7 +177,7 @@ test("decodeMessage() skips unknown fields and refuses wrong wire types and trun
   assert.throws(() => decodeMessage(statusSchema, Buffer.from("120561", "hex")), DecodeError);
 });
 
-test("decodeEnvelope() names the fault of a body", () => {
+test("decodeEnvelope() reports the fault of a body", () => {
   assert.throws(() => decodeEnvelope(new Uint8Array()), { message: "empty data" });
   assert.throws(() => decodeEnvelope(Buffer.from("k8s\0")), { message: "empty body" });
   assert.throws(() => decodeEnvelope(Buffer.from('{"kind":"x"}')), {

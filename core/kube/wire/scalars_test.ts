@@ -62,7 +62,7 @@ for (const text of ["Pi", "+Ei", "e-10"]) {
 }
 
 for (const text of ["1e", "1ki", "1mm"]) {
-  test(`canonicalQuantity() names the suffix of ${text}`, () => {
+  test(`canonicalQuantity() reports the suffix of ${text}`, () => {
     assert.throws(() => canonicalQuantity(text), { message: "unable to parse quantity's suffix" });
   });
 }

@@ -20,22 +20,22 @@ const changing = new WeakMap<MessageSchema, boolean>();
 
 /** Returns an object as it is read back from the store, or the same object if nothing changes. */
 export function storedForm<T extends object>(schema: MessageSchema, object: T): T {
-  return canChange(schema) ? formOfMessage(schema, object as Record<string, unknown>) as T : object;
+  return canChange(schema) ? toStoredMessage(schema, object as Record<string, unknown>) as T : object;
 }
 
-function formOfMessage(schema: MessageSchema, object: Record<string, unknown>): Record<string, unknown> {
+function toStoredMessage(schema: MessageSchema, object: Record<string, unknown>): Record<string, unknown> {
   let changed: Record<string, unknown> | undefined;
   for (const [name, { type, presence }] of Object.entries(schema.fields)) {
     const value = object[name];
     if (typeof value !== "object" || value === null) continue;
     const isEmptied = presence === "always" && isContainer(type) && Object.keys(value).length === 0;
-    const form = isEmptied ? null : formOfValue(type, value);
+    const form = isEmptied ? null : toStoredValue(type, value);
     if (form !== value) (changed ??= { ...object })[name] = form;
   }
   return changed ?? object;
 }
 
-function formOfValue(type: FieldType, value: object): unknown {
+function toStoredValue(type: FieldType, value: object): unknown {
   switch (type.kind) {
     case "message":
       return storedForm(type, value);
@@ -43,7 +43,7 @@ function formOfValue(type: FieldType, value: object): unknown {
       const { of } = type;
       if (!canChangeType(of) || !Array.isArray(value)) return value;
       const items = value.map((item: unknown) =>
-        typeof item === "object" && item !== null ? formOfValue(of, item) : item
+        typeof item === "object" && item !== null ? toStoredValue(of, item) : item
       );
       return items.every((item, index) => item === value[index]) ? value : items;
     }

@@ -66,7 +66,7 @@ function createValues(type: FieldType, depth: number): fc.Arbitrary<unknown> {
   }
 }
 
-/** Creates objects that have some fields of a message, with a field of another name or an order of its own now and then. */
+/** Creates objects that have some fields of a message, sometimes with an unknown field or in reverse order. */
 function createObjects({ fields }: MessageSchema, depth: number): fc.Arbitrary<object> {
   const names = Object.keys(fields).filter((name) => depth > 0 || fields[name]!.type.kind in SCALARS);
   const isIn = fc.array(fc.integer({ min: 0, max: 9 }), { minLength: names.length, maxLength: names.length });

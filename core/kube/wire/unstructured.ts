@@ -1,6 +1,6 @@
 /**
  * Finds the faults that prevent parsed JSON from becoming an object. Strategic merge patches and applied configurations
- * are converted in this way, with other messages than a decoder's (apimachinery `pkg/runtime/converter.go`).
+ * are converted in this way, with messages that differ from the decoder's (apimachinery `pkg/runtime/converter.go`).
  */
 import {
   DecodeError,

@@ -79,7 +79,7 @@ for (
   });
 }
 
-/** Documents that go-yaml reads and js-yaml reads otherwise, or that no one writes: they are refused. */
+/** Documents that only go-yaml reads: js-yaml reads them differently, or no one writes them. */
 for (
   const text of [
     'a: !!int "5"',
@@ -99,7 +99,7 @@ for (
   });
 }
 
-/** Documents that js-yaml reads otherwise than go-yaml, or that only js-yaml reads. */
+/** Documents that js-yaml reads differently from go-yaml, or that only js-yaml reads. */
 for (
   const text of [
     "k: &a x: y",
