@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "../../../tests/support/properties.ts";
 import type { MessageSchema } from "../schema.ts";
 import { configMapKind } from "../kinds/mod.ts";
-import { applyStrategicMergePatch } from "./strategic.ts";
+import { applyStrategicMergePatch, printStrategicPatch } from "./strategic.ts";
 
 const condition: MessageSchema = {
   kind: "message",
@@ -253,6 +253,10 @@ for (
     assert.deepEqual(applyStrategicMergePatch(schema, document, patch), { ok: false, error: { kind, message } });
   });
 }
+
+test("printStrategicPatch() sorts keys by their bytes, as Go does", () => {
+  assert.equal(printStrategicPatch({}, { "\u{10000}": 2, "\uffff": 1 }), "map[\uffff:1 \u{10000}:2]");
+});
 
 test("applyStrategicMergePatch() returns for any patch", () => {
   const key = fc.constantFrom(
