@@ -102,7 +102,12 @@ test("offline: a machine asks, a person signs on a terminal, and the machine sto
   assertRun(await tlsboot(sign), 0, /^n1\.answer\.pem: already signed, valid until \S+Z\n$/, carryBack);
   assert.equal(await place.read("stick/n1.answer.pem"), answer);
   const done = await machine("n1");
-  assertRun(done, 0, /certificate of n1 issued[^]*kubeconfig: n1\/kubeconfig\n$/, /its hash with the output of tlsboot ca show/);
+  assertRun(
+    done,
+    0,
+    /certificate of n1 issued[^]*kubeconfig: n1\/kubeconfig\n$/,
+    /its hash with the output of tlsboot ca show/,
+  );
   const hash = done.stderr.match(/sha256:\w+/)?.[0] ?? "none";
   assert.ok((await tlsboot("ca show --data-dir ca")).stdout.includes(hash));
   const kubeconfig = await place.read("n1/kubeconfig");
