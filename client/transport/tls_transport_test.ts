@@ -378,7 +378,7 @@ test("createServerIdentityCheck() checks names, and paths when it knows the root
   }
 });
 
-test("createServerIdentityCheck() judges addresses, keys and, by a clock, the dates of roots", async () => {
+test("createServerIdentityCheck() checks addresses, keys and, by a clock, the dates of roots", async () => {
   const cases = await buildChainCases(CHECKED_AT);
   const judge = (one: ChainCase, edit: Partial<ServerIdentityOptions>): string => {
     const caPem = one.roots.map((der) => encodePem("CERTIFICATE", der)).join("");

@@ -138,8 +138,15 @@ export class ConnectionGuard {
       return undefined;
     }
     const connection: Connection = {
-      ...{ endings, isAuthenticated: false, user: undefined, since: 0 },
-      ...{ open: 0, streams: 0, cancelled: 0, isDestroyed: false, isGone: false },
+      endings,
+      isAuthenticated: false,
+      user: undefined,
+      since: 0,
+      open: 0,
+      streams: 0,
+      cancelled: 0,
+      isDestroyed: false,
+      isGone: false,
     };
     this.#size++;
     this.#markIdle(connection);

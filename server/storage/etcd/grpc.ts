@@ -139,7 +139,10 @@ function connect(server: URL, secureContext: SecureContext | undefined): Promise
   return new Promise((resolve, reject) => {
     // TLS does not allow an address as the server name (RFC 6066 section 3); the certificate is checked against it anyway.
     const socket: Socket = secureContext === undefined ? connectPlain({ host, port }) : connectTls({
-      ...{ host, port, secureContext, ALPNProtocols: ["h2"] },
+      host,
+      port,
+      secureContext,
+      ALPNProtocols: ["h2"],
       ...(isIP(host) === 0 ? { servername: host } : {}),
     });
     const fail = (error: NodeJS.ErrnoException): void => {
