@@ -265,6 +265,8 @@ export async function bootstrapMachine(settings: MachineSettings): Promise<Boots
     kubeconfigPath,
     certDir: resolve(settings.certDir ?? join(dirname(kubeconfigPath), "pki")),
     nodeName: nodeName.value,
-    ...{ onProgress, waitSeconds, expirationSeconds },
+    onProgress,
+    waitSeconds,
+    expirationSeconds,
   }, signal);
 }

@@ -391,7 +391,9 @@ export function takePlaceCensus(
     const state = "trusted" in place ? findTrustState(place, rotation) : findCertificateState(place, rotation);
     if (state === "oldCertificate" && until !== undefined && until <= now) return [];
     return [{
-      ...{ kind, name, state },
+      kind,
+      name,
+      state,
       losesAccess: LOSING.includes(state) || (state === "trustsNewOnly" && isAborting(rotation)),
       isLeftBehind: leftBehind.some((typed) => isNamed({ kind, name }, typed)),
       certificateUntil: state === "oldCertificate" ? until : undefined,

@@ -48,14 +48,20 @@ async function renewNow(stage: Stage, { name, certDir, kubeconfigPath }: DemoMac
   const first = await store.current();
   if (first === undefined) throw new AppError("pki_invalid", `${name} has no certificate to renew`);
   const { leaf } = await renewCertificate({
-    ...{ purpose: "client", store, clock, random, logger },
+    purpose: "client",
+    store,
+    clock,
+    random,
+    logger,
     template: { ...toNodeSubject(nodeName.value), dnsNames: [], ipAddresses: [] },
     requestCertificate: createCertificateRequester({
       signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
       usages: (algorithm) => getKubeletUsages("renewal", algorithm),
       connect: () => connectAsNode({ kubeconfigPath, store, files, connect: stage.options.tools.connect }),
       onProgress: createReporter(name, "rule", stage.emit),
-      ...{ clock, random, logger },
+      clock,
+      random,
+      logger,
     }),
   }, stage.signal);
   return { first: first.leaf, next: leaf };

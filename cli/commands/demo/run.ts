@@ -36,7 +36,11 @@ export async function run(input: Input<typeof demoCommand.flags>, tools: Tools):
   };
   const withoutPauses: Pace = { wait: () => Promise.resolve() };
   await using stage = new Stage({
-    ...{ root, tools, logger, table, audience },
+    root,
+    tools,
+    logger,
+    table,
+    audience,
     nodes: settings.nodes,
     pace: page?.board ?? (settings.step ? createEnterPace(tools) : withoutPauses),
     waitSeconds: 600,

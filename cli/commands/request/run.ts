@@ -42,7 +42,12 @@ export async function run(input: Input<typeof requestCommand.flags>, tools: Tool
   const wanted = toWantedCertificate(settings);
   const { dns: dnsNames, ip: ipAddresses, uri: uris, email: emailAddresses } = settings;
   const options = {
-    ...{ ...tools, target, signerName, subject, key, ...wanted },
+    ...tools,
+    target,
+    signerName,
+    subject,
+    key,
+    ...wanted,
     names: { dnsNames, ipAddresses, uris, emailAddresses },
     usages: settings.usage.length === 0 ? undefined : settings.usage,
     csrName: settings.name,

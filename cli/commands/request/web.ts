@@ -102,7 +102,10 @@ function createWebServer(name: string, settings: WebSettings, tools: Tools): Web
   const folder = resolve(tools.cwd, settings.out ?? name);
   const wanted = toWantedCertificate(settings);
   const options = {
-    ...{ ...tools, name, folder, ...wanted },
+    ...tools,
+    name,
+    folder,
+    ...wanted,
     logger: createLogger({ ...tools, level: tools.isDebug ? "debug" : "warn" }),
     dnsNames: settings.dns,
     ipAddresses: settings.ip,
@@ -111,7 +114,12 @@ function createWebServer(name: string, settings: WebSettings, tools: Tools): Web
     findCluster: createFinder(settings, name, tools),
   };
   return {
-    ...{ ...tools, settings, name, title: name, folder, signerName: WEB_SIGNER },
+    ...tools,
+    settings,
+    name,
+    title: name,
+    folder,
+    signerName: WEB_SIGNER,
     paths: webServerPaths(folder, files),
     update: (signal) =>
       requestWithSteps(
@@ -202,7 +210,11 @@ function listResumeWords(
   showPath: (path: string) => string,
 ): readonly string[] {
   const modes = {
-    ...{ printSystemdUnit: false, rotateCertificates: false, force: false, output: undefined, ...NO_SERVICE },
+    printSystemdUnit: false,
+    rotateCertificates: false,
+    force: false,
+    output: undefined,
+    ...NO_SERVICE,
     ...mode,
   };
   // The identity exists then, so that no file of the server's data directory is needed.
