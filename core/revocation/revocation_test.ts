@@ -129,7 +129,7 @@ for (
     {
       name: "the server",
       spec: { user: "system:apiserver" },
-      want: /the server itself acts as this user; revoke a cert/,
+      want: /the server itself acts as this user; revoke one of its cert/,
     },
     {
       name: "a controller",

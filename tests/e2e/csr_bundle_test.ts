@@ -344,7 +344,7 @@ lifetime: { max: 24h }
         [
           ["offline", "export", "--data-dir", "data", "no-such"],
           1,
-          /cannot export "no-such": there is no such request/,
+          /cannot export "no-such": no matching request has this name/,
         ],
         [["offline", "export", "--data-dir", "data", "done"], 1, /cannot export "done": it has its certificate/],
         [["offline", "export", "--data-dir", "data", "-l", "a=b"], 3, /nothing to export/],

@@ -119,7 +119,7 @@ test("tlsboot demo refuses a folder that is neither empty nor of an earlier demo
   assert.equal(refused.code, 1);
   assert.match(
     refused.stderr,
-    /error: cannot use "mine" for the demo: it is not empty, and no demo made it\n.*hint: choose another/,
+    /error: cannot use "mine" for the demo: it is neither empty nor the folder of an earlier demo\n.*hint: choose another/,
   );
   assert.equal(await readFile(folder.join("mine", "precious"), "utf8"), "keep");
 });
