@@ -1,12 +1,7 @@
 #!/bin/sh
 # Checks the files next to this script: the signature of SHA256SUMS with minisign, then every file against its hash.
-<<<<<<< HEAD
-# Take the public key from a place that the files did not come from. This script is as trusted as the stick that it is on;
-# the two commands at its end do the same when they are typed.
-=======
 # Get the public key from another place than the files. Do not trust this script more than the stick that it is on: you can
 # type the two commands at its end instead.
->>>>>>> 95918c32 (scripts, packaging: plainer words; runQuietly returns the output; the licence text of a package that is not bundled is gone)
 # Usage: sh verify.sh PUBLIC_KEY
 set -eu
 if [ $# -ne 1 ]; then
