@@ -115,3 +115,11 @@ test("wording: a page that is named is in the repository", () => {
   );
   assert.equal(show(found), "", "name the upstream path or the section of an RFC instead");
 });
+
+test("wording: no file has the markers of a merge conflict", () => {
+  const found = findLines(
+    readSources([...PRODUCT, ...TESTS, ...PAGES, "packaging/**/*.*", "packaging/debian/*"]),
+    /^(?:<{7}|>{7}) /m,
+  );
+  assert.equal(show(found), "", "choose one of both texts");
+});
