@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { lstat, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { lstat, mkdtemp, open, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { inspect } from "node:util";
 import { isAppError } from "../core/errors.ts";
-import { createFilePort, isContent, readNamedFile, readStickFile } from "./files.ts";
+import { createFilePort, findLineStart, isContent, readNamedFile, readStickFile, tryTemporaryNames } from "./files.ts";
 
 const files = createFilePort();
 
@@ -36,6 +36,49 @@ test("writeAtomic() works when a crash has left a temporary file", () =>
     await files.writeAtomic(path, "whole", 0o600);
     assert.equal(await files.readText(path), "whole");
   }));
+
+for (const code of ["EEXIST", "file_exists"]) {
+  test(`tryTemporaryNames() skips names that fail with ${code}, and has a hint after the last one`, async () => {
+    const inUse = Object.assign(new Error("it exists"), { code });
+    assert.equal(
+      await tryTemporaryNames("/d/a", (number) => number < 3 ? Promise.reject(inUse) : Promise.resolve(number)),
+      3,
+    );
+    await assert.rejects(tryTemporaryNames("/d/a", () => Promise.reject(inUse)), {
+      code: "io",
+      message: 'cannot write "/d/a": 1000 temporary files are left next to it',
+      hint: /begin with "\.a\."/,
+    });
+  });
+}
+
+for (
+  const { text, end, want } of [
+    { text: "", want: 0 },
+    { text: "half", want: 0 },
+    { text: "\n", want: 1 },
+    { text: "one\ntwo", want: 4 },
+    { text: "one\ntwo\n", want: 8 },
+    { text: "one\ntwo\n", end: 7, want: 4 },
+    { text: `a\n${"x".repeat(65_535)}`, want: 2 },
+    { text: `a\n${"x".repeat(65_536)}`, want: 2 },
+    { text: `one\n${"x".repeat(200_000)}`, want: 4 },
+    { text: "x".repeat(200_000), want: 0 },
+  ]
+) {
+  const length = end ?? text.length;
+  test(`findLineStart() finds ${want} before ${length} of ${text.length} bytes`, () =>
+    inTemp(async (folder) => {
+      const path = join(folder, "log");
+      await writeFile(path, text);
+      const handle = await open(path, "a+");
+      try {
+        assert.equal(findLineStart(handle.fd, length), want);
+      } finally {
+        await handle.close();
+      }
+    }));
+}
 
 test("writeAtomic() keeps the old file when it cannot replace it", () =>
   inTemp(async (folder) => {
