@@ -221,7 +221,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     why: "a failed certificate was presented, and a result that is no user is not refused as revoked",
     file: "server/authn/authenticator.ts",
     changes: [
-      'shown.kind === "failed" && peerCertificate !== undefined → shown.kind === "failed" || peerCertificate !== undefined',
+      'presented.kind === "failed" && peerCertificate !== undefined → presented.kind === "failed" || peerCertificate !== undefined',
       'tried.kind === "user" → true',
     ],
   },
