@@ -131,7 +131,8 @@ export interface Server extends AsyncDisposable {
   setServing(serving: ServingPair): void;
   /** Trusts only certificates of this bundle from now on, also on open connections. Throws AppError `ca_invalid`. */
   setClientCa(pem: string, issuersPem?: string): void;
-  /** Returns the CAs whose client certificates are trusted now. */ clientCas(): readonly CertificateFacts[];
+  /** Returns the CAs whose client certificates are trusted now. */
+  clientCas(): readonly CertificateFacts[];
   transportFor(user: UserInfo, userAgent: string): Transport;
   readonly revocations: Revocations;
 }
