@@ -1,6 +1,6 @@
 /**
- * The HTTP interface of the server. Every request takes the same steps, in the order of `serve` in `createApp`, also
- * the requests of in-process clients, which only lack TLS.
+ * The HTTP interface of the server. Every request goes through the steps of `serve` in `createApp`, in that order.
+ * Requests of in-process clients only skip TLS.
  */
 import { METHOD_NAME_ALL, type Router } from "hono/router";
 import { RegExpRouter } from "hono/router/reg-exp-router";
@@ -51,7 +51,7 @@ import type { Revocations } from "./revocation/revocations.ts";
 
 /** The dependencies of the app. */
 export interface AppDeps extends RegistryDeps {
-  /** Returns the resources and reviews that are served now. There are few such values, and each has its own routes. */
+  /** Returns the resources and reviews that are served now. It has few distinct values; the routes of each are cached. */
   readonly served: () => Served;
   readonly authenticate: Authenticator;
   readonly authorizer: Authorizer;
@@ -205,7 +205,7 @@ function encodeIndented(value: object): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(value, undefined, 2));
 }
 
-/** Replaces line breaks, which the router's patterns do not match, by spaces, which no route contains. */
+/** Replaces line breaks, which the router's patterns do not match, with spaces, which no route contains. */
 function toRoutedPath(path: string): string {
   return path.replace(/[\n\r\u2028\u2029]/g, " ");
 }
@@ -251,7 +251,7 @@ function endStream({ logger }: AppDeps, exchange: Exchange): void {
   exchange.abort(new Error("the user is no longer authenticated"));
 }
 
-/** Answers a request that failed. An error without a status is logged, because it is a fault of the server. */
+/** Answers a request that failed. An error without a status is a bug in the server, so it is logged. */
 function respondFailure({ logger }: AppDeps, exchange: Exchange, error: unknown): Promise<Answer> {
   if (exchange.isTimedOut) return respondTimeout(exchange);
   if (error instanceof OverloadError) return respondOverloaded(exchange);
@@ -262,7 +262,7 @@ function respondFailure({ logger }: AppDeps, exchange: Exchange, error: unknown)
   return respondError(exchange, error);
 }
 
-/** Answers a path that has a verb but no resource with the error of kube-apiserver, before every other step. */
+/** Answers a path that has a verb but no resource with kube-apiserver's error, before any other step. */
 async function respondIncomplete(exchange: Exchange): Promise<Answer> {
   const { requestUri } = exchange;
   const why = `failed to create RequestInfo: unable to determine kind and namespace from url, ${requestUri}`;
@@ -336,7 +336,7 @@ async function authenticate(deps: AppDeps, exchange: Exchange): Promise<UserInfo
   throw unauthorized();
 }
 
-/** Replaces the user of a request by the one in its `Impersonate-*` headers. Throws StatusError 400 and 403. */
+/** Replaces the user of a request with the one in its `Impersonate-*` headers. Throws StatusError 400 and 403. */
 async function becomeUser(
   deps: AppDeps,
   exchange: Exchange,
@@ -384,7 +384,7 @@ const NO_RECOVERY_REQUEST: Decision = {
   reason: "a node whose certificate has expired may only create a certificate signing request for itself and read it",
 };
 
-/** True when a recovering node makes, as itself, one of the requests that it may make. */
+/** True when a recovering node makes one of the requests that it may make, without impersonation. */
 async function isRecoveryRequest({ nodeRecovery }: AppDeps, exchange: Exchange): Promise<boolean> {
   const { user, authenticated, info } = exchange;
   return user === authenticated?.user && await nodeRecovery?.isAllowed(user, toAttributes(info)) === true;

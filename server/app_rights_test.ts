@@ -1,4 +1,4 @@
-/** Permissions over HTTP that a user needs besides the one for the route. */
+/** The permissions that a user needs in addition to the one for the route, over HTTP. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { buildCsr } from "../tests/support/csr_builder.ts";
@@ -8,12 +8,12 @@ const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const REVIEWS = "/apis/authorization.k8s.io/v1";
 let app: TestApp;
 
-describe("the rights of users", () => {
+describe("the permissions of users", () => {
   before(async () => void (app = await createTestApp()));
   after(() => app[Symbol.asyncDispose]());
 
   // `plugin/pkg/admission/certificates`, over HTTP.
-  test("approval needs the signer's permission besides the resource's", async () => {
+  test("an approval requires permission for the signer in addition to the resource", async () => {
     await using world = await createTestApp();
     const grant = async (user: string, verb: string, subresource: string, signer: string) => {
       const name = `${user}-${verb}`;
@@ -70,7 +70,7 @@ describe("the rights of users", () => {
     assert.equal((await put("nobody", "approval", "Approved")).code, 403);
   });
 
-  test("create refuses system:masters for API clients, and other nodes' names to nodes", async () => {
+  test("create refuses system:masters for API clients, and the names of other nodes for nodes", async () => {
     const masters = await buildCsr({
       organizations: ["system:masters"],
       signerName: "kubernetes.io/kube-apiserver-client",
@@ -134,14 +134,14 @@ describe("the rights of users", () => {
     });
   }
 
-  test("the permission to watch everything does not allow reviews for other users by the old watch path", async () => {
+  test("permission to watch everything does not allow reviews for other users through the legacy watch path", async () => {
     await grant("watcher", { apiGroups: ["*"], resources: ["*"], verbs: ["list", "watch"] });
     const body = { spec: { user: "jane", resourceAttributes: { verb: "get", resource: "secrets" } } };
     const user = createUser("watcher");
     assert.equal((await app.send("POST", `${REVIEWS}/watch/subjectaccessreviews`, { user, body })).code, 404);
   });
 
-  test("a PUT that creates requires the permission to create besides the one to update", async () => {
+  test("a PUT that creates an object requires permission to create in addition to update", async () => {
     const leases = "/apis/coordination.k8s.io/v1/namespaces/default/leases";
     const body = { metadata: { name: "put" }, spec: {} };
     const rule = { apiGroups: ["coordination.k8s.io"], resources: ["leases"] };

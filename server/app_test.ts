@@ -44,7 +44,7 @@ describe("the API", () => {
         message: /User "system:anonymous"/,
       },
       {
-        name: "a user without rights",
+        name: "a user without permissions",
         headers: jane,
         code: 403,
         message:
@@ -79,13 +79,13 @@ describe("the API", () => {
     assert.equal(path.at("message"), 'forbidden: User "jane" cannot get path "/a&lt;&amp;&gt;b"');
   });
 
-  test("an extra space before the token means no token, with a warning", async () => {
+  test("a token after an extra space is ignored, with a warning", async () => {
     const answer = await call("GET", "/version", { authorization: `Bearer  ${TOKEN}` });
     assert.equal(answer.code, 200);
     assert.match(answer.headers.get("warning") ?? "", /extra space before the bearer token, and is ignored/);
   });
 
-  test("without anonymous requests every request needs credentials", async () => {
+  test("every request needs credentials when anonymous requests are off", async () => {
     await using closed = await createTestApp({ anonymous: false });
     assert.equal((await closed.send("GET", "/healthz", { user: undefined })).code, 401);
   });
@@ -101,7 +101,7 @@ describe("the API", () => {
   // apiserver/pkg/server/healthz.
   const HOOKS = "[+]poststarthook/start-system-namespaces-controller ok\n[+]poststarthook/rbac/bootstrap-roles ok\n";
 
-  test("health answers ok, its checks on demand, and checks that cannot be excluded", async () => {
+  test("health answers ok, lists its checks on demand, and warns about unknown exclusions", async () => {
     const plain = await app.send("GET", "/healthz");
     assert.equal(plain.text, "ok");
     assert.equal(plain.headers.get("content-type"), "text/plain; charset=utf-8");
@@ -140,7 +140,7 @@ describe("the API", () => {
     assert.equal((await broken.send("GET", "/livez?exclude=etcd")).code, 200);
   });
 
-  // Routing, as kube-apiserver's router decides it.
+  // The routes are those of kube-apiserver's router.
   for (
     const [method, path, code, message] of [
       ["GET", "/apis/foo/v1/bars", 404, undefined],
@@ -188,7 +188,7 @@ describe("the API", () => {
     });
   }
 
-  test("malformed escapes in a path are 400, and HEAD works only outside the API", async () => {
+  test("malformed escapes in a path get 400, and HEAD works only outside the API", async () => {
     assert.equal((await app.send("GET", `${CSRS}/%zz`)).code, 400);
     assert.equal((await app.send("HEAD", `${CSRS}/x`)).code, 405);
     assert.equal((await app.send("HEAD", "/healthz")).code, 200);
@@ -230,7 +230,7 @@ describe("the API", () => {
     }
   });
 
-  test("a request that accepts no media type of the answer is 406 with the router's text, in indented JSON", async () => {
+  test("a request that accepts no media type of the answer gets 406 with the router's text, in indented JSON", async () => {
     const answer = await app.send("GET", CSRS, { headers: { accept: "text/plain" } });
     assert.equal(answer.code, 406);
     assert.match(
@@ -248,7 +248,7 @@ describe("the API", () => {
       (await app.send("GET", "/version", { headers: { "audit-id": "mine" } })).headers.get("audit-id"),
       "mine",
     );
-    // A long one is echoed whole (apiserver `endpoints/filters/audit_init.go`).
+    // A long id is echoed in full (apiserver `endpoints/filters/audit_init.go`).
     const long = "x".repeat(65);
     assert.equal((await app.send("GET", "/version", { headers: { "audit-id": long } })).headers.get("audit-id"), long);
   });
@@ -361,7 +361,7 @@ describe("the API", () => {
     assert.equal(answer.code, 504);
   });
 
-  test("a request target is read up to 64 KiB, and a longer one is refused with 414 before authentication", async () => {
+  test("a request target may have 64 KiB, and a longer one gets 414 before authentication", async () => {
     const target = (length: number) => `/version?${"a&".repeat(length)}`.slice(0, length);
     assert.equal((await call("GET", target(MAX_TARGET_LENGTH))).code, 200);
     const { code, text } = await call("GET", target(MAX_TARGET_LENGTH + 1), { authorization: "Bearer wrong" });

@@ -51,10 +51,10 @@ export interface BootstrapTokensDeps {
 
 /** The shortest time between two recorded uses of a token, and between two recorded refusals. */
 const WRITE_INTERVAL_MS = 60_000;
-/** A certificate is backdated, and its times have no fractions of a second. */
+/** The longest time from `notBefore` to the issuance: a certificate is backdated, and its times are whole seconds. */
 const MAX_BACKDATE_MS = BACKDATE_MS + 1_000;
 
-/** Opens the record over a storage, and follows the Secrets of tokens until it is disposed. */
+/** Opens the record in a storage, and follows the Secrets of tokens until it is disposed. */
 export async function openBootstrapTokens(deps: BootstrapTokensDeps): Promise<BootstrapTokens> {
   const tokens = new BootstrapTokens(deps);
   await tokens.follow();
@@ -72,8 +72,9 @@ export class BootstrapTokens implements Disposable {
   /** The tokens whose refusal was reported within the last minute, each with the newest refusal since. */
   readonly #refused = new Map<string, Refused | undefined>();
   readonly #disposed = new AbortController();
-  /** The bound keys whose certificate has not been used, by the name of the token's Secret, and the reverse. */
+  /** The bound keys whose certificates have not been used, by the name of the token's Secret. */
   readonly #openKeys = new Map<string, readonly PublicKeyPin[]>();
+  /** The names of the Secrets, by each of these keys. */
   readonly #secretNames = new Map<PublicKeyPin, ReadonlySet<string>>();
   #watch: StorageWatch | undefined;
 
@@ -262,7 +263,7 @@ function listOpenKeys(secret: SecretObject): readonly PublicKeyPin[] {
   return boundKeys.filter((key) => !usedKeys.includes(key));
 }
 
-/** A key may have had an older certificate, whose use says nothing about the token. */
+/** Whether a certificate is newer than a token. An older one for the same key does not spend the token. */
 function isIssuedAfter({ notBefore }: CertificateFacts, createdAt: Date | undefined): boolean {
   return createdAt === undefined || notBefore.getTime() + MAX_BACKDATE_MS >= createdAt.getTime();
 }

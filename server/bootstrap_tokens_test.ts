@@ -23,7 +23,7 @@ const keyA = await generatePrivateKey("ecdsa-p256");
 const keyB = await generatePrivateKey("ecdsa-p256");
 const toPin = (key: PrivateKey) => publicKeyPin({ publicKeyDer: key.publicKeyDer() });
 
-/** Creates an app with a token and a binding by which the holders of tokens may request certificates. */
+/** Creates an app with a token, and a binding that lets the holders of tokens request certificates. */
 async function createWorld(limits: Partial<TokenLimits>, ca?: Authority) {
   const clock = createFakeClock(NOW);
   const roots = ca === undefined ? [] : [ca.certificate];
@@ -71,7 +71,7 @@ async function readUse(app: TestApp) {
   return readTokenUse(JSON.parse(answer.text) as SecretObject);
 }
 
-test("the first request of a token binds it to a key; the key may try again, and no other may", async () => {
+test("the first request binds a token to its key: this key may try again, and no other key may", async () => {
   await using app = await createWorld({ node: "n1" as NodeName });
   assert.equal((await submit(app, await createBody(keyA))).code, 201);
   assert.deepEqual((await readUse(app)).boundKeys, [toPin(keyA)]);
@@ -110,7 +110,7 @@ test("a token stays unbound by a request whose name is taken", async () => {
   assert.deepEqual((await readUse(app)).boundKeys, []);
 });
 
-test("of many keys that race for a token, as many as it allows win", async () => {
+test("when many keys race for a token, only as many as it allows succeed", async () => {
   await using app = await createWorld({ maxKeys: 2 });
   const keys = await Promise.all(Array.from({ length: 12 }, () => generatePrivateKey("ecdsa-p256")));
   const bodies = await Promise.all(keys.map((key, index) => createBody(key, `n${index}`)));
@@ -142,7 +142,7 @@ test("a token is spent when its certificate is used for the first time", async (
 for (
   const { network, code } of [{ network: `${ADDRESS}/32`, code: 201 }, { network: "10.0.0.0/24", code: 401 }]
 ) {
-  test(`a token for ${network} is answered with ${code} from ${ADDRESS}`, async () => {
+  test(`a token that is limited to ${network} gets ${code} from ${ADDRESS}`, async () => {
     await using app = await createWorld({ networks: [network] });
     assert.equal((await submit(app, await createBody(keyA))).code, code);
   });
@@ -238,7 +238,7 @@ test("a token records its creator, and an update neither changes the creator nor
   assert.deepEqual(use.boundKeys, [toPin(keyA)]);
 });
 
-test("only a user who may approve makes a token that approves", async () => {
+test("only a user who may approve can create a token that approves", async () => {
   await using app = await createWorld({});
   const rbac = "/apis/rbac.authorization.k8s.io/v1";
   const rules = [{ verbs: ["create", "patch", "get"], apiGroups: [""], resources: ["secrets"] }];

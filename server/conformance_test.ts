@@ -1,4 +1,4 @@
-/** Kubernetes' own conformance test of the CSR API (`test/e2e/auth/certificates.go`), restated over the app. */
+/** Kubernetes' own conformance test of the CSR API (`test/e2e/auth/certificates.go`), ported to the app. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { buildCsr, toBase64 } from "../tests/support/csr_builder.ts";

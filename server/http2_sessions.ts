@@ -15,7 +15,7 @@ const { Http2Session } = http2 as { readonly Http2Session?: { readonly prototype
 let isDone = false;
 const ending = new WeakSet<object>();
 
-/** Delays the destruction of every session in this process by one turn of the event loop, on the runtime that needs it. */
+/** Delays the destruction of every session in this process by one turn of the event loop, on Deno only. */
 export function deferSessionDestroy(): void {
   if (isDone || Http2Session === undefined) return;
   isDone = true;

@@ -1,6 +1,6 @@
 /**
- * Limits repeated log lines, so that a flood of requests does not become a flood of text: each message is written a few
- * times in a window, fewer times when its lines are long, and then only its number of repetitions.
+ * Limits repeated log lines, so that a flood of requests does not become a flood of text. In each window a message is
+ * written only a few times, fewer if its lines are long; the end of the window reports how many lines were omitted.
  */
 import { MAX_LOGGED_LENGTH } from "../core/lib/printable.ts";
 import type { Clock, LogFields, Logger } from "../core/ports.ts";
@@ -62,7 +62,7 @@ export function limitRepeats(logger: Logger, clock: Clock, signal: AbortSignal):
   return scoped(logger);
 }
 
-/** Estimates the number of bytes that fields take in a line, where long texts are cut. */
+/** Estimates the number of bytes that fields take in a line, where long texts are truncated. */
 function estimateLength(value: unknown): number {
   if (typeof value === "string") return Math.min(value.length, MAX_LOGGED_LENGTH);
   if (value instanceof Error) return estimateLength(value.message);

@@ -31,7 +31,7 @@ test("limitRepeats() opens a new window after a while, and reports nothing when 
   assert.deepEqual(log.messages(), ["odd", "odd"]);
 });
 
-test("limitRepeats() counts a message over all scopes, and each message and level separately", () => {
+test("limitRepeats() counts a message across all scopes, but each message and level separately", () => {
   const log = createMemoryLogger();
   const logger = limitRepeats(log, createFakeClock(), never);
   for (let index = 0; index < 30; index++) logger.with({ index }).error("failed");

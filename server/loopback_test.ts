@@ -7,7 +7,7 @@ import { createLoopbackTransport } from "./loopback.ts";
 
 const USER: UserInfo = { username: "test", uid: "", groups: [], extra: {} };
 
-/** An app whose answers never end, and which ignores the request's signal. */
+/** Creates an app whose answers never end, and which ignores the request's signal. */
 function createEndlessApp(end: PromiseWithResolvers<undefined>): () => Promise<Answer> {
   const cancel = (): void => end.resolve(undefined);
   return () => Promise.resolve({ status: 200, headers: {}, body: { next: () => end.promise, cancel } });
@@ -34,7 +34,7 @@ test("createLoopbackTransport() reads nothing once the signal has aborted", asyn
   await end.promise;
 });
 
-test("createLoopbackTransport() delivers the object that a body has as JSON", async () => {
+test("createLoopbackTransport() delivers the object that a body encodes as JSON", async () => {
   await using app = await createTestApp();
   const configMaps = "/api/v1/namespaces/default/configmaps";
   const body = { metadata: { name: "kept", labels: { "10": "b", a: "c" } }, data: { "2": "<é", "10": "one" } };
@@ -48,7 +48,7 @@ test("createLoopbackTransport() delivers the object that a body has as JSON", as
   assert.deepEqual(value, JSON.parse((await app.send("GET", `${configMaps}/kept`)).text));
 });
 
-test("createLoopbackTransport() sends a value with the same effect as its JSON, and the server keeps nothing of it", async () => {
+test("createLoopbackTransport() sends a value with the same effect as its JSON, and the server does not keep it", async () => {
   await using app = await createTestApp();
   const path = "/api/v1/namespaces/default/configmaps";
   const transport = app.api.transportFor(ADMIN, "test");

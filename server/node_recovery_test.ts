@@ -25,7 +25,7 @@ function readLeaf({ chain }: PeerCertificate): CertificateFacts {
   return facts.value;
 }
 
-/** Records a certificate with each subject, the next a day after the last, and recovers with the first one later. */
+/** Records a certificate for each subject, one a day, and then recovers with the first one. */
 async function recoverWith(
   first: SubjectFields,
   later: readonly SubjectFields[],
@@ -73,12 +73,12 @@ for (
   });
 }
 
-test("an expired certificate recovers no node while a later certificate may be of any node", async () => {
+test("an expired certificate recovers no node while a later certificate may belong to any node", async () => {
   assert.match(
     await recoverWith(PLAIN, [PLAIN], { subject: "CN=system:node:n1,CN=system:node:n2" }),
     /does not say which node record 2 is for, so it may be a newer certificate of this node/,
   );
-  // An earlier build on the same etcd writes no user, but a subject that can be read.
+  // An earlier build on the same etcd records no user, but a subject that can be parsed.
   const subject = "CN=system:node:n1,OU=,O=system:nodes";
   assert.match(await recoverWith(PLAIN, [PLAIN], { subject }), /a newer certificate was issued/);
 });

@@ -1,6 +1,6 @@
 /**
- * Which of several faults a request is answered with. Every line was seen at kube-apiserver 1.37, which gets the same
- * requests in `tests/interop/corpus/order_of_checks.yaml`.
+ * Which fault is reported when a request has several. Every answer was observed on kube-apiserver 1.37, which gets the
+ * same requests in `tests/interop/corpus/order_of_checks.yaml`.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -230,7 +230,7 @@ describe("the order of checks", () => {
     );
   });
 
-  test("a dry run names the key without the prefix of etcd when the uid is another", async () => {
+  test("a dry run with a different uid reports the key without the prefix of etcd", async () => {
     const body = { metadata: { name: "a", uid: "x" } };
     for (const [query, key] of [["", "/registry/leases/default/a"], ["?dryRun=All", "/leases/default/a"]]) {
       const answer = await app.send("PUT", `/apis/coordination.k8s.io/v1/namespaces/default/leases/a${query}`, {

@@ -23,7 +23,7 @@ async function createFull(): Promise<{ app: TestApp; answer(): void; as(token: s
   const clock = createFakeClock();
   const gate = Promise.withResolvers<void>();
   const memory = createMemoryStorage({ clock });
-  // What the server itself reads at its start does not wait.
+  // The server's own reads at startup do not wait.
   let isUp = false;
   const list: Storage["list"] = async (prefix, options) => {
     if (isUp && prefix.includes("certificatesigningrequests")) await gate.promise;

@@ -69,7 +69,7 @@ export interface ServerOptions {
   readonly serving: ServingPair;
   /** The PEM bundle of the CAs whose client certificates are trusted; undefined for none. */
   readonly clientCaPem: string | undefined;
-  /** The issuers of those CAs, for TLS layers that need a chain up to a root; their other certificates are not trusted. */
+  /** The issuers of those CAs, for TLS stacks that need a chain up to a root. Nothing else that they issue is trusted. */
   readonly clientIssuersPem?: string;
   /** The static tokens; undefined for none. */
   readonly tokenFile: TokenFile | undefined;
@@ -101,7 +101,7 @@ export interface ServerOptions {
   readonly crls?: PublishedCrls;
   /** The custom signers, which have their own label in metrics. */
   readonly customSigners?: readonly string[];
-  /** The register of issued certificates over the storage, which its owner disposes; by default one is opened. */
+  /** The register of issued certificates in the storage; its owner disposes it. By default, the server opens one. */
   readonly register?: Register;
   /** The tokens of service accounts; by default none are issued and none accepted. */
   readonly serviceAccounts?: ServiceAccountOptions;
@@ -236,7 +236,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     ...createDefaultRbacObjects(),
     ...options.objects,
   ]);
-  // These come last: a storage without them counts as new, so a start after an interrupted first one writes everything.
+  // These come last: a storage without them counts as new, so the start after an interrupted one writes everything.
   if (isComplete) await reconcileObjects(options, createSystemNamespaces());
   const { registry = createMetricsRegistry() } = options;
   const metrics = createMetrics(registry);
