@@ -1,8 +1,8 @@
 /**
  * Admission: after authorization and decoding, before the object is stored, plugins may change or refuse a write
  * (`apiserver/pkg/admission`). The mutating phases of all plugins come before validation, the validating phases after
- * it. The plugins are those that kube-apiserver always enables, in its order. The two small ones, TaintNodesByCondition
- * and NamespaceLifecycle, are here.
+ * it. The plugins are those that kube-apiserver always enables, in its order. TaintNodesByCondition and
+ * NamespaceLifecycle are small, so they are in this file.
  */
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Admission, AdmissionPlugin, MutatingRequest } from "../registry/registry.ts";

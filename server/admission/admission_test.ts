@@ -45,7 +45,7 @@ test("createAdmission() admits every request without plugins", async () => {
   assert.equal(await admission.validate(creation(object)), undefined);
 });
 
-test("createAdmission() calls a plugin for the writes of its kinds only", async () => {
+test("createAdmission() calls a plugin only for writes of its kinds", async () => {
   const admission = createAdmission([{ ...refusing("no"), kinds: [configMapKind] }]);
   assert.deepEqual(await admission.mutate(creation(object)), { object });
   assert.equal(await admission.validate(creation(object)), undefined);
@@ -76,7 +76,7 @@ test("createNamespaceLifecycle() admits creations in a namespace that exists", a
   assert.equal(await answerTo(creation(inNamespace("here"), { kind: configMapKind })), "admitted");
 });
 
-test("createNamespaceLifecycle() answers 404 for a namespace that does not", async () => {
+test("createNamespaceLifecycle() answers 404 for a missing namespace", async () => {
   assert.deepEqual(await answerTo(creation(inNamespace("gone"), { kind: configMapKind })), {
     metadata: {},
     status: "Failure",

@@ -3,7 +3,7 @@
  * CertificateSigning, ClusterTrustBundleAttest and CertificateSubjectRestriction. After them come four that kube-apiserver
  * does not have: requests of a bootstrap token must be within its limits (`core/token/bound_token.ts`), only a user who may
  * approve may create a token that approves, the number of open requests of a requester is limited, and a request for a
- * signer that no known program runs leads to a warning. The last two are off unless they are configured.
+ * signer that no known program runs gets a warning. The last two are off unless they are configured.
  */
 import { goQuote } from "../../core/lib/go_text.ts";
 import { shellWord } from "../../core/lib/printable.ts";
@@ -31,7 +31,7 @@ import { isApprovingToken } from "../../core/token/bound_token.ts";
 
 /**
  * Creates CertificateApproval: writing `/approval` requires the permission to approve for the signer of the stored
- * object. The sent object may name another signer.
+ * object, because the sent object may name a different one.
  */
 export function createCertificateApproval(deps: SignerCheckDeps): AdmissionPlugin {
   return {
@@ -150,7 +150,7 @@ export interface SigningRequestPlugins extends Disposable {
   readonly plugins: readonly AdmissionPlugin[];
 }
 
-/** How long an admitted creation counts while its object has not been seen: some creations fail after admission. */
+/** How long an admitted creation counts before its object is seen. Some creations fail after admission. */
 const RESERVED_MS = 5_000;
 /** After this many seconds a refused requester may try again, as for other answers with 429. */
 const RETRY_AFTER_SECONDS = 1;
@@ -228,7 +228,7 @@ class RequestIndex implements ResourceFollower<CertificateSigningRequest> {
   }
 }
 
-/** Creates the limit. A creation beyond it gets 429 with Retry-After. */
+/** Creates OpenRequestLimit, which answers a creation beyond the limit with 429 and Retry-After. */
 function createOpenRequestLimit(index: RequestIndex, limit: number): AdmissionPlugin {
   return {
     name: "OpenRequestLimit",
@@ -253,8 +253,8 @@ function createOpenRequestLimit(index: RequestIndex, limit: number): AdmissionPl
 }
 
 /**
- * Creates the warning. It also stops for a signer that has issued a certificate while the server was running, because
- * such a signer runs elsewhere.
+ * Creates SignerWarning. It does not warn about a signer that has issued a certificate while the server was running,
+ * because such a signer runs elsewhere.
  */
 function createSignerWarning(index: RequestIndex, servedSigners: () => readonly string[]): AdmissionPlugin {
   return {

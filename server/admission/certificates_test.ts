@@ -115,30 +115,30 @@ test("createCertificateApproval() passes everything but an update of /approval",
 
 const signed = { conditions: [condition("Approved", "2026-01-01T00:00:00Z")], certificate: "eA==" };
 for (
-  const { name, before, after, isAsked } of [
-    { name: "nothing", before: {}, after: {}, isAsked: false },
-    { name: "the same status", before: signed, after: { ...signed }, isAsked: false },
-    { name: "no conditions and an empty list", before: {}, after: { conditions: [] }, isAsked: false },
-    { name: "a certificate", before: {}, after: { certificate: "eA==" }, isAsked: true },
-    { name: "an empty certificate instead of none", before: {}, after: { certificate: "" }, isAsked: true },
-    { name: "a Failed condition", before: {}, after: { conditions: [condition("Failed")] }, isAsked: true },
+  const { name, before, after, isChecked } of [
+    { name: "nothing", before: {}, after: {}, isChecked: false },
+    { name: "the same status", before: signed, after: { ...signed }, isChecked: false },
+    { name: "no conditions and an empty list", before: {}, after: { conditions: [] }, isChecked: false },
+    { name: "a certificate", before: {}, after: { certificate: "eA==" }, isChecked: true },
+    { name: "an empty certificate instead of none", before: {}, after: { certificate: "" }, isChecked: true },
+    { name: "a Failed condition", before: {}, after: { conditions: [condition("Failed")] }, isChecked: true },
     {
       name: "the time of a condition",
       before: signed,
       after: { ...signed, conditions: [condition("Approved", "2026-01-01T00:00:01Z")] },
-      isAsked: true,
+      isChecked: true,
     },
   ]
 ) {
-  test(`createCertificateSigning() ${isAsked ? "checks" : "does not check"} the permission when this changes: ${name}`, async () => {
+  test(`createCertificateSigning() ${isChecked ? "checks" : "does not check"} the permission when this changes: ${name}`, async () => {
     const csr = await csrFor("example.com/a");
     const request = update(withStatus(csr, before), withStatus(csr, after), { subresource: "status" });
     const plugin = createCertificateSigning({ authorizer: failing, logger });
-    assert.equal(await validateWith(plugin, request) !== undefined, isAsked);
+    assert.equal(await validateWith(plugin, request) !== undefined, isChecked);
   });
 }
 
-test("createCertificateSigning() lets system:masters sign, with nothing bound", async () => {
+test("createCertificateSigning() lets system:masters sign without any binding", async () => {
   const { authorizer } = await createRbacWorld();
   const csr = await csrFor("example.com/a");
   const request = update(csr, withStatus(csr, signed), {
@@ -158,7 +158,7 @@ for (
   const { name, request, granted, want } of [
     { name: "a new bundle", request: creation(bundle("example.com/a"), trustBundleKind), granted: "example.com/b" },
     {
-      name: "a new bundle with the right",
+      name: "a new bundle with permission",
       request: creation(bundle("example.com/a"), trustBundleKind),
       granted: "example.com/*",
       want: "pass",
@@ -363,9 +363,9 @@ test("OpenRequestLimit refuses with 429 while a requester has as many open reque
     details: { retryAfterSeconds: 1 },
     code: 429,
   });
-  // Other requesters are not limited by it.
+  // Other requesters are not affected.
   assert.equal(await admit(await build("other", { username: "jane" })), undefined);
-  // A decision makes room.
+  // A request that is decided no longer counts.
   await storage.update(
     stored.key,
     await build("second", { conditions: [condition("Denied")] }),
@@ -391,7 +391,7 @@ for (
   });
 }
 
-test("OpenRequestLimit counts all creations that were admitted and are not seen yet", async () => {
+test("OpenRequestLimit counts all creations that were admitted but have not been seen", async () => {
   const { admit } = await createWorld({ maxOpenPerRequester: 3 });
   assert.equal(await admit(await build("second")), undefined);
   assert.equal(await admit(await build("third")), undefined);
@@ -400,7 +400,7 @@ test("OpenRequestLimit counts all creations that were admitted and are not seen 
   assert.equal((await admit(await build("d", { username: "jane" })))?.status.code, 429);
 });
 
-test("OpenRequestLimit and SignerWarning look at creations of requests only", async () => {
+test("OpenRequestLimit and SignerWarning apply only to creations of requests", async () => {
   const { plugins, warnings } = await createWorld({ maxOpenPerRequester: 1, servedSigners: () => [] });
   const csr = await build("before");
   const edit = { user: testUser(csr.spec.username ?? ""), onWarning: (text: string) => void warnings.push(text) };
@@ -426,7 +426,7 @@ test("OpenRequestLimit counts again when its watch is lost", async () => {
   assert.equal(await admit(), undefined);
 });
 
-test("OpenRequestLimit makes room when a request is deleted", async () => {
+test("OpenRequestLimit no longer counts a request that is deleted", async () => {
   const { admit, storage } = await createWorld({ maxOpenPerRequester: 1 });
   const csr = await build("next");
   assert.equal((await admit(csr))?.status.code, 429);
@@ -451,7 +451,7 @@ test("SignerWarning warns about a signer that does not run here", async () => {
   assert.deepEqual(warnings, [text]);
 });
 
-test("SignerWarning does not warn about a signer that has issued", async () => {
+test("SignerWarning does not warn about a signer that has issued a certificate", async () => {
   const { admit, warnings, storage } = await createWorld({ servedSigners: () => [] });
   const signerName = "example.com/web";
   const issued = await build("issued", {

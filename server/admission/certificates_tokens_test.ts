@@ -13,7 +13,7 @@ const csr = await buildCsr();
 const REFUSAL = { kind: "node", message: "no" } as const;
 const WRITE = { kind: "delete", key: "k", expectedRevision: 1 } as const;
 
-/** The plugins, with tokens that decide the same about every request. */
+/** Creates the plugins, with tokens that make the same decision about every request. */
 function createPlugins(
   decision: { readonly refusal?: TokenRefusal; readonly write?: typeof WRITE },
   isAllowed = false,
@@ -49,7 +49,7 @@ for (
   });
 }
 
-test("BootstrapTokenLimits writes what binds the token together with the request, and nothing otherwise", async () => {
+test("BootstrapTokenLimits writes the binding of the token together with the request, and otherwise nothing", async () => {
   for (const want of [[WRITE], []]) {
     const writes: unknown[] = [];
     const [write] = want;
@@ -72,8 +72,8 @@ const REFUSED = "user not permitted to make a token that approves requests with 
 for (
   const { name, request, want } of [
     { name: "the creation of a token that approves", request: creation(approving, secrets), want: REFUSED },
-    { name: "an update to one", request: update(token({}), approving, secrets), want: REFUSED },
-    { name: "the deletion of one", request: deletion(approving, secrets) },
+    { name: "an update that makes a token approve", request: update(token({}), approving, secrets), want: REFUSED },
+    { name: "the deletion of a token that approves", request: deletion(approving, secrets) },
     { name: "a deletion with a body", request: { ...deletion(approving, secrets), object: approving } },
     { name: "a token that does not approve", request: creation(token({ "tlsboot/node": "n1" }), secrets) },
     { name: "a Secret of another type", request: creation(token(approving.metadata.annotations, "Opaque"), secrets) },

@@ -140,10 +140,10 @@ async function checkTokenRequest(
   return { message: "node must request the tokens of its pods from the API server that serves the pods" };
 }
 
-/** The resource in the error of a missing pod: the plugin of kube-apiserver reads a cache, whose errors have the singular. */
+/** The resource in the error for a missing pod. kube-apiserver's plugin reads a cache, whose errors use the singular. */
 const LISTED_PODS = { group: podKind.group, plural: podKind.singular };
 
-/** A node may request certificates for its pods. The real pods are those of a kube-apiserver on the same etcd. */
+/** A node may request certificates for its pods. The pods are those of a kube-apiserver on the same etcd. */
 async function checkPodRequest(
   { authorizer, storage }: NodeRestrictionDeps,
   nodeName: string,
@@ -201,7 +201,7 @@ function getSpec(object: KubeObject): Readonly<Record<string, unknown>> {
   return typeof spec === "object" && spec !== null ? Object.fromEntries(Object.entries(spec)) : {};
 }
 
-/** Both values are canonical, so equal content has equal text. */
+/** Both values are canonical, so equal values have equal JSON. */
 function isSame(a: unknown, b: unknown): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }

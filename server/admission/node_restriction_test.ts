@@ -23,7 +23,7 @@ import { createNodeRestriction, findForbiddenLabels } from "./node_restriction.t
 
 const mynode = testUser("system:node:mynode", "system:nodes", "system:authenticated");
 
-/** None of the objects that a request for a pod names exists, and no more is allowed than the plugin allows. */
+/** The plugin over an empty storage, with an authorizer that allows nothing. */
 const nodeRestriction = createNodeRestriction({
   authorizer: { authorize: () => Promise.resolve({ kind: "noOpinion", reason: "" }) },
   storage: { get: () => Promise.resolve(undefined) },
@@ -128,7 +128,7 @@ for (
       ),
     },
     {
-      name: "labels that steer workloads",
+      name: "labels that affect scheduling",
       request: creation(
         node("mynode", { labels: { "node-restriction.kubernetes.io/b": "", "node-role.kubernetes.io/a": "" } }),
         nodes,
@@ -212,7 +212,7 @@ for (
       want: "can only access node lease with the same name as the requesting node",
     },
     {
-      name: "a lease elsewhere",
+      name: "a lease in another namespace",
       request: update(lease("mynode", "default"), lease("mynode", "default"), asNode({ kind: leaseKind })),
       want: 'can only access leases in the "kube-node-lease" system namespace',
     },
@@ -288,7 +288,7 @@ test("nodeRestriction answers 404 for a token that is bound to a missing pod", a
   );
 });
 
-test("nodeRestriction checks deletions when they are validated", async () => {
+test("nodeRestriction checks deletions in the validating phase", async () => {
   assert.equal(await validateWith(nodeRestriction, deletion(node("mynode"), nodes)), undefined);
   assert.equal(await validateWith(nodeRestriction, update(node("other"), node("other"), nodes)), undefined);
   assert.equal(await validateWith(nodeRestriction, deletion(lease("mynode"), asNode({ kind: leaseKind }))), undefined);
@@ -328,7 +328,7 @@ const STORED: Readonly<Record<string, object>> = {
       volumes: [{ projected: { sources: [{ podCertificate: { signerName: "example.com/pods" } }] } }],
     },
   },
-  // A pod that cannot be decoded is as good as none.
+  // A pod that cannot be decoded counts as missing.
   "/registry/pods/team/unreadable": { metadata: {} },
 };
 

@@ -63,7 +63,7 @@ import { AlreadyExistsError } from "../storage/storage.ts";
 export interface ExpectedMachines {
   /** The kinds of proof that are expected of any machine. Without one, node attestations are not served. */
   readonly kinds: readonly ProofKind[];
-  /** The PCRs that a TPM has to quote, the same ones for every machine. */
+  /** The PCRs that a TPM must quote, the same for every machine. */
   readonly pcrs: readonly number[];
   /**
    * Finds the proofs that are expected of a node that has proven a key; the error says why there are none. The time
@@ -104,13 +104,13 @@ const ATTESTATION_USER = "system:attestation";
 
 /** Calls with the largest keys of every kind need less than half of this. */
 const MAX_BODY_BYTES = 16_384;
-/** The calls of one address: many machines behind one address may start at the same moment. */
+/** The limit for one address. Many machines behind one address may start at the same moment. */
 const ADDRESS_CALLS = { burst: 100, refillMs: 100 };
-/** The calls of all addresses. A call takes about a millisecond. */
+/** The limit for all addresses. A call takes about a millisecond. */
 const ALL_CALLS = { burst: 300, refillMs: 10 };
-/** The tokens of one node, which live for ten minutes. */
+/** The limit of tokens for one node, which are valid for ten minutes. */
 const NODE_TOKENS = { burst: 20, refillMs: 30_000 };
-/** The Events about one machine of the inventory, or about all others together. */
+/** The limit of Events about one machine of the inventory, or about all other machines together. */
 const MACHINE_EVENTS = { burst: 1, refillMs: 60_000 };
 const ALL_EVENTS = { burst: 30, refillMs: 2_000 };
 /**
@@ -124,7 +124,7 @@ const CALL_RESULTS = ["challenged", "accepted", "malformed", "limited", "state",
 
 type CallResult = typeof CALL_RESULTS[number];
 
-/** The results of calls that could not be read, so that their kind of proof is not known. */
+/** The results of calls whose kind of proof is unknown, because they were not read. */
 const UNREAD_RESULTS: readonly CallResult[] = ["malformed", "limited"];
 
 /** Creates the review of node attestations. */
@@ -147,7 +147,7 @@ export function createNodeAttestations(deps: NodeAttestationDeps): Review {
   for (const result of CALL_RESULTS) for (const kind of PROOF_KINDS) calls.inc({ kind, result }, 0);
   for (const result of UNREAD_RESULTS) calls.inc({ kind: "", result }, 0);
 
-  /** Reports a refusal in the log, in the audit log, and as an Event unless there were too many. */
+  /** Reports a refusal in the log and the audit log, and as an Event unless there were too many. */
   const report = (node: NodeName, kind: ProofKind, detail: string, context: ReviewContext): void => {
     const { now, address = "", annotate } = context;
     const reason = cutLoggedText(escapeControls(detail));
@@ -180,7 +180,7 @@ export function createNodeAttestations(deps: NodeAttestationDeps): Review {
       const { field, message } = begun.error;
       count(evidence.kind, "malformed");
       report(node, evidence.kind, `${field}: ${message}`, context);
-      throw refuseFaults([invalidOmitted(`spec.evidence.${field}`, message)]);
+      throw createInvalidError([invalidOmitted(`spec.evidence.${field}`, message)]);
     }
     count(evidence.kind, "challenged");
     const { challenge, nonce, state } = begun.value;
@@ -246,7 +246,7 @@ export function createNodeAttestations(deps: NodeAttestationDeps): Review {
         : parseAttestationCall(object as NodeAttestation);
       if (!call.ok) {
         count("", "malformed");
-        throw refuseFaults(call.error);
+        throw createInvalidError(call.error);
       }
       context.annotate("attestation.tlsboot/node", spec.nodeName);
       const status = call.value.call === "begin"
@@ -259,7 +259,7 @@ export function createNodeAttestations(deps: NodeAttestationDeps): Review {
   };
 }
 
-function refuseFaults(faults: readonly FieldError[]) {
+function createInvalidError(faults: readonly FieldError[]) {
   return invalidObject(nodeAttestationKind, "", faults);
 }
 

@@ -25,7 +25,7 @@ const key = publicKeyPin({ publicKeyDer });
 const [host, foreign] = [await createSshHost(), await createSshHost()];
 const LISTED: ReadonlyMap<string, ExpectedProofs> = new Map([["n1", { ssh: [host.fingerprint], pcrs: new Map() }]]);
 
-/** A server that expects machines; the inventory and the audit log are the test's. */
+/** Creates a server that expects machines, with an inventory and an audit log of the test. */
 async function createAttesting(machines: () => ReadonlyMap<string, ExpectedProofs> = () => LISTED) {
   const registry = createMetricsRegistry();
   const auditLines: string[] = [];
@@ -78,7 +78,7 @@ function listTokens(app: TestApp) {
   return app.storage.list("/registry/secrets/").then(({ items }) => items.map(({ object }) => object as SecretObject));
 }
 
-test("nodeattestations exchanges a proof for a token for the node and the key, which approves", async () => {
+test("nodeattestations exchanges a proof for a token that is bound to the node and the key, and approves", async () => {
   const { app, registry } = await createAttesting();
   await using _app = app;
   const begun = await begin(app);
@@ -127,7 +127,7 @@ test("nodeattestations counts each kind and each result from zero", async () => 
   assert.deepEqual(series.toSorted(), all.map((labels) => `tlsboot_node_attestations_total{${labels}} 0`).toSorted());
 });
 
-test("nodeattestations keeps proofs and tokens out of logs, and names what was proven in the audit log", async () => {
+test("nodeattestations keeps proofs and tokens out of logs, and records what was proven in the audit log", async () => {
   const { app, auditLines } = await createAttesting();
   await using _app = app;
   const begun = await begin(app);
@@ -143,12 +143,12 @@ test("nodeattestations keeps proofs and tokens out of logs, and names what was p
   }
   const annotations = auditLines.map((line) => JSON.parse(line).annotations);
   assert.ok(
-    annotations.some((one) =>
-      one["attestation.tlsboot/proof"] === `ssh ${host.fingerprint} 2026-01-01T00:00:00Z` &&
-      one["attestation.tlsboot/token-id"] === tokenId && one["attestation.tlsboot/node"] === "n1"
+    annotations.some((values) =>
+      values["attestation.tlsboot/proof"] === `ssh ${host.fingerprint} 2026-01-01T00:00:00Z` &&
+      values["attestation.tlsboot/token-id"] === tokenId && values["attestation.tlsboot/node"] === "n1"
     ),
   );
-  assert.ok(annotations.some((one) => String(one["attestation.tlsboot/refused"]).includes("signature")));
+  assert.ok(annotations.some((values) => String(values["attestation.tlsboot/refused"]).includes("signature")));
 });
 
 test("nodeattestations answers a wrong proof and an unknown machine alike, and reports both in detail", async () => {
@@ -190,7 +190,7 @@ test("nodeattestations writes an Event about a machine once a minute, and one fo
   assert.equal((await app.send("GET", EVENTS)).names().length, 3);
 });
 
-test("nodeattestations names every field that is wrong, and takes no more than 16 KiB", async () => {
+test("nodeattestations reports every invalid field, and accepts no more than 16 KiB", async () => {
   const { app } = await createAttesting();
   await using _app = app;
   const malformed = await post(app, { nodeName: "N_1", publicKey: "" });
@@ -208,7 +208,7 @@ test("nodeattestations names every field that is wrong, and takes no more than 1
   assert.match(large.text, /limit is 16384/);
 });
 
-test("nodeattestations dates the proof and the token from the challenge, and ends the repeats with the token", async () => {
+test("nodeattestations dates the proof and the token from the challenge, and refuses to repeat an expired token", async () => {
   const { app } = await createAttesting();
   await using _app = app;
   const begun = await begin(app);
@@ -224,7 +224,7 @@ test("nodeattestations dates the proof and the token from the challenge, and end
   assert.match(repeated.text, /begin again/);
 });
 
-test("nodeattestations gives no token that was deleted in the meantime", async () => {
+test("nodeattestations does not return a token that was deleted in the meantime", async () => {
   const { app } = await createAttesting();
   await using _app = app;
   const begun = await begin(app);
@@ -241,7 +241,7 @@ test("nodeattestations gives no token that was deleted in the meantime", async (
   assert.match(repeated.text, /the token of this proof is no longer valid: begin again/);
 });
 
-test("nodeattestations stores nothing in a dry run, and gives no token that it does not store", async () => {
+test("nodeattestations stores nothing in a dry run, and returns no token that it does not store", async () => {
   const { app } = await createAttesting();
   await using _app = app;
   const begun = await begin(app);
@@ -253,7 +253,7 @@ test("nodeattestations stores nothing in a dry run, and gives no token that it d
   assert.equal((await post(app, { evidence }, `${PATH}?dryRun=All`)).code, 201);
 });
 
-test("nodeattestations limits the calls of an address before it reads them", async () => {
+test("nodeattestations limits the calls of an address before it reads their bodies", async () => {
   const { app, registry } = await createAttesting();
   await using _app = app;
   for (let call = 0; call < 100; call++) assert.equal((await post(app, {})).code, 422);
@@ -294,7 +294,7 @@ test("nodeattestations is served and discovered only while a proof is expected",
   assert.equal((await begin(app)).code, 201);
 });
 
-test("nodeattestations decides by the present inventory, and is refused without the right", async () => {
+test("nodeattestations uses the current inventory, and refuses users without permission", async () => {
   let machines: ReadonlyMap<string, ExpectedProofs> = LISTED;
   const { app } = await createAttesting(() => machines);
   await using _app = app;
