@@ -22,7 +22,7 @@ export interface AuthnRequest {
   readonly remoteAddress?: string;
   /** The credential must be meant for one of these audiences; by default those of this server. */
   readonly audiences?: readonly string[];
-  /** The same credentials were authenticated before and are checked again: metrics count them once. */
+  /** The same credentials were authenticated before, so metrics do not count them again. */
   readonly isRepeated?: boolean;
 }
 

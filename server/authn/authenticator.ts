@@ -82,7 +82,7 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
         const accepted = accept(result.user, result.audiences ?? audiences);
         return auditAnnotations === undefined ? accepted : { ...accepted, auditAnnotations };
       }
-      // Like kube-apiserver, reports a refused token of its own issuer as unknown first, and then the reason.
+      // Like kube-apiserver, report a refused token of this server's issuer first as unknown, then with the reason.
       if (result.isGenuine !== true && result.reason !== UNKNOWN_TOKEN) failures.push(UNKNOWN_TOKEN);
       failures.push(result.reason);
       return withoutUser(deps, failures, {
@@ -203,11 +203,12 @@ type CertificateResult =
 
 /** A parsed and verified certificate, cached because a connection sends many requests. */
 interface KnownPeer {
-  readonly user: CertificateResult;
+  readonly result: CertificateResult;
   /** The fingerprint of the CA at which the verified path ends. */
   readonly root: string | undefined;
-  /** The start of the time in which every certificate of the chain is valid. */
+  /** The latest `notBefore` of the chain. */
   readonly notBefore: Date;
+  /** The earliest `notAfter` of the chain. */
   readonly notAfter: Date;
 }
 
@@ -230,12 +231,12 @@ export function createClientCertificateAuthenticator(
       cached !== undefined && now >= cached.notBefore && now <= cached.notAfter &&
       trusted.some(({ sha256Fingerprint }) => sha256Fingerprint === cached.root)
     ) {
-      return cached.user;
+      return cached.result;
     }
     const read = readPeer(peer.chain, trusted, now, options);
     if (!read.ok) return failed(read.error);
     known.set(peer, read.value);
-    return read.value.user;
+    return read.value.result;
   };
 }
 
@@ -253,14 +254,14 @@ function readPeer(
   if (isMlDsa(leaf.keyAlgorithm) && !allowMlDsa) {
     return err(`its key is ${leaf.keyAlgorithm}, which needs the feature MLDSA of the setting featureGates`);
   }
-  // The handshake may be long ago, and the CAs that the TLS layer trusted then may have been removed since.
+  // The CAs that the TLS layer trusted at the handshake may have been removed since.
   const path = verifyChain(leaf, issuers, roots, { at: now, usage: "client" });
   if (!path.ok) return err(`verifying certificate SN=${leaf.serialNumber} failed: ${path.error}`);
   const dates = (pick: (certificate: CertificateFacts) => Date) =>
     path.value.map((certificate) => pick(certificate).getTime());
   const identified = identifyCertificate(leaf);
   return ok({
-    user: identified.kind === "user" ? { ...identified, leaf } : identified,
+    result: identified.kind === "user" ? { ...identified, leaf } : identified,
     root: path.value.at(-1)?.sha256Fingerprint,
     notBefore: new Date(Math.max(...dates(({ notBefore }) => notBefore))),
     notAfter: new Date(Math.min(...dates(({ notAfter }) => notAfter))),
@@ -277,19 +278,19 @@ export interface BootstrapTokenDeps {
   readonly logger: Logger;
   readonly tokens: {
     /**
-     * Reads a Secret of the namespace kube-system in its newest state, or in one that was the newest at most `withinMs`
-     * milliseconds before the call, which is usually known already.
+     * Reads a Secret of the namespace kube-system as it is now, or as it was at most `withinMs` milliseconds ago, which
+     * usually needs no request to the store.
      */
     getSecret(name: string, withinMs?: number): Promise<SecretObject | undefined>;
     /** Called when a token has authenticated a client; the address is undefined in a TokenReview. */
     onUsed?(tokenId: string, address: string | undefined): void;
-    /** Called when the limits of a token have refused its holder. */
+    /** Called when the limits of a token have refused a client. */
     onRefused?(tokenId: string, refusal: TokenRefusal, address: string | undefined): void;
   };
 }
 
 /**
- * Creates the authenticator for bootstrap tokens. It ignores text of another form and logs every other refusal. A token
+ * Creates the authenticator for bootstrap tokens. It ignores text that is not a bootstrap token, and logs every refusal. A token
  * that another server has deleted is accepted for at most `REVOKED_WITHIN_MS`. No token is refused before the newest
  * state of its Secret has been read. If that fails, it throws AppError `unreachable` instead, because the token may be
  * accepted a moment later, and clients give up after a refusal.
@@ -333,8 +334,8 @@ export function createBootstrapTokenAuthenticator(
 const PROOF_AUDIT_ANNOTATION = "authentication.tlsboot/attested";
 
 /**
- * Creates the authenticator for a token file that was read at start. It looks tokens up by their hash, so that the time of
- * a lookup reveals nothing about a token.
+ * Creates the authenticator for a token file. It looks tokens up by their hash, so that the time of a lookup reveals
+ * nothing about a token.
  */
 export function createTokenFileAuthenticator(file: TokenFile): TokenAuthenticator {
   const users = new Map<string, UserInfo>(file.entries.map(({ token, username, uid, groups }) => [

@@ -17,7 +17,7 @@ const trusted = [(await ca).certificate];
 const roots = () => trusted;
 const UID_OID = "1.3.6.1.4.1.57683.2";
 
-test("createClientCertificateAuthenticator() takes name and groups from the subject, and the fingerprint", async () => {
+test("createClientCertificateAuthenticator() returns the name and groups of the subject, and the fingerprint", async () => {
   const peer = await verifiedPeer(await ca, now, {
     commonName: "system:node:n1",
     organizations: ["system:nodes", "b", "a"],
@@ -93,7 +93,7 @@ test("createClientCertificateAuthenticator() refuses a cached certificate when i
   assert.equal(authenticate(peer, now).kind, "user");
 });
 
-test("createClientCertificateAuthenticator() verifies nothing again while the CA of a certificate is trusted", async () => {
+test("createClientCertificateAuthenticator() does not verify a certificate again while its CA is trusted", async () => {
   const next = await createClientCa(now);
   let believed = trusted;
   const authenticate = createClientCertificateAuthenticator(() => believed);
@@ -129,11 +129,11 @@ test("createClientCertificateAuthenticator() verifies again when another certifi
     assert.equal(authenticate(peer, now).kind, want, name);
     believed = before;
     assert.equal(authenticate(peer, now).kind, "user");
-    assert.equal(authenticate(peer, hours(12.5)).kind, "failed", "the CA has ended");
+    assert.equal(authenticate(peer, hours(12.5)).kind, "failed", "the CA has expired");
   }
 });
 
-test("createClientCertificateAuthenticator() verifies up to the root when an intermediate is trusted no longer", async () => {
+test("createClientCertificateAuthenticator() verifies up to the root when an intermediate is no longer trusted", async () => {
   const root = await ca;
   const below = await createIntermediate(root, "below");
   const peer = await verifiedPeer(below, now, { commonName: "u" });
@@ -155,7 +155,7 @@ test("createClientCertificateAuthenticator() never accepts a certificate that th
   assert.deepEqual(result, { kind: "failed", reason: "client certificate: UNABLE_TO_VERIFY" });
 });
 
-test("createClientCertificateAuthenticator() has no opinion without certificate or common name", async () => {
+test("createClientCertificateAuthenticator() returns none without a certificate or a common name", async () => {
   const authenticate = createClientCertificateAuthenticator(roots);
   assert.deepEqual(authenticate(undefined, now), { kind: "none" });
   const nameless = await verifiedPeer(await ca, now, { organizations: ["system:masters"] });

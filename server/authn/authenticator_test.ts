@@ -34,13 +34,13 @@ function secrets(expiration = new Date("2026-11-25T13:00:00Z")): Record<string, 
   return { [toTokenSecretName("abcdef")]: secret };
 }
 
-async function ask(
+async function authenticate(
   request: Partial<AuthnRequest>,
   edit: Partial<AuthenticatorDeps> = {},
 ): Promise<AuthnResult> {
   const file = parseTokenFile('static,bob,17,"ops,dev"\n', "tokens.csv");
   assert.ok(file.ok);
-  const authenticate = createAuthenticator({
+  const authenticator = createAuthenticator({
     clock: createFakeClock(NOW),
     logger: createMemoryLogger(),
     clientCas: () => roots,
@@ -50,7 +50,7 @@ async function ask(
     apiAudiences: [DEFAULT_ISSUER],
     ...edit,
   });
-  return await authenticate({ authorizationHeader: undefined, peerCertificate: undefined, ...request });
+  return await authenticator({ authorizationHeader: undefined, peerCertificate: undefined, ...request });
 }
 
 const unverified = { kind: "unverified", reason: "CERT_HAS_EXPIRED", chain: [] } as const;
@@ -134,7 +134,7 @@ const cases: readonly {
 
 for (const { name, request, edit, want } of cases) {
   test(`createAuthenticator() answers ${want}: ${name}`, async () => {
-    const result = await ask(await request(), edit);
+    const result = await authenticate(await request(), edit);
     assert.equal(
       result.kind === "unauthorized" ? result.kind : `${result.user.username} [${result.user.groups.join(" ")}]`,
       want,
@@ -182,7 +182,7 @@ for (
       const exists = withinMs === 0 ? newest : known;
       return Promise.resolve(exists ? secrets()[secretName] : undefined);
     };
-    const result = await ask(bearer(BOOTSTRAP), { bootstrapTokens: { getSecret } });
+    const result = await authenticate(bearer(BOOTSTRAP), { bootstrapTokens: { getSecret } });
     assert.equal(result.kind, want);
     assert.deepEqual(asked, reads);
   });
@@ -200,14 +200,14 @@ test("createAuthenticator() refuses a token even when no token method is enabled
   assert.deepEqual(result, { kind: "unauthorized", failures: ["invalid bearer token"] });
 });
 
-test("createAuthenticator() gives the static user its uid", async () => {
-  const result = await ask(bearer("static"));
+test("createAuthenticator() returns the uid of a static user", async () => {
+  const result = await authenticate(bearer("static"));
   assert.ok(result.kind === "user");
   assert.equal(result.user.uid, "17");
 });
 
 test("createAuthenticator() warns of an extra space and ignores the token", async () => {
-  const result = await ask({ authorizationHeader: "Bearer  static" });
+  const result = await authenticate({ authorizationHeader: "Bearer  static" });
   assert.equal(result.kind, "anonymous");
   assert.equal(result.warnings?.length, 1);
 });
@@ -215,13 +215,13 @@ test("createAuthenticator() warns of an extra space and ignores the token", asyn
 test("createAuthenticator() appends no group to a user that already has an authentication group", async () => {
   const file = parseTokenFile('t,u,1,"system:unauthenticated"\n', "tokens.csv");
   assert.ok(file.ok);
-  const result = await ask(bearer("t"), { tokenFile: file.value });
+  const result = await authenticate(bearer("t"), { tokenFile: file.value });
   assert.deepEqual(result.kind === "user" && result.user.groups, ["system:unauthenticated"]);
 });
 
 test("createAuthenticator() logs why a bootstrap token was refused, never the token", async () => {
   const logger = createMemoryLogger();
-  const result = await ask(bearer("abcdef.aaaaaaaaaaaaaaaa"), { logger });
+  const result = await authenticate(bearer("abcdef.aaaaaaaaaaaaaaaa"), { logger });
   assert.equal(result.kind, "unauthorized");
   const log = JSON.stringify([logger.entries, result]);
   assert.ok(log.includes("has invalid value for key token-secret."), log);
@@ -230,16 +230,16 @@ test("createAuthenticator() logs why a bootstrap token was refused, never the to
 
 test("createAuthenticator() accepts a token that is meant for this server, among other audiences", async () => {
   const audiences = ["other", "https://kubernetes.default.svc"];
-  const result = await ask({ ...bearer("static"), audiences });
+  const result = await authenticate({ ...bearer("static"), audiences });
   assert.deepEqual(result.kind === "user" && result.audiences, ["https://kubernetes.default.svc"]);
-  assert.deepEqual(await ask({ ...bearer("static"), audiences: ["other"] }), {
+  assert.deepEqual(await authenticate({ ...bearer("static"), audiences: ["other"] }), {
     kind: "unauthorized",
     failures: ["invalid bearer token"],
   });
 });
 
 test("createAuthenticator() reports no failure without credentials when anonymous requests are off", async () => {
-  assert.deepEqual(await ask({}, { anonymous: false }), { kind: "unauthorized", failures: [] });
+  assert.deepEqual(await authenticate({}, { anonymous: false }), { kind: "unauthorized", failures: [] });
 });
 
 test("createAuthenticator() waits until an accepted certificate is reported, once for each request", async () => {
@@ -249,9 +249,9 @@ test("createAuthenticator() waits until an accepted certificate is reported, onc
     reported.push(subject.commonName);
   };
   const request = { peerCertificate: await peer };
-  assert.equal((await ask(request, { onClientCertificate })).kind, "user");
+  assert.equal((await authenticate(request, { onClientCertificate })).kind, "user");
   assert.deepEqual(reported, ["alice"]);
-  await ask({ ...request, isRepeated: true }, { onClientCertificate });
+  await authenticate({ ...request, isRepeated: true }, { onClientCertificate });
   assert.deepEqual(reported, ["alice"]);
 });
 
@@ -278,7 +278,7 @@ for (
       want: { failures: ['credential of "bob": revoked'], refusal: 'credential of "bob": revoked' },
     },
     {
-      name: "a bad certificate, of nobody who could be revoked",
+      name: "a bad certificate, which identifies no user",
       request: () => ({ peerCertificate: unverified }),
       want: { failures: ["client certificate: CERT_HAS_EXPIRED"] },
     },
@@ -303,7 +303,7 @@ for (
       want: { failures: ["client certificate: CERT_HAS_EXPIRED", "used"], refusal: "used" },
     },
     {
-      name: "the expired certificate of nobody who can recover",
+      name: "an expired certificate that identifies no node",
       request: () => ({ peerCertificate: unverified }),
       edit: { nodeRecovery: { authenticate: () => Promise.resolve({ kind: "none" }) } },
       want: { failures: ["client certificate: CERT_HAS_EXPIRED"] },
@@ -316,11 +316,11 @@ for (
   }[]
 ) {
   test(`createAuthenticator() says why it refuses ${name}`, async () => {
-    assert.deepEqual(await ask(await request(), { ...REVOKED, ...edit }), { kind: "unauthorized", ...want });
+    assert.deepEqual(await authenticate(await request(), { ...REVOKED, ...edit }), { kind: "unauthorized", ...want });
   });
 }
 
-test("createAuthenticator() asks for revocations with the certificate of the user", async () => {
+test("createAuthenticator() looks up revocations with the certificate of the user", async () => {
   const asked: unknown[] = [];
   const revocations: AuthenticatorDeps["revocations"] = {
     findRefusal(user, certificate) {
@@ -330,13 +330,13 @@ test("createAuthenticator() asks for revocations with the certificate of the use
   };
   const { chain: [der] } = await peer;
   const fingerprint = createHash("sha256").update(der!).digest("hex");
-  await ask({ peerCertificate: await peer }, { revocations });
-  await ask(bearer("static"), { revocations });
+  await authenticate({ peerCertificate: await peer }, { revocations });
+  await authenticate(bearer("static"), { revocations });
   const recovered = { username: "n1", uid: "", groups: [], extra: { [CREDENTIAL_ID_KEY]: ["X509SHA256=f1"] } };
   const nodeRecovery: AuthenticatorDeps["nodeRecovery"] = {
     authenticate: () => Promise.resolve({ kind: "user", user: recovered }),
   };
-  await ask({ peerCertificate: unverified }, { revocations, nodeRecovery });
+  await authenticate({ peerCertificate: unverified }, { revocations, nodeRecovery });
   const [[, , serialNumber]] = asked as [[string, string, string]];
   assert.notEqual(serialNumber, "");
   assert.deepEqual(asked, [["alice", fingerprint, serialNumber], ["bob", undefined, undefined], ["n1", "f1", ""]]);
@@ -347,11 +347,11 @@ test("createAuthenticator() marks a node that presented its expired certificate 
   const nodeRecovery: AuthenticatorDeps["nodeRecovery"] = {
     authenticate: () => Promise.resolve({ kind: "user", user }),
   };
-  const recovering = await ask({ peerCertificate: unverified }, { nodeRecovery });
+  const recovering = await authenticate({ peerCertificate: unverified }, { nodeRecovery });
   assert.ok(recovering.kind === "user");
   assert.deepEqual([recovering.user.username, recovering.isRecovering], ["system:node:n1", true]);
   for (const request of [{}, { peerCertificate: await peer }, bearer("static")]) {
-    const result = await ask(request, { nodeRecovery });
+    const result = await authenticate(request, { nodeRecovery });
     assert.equal(result.kind === "user" && result.isRecovering === true, false);
   }
 });
@@ -361,8 +361,8 @@ test("createAuthenticator() passes on the audiences and annotations of a service
   const own = { audiences: ["vault"], auditAnnotations: { a: "1" } };
   const serviceAccountTokens: AuthenticatorDeps["serviceAccountTokens"] = (token) =>
     Promise.resolve(token === "a.b.c" ? { kind: "user", user, ...own } : { kind: "none" });
-  assert.deepEqual(await ask(bearer("a.b.c"), { serviceAccountTokens }), { kind: "user", user, ...own });
-  const result = await ask(bearer(BOOTSTRAP), { serviceAccountTokens });
+  assert.deepEqual(await authenticate(bearer("a.b.c"), { serviceAccountTokens }), { kind: "user", user, ...own });
+  const result = await authenticate(bearer(BOOTSTRAP), { serviceAccountTokens });
   assert.deepEqual(result, {
     kind: "user",
     user: {
@@ -389,8 +389,8 @@ for (const isRepeated of [false, true]) {
       onRefused: (id, { kind }, address) => void records.push(["refused", id, kind, address]),
     });
     const request = { ...bearer(BOOTSTRAP), remoteAddress: "10.0.1.7", ...(isRepeated ? { isRepeated } : {}) };
-    assert.equal((await ask(request, { bootstrapTokens: limited({}) })).kind, "user");
-    const refused = await ask(request, { bootstrapTokens: limited({ "tlsboot/cidr": "10.0.0.0/24" }) });
+    assert.equal((await authenticate(request, { bootstrapTokens: limited({}) })).kind, "user");
+    const refused = await authenticate(request, { bootstrapTokens: limited({ "tlsboot/cidr": "10.0.0.0/24" }) });
     const reason = "bootstrap token abcdef: the token is for clients in 10.0.0.0/24, not from 10.0.1.7";
     assert.deepEqual(refused, { kind: "unauthorized", failures: [reason], refusal: reason });
     const want = [["used", "abcdef", "10.0.1.7"], ["refused", "abcdef", "network", "10.0.1.7"]];

@@ -1,8 +1,8 @@
 /**
  * Ends open streams, such as watches, whose credentials are no longer valid. kube-apiserver authenticates only when a
  * request begins: a watch continues for as long as its client wants (`timeoutSeconds` has no limit, there and here),
- * past the end of its token or certificate and the removal of the CA. This server authenticates each stream again every
- * few seconds, and at once when something is revoked or the trusted client CAs change.
+ * even after its token or certificate has expired or its CA has been removed. This server authenticates each stream
+ * again every few seconds, and at once when something is revoked or the trusted client CAs change.
  */
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Clock } from "../../core/ports.ts";
@@ -29,12 +29,12 @@ export interface OpenStream {
 /** The longest time that a stream outlives credentials that have expired or whose CA was removed. */
 export const REAUTHENTICATION_INTERVAL_MS = 5_000;
 /**
- * The number of streams that are checked in a row. After the removal of a CA each of its clients needs its chain verified
- * again, and requests must be served in between.
+ * The number of streams that are checked without a pause. After the removal of a CA, the chain of each of its clients is
+ * verified again, and requests must be served in between.
  */
 const BATCH = 50;
 const PAUSE_MS = 1;
-/** A certificate that was not parsed again. Without a record in the register it counts as newer than any Revocation. */
+/** A certificate that is not parsed again. Unless it is in the register, it counts as newer than any Revocation. */
 const UNREAD: Omit<PresentedCertificate, "fingerprint"> = { serialNumber: "", notBefore: new Date(8.64e15) };
 
 /** The dependencies of the checks of open streams. */
@@ -58,7 +58,7 @@ export function createReauthentication(
   const open = new Set<OpenStream>();
   let isRunning = false;
   let lastChangeMs = -Infinity;
-  /** Revocations or client CAs have changed since the last check for them began. */
+  /** Whether revocations or client CAs have changed since the last check of all streams began. */
   let isChanged = false;
   let isChecking = false;
 
@@ -156,7 +156,7 @@ export function createReauthentication(
   return (stream) => {
     open.add(stream);
     void stream.ended.then(() => open.delete(stream));
-    // The revocations or client CAs changed while the request was being handled, before the stream was registered.
+    // The revocations or client CAs may have changed between the arrival of the request and this call.
     if (lastChangeMs >= stream.receivedMs) check(stream, new Map()).catch(() => undefined);
     if (!isRunning) run().catch(() => undefined);
   };

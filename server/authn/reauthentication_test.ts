@@ -40,8 +40,8 @@ async function openToAll(app: TestApp): Promise<void> {
 }
 
 /** Opens a watch, and reports whether it has ended. */
-async function watch(app: TestApp, request: TestRequest): Promise<{ isOver(): boolean; close(): Promise<void> }> {
-  // No client may stay longer than its credentials by asking for a long time (kube-apiserver has no limit either).
+async function watch(app: TestApp, request: TestRequest): Promise<{ hasEnded(): boolean; close(): Promise<void> }> {
+  // A long timeout must not let a client outlive its credentials (kube-apiserver has no limit either).
   const response = await app.open("GET", `${CONFIG_MAPS}?watch=1&timeoutSeconds=9000000`, request);
   assert.equal(response.status, 200);
   const reader = new WatchReader(response);
@@ -50,7 +50,7 @@ async function watch(app: TestApp, request: TestRequest): Promise<{ isOver(): bo
     while (await reader.next() !== undefined);
     over = true;
   })();
-  return { isOver: () => over, close: () => reader[Symbol.asyncDispose]() };
+  return { hasEnded: () => over, close: () => reader[Symbol.asyncDispose]() };
 }
 
 for (
@@ -81,12 +81,12 @@ for (
       watch(app, { user: createUser("in-process") }),
     ]);
     await app.clock.advance(2 * REAUTHENTICATION_INTERVAL_MS);
-    assert.deepEqual([ends.isOver(), also.isOver()], [false, false]);
+    assert.deepEqual([ends.hasEnded(), also.hasEnded()], [false, false]);
     const edited = await edit(app);
     assert.equal(edited.code, 200, edited.text);
     await app.clock.advance(REAUTHENTICATION_INTERVAL_MS);
-    assert.deepEqual([ends.isOver(), also.isOver()], [true, true]);
-    assert.deepEqual(stays.map((one) => one.isOver()), [false, false, false]);
+    assert.deepEqual([ends.hasEnded(), also.hasEnded()], [true, true]);
+    assert.deepEqual(stays.map((one) => one.hasEnded()), [false, false, false]);
     for (const one of stays) await one.close();
   });
 }
@@ -98,9 +98,9 @@ test("a watch ends when its token expires", async () => {
   await app.send("POST", SECRETS, { body: tokenSecret("abcdef", { expiration }) });
   const one = await watch(app, bearer("abcdef"));
   await app.clock.advance(3_600_000 - REAUTHENTICATION_INTERVAL_MS);
-  assert.equal(one.isOver(), false);
+  assert.equal(one.hasEnded(), false);
   await app.clock.advance(2 * REAUTHENTICATION_INTERVAL_MS);
-  assert.equal(one.isOver(), true);
+  assert.equal(one.hasEnded(), true);
 });
 
 test("a watch ends when its certificate's CA is removed or replaced, and continues when the CAs are only read again", async () => {
@@ -113,10 +113,10 @@ test("a watch ends when its certificate's CA is removed or replaced, and continu
   const one = await watch(app, { user: undefined, peer });
   clientCas = [other.certificate, ca.certificate];
   await app.clock.advance(REAUTHENTICATION_INTERVAL_MS);
-  assert.equal(one.isOver(), false);
+  assert.equal(one.hasEnded(), false);
   clientCas = [other.certificate];
   await app.clock.advance(REAUTHENTICATION_INTERVAL_MS);
-  assert.equal(one.isOver(), true);
+  assert.equal(one.hasEnded(), true);
 });
 
 test("a watch ends when its certificate expires, and repeated authentication is not counted", async () => {
@@ -128,9 +128,9 @@ test("a watch ends when its certificate expires, and repeated authentication is 
   const peer = await verifiedPeer(ca, clock.now(), { commonName: "jane" }, { notAfter });
   const one = await watch(app, { user: undefined, peer });
   await app.clock.advance(60_000);
-  assert.equal(one.isOver(), false);
+  assert.equal(one.hasEnded(), false);
   await app.clock.advance(REAUTHENTICATION_INTERVAL_MS);
-  assert.equal(one.isOver(), true);
+  assert.equal(one.hasEnded(), true);
   const { text } = await app.send("GET", "/metrics");
   assert.match(text, /\napiserver_client_certificate_expiration_seconds_count\S* 1\n/);
 });
@@ -173,7 +173,7 @@ test("createReauthentication() checks a shared token once, and ends no stream wh
   stopping.abort();
 });
 
-test("createReauthentication() ends the streams that a Revocation names before it authenticates any stream again", async () => {
+test("createReauthentication() ends the streams of a revoked user before it authenticates any stream again", async () => {
   const clock = createFakeClock();
   const stopping = new AbortController();
   let asked = 0;
@@ -232,7 +232,7 @@ const JANE = createUser("jane");
 const VALID: AuthnResult = { kind: "user", user: JANE, audiences: [] };
 const INVALID: AuthnResult = { kind: "unauthorized", failures: [] };
 
-/** The checks of streams of jane, each with a token of its own, whose answers the test gives. */
+/** Creates checks of jane's streams, each with its own token. The test provides the answers. */
 function createChecks() {
   const clock = createFakeClock();
   const stopping = new AbortController();
@@ -342,7 +342,7 @@ test("createReauthentication() checks each certificate, and a stream that began 
   checks.stop();
 });
 
-test("createReauthentication() ends the streams of another user, and of one who is revoked by now", async () => {
+test("createReauthentication() ends the streams of a user who has changed or has been revoked", async () => {
   const checks = createChecks();
   checks.open("other uid", { user: { ...JANE, uid: "other" } });
   checks.open("other group", { user: createUser("jane", "team") });

@@ -33,7 +33,7 @@ export interface SeenClients extends AsyncDisposable {
   note(leaf: CertificateFacts): void;
 }
 
-/** How often a user is reported again with a certificate of the same CA. */
+/** After this time, a user is reported again with a certificate of the same CA. */
 const REPEAT_MS = 10 * 60_000;
 /**
  * The largest number of reports that are written at the same time. Others are written at the next use of the

@@ -11,7 +11,7 @@ const NOW = new Date("2026-11-28T10:00:00Z");
 const ROTATIONS = "/apis/tlsboot/v1alpha1/carotations";
 const REPORTS = "/apis/tlsboot/v1alpha1/trustreports";
 
-test("a user is reported with the CA of the certificate during a rotation only, once for each CA and ten minutes", async () => {
+test("a user is reported with the CA of the certificate only during a rotation, once per CA and ten minutes", async () => {
   const [ca, otherCa] = [await createClientCa(NOW), await createClientCa(NOW)];
   const clock = createFakeClock(NOW.toISOString());
   await using app = await createTestApp({ clock, clientCas: () => [ca.certificate, otherCa.certificate] });

@@ -78,9 +78,7 @@ export function createServiceAccountTokenAuthenticator(deps: ServiceAccountToken
   };
 }
 
-/**
- * Returns the claims of a token whose signature is genuine; undefined for a text that is not a token of these issuers.
- */
+/** Returns the claims of a token whose signature is genuine; undefined for text that is not a token of these issuers. */
 function verify(token: string, { issuers, keys }: ServiceAccountTokenDeps): Result<TokenClaims, string> | undefined {
   const jwt = parseJwt(token);
   const issuer = jwt?.claims["iss"];
@@ -121,7 +119,7 @@ async function findObjectFault(
     const fault = findBoundFault("pod", pod, await readOrThrow(findPod(storage, namespace, pod.name)), nowMs);
     if (fault !== undefined) return fault;
   } else if (node !== undefined) {
-    // The node of a token with a pod only describes the pod.
+    // In a token that is bound to a pod, the node only describes the pod.
     const fault = findBoundFault("node", node, await readObject(storage, nodes, "", node), nowMs);
     if (fault !== undefined) return fault;
   }
@@ -163,7 +161,8 @@ function findBoundFault(
 }
 
 /**
- * True when the tokens of a deleted object end: as if they had expired at the deletion, even while finalizers keep it.
+ * True when the tokens of a deleted object are no longer valid: they expire at its deletion, even while finalizers keep
+ * the object.
  */
 function isDeleted({ metadata: { deletionTimestamp } }: KubeObject, nowMs: number): boolean {
   return typeof deletionTimestamp === "string" && Date.parse(deletionTimestamp) < nowMs - LEEWAY_SECONDS * 1000;

@@ -51,7 +51,7 @@ const OBJECTS: Readonly<Record<string, KubeObject>> = {
   "/registry/minions/n": object("nu"),
 };
 
-/** The authenticator, with the keys that it read and the uses that it counted. */
+/** Creates the authenticator, and records the keys that it reads and the uses that it counts. */
 function createWorld(edit: Partial<ServiceAccountTokenDeps> = {}) {
   const uses: string[] = [];
   const verified: number[] = [];
@@ -93,7 +93,7 @@ for (
     { name: "of another issuer", token: sign({ issuer: "https://other" }), want: "none" },
     { name: "without an issuer", token: signJwt(signer, { sub: "s" }), want: "none" },
     { name: "whose issuer is a number", token: signJwt(signer, { iss: 1 }), want: "none" },
-    { name: "that is no JSON", token: "eyA.eyA.AA", want: "none" },
+    { name: "that is not JSON", token: "eyA.eyA.AA", want: "none" },
     { name: "of another key", token: sign({}, other), want: "invalid signature, no keys found" },
     {
       name: "with a claim of another type",
@@ -112,7 +112,7 @@ for (
       want: notFound(serviceAccountKind, "missing").message,
     },
     {
-      name: "of an account that was made anew",
+      name: "of an account that was created again",
       token: sign({ account: { name: "app", uid: "old" } }),
       want: "service account UID (u) does not match claim (old)",
     },
@@ -175,14 +175,14 @@ test("createServiceAccountTokenAuthenticator() verifies a signature once, but no
 });
 
 for (
-  const { name, own, asked, want } of [
-    { name: "those of this server", own: ["api", "vault"], asked: undefined, want: ["api"] },
-    { name: "those that are asked for", own: ["api", "vault"], asked: ["vault", "other"], want: ["vault"] },
-    { name: "all of this server for a token without any", own: [], asked: undefined, want: [DEFAULT_ISSUER, "api"] },
+  const { name, own, requested, want } of [
+    { name: "those of this server", own: ["api", "vault"], requested: undefined, want: ["api"] },
+    { name: "those that are requested", own: ["api", "vault"], requested: ["vault", "other"], want: ["vault"] },
+    { name: "all of this server for a token without any", own: [], requested: undefined, want: [DEFAULT_ISSUER, "api"] },
   ]
 ) {
   test(`createServiceAccountTokenAuthenticator() returns the audiences of a token: ${name}`, async () => {
-    const request = { ...(asked === undefined ? {} : { audiences: asked }) };
+    const request = { ...(requested === undefined ? {} : { audiences: requested }) };
     const result = await createWorld().authenticate(sign({ audiences: own }), request);
     assert.deepEqual(result.kind === "user" && result.audiences, want);
   });

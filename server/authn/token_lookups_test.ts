@@ -8,7 +8,7 @@ import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import type { TokenAuthenticator } from "./authentication.ts";
 import { createBootstrapTokenAuthenticator, createTokenFileAuthenticator, parseBearerToken } from "./authenticator.ts";
 
-/** Every method that looks something up by a text, or in a list of texts. */
+/** Every method that looks up a string, or compares strings. */
 const LOOKUPS: readonly (readonly [object, readonly string[]])[] = [
   [Map.prototype, ["get", "has", "set"]],
   [Set.prototype, ["has", "add"]],
@@ -17,8 +17,8 @@ const LOOKUPS: readonly (readonly [object, readonly string[]])[] = [
   [Object, ["is", "hasOwn"]],
 ];
 
-/** Finds the methods that got a part of a secret as their argument while a function ran. */
-async function lookupsBy(secret: string, run: () => Promise<unknown>): Promise<readonly string[]> {
+/** Finds the methods that get a part of a secret as an argument while a function runs. */
+async function findLookups(secret: string, run: () => Promise<unknown>): Promise<readonly string[]> {
   const found: string[] = [];
   const real = LOOKUPS.flatMap(([owner, names]) =>
     names.map((name) => ({ owner, name, property: Object.getOwnPropertyDescriptor(owner, name)! }))
@@ -68,8 +68,8 @@ function bootstrapTokens(): TokenAuthenticator {
   });
 }
 
-/** A token file that looks tokens up in the wrong way, which the check must find. */
-function byTheTokenItself({ entries }: TokenFile): TokenAuthenticator {
+/** Creates an authenticator that looks tokens up by their text, which the check must detect. */
+function createUnsafeAuthenticator({ entries }: TokenFile): TokenAuthenticator {
   const users = new Map(entries.map(({ token, username }) => [token.reveal(), username]));
   return (token) => {
     const username = users.get(token);
@@ -85,13 +85,13 @@ for (
   ]
 ) {
   for (const isGuess of [false, true]) {
-    test(`${what} check ${isGuess ? "a guess" : "a token"} and look nothing up by it`, async () => {
+    test(`${what} check ${isGuess ? "a guess" : "a token"} without looking it up`, async () => {
       const authenticate = create();
       const last = isGuess ? "0" : "";
       const sent = isGuess ? token.slice(0, -1) + last : token;
       const expected = isGuess ? secret.slice(0, -1) + last : secret;
       assert.deepEqual(
-        await lookupsBy(
+        await findLookups(
           expected,
           async () => assert.equal((await authenticate(sent, {})).kind, isGuess ? "none" : "user"),
         ),
@@ -101,7 +101,7 @@ for (
   }
 }
 
-test("createBootstrapTokenAuthenticator() names in the audit log what the holder of a token has proven", async () => {
+test("createBootstrapTokenAuthenticator() records in the audit log what the holder of a token has proven", async () => {
   const token = parseBootstrapToken(BOOTSTRAP);
   assert.ok(token.ok);
   const made = createTokenSecret({ token: token.value, usages: ["authentication"], groups: [], description: "" });
@@ -124,8 +124,8 @@ test("createBootstrapTokenAuthenticator() names in the audit log what the holder
 });
 
 test("an authenticator that looks up the token itself is detected", async () => {
-  const authenticate = byTheTokenItself(tokenFile());
-  assert.deepEqual(await lookupsBy(STATIC, () => authenticate(STATIC, {})), ["get"]);
+  const authenticate = createUnsafeAuthenticator(tokenFile());
+  assert.deepEqual(await findLookups(STATIC, () => authenticate(STATIC, {})), ["get"]);
 });
 
 const warning = "the provided Authorization header contains extra space before the bearer token, and is ignored";

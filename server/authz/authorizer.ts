@@ -5,9 +5,9 @@
  *
  * The permissions of a kubelet follow from its user name (`pkg/auth/nodeidentifier/default.go`), not from a binding
  * (`plugin/pkg/auth/authorizer/node/node_authorizer.go`). No pods run here, so no node is related to secrets, claims or
- * service accounts: of the edges in upstream's graph, only those from a PodCertificateRequest to its node exist.
+ * service accounts. Of the edges in upstream's graph, only those from a PodCertificateRequest to its node exist.
  *
- * Roles and bindings are indexed from the storage. A write of one takes effect before it is acknowledged.
+ * Roles and bindings are indexed from the storage. A write takes effect before it is acknowledged.
  */
 import type { SubjectRulesReviewStatus } from "../../core/kube/kinds/authorization_v1.ts";
 import { CERTIFICATES_GROUP, type PodCertificateRequest } from "../../core/kube/kinds/certificates_v1.ts";
@@ -107,8 +107,10 @@ export async function authorizeNode(
   const nodeName = findNodeName(user);
   if (nodeName === undefined) return noOpinion("");
   if (nodeName === "") return noOpinion(`unknown node for user ${goQuote(user.username)}`);
-  const special = attributes.kind === "resource" ? authorizeNodeResource(nodeName, attributes, storage) : undefined;
-  if (special !== undefined) return await special;
+  if (attributes.kind === "resource") {
+    const rule = RULES[`${attributes.resource}.${attributes.apiGroup}`];
+    if (rule !== undefined) return await rule(nodeName, attributes, storage);
+  }
   return rulesAllow(attributes, NODE_RULES) ? ALLOW : noOpinion("");
 }
 
@@ -139,7 +141,7 @@ type Rule = (
 export const NODE_LEASE_NAMESPACE = "kube-node-lease";
 const OWN_OBJECT_VERBS: readonly string[] = ["get", "create", "update", "patch", "delete"];
 
-/** The rules of the authorizer by `resource.group`. */
+/** The rules by `resource.group`. For other resources every node has the same permissions. */
 const RULES: Readonly<Record<string, Rule>> = {
   "configmaps.": readNamespaced,
   "csinodes.storage.k8s.io": useCsiNode,
@@ -156,15 +158,6 @@ const RULES: Readonly<Record<string, Rule>> = {
   "serviceaccounts.": useServiceAccount,
   "volumeattachments.storage.k8s.io": getOne,
 };
-
-/** Decides by the node's name; undefined for resources on which every node has the same permissions. */
-function authorizeNodeResource(
-  nodeName: string,
-  attributes: ResourceAttributes,
-  storage: Pick<Storage, "get">,
-): Decision | Promise<Decision> | undefined {
-  return RULES[`${attributes.resource}.${attributes.apiGroup}`]?.(nodeName, attributes, storage);
-}
 
 function useNode(nodeName: string, { verb, subresource, name }: ResourceAttributes): Decision {
   // NodeRestriction compares the names of nodes on writes, because a create has no name here yet.
@@ -399,7 +392,7 @@ function groupByNamespace(bindings: ReadonlyMap<string, RoleBinding>): ReadonlyM
   return groups;
 }
 
-/** Sorts bindings, so that the reason of an allowed request is always the same; Kubernetes does not sort them. */
+/** Sorts bindings, so that the reason for an allowed request is always the same; Kubernetes does not sort them. */
 function sortByName<T extends KubeObject>(objects: T[]): T[] {
   return objects.sort((a, b) => (getName(a) < getName(b) ? -1 : 1));
 }

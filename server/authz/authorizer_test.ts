@@ -24,7 +24,7 @@ const user = testUser("u", "g");
 
 const formatNames = (objects: readonly KubeObject[] = []) => objects.map(({ metadata }) => metadata.name).join("");
 
-test("createAuthorizer() lets system:masters do everything, whatever is bound", async () => {
+test("createAuthorizer() lets system:masters do everything, whatever the bindings are", async () => {
   const { authorizer } = await createRbacWorld();
   const decision = await authorizer.authorize(testUser("root", "system:masters"), resourceRequest({ verb: "sign" }));
   assert.deepEqual(decision, { kind: "allow", reason: "" });
@@ -113,7 +113,7 @@ for (
   });
 }
 
-test("createRbacSource() reads what is stored before it and after it, and groups bindings by namespace in order", async () => {
+test("createRbacSource() reads earlier and later objects, and groups bindings by namespace in order", async () => {
   const local = ["b", "a", "c"].map((name) => roleBinding("n", name, "Role", "local", groupSubject("g")));
   const other = roleBinding("m", "z", "Role", "local", groupSubject("g"));
   const world = await createRbacWorld([
@@ -131,7 +131,7 @@ test("createRbacSource() reads what is stored before it and after it, and groups
   }
 });
 
-test("createRbacSource() reads everything again when its watch is lost, and forgets what is gone", async () => {
+test("createRbacSource() reads everything again when its watch is lost, and drops what is gone", async () => {
   const { storage } = await createRbacWorld([["clusterrolebindings", binding]]);
   const lossy = createLossyStorage(storage, "/registry/clusterrolebindings/");
   using rbac = await createRbacSource(lossy.storage);
@@ -176,7 +176,7 @@ const unrelated = "no relationship found between node 'n1' and this object";
 
 const podRequests = { apiGroup: "certificates.k8s.io", resource: "podcertificaterequests", namespace: "team" };
 
-/** A store with the requests for a pod of this node and for one of another. */
+/** A store with one request for a pod of this node and one for a pod of another node. */
 const storage: Pick<Storage, "get"> = {
   get(key) {
     const nodes: Readonly<Record<string, string>> = { own: "n1", other: "n2" };
@@ -226,7 +226,7 @@ const cases: readonly { name: string; request: Partial<ResourceAttributes>; want
     want: "can only access node lease with the same name as the requesting node",
   },
   {
-    name: "writes a lease elsewhere",
+    name: "writes a lease in another namespace",
     request: { ...leases, verb: "update", name: "n1", namespace: "kube-system" },
     want: 'can only access leases in the "kube-node-lease" system namespace',
   },
@@ -263,11 +263,11 @@ const cases: readonly { name: string; request: Partial<ResourceAttributes>; want
     want: "can only read resources of this type",
   },
   {
-    name: "makes a token",
+    name: "creates a token",
     request: { resource: "serviceaccounts", subresource: "token", verb: "create", name: "s", namespace: "a" },
     want: unrelated,
   },
-  { name: "makes a mirror pod", request: { resource: "pods", verb: "create", namespace: "a" }, want: true },
+  { name: "creates a mirror pod", request: { resource: "pods", verb: "create", namespace: "a" }, want: true },
   {
     name: "writes a pod's status",
     request: { resource: "pods", subresource: "status", verb: "patch", name: "p", namespace: "a" },
@@ -372,7 +372,7 @@ const cases: readonly { name: string; request: Partial<ResourceAttributes>; want
   { name: "reads a pod", request: pod, want: unrelated },
   { name: "watches a pod by its name", request: { ...pod, verb: "watch" }, want: unrelated },
   {
-    name: "makes a token for an account without a name",
+    name: "creates a token for an account without a name",
     request: { ...account, subresource: "token", verb: "create", name: "" },
     want: "can only create tokens for individual service accounts",
   },

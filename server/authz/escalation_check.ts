@@ -18,7 +18,7 @@ export interface EscalationDeps {
   readonly rbac: Pick<RbacSource, "objects">;
 }
 
-/** The kinds that a roleRef may name. */
+/** The kinds that a roleRef may refer to. */
 const ROLE_RESOURCES: Readonly<Record<string, Kind | undefined>> = { ClusterRole: clusterRoleKind, Role: roleKind };
 
 /** An aggregation rule can select any role by its labels, so it requires every permission. */
@@ -52,7 +52,7 @@ export async function checkRoleEscalation(
   }
 }
 
-/** Checks a RoleBinding or ClusterRoleBinding before it is stored. Throws StatusError 403, 404 without its role, or 500. */
+/** Checks a RoleBinding or ClusterRoleBinding before it is stored. Throws StatusError 403, 404 for a missing role, or 500. */
 export async function checkBindingEscalation(
   deps: EscalationDeps,
   kind: Kind,

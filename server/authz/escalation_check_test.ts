@@ -141,7 +141,7 @@ for (
   });
 }
 
-test("checkRoleEscalation() counts the permissions in the role's namespace", async () => {
+test("checkRoleEscalation() includes the permissions in the role's namespace", async () => {
   const world = await createRbacWorld([
     ["clusterroles", clusterRole("held", [getSecrets])],
     ["rolebindings", roleBinding("n", "held", "ClusterRole", "held", userSubject("u"))],
@@ -184,7 +184,7 @@ test("checkBindingEscalation() passes new finalizers of a binding to rules that 
   );
 });
 
-test("checkBindingEscalation() looks for a Role in the binding's namespace, 404 without it", async () => {
+test("checkBindingEscalation() looks for a Role in the binding's namespace, and answers 404 if it is missing", async () => {
   const check = async (name: string, ...rules: PolicyRule[]) =>
     await findMessage(checkBindingEscalation(
       await holding(...rules),

@@ -1,8 +1,8 @@
 /**
  * Impersonation (`apiserver/pkg/endpoints/filters/impersonation`): the real user needs the permission for every user,
  * group, uid and extra value in the headers. The constrained modes, which also check the impersonated request, are tried
- * before the classic verb `impersonate`. The mode `associated-node` is missing: it is for the tokens of pods, and no pod
- * runs without a kube-apiserver.
+ * before the classic verb `impersonate`. The mode `associated-node` is missing, because it is for the tokens of pods, and
+ * no pods run without a kube-apiserver.
  */
 import { parseNodeName } from "../../core/machine/node_name.ts";
 import { getErrorMessage } from "../../core/errors.ts";
@@ -89,10 +89,8 @@ function cacheMode(lastModes: Map<string, Mode>, username: string, mode: Mode): 
   lastModes.delete(username);
   lastModes.set(username, mode);
   if (lastModes.size <= MAX_CACHED_MODES) return;
-  for (const oldest of lastModes.keys()) {
-    lastModes.delete(oldest);
-    return;
-  }
+  const [oldest] = lastModes.keys();
+  if (oldest !== undefined) lastModes.delete(oldest);
 }
 
 /** Nodes and service accounts have fixed groups, so their modes accept only a user name. */

@@ -11,7 +11,7 @@ type Headers = readonly (readonly [string, string])[];
 const admin = testUser("admin", "system:authenticated");
 const request = resourceRequest({ verb: "list" });
 
-/** `verb resource/subresource.group name namespace`, as short as possible. */
+/** Formats attributes as `verb resource/subresource.group name namespace`, without empty parts. */
 function describe(attributes: Attributes): string {
   if (attributes.kind === "path") return `${attributes.verb} ${attributes.path}`;
   const { verb, apiGroup, resource, subresource, name, namespace } = attributes;
@@ -50,7 +50,7 @@ for (
       want: { groups: ["a,b", "c", "system:authenticated"] },
     },
     {
-      title: "a group that settles the question",
+      title: "an unauthenticated user",
       headers: [name("bob"), group("system:unauthenticated")],
       want: { groups: ["system:unauthenticated"] },
     },
@@ -71,7 +71,7 @@ for (
       want: { groups: ["g", "system:authenticated"] },
     },
     {
-      title: "a node, classically: no group follows from the name",
+      title: "a node in the classic mode, without the group of nodes",
       headers: [name("system:node:n1")],
       want: { groups: ["system:authenticated"] },
     },
@@ -154,7 +154,7 @@ for (
   });
 }
 
-test("createImpersonation() tries the constrained mode first, for the request at hand", async () => {
+test("createImpersonation() tries the constrained mode first, for the impersonated request", async () => {
   const { asked, user } = await resolve([name("bob"), group("g")], yes);
   assert.deepEqual(asked, [
     "impersonate-on:user-info:list pods",
@@ -164,7 +164,7 @@ test("createImpersonation() tries the constrained mode first, for the request at
   assert.deepEqual(user?.groups, ["g", "system:authenticated"]);
 });
 
-test("createImpersonation() makes a node of a node name in the constrained mode", async () => {
+test("createImpersonation() adds the group of nodes to a node in the constrained mode", async () => {
   const { asked, user } = await resolve([name("system:node:n1")], yes);
   assert.deepEqual(asked, [
     "impersonate-on:arbitrary-node:list pods",
@@ -179,7 +179,7 @@ test("createImpersonation() falls back to the classic verb", async () => {
   assert.equal(user?.username, "bob");
 });
 
-test("createImpersonation() names the first mode when every mode refuses", async () => {
+test("createImpersonation() reports the refusal of the first mode when every mode refuses", async () => {
   const { error } = await resolve([name("bob")], () => false);
   assert.equal(
     error,
@@ -239,7 +239,7 @@ for (
     { key: "example.com/a", value: "", want: "impersonating the empty string value in extra is not allowed" },
   ] as readonly { key: string; value?: string; want?: string }[]
 ) {
-  test(`createImpersonation() ${want === undefined ? "takes" : "refuses"} the extra "${key}" = "${value}" in the constrained mode`, async () => {
+  test(`createImpersonation() ${want === undefined ? "accepts" : "refuses"} the extra "${key}" = "${value}" in the constrained mode`, async () => {
     const headers: Headers = [name("bob"), [`Impersonate-Extra-${encodeURIComponent(key)}`, value]];
     const { error } = await resolve(headers, (text) => !classic(text));
     assert.equal(error?.replace(/^.* at the cluster scope: /, ""), want);
@@ -250,17 +250,17 @@ for (
   const { title, username, want } of [
     { title: "a user", username: "bob", want: "user-info" },
     { title: "a node", username: "system:node:n1", want: "arbitrary-node" },
-    { title: "a node in capitals, which is a plain user", username: "system:node:N1", want: "user-info" },
+    { title: "a node name in capitals, which is a plain user", username: "system:node:N1", want: "user-info" },
     { title: "a node without a name, which is a plain user", username: "system:node:", want: "user-info" },
     { title: "a service account", username: "system:serviceaccount:ns:sa", want: "serviceaccount" },
     { title: "a name that ends like a node's", username: "administrator", want: "user-info" },
     { title: "a name that ends like an account's", username: "system-serviceaccount:ns:sa", want: "user-info" },
     { title: "an account with a bad namespace", username: "system:serviceaccount:N S:sa", want: "user-info" },
     { title: "an account with a bad name", username: "system:serviceaccount:ns:S A", want: "user-info" },
-    { title: "an account with one part more", username: "system:serviceaccount:ns:sa:x", want: "user-info" },
+    { title: "an account with an extra part", username: "system:serviceaccount:ns:sa:x", want: "user-info" },
   ]
 ) {
-  test(`createImpersonation() takes the mode ${want} for ${title}`, async () => {
+  test(`createImpersonation() uses the mode ${want} for ${title}`, async () => {
     const { asked } = await resolve([name(username)], yes);
     assert.equal(asked[0], `impersonate-on:${want}:list pods`);
   });
@@ -289,7 +289,7 @@ test("createImpersonation() tries the other modes once after the one that last s
   ]);
 });
 
-test("createImpersonation() does not try a mode first that the wanted user does not have", async () => {
+test("createImpersonation() does not first try a mode that does not fit the impersonated user", async () => {
   let allows: (text: string) => boolean = yes;
   const authorizer = fakeAuthorizer((asked) => allows(describe(asked)));
   const impersonate = createImpersonation(authorizer);
@@ -300,7 +300,7 @@ test("createImpersonation() does not try a mode first that the wanted user does 
   assert.equal(describe(authorizer.asked[before]!), "impersonate-on:arbitrary-node:list pods");
 });
 
-test("createImpersonation() forgets the mode of the user that has not impersonated for longest", async () => {
+test("createImpersonation() drops the mode of the user who impersonated least recently", async () => {
   const authorizer = fakeAuthorizer((asked) => classic(describe(asked)));
   const impersonate = createImpersonation(authorizer);
   const firstAsked = async (requester: string) => {
