@@ -152,7 +152,7 @@ for (
 ) {
   test(`createAuthenticator() neither refuses a bootstrap token nor reveals why after: ${error.message}`, async () => {
     const getSecret = () => Promise.reject(error);
-    const asked = ask(bearer(BOOTSTRAP), { bootstrapTokens: { getSecret } });
+    const asked = authenticate(bearer(BOOTSTRAP), { bootstrapTokens: { getSecret } });
     await assert.rejects(asked, (found) => {
       assert.ok(isAppError(found, "unreachable"));
       assert.equal(found.message, "cannot read bootstrap tokens");

@@ -58,8 +58,8 @@ gzt+zoSJlEAg4or0lhOphD0vXFXxMBTZYw==
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
-// Deno completes the handshake of a v1 certificate that is shown with another key; Node's client will not even
-// send one. Whatever the runtime does, the answer is never the certificate's owner's.
+// Deno completes the handshake of a v1 certificate that is presented with another key; Node's client does not even
+// send one. On either runtime, the client must not be identified as the owner of the certificate.
 for (
   const { name, cert, key, want } of [
     { name: "a v3 certificate with its own key", cert: VERSION_3, key: OWN_KEY, want: /^200$/ },

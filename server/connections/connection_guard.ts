@@ -7,8 +7,8 @@
 import { createTokenBuckets } from "../../core/lib/bounded.ts";
 import type { RequestConnection } from "../http/exchange.ts";
 
-export interface Endings {
-  /** Ends the connection after its open requests. */
+export interface Closer {
+  /** Ends the connection when its open requests are finished. */
   close(): void;
   /** Ends the connection at once. */
   destroy(): void;
@@ -16,9 +16,9 @@ export interface Endings {
 
 /** One connection; the listener reports its events to the guard. */
 export interface GuardedConnection {
-  /** The TLS handshake is complete. From now on, `endings` end the connection. */
-  secured(endings: Endings): void;
-  /** The connection is authenticated, by its client certificate or by a request, whose user is known. */
+  /** The TLS handshake is complete. From now on, `closer` ends the connection. */
+  secured(closer: Closer): void;
+  /** The connection is authenticated by its client certificate, or by a request, which also identifies the user. */
   authenticated(user?: string): void;
   /** A request has begun, on an HTTP/2 stream or over HTTP/1; `abort` ends it. */
   startRequest(abort: () => void, isStream: boolean): RunningRequest;
@@ -82,11 +82,11 @@ export type GuardReason =
   | "too many connections";
 
 interface Connection {
-  endings: Endings;
+  closer: Closer;
   isAuthenticated: boolean;
   user: string | undefined;
-  /** The time since which the connection has no open request. */
-  since: number;
+  /** When the connection last became idle. */
+  idleSince: number;
   open: number;
   streams: number;
   cancelled: number;
@@ -98,7 +98,7 @@ interface Request {
   readonly startedAt: number;
   readonly abort: () => void;
   isOpen: boolean;
-  /** Whether the guard has ended the request. */
+  /** Whether the guard itself has ended the request. */
   isAborted: boolean;
 }
 
@@ -107,7 +107,7 @@ export class ConnectionGuard {
   readonly #now: () => number;
   readonly #limits: GuardLimits;
   readonly #onEnded: (reason: GuardReason) => void;
-  // The connections are in the order in which they became idle: the one that is idle longest is first.
+  // The connections are in the order in which they became idle, so the one that has been idle longest is first.
   readonly #unauthenticated = new Set<Connection>();
   readonly #idle = new Set<Connection>();
   readonly #requests = new Set<Request>();
@@ -134,17 +134,17 @@ export class ConnectionGuard {
   }
 
   /** Registers a new connection. Ends it and returns undefined when the limit is reached. */
-  accept(endings: Endings): GuardedConnection | undefined {
+  accept(closer: Closer): GuardedConnection | undefined {
     if (!this.#makeRoom()) {
       this.#onEnded("too many connections");
-      endings.destroy();
+      closer.destroy();
       return undefined;
     }
     const connection: Connection = {
-      endings,
+      closer,
       isAuthenticated: false,
       user: undefined,
-      since: 0,
+      idleSince: 0,
       open: 0,
       streams: 0,
       cancelled: 0,
@@ -154,7 +154,7 @@ export class ConnectionGuard {
     this.#size++;
     this.#markIdle(connection);
     return {
-      secured: (next) => connection.endings = next,
+      secured: (next) => connection.closer = next,
       authenticated: (user) => this.#markAuthenticated(connection, user),
       get isAuthenticated() {
         return connection.isAuthenticated;
@@ -200,7 +200,7 @@ export class ConnectionGuard {
       finished: () => this.#endRequest(connection, request),
       cancelled: () => {
         const isCancelled = request.isOpen && isStream && !request.isAborted;
-        if (isCancelled && this.#isOverCancelled(connection)) this.#end(connection, "too many cancelled requests");
+        if (isCancelled && this.#countCancelled(connection)) this.#end(connection, "too many cancelled requests");
         this.#endRequest(connection, request);
       },
     };
@@ -215,7 +215,7 @@ export class ConnectionGuard {
 
   #markIdle(connection: Connection): void {
     if (connection.isDestroyed || connection.isGone) return;
-    connection.since = this.#now();
+    connection.idleSince = this.#now();
     (connection.isAuthenticated ? this.#idle : this.#unauthenticated).add(connection);
   }
 
@@ -241,26 +241,26 @@ export class ConnectionGuard {
     this.#markBusy(connection);
     if (connection.isDestroyed) return;
     this.#onEnded(reason);
-    if (reason === "idle") return connection.endings.close();
+    if (reason === "idle") return connection.closer.close();
     connection.isDestroyed = true;
-    connection.endings.destroy();
+    connection.closer.destroy();
   }
 
   /** Ends connections from the front while `isOver` holds. */
   #endFirst(waiting: Set<Connection>, reason: GuardReason, isOver: (ageMs: number) => boolean): void {
     const at = this.#now();
     for (const connection of waiting) {
-      if (!isOver(at - connection.since)) return;
+      if (!isOver(at - connection.idleSince)) return;
       this.#end(connection, reason);
     }
   }
 
   /**
    * Counts a cancelled request, and returns whether there were too many. A request that is cancelled as soon as it is
-   * sent costs the client nothing and the server work (CVE-2023-44487). So each connection may cancel some requests,
-   * and each user some more on all connections.
+   * sent costs work on the server only (CVE-2023-44487). So each connection may cancel some requests, and each user some
+   * more on all connections together.
    */
-  #isOverCancelled(connection: Connection): boolean {
+  #countCancelled(connection: Connection): boolean {
     // The end of a connection cancels its open requests.
     if (connection.isDestroyed || connection.isGone) return false;
     if (++connection.cancelled <= this.#limits.maxCancelledRequests) return false;

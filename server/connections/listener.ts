@@ -94,9 +94,9 @@ export interface Listener extends AsyncDisposable {
 }
 
 /**
- * A storm of nodes opens a thousand connections at once, and Node's default of 511 would delay some for a second. With
- * a longer backlog, the last clients of a slow server would wait for their handshakes until they time out after ten
- * seconds. A client that finds the backlog full is not connected yet, and its kernel retries.
+ * A thousand nodes may connect at once, and Node's default of 511 would delay some of them for a second. With a longer
+ * backlog, the last clients of a slow server would wait for their handshakes until they time out after ten seconds. A
+ * client that finds the backlog full is not connected yet, and its kernel retries.
  */
 const BACKLOG = 1024;
 /**
@@ -157,7 +157,7 @@ class HttpsListener implements Listener {
       if (received !== undefined) this.#serve(received);
     });
     // Deno 2.9 reads these options of HTTP/1.1 from properties when the server also has HTTP/2. Node must accept a
-    // request without a Host header, because its own answer has no text.
+    // request without a Host header, because Node's own refusal has no text.
     Object.assign(this.#server, { maxHeaderSize: MAX_HEAD_BYTES, requireHostHeader: false });
     const secure = this.#server.listeners("connection");
     this.#server.removeAllListeners("connection");
@@ -249,7 +249,7 @@ class HttpsListener implements Listener {
     this.#refusals.requestStarted(message.socket, outgoing);
     outgoing.once("close", () => refuseRest(message));
     const serve = (): void => this.#serve(fromMessage(message, outgoing));
-    // Pipelined requests are served one after another, as in Go. Deno does not close the waiting ones with their connection.
+    // Pipelined requests are served one after another, as in Go. On Deno, waiting ones stay open after their connection ends.
     if (outgoing.socket === null) outgoing.once("socket", serve);
     else serve();
   }
@@ -261,17 +261,17 @@ class HttpsListener implements Listener {
     });
   }
 
-  /** Answers a request when its turn comes, unless its client has disconnected by then. */
+  /** Answers a request in its turn, unless the client has disconnected by then. */
   async #answer(received: Received): Promise<void> {
     const { outgoing, session, socket } = received;
     const connection = this.#connections.find(session ?? socket);
     const guarded = connection?.startRequest(received.abort, session !== undefined);
     received.connection = guarded;
-    const isOver = (): boolean => session !== undefined && isEnding(session);
+    const hasEnded = (): boolean => session !== undefined && isEnding(session);
     let isAnswered = false;
     if (guarded !== undefined) {
       // A request that ends with its connection was not cancelled.
-      outgoing.once("close", () => isAnswered || isOver() ? guarded.finished() : guarded.cancelled());
+      outgoing.once("close", () => isAnswered || hasEnded() ? guarded.finished() : guarded.cancelled());
     }
     const waiting = this.#pacing.schedule(connection, connection?.isAuthenticated ?? false);
     if (waiting !== undefined) {
@@ -279,7 +279,7 @@ class HttpsListener implements Listener {
       await waiting.turn;
       outgoing.off("close", waiting.cancel);
     }
-    if (isOver() || isClosed(outgoing)) return;
+    if (hasEnded() || isClosed(outgoing)) return;
     const answer = await this.#options.answer(received);
     received.discardBody();
     await sendAnswer(session === undefined ? answer : closeAfterAnswer(answer, session), outgoing);
@@ -346,7 +346,7 @@ function toListenError(error: NodeJS.ErrnoException, address: string): AppError 
   });
 }
 
-/** HTTP/2 has no header that ends a connection, so the session is closed, which refuses further requests. */
+/** Closes the session instead of sending `connection: close`, which HTTP/2 does not have. It then refuses new requests. */
 function closeAfterAnswer(answer: Answer, session: ServerHttp2Session): Answer {
   const { connection, ...headers } = answer.headers;
   if (connection === undefined) return answer;

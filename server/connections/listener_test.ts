@@ -31,7 +31,7 @@ const NOW = clock.now();
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const LARGE_MAPS = "/api/v1/namespaces/large/configmaps";
 const BINDINGS = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
-const BINDING_OF_TESTER = {
+const TESTER_BINDING = {
   metadata: { name: "tester" },
   subjects: [{ kind: "User", name: "tester", apiGroup: "rbac.authorization.k8s.io" }],
   roleRef: { kind: "ClusterRole", name: "cluster-admin", apiGroup: "rbac.authorization.k8s.io" },
@@ -48,7 +48,7 @@ describe("a listener", () => {
     serving = await issueServing(ca);
     server = await start();
     const send = createSender(server);
-    await send(BINDINGS, BINDING_OF_TESTER);
+    await send(BINDINGS, TESTER_BINDING);
     await send("/api/v1/namespaces", { metadata: { name: "large" } });
     await send(LARGE_MAPS, { metadata: { name: "large" }, data: { a: "x".repeat(400_000) } });
     const csr = await buildCsr();
@@ -175,7 +175,7 @@ describe("a listener", () => {
   }
 
   function closeSession(session: ClientHttp2Session): Promise<void> {
-    // After a 401 it is the server that closes.
+    // After a 401 the server closes the session.
     if (session.destroyed) return Promise.resolve();
     return new Promise((resolve) => {
       session.once("close", () => resolve());
@@ -183,7 +183,7 @@ describe("a listener", () => {
     });
   }
 
-  test("a client certificate of the CA gives the user of its subject", async () => {
+  test("a client certificate of the CA identifies the user in its subject", async () => {
     const me = await http1(server.port, "POST", WHOAMI, { ...await createClient(ca), body: "{}" });
     assert.equal(me.code, 201);
     const { status } = JSON.parse(me.body.toString());
@@ -197,14 +197,14 @@ describe("a listener", () => {
     assert.equal((await http1(server.port, "GET", CSRS)).code, 403);
   });
 
-  test("a client certificate of another CA, or an expired one, is 401 and no broken handshake", async () => {
+  test("a client certificate of another CA, or an expired one, gets 401 and does not break the handshake", async () => {
     const other = await createIssuingCa(NOW, "another-ca");
     assert.equal((await http1(server.port, "GET", "/version", await createClient(other))).code, 401);
     const expired = await createClient(ca, new Date(NOW.getTime() - 60_000));
     assert.equal((await http1(server.port, "GET", "/version", expired)).code, 401);
   });
 
-  test("HTTP/2 and HTTP/1.1 send each value of Vary in a line of its own", async () => {
+  test("HTTP/2 and HTTP/1.1 send each value of Vary on its own line", async () => {
     const credentials = await createClient(ca);
     const { rawHeaders } = await http1(server.port, "GET", "/openapi/v2", credentials);
     const lines = rawHeaders.flatMap((name, index) => name.toLowerCase() === "vary" ? [rawHeaders[index + 1]] : []);
@@ -214,7 +214,7 @@ describe("a listener", () => {
     await closeSession(session);
   });
 
-  test("HTTP/2 and HTTP/1.1 answer the same big list, compressed for clients that accept it", async () => {
+  test("HTTP/2 and HTTP/1.1 answer with the same large list, compressed for clients that accept it", async () => {
     const credentials = await createClient(ca);
     const plain = await http1(server.port, "GET", CSRS, credentials);
     assert.equal(plain.code, 200);
@@ -350,7 +350,7 @@ describe("a listener", () => {
     assert.equal(JSON.parse(answer.body.toString()).message, "Name parameter invalid: \"..\": may not be '..'");
   });
 
-  test("a body of 3 MiB and a byte is 413 over both ways of sending it", async () => {
+  test("a body of 3 MiB and one byte gets 413, with a declared length and in chunks", async () => {
     const credentials = await createClient(ca);
     const body = "x".repeat(3_145_729);
     const declared = await http1(server.port, "POST", CSRS, {
@@ -377,7 +377,7 @@ describe("a listener", () => {
     await closeSession(session);
     assert.equal((await http1(own.port, "GET", "/version", { ca: other.caPem })).code, 200);
     await assert.rejects(http1(own.port, "GET", "/version"));
-    // The client CA stays.
+    // The client CA does not change.
     assert.equal((await http1(own.port, "POST", WHOAMI, { ...credentials, ca: other.caPem, body: "{}" })).code, 201);
   });
 
@@ -391,7 +391,7 @@ describe("a listener", () => {
     const before = await createClient(ca);
     assert.equal((await http1(own.port, "POST", WHOAMI, { ...before, body: "{}" })).code, 201);
 
-    // Taking a CA away is the one revocation there is: it reaches open connections too.
+    // The removal of a CA also affects open connections.
     const session = await openSession(own.port, before);
     assert.equal((await http2(session, "/version")).code, 200);
     own.setClientCa(next.caPem);
@@ -435,7 +435,7 @@ describe("a listener", () => {
     await closeSession(session);
   });
 
-  test("a request that waits for a seat in vain is answered 429 with its headers over HTTP/2", async () => {
+  test("a request that waits for a seat in vain gets 429 with its headers over HTTP/2", async () => {
     const fake = createFakeClock(NOW);
     const [taken, freed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     await using storage = createMemoryStorage({ clock: fake });
@@ -446,7 +446,7 @@ describe("a listener", () => {
       storage,
       maxRequestsInflight: 1,
     });
-    await createSender(own)(BINDINGS, BINDING_OF_TESTER);
+    await createSender(own)(BINDINGS, TESTER_BINDING);
     // From now on a list keeps its seat until the test frees it.
     storage.list = async (prefix, options) => {
       taken.resolve();
@@ -468,7 +468,7 @@ describe("a listener", () => {
     await closeSession(session);
   });
 
-  test("a port in use is an error that names it", async () => {
+  test("listening on a port in use fails with the address in the error", async () => {
     await assert.rejects(
       start({ port: server.port }),
       (error) =>
@@ -478,7 +478,7 @@ describe("a listener", () => {
     );
   });
 
-  test("an address of another machine is an error", async () => {
+  test("listening on an address of another machine fails", async () => {
     await assert.rejects(
       start({ bindAddress: "192.0.2.1" }),
       (error) => error instanceof AppError && error.code === "io",

@@ -1,11 +1,11 @@
 /**
- * The open connections of a server. One connection has a socket, a TLS socket around it, and maybe an HTTP/2 session;
- * the guard sees them as one connection.
+ * The open connections of a server. Each connection has a socket, a TLS socket around it, and perhaps an HTTP/2 session.
+ * The guard sees them as one connection.
  */
 import type { Http2SecureServer, ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import type { ConnectionGuard, Endings, GuardedConnection } from "./connection_guard.ts";
+import type { ConnectionGuard, Closer, GuardedConnection } from "./connection_guard.ts";
 
 /** How long an ended connection may keep its socket. */
 export const CLOSE_GRACE_MS = 2_000;
@@ -49,12 +49,12 @@ export class OpenConnections {
     this.#sockets.add(socket);
     const connection = this.#guard.accept({ close: () => socket.destroy(), destroy: () => socket.destroy() });
     const key = toPeerKey(socket);
-    const own = connection === undefined ? undefined : { connection, socket };
-    if (own !== undefined) this.#accepted.set(key, own);
+    const accepted = connection === undefined ? undefined : { connection, socket };
+    if (accepted !== undefined) this.#accepted.set(key, accepted);
     socket.once("close", () => {
       this.#sockets.delete(socket);
       connection?.closed();
-      if (this.#accepted.get(key) === own) this.#accepted.delete(key);
+      if (this.#accepted.get(key) === accepted) this.#accepted.delete(key);
     });
   }
 
@@ -63,26 +63,26 @@ export class OpenConnections {
     socket.once("close", () => this.#sockets.delete(socket));
     // A reset by the peer needs no log line.
     socket.on("error", () => socket.destroy());
-    const own = this.#accepted.get(toPeerKey(socket));
-    if (own === undefined) return;
-    this.#guarded.set(socket, own.connection);
-    if (socket.authorized === true) own.connection.authenticated();
+    const accepted = this.#accepted.get(toPeerKey(socket));
+    if (accepted === undefined) return;
+    this.#guarded.set(socket, accepted.connection);
+    if (socket.authorized === true) accepted.connection.authenticated();
     if (socket.alpnProtocol === "h2") return;
-    own.connection.secured(this.#createEndings(own.socket, () => socket.destroySoon(), () => socket.destroy()));
+    accepted.connection.secured(this.#createCloser(accepted.socket, () => socket.destroySoon(), () => socket.destroy()));
   }
 
   #beginSession(session: ServerHttp2Session): void {
-    const own = this.#accepted.get(toPeerKey(session.socket));
-    if (own === undefined) return;
-    this.#guarded.set(session, own.connection);
-    own.connection.secured(this.#createEndings(own.socket, () => session.close(), () => session.destroy()));
+    const accepted = this.#accepted.get(toPeerKey(session.socket));
+    if (accepted === undefined) return;
+    this.#guarded.set(session, accepted.connection);
+    accepted.connection.secured(this.#createCloser(accepted.socket, () => session.close(), () => session.destroy()));
   }
 
   /**
    * Destroys the socket after a grace period: both runtimes keep it until its peer has read everything and closes its
    * side, which may never happen.
    */
-  #createEndings(socket: Socket, close: () => void, destroy: () => void): Endings {
+  #createCloser(socket: Socket, close: () => void, destroy: () => void): Closer {
     const destroyLater = (): void => void this.#sleep(CLOSE_GRACE_MS).then(() => socket.destroy(), () => {});
     return {
       close() {

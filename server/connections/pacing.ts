@@ -3,7 +3,7 @@
  * which would delay all other clients if they all began at once. So connections take turns, authenticated and
  * unauthenticated ones in separate lanes.
  *
- * Handshakes go before requests: a client waits a minute or longer for an answer, but abandons a handshake after ten
+ * Handshakes have priority over requests: a client waits a minute or longer for an answer, but abandons a handshake after ten
  * seconds (Go's `TLSHandshakeTimeout`) and begins a new one, which wastes the work. Node accepts one connection per
  * turn, so turns with new connections must be short.
  */
@@ -26,11 +26,11 @@ export interface WaitingRequest {
 
 interface Pace {
   readonly perTurn: number;
-  /** While connections arrive, one request begins every this many turns, so that a lane never stops completely. */
+  /** While connections arrive, a lane begins one request in this many turns, so that it never stops completely. */
   readonly slowTurns: number;
 }
 
-/** The pace of authenticated connections: a few milliseconds of work. */
+/** The pace of authenticated connections: a few milliseconds of work in each turn. */
 const AUTHENTICATED: Pace = { perTurn: 16, slowTurns: 4 };
 /** The pace of unauthenticated connections: a health probe needs four turns until its handshake is complete. */
 const UNAUTHENTICATED: Pace = { perTurn: 8, slowTurns: 16 };

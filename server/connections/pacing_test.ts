@@ -45,7 +45,7 @@ test("createPacing() serves authenticated requests while many unauthenticated on
   assert.deepEqual([begun.filter((name) => name === "known").length, begun.length], [32, 48]);
 });
 
-test("createPacing() releases a cancelled request at once, and it takes no turn of others", async () => {
+test("createPacing() releases a cancelled request at once, and does not use up a turn", async () => {
   const { begun, enter, turn } = createPaced();
   const [flood, honest] = [{}, {}];
   const places = Array.from({ length: 1_000 }, () => enter("flood", flood));
@@ -58,7 +58,7 @@ test("createPacing() releases a cancelled request at once, and it takes no turn 
   assert.equal(begun.at(-1), "honest");
 });
 
-test("createPacing() needs no turn without requests", async () => {
+test("createPacing() schedules no turn without requests", async () => {
   const { begun, enter, turn, turns } = createPaced();
   enter("one", {});
   assert.deepEqual(begun, ["one"]);

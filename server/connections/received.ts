@@ -18,7 +18,7 @@ export interface Received extends Incoming {
   readonly socket: TLSSocket;
   /** The session of HTTP/2; undefined for HTTP/1. */
   readonly session: ServerHttp2Session | undefined;
-  /** Ends the reading of a body that is no longer needed; the rest is discarded. */
+  /** Stops reading a body that is no longer needed, and discards the rest. */
   discardBody(): void;
   /** Ends the request at once. */
   abort(): void;
@@ -38,7 +38,7 @@ export function fromStream(
   { ":method": method = "", ":path": target = "/", expect }: IncomingHttpHeaders,
   rawHeaders: readonly string[],
 ): Received | undefined {
-  // A stream that its client ends needs no log line.
+  // A stream that is ended by its client needs no log line.
   stream.on("error", () => {});
   const { session } = stream;
   if (session === undefined || isClosed(stream)) {
@@ -121,7 +121,7 @@ const LINGER_MS = 500;
 
 const BAD_REQUEST = "400 Bad Request";
 const NOT_IMPLEMENTED = "501 Not Implemented";
-/** The texts of answers that differ from their status. */
+/** The bodies of answers that differ from their status line. */
 const TEXTS: ReadonlyMap<string, string> = new Map([[NOT_IMPLEMENTED, "Unsupported transfer encoding"]]);
 /** The answers to requests that Node's parser refuses, by its error code. */
 const ANSWERS: Readonly<Record<string, string>> = {
@@ -211,10 +211,10 @@ export function createRefusals(): Refusals {
   const answering = new WeakMap<object, Set<ServerResponse>>();
 
   function refuse(status: string | undefined, socket: Duplex): void {
-    // The parser reports each further chunk of the same connection again.
+    // The parser reports an error again for each further chunk of the connection.
     if (refused.has(socket)) return;
     refused.add(socket);
-    // When more bytes arrive, Node may already use the parser of this socket for another one.
+    // When more bytes arrive, Node may already have reused the parser of this socket for another one.
     socket.removeAllListeners("data").pause();
     const hasAnswer = [...answering.get(socket) ?? []].some(({ headersSent }) => headersSent);
     if (!socket.writable || hasAnswer || status === undefined) {
@@ -242,7 +242,7 @@ export function createRefusals(): Refusals {
   };
 }
 
-/** A cache of the certificate of each connection; null for a connection without one. */
+/** The cached certificate of each connection; null for a connection without one. */
 const peers = new WeakMap<object, PeerCertificate | null>();
 
 /**

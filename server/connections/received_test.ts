@@ -18,7 +18,7 @@ describe("malformed requests", () => {
   });
   after(() => server[Symbol.asyncDispose]());
 
-  // Measured on kube-apiserver 1.37.2; tests/interop/malformed_requests_test.ts compares.
+  // Observed on kube-apiserver 1.37.2; tests/interop/malformed_requests_test.ts compares both servers.
   for (
     const [what, request, status] of [
       ["two hosts", "GET /version HTTP/1.1\r\nHost: x\r\nhost: x\r\n\r\n", "400 Bad Request"],
@@ -30,7 +30,7 @@ describe("malformed requests", () => {
         "GET /version HTTP/2.0\r\nHost: x\r\n\r\n",
         "505 HTTP Version Not Supported: unsupported protocol version",
       ],
-      ["what is not a request", "hello\r\n\r\n", "400 Bad Request"],
+      ["bytes that are not a request", "hello\r\n\r\n", "400 Bad Request"],
     ] as const
   ) {
     test(`a connection with ${what} ends with ${status}`, async () => {
@@ -40,7 +40,7 @@ describe("malformed requests", () => {
     });
   }
 
-  // Measured on net/http of Go 1.26. Node's parser itself refuses a last coding that is not "chunked", with 400.
+  // Observed on net/http of Go 1.26. Node's parser itself refuses a last coding that is not "chunked", with 400.
   for (
     const codings of [
       ["identity, chunked"],

@@ -33,7 +33,7 @@ describe("TLS", () => {
 
   after(() => server[Symbol.asyncDispose]());
 
-  /** A connection, once its handshake is done. */
+  /** Opens a connection, and resolves after its handshake. */
   function open(options: ConnectionOptions): Promise<TLSSocket> {
     return new Promise((resolve, reject) => {
       const socket = connect({
@@ -49,18 +49,18 @@ describe("TLS", () => {
   }
 
   /** The outcome of a connection to the port. */
-  interface Asked {
-    /** The answer's code, and who the server takes the client for. */
+  interface Identified {
+    /** The status code, and the user as whom the server identifies the client. */
     readonly code: string;
     /** The TLS session, to be resumed later. */
     readonly session: Buffer | undefined;
     readonly isResumed: boolean;
   }
 
-  async function askWho(options: ConnectionOptions): Promise<Asked> {
+  async function identify(options: ConnectionOptions): Promise<Identified> {
     const socket = await open(options);
     const isResumed = socket.isSessionReused();
-    // Of TLS 1.2 it is known by now, and by an event of 1.3 that comes later.
+    // With TLS 1.2 the session is known by now; with TLS 1.3 a later event delivers it.
     let session: Buffer | undefined = socket.getSession();
     socket.on("session", (ticket: Buffer) => session = ticket);
     socket.write(
@@ -78,18 +78,18 @@ describe("TLS", () => {
     test(`listen() identifies the user of a session resumed over ${version} while the CA is trusted`, async () => {
       server.setClientCa(ca.caPem);
       const tls: ConnectionOptions = { ...credentials, minVersion: version, maxVersion: version };
-      const first = await askWho(tls);
+      const first = await identify(tls);
       assert.equal(first.code, "201 tester");
       const resuming = first.session === undefined ? tls : { ...tls, session: first.session };
-      const second = await askWho(resuming);
+      const second = await identify(resuming);
       assert.equal(second.code, "201 tester");
-      // Deno's client never resumes; tests/interop/openssl_test.ts asks one that does.
+      // Deno's client never resumes a session; tests/interop/openssl_test.ts has a client that does.
       assert.equal(second.isResumed, !IS_DENO);
-      // Taking the CA away is the one revocation there is.
+      // The removal of the CA also affects resumed sessions.
       server.setClientCa(next.caPem);
-      assert.equal((await askWho(resuming)).code, "401 ");
+      assert.equal((await identify(resuming)).code, "401 ");
       server.setClientCa(ca.caPem);
-      assert.equal((await askWho(resuming)).code, "201 tester");
+      assert.equal((await identify(resuming)).code, "201 tester");
     });
   }
 
@@ -102,7 +102,7 @@ describe("TLS", () => {
   for (const ciphers of ["ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384", "AES128-GCM-SHA256"]) {
     test(`listen() never agrees on ${ciphers}, also after its CAs have changed`, async () => {
       server.setClientCa(ca.caPem);
-      // Deno's client offers what it likes, and gets something better.
+      // Deno's client offers other ciphers, and gets a better one.
       const agreed = await open({ maxVersion: "TLSv1.2", ciphers }).then((socket) => {
         const { name } = socket.getCipher();
         socket.destroy();
@@ -112,7 +112,7 @@ describe("TLS", () => {
     });
   }
 
-  test("listen() speaks HTTP/2 and HTTP/1.1 by ALPN, HTTP/1.1 without, and nothing else", async () => {
+  test("listen() speaks HTTP/2 and HTTP/1.1 by ALPN, HTTP/1.1 without it, and nothing else", async () => {
     for (
       const { offered, want } of [
         { offered: ["h2", "http/1.1"], want: "h2" },

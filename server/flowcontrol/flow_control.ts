@@ -46,8 +46,8 @@ const LEVELS: Readonly<Record<LevelName, PriorityLevel>> = {
   "workload-high": { shares: 40, lendable: 0.5, queueLimit: 128 * 50 },
   "workload-low": { shares: 100, lendable: 0.9, queueLimit: 128 * 50 },
   "global-default": { shares: 20, lendable: 0.5, queueLimit: 128 * 50 },
-  // Not a level of Kubernetes; it has the shares of the catch-all level there. Machines that prove their identity are
-  // unauthenticated.
+  // This level is not in Kubernetes, and has the shares of Kubernetes' catch-all level. Machines that prove their
+  // identity are unauthenticated.
   "node-attestation": { shares: 5, lendable: 0.5, queueLimit: 8 * 50 },
 };
 
@@ -117,17 +117,17 @@ export interface LevelSeats {
 
 export interface Seats {
   readonly total: number;
-  readonly of: Readonly<Record<LevelName, LevelSeats>>;
+  readonly byLevel: Readonly<Record<LevelName, LevelSeats>>;
 }
 
 export function planSeats(total: number): Seats {
   const allShares = LEVEL_NAMES.reduce((sum, name) => sum + LEVELS[name].shares, 0);
-  const of = Object.fromEntries(LEVEL_NAMES.map((name) => {
+  const byLevel = Object.fromEntries(LEVEL_NAMES.map((name) => {
     const { shares, lendable } = LEVELS[name];
     const nominal = Math.ceil(total * shares / allShares);
     return [name, { nominal, kept: Math.max(1, nominal - Math.round(nominal * lendable)) }];
   })) as Record<LevelName, LevelSeats>;
-  return { total, of };
+  return { total, byLevel };
 }
 
 /**
@@ -136,10 +136,10 @@ export function planSeats(total: number): Seats {
  * requests than seats.
  */
 export function hasFreeSeat(seats: Seats, seated: Readonly<Record<LevelName, number>>, level: LevelName): boolean {
-  if (seated[level] < seats.of[level].kept) return true;
+  if (seated[level] < seats.byLevel[level].kept) return true;
   let taken = 0;
   for (const name of LEVEL_NAMES) {
-    taken += name === level ? seated[name] : Math.max(seated[name], seats.of[name].kept);
+    taken += name === level ? seated[name] : Math.max(seated[name], seats.byLevel[name].kept);
   }
   return taken < seats.total;
 }
@@ -158,7 +158,7 @@ export interface Seat {
   release(): void;
 }
 
-/** The figures of one priority level, for metrics. */
+/** The state of one priority level, for metrics. */
 export interface LevelFigures {
   readonly executing: number;
   readonly waiting: number;
@@ -251,7 +251,7 @@ class SeatedFlowControl implements FlowControl {
     return createLevelRecord((name) => ({
       executing: this.#seated[name],
       waiting: this.#queues[name].size,
-      seats: this.#seats.of[name].nominal,
+      seats: this.#seats.byLevel[name].nominal,
     }));
   }
 
@@ -314,7 +314,7 @@ class SeatedFlowControl implements FlowControl {
   #freeSeat(level: LevelName): void {
     this.#seated[level]--;
     // A level that has lent a seat gets one back before another level borrows.
-    for (const name of LEVEL_NAMES) this.#seatWaiting(name, this.#seats.of[name].nominal);
+    for (const name of LEVEL_NAMES) this.#seatWaiting(name, this.#seats.byLevel[name].nominal);
     for (const name of LEVEL_NAMES) this.#seatWaiting(name, Infinity);
   }
 
@@ -397,12 +397,12 @@ export class FlowQueue<T extends { readonly flow: unknown }> {
     return true;
   }
 
-  /** Finds the newest item of the longest flow, which is the added item when its own flow becomes the longest. */
+  /** Finds the newest item of the longest flow: the added item, if its own flow is the longest. */
   #findDisplaced(addedFlow: unknown): T | "added" {
     let longest: Set<T> | undefined;
     for (const flow of this.#flows.values()) if (flow.size > (longest?.size ?? 0)) longest = flow;
-    const own = (this.#flows.get(addedFlow)?.size ?? 0) + 1;
-    if (longest === undefined || own >= longest.size) return "added";
+    const ownSize = (this.#flows.get(addedFlow)?.size ?? 0) + 1;
+    if (longest === undefined || ownSize >= longest.size) return "added";
     return [...longest].at(-1) ?? "added";
   }
 }

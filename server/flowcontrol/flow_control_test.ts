@@ -118,7 +118,7 @@ test("Seat.yieldWhile() gives the seat to other requests while a client sends", 
   assert.equal(flow.figures()["global-default"].executing, 0);
 });
 
-/** Reads a body of a size in the seat of a new request; resolves when the request may be served. */
+/** Reads a large body in the seat of a new request; resolves when the request may be served. */
 async function readLarge(
   flow: FlowControl,
   of: string,
@@ -314,8 +314,8 @@ for (
 
 const NO_SEATS_TAKEN = Object.fromEntries(LEVEL_NAMES.map((name) => [name, 0])) as Record<LevelName, number>;
 
-test("planSeats() distributes 600 seats like kube-apiserver, with a level of ours for its catch-all", () => {
-  assert.deepEqual(planSeats(600).of, {
+test("planSeats() distributes 600 seats like kube-apiserver, with our own level in place of its catch-all level", () => {
+  assert.deepEqual(planSeats(600).byLevel, {
     "leader-election": { nominal: 25, kept: 25 },
     "node-high": { nominal: 98, kept: 73 },
     "system": { nominal: 74, kept: 50 },
@@ -326,7 +326,7 @@ test("planSeats() distributes 600 seats like kube-apiserver, with a level of our
   });
 });
 
-test("hasFreeSeat() lends free seats, and keeps for each level the seats that it never lends", () => {
+test("hasFreeSeat() lends free seats, but not those that a level keeps", () => {
   const seats = planSeats(600);
   let flood = 0;
   while (hasFreeSeat(seats, { ...NO_SEATS_TAKEN, "global-default": flood }, "global-default")) flood++;
@@ -343,12 +343,12 @@ test("hasFreeSeat() always keeps a seat for each level, even with a single seat"
   }
 });
 
-test("hasFreeSeat() never exceeds the number of seats, in whatever order levels fill up", () => {
+test("hasFreeSeat() never exceeds the number of seats, in whatever order the levels fill up", () => {
   const seats = planSeats(600);
   for (const first of LEVEL_NAMES) {
     const seated = { ...NO_SEATS_TAKEN };
     for (const name of [first, ...LEVEL_NAMES]) while (hasFreeSeat(seats, seated, name)) seated[name]++;
     assert.equal(Object.values(seated).reduce((sum, count) => sum + count, 0), 600, first);
-    for (const name of LEVEL_NAMES) assert.ok(seated[name] >= seats.of[name].kept, name);
+    for (const name of LEVEL_NAMES) assert.ok(seated[name] >= seats.byLevel[name].kept, name);
   }
 });
