@@ -1,4 +1,4 @@
-/** The answer to a request, and its transmission, which is never faster than the client reads. */
+/** The answer to a request. It is sent no faster than the client reads. */
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { ServerHttp2Stream } from "node:http2";
 
@@ -25,7 +25,7 @@ export interface Answer {
   readonly getValue?: () => unknown;
 }
 
-/** The size of one write: large enough to need few calls, small enough that a slow reader occupies little memory. */
+/** The size of one write: large enough for few calls, small enough that a slow reader occupies little memory. */
 export const CHUNK_BYTES = 131_072;
 
 export function isStream(body: AnswerBody): body is AnswerStream {

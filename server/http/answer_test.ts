@@ -8,12 +8,12 @@ import { ADMIN, createTestApp } from "../../tests/support/test_app.ts";
 import { CHUNK_BYTES, isStream, sendAnswer, toChunks } from "./answer.ts";
 import { fromRequest } from "../loopback.ts";
 
-/** Bytes that differ from place to place. */
+/** Creates bytes that differ from place to place. */
 function createBytes(length: number, seed: number): Uint8Array {
   return Uint8Array.from({ length }, (_, at) => (at * 31 + seed + (at >> 8)) % 251);
 }
 
-test("toChunks() returns every byte once, in chunks of one size and a last one", () => {
+test("toChunks() returns every byte once, in chunks of equal size and a last one", () => {
   const cases = [
     { name: "no piece", lengths: [] },
     { name: "an empty piece", lengths: [0] },
@@ -32,7 +32,7 @@ test("toChunks() returns every byte once, in chunks of one size and a last one",
 test("sendAnswer() does not touch a chunk again before it is written", async () => {
   const pieces = Array.from({ length: 40 }, (_, index) => createBytes(50_000 + index, index));
   const written: Buffer[] = [];
-  // It takes several chunks at once, and reads each only when it writes it.
+  // The stream accepts several chunks at once, and reads each only when it writes it.
   const slow = new Writable({
     highWaterMark: 8 * CHUNK_BYTES,
     write(chunk: Uint8Array, _encoding, done) {
@@ -49,25 +49,25 @@ test("sendAnswer() does not touch a chunk again before it is written", async () 
 });
 
 for (
-  const { who, path, isStaying } of [
-    { who: undefined, path: "/api/v1/nodes?watch=1", isStaying: false },
-    { who: ADMIN, path: "/api/v1/nodes?watch=1&fieldSelector=spec.nothing=1", isStaying: false },
-    { who: ADMIN, path: "/api/v1/nodes", isStaying: false },
-    { who: ADMIN, path: "/api/v1/nodes?watch=1", isStaying: true },
-    { who: ADMIN, path: "/tlsboot/snapshot", isStaying: true },
+  const { who, path, isUnlimited } of [
+    { who: undefined, path: "/api/v1/nodes?watch=1", isUnlimited: false },
+    { who: ADMIN, path: "/api/v1/nodes?watch=1&fieldSelector=spec.nothing=1", isUnlimited: false },
+    { who: ADMIN, path: "/api/v1/nodes", isUnlimited: false },
+    { who: ADMIN, path: "/api/v1/nodes?watch=1", isUnlimited: true },
+    { who: ADMIN, path: "/tlsboot/snapshot", isUnlimited: true },
   ]
 ) {
-  test(`createApp() gives ${who?.username ?? "an unauthenticated client"} ${isStaying ? "unlimited" : "limited"} time for ${path}`, async () => {
+  test(`createApp() gives ${who?.username ?? "an unauthenticated client"} ${isUnlimited ? "unlimited" : "limited"} time for ${path}`, async () => {
     await using app = await createTestApp();
-    let stays = 0;
+    let streams = 0;
     const request = fromRequest(new Request(`https://api.test${path}`), {
       peer: undefined,
       remoteAddress: "192.0.2.1",
       user: who,
-      connection: { authenticated: () => {}, markStreaming: () => stays++ },
+      connection: { authenticated: () => {}, markStreaming: () => streams++ },
     });
     const { body } = await app.api.app(request);
-    assert.equal(stays, isStaying ? 1 : 0);
+    assert.equal(streams, isUnlimited ? 1 : 0);
     if (isStream(body)) body.cancel();
   });
 }

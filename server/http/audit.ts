@@ -89,7 +89,7 @@ export interface OwnChange {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-/** Logs a change that the server has made on its own as a patch of the object, if the policy includes it. */
+/** Logs a change that the server has made on its own, as a patch of the object, if the policy includes it. */
 export function auditOwnChange(audit: AuditOptions, { auditId, path, user, annotations }: OwnChange, now: Date): void {
   const trail = beginAudit(audit, NO_COUNTS, () => now, {
     auditId,
@@ -173,7 +173,7 @@ export class AuditTrail {
   requestObject(type: TypeMeta, object: object): void {
     const { metadata = {} } = object as { readonly metadata?: ObjectMeta };
     this.#event.objectRef = { ...toNames(metadata), ...this.#event.objectRef };
-    if (isAtLeast(this.#decision.level, "Request")) this.#event.requestObject = this.#shown(type, object);
+    if (isAtLeast(this.#decision.level, "Request")) this.#event.requestObject = this.#encodeLogged(type, object);
   }
 
   requestPatch(patch: unknown): void {
@@ -189,10 +189,10 @@ export class AuditTrail {
         : { status, message, reason, details, code };
       this.#event.responseStatus = { metadata: {}, ...logged };
     }
-    if (isAtLeast(this.#decision.level, "RequestResponse")) this.#event.responseObject = this.#shown(type, object());
+    if (isAtLeast(this.#decision.level, "RequestResponse")) this.#event.responseObject = this.#encodeLogged(type, object());
   }
 
-  /** Logs the answer of the request; a watch is complete when its stream ends. */
+  /** Logs the answer to the request; a watch is complete when its stream ends. */
   answered(code: number, streamed: Promise<void> | undefined): void {
     this.#event.responseStatus = { metadata: {}, ...this.#event.responseStatus, code };
     const isStream = this.#request.info.verb === "watch";
@@ -217,7 +217,7 @@ export class AuditTrail {
     return this.#deps.write({ ...this.#event, stage, stageTimestamp });
   }
 
-  #shown(type: TypeMeta, object: object): object {
+  #encodeLogged(type: TypeMeta, object: object): object {
     return encodeObject(type, this.#decision.omitManagedFields ? withoutManagedFields(object) : object);
   }
 }

@@ -24,7 +24,7 @@ async function audited(
   return { app, events: () => lines.splice(0).map((line) => JSON.parse(line)) };
 }
 
-test("the audit log has both bodies at RequestResponse, and facts that only the body has", async () => {
+test("the audit log has both bodies at RequestResponse, and the name that only the body has", async () => {
   const { app, events } = await audited("- level: RequestResponse");
   await using _ = app;
   await app.send("POST", CONFIG_MAPS, { body: config });
@@ -44,7 +44,7 @@ test("the audit log has both bodies at RequestResponse, and facts that only the 
   assert.equal(complete.responseObject.metadata.managedFields.length, 1);
 });
 
-test("a list as JSON parses no object, unless its body goes to the audit log", async () => {
+test("a list as JSON parses no object unless the audit log includes the list", async () => {
   for (const [level, code] of [["None", 200], ["Metadata", 200], ["RequestResponse", 500]] as const) {
     const { app } = await audited(`- level: ${level}`);
     await using _ = app;
@@ -60,7 +60,7 @@ test("a list as JSON parses no object, unless its body goes to the audit log", a
   }
 });
 
-/** A state whose object cannot be had. */
+/** Copies a state without its object, which must not be read. */
 function unparsed({ key, revision, bytes, size }: Stored): Stored {
   return {
     key,
@@ -73,7 +73,7 @@ function unparsed({ key, revision, bytes, size }: Stored): Stored {
   };
 }
 
-test("the audit log holds the sent body alone at Request, and no managed fields where they are omitted", async () => {
+test("the audit log has only the request body at Request, and no managed fields if they are omitted", async () => {
   const { app, events } = await audited(
     "- level: Request\n  verbs: [create]\n- level: RequestResponse\n  omitManagedFields: true",
   );
@@ -105,7 +105,7 @@ test("the audit log records a patch as it was sent, and the Status of a refusal"
   assert.equal(missing.responseObject.kind, "Status");
 });
 
-test("the audit log never holds the body of a secret or a token review", async () => {
+test("the audit log never contains the body of a secret or a token review", async () => {
   const { app, events } = await audited("- level: RequestResponse");
   await using _ = app;
   const secret = { apiVersion: "v1", kind: "Secret", metadata: { name: "s" }, stringData: { password: "hidden-word" } };
@@ -128,7 +128,7 @@ test("the audit log records failed authentication with the answer, without a use
   assert.deepEqual([event.stage, event.user, event.responseStatus.code, more], ["ResponseStarted", {}, 401, []]);
 });
 
-test("the audit log names every address that a request claims, and last the one of its connection", async () => {
+test("the audit log lists every address that a request claims, and the address of its connection last", async () => {
   const { app, events } = await audited("- level: Metadata\n  omitStages: [RequestReceived]");
   await using _ = app;
   const headers = { "x-forwarded-for": "10.0.0.1, nonsense,10.0.0.2", "x-real-ip": "10.0.0.3" };
@@ -136,7 +136,7 @@ test("the audit log names every address that a request claims, and last the one 
   assert.deepEqual(events()[0].sourceIPs, ["10.0.0.1", "10.0.0.2", "10.0.0.3", "192.0.2.1"]);
 });
 
-test("a request whose arrival cannot be written is refused where the log is strict, and served where not", async () => {
+test("a request whose arrival cannot be logged is refused if the log is strict, and served otherwise", async () => {
   for (const [isStrict, code] of [[true, 500], [false, 200]] as const) {
     const { app } = await audited("- level: Metadata", { sink: { write: () => false }, isStrict });
     await using _ = app;
@@ -148,7 +148,7 @@ test("a request whose arrival cannot be written is refused where the log is stri
   }
 });
 
-test("the legacy form is one line of text", async () => {
+test("the legacy format is one line of text", async () => {
   const lines: string[] = [];
   const sink = { write: (line: string) => lines.push(line) > 0 };
   const app = await createTestApp({ audit: { policy: DEFAULT_AUDIT_POLICY, sink, format: "legacy" } });
@@ -161,7 +161,7 @@ test("the legacy form is one line of text", async () => {
   assert.equal(line.slice(line.indexOf("AUDIT")), end);
 });
 
-test("an audit line has no control characters of a terminal, and its values are those that were sent", async () => {
+test("an audit line contains no terminal control characters, and parses to the values that were sent", async () => {
   const read = parseAuditPolicy("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{ level: RequestResponse }]\n");
   assert.ok(read.ok);
   const user = { username: FORGING, uid: HOSTILE, groups: ["system:masters", HOSTILE], extra: {} };

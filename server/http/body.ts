@@ -29,8 +29,8 @@ import { encodeHex } from "../../core/lib/encodings.ts";
 export type FieldValidation = "Ignore" | "Warn" | "Strict";
 
 /**
- * How many times the size limit is read and discarded, so that a client that does not read while it writes still gets
- * its 413.
+ * How many times the size limit is read at most, so that a client that writes its whole body before it reads still gets
+ * its 413. The excess is discarded.
  */
 const DRAINED_BODIES = 8;
 
@@ -74,7 +74,7 @@ async function readAll(exchange: Pick<Exchange, "incoming" | "seat">, maxBytes: 
     if (length > bytes.length) bytes = grow(bytes, length);
     bytes.set(piece, at);
     return true;
-  }).catch(refuseCutBody);
+  }).catch(refuseTruncatedBody);
   if (length > maxBytes) throw createError();
   return bytes.subarray(0, length);
 }
@@ -92,7 +92,7 @@ function grow(bytes: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
 /**
  * Refuses a body whose client disconnects while sending or sends malformed chunks, which is not an error of the server.
  */
-function refuseCutBody(): never {
+function refuseTruncatedBody(): never {
   throw badRequest("unexpected EOF");
 }
 
@@ -135,7 +135,7 @@ export function decodeBody(
  * decoder's bare text.
  */
 export function decodeOptionsBody<T extends object>(
-  kind: Pick<Kind, "group" | "version" | "kind"> & Described<T>,
+  kind: Pick<Kind, "group" | "version" | "kind"> & HasSchema<T>,
   mediaType: MediaType,
   sent: Sent,
 ): T {
@@ -167,7 +167,7 @@ function orRefuse<T>(decode: () => T, prefix: string): T {
   }
 }
 
-/** Formats the first 30 bytes, as text if the body looks like JSON, else in hexadecimal. */
+/** Formats the first 30 bytes, as text if the body looks like JSON, otherwise in hexadecimal. */
 function summarize(bytes: Uint8Array): string {
   if (bytes.length === 0) return "<empty>";
   const head = bytes.subarray(0, 30);
@@ -175,7 +175,7 @@ function summarize(bytes: Uint8Array): string {
   return bytes.length > 30 ? `${shown} ...` : shown;
 }
 
-interface Described<T extends object> {
+interface HasSchema<T extends object> {
   readonly schema: MessageSchema<T>;
 }
 
@@ -185,7 +185,7 @@ interface TypedBody {
   readonly apiVersion: string;
   readonly kind: string;
   /** Decodes the body as a kind. Throws DecodeError. */
-  decode<T extends object>(kind: Described<T>): DecodedObject<T>;
+  decode<T extends object>(kind: HasSchema<T>): DecodedObject<T>;
 }
 
 /** The kind, group and version of a body, with the defaults of the endpoint. */

@@ -27,7 +27,7 @@ describe("a body", () => {
   before(async () => void (app = await createTestApp()));
   after(() => app[Symbol.asyncDispose]());
 
-  // The texts are a real kube-apiserver 1.37.2's.
+  // The texts are those of a real kube-apiserver 1.37.2.
   for (
     const { name, body, headers = {}, code = 400, message } of [
       {
@@ -143,7 +143,7 @@ describe("a body", () => {
     });
   }
 
-  test("POST takes the same object as JSON, YAML and protobuf", async () => {
+  test("POST accepts the same object as JSON, YAML and protobuf", async () => {
     const csr = await buildCsr({ signerName: "example.com/codecs" });
     const yaml =
       `metadata:\n  name: codec-yaml\nspec:\n  request: ${csr.spec.request}\n  signerName: example.com/codecs\n` +
@@ -163,7 +163,7 @@ describe("a body", () => {
     assert.deepEqual(specs[2], specs[0]);
   });
 
-  test("POST decides about unknown and duplicate fields by fieldValidation", async () => {
+  test("POST handles unknown and duplicate fields as fieldValidation specifies", async () => {
     const csr = await buildCsr({ name: "fields" });
     const text = JSON.stringify({ ...csr, spec: { ...csr.spec, foo: 1 } }).replace(
       '"usages"',
@@ -212,7 +212,7 @@ describe("a body", () => {
     const created = await app.send("POST", CSRS, { body: csr });
     const read = await app.send("GET", `${CSRS}/reads`, { headers: { accept: PROTOBUF["content-type"] } });
     assert.equal(read.headers.get("content-type"), "application/vnd.kubernetes.protobuf");
-    // Field 99 of the object, length-delimited: no description knows it.
+    // Field 99 of the object, length-delimited, which is in no schema.
     const envelope = Buffer.from(read.bytes);
     const dry = await app.send("PUT", `${CSRS}/reads?dryRun=All`, {
       body: new Uint8Array(Buffer.concat([envelope, Buffer.from([0x9a, 0x06, 0x01, 0x78])])),
@@ -230,7 +230,7 @@ describe("a body", () => {
           controller.error(new Error("aborted"));
         },
       });
-      // A body that is a stream needs the option, which the types do not have.
+      // A stream needs the option `duplex`, which the types do not have.
       const request = new Request("https://a", { method: "POST", body, headers, duplex: "half" } as RequestInit);
       await assert.rejects(
         readRequest(request),
@@ -255,7 +255,7 @@ describe("a body", () => {
     });
   }
 
-  test("readBody() keeps no piece of the runtime", async () => {
+  test("readBody() keeps no buffer of the runtime", async () => {
     const piece = new Uint8Array(1);
     const incoming = {
       ...fromRequest(new Request("https://a"), { peer: undefined, remoteAddress: "192.0.2.1" }),

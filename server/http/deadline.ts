@@ -29,7 +29,7 @@ const TICK_MS = 100;
 export class Deadlines {
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
-  /** The ends of the running requests, with their times on the clock. */
+  /** The functions that end the running requests, with their deadlines. */
   readonly #ends = new Map<() => void, number>();
   #isTicking = false;
 

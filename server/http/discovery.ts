@@ -33,7 +33,7 @@ export function createDiscoveryRoutes(
 ): readonly ServedRoute[] {
   const named = groups.filter(({ group }) => group !== "");
   const aggregatedCore = createAggregated(groups.filter(({ group }) => group === ""));
-  // kube-apiserver's aggregator answers the paths of groups for any method; the other paths have routes.
+  // kube-apiserver's aggregator answers group paths for any method, and the other paths only for GET.
   const aggregated = createAggregated(named);
   const groupList = { groups: named.map(toLegacyGroup) };
   const routes: readonly ServedRoute[] = [

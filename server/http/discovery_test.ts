@@ -77,7 +77,7 @@ describe("discovery", () => {
     assert.deepEqual([...protobuf.bytes.subarray(0, 4)], [0x6b, 0x38, 0x73, 0x00]);
   });
 
-  test("every resource that a group's discovery names is served", async () => {
+  test("every resource that discovery lists is served", async () => {
     const groups = await app.send("GET", "/apis");
     const versions = (groups.at("groups") as { versions: { groupVersion: string }[] }[]).flatMap(({ versions }) =>
       versions
@@ -99,7 +99,7 @@ describe("discovery", () => {
   });
 
   // k8s.io/kube-openapi/pkg/handler3/handler.go.
-  test("OpenAPI v3 documents are found by their hash, which never changes", async () => {
+  test("OpenAPI v3 documents are found by their hash, and may be cached for ever", async () => {
     const root = await app.send("GET", "/openapi/v3");
     const url = String(
       (root.at("paths") as Record<string, { serverRelativeURL: string }>)["apis/certificates.k8s.io/v1"]
@@ -116,7 +116,7 @@ describe("discovery", () => {
     assert.equal((await app.send("GET", "/openapi/v3/apis/foo/v1")).code, 404);
   });
 
-  test("OpenAPI v2 is protobuf for kubectl and JSON for people", async () => {
+  test("OpenAPI v2 is protobuf for kubectl and JSON by default", async () => {
     const type = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
     const protobuf = await app.send("GET", "/openapi/v2", { headers: { accept: type } });
     assert.equal(protobuf.headers.get("content-type"), "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");

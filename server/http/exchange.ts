@@ -13,7 +13,7 @@ import { Buffer } from "node:buffer";
 import { versions } from "node:process";
 import { setImmediate } from "node:timers/promises";
 
-/** Notifies a connection of what the server has learned about one of its requests. */
+/** Notifies a connection about one of its requests. */
 export interface RequestConnection {
   authenticated(user: string): void;
   /** The answer is a stream that lasts as long as the client wants. */
@@ -55,7 +55,7 @@ export interface ExchangeStart {
   readonly stopping: AbortSignal;
 }
 
-/** The longest pause between two steps: a step may also have waited for the store. */
+/** The longest pause between two steps, because the last step may have waited for the store. */
 const MAX_PAUSE_MS = 200;
 
 const NO_USER: UserInfo = { username: "", uid: "", groups: [], extra: {} };
@@ -88,7 +88,7 @@ export class Exchange {
   isLast = false;
   /** Whether the request has timed out; from then on it must have no effect. */
   isTimedOut = false;
-  /** Resolves at the end of an answer that is a stream; it never rejects. */
+  /** Resolves when a streamed answer ends, and never rejects. */
   streamEnded: Promise<void> | undefined;
   readonly #clock: Clock;
   readonly #stopping: AbortSignal;
@@ -153,7 +153,7 @@ export class Exchange {
   }
 }
 
-/** Finds the first value of a header by its lower-case name; undefined when absent. */
+/** Finds the first value of a header by its name in lower case; undefined when absent. */
 export function findHeader({ incoming: { rawHeaders } }: Pick<Exchange, "incoming">, name: string): string | undefined {
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
     const found = rawHeaders[index]!;
@@ -188,9 +188,9 @@ export function getClientAddress({ remoteAddress }: Pick<Incoming, "remoteAddres
   return remoteAddress.startsWith("::ffff:") ? remoteAddress.slice("::ffff:".length) : remoteAddress;
 }
 
-/** When all warnings together exceed this number of characters, each one is cut to `MAX_CUT`. */
+/** When all warnings together exceed this number of characters, each one is truncated to `MAX_TRUNCATED`. */
 const MAX_TOTAL = 4096;
-const MAX_CUT = 256;
+const MAX_TRUNCATED = 256;
 
 /** Deno writes header values as UTF-8; Node writes the low byte of each character. */
 const WRITES_UTF8 = "deno" in versions;
@@ -205,19 +205,19 @@ export class Warnings {
   /** The header values in the order of addition. */
   #sent: string[] = [];
   #length = 0;
-  #isCutting = false;
+  #isTruncating = false;
 
   /** Adds a warning; a warning with control characters is not sent. */
   add(text: string): void {
     const texts = this.#texts ??= new Set();
-    if (text === "" || texts.has(text) || (this.#isCutting && this.#length >= MAX_TOTAL)) return;
+    if (text === "" || texts.has(text) || (this.#isTruncating && this.#length >= MAX_TOTAL)) return;
     texts.add(text);
-    if (!this.#isCutting && this.#length + countCharacters(text) > MAX_TOTAL) {
-      this.#isCutting = true;
+    if (!this.#isTruncating && this.#length + countCharacters(text) > MAX_TOTAL) {
+      this.#isTruncating = true;
       this.#sent = [];
       this.#length = 0;
-      for (const known of texts) this.#send(cut(known));
-    } else this.#send(this.#isCutting ? cut(text) : text);
+      for (const known of texts) this.#send(truncate(known));
+    } else this.#send(this.#isTruncating ? truncate(text) : text);
   }
 
   /**
@@ -251,8 +251,8 @@ function countCharacters(text: string): number {
   return isAscii(text) ? text.length : Array.from(text).length;
 }
 
-function cut(text: string): string {
-  return Array.from(text).slice(0, MAX_CUT).join("");
+function truncate(text: string): string {
+  return Array.from(text).slice(0, MAX_TRUNCATED).join("");
 }
 
 function toHeaderText(text: string): string {

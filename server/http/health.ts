@@ -16,7 +16,7 @@ export interface HealthCheck {
   readonly readyOnly?: boolean;
 }
 
-/** Creates the routes of the checks: all checks of an endpoint together, and each one alone. */
+/** Creates the routes of each endpoint: one for all checks together, and one for each check. */
 export function createHealthRoutes(checks: readonly HealthCheck[]): readonly ServedRoute[] {
   return PROBE_PATHS.flatMap((path) => {
     const own = selectChecks(path, checks);

@@ -7,8 +7,8 @@
  */
 
 /**
- * The most characters of a request target, and so of a path, a query and a selector. kube-apiserver accepts a megabyte;
- * the longest targets of its clients, lists with a continue token or a selector of node names, take a few kilobytes.
+ * The longest request target in characters, which also limits its path, query and selectors. kube-apiserver accepts a
+ * megabyte. The longest targets of its clients, with a continue token or a selector of node names, take a few kilobytes.
  */
 export const MAX_TARGET_LENGTH = 65_536;
 
@@ -18,7 +18,7 @@ export const MAX_TARGET_LENGTH = 65_536;
  */
 export const MAX_HEAD_BYTES = 131_072;
 
-/** The largest size of a body: 3 MiB, as in kube-apiserver (`pkg/server/config.go`, `MaxRequestBodyBytes`). */
+/** The largest body: 3 MiB, as in kube-apiserver (`pkg/server/config.go`, `MaxRequestBodyBytes`). */
 export const MAX_BODY_BYTES = 3_145_728;
 
 /**

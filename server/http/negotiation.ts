@@ -55,14 +55,14 @@ const PRETTY_AGENTS: readonly string[] = ["curl", "Wget", "Mozilla/5.0"];
 const FEW_CLAUSES = 12;
 
 /** A cache of parsed headers: clients of the same kind send the same header with every request. */
-const readHeaders = new FifoCache<readonly AcceptClause[]>({ maxEntries: 64, maxKeyLength: 512 });
+const parsedHeaders = new FifoCache<readonly AcceptClause[]>({ maxEntries: 64, maxKeyLength: 512 });
 
 /** Parses an Accept header like goautoneg: malformed clauses are skipped, and the best clause is first. */
 export function parseAccept(header: string): readonly AcceptClause[] {
-  const known = readHeaders.get(header);
+  const known = parsedHeaders.get(header);
   if (known !== undefined) return known;
   const clauses = readAccept(header);
-  readHeaders.set(header, clauses);
+  parsedHeaders.set(header, clauses);
   return clauses;
 }
 

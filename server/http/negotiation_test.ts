@@ -63,7 +63,7 @@ test("negotiate() refuses a Table for resources without one", () => {
   );
 });
 
-test("negotiate() indents for people, and ?pretty= wins over the user agent", () => {
+test("negotiate() indents JSON for curl, and ?pretty= overrides the user agent", () => {
   const pretty = (query: string, userAgent: string) =>
     negotiate("*/*", new URLSearchParams(query), userAgent, OBJECT).pretty;
   assert.equal(pretty("", "curl/8.0"), true);
@@ -72,7 +72,7 @@ test("negotiate() indents for people, and ?pretty= wins over the user agent", ()
   assert.equal(pretty("pretty=false", "curl/8.0"), false);
 });
 
-test("assertStreamable() has no YAML for watches", () => {
+test("assertStreamable() refuses YAML for watches", () => {
   assertStreamable(negotiate("application/vnd.kubernetes.protobuf", NONE, "", OBJECT));
   assert.throws(
     () => assertStreamable(negotiate("application/yaml, application/json", NONE, "", OBJECT)),
@@ -80,7 +80,7 @@ test("assertStreamable() has no YAML for watches", () => {
   );
 });
 
-test("negotiate() accepts the version of the server for resources that have one", () => {
+test("negotiate() accepts the server version of resources that have one", () => {
   const resource = { ...OBJECT, serverVersion: "v1" as const };
   const chosen = (accept: string, can: Convertible) => negotiate(`${accept},application/yaml`, NONE, "", can).mediaType;
   assert.equal(chosen("application/json;sv=v1", resource), "application/json");
@@ -98,7 +98,7 @@ test("negotiateError() falls back to indented JSON", () => {
   assert.equal(negotiateError("application/yaml", NONE, "").mediaType, "application/yaml");
 });
 
-test("bodyMediaType() ignores parameters, takes JSON for nothing and refuses the rest", () => {
+test("parseBodyMediaType() ignores parameters, defaults to JSON, and refuses unknown types", () => {
   assert.equal(parseBodyMediaType(undefined), "application/json");
   assert.equal(parseBodyMediaType("application/json; charset=utf-8"), "application/json");
   assert.equal(parseBodyMediaType("application/yaml"), "application/yaml");
@@ -108,7 +108,7 @@ test("bodyMediaType() ignores parameters, takes JSON for nothing and refuses the
   );
 });
 
-test("parseAccept() sorts very many clauses by preference in short time", () => {
+test("parseAccept() sorts very many clauses by preference quickly", () => {
   const clauses = parseAccept(`${"*,".repeat(150_000)}${"a/b,".repeat(150_000)}c/d;q=2`);
   assert.equal(clauses.length, 300_001);
   assert.equal(clauses[0]?.type, "c");

@@ -33,7 +33,7 @@ const FORMS = {
   v2: createForms(PROTOBUF_TYPE.v2),
   v3: createForms(PROTOBUF_TYPE.v3),
 };
-/** The smallest document that kube-apiserver's library compresses at `/openapi/v2`. */
+/** The size from which kube-apiserver's library compresses a document at `/openapi/v2`. */
 const GZIP_FROM_BYTES = 1400;
 
 export function createOpenapiRoutes(

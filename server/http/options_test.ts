@@ -38,7 +38,7 @@ const VALUES = [
   "\u0000",
 ];
 
-test("the options of every verb are read, or refused with a 4xx, whatever the query", () => {
+test("the options of every verb are parsed, or refused with a 4xx, whatever the query", () => {
   const pair = fc.tuple(fc.constantFrom(...NAMES), fc.oneof(fc.constantFrom(...VALUES), anyText()));
   fc.assert(fc.property(fc.array(pair, { maxLength: 6 }), fc.string(), (pairs, userAgent) => {
     const query = new URLSearchParams(pairs);
@@ -51,7 +51,7 @@ test("the options of every verb are read, or refused with a 4xx, whatever the qu
   }));
 });
 
-test("parseCollectionOptions() reads a limit with a sign, and no negative one", () => {
+test("parseCollectionOptions() accepts a limit with a sign, and ignores a negative one", () => {
   assert.equal(parseCollectionOptions(new URLSearchParams("limit=%2B5"), false).limit, 5);
   assert.equal(parseCollectionOptions(new URLSearchParams("limit=-5"), false).limit, 0);
 });

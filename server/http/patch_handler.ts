@@ -163,7 +163,7 @@ function decodeConfig({ value, syntaxFault }: ConfigBody): JsonObject {
 }
 
 /**
- * Parses YAML or JSON. Throws StatusError 400, but returns the error of JSON, which upstream does not parse yet
+ * Parses YAML or JSON. Throws StatusError 400 for YAML, but returns a syntax error of JSON, which upstream parses later
  * (apimachinery `pkg/util/yaml/decoder.go`, `ToJSON`).
  */
 function parseDocument(bytes: Uint8Array): Result<JsonDocument, string> {

@@ -14,11 +14,11 @@ import type { Resource } from "../registry/resource.ts";
 import { applyBody, applyPatch, readConfig, readPatch } from "./patch_handler.ts";
 import { type Exchange, Warnings } from "./exchange.ts";
 
-// Of an exchange, patches know the warnings only.
+// Patches use only the warnings of an exchange.
 const EXCHANGE = { warnings: new Warnings() } as unknown as Exchange;
 const VALIDATIONS = ["Ignore", "Warn", "Strict"] as const;
-/** Directives that cannot be followed are 500 in kube-apiserver, too. */
-const MEANT = [500];
+/** kube-apiserver also answers 500 to directives that it cannot follow. */
+const INTENDED_CODES = [500];
 
 const member = fc.constantFrom(
   "metadata",
@@ -74,7 +74,7 @@ test("patches of any type over any kind are applied, or refused with a 4xx, what
               readPatch(type, bytes),
               validation,
             ),
-          MEANT,
+          INTENDED_CODES,
         );
       },
     ),
@@ -89,7 +89,7 @@ test("configurations are applied, or refused with a 4xx, whatever the body", () 
     for (const live of [stored as unknown as KubeObject, undefined]) {
       refusable(
         () => applyBody({ clock: createFakeClock() }, target, EXCHANGE, live, readConfig(bytes), options),
-        MEANT,
+        INTENDED_CODES,
       );
     }
   }));
@@ -174,7 +174,7 @@ test("applyPatch() keeps numbers as they were sent, and sorts the members that t
   }
 });
 
-test("applyPatch() refuses a number beyond every float where Go reads numbers", () => {
+test("applyPatch() refuses a number that is too large for a float where Go parses numbers", () => {
   const stored = { metadata: { name: "a" } } as unknown as KubeObject;
   const float = "json: cannot unmarshal number 1e400 into Go";
   for (

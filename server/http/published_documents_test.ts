@@ -4,10 +4,10 @@ import { createTestApp } from "../../tests/support/test_app.ts";
 
 const DER = Uint8Array.of(0x30, 0x03, 0x02, 0x01, 0x05);
 const CRLS = { find: (name: string) => name === "ca.crl" ? DER : undefined };
-/** A request that passes through authentication, without credentials. */
+/** A request without credentials that goes through authentication. */
 const UNAUTHENTICATED = { user: undefined };
 
-test("GET /pki/<ca>.crl needs no credentials, also where anonymous requests are refused", async () => {
+test("GET /pki/<ca>.crl needs no credentials, even if anonymous requests are refused", async () => {
   for (const anonymous of [true, false]) {
     await using app = await createTestApp({ crls: CRLS, anonymous });
     const answer = await app.send("GET", "/pki/ca.crl", UNAUTHENTICATED);
@@ -47,7 +47,7 @@ for (
     { name: "a path below", method: "GET", path: "/pki/ca.crl/x", code: 403 },
     { name: "the key of the CA", method: "GET", path: "/pki/ca.key", code: 403 },
     { name: "a write", method: "POST", path: "/pki/ca.crl", code: 403 },
-    { name: "the way to the API behind it", method: "GET", path: "/pki/ca.crl/../../api/v1/secrets", code: 403 },
+    { name: "a path that leads back to the API", method: "GET", path: "/pki/ca.crl/../../api/v1/secrets", code: 403 },
   ]
 ) {
   test(`GET /pki/<ca>.crl lets an unauthenticated client read nothing else: ${name}`, async () => {

@@ -48,7 +48,7 @@ const METHOD_VERBS: Readonly<Record<string, string>> = {
 /** The subresources of a namespace, which are not resources in it. */
 const NAMESPACE_SUBRESOURCES: ReadonlySet<string> = new Set(["status", "finalize"]);
 
-/** The verbs that legacy paths have before the resource. */
+/** The verbs that come before the resource in legacy paths. */
 const VERBS_IN_PATHS: readonly string[] = ["watch", "proxy"];
 
 const VERBS_WITH_SELECTORS: ReadonlySet<string> = new Set(["list", "watch", "deletecollection"]);
@@ -81,10 +81,10 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
   let rest = segments.slice(isCore ? 2 : 3);
 
   let verb = lookup(METHOD_VERBS, method) ?? "";
-  const verbOfPath = VERBS_IN_PATHS.find((known) => known === rest[0]);
-  if (verbOfPath !== undefined) {
+  const pathVerb = VERBS_IN_PATHS.find((known) => known === rest[0]);
+  if (pathVerb !== undefined) {
     if (rest.length < 2) return { ...pathRequest, isIncomplete: true };
-    verb = verbOfPath;
+    verb = pathVerb;
     rest = rest.slice(1);
   }
   const namespace = rest[0] === "namespaces" ? rest[1] ?? "" : "";
@@ -109,7 +109,7 @@ export function parseRequestInfo(method: string, path: string, query: URLSearchP
     subresource,
     name,
     // A watch by path is for all objects or for one name, so it has no selectors.
-    fieldSelector: verbOfPath === undefined && VERBS_WITH_SELECTORS.has(verb) ? query.get("fieldSelector") ?? "" : "",
+    fieldSelector: pathVerb === undefined && VERBS_WITH_SELECTORS.has(verb) ? query.get("fieldSelector") ?? "" : "",
     isIncomplete: false,
     parts: rest,
   };
@@ -178,7 +178,7 @@ export function parseTarget(target: string): RequestTarget {
   return {
     requestUri,
     path: decodePath(mark < 0 ? requestUri : requestUri.slice(0, mark)),
-    query: new URLSearchParams(mark < 0 ? "" : keepReadable(requestUri.slice(mark + 1))),
+    query: new URLSearchParams(mark < 0 ? "" : normalizeQuery(requestUri.slice(mark + 1))),
   };
 }
 
@@ -207,11 +207,11 @@ const BROKEN_ESCAPE = /%(?![0-9a-f]{2})/i;
  * Removes members that Go refuses (`net/url`, `parseQuery`), and adds `=` to a name without a value, which means the same:
  * Node's URLSearchParams takes quadratic time for names without `=`.
  */
-function keepReadable(query: string): string {
-  return query.split("&").filter(isReadable).map((member) => member.includes("=") ? member : `${member}=`).join("&");
+function normalizeQuery(query: string): string {
+  return query.split("&").filter(isAccepted).map((member) => member.includes("=") ? member : `${member}=`).join("&");
 }
 
-function isReadable(member: string): boolean {
+function isAccepted(member: string): boolean {
   return member !== "" && !member.includes(";") && !BROKEN_ESCAPE.test(member);
 }
 

@@ -65,7 +65,7 @@ for (
     "/openapi/v3/apis/g/v1",
   ]
 ) {
-  test(`parseRequestInfo() takes ${path} for a path`, () => {
+  test(`parseRequestInfo() reads ${path} as a path without a resource`, () => {
     const info = parseRequestInfo("POST", path, new URLSearchParams());
     assert.deepEqual(toAttributes(info), { kind: "path", verb: "post", path });
   });
@@ -78,7 +78,7 @@ test("decodePath() refuses broken escapes", () => {
 
 test("parseRequestInfo() reads a path of a million slashes at once", () => {
   const path = `/a${"/".repeat(1_000_000)}b/`;
-  // A regular expression took minutes for it, and no other request was served meanwhile.
+  // A regular expression took minutes for this path, and no other request was served meanwhile.
   assert.equal(parseRequestInfo("GET", path, new URLSearchParams()).isResourceRequest, false);
 });
 
@@ -93,7 +93,7 @@ for (
     ["/%zz", undefined],
   ] as const
 ) {
-  test(`readTarget() reads the path of ${target} as ${path}`, () => {
+  test(`parseTarget() reads the path of ${target} as ${path}`, () => {
     assert.equal(parseTarget(target).path, path);
   });
 }
@@ -106,12 +106,12 @@ for (
     ["a;b&c%zz&d%20e&f=g%", [["d e", ""]]],
   ] as const
 ) {
-  test(`readTarget() reads the query ${query} as ${JSON.stringify(want)}`, () => {
+  test(`parseTarget() reads the query ${query} as ${JSON.stringify(want)}`, () => {
     assert.deepEqual([...parseTarget(`/?${query}`).query], want);
   });
 }
 
-test("readTarget() and parseRequestInfo() never throw, whatever the request line", () => {
+test("parseTarget() and parseRequestInfo() never throw, whatever the request line", () => {
   const piece = fc.constantFrom(
     "/",
     "//",

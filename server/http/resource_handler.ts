@@ -1,6 +1,6 @@
 /**
  * Resource requests: finds the resource, checks the route, and calls the handler of the verb. This file also handles
- * POSTs whose object is answered but not stored: reviews, and subresources such as `serviceaccounts/token`.
+ * POSTs whose object is returned but not stored: reviews, and subresources such as `serviceaccounts/token`.
  */
 import { formatApiVersion, type Kind } from "../../core/kube/schema.ts";
 import { badRequest, forbidden, pathNotFound } from "../../core/kube/status/status.ts";
@@ -64,7 +64,7 @@ export function createApiRoutes(deps: HandlerDeps, served: Served): readonly Ser
   }));
 }
 
-/** Answers a request for a path that no route has. */
+/** Answers a request for a path that matches no route. */
 export function respondUnknown(exchange: Exchange): Promise<Answer> {
   return respondText(exchange, 404, "404 page not found\n");
 }
@@ -109,7 +109,7 @@ async function dispatch(served: HandlerDeps, resource: Resource, exchange: Excha
   const target: Target = {
     resource,
     subresource: info.subresource,
-    // The URL of a Namespace has its name both as the name and as the namespace.
+    // In the URL of a Namespace, its name counts as both the name and the namespace.
     namespace: resource.kind.namespaced ? info.namespace : "",
     name,
     user: exchange.user,

@@ -209,7 +209,7 @@ export function respondEmpty(exchange: Exchange, status: number, extra: AnswerHe
   return Promise.resolve({ status, headers: createBaseHeaders(exchange, extra), body: undefined });
 }
 
-/** Creates the headers that every answer has, and adds those of this answer. */
+/** Creates the headers of every answer, and adds those of this answer. */
 export function createBaseHeaders(exchange: Exchange, extra: AnswerHeaders = {}): AnswerHeaders {
   const warnings = exchange.warnings.headers();
   return {
@@ -227,7 +227,7 @@ export function acceptsGzip(exchange: Exchange): boolean {
 
 export const METRICS_PATH = "/metrics";
 /** Probes and metrics are served until the process ends. */
-const ANSWERED_TO_THE_END: readonly string[] = [...PROBE_PATHS, METRICS_PATH];
+const SERVED_WHILE_STOPPING: readonly string[] = [...PROBE_PATHS, METRICS_PATH];
 
 /**
  * Refuses a new request while the server stops (apiserver `pkg/server/filters/waitgroup.go`); undefined for requests that
@@ -235,7 +235,7 @@ const ANSWERED_TO_THE_END: readonly string[] = [...PROBE_PATHS, METRICS_PATH];
  */
 export function refuseWhileDraining(exchange: Exchange): Promise<Answer> | undefined {
   const { info: { path, verb } } = exchange;
-  if (verb === "watch" || ANSWERED_TO_THE_END.some((prefix) => path.startsWith(prefix))) return undefined;
+  if (verb === "watch" || SERVED_WHILE_STOPPING.some((prefix) => path.startsWith(prefix))) return undefined;
   if (findHeader(exchange, "user-agent")?.startsWith("kube-apiserver/") === true) return undefined;
   const { status } = serviceUnavailable("apiserver is shutting down");
   const body = `${jsonText({ kind: "Status", apiVersion: "v1", ...status })}\n\n`;

@@ -9,11 +9,11 @@ import { type Exchange, findHeader } from "./exchange.ts";
 import { findPatchType, MEDIA_TYPES } from "./negotiation.ts";
 
 export interface ServedRoute {
-  /** The decoded path; `/*` at its end stands for every path below. */
+  /** The decoded path; `/*` at its end matches every path below. */
   readonly path: string;
   /** Whether the document at `/` lists the path. */
   readonly isListed?: boolean;
-  /** Whether the path is a label in metrics; the labels of resource requests are the names of the resource. */
+  /** Whether the path is a label in metrics. The labels of resource requests are those of the resource. */
   readonly isLabel?: boolean;
   /** Answers a request of any method. Throws StatusError. */
   answer(exchange: Exchange): Promise<Answer>;

@@ -38,7 +38,7 @@ export interface SnapshotDeps {
 }
 
 /**
- * Streams a snapshot of the present state, without later writes. Throws StatusError 403 unless the user has every
+ * Streams a snapshot of the current state, without later writes. Throws StatusError 403 unless the user has every
  * permission.
  */
 export async function respondSnapshot(exchange: Exchange, { storage, authorizer }: SnapshotDeps): Promise<Answer> {

@@ -28,7 +28,7 @@ test("/tlsboot/snapshot answers every object at one revision", async () => {
   assert.deepEqual(keys, items.map(({ key }) => key));
 });
 
-test("/tlsboot/snapshot is read-only, and only for users with every right", async () => {
+test("/tlsboot/snapshot is read-only, and only for users with every permission", async () => {
   await using app = await createTestApp();
   const unprivileged = [
     createUser("jane"),
@@ -40,30 +40,30 @@ test("/tlsboot/snapshot is read-only, and only for users with every right", asyn
   }
   assert.equal((await app.send("GET", PATH, { user: undefined })).code, 403);
   assert.equal((await app.send("POST", PATH)).code, 405);
-  assert.ok(!(await app.send("GET", "/")).text.includes(PATH), "it is in no list of paths");
+  assert.ok(!(await app.send("GET", "/")).text.includes(PATH), "the path is not listed");
 });
 
 for (
   const { name, rules, code } of [
     { name: "every path alone", rules: [], code: 403 },
     {
-      name: "every path, and to read everything",
+      name: "every path, and for reading everything",
       rules: [{ verbs: ["get", "list", "watch"], apiGroups: ["*"], resources: ["*"] }],
       code: 403,
     },
     {
-      name: "every path, and everything of one group",
+      name: "every path, and for everything in one group",
       rules: [{ verbs: ["*"], apiGroups: [""], resources: ["*"] }],
       code: 403,
     },
     {
-      name: "every path, and everything",
+      name: "every path, and for everything",
       rules: [{ verbs: ["*"], apiGroups: ["*"], resources: ["*"] }],
       code: 200,
     },
   ]
 ) {
-  test(`/tlsboot/snapshot answers ${code} to a user with the right to ${name}`, async () => {
+  test(`/tlsboot/snapshot answers ${code} to a user with permission for ${name}`, async () => {
     await using app = await createTestApp();
     const roles = "/apis/rbac.authorization.k8s.io/v1";
     await app.send("POST", `${roles}/clusterroles`, {

@@ -96,8 +96,8 @@ function createRowObject(
   };
 }
 
-/** The JSON of a row with a leading comma, split at its ages, and the moments since which the ages count. */
-interface KeptRow {
+/** The JSON of a row with a leading comma, split at its ages, and the times from which the ages are counted. */
+interface CachedRow {
   readonly resource: Resource;
   readonly metaVersion: string;
   readonly texts: readonly Uint8Array[];
@@ -105,7 +105,7 @@ interface KeptRow {
 }
 
 const TABLE_END = "]}\n";
-const keptRows = new WeakMap<Pick<Stored, "object">, KeptRow>();
+const cachedRows = new WeakMap<Pick<Stored, "object">, CachedRow>();
 /**
  * The resources for which a Table has been requested. Most servers never get such a request, and rows take much memory.
  */
@@ -147,22 +147,22 @@ function encodeRows(
   };
   const pieces: Uint8Array[] = [];
   for (const item of items) {
-    const { texts, moments } = getKeptRow(resource, item, metaVersion);
+    const { texts, moments } = getCachedRow(resource, item, metaVersion);
     pieces.push(pieces.length === 0 ? texts[0]!.subarray(1) : texts[0]!);
     for (let index = 0; index < moments.length; index++) pieces.push(ageSince(moments[index]), texts[index + 1]!);
   }
   return pieces;
 }
 
-function getKeptRow(resource: Resource, item: Pick<Stored, "object">, metaVersion: string): KeptRow {
-  const known = keptRows.get(item);
+function getCachedRow(resource: Resource, item: Pick<Stored, "object">, metaVersion: string): CachedRow {
+  const known = cachedRows.get(item);
   if (known?.resource === resource && known.metaVersion === metaVersion) return known;
   const row = createRow(resource, item, metaVersion);
-  keptRows.set(item, row);
+  cachedRows.set(item, row);
   return row;
 }
 
-function createRow(resource: Resource, { object }: Pick<Stored, "object">, metaVersion: string): KeptRow {
+function createRow(resource: Resource, { object }: Pick<Stored, "object">, metaVersion: string): CachedRow {
   const texts: Uint8Array[] = [];
   const moments: (number | undefined)[] = [];
   let text = `,{"cells":[`;
@@ -183,7 +183,7 @@ function createRow(resource: Resource, { object }: Pick<Stored, "object">, metaV
 
 /** The pause before changes are prepared, because a request often changes three times in its first second. */
 const PAUSE_MS = 1_000;
-/** With more changes than this during a pause, another pause follows, so that a storm of nodes is served first. */
+/** With more changes than this during a pause, another pause follows, so that a burst of requests is served first. */
 const FEW_CHANGES = 10;
 /** How many objects are prepared before other work may run; each takes up to 50 µs. */
 const PREPARED_AT_ONCE = 20;
@@ -228,7 +228,7 @@ export async function prepareLists(
     if (previous === undefined) return;
     waiting.delete(previous);
     // A replaced state is rarely listed, but stays in the history for five minutes.
-    keptRows.delete(previous);
+    cachedRows.delete(previous);
   }
 
   const watch = await followResource(storage, toKeyPrefix(resource, ""), {
@@ -250,7 +250,7 @@ export async function prepareLists(
 
 function prepare(resource: Resource, stored: Stored): void {
   try {
-    if (shownResources.has(resource)) getKeptRow(resource, stored, "v1");
+    if (shownResources.has(resource)) getCachedRow(resource, stored, "v1");
     // Reading the bytes encodes them.
     void stored.bytes;
   } catch {

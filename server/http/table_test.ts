@@ -12,9 +12,9 @@ import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { createMemoryStorage } from "../storage/memory/journaled_storage.ts";
 import type { Stored } from "../storage/storage.ts";
 
-const neverAsked = () => Promise.reject(new Error("not asked"));
+const refuseCall = () => Promise.reject(new Error("not asked"));
 const [, , roles] = createRbacResources({
-  authorizer: { authorize: neverAsked, rulesFor: neverAsked },
+  authorizer: { authorize: refuseCall, rulesFor: refuseCall },
   rbac: {
     objects: () => {
       throw new Error("not asked");
@@ -45,7 +45,7 @@ function joinText(pieces: readonly Uint8Array[]): string {
   return Buffer.concat(pieces).toString("utf8");
 }
 
-/** The Table as any other object is written. */
+/** Encodes a Table like any other object. */
 function wanted(resource: Resource, objects: readonly KubeObject[], version: string, now: Date): string {
   const table = createTable(resource, metadata, objects, "Metadata", version, now);
   const wire = { apiVersion: `meta.k8s.io/${version}`, kind: "Table" };
@@ -58,7 +58,7 @@ for (
     { name: "nothing, without its own columns", resource: roles as Resource, objects: [] },
     { name: "one request", resource: certificateSigningRequests, objects: [csr] },
     {
-      name: "requests, of one of which the age is not known",
+      name: "requests, one with an unknown age",
       resource: certificateSigningRequests,
       objects: [csr, { ...csr, metadata: { name: "b" } }, { ...csr, metadata: { name: "c", creationTimestamp: null } }],
     },
@@ -69,7 +69,7 @@ for (
     },
   ]
 ) {
-  test(`encodeTable() of ${name} equals the generally encoded Table, at any time and in both versions`, () => {
+  test(`encodeTable() of ${name} equals the Table in the general encoding, at any time and in both versions`, () => {
     const items = objects.map((object) => ({ object: object as KubeObject }));
     for (const version of ["v1", "v1beta1", "v1"]) {
       for (const now of ["2026-01-01T00:00:05Z", "2026-01-01T00:07:05Z", "2025-12-31T00:00:00Z"]) {
@@ -83,7 +83,7 @@ for (
   });
 }
 
-test("tableOf() of nothing has no list of rows where kube-apiserver has none", () => {
+test("createTable() of nothing has null rows where kube-apiserver has", () => {
   assert.equal(createTable(roles as Resource, metadata, [], "Metadata", "v1", new Date(0)).rows, null);
   assert.deepEqual(
     createTable(certificateSigningRequests as Resource, metadata, [], "Metadata", "v1", new Date(0)).rows,
@@ -91,7 +91,7 @@ test("tableOf() of nothing has no list of rows where kube-apiserver has none", (
   );
 });
 
-test("encodeTable() of one object for two resources is right for each", () => {
+test("encodeTable() of one object for two resources is correct for each", () => {
   const items = [{ object: csr as KubeObject }];
   const now = new Date("2026-01-02T00:00:00Z");
   for (const resource of [certificateSigningRequests, { ...certificateSigningRequests, columns: [] }] as Resource[]) {
@@ -110,7 +110,7 @@ function createCsr(name: string): KubeObject {
   return csr;
 }
 
-/** The resource of requests, which counts its rows. */
+/** Creates a resource of requests that counts its rows. */
 function createCounted(): { readonly resource: Resource; made(): number } {
   let made = 0;
   const columns = certificateSigningRequests.columns.map((column, index) =>
@@ -119,7 +119,7 @@ function createCounted(): { readonly resource: Resource; made(): number } {
   return { resource: { ...certificateSigningRequests, columns } as unknown as Resource, made: () => made };
 }
 
-test("prepareLists() makes the rows of objects that change, each once, from the first Table on", async () => {
+test("prepareLists() creates the rows of objects that change, each once, after the first Table", async () => {
   const clock = createFakeClock();
   await using storage = createMemoryStorage({ clock });
   const { resource, made } = createCounted();

@@ -35,8 +35,8 @@ export interface WatchFormat {
 export type EventEncoder = (events: readonly WatchEvent[]) => Uint8Array | undefined;
 
 /**
- * Creates an encoder of event batches, which sends the columns of a Table only once. It returns undefined for the form
- * of a list, which no event has.
+ * Creates an encoder of event batches, which sends the columns of a Table only once. It returns undefined if the
+ * client accepts only lists, because no event is a list.
  */
 export function createEventEncoder(format: WatchFormat): EventEncoder {
   const protobuf = format.representation.mediaType === "application/vnd.kubernetes.protobuf";
@@ -55,12 +55,12 @@ export function createEventEncoder(format: WatchFormat): EventEncoder {
       return encodeJsonLine(line);
     }
     const wire = format.representation.as === "object" ? toWire(format.resource.kind) : toPartialWire(format);
-    const shown = format.representation.as === "object" ? object : { metadata: object.metadata };
+    const content = format.representation.as === "object" ? object : { metadata: object.metadata };
     if (protobuf) {
-      const raw = encodeEnvelope(wire.apiVersion, wire.kind, encodeMessage(wire.schema!, shown));
+      const raw = encodeEnvelope(wire.apiVersion, wire.kind, encodeMessage(wire.schema!, content));
       return encodeWatchFrame(type, raw);
     }
-    return encodeJsonLine({ type, object: encodeObject(wire, shown) });
+    return encodeJsonLine({ type, object: encodeObject(wire, content) });
   };
   return (events) => {
     const isList = format.representation.as === "PartialObjectMetadataList";

@@ -39,7 +39,7 @@ export interface WatchDeps extends RegistryDeps {
 /** Answers a watch of a collection, or of one object by a field selector or the legacy `/watch/` path. */
 export async function handleWatch(deps: WatchDeps, target: Target, exchange: Exchange): Promise<Answer> {
   const representation = chooseRepresentation(exchange, LIST_CONVERTIBLE);
-  // A request by the legacy path needs no `watch` parameter. Without it, its options are validated like those of a
+  // A request to the legacy path needs no `watch` parameter. Without it, its options are validated like those of a
   // list.
   const parsed = parseCollectionOptions(exchange.query, parseBoolean(exchange.query, "watch") === true);
   assertSelectable(target.resource, parsed.fields);
@@ -140,7 +140,7 @@ function getWatchContentType(representation: Representation): string {
     : representation.mediaType;
 }
 
-/** One shared error, because the stack makes an error expensive, and a thousand watches may end in a second. */
+/** One shared error, because its stack makes an error expensive, and a thousand watches may end in a second. */
 const ENDED = new Error("the watch has ended");
 
 /** The stream of a watch; its signal ends it cleanly. */
@@ -152,9 +152,9 @@ class WatchStream implements AnswerStream {
   readonly #bookmarks: Bookmarks;
   readonly #signal: AbortSignal;
   readonly #onAbort = (): void => this.cancel();
-  readonly #over = new AbortController();
+  readonly #ended = new AbortController();
   #wake: () => void = () => {};
-  /** Whether the next events are awaited. */
+  /** Whether a call of `#watching.next()` is pending. */
   #arriving = false;
   #arrived: { readonly events: readonly WatchEvent[] | undefined } | undefined;
   #isAlarmSet = false;
@@ -180,17 +180,17 @@ class WatchStream implements AnswerStream {
   }
 
   cancel(): void {
-    if (this.#over.signal.aborted) return;
+    if (this.#ended.signal.aborted) return;
     this.#signal.removeEventListener("abort", this.#onAbort);
     this.#watching[Symbol.dispose]();
     this.#format.onEnd();
-    this.#over.abort(ENDED);
+    this.#ended.abort(ENDED);
     this.#wake();
   }
 
   /** Waits for the next events to send; undefined when the watch has ended. */
   async #nextEvents(): Promise<readonly WatchEvent[] | undefined> {
-    while (!this.#over.signal.aborted) {
+    while (!this.#ended.signal.aborted) {
       const now = this.#format.clock.elapsedMs();
       if (now >= this.#endsAt) return undefined;
       if (this.#arrived !== undefined) {
@@ -223,11 +223,11 @@ class WatchStream implements AnswerStream {
   #setAlarm(ms: number): void {
     if (this.#isAlarmSet) return;
     this.#isAlarmSet = true;
-    const rung = (): void => {
+    const ring = (): void => {
       this.#isAlarmSet = false;
       this.#wake();
     };
-    this.#format.clock.sleep(ms, this.#over.signal).then(rung, rung);
+    this.#format.clock.sleep(ms, this.#ended.signal).then(ring, ring);
   }
 }
 

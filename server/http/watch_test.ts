@@ -29,7 +29,7 @@ test("SharedEncodings encodes a state once in each form", () => {
   assert.deepEqual(made, ["json", "protobuf", "json 2"]);
 });
 
-test("SharedEncodings forgets the oldest of many", () => {
+test("SharedEncodings drops the oldest of many", () => {
   const encodings = new SharedEncodings();
   const first = state(1);
   let made = 0;
@@ -43,7 +43,7 @@ test("SharedEncodings forgets the oldest of many", () => {
   assert.equal(made, 301);
 });
 
-test("SharedEncodings forgets the oldest beyond 16 MiB, and keeps none that is larger", () => {
+test("SharedEncodings drops the oldest beyond 16 MiB, and keeps none that is larger", () => {
   const encodings = new SharedEncodings();
   let made = 0;
   const encode = (mebibytes: number) => () => {

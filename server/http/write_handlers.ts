@@ -159,7 +159,7 @@ export function respondUpdated(
     : respondUnstored(deps, exchange, status, resource, updated.object, representation);
 }
 
-/** Answers with an object that is not, or no longer, in the storage. */
+/** Answers with an object that is not in the storage, or no longer there. */
 function respondUnstored(
   deps: RegistryDeps,
   exchange: Exchange,
