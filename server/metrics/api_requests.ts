@@ -96,7 +96,7 @@ function createRequestCounts(registry: MetricsRegistry): Pick<Metrics, "observe"
     labelNames: ["group", "version", "resource"],
     registers: [registry],
   });
-  // The labels of a request are looked up as one text, because a labelled metric costs more than a small request.
+  // Series are looked up by one string for all labels, because finding them by labels costs more than a small request.
   const series = new Map<string, (seconds: number) => void>();
   return {
     observe(request, code, seconds) {
@@ -303,8 +303,8 @@ export function gaugeLevels(registry: MetricsRegistry, flowControl: Pick<FlowCon
       labelNames: ["priority_level"],
       registers: [registry],
       collect() {
-        for (const [level, of] of Object.entries(flowControl.figures())) {
-          this.set({ priority_level: level }, of[figure]);
+        for (const [level, figures] of Object.entries(flowControl.figures())) {
+          this.set({ priority_level: level }, figures[figure]);
         }
       },
     });
@@ -360,18 +360,18 @@ class HighWater {
   }
 
   change(by: number, second: number): void {
-    this.#moveTo(second);
+    this.#advanceTo(second);
     this.#now += by;
     this.#most = Math.max(this.#most, this.#now);
   }
 
   getLastSecond(second: number): number {
-    this.#moveTo(second);
+    this.#advanceTo(second);
     return this.#mostBefore;
   }
 
-  /** Moves on to a second. The maximum of a second without changes is the number at its start. */
-  #moveTo(second: number): void {
+  /** Advances to a second. The maximum of a second without changes is the number at its start. */
+  #advanceTo(second: number): void {
     if (second === this.#second) return;
     this.#mostBefore = second === this.#second + 1 ? this.#most : this.#now;
     this.#most = this.#now;

@@ -121,7 +121,7 @@ function gaugeWaiting(
 /** A certificate that was not renewed in time. Times are in seconds since 1970. */
 export interface OverdueCertificate extends NewestCertificate {
   readonly signerName: string;
-  /** The subject, or the alternative names when it is empty; a long text is cut and ends with its digest. */
+  /** The subject, or the alternative names if it is empty. A long text is truncated, and ends with its digest. */
   readonly subject: string;
 }
 
@@ -152,8 +152,7 @@ export class IssuedCertificates {
   readonly #index: Pick<RegisterIndex, "newest">;
   readonly #labels: ReadonlySet<string>;
   /**
-   * The labels of signers that were reported before, so that a signer that has no more certificates is reported as
-   * zero.
+   * The labels of signers that have been reported, so that a signer without any more certificates is reported as zero.
    */
   readonly #reported = new Set<string>();
 

@@ -92,7 +92,7 @@ test("followRequests() reports how many requests wait for an approval or a signa
   assert.deepEqual([await waiting("approval", "5m"), await waiting("approval", "1h")], [2, 0]);
   await put("a", {}, { approved: true });
   assert.deepEqual([await waiting("approval", "5m"), await waiting("signature", "0s")], [1, 1]);
-  assert.equal(await waiting("signature", "1m"), 0, "a signature is waited for from the approval on");
+  assert.equal(await waiting("signature", "1m"), 0, "the wait for a signature begins with the approval");
   await put("a", {}, { days: 1 });
   assert.equal(await waiting("signature", "0s"), 0);
 });
@@ -129,7 +129,7 @@ const one = (subject: string, from: number, to: number, signerName = CLIENT): En
   to,
 });
 
-/** A register of certificates, whose times are in days since the start. */
+/** Creates a register of certificates, whose times are in days since the start. */
 function holding(...entries: readonly Entry[]): IssuedCertificates {
   const index = new RegisterIndex();
   for (const [position, { signerName, subject, from, to }] of entries.entries()) {
@@ -150,35 +150,35 @@ function holding(...entries: readonly Entry[]): IssuedCertificates {
 
 for (
   const { name, entries, day = 0, want } of [
-    { name: "each in all of its terms", entries: [one("a", 0, 5), one("b", 0, 60)], want: [[0, 0, 1, 1, 2, 2], 0] },
-    { name: "none of its last day", entries: [one("a", 0, 0.5)], want: [[0, 1, 1, 1, 1, 1], 0] },
-    { name: "certificates that are not renewed", entries: [one("a", 0, 100)], day: 91, want: [[0, 0, 0, 1, 1, 1], 1] },
+    { name: "each certificate in every term in which it ends", entries: [one("a", 0, 5), one("b", 0, 60)], want: [[0, 0, 1, 1, 2, 2], 0] },
+    { name: "a certificate that ends within a day", entries: [one("a", 0, 0.5)], want: [[0, 1, 1, 1, 1, 1], 0] },
+    { name: "an overdue certificate", entries: [one("a", 0, 100)], day: 91, want: [[0, 0, 0, 1, 1, 1], 1] },
     {
-      name: "certificates that may still be renewed",
+      name: "a certificate that may still be renewed",
       entries: [one("a", 0, 100)],
       day: 89,
       want: [[0, 0, 0, 1, 1, 1], 0],
     },
     {
-      name: "certificates that were renewed once",
+      name: "a renewed certificate once",
       entries: [one("a", 0, 100), one("a", 80, 180)],
       day: 91,
       want: [[0, 0, 0, 0, 1, 1], 0],
     },
     {
-      name: "the newest in any order, even if it ends earlier",
+      name: "the newest certificate in any order, even if it ends earlier",
       entries: [one("a", 80, 85), one("a", 0, 100)],
       day: 81,
       want: [[0, 0, 1, 1, 1, 1], 0],
     },
     {
-      name: "another subject's renewal as nothing to this one",
+      name: "a renewal for its own subject only",
       entries: [one("a", 0, 100), one("b", 80, 180)],
       day: 91,
       want: [[0, 0, 0, 1, 2, 2], 1],
     },
     {
-      name: "another signer's renewal as nothing to this one",
+      name: "a renewal by its own signer only",
       entries: [one("a", 0, 100), one("a", 80, 180, SERVING)],
       day: 91,
       want: [[0, 0, 0, 1, 1, 1], 1],
@@ -191,7 +191,7 @@ for (
   });
 }
 
-test("IssuedCertificates does not count ended certificates, and reports their signers as zero", () => {
+test("IssuedCertificates does not count expired certificates, and reports their signers as zero", () => {
   const issued = holding(one("a", 0, 1), one("b", 0, 2), one("c", 0, 1, SERVING));
   const soonest = (day: number) => [...issued.summarize(at(day))].map(([, found]) => found.soonest);
   assert.deepEqual(soonest(0), [START + DAY, START + DAY]);
@@ -205,7 +205,7 @@ test("IssuedCertificates reports unknown signers as other, and counts them separ
   assert.equal(issued.getSignerLabel("own.example/a"), "own.example/a");
 });
 
-test("IssuedCertificates leaves out certificates that came without a signer", () => {
+test("IssuedCertificates omits certificates without a signer", () => {
   const index = new RegisterIndex();
   const spec = { sequence: 1, source: "serving", notBefore: at(0).toISOString(), notAfter: at(9).toISOString() };
   index.added(

@@ -28,7 +28,7 @@ test("createControllerMetrics() counts queued names, each once, and measures wai
   assert.equal(await readMetric("workqueue_depth"), 1);
   assert.equal(await readMetric("workqueue_queue_duration_seconds_sum"), 2);
 
-  // What changes while it is worked on waits again only once that is done.
+  // A name that changes during the work on it is queued again only after that work.
   queue.add("a");
   clock.jump(3_000);
   assert.equal(await readMetric("workqueue_unfinished_work_seconds"), 3);

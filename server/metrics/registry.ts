@@ -19,7 +19,7 @@ export function createMetricsRegistry(): MetricsRegistry {
   const defaults = new Registry();
   collectDefaultMetrics({ register: defaults, eventLoopMonitoringPrecision: NEVER_MS });
   for (const metric of defaults.getMetricsAsArray()) {
-    if (!LEFT_OUT.test(metric.name)) registry.registerMetric(metric as unknown as Metric);
+    if (!OMITTED.test(metric.name)) registry.registerMetric(metric as unknown as Metric);
   }
   addEventLoopLag(registry);
   return registry;
@@ -29,7 +29,7 @@ export function createMetricsRegistry(): MetricsRegistry {
  * The default metrics that are omitted: the lag of the event loop, which is measured less often here, and gauges such
  * as `nodejs_active_resources_total`, which have the name of a counter and only add up other gauges.
  */
-const LEFT_OUT = /^nodejs_(?:eventloop_lag_|active_.+_total$)/;
+const OMITTED = /^nodejs_(?:eventloop_lag_|active_.+_total$)/;
 
 /** The longest interval of a timer. prom-client's measurement of the event loop cannot be turned off. */
 const NEVER_MS = 2 ** 31 - 1;

@@ -10,7 +10,7 @@ function measured(lags: readonly number[], countedMs: number): MeasuredDelay {
   const mean = ns.reduce((sum, value) => sum + value, 0) / ns.length;
   return {
     count: ns.length,
-    // Node's least value is that of 64 bits while there is none.
+    // Without a measurement, Node reports a minimum of 64 bits.
     min: ns[0] ?? 2 ** 63,
     max: ns.at(-1) ?? 0,
     mean,
@@ -21,8 +21,8 @@ function measured(lags: readonly number[], countedMs: number): MeasuredDelay {
 
 for (
   const { name, countedMs } of [
-    { name: "counts the time between two measurements in", countedMs: 100 },
-    { name: "counts lags alone", countedMs: 0 },
+    { name: "includes the interval between measurements", countedMs: 100 },
+    { name: "measures only the lag", countedMs: 0 },
   ]
 ) {
   test(`toLagSeconds() returns lags in seconds where the runtime ${name}`, () => {
@@ -35,7 +35,7 @@ for (
   });
 }
 
-test("toLagSeconds() returns no negative lag, and does not mistake one short measurement after a late one for another runtime", () => {
+test("toLagSeconds() returns no negative lag, and is not misled by one short measurement after a late one", () => {
   assert.equal(toLagSeconds(measured([-0.3, 1], 100), 100)["min"], 0);
   const { min, p50 } = toLagSeconds(measured([250, -99.9, 0, 0, 0], 100), 100);
   assert.deepEqual([min, p50], [0, 0]);

@@ -88,7 +88,7 @@ export function countObjects(
   storage: Pick<Storage, "list">,
   resources: readonly Resource[],
 ): void {
-  // A resource that is another version of a stored kind is not counted again.
+  // A resource with a conversion shares the objects of another resource.
   const stored = resources.filter(({ conversion }) => conversion === undefined);
   new Gauge({
     name: "apiserver_resource_objects",

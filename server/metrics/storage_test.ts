@@ -7,7 +7,7 @@ import type { Storage } from "../storage/storage.ts";
 import { STORED_RESOURCES } from "../registry/resources.ts";
 import type { EtcdCall } from "../storage/etcd/client.ts";
 
-test("createStorageMetrics() reports the current state on each page, and reads it once", async () => {
+test("createStorageMetrics() reports the current sizes at each scrape, and reads them once", async () => {
   const registry = createMetricsRegistry();
   let asked = 0;
   createStorageMetrics(registry, () => {

@@ -88,7 +88,7 @@ export class RegisterIndex {
     return this.#unidentified.values();
   }
 
-  /** The newest certificates by signer name (by source where there is no signer), then by a text for the user. */
+  /** The newest certificates by signer name, or by source if there is no signer, and then by the label of the holder. */
   get newest(): ReadonlyMap<string, ReadonlyMap<string, NewestCertificate>> {
     return this.#newest;
   }
@@ -175,7 +175,7 @@ function toIssuerKey({ signerName, source }: Partial<IssuedCertificateSpec>): st
   return signerName ?? source ?? "";
 }
 
-/** The holder of a certificate: a text for its user, and whether the user is known. */
+/** The holder of a certificate: a label, and whether its user is known. */
 interface Holder {
   readonly isKnown: boolean;
   readonly label: string;

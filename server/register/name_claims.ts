@@ -70,27 +70,27 @@ export class NameClaims implements Disposable, ResourceFollower<IssuedCertificat
     this.#following?.then((watch) => watch.stop(), () => {});
   }
 
-  /** True while the register has no certificate with the same key for some claim of a request. */
+  /** True while the register lacks a certificate with the request's key for one of its claims. */
   #isUnrecorded(key: string): boolean {
     return this.#namesByKey.get(key)?.some((name) => {
       const claims = this.#byName.get(name);
-      const own = claims?.get(key)?.publicKeyFingerprint;
-      return ![...claims ?? []].some(([other, claim]) => other !== key && claim.publicKeyFingerprint === own);
+      const fingerprint = claims?.get(key)?.publicKeyFingerprint;
+      return ![...claims ?? []].some(([other, claim]) => other !== key && claim.publicKeyFingerprint === fingerprint);
     }) ?? false;
   }
 
   #set(key: string, claims: readonly NameClaim[]): void {
     for (const name of this.#namesByKey.get(key) ?? []) {
-      const own = this.#byName.get(name);
-      own?.delete(key);
-      if (own?.size === 0) this.#byName.delete(name);
+      const known = this.#byName.get(name);
+      known?.delete(key);
+      if (known?.size === 0) this.#byName.delete(name);
     }
     this.#namesByKey.delete(key);
     if (claims.length === 0) return;
     this.#namesByKey.set(key, claims.map(({ name }) => name));
     for (const claim of claims) {
-      const own = this.#byName.get(claim.name) ?? new Map<string, NameClaim>();
-      this.#byName.set(claim.name, own.set(key, claim));
+      const known = this.#byName.get(claim.name) ?? new Map<string, NameClaim>();
+      this.#byName.set(claim.name, known.set(key, claim));
     }
   }
 }

@@ -74,7 +74,7 @@ interface Job {
 /** The largest number of jobs in a transaction, for a storage whose transactions may have several records. */
 const MAX_BATCH = 64;
 /**
- * How often to try to append after the records of other servers, and the pause while their records have not arrived.
+ * How many times to try to append after the records of other servers, and the pause while those have not arrived.
  */
 const MAX_ATTEMPTS = 50;
 const RETRY_MS = 100;
@@ -143,12 +143,17 @@ export class Register implements Disposable {
     this.#isRunning = true;
     // Jobs that are added in the same turn of the event loop share a transaction.
     await setImmediate();
-    while (this.#waiting.length > 0) {
-      const jobs = this.#takeBatch();
-      // An unexpected error must not stop the jobs that follow.
-      await this.#commit(jobs).catch((error: unknown) => jobs.forEach((job) => job.reject(error)));
+    try {
+      while (this.#waiting.length > 0) {
+        const jobs = this.#takeBatch();
+        // An unexpected error must not stop the jobs that follow.
+        await this.#commit(jobs).catch((error: unknown) => jobs.forEach((job) => job.reject(error)));
+      }
+    } catch (error) {
+      for (const job of this.#waiting.splice(0)) job.reject(error);
+    } finally {
+      this.#isRunning = false;
     }
-    this.#isRunning = false;
   }
 
   /** Takes the jobs of the next transaction, which must not write a key twice. */
@@ -281,10 +286,10 @@ export interface RequestCommitDeps {
   readonly clientCas: () => readonly CertificateFacts[];
 }
 
-/** Longer User-Agent headers are cut, because a record is kept for more than a year. */
+/** Longer User-Agent headers are truncated, because a record is kept for more than a year. */
 const MAX_USER_AGENT_LENGTH = 256;
 
-/** Creates the function that makes the writes of requests (`Resource.commit`). */
+/** Creates the function that commits the writes of CertificateSigningRequests (`Resource.commit`). */
 export function createRequestCommit(deps: RequestCommitDeps): (write: Write, context: CommitContext) => Promise<
   StorageEvent
 > {
@@ -317,7 +322,7 @@ export function createRequestCommit(deps: RequestCommitDeps): (write: Write, con
   };
 }
 
-/** Creates the function that makes the writes of PodCertificateRequests, whose certificates are recorded too. */
+/** Creates the function that commits the writes of PodCertificateRequests, whose certificates are recorded too. */
 export function createPodRequestCommit(
   { storage, register, clientCas }: Omit<RequestCommitDeps, "random">,
 ): (write: Write, context: CommitContext) => Promise<StorageEvent> {

@@ -54,7 +54,7 @@ async function listRecords(app: TestApp): Promise<readonly IssuedCertificate[]> 
   return (JSON.parse((await app.send("GET", RECORDS)).text) as { items: IssuedCertificate[] }).items;
 }
 
-test("the certificate of a pod is recorded with its request, and once", async () => {
+test("the certificate of a pod is recorded once, with its request", async () => {
   await using app = await createTestApp({ clientCas: () => [ca.certificate] });
   const requests = "/apis/certificates.k8s.io/v1/namespaces/default/podcertificaterequests";
   const { metadata: { name, namespace }, ...body } = await buildShopRequest({ namespace: "default" });
@@ -88,7 +88,7 @@ test("the certificate of a pod is recorded with its request, and once", async ()
   });
 });
 
-test("Register rejects the certificates of an unexpected error, and records those that follow", async () => {
+test("Register rejects the certificates that hit an unexpected error, and records those that follow", async () => {
   await using storage = createMemoryStorage({ clock: createFakeClock() });
   using register = await Register.open({ storage, clock: createFakeClock(), random: createSeededRandom(1) });
   const certificate = parsePem(await issue("a"));
@@ -193,7 +193,7 @@ test("a request and its certificate are recorded with the proof of the requester
   await app.send("POST", CSRS, { body: await buildCsr({ name: "one" }), user });
   const recorded = JSON.parse((await app.send("GET", `${REQUEST_RECORDS}/one`)).text) as RequestRecord;
   assert.equal(recorded.spec.attested, attested);
-  // The token of a proof lives for ten minutes, and the register is for longer.
+  // The token of a proof is valid for ten minutes, but the register keeps the proof.
   await app.storage.delete(key, (await app.storage.get(key))!.revision);
   assert.equal((await sign(app, "one", await issue("n1"))).code, 200);
   const [record] = await listRecords(app);
@@ -211,7 +211,7 @@ function tokenFile() {
   return { entries: [entry], warnings: [] };
 }
 
-test("a request replaces the record that an earlier one of its name has left", async () => {
+test("a request replaces the record that an earlier request of the same name has left", async () => {
   await using app = await createTestApp();
   await app.send("POST", CSRS, { body: await buildCsr({ name: "one" }) });
   await approve(app, "one");
@@ -223,7 +223,7 @@ test("a request replaces the record that an earlier one of its name has left", a
   const record = await app.send("GET", `${REQUEST_RECORDS}/one`);
   assert.equal(record.at("spec/requestUID"), created.at("metadata/uid"));
   assert.deepEqual(record.at("status"), {});
-  // And a request that another API server has stored gets a record with its decision.
+  // A request that another API server has stored gets a record with its decision.
   const lost = await app.storage.get("/registry/tlsboot/requestrecords/one");
   await app.storage.delete(lost!.key, lost!.revision);
   assert.equal((await approve(app, "one")).code, 200);
@@ -266,7 +266,7 @@ async function readChain(storage: Storage): Promise<readonly IssuedCertificate[]
   return (await storage.list(REGISTER_PREFIX)).items.map(({ object }) => object as IssuedCertificate);
 }
 
-test("Register records many certificates at once in a chain, and one whose own write fails harms no other", async () => {
+test("Register records many certificates at once in a chain, and one whose own write fails does not affect the others", async () => {
   await using storage = createMemoryStorage({ clock });
   using register = await openRegister(storage);
   await storage.transact([thing("7")]);
@@ -320,7 +320,7 @@ test("Register appends after the records of other servers, and keeps one chain",
   for (const register of registers) register[Symbol.dispose]();
 });
 
-test("Register tries jobs alone when they are too large together", async () => {
+test("Register commits jobs one by one when they are too large together", async () => {
   await using storage = createMemoryStorage({ clock });
   using register = await openRegister(storage);
   const large = (name: string, bytes: number): Write => ({
@@ -350,7 +350,22 @@ test("Register rejects everything when the storage fails, and works again later"
   assert.equal(register.index.head?.sequence, 1);
 });
 
-test("Register counts on when the clock goes back", async () => {
+test("Register rejects the certificates of a batch that cannot be taken, and records those that follow", async () => {
+  await using storage = createMemoryStorage({ clock });
+  using register = await openRegister(storage);
+  Object.defineProperty(storage, "sharesRevisions", {
+    configurable: true,
+    get() {
+      throw new Error("a bug");
+    },
+  });
+  await assert.rejects(register.record(description("a"), [thing("a")]), /^Error: a bug$/);
+  Object.defineProperty(storage, "sharesRevisions", { value: false });
+  await register.record(description("b"), [thing("b")]);
+  assert.equal(register.index.head?.sequence, 1);
+});
+
+test("Register continues its sequence when the clock is set back", async () => {
   const jumping = createFakeClock();
   await using storage = createMemoryStorage({ clock: jumping });
   using register = await Register.open({ storage, clock: jumping, random: createSeededRandom() });
@@ -392,7 +407,7 @@ test("Register.ensureRecorded() records a certificate once, also after a restart
   );
 });
 
-test("Register has the newest certificate of a user whatever else its subject says, and lists those of unknown users", async () => {
+test("Register finds the newest certificate of a user whatever else is in its subject, and lists those of unknown users", async () => {
   await using storage = createMemoryStorage({ clock });
   using register = await openRegister(storage);
   const signerName = "kubernetes.io/kube-apiserver-client-kubelet";
@@ -424,7 +439,7 @@ test("Register has the newest certificate of a user whatever else its subject sa
   assert.equal(records[1]?.spec.replaces, "0000000001");
   using again = await openRegister(storage);
   check(again.index);
-  // The user in the status counts, and not the subject.
+  // The user in the status overrides the subject.
   const status = { identifies: { username: "system:node:n3", groups: ["system:nodes"] } };
   const last = await storage.get(`${REGISTER_PREFIX}0000000006`);
   assert.ok(last);

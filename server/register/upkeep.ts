@@ -161,7 +161,7 @@ export class RegisterUpkeep implements AsyncDisposable {
     onSealed?.(seal);
   }
 
-  /** Replaces the runs of records whose retention has ended by sealed stubs. */
+  /** Replaces the runs of records whose retention has ended with sealed stubs. */
   async #prune(): Promise<void> {
     const { clock, retentionMs, logger } = this.#deps;
     const runs = planPruning(await this.#readRecords(), new Date(clock.now().getTime() - retentionMs));
@@ -172,7 +172,7 @@ export class RegisterUpkeep implements AsyncDisposable {
     }
   }
 
-  /** Reads the fields of all records that the plan of a removal needs. */
+  /** Reads the fields of all records that the planning of a removal needs. */
   async #readRecords(): Promise<readonly PrunableRecord[]> {
     const records: PrunableRecord[] = [];
     let fromKey: string | undefined = REGISTER_PREFIX;
@@ -221,7 +221,7 @@ export class RegisterUpkeep implements AsyncDisposable {
   async #deleteOrphans(): Promise<void> {
     const { storage } = this.#deps;
     const records = await storage.list(toKeyPrefix(requestRecords, ""));
-    // The requests are read after the records, so the record of a request that is created meanwhile was not read.
+    // The requests are read after the records, so a request that is created meanwhile has no record in the list.
     const requests = await storage.list(toKeyPrefix(certificateSigningRequests, ""));
     const uids = new Set(requests.items.map(({ object }) => `${getName(object)}/${object.metadata.uid}`));
     for (const { key, object, revision } of records.items) {
@@ -240,7 +240,7 @@ function readSpec({ object }: Stored): IssuedCertificateSpec {
   return (object as IssuedCertificate).spec;
 }
 
-/** The pause before a new certificate is recorded here, so that a record by another server can arrive first. */
+/** The pause before a new certificate is recorded here, so that the record of another server can arrive first. */
 const UNRECORDED_PAUSE_MS = 1_000;
 /** The pause after a failure of the storage. */
 const UNRECORDED_RETRY_MS = 10_000;

@@ -32,7 +32,7 @@ async function createFixture(options: Pick<Partial<UpkeepDeps>, "authority"> = {
   return {
     ...deps,
     upkeep: new RegisterUpkeep(deps),
-    /** Records certificates of which each ended so many days before the present. */
+    /** Records certificates, each of which expired the given number of days ago. */
     async add(...endedDaysAgo: readonly number[]) {
       for (const days of endedDaysAgo) {
         const notAfter = new Date(clock.now().getTime() - days * DAY_MS).toISOString();
@@ -50,7 +50,7 @@ async function readChain(storage: Storage): Promise<readonly IssuedCertificate[]
 const listSealed = async (storage: Storage) =>
   (await readChain(storage)).flatMap(({ spec, status }) => status.seal === undefined ? [] : [spec.sequence]);
 
-test("RegisterUpkeep seals once a day what is new", async () => {
+test("RegisterUpkeep seals new records once a day", async () => {
   await using fixture = await createFixture();
   const { upkeep, storage, clock, add } = fixture;
   await upkeep.renew();
@@ -68,7 +68,7 @@ test("RegisterUpkeep seals once a day what is new", async () => {
   await upkeep.renew();
   assert.equal((await readChain(storage)).at(-1)?.status.seal?.time, "2026-01-03T00:00:00Z", "nothing was issued");
   await add(0);
-  // The clock was far ahead, and is set back.
+  // The clock was far ahead, and has been set back.
   clock.set(-30 * DAY_MS);
   await upkeep.renew();
   assert.deepEqual(await listSealed(storage), [1, 2, 3]);
@@ -142,7 +142,7 @@ test("RegisterUpkeep replaces records by a sealed stub after their retention", a
   assert.equal(await verify(), undefined);
 });
 
-test("RegisterUpkeep finishes a removal that was interrupted, and the register is whole in between", async () => {
+test("RegisterUpkeep finishes a removal that was interrupted, and the register is complete in between", async () => {
   await using fixture = await createFixture();
   const { upkeep, storage, clock, add } = fixture;
   await add(500, 500, 500, 500, 0);
@@ -178,7 +178,7 @@ test("RegisterUpkeep deletes the records of requests that are gone", async () =>
   assert.deepEqual(items.map(({ object }) => object.metadata.name), ["kept"]);
 });
 
-test("followUnrecorded() records certificates that came without a record, once", async () => {
+test("followUnrecorded() records each certificate without a record once", async () => {
   await using fixture = await createFixture();
   const { storage, register, clock, logger } = fixture;
   const issue = async (name: string) => {
@@ -200,7 +200,7 @@ test("followUnrecorded() records certificates that came without a record, once",
   await put("foreign", await issue("foreign"));
   await clock.advance(1_000);
   await until(() => register.index.size === 3);
-  // A second record of an earlier certificate would come before that of the last one.
+  // A duplicate record of an earlier certificate would precede the record of this one.
   await put("last", await issue("last"));
   await clock.advance(1_000);
   await until(() => register.index.size === 4);
