@@ -4,7 +4,7 @@
  */
 import { requiredValue } from "../../core/kube/selectors.ts";
 import { badRequest, genericServerError } from "../../core/kube/status/status.ts";
-import { assertSelectable, malformedRevisionText, parseRevision } from "../registry/read.ts";
+import { assertSelectable, formatMalformedRevision, parseRevision } from "../registry/read.ts";
 import type { RegistryDeps, Target } from "../registry/registry.ts";
 import { openWatch, type RegistryWatch, type WatchEvent, type WatchStart } from "../registry/watch.ts";
 import type { Answer, AnswerStream } from "./answer.ts";
@@ -114,7 +114,7 @@ function toWatchStart(options: CollectionOptions): WatchStart {
 function parseStartRevision(text: string): number {
   const revision = text === "" ? 0 : parseRevision(text);
   if (revision !== undefined) return revision;
-  throw genericServerError(malformedRevisionText(text));
+  throw genericServerError(formatMalformedRevision(text));
 }
 
 /** Converts the timeout to milliseconds. Go counts nanoseconds in 64 bits, so a too long timeout overflows. */

@@ -1,8 +1,8 @@
 /**
  * Kinds that have no objects here, but that standard tools list (decision 11). They are read-only and in no discovery
  * document: a list is empty, and a watch reports nothing. If a kube-apiserver that shares the store has such objects,
- * this API answers 404, as for any kind that it does not serve. Certificates and tokens may be for pods, however, so
- * the pods of such a kube-apiserver are read here (decision 38).
+ * this API answers 404, as for any kind that it does not serve. But certificates and tokens may be for pods, so the
+ * pods of such a kube-apiserver are read here (decision 38).
  */
 import { clusterWide, describeVersion } from "../../core/kube/kinds/kind.ts";
 import { podKind } from "../../core/kube/kinds/mod.ts";
@@ -15,7 +15,7 @@ import type { Pod } from "../../core/kube/kinds/core_v1.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 
 /** Creates the resource of a kind that has no objects. */
-function absent(kind: Kind, rest: Pick<Resource, "storageName" | "selectableFields">): Resource {
+function createAbsentResource(kind: Kind, rest: Pick<Resource, "storageName" | "selectableFields">): Resource {
   return {
     kind,
     verbs: READ_VERBS,
@@ -28,7 +28,7 @@ function absent(kind: Kind, rest: Pick<Resource, "storageName" | "selectableFiel
 }
 
 /** `kubectl describe node` and `kubectl drain` list the pods of a node, and kubelets watch them. */
-const pods = absent(podKind, {
+const pods = createAbsentResource(podKind, {
   // `pkg/apis/core/v1/conversion.go`
   selectableFields: [
     "spec.nodeName",
@@ -50,7 +50,7 @@ const { kind } = describeVersion(
   "v1",
   "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1",
 );
-const customResourceDefinitions = absent(
+const customResourceDefinitions = createAbsentResource(
   kind(
     "CustomResourceDefinition",
     { ...clusterWide("crd", "crds"), categories: ["api-extensions"] },
@@ -71,7 +71,7 @@ export async function assertAbsent(storage: Pick<Storage, "list">, resource: Res
   if (items.length > 0) throw pathNotFound();
 }
 
-/** Reads the described fields of a pod; undefined when there is no pod, or when it cannot be read. */
+/** Reads the fields of a pod that its schema describes; undefined when the pod is missing or cannot be decoded. */
 export async function findPod(
   storage: Pick<Storage, "get">,
   namespace: string,

@@ -8,7 +8,7 @@ import { ABSENT_RESOURCES } from "./absent_kinds.ts";
 import { createStoredValues } from "./stored_values.ts";
 
 const CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-/** The requests that kubectl sends about a node. */
+/** The query that kubectl sends for the pods of a node. */
 const OF_NODE = "fieldSelector=spec.nodeName%3Dn1%2Cstatus.phase%21%3DSucceeded%2Cstatus.phase%21%3DFailed&limit=500";
 
 async function withApp(run: (app: TestApp) => Promise<void>): Promise<void> {
@@ -86,7 +86,7 @@ test("an absent kind is not served while a kube-apiserver has such objects in th
   });
 });
 
-test("createStoredValues() reads an object of an absent kind as far as it is described, and never writes one", () => {
+test("createStoredValues() reads only the described fields of an object of an absent kind, and never writes one", () => {
   const values = createStoredValues([], ABSENT_RESOURCES);
   const key = "/registry/pods/default/a";
   const pod = { metadata: { name: "a", uid: "u" }, spec: { nodeName: "n1", serviceAccountName: "s" } };

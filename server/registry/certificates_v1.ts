@@ -1,8 +1,7 @@
 /**
- * The resources of `certificates.k8s.io/v1`. These are certificatesigningrequests with `/approval` and `/status`,
- * including which fields each endpoint may change and the server sets
- * (`pkg/registry/certificates/certificates/strategy.go`), podcertificaterequests with `/status`, and
- * clustertrustbundles.
+ * The resources of `certificates.k8s.io/v1`: certificatesigningrequests with `/approval` and `/status`,
+ * podcertificaterequests with `/status`, and clustertrustbundles. For CSRs, this file also has the rules for the fields
+ * that each endpoint may change and that the server sets (`pkg/registry/certificates/certificates/strategy.go`).
  */
 import type {
   CertificateSigningRequest,
@@ -52,7 +51,7 @@ import {
   validateTrustBundleUpdate,
 } from "../../core/signing/cluster_trust_bundle.ts";
 
-/** Certificate signing requests, the main resource of this program, as kube-apiserver 1.37 serves them. */
+/** Certificate signing requests, the main resource of this program, with the rules of kube-apiserver 1.37. */
 export const certificateSigningRequests: Resource<CertificateSigningRequest> = createCsrResource({});
 
 /**
@@ -212,7 +211,7 @@ function fillTimes(
   }));
 }
 
-/** Identifies the state of a condition. While it is unchanged, the transition time stays. */
+/** Identifies the state of a condition. The transition time stays while this state does not change. */
 function toStateKey({ type, status }: CertificateSigningRequestCondition): string {
   return JSON.stringify([type, status]);
 }

@@ -14,7 +14,7 @@ import {
   prepareCsrForUpdate,
 } from "./certificates_v1.ts";
 
-// Carries `pkg/registry/certificates/certificates/strategy_test.go`.
+// Ported from `pkg/registry/certificates/certificates/strategy_test.go`.
 
 const NO_USER: UserInfo = { username: "", uid: "", groups: [], extra: {} };
 const NOW = new Date("2026-01-01T10:00:00.500Z");

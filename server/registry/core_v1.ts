@@ -74,7 +74,7 @@ export const namespaces: Resource<Namespace> = {
   deletion: { returnsObject: true, withoutUnsafe: true, begin: beginDeletion },
 };
 
-/** Marks the namespace at the first request. Later ones wait until the finalizers of the spec are gone. */
+/** Marks the namespace at the first deletion. Later ones wait until the finalizers of the spec are gone. */
 function beginDeletion(namespace: Namespace, { options, now }: DeletionRequest): Beginning<Namespace> {
   assertPreconditions(namespace, options);
   if (namespace.metadata.deletionTimestamp !== undefined) {

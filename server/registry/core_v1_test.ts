@@ -29,7 +29,7 @@ for (
       want: "NodePort|10.0.0.2|192.0.2.1,192.0.2.2|80:30080/TCP,53/UDP|a=1,b=2",
     },
     {
-      name: "a load balancer that is not there yet",
+      name: "a load balancer that is not ready yet",
       spec: { type: "LoadBalancer", clusterIPs: ["10.0.0.3"], ports: [{ port: 80, protocol: "TCP" }] },
       want: "LoadBalancer|10.0.0.3|<pending>|80/TCP|<none>",
     },
@@ -40,7 +40,7 @@ for (
       want: "LoadBalancer|10.0.0.3|192.0.2.7,192.0.2.8,a.example,192.0.2.9|<none>|<none>",
     },
     {
-      name: "another name",
+      name: "an external name",
       spec: { type: "ExternalName", externalName: "db.example" },
       want: "ExternalName|<none>|db.example|<none>|<none>",
     },
@@ -54,7 +54,7 @@ for (
   });
 }
 
-test("services can be read and not written, and discovery reports that", async () => {
+test("services are read-only, and discovery reports that", async () => {
   await using app = await createTestApp();
   const { text } = await app.send("GET", "/api/v1");
   const found = (JSON.parse(text).resources as readonly { readonly name: string; readonly verbs: unknown }[])

@@ -35,7 +35,7 @@ export async function deleteObject(
       const why = "unsafe deletion is not allowed because the object is decodable from storage";
       throw conflict(target.resource.kind, target.name, invalidStoredObject(target, why));
     }
-    // An uncached object is parsed again for each access, so it is read once here.
+    // Each access to an uncached object parses it again, so it is read once here.
     const stored: FoundObject = { revision: found.revision, object: found.object };
     const plan = planDeletion(deps, target, stored, options);
     if (plan.kind === "waiting") return { kind: "marked", object: stored.object };
@@ -62,7 +62,7 @@ type FoundObject = Pick<Stored, "revision" | "object">;
 type DeletionPlan =
   | { readonly kind: "remove" }
   | { readonly kind: "mark"; readonly object: KubeObject }
-  /** The object is already waiting: admission is skipped, and nothing is written. */
+  /** The object is already waiting, so admission is skipped, and nothing is written. */
   | { readonly kind: "waiting" };
 
 /** Plans the deletion of an object. Throws StatusError 409 when the preconditions do not hold. */
@@ -72,9 +72,9 @@ function planDeletion(deps: RegistryDeps, target: Target, stored: FoundObject, o
   const beginning = rules.begin?.(stored.object, { options, now }) ?? { kind: "usual" };
   if (beginning.kind !== "usual") return beginning;
   assertPreconditions(target, stored, options);
-  const finalizers = finalizersAfterDeletion(stored.object, options, rules);
+  const finalizers = planFinalizersAfterDeletion(stored.object, options, rules);
   if (finalizers.length === 0) return { kind: "remove" };
-  return { kind: "mark", object: markedForDeletion(stored.object, finalizers, now) };
+  return { kind: "mark", object: markForDeletion(stored.object, finalizers, now) };
 }
 
 async function assertAdmitted(deps: RegistryDeps, target: Target, stored: FoundObject): Promise<void> {
@@ -140,23 +140,23 @@ function assertPreconditions(target: Target, stored: FoundObject, options: Delet
 }
 
 /**
- * Returns the finalizers after a deletion. Those of the garbage collector follow the options, or stay unchanged without
- * any. Without finalizers, the object is removed at once.
+ * Plans the finalizers after a deletion. Those of the garbage collector follow the options, or stay unchanged without
+ * any. An object without finalizers is removed at once.
  */
-export function finalizersAfterDeletion(
+export function planFinalizersAfterDeletion(
   object: KubeObject,
   options: DeleteOptions,
   rules: DeletionRules,
 ): readonly string[] {
   const old = object.metadata.finalizers ?? [];
   const kept = old.filter((finalizer) => finalizer !== ORPHAN_FINALIZER && finalizer !== FOREGROUND_FINALIZER);
-  const wanted = rules.withoutPolicy === true ? undefined : collectorFinalizer(options, old);
+  const wanted = rules.withoutPolicy === true ? undefined : chooseCollectorFinalizer(options, old);
   const next = wanted === undefined ? kept : [...kept, wanted];
   const before = new Set(old);
   return next.length === old.length && next.every((finalizer) => before.has(finalizer)) ? old : next;
 }
 
-function collectorFinalizer({ orphanDependents, propagationPolicy }: DeleteOptions, old: readonly string[]) {
+function chooseCollectorFinalizer({ orphanDependents, propagationPolicy }: DeleteOptions, old: readonly string[]) {
   if (orphanDependents !== undefined) return orphanDependents ? ORPHAN_FINALIZER : undefined;
   switch (propagationPolicy) {
     case "Orphan":
@@ -170,8 +170,8 @@ function collectorFinalizer({ orphanDependents, propagationPolicy }: DeleteOptio
   }
 }
 
-/** Returns the marked state of an object that finalizers keep; the object itself when it is already marked. */
-export function markedForDeletion(object: KubeObject, finalizers: readonly string[], now: Date): KubeObject {
+/** Marks an object that finalizers keep. Returns the object itself when it is already marked. */
+export function markForDeletion(object: KubeObject, finalizers: readonly string[], now: Date): KubeObject {
   const { metadata } = object;
   const isMarked = metadata.deletionTimestamp !== undefined && metadata.deletionGracePeriodSeconds === 0;
   if (isMarked && finalizers === metadata.finalizers) return object;

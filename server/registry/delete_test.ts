@@ -4,7 +4,7 @@ import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { createTestApp, createUser, type TestApp, WatchReader } from "../../tests/support/test_app.ts";
 import { assertLinear } from "../../tests/support/growth.ts";
 import type { DeleteOptions, KubeObject } from "../../core/kube/meta.ts";
-import { finalizersAfterDeletion, markedForDeletion } from "./delete.ts";
+import { planFinalizersAfterDeletion, markForDeletion } from "./delete.ts";
 import type { DeletionRules } from "./resource.ts";
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
@@ -122,7 +122,7 @@ describe("a delete", () => {
   }
 
   for (const apiVersion of ["v1", "meta.k8s.io/v1", "certificates.k8s.io/v1", "apps/v1"]) {
-    test(`delete takes DeleteOptions of ${apiVersion}, and dryRun deletes nothing`, async () => {
+    test(`delete accepts DeleteOptions of ${apiVersion}, and dryRun deletes nothing`, async () => {
       const name = `options-${apiVersion.replace("/", "-")}`;
       await create(name);
       const body = { kind: "DeleteOptions", apiVersion, dryRun: ["All"] };
@@ -133,7 +133,7 @@ describe("a delete", () => {
     });
   }
 
-  test("delete marks an object with finalizers; it goes with the last of them", async () => {
+  test("delete marks an object with finalizers; the removal of the last one removes it", async () => {
     await create("held", { finalizers: ["a.b/c"] });
     const marked = await app.send("DELETE", `${CSRS}/held`);
     assert.equal(marked.code, 200);
@@ -186,7 +186,7 @@ describe("a delete", () => {
     assert.equal(refused.at("message"), "field label not supported: foo");
   });
 
-  test("delete of an object that waits for a finalizer already writes nothing, however large the object is", async () => {
+  test("delete of an object that already waits for a finalizer writes nothing, however large the object is", async () => {
     for (const bytes of [10, 1_400_000]) {
       const path = "/apis/coordination.k8s.io/v1/namespaces/default/leases";
       const metadata = { name: `held-${bytes}`, finalizers: ["example.com/held"] };
@@ -255,24 +255,24 @@ for (
   const { name, object = held(), options = {}, rules = {}, want } of [
     { name: "no options are given", want: [] },
     { name: "a finalizer holds it", object: held("x.example/h"), want: ["x.example/h"] },
-    { name: "dependents are to be orphans", options: { propagationPolicy: "Orphan" }, want: ["orphan"] },
+    { name: "dependents are orphaned", options: { propagationPolicy: "Orphan" }, want: ["orphan"] },
     {
-      name: "dependents are to go first",
+      name: "dependents are deleted first",
       object: held("x.example/h"),
       options: { propagationPolicy: "Foreground" },
       want: ["x.example/h", "foregroundDeletion"],
     },
     { name: "the policy is changed", object: held("orphan"), options: { propagationPolicy: "Background" }, want: [] },
     { name: "the policy was set before", object: held("orphan"), want: ["orphan"] },
-    { name: "old clients ask for orphans", options: { orphanDependents: true }, want: ["orphan"] },
+    { name: "an old client requests orphans", options: { orphanDependents: true }, want: ["orphan"] },
     {
-      name: "old clients ask for none",
+      name: "an old client requests no orphans",
       object: held("orphan", "foregroundDeletion"),
       options: { orphanDependents: false },
       want: [],
     },
     {
-      name: "the resource knows no policies",
+      name: "the resource has no policies",
       object: held("orphan", "x.example/h"),
       options: { propagationPolicy: "Foreground" },
       rules: { withoutPolicy: true },
@@ -280,15 +280,15 @@ for (
     },
   ] as { name: string; object?: KubeObject; options?: DeleteOptions; rules?: DeletionRules; want: string[] }[]
 ) {
-  test(`finalizersAfterDeletion() returns ${want.length} when ${name}`, () => {
-    assert.deepEqual(finalizersAfterDeletion(object, options, rules), want);
+  test(`planFinalizersAfterDeletion() returns ${want.length} when ${name}`, () => {
+    assert.deepEqual(planFinalizersAfterDeletion(object, options, rules), want);
   });
 }
 
-test("markedForDeletion() marks once, counts a generation, and keeps the first time", () => {
+test("markForDeletion() marks once, increments the generation, and keeps the first time", () => {
   const at = new Date("2026-01-01T00:00:00Z");
   const object: KubeObject = { metadata: { name: "a", generation: 3, finalizers: ["x.example/h"] } };
-  const marked = markedForDeletion(object, object.metadata.finalizers ?? [], at);
+  const marked = markForDeletion(object, object.metadata.finalizers ?? [], at);
   assert.deepEqual(marked.metadata, {
     name: "a",
     generation: 4,
@@ -297,16 +297,16 @@ test("markedForDeletion() marks once, counts a generation, and keeps the first t
     finalizers: ["x.example/h"],
   });
   const later = new Date("2026-01-02T00:00:00Z");
-  assert.equal(markedForDeletion(marked, marked.metadata.finalizers ?? [], later), marked);
-  const changed = markedForDeletion(marked, ["orphan"], later);
+  assert.equal(markForDeletion(marked, marked.metadata.finalizers ?? [], later), marked);
+  const changed = markForDeletion(marked, ["orphan"], later);
   assert.equal(changed.metadata.deletionTimestamp, "2026-01-01T00:00:00Z");
   assert.equal(changed.metadata.generation, 4);
 });
 
-test("finalizersAfterDeletion() takes linear time", async () => {
+test("planFinalizersAfterDeletion() takes linear time", async () => {
   await assertLinear({
     input: (size) => held(...Array.from({ length: size }, (_, index) => `a/${index}`)),
-    read: (object) => finalizersAfterDeletion(object, {}, {}),
+    read: (object) => planFinalizersAfterDeletion(object, {}, {}),
     limit: 16_384,
   });
 });

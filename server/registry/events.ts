@@ -1,7 +1,7 @@
 /**
  * Events, which recorders write and `kubectl describe` shows. The same stored objects are served as core `v1` and as
- * `events.k8s.io/v1` (`pkg/registry/core/event`). The server itself records an Event when it refuses a suspicious
- * attempt of a client.
+ * `events.k8s.io/v1` (`pkg/registry/core/event`). The server itself records an Event when it refuses a
+ * suspicious attempt by a client.
  */
 import type { Event } from "../../core/kube/kinds/core_v1.ts";
 import { eventKind, eventV1Kind } from "../../core/kube/kinds/mod.ts";
@@ -29,14 +29,14 @@ const REFERENCE_FIELDS: readonly string[] = [
 
 /** The columns of both versions; a table shows the stored form. */
 const EVENT_COLUMNS: readonly Column<Event>[] = [
-  sinceColumn("Last Seen", "Time since the event was last seen.", lastSeen),
+  sinceColumn("Last Seen", "Time since the event was last seen.", getLastSeen),
   textColumn("Type", "Normal or Warning.", (event) => event.type ?? ""),
   textColumn("Reason", "Why it happened, in one word.", (event) => event.reason ?? ""),
-  textColumn("Object", "What it happened to.", objectText),
+  textColumn("Object", "What it happened to.", formatObject),
   textColumn("Subobject", "The part it happened to.", (event) => event.involvedObject.fieldPath ?? "", 1),
-  textColumn("Source", "Who reports it.", sourceText, 1),
+  textColumn("Source", "Who reports it.", formatSource, 1),
   textColumn("Message", "What happened.", (event) => (event.message ?? "").trim()),
-  sinceColumn("First Seen", "Time since the event was first seen.", firstSeen, 1),
+  sinceColumn("First Seen", "Time since the event was first seen.", getFirstSeen, 1),
   textColumn(
     "Count",
     "How often it was seen.",
@@ -82,21 +82,21 @@ function selectEventField(event: Event, field: string): string {
   }
 }
 
-function firstSeen(event: Event): string | null {
+function getFirstSeen(event: Event): string | null {
   return event.firstTimestamp ?? event.eventTime;
 }
 
-function lastSeen(event: Event): string | null {
+function getLastSeen(event: Event): string | null {
   if (event.series !== undefined) return event.series.lastObservedTime ?? null;
-  return event.lastTimestamp ?? firstSeen(event);
+  return event.lastTimestamp ?? getFirstSeen(event);
 }
 
-function objectText(event: Event): string {
+function formatObject(event: Event): string {
   const { kind = "", name = "" } = event.involvedObject;
   return name === "" ? kind.toLowerCase() : `${kind.toLowerCase()}/${name}`;
 }
 
-function sourceText(event: Event): string {
+function formatSource(event: Event): string {
   const { component = event.reportingComponent, host = event.reportingInstance } = event.source;
   return host === "" ? component : `${component}, ${host}`;
 }

@@ -23,7 +23,7 @@ describe("events", () => {
     };
   }
 
-  test("events: each version shows the objects of the other under its own names", async () => {
+  test("events: each version shows the objects of the other under its own field names", async () => {
     assert.equal((await app.send("POST", CORE, { body: coreEvent("both") })).code, 201);
     const shown = await app.send("GET", `${NEW}/both`);
     assert.deepEqual(
@@ -43,7 +43,7 @@ describe("events", () => {
     assert.equal((await app.send("GET", `${CORE}?fieldSelector=regarding.name%3Dn1`)).code, 400);
   });
 
-  test("events: the newer version is strict, and its refusals name the stored kind", async () => {
+  test("events: the newer version is strict, and its refusals contain the stored kind", async () => {
     const refused = await app.send("POST", NEW, { body: { metadata: { name: "bad" }, regarding: { kind: "Node" } } });
     assert.equal(refused.code, 422);
     assert.match(

@@ -57,7 +57,7 @@ describe("managed fields", () => {
     assert.notEqual(written.at("metadata/resourceVersion"), first.at("metadata/resourceVersion"));
   });
 
-  test("an object of an older database, without managers, is updated and applied to as any other", async () => {
+  test("an object of an older database, without managers, can be updated and applied like any other", async () => {
     const key = "/registry/configmaps/default/old";
     await app.storage.create(
       key,
@@ -76,7 +76,7 @@ describe("managed fields", () => {
     ]);
   });
 
-  test("a version of an event does not have the managers of the other", async () => {
+  test("one version of an event does not show the managers of the other", async () => {
     const newer = "/apis/events.k8s.io/v1/namespaces/default/events";
     const made = await app.send("POST", `${newer}?fieldManager=a`, {
       body: {
@@ -99,7 +99,7 @@ describe("managed fields", () => {
     );
   });
 
-  // Sizes and texts are a real kube-apiserver 1.37.2's on etcd 3.7.3: the largest Lease of this name, to the byte.
+  // Sizes and texts are those of a real kube-apiserver 1.37.2 on etcd 3.7.3: the largest Lease of this name, to the byte.
   test("an object that is too large for the store loses its managed fields, and only then is refused", async () => {
     const leases = "/apis/coordination.k8s.io/v1/namespaces/default/leases";
     const lease = (holder: number) => ({

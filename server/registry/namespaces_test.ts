@@ -33,7 +33,7 @@ describe("namespaces", () => {
     assert.equal((await app.send("GET", `${NAMESPACES}/going`)).code, 404);
   });
 
-  test("namespaces: finalizers of metadata hold an emptied one", async () => {
+  test("namespaces: finalizers in the metadata keep a namespace without finalizers in its spec", async () => {
     await create("held", ["example.com/hold"]);
     await app.send("DELETE", `${NAMESPACES}/held`);
     await finalize("held", [], { finalizers: ["example.com/hold"] });
@@ -43,7 +43,7 @@ describe("namespaces", () => {
     assert.equal((await app.send("GET", `${NAMESPACES}/held`)).code, 404);
   });
 
-  test("namespaces: one without finalizers is deleted at the second deletion, and is the answer", async () => {
+  test("namespaces: the second deletion removes one without finalizers, and returns it", async () => {
     await create("empty");
     await finalize("empty", []);
     assert.equal((await app.send("DELETE", `${NAMESPACES}/empty`)).at("status/phase"), "Terminating");
@@ -66,7 +66,7 @@ describe("namespaces", () => {
     assert.equal(refused.at("details/causes/0/reason"), "NamespaceTerminating");
   });
 
-  test("namespaces: old clients that request a cascade get an answer that makes them wait", async () => {
+  test("namespaces: old clients that request a cascade get 202, which makes them wait", async () => {
     await create("cascade");
     const deleted = await app.send("DELETE", `${NAMESPACES}/cascade?orphanDependents=false`);
     assert.equal(deleted.code, 202);
@@ -88,14 +88,14 @@ describe("namespaces", () => {
       },
     ]
   ) {
-    test(`namespaces: a deletion of another ${name} is a conflict, before it is refused`, async () => {
+    test(`namespaces: a deletion with a different ${name} is a conflict before it is forbidden`, async () => {
       const deleted = await app.send("DELETE", `${NAMESPACES}/default`, { body: { preconditions } });
       assert.equal(deleted.code, 409);
       assert.match(String(deleted.at("message")), message);
     });
   }
 
-  test("namespaces: three can never be deleted, and there is no deletion of all", async () => {
+  test("namespaces: three can never be deleted, and the collection cannot be deleted", async () => {
     for (const name of ["default", "kube-public", "kube-system"]) {
       const refused = await app.send("DELETE", `${NAMESPACES}/${name}`);
       assert.equal(refused.at("message"), `namespaces "${name}" is forbidden: this namespace may not be deleted`);

@@ -49,18 +49,18 @@ export const nodes: Resource<Node> = {
   storageName: "minions",
   columns: [
     nameColumn,
-    textColumn("Status", "Ready or not.", statusText),
-    textColumn("Roles", "Roles by label.", rolesText),
+    textColumn("Status", "Ready or not.", formatStatus),
+    textColumn("Roles", "Roles by label.", formatRoles),
     ageColumn,
     textColumn("Version", "The kubelet's version.", (node) => node.status.nodeInfo?.kubeletVersion ?? ""),
-    textColumn("Internal-IP", "Address inside the cluster.", (node) => addressText(node, "InternalIP"), 1),
-    textColumn("External-IP", "Address outside the cluster.", (node) => addressText(node, "ExternalIP"), 1),
-    textColumn("OS-Image", "The operating system.", (node) => infoText(node.status.nodeInfo?.osImage), 1),
-    textColumn("Kernel-Version", "The kernel, and for which machines it is.", kernelText, 1),
+    textColumn("Internal-IP", "Address inside the cluster.", (node) => formatAddress(node, "InternalIP"), 1),
+    textColumn("External-IP", "Address outside the cluster.", (node) => formatAddress(node, "ExternalIP"), 1),
+    textColumn("OS-Image", "The operating system.", (node) => formatInfo(node.status.nodeInfo?.osImage), 1),
+    textColumn("Kernel-Version", "The kernel, and for which machines it is.", formatKernel, 1),
     textColumn(
       "Container-Runtime",
       "The container runtime.",
-      (node) => infoText(node.status.nodeInfo?.containerRuntimeVersion),
+      (node) => formatInfo(node.status.nodeInfo?.containerRuntimeVersion),
       1,
     ),
   ],
@@ -87,13 +87,13 @@ export const nodes: Resource<Node> = {
   }],
 };
 
-function statusText(node: Node): string {
+function formatStatus(node: Node): string {
   const ready = node.status.conditions?.find((condition) => condition.type === "Ready");
   const base = ready === undefined ? "Unknown" : ready.status === "True" ? "Ready" : "NotReady";
   return node.spec.unschedulable === true ? `${base},SchedulingDisabled` : base;
 }
 
-function rolesText(node: Node): string {
+function formatRoles(node: Node): string {
   const roles = new Set<string>();
   for (const [key, value] of Object.entries(node.metadata.labels ?? {})) {
     if (key.startsWith(ROLE_LABEL_PREFIX) && key.length > ROLE_LABEL_PREFIX.length) {
@@ -105,16 +105,16 @@ function rolesText(node: Node): string {
   return roles.size === 0 ? "<none>" : [...roles].sort().join(",");
 }
 
-function addressText(node: Node, type: string): string {
+function formatAddress(node: Node, type: string): string {
   return node.status.addresses?.find((address) => address.type === type)?.address ?? "<none>";
 }
 
-function kernelText({ status: { nodeInfo } }: Node): string {
-  const kernel = infoText(nodeInfo?.kernelVersion);
+function formatKernel({ status: { nodeInfo } }: Node): string {
+  const kernel = formatInfo(nodeInfo?.kernelVersion);
   return nodeInfo?.architecture ? `${kernel} (${nodeInfo.architecture})` : kernel;
 }
 
-function infoText(value: string | undefined): string {
+function formatInfo(value: string | undefined): string {
   return value === undefined || value === "" ? "<unknown>" : value;
 }
 

@@ -84,7 +84,7 @@ function createBindingResource<T extends RoleBinding | ClusterRoleBinding>(
   return {
     ...SHARED,
     kind,
-    columns: bindingColumns(what),
+    columns: createBindingColumns(what),
     strategy: {
       ...SHARED_RULES,
       applyDefaults: defaultBinding,
@@ -95,7 +95,7 @@ function createBindingResource<T extends RoleBinding | ClusterRoleBinding>(
   };
 }
 
-function bindingColumns(what: string): readonly Column<Binding>[] {
+function createBindingColumns(what: string): readonly Column<Binding>[] {
   const subjects = (name: string, kind: string): Column<Binding> =>
     textColumn(
       name,

@@ -70,8 +70,8 @@ export async function getObject(
     if (revision === undefined) {
       // Without a watch cache, etcd's store reads the version (`storage/etcd3/store.go`, validateMinimumResourceVersion).
       throw target.resource.uncached === true
-        ? badRequest(`invalid resource version: ${malformedRevisionText(resourceVersion)}`)
-        : genericServerError(malformedRevisionText(resourceVersion));
+        ? badRequest(`invalid resource version: ${formatMalformedRevision(resourceVersion)}`)
+        : genericServerError(formatMalformedRevision(resourceVersion));
     }
     await waitForRevision(deps, revision, signal, target.resource);
   }
@@ -113,7 +113,7 @@ export async function listObjects(
 /** Whether a selection includes a stored object, which is parsed only if the selection needs it. */
 export function isSelected(resource: Resource, stored: Stored, { labels, fields }: Selection): boolean {
   return (labels.length === 0 || matchesLabels(labels, stored.object.metadata.labels ?? {})) &&
-    matchesFields(fields, (field) => fieldValue(resource, stored, field));
+    matchesFields(fields, (field) => getFieldValue(resource, stored, field));
 }
 
 /** Throws StatusError 400 for a field that cannot select the resource. */
@@ -145,14 +145,14 @@ export function isUint64(text: string): boolean {
 }
 
 /** Returns Go's message for a text that is not an unsigned integer. */
-export function parseUintText(text: string): string {
+export function formatParseUintError(text: string): string {
   const why = /^\d+$/.test(text) ? "value out of range" : "invalid syntax";
   return `strconv.ParseUint: parsing ${goQuote(text)}: ${why}`;
 }
 
 /** Returns the message for a malformed `resourceVersion` (`storage/api_object_versioner.go`, ParseResourceVersion). */
-export function malformedRevisionText(text: string): string {
-  return `resourceVersion: Invalid value: ${goQuote(text)}: ${parseUintText(text)}`;
+export function formatMalformedRevision(text: string): string {
+  return `resourceVersion: Invalid value: ${goQuote(text)}: ${formatParseUintError(text)}`;
 }
 
 /**
@@ -217,7 +217,7 @@ async function resolveStart(
   }
   const revision = parseRevision(query.resourceVersion);
   if (revision === undefined) {
-    throw badRequest(`invalid resource version: ${malformedRevisionText(query.resourceVersion)}`);
+    throw badRequest(`invalid resource version: ${formatMalformedRevision(query.resourceVersion)}`);
   }
   await waitForRevision(deps, revision, signal, resource);
   const isExact = query.resourceVersionMatch === "Exact" || (query.resourceVersionMatch === "" && query.limit > 0);
@@ -282,7 +282,7 @@ function isSelective(selection: Selection): boolean {
   return selection.fields.length > 0 || selection.labels.length > 0;
 }
 
-function fieldValue(resource: Resource, stored: Stored, field: string): string {
+function getFieldValue(resource: Resource, stored: Stored, field: string): string {
   if (field === "metadata.name") return stored.key.slice(stored.key.lastIndexOf("/") + 1);
   if (field === "metadata.namespace") return stored.object.metadata.namespace ?? "";
   return resource.selectField?.(stored.object, field) ?? "";

@@ -91,7 +91,7 @@ describe("a read", () => {
     });
   }
 
-  // The answers of a real kube-apiserver 1.37.2.
+  // The answers are those of a real kube-apiserver 1.37.2.
   const CONTINUE = "invalid continue token: continue key is not valid: ";
   const OPTIONS = 'ListOptions.meta.k8s.io "" is invalid: ';
   for (
@@ -228,11 +228,11 @@ describe("a read", () => {
     await refused;
   });
 
-  test("listObjects() of one name shows the object and the revision of the same moment", async () => {
+  test("listObjects() of one name returns the object and the revision at the same moment", async () => {
     const key = "/registry/configmaps/default/a";
     const stored = { key, revision: 7, object: { metadata: { name: "a" } }, bytes: new Uint8Array(), size: 0 };
     let newest = stored;
-    // What another server has written arrives at this one while it reads.
+    // A write of another server arrives during the read.
     const catchUp = (): Promise<void> => Promise.resolve().then(() => void (newest = { ...stored, revision: 9 }));
     const storage = {
       revision: () => newest.revision,

@@ -110,7 +110,7 @@ export function createUid(random: Random): string {
 
 const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
-/** An alphabet without vowels and similar characters (apiserver `pkg/storage/names/generate.go`). */
+/** An alphabet without vowels and look-alike characters (apiserver `pkg/storage/names/generate.go`). */
 const SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789";
 const MAX_GENERATED_BASE = 58;
 

@@ -90,17 +90,17 @@ export function findSubresource(
   return resource.subresources?.find(({ name }) => name === subresource);
 }
 
-/** A subresource to which objects of another kind are posted. They are answered, not stored. */
+/** A subresource to which objects of another kind are posted. They are returned, not stored. */
 export interface PostedSubresource {
   readonly name: string;
   readonly kind: Kind;
   /** Fills in absent fields of the posted object. */
   applyDefaults(object: KubeObject): KubeObject;
-  /** Answers the posted object; throws StatusError. */
+  /** Returns the answer to the posted object; throws StatusError. */
   answer(object: KubeObject, context: PostContext): Promise<KubeObject>;
 }
 
-/** The circumstances of a posted object. */
+/** The context of a posted object. */
 export interface PostContext extends ReviewContext {
   /** The name of the object in the URL. */
   readonly name: string;
@@ -160,7 +160,7 @@ export interface Resource<T extends KubeObject = KubeObject> extends StoredResou
    * new object keeps the uid and the creation time of the stored one.
    */
   replace?(object: T, stored: T): T;
-  /** How deletion differs from the usual one. */
+  /** How the deletion differs from that of other resources. */
   readonly deletion?: DeletionRules<T>;
   /**
    * Makes a prepared write of an object together with others that must take effect at the same time, and returns its
@@ -169,7 +169,7 @@ export interface Resource<T extends KubeObject = KubeObject> extends StoredResou
   readonly commit?: ((write: Write, context: CommitContext) => Promise<StorageEvent>) | undefined;
 }
 
-/** The circumstances of a prepared write. */
+/** The context of a prepared write. */
 export interface CommitContext {
   readonly subresource: string;
   readonly user: UserInfo;
@@ -190,18 +190,18 @@ export interface GuardedRequest {
   readonly name: string;
 }
 
-/** A review: a kind that is posted and answered, but never stored. */
+/** A review: a kind whose objects are posted and returned, but never stored. */
 export interface Review {
   readonly kind: Kind;
   /** The largest body; by default the limit of all requests. */
   readonly maxBodyBytes?: number;
   /** Checks whether to read the request of a client at an address. Throws StatusError to refuse. */
   admit?(address: string): void;
-  /** Answers the posted object with its status filled in; throws StatusError. */
+  /** Returns the posted object with its status filled in; throws StatusError. */
   answer(object: KubeObject, context: ReviewContext): Promise<KubeObject>;
 }
 
-/** The circumstances of a review. */
+/** The context of a review. */
 export interface ReviewContext {
   readonly user: UserInfo;
   readonly namespace: string;
@@ -214,7 +214,7 @@ export interface ReviewContext {
   annotate(key: string, value: string): void;
 }
 
-/** How the deletion of a resource differs from the usual one. */
+/** How the deletion of a resource differs from that of others. */
 export interface DeletionRules<T extends KubeObject = KubeObject> {
   /** The response is the deleted object (`ReturnDeletedObject`), not a Status. */
   readonly returnsObject?: true;

@@ -1,4 +1,4 @@
-/** The review kinds: questions about access and identity, which are answered and not stored. */
+/** The review kinds: questions about access and identity, which are answered but not stored. */
 import type {
   SelfSubjectRulesReview,
   SubjectAccessReview,
@@ -35,25 +35,25 @@ export interface ReviewDeps {
 /** Creates the handlers of all review kinds. */
 export function createReviews(deps: ReviewDeps): readonly Review[] {
   return [
-    selfSubjectReview(),
-    tokenReview(deps),
-    accessReview(deps, localSubjectAccessReviewKind, validateLocalSubjectAccessReview, ({ spec }, { namespace }) => {
+    createSelfSubjectReview(),
+    createTokenReview(deps),
+    createAccessReview(deps, localSubjectAccessReviewKind, validateLocalSubjectAccessReview, ({ spec }, { namespace }) => {
       // The message ends with the empty namespace (`pkg/registry/authorization/localsubjectaccessreview/rest.go`).
       if (namespace === "") throw badRequest("namespace is required on this type: ");
       return toSubject(spec);
     }),
-    accessReview(
+    createAccessReview(
       deps,
       selfSubjectAccessReviewKind,
       (review) => validateSubjectAccessReview(review, true),
       (_, { user }) => user,
     ),
-    selfSubjectRulesReview(deps),
-    accessReview(deps, subjectAccessReviewKind, validateSubjectAccessReview, ({ spec }) => toSubject(spec)),
+    createSelfSubjectRulesReview(deps),
+    createAccessReview(deps, subjectAccessReviewKind, validateSubjectAccessReview, ({ spec }) => toSubject(spec)),
   ];
 }
 
-function selfSubjectReview(): Review {
+function createSelfSubjectReview(): Review {
   return {
     kind: selfSubjectReviewKind,
     async answer(_object, { user, now }) {
@@ -63,7 +63,7 @@ function selfSubjectReview(): Review {
   };
 }
 
-function tokenReview(deps: ReviewDeps): Review {
+function createTokenReview(deps: ReviewDeps): Review {
   return {
     kind: tokenReviewKind,
     async answer(object, { annotate }) {
@@ -79,13 +79,13 @@ function tokenReview(deps: ReviewDeps): Review {
       if (result.kind === "user") {
         for (const [key, value] of Object.entries(result.auditAnnotations ?? {})) annotate(key, value);
       }
-      return { ...review, status: tokenStatus(review.status, result, wanted) };
+      return { ...review, status: createTokenStatus(review.status, result, wanted) };
     },
   };
 }
 
 /** Creates the status of a token review. Posted fields stay unless they are replaced. */
-function tokenStatus(
+function createTokenStatus(
   posted: TokenReview["status"],
   result: AuthnResult,
   wanted: readonly string[],
@@ -109,7 +109,7 @@ function tokenStatus(
 }
 
 /** Creates the handler of one of the three access reviews; `getSubject` returns whose access is reviewed. */
-function accessReview(
+function createAccessReview(
   { authorizer }: ReviewDeps,
   kind: Kind,
   validate: (review: SubjectAccessReview) => readonly FieldError[],
@@ -127,7 +127,7 @@ function accessReview(
   };
 }
 
-function selfSubjectRulesReview(deps: ReviewDeps): Review {
+function createSelfSubjectRulesReview(deps: ReviewDeps): Review {
   return {
     kind: selfSubjectRulesReviewKind,
     async answer(object, { user }) {

@@ -103,10 +103,10 @@ export function findTlsPairFault(
 ): string | undefined {
   const certificates = parsePemBlocks(certificatePem);
   const leaf = certificates.find(({ label }) => label === "CERTIFICATE");
-  if (leaf === undefined) return missingCertificate(certificates.map(({ label }) => label));
+  if (leaf === undefined) return formatMissingCertificate(certificates.map(({ label }) => label));
   const keys = parsePemBlocks(keyPem);
   const block = keys.find(isPrivateKey);
-  if (block === undefined) return missingKey(keys.map(({ label }) => label));
+  if (block === undefined) return formatMissingKey(keys.map(({ label }) => label));
   const certificate = parseCertificate(leaf.bytes);
   if (!certificate.ok) return certificate.error;
   const key = parsePrivateKey(encodePem(block.label, block.bytes));
@@ -124,7 +124,7 @@ function isPrivateKey({ label }: PemBlock): boolean {
   return label === "PRIVATE KEY" || label.endsWith(" PRIVATE KEY");
 }
 
-function missingCertificate(labels: readonly string[]): string {
+function formatMissingCertificate(labels: readonly string[]): string {
   if (labels.length === 0) return "tls: failed to find any PEM data in certificate input";
   if (labels.length === 1 && labels[0]?.endsWith("PRIVATE KEY")) {
     return "tls: failed to find certificate PEM data in certificate input, but did find a private key; PEM inputs may " +
@@ -134,7 +134,7 @@ function missingCertificate(labels: readonly string[]): string {
     `types: [${labels.join(" ")}]`;
 }
 
-function missingKey(labels: readonly string[]): string {
+function formatMissingKey(labels: readonly string[]): string {
   if (labels.length === 0) return "tls: failed to find any PEM data in key input";
   if (labels.length === 1 && labels[0] === "CERTIFICATE") {
     return "tls: found a certificate rather than a key in the PEM for the private key";

@@ -9,10 +9,10 @@ import { hasMlDsa } from "../../core/pki/keys/ml_dsa.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { findTlsPairFault } from "./secrets.ts";
 
-const made = makePair();
+const created = createPair();
 
-/** Keys and a certificate of the first, made once. */
-async function makePair() {
+/** Creates three keys, and a certificate for the first one. */
+async function createPair() {
   const [own, other, edwards] = await Promise.all([
     generatePrivateKey("ecdsa-p256"),
     generatePrivateKey("ecdsa-p256"),
@@ -27,7 +27,7 @@ const OTHER_BLOCK = "-----BEGIN OTHER-----\nAA==\n-----END OTHER-----\n";
 
 for (
   const { name, pair, want } of [
-    { name: "that fits", pair: (made) => [made.certificate, made.own], want: undefined },
+    { name: "that matches", pair: (made) => [made.certificate, made.own], want: undefined },
     {
       name: "with more blocks",
       pair: (made) => [OTHER_BLOCK + made.certificate, OTHER_BLOCK + made.own],
@@ -46,7 +46,7 @@ for (
         "have been switched",
     },
     {
-      name: "whose certificate is something else",
+      name: "whose certificate has another label",
       pair: (made) => [OTHER_BLOCK + OTHER_BLOCK, made.own],
       want:
         'tls: failed to find "CERTIFICATE" PEM block in certificate input after skipping PEM blocks of the following ' +
@@ -63,7 +63,7 @@ for (
       want: "tls: found a certificate rather than a key in the PEM for the private key",
     },
     {
-      name: "whose key is something else",
+      name: "whose key has another label",
       pair: (made) => [made.certificate, OTHER_BLOCK],
       want:
         'tls: failed to find PEM block with type ending in "PRIVATE KEY" in key input after skipping PEM blocks of ' +
@@ -86,12 +86,12 @@ for (
     },
   ] as {
     name: string;
-    pair: (made: Awaited<ReturnType<typeof makePair>>) => [string, string];
+    pair: (made: Awaited<ReturnType<typeof createPair>>) => [string, string];
     want: string | undefined;
   }[]
 ) {
   test(`findTlsPairFault() checks a pair ${name}`, async () => {
-    const [certificate, privateKey] = pair(await made);
+    const [certificate, privateKey] = pair(await created);
     assert.equal(findTlsPairFault(certificate, privateKey), want);
   });
 }

@@ -57,7 +57,7 @@ const MOUNTABLE_SECRETS = "kubernetes.io/enforce-mountable-secrets";
 /** Keeps only the names of referenced secrets, which are always in the namespace of the account. */
 function prepareServiceAccount(account: ServiceAccount): ServiceAccount {
   const { secrets } = account;
-  return secrets === undefined ? account : { ...account, secrets: secrets.map(onlyName) };
+  return secrets === undefined ? account : { ...account, secrets: secrets.map(toNameOnly) };
 }
 
 /** Creates the warnings about a valid account: a newly added deprecated annotation. */
@@ -70,7 +70,7 @@ function getWarningsForServiceAccount(account: ServiceAccount, old: ServiceAccou
   ];
 }
 
-function onlyName({ name = "" }: ObjectReference): ObjectReference {
+function toNameOnly({ name = "" }: ObjectReference): ObjectReference {
   return name === "" ? {} : { name };
 }
 

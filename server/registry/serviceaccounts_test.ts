@@ -66,7 +66,7 @@ async function identify(app: TestApp, token: string): Promise<number> {
   return (await app.send("POST", WHO, { user: undefined, headers, body })).code;
 }
 
-/** Signs the claims of an issued token anew, with some changed. */
+/** Signs the claims of an issued token again, with changes. */
 function forge(token: string, changes: Partial<TokenClaims>, by: TokenSigner = signer): string {
   const claims = parseClaims(parseJwt(token)!.claims);
   assert.ok(claims !== undefined);
@@ -94,7 +94,7 @@ test("a token ends with its lifetime, with its Secret, and with its account", as
   await app.send("DELETE", `${ACCOUNTS}/app`);
   assert.equal(await identify(app, lasting), 401);
   await app.send("POST", ACCOUNTS, { body: { metadata: { name: "app" } } });
-  assert.equal(await identify(app, lasting), 401, "an account of the same name is another one");
+  assert.equal(await identify(app, lasting), 401, "a new account of the same name does not accept old tokens");
 });
 
 test("a watch ends when the account of its token is deleted", async () => {
@@ -222,7 +222,7 @@ test("a token is bound to a pod of a kube-apiserver that shares the store, and e
   const now = clock.now().getTime() / 1000;
   const claims = parseClaims(parseJwt(token)!.claims);
   assert.deepEqual([claims?.pod, claims?.node], [{ name: "p", uid: "pod-uid" }, { name: "n1", uid: "" }]);
-  assert.deepEqual([claims?.expiry, claims?.warnAfter], [now + 365 * 86_400, now + 3607], "extended for old programs");
+  assert.deepEqual([claims?.expiry, claims?.warnAfter], [now + 365 * 86_400, now + 3607], "the lifetime is extended for old programs");
   for (const spec of [{ expirationSeconds: 3600 }, { expirationSeconds: 3607, audiences: ["vault"] }]) {
     const other = parseClaims(parseJwt(await requestToken(app, { boundObjectRef, ...spec }))!.claims);
     assert.deepEqual([other?.expiry, other?.warnAfter], [now + spec.expirationSeconds, undefined]);
@@ -239,7 +239,7 @@ test("a token is bound to a pod of a kube-apiserver that shares the store, and e
   assert.equal(await identify(app, token), 401);
 });
 
-test("a node is refused a token, even where RBAC grants it, because no pod of it is here", async () => {
+test("a node is refused a token, even if RBAC grants it, because its pods are not here", async () => {
   await using app = await createApp();
   const node = createUser("system:node:n1", "system:nodes");
   const send = (user = node, spec: object = {}) => app.send("POST", `${ACCOUNTS}/app/token`, { user, body: { spec } });

@@ -31,7 +31,8 @@ interface Place {
 
 /**
  * Creates the encoding of resources. The stored version of a kind is that of the resource without a conversion. For
- * objects of `absent` resources, only described fields are decoded; an unreadable object becomes a placeholder.
+ * objects of `absent` resources, only the fields in their schemas are decoded, and an unreadable object becomes a
+ * placeholder.
  */
 export function createStoredValues(
   resources: readonly StoredResource[],

@@ -12,8 +12,8 @@ describe("a subresource", () => {
   before(async () => void (app = await createTestApp()));
   after(() => app[Symbol.asyncDispose]());
 
-  /** A fresh CSR; its name and the created object's resourceVersion. */
-  async function made(metadata: object = {}): Promise<{ name: string; path: string; version: string; csr: object }> {
+  /** Creates a CSR. Returns what was sent, and the resourceVersion of the created object. */
+  async function createCsr(metadata: object = {}): Promise<{ name: string; path: string; version: string; csr: object }> {
     const name = `update-${++serial}`;
     const csr = await buildCsr({ name, metadata: { name, ...metadata }, signerName: "example.com/x" });
     const created = await app.send("POST", CSRS, { body: csr });
@@ -23,7 +23,7 @@ describe("a subresource", () => {
 
   // `pkg/registry/certificates/certificates/strategy.go`, the strategies of `/approval` and `/status`.
   test("two approvers race: one 200, the other 409", async () => {
-    const { path, version } = await made();
+    const { path, version } = await createCsr();
     const current = JSON.parse((await app.send("GET", path)).text);
     const decide = (type: string) =>
       app.send("PUT", `${path}/approval`, { body: { ...current, status: { conditions: [{ type, status: "True" }] } } });
@@ -68,7 +68,7 @@ describe("a subresource", () => {
         code: 422,
         message: /updates may not remove a condition of type "Failed"$/,
       },
-      { name: "remove a custom one", subresource: "approval", first: ["Custom"], then: [], code: 200 },
+      { name: "remove a custom condition", subresource: "approval", first: ["Custom"], then: [], code: 200 },
       {
         name: "add Denied to Approved",
         subresource: "approval",
@@ -94,7 +94,7 @@ describe("a subresource", () => {
     }[]
   ) {
     test(`/${subresource} answers ${code} to: ${name}`, async () => {
-      const { path, csr } = await made();
+      const { path, csr } = await createCsr();
       const put = (sub: string, types: readonly string[]) =>
         app.send("PUT", `${path}/${sub}`, {
           body: { ...csr, status: { conditions: types.map((type) => ({ type, status: "True" })) } },
@@ -106,8 +106,8 @@ describe("a subresource", () => {
     });
   }
 
-  test("/approval drops a certificate in silence, /status sets it once", async () => {
-    const { path, csr } = await made();
+  test("/approval silently drops a certificate, /status sets it once", async () => {
+    const { path, csr } = await createCsr();
     const ca = await createSigningCa();
     const certificate = toBase64(`text before\n${ca.certificatePem}between\n${ca.certificatePem}after`);
     const put = (sub: string, status: object) => app.send("PUT", `${path}/${sub}`, { body: { ...csr, status } });

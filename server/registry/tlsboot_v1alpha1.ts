@@ -233,7 +233,7 @@ function withName(object: Revocation, target: RevocationTarget): Revocation {
   return { ...object, metadata: { ...object.metadata, name: toRevocationName(target) } };
 }
 
-/** The usual 409 with the time and the reason of the first revocation. */
+/** Creates the usual 409, with the time and the reason of the first revocation. */
 function createExistsError(existing: Revocation): StatusError {
   const { status } = alreadyExists(revocationKind, getName(existing));
   return new StatusError({ ...status, message: `${status.message}: ${describeRevocation(existing)}` });

@@ -16,7 +16,7 @@ describe("carotations", () => {
   for (
     const { name, rotation = "ca", spec, want } of [
       { name: "an unknown CA", rotation: "root", spec: {}, want: /metadata.name: Unsupported value: "root"/ },
-      { name: "text that is no CA", spec: { newCA: "x" }, want: /spec.newCA: Invalid value: must contain/ },
+      { name: "text that is not a CA", spec: { newCA: "x" }, want: /spec.newCA: Invalid value: must contain/ },
       {
         name: "the same key twice",
         spec: { newCA: TRUST_ANCHOR },
@@ -29,7 +29,7 @@ describe("carotations", () => {
         want: /spec.crossSignedCA: Invalid value: must be signed by the old CA/,
       },
       {
-        name: "one end of the window",
+        name: "only one end of the renewal window",
         spec: { renewFrom: "2026-01-01T00:00:00Z" },
         want: /spec.renewBy: Invalid value: renewFrom and renewBy go together/,
       },
@@ -44,7 +44,7 @@ describe("carotations", () => {
     });
   }
 
-  test("a CARotation takes its steps, which the server times, and neither goes back from the last one nor changes its CAs", async () => {
+  test("a CARotation goes through its steps, which the server timestamps, and cannot go back from the last one or change its CAs", async () => {
     const change = (spec: object) => app.send("PATCH", `${ROTATIONS}/ca`, { body: { spec }, headers: MERGE });
     const begun = await app.send("POST", ROTATIONS, { body: { metadata: { name: "ca" }, spec: SPEC } });
     assert.equal(begun.code, 201);

@@ -1,5 +1,5 @@
 /**
- * Update and patch: read, change, admit, validate and store, and start again if another client has written meanwhile
+ * Update and patch: read, change, admit, validate and store, and start over if another client has written meanwhile
  * (`apiserver/pkg/registry/rest/update.go`, `registry/generic/registry/store.go`).
  */
 import { isAppError } from "../../core/errors.ts";
@@ -163,7 +163,7 @@ async function prepareUpdate(
 
   const context: WriteContext = { user: target.user, now: deps.clock.now() };
   const strategy = getStrategy(target);
-  const persisted = persistMeta(target, admitted.object, old, dryRun);
+  const persisted = restoreMeta(target, admitted.object, old, dryRun);
   const prepared = withKeptTimes(strategy.prepareForUpdate?.(persisted, old, context) ?? persisted, old);
   refuseInvalid(target, prepared, [
     ...validateObjectMeta(prepared.metadata, {
@@ -172,7 +172,7 @@ async function prepareUpdate(
     }),
     ...validateObjectMetaUpdate(prepared.metadata, old.metadata),
     ...(resource.strategy.anyFinalizer === true ? [] : validateStandardFinalizers(prepared.metadata)),
-    ...(strategy.checksGenerateName === true ? generateNameErrors(resource, prepared) : []),
+    ...(strategy.checksGenerateName === true ? findGenerateNameErrors(resource, prepared) : []),
     ...(strategy.validateUpdate?.(prepared, old, context) ?? []),
   ]);
   refuseInvalid(target, prepared, await strategy.checkPermission?.(prepared, old, target.user) ?? []);
@@ -184,7 +184,7 @@ async function prepareUpdate(
   return isEqualJson(next, old) ? undefined : next;
 }
 
-function generateNameErrors({ strategy }: Resource, object: KubeObject): FieldError[] {
+function findGenerateNameErrors({ strategy }: Resource, object: KubeObject): FieldError[] {
   const { generateName = "" } = object.metadata;
   const texts = generateName === "" ? [] : strategy.validateName?.(generateName, true, object) ?? [];
   return texts.map((text) => invalid("metadata.generateName", generateName, text));
@@ -198,7 +198,7 @@ function getStrategy(target: Target): UpdateStrategy {
 }
 
 /** Restores the metadata that a client cannot change. */
-function persistMeta(target: Target, object: KubeObject, old: KubeObject, dryRun: boolean): KubeObject {
+function restoreMeta(target: Target, object: KubeObject, old: KubeObject, dryRun: boolean): KubeObject {
   return withMeta(object, {
     namespace: target.resource.kind.namespaced ? object.metadata.namespace ?? old.metadata.namespace : undefined,
     // `PrepareObjectForStorage` removes it, and a dry run ends before that step.

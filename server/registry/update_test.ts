@@ -14,8 +14,8 @@ describe("an update", () => {
   before(async () => void (app = await createTestApp()));
   after(() => app[Symbol.asyncDispose]());
 
-  /** A fresh CSR; its name and the created object's resourceVersion. */
-  async function made(metadata: object = {}): Promise<{ name: string; path: string; version: string; csr: object }> {
+  /** Creates a CSR. Returns what was sent, and the resourceVersion of the created object. */
+  async function createCsr(metadata: object = {}): Promise<{ name: string; path: string; version: string; csr: object }> {
     const name = `update-${++serial}`;
     const csr = await buildCsr({ name, metadata: { name, ...metadata }, signerName: "example.com/x" });
     const created = await app.send("POST", CSRS, { body: csr });
@@ -28,7 +28,7 @@ describe("an update", () => {
   }
 
   test("update changes metadata only, and keeps spec, status and the server's own fields", async () => {
-    const { path, csr, version } = await made();
+    const { path, csr, version } = await createCsr();
     const body = {
       ...withMetadata(csr, {
         labels: { a: "b" },
@@ -50,8 +50,8 @@ describe("an update", () => {
   });
 
   // `registry/generic/registry/dryrun.go`: the key of a dry run has no prefix.
-  test("update names the key of an object of another uid, of a dry run without the prefix of the store", async () => {
-    const { path, csr } = await made();
+  test("update reports the key of an object with a different uid, in a dry run without the prefix of the store", async () => {
+    const { path, csr } = await createCsr();
     const body = withMetadata(csr, { uid: "x" });
     const put = await app.send("PUT", path, { body });
     assert.match(String(put.at("message")), /Key: \/registry\/certificatesigningrequests\/update-/);
@@ -62,14 +62,14 @@ describe("an update", () => {
 
   // `dryrun.go` returns before the store clears the link (`storage.PrepareObjectForStorage`).
   test("update returns a selfLink in a dry run only", async () => {
-    const { path, csr } = await made();
+    const { path, csr } = await createCsr();
     const body = withMetadata(csr, { selfLink: "/a" });
     assert.equal((await app.send("PUT", `${path}?dryRun=All`, { body })).at("metadata/selfLink"), "/a");
     assert.equal((await app.send("PUT", path, { body })).at("metadata/selfLink"), undefined);
   });
 
   test("update without a change keeps the resourceVersion and makes no event", async () => {
-    const { path, csr, version } = await made({ annotations: { a: "b" } });
+    const { path, csr, version } = await createCsr({ annotations: { a: "b" } });
     const before = app.storage.revision();
     assert.equal((await app.send("PUT", path, { body: csr })).at("metadata/resourceVersion"), version);
     const patched = await app.send("PATCH", path, { body: { metadata: { annotations: { a: "b" } } }, headers: MERGE });
@@ -77,7 +77,7 @@ describe("an update", () => {
     assert.equal(app.storage.revision(), before);
   });
 
-  // The answers of a real kube-apiserver 1.37.2.
+  // The answers are those of a real kube-apiserver 1.37.2.
   for (
     const { name, metadata, code, message } of [
       {
@@ -126,7 +126,7 @@ describe("an update", () => {
     ]
   ) {
     test(`update answers ${code} to ${name}, and changes nothing`, async () => {
-      const { path, csr, version } = await made();
+      const { path, csr, version } = await createCsr();
       const answer = await app.send("PUT", path, { body: withMetadata(csr, metadata) });
       assert.equal(answer.code, code);
       assert.match(String(answer.at("message")), message);
@@ -276,7 +276,7 @@ describe("an update", () => {
     ]
   ) {
     test(`patch answers ${code} to ${name}, and changes nothing`, async () => {
-      const { path, version } = await made();
+      const { path, version } = await createCsr();
       const answer = await app.send("PATCH", `${path}${query}`, { body, headers });
       assert.equal(answer.code, code);
       assert.match(String(answer.at("message")), message);
@@ -289,8 +289,8 @@ describe("an update", () => {
     assert.equal((await app.send("PATCH", `${CSRS}/missing`, { body: "{", headers: MERGE })).code, 400);
   });
 
-  test("patch of each type changes what it names", async () => {
-    const { path } = await made({ labels: { old: "1" } });
+  test("a patch of each type changes only its fields", async () => {
+    const { path } = await createCsr({ labels: { old: "1" } });
     const send = (headers: Record<string, string>, body: unknown) =>
       app.send("PATCH", path, { body: JSON.stringify(body), headers });
     await send(MERGE, { metadata: { labels: { old: null, merged: "1" } } });
@@ -300,7 +300,7 @@ describe("an update", () => {
   });
 
   test("a strategic patch of conditions merges them by type", async () => {
-    const { path } = await made();
+    const { path } = await createCsr();
     const send = (conditions: unknown) =>
       app.send("PATCH", `${path}/approval`, { body: JSON.stringify({ status: { conditions } }), headers: STRATEGIC });
     await send([{ type: "X", status: "True" }]);
@@ -313,7 +313,7 @@ describe("an update", () => {
   });
 
   test("dryRun=All of update and patch shows the object and stores nothing", async () => {
-    const { path, csr, version } = await made();
+    const { path, csr, version } = await createCsr();
     const put = await app.send("PUT", `${path}?dryRun=All`, { body: withMetadata(csr, { labels: { a: "b" } }) });
     assert.deepEqual(put.at("metadata/labels"), { a: "b" });
     const patched = await app.send("PATCH", `${path}?dryRun=All`, {
@@ -325,7 +325,7 @@ describe("an update", () => {
   });
 
   test("parallel patches without a resourceVersion all succeed", async () => {
-    const { path } = await made();
+    const { path } = await createCsr();
     const keys = Array.from({ length: 20 }, (_, index) => `k${index}`);
     const answers = await Promise.all(
       keys.map((key) => app.send("PATCH", path, { body: { metadata: { labels: { [key]: "1" } } }, headers: MERGE })),
@@ -335,7 +335,7 @@ describe("an update", () => {
     assert.deepEqual(Object.keys(labels).sort(), [...keys].sort());
   });
 
-  /** A server that does not know of a change that another server has made, and how often it reads. */
+  /** Creates a server that does not know of a change by another server, and counts its reads. */
   async function createLaggingApp() {
     const lagging = await createTestApp();
     const csr = await buildCsr({ name: "a", signerName: "example.com/x" });
@@ -357,7 +357,7 @@ describe("an update", () => {
       version: String(known?.revision),
       send: lagging.send,
       countReads: () => reads,
-      /** Adds a label elsewhere; returns the new version. */
+      /** Adds a label at another server; returns the new version. */
       async change(label: string): Promise<string> {
         const stored = getPresent(key);
         assert.ok(stored !== undefined);
@@ -368,7 +368,7 @@ describe("an update", () => {
     };
   }
 
-  test("update of the present state reads nothing, and a refusal or no change is confirmed by a read", async () => {
+  test("update of the current state reads nothing, and a refusal or no change is confirmed by a read", async () => {
     await using lagging = await createLaggingApp();
     const { path, csr, version, send, countReads } = lagging;
     assert.equal((await send("PUT", path, { body: csr })).at("metadata/resourceVersion"), version);
@@ -382,11 +382,11 @@ describe("an update", () => {
     assert.equal(countReads(), 3);
   });
 
-  test("update decides by the present state what the known one refuses, leaves as it is, or loses to a conflict", async () => {
+  test("update uses the current state if the known one leads to a refusal, no change or a conflict", async () => {
     await using lagging = await createLaggingApp();
     const { path, csr, version, send, change } = lagging;
     let newest = await change("a");
-    // What the client has read at another server is refused by the known state.
+    // The known state refuses a version that the client has read at another server.
     const conditional = withMetadata(csr, { labels: { a: "c" }, resourceVersion: newest });
     assert.deepEqual((await send("PUT", path, { body: conditional })).at("metadata/labels"), { a: "c" });
     // The known state has no label.

@@ -185,7 +185,7 @@ class EventQueue implements RegistryWatch {
     this.#storage = storage;
   }
 
-  /** Adds the first state, which may have any size. */
+  /** Adds the initial state, which may have any size. */
   begin(events: readonly WatchEvent[], revision: number): void {
     this.#limit = MAX_WAITING_EVENTS + events.length;
     this.#byteLimit = Infinity;
@@ -195,7 +195,7 @@ class EventQueue implements RegistryWatch {
 
   push(events: readonly WatchEvent[], revision: number): void {
     if (this.#ended) return;
-    // Not spread into arguments: the stack only has room for some ten thousand.
+    // The events are not spread into arguments, because the stack has room for only about ten thousand.
     for (const event of events) {
       this.#waiting.push(event);
       this.#bytes += measureEvent(event);
@@ -230,7 +230,7 @@ class EventQueue implements RegistryWatch {
   }
 
   progress(): number | undefined {
-    const revision = this.#delivered();
+    const revision = this.#getDelivered();
     return revision > this.#startedAt ? revision : undefined;
   }
 
@@ -274,7 +274,7 @@ class EventQueue implements RegistryWatch {
     return all;
   }
 
-  #delivered(): number {
+  #getDelivered(): number {
     if (this.#waiting.length > 0) return this.#revision;
     // Every change so far was outside of this watch, or has been delivered.
     return this.#ended ? this.#pushed : Math.max(this.#pushed, this.#storage.revision());

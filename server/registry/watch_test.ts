@@ -6,7 +6,7 @@ import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { createTestApp, type TestApp, WatchReader } from "../../tests/support/test_app.ts";
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-/** A creation of a request writes its RequestRecord too, and each write has a revision of its own. */
+/** The creation of a request also writes its RequestRecord, and each write has its own revision. */
 const CREATION = 2;
 const MERGE = { "content-type": "application/merge-patch+json" };
 const TABLE = { accept: "application/json;as=Table;v=v1;g=meta.k8s.io" };
@@ -117,7 +117,7 @@ test("watch with a selector adds objects that start to match and deletes those t
   assert.equal(seen[2]?.at("metadata/resourceVersion"), left.at("metadata/resourceVersion"));
 });
 
-test("watch of one name, also by the old path", async () => {
+test("watch of one name, also on the legacy path", async () => {
   await using app = await createTestApp();
   await create(app, "a");
   await create(app, "b");
@@ -132,7 +132,7 @@ test("watch of one name, also by the old path", async () => {
   assert.equal(unnamed.at("message"), "fieldSelector metadata.name doesn't match requested name");
 });
 
-test("watch-list ends its initial events by an annotated bookmark", async () => {
+test("watch-list ends its initial events with an annotated bookmark", async () => {
   await using app = await createTestApp();
   await create(app, "a");
   const version = await create(app, "b");
@@ -154,7 +154,7 @@ test("watch-list ends its initial events by an annotated bookmark", async () => 
 });
 
 for (const query of ["", "&resourceVersion=0"]) {
-  test(`watch with bookmarks${query === "" ? "" : " from 0"} is a streaming list, but not by the old path`, async () => {
+  test(`watch with bookmarks${query === "" ? "" : " from 0"} is a streaming list, but not on the legacy path`, async () => {
     await using app = await createTestApp();
     await using asked = await watch(app, `allowWatchBookmarks=true&timeoutSeconds=1${query}`);
     assert.deepEqual((await asked.next())?.at("metadata/annotations"), { "k8s.io/initial-events-end": "true" });
@@ -212,7 +212,7 @@ test("watch sends bookmarks each minute and before its end, then ends cleanly", 
   const version = await create(app, "a");
   await using events = await watch(app, `resourceVersion=${version}&allowWatchBookmarks=true&timeoutSeconds=100`);
   const first = events.next();
-  // Another resource's write moves the bookmark on.
+  // A write of another resource advances the bookmark.
   const writeOther = (name: string) =>
     app.send("POST", "/api/v1/namespaces/default/configmaps", { body: { metadata: { name } } });
   const written = await writeOther("b");
@@ -230,7 +230,7 @@ test("watch sends bookmarks each minute and before its end, then ends cleanly", 
   assert.equal(await end, undefined);
 });
 
-test("watch sends no bookmark of its start", async () => {
+test("watch sends no bookmark for its start", async () => {
   await using app = await createTestApp();
   const version = await create(app, "a");
   await create(app, "b");
@@ -336,7 +336,7 @@ for (const includeObject of ["None", "Metadata", "Object"]) {
   });
 }
 
-test("watch as lists of metadata ends at the first object, and as YAML is refused after all other checks", async () => {
+test("a watch as lists of metadata ends at the first object, and as YAML is refused after all other checks", async () => {
   await using app = await createTestApp();
   const accept = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io";
   await using events = await watch(app, `resourceVersion=${app.storage.revision()}`, { accept });
@@ -379,7 +379,7 @@ test("watch ends when the server stops, and a client that leaves stops its watch
   assert.equal(other.clock.sleepers, 0);
 });
 
-test("watch shows a first state of any size", async () => {
+test("watch delivers an initial state of any size", async () => {
   await using app = await createTestApp();
   for (let number = 0; number <= 20_000; number++) {
     const metadata = { name: `c${number}`, namespace: "default" };

@@ -1,7 +1,7 @@
 /**
  * Creation: admit, set the server's metadata, validate and store (`apiserver/pkg/registry/rest/create.go`,
- * `registry/generic/registry`). What creation shares with updates is here too: editing of metadata, managed fields,
- * warnings and refusals.
+ * `registry/generic/registry`). This file also has what creation shares with updates: editing of metadata,
+ * managed fields, warnings and refusals.
  */
 import { type FieldError, selectReportedErrors } from "../../core/kube/status/field_error.ts";
 import { formatTime, getName, type KubeObject, type ObjectMeta } from "../../core/kube/meta.ts";
@@ -13,7 +13,7 @@ import {
   invalidObject,
 } from "../../core/kube/status/status.ts";
 import type { Kind } from "../../core/kube/schema.ts";
-import { isUint64, parseUintText } from "./read.ts";
+import { isUint64, formatParseUintError } from "./read.ts";
 import { createUid, generateName, type RegistryDeps, type Target, toStorageKey } from "./registry.ts";
 import { findSubresource, type Resource, type WriteContext } from "./resource.ts";
 import {
@@ -151,7 +151,7 @@ function replaceEarlier(resource: Resource, prepared: KubeObject, { object: earl
   return withMeta(resource.replace?.(prepared, earlier) ?? prepared, { uid, creationTimestamp });
 }
 
-function metadataErrors({ kind, strategy }: Resource, object: KubeObject): readonly FieldError[] {
+function findMetadataErrors({ kind, strategy }: Resource, object: KubeObject): readonly FieldError[] {
   const { metadata } = object;
   if (strategy.anyMetadata === true) return [];
   return [
@@ -264,7 +264,7 @@ export function sendWarnings(target: Target, object: KubeObject, stored: KubeObj
 
 /** Throws StatusError 500 for a version that is not a number (`storage/api_object_versioner.go`, ObjectResourceVersion). */
 export function assertVersionText({ metadata: { resourceVersion: sent = "" } }: KubeObject): void {
-  if (sent !== "" && !isUint64(sent)) throw genericServerError(parseUintText(sent));
+  if (sent !== "" && !isUint64(sent)) throw genericServerError(formatParseUintError(sent));
 }
 
 /** Returns the kind in upstream's registry, which does not depend on the requested version. */

@@ -67,7 +67,7 @@ describe("a create", () => {
   });
 
   // `pkg/registry/certificates/certificates/strategy.go`, PrepareForCreate.
-  test("create stamps the requester, in the user's group order, and wipes the status", async () => {
+  test("create sets the requester, in the user's group order, and clears the status", async () => {
     const csr = await buildCsr({ name: "stamped", username: "bob", groups: ["x"] });
     const bob = {
       username: "alice",
@@ -207,7 +207,7 @@ describe("a create", () => {
       ["with spaces Ü", undefined],
     ] as const
   ) {
-    test(`create ${want === undefined ? "takes" : "refuses"} the name ${JSON.stringify(name)}`, async () => {
+    test(`create ${want === undefined ? "accepts" : "refuses"} the name ${JSON.stringify(name)}`, async () => {
       const answer = await post({ name });
       assert.equal(answer.code, want === undefined ? 201 : 422);
       if (want === undefined) {
@@ -235,7 +235,7 @@ describe("a create", () => {
     ]);
   });
 
-  test("create in a namespace requires that it exists, and that the body agrees", async () => {
+  test("create in a namespace requires that it exists, and that it matches the body", async () => {
     const create = (namespace: string, metadata: object) =>
       app.send("POST", `/api/v1/namespaces/${namespace}/configmaps`, { body: { metadata, data: { a: "b" } } });
     assert.equal((await create("default", { name: "c" })).code, 201);
@@ -248,7 +248,7 @@ describe("a create", () => {
     );
   });
 
-  test("a server over a store that is full starts, answers reads, and creates nothing", async () => {
+  test("a server on a full store starts, answers reads, and creates nothing", async () => {
     const clock = createFakeClock();
     await using storage = createMemoryStorage({ clock, quotaBytes: 4_000 });
     await using full = await createTestApp({ clock, storage });
