@@ -19,7 +19,7 @@ import { shellWord } from "../../core/lib/printable.ts";
 import { checkPrivateFile } from "../../client/private_file.ts";
 import { encodeCertificates } from "../../core/pki/x509/ca_bundle.ts";
 import type { EtcdEndpoints } from "../../server/storage/etcd/storage.ts";
-import { plainPrefix } from "../../server/storage/etcd/prefix.ts";
+import { normalizePrefix } from "../../server/storage/etcd/prefix.ts";
 import { assertKnownFormat, type DataDir } from "../data_dir.ts";
 import type { InstanceDeps } from "../deps.ts";
 import { readCaFile, readPairFiles } from "../named_files.ts";
@@ -68,7 +68,7 @@ export function formatEtcdPlace({ servers, prefix, backup }: EtcdPlace): string 
 apiVersion: ${TLSBOOT_API_VERSION}
 kind: ${KIND}
 servers: ${JSON.stringify(servers)}
-prefix: ${JSON.stringify(plainPrefix(prefix))}
+prefix: ${JSON.stringify(normalizePrefix(prefix))}
 ${backup === undefined ? "" : `backup: ${JSON.stringify(backup)}\n`}`;
 }
 
@@ -94,9 +94,9 @@ export async function assertEtcdPlace(
       `give ${formatEtcdSettings(place)}; or move them back into a database with tlsboot backup and restore`,
     );
   }
-  if (place !== undefined && place.prefix !== plainPrefix(etcdPrefix)) {
+  if (place !== undefined && place.prefix !== normalizePrefix(etcdPrefix)) {
     throw cannot(
-      `its objects are below "${place.prefix}" in etcd, not "${plainPrefix(etcdPrefix)}"`,
+      `its objects are below "${place.prefix}" in etcd, not "${normalizePrefix(etcdPrefix)}"`,
       `give ${formatEtcdSettings(place)}`,
     );
   }

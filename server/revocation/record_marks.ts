@@ -25,13 +25,13 @@ export class RecordMarks {
   readonly #deps: RecordMarksDeps;
   /** The names of new records that have to be marked or unmarked. */
   readonly #pending = new Set<string>();
-  #isPassDue = true;
+  #isFullUpdateDue = true;
 
   constructor(deps: RecordMarksDeps) {
     this.#deps = deps;
-    deps.revocations.onChange(() => (this.#isPassDue = true));
+    deps.revocations.onChange(() => (this.#isFullUpdateDue = true));
     deps.revocations.onRecord((record) => {
-      if (findMark(deps.revocations, record) !== "right") this.#pending.add(getName(record));
+      if (findMark(deps.revocations, record) !== "unchanged") this.#pending.add(getName(record));
     });
   }
 
@@ -42,12 +42,12 @@ export class RecordMarks {
   async update(signal: AbortSignal): Promise<number> {
     let changed = 0;
     const names = [...this.#pending];
-    if (this.#isPassDue) {
-      this.#isPassDue = false;
+    if (this.#isFullUpdateDue) {
+      this.#isFullUpdateDue = false;
       try {
-        changed += await this.#passAll(signal);
+        changed += await this.#updateAll(signal);
       } catch (error) {
-        this.#isPassDue = true;
+        this.#isFullUpdateDue = true;
         throw error;
       }
     }
@@ -61,10 +61,10 @@ export class RecordMarks {
 
   /** Whether `update` has something to do. */
   get isDue(): boolean {
-    return this.#isPassDue || this.#pending.size > 0;
+    return this.#isFullUpdateDue || this.#pending.size > 0;
   }
 
-  async #passAll(signal: AbortSignal): Promise<number> {
+  async #updateAll(signal: AbortSignal): Promise<number> {
     const { storage, revocations } = this.#deps;
     if (revocations.index.size === 0 && revocations.records.markedCount === 0) return 0;
     let changed = 0;
@@ -72,11 +72,11 @@ export class RecordMarks {
     while (fromKey !== undefined) {
       signal.throwIfAborted();
       const page = await storage.list(REGISTER_PREFIX, { limit: PAGE_SIZE, fromKey });
-      const wrong = page.items.filter((stored) =>
-        findMark(revocations, stored.object as IssuedCertificate) !== "right"
+      const stale = page.items.filter((stored) =>
+        findMark(revocations, stored.object as IssuedCertificate) !== "unchanged"
       );
-      for (let start = 0; start < wrong.length; start += WRITTEN_AT_ONCE) {
-        changed += await this.#write(wrong.slice(start, start + WRITTEN_AT_ONCE));
+      for (let start = 0; start < stale.length; start += WRITTEN_AT_ONCE) {
+        changed += await this.#write(stale.slice(start, start + WRITTEN_AT_ONCE));
       }
       fromKey = page.nextKey;
       await setImmediate();
@@ -89,7 +89,7 @@ export class RecordMarks {
     const written = items.map(async (stored): Promise<number> => {
       const record = stored.object as IssuedCertificate;
       const mark = findMark(revocations, record);
-      if (mark === "right") return 0;
+      if (mark === "unchanged") return 0;
       const { revocation: _before, ...status } = record.status;
       const object = { ...record, status: mark === undefined ? status : { revocation: mark, ...status } };
       try {
@@ -106,12 +106,12 @@ export class RecordMarks {
   }
 }
 
-/** Finds the mark that a record should have, undefined for none; `right` if the record already has it. */
+/** Finds the mark that a record should have, undefined for none; `unchanged` if the record already has it. */
 function findMark(
   { index }: Pick<Revocations, "index">,
   record: IssuedCertificate,
-): IssuedCertificate["status"]["revocation"] | "right" {
+): IssuedCertificate["status"]["revocation"] | "unchanged" {
   const revoked = index.findForRecord(record);
   const mark = revoked === undefined ? undefined : toRecordedRevocation(revoked);
-  return JSON.stringify(mark) === JSON.stringify(record.status.revocation) ? "right" : mark;
+  return JSON.stringify(mark) === JSON.stringify(record.status.revocation) ? "unchanged" : mark;
 }

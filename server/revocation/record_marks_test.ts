@@ -17,7 +17,7 @@ import { RecordMarks } from "./record_marks.ts";
 const NOW = new Date("2026-11-28T02:00:00Z");
 const NEVER = new AbortController().signal;
 
-test("RecordMarks marks a record that another server changed at the same moment in the next pass", async () => {
+test("RecordMarks marks a record that another server changed at the same moment in the next update", async () => {
   const peer = await verifiedPeer(await createClientCa(NOW), NOW, { commonName: "alice" });
   const facts = parseCertificate(peer.chain[0]!);
   assert.ok(facts.ok);

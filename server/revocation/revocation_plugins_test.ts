@@ -102,7 +102,7 @@ for (
   });
 }
 
-test("RevokedTokenDeletion writes nothing where the request writes nothing, as in a dry run", async () => {
+test("RevokedTokenDeletion writes nothing if the request writes nothing, as in a dry run", async () => {
   const { deletion, logger } = createPlugins();
   assert.equal(await validateWith(deletion, creation(token, { kind })), undefined);
   assert.equal(logger.entries.length, 0);

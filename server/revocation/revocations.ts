@@ -91,7 +91,7 @@ export class Revocations implements Disposable {
     this.#watch = await followResource(storage, REVOCATIONS_PREFIX, {
       clear: () => this.index.replace([]),
       added: (name, stored, change) => {
-        const revoked = decode<Revocation>(stored);
+        const revoked = decode(stored);
         this.index.put(revoked);
         if (change === undefined) return;
         const { spec: { reason, message }, status: { revokedBy } } = revoked;
@@ -169,13 +169,13 @@ export class Revocations implements Disposable {
 }
 
 /** Parses the bytes, because reading `object` would keep the parsed form of the whole register in memory. */
-function decode<T>({ bytes }: Stored): T {
-  return JSON.parse(decoder.decode(bytes)) as T;
+function decode({ bytes }: Stored): Revocation {
+  return JSON.parse(decoder.decode(bytes)) as Revocation;
 }
 
 /** An index of the revoked certificates, which follows the storage until it is disposed. */
 export interface RevokedCertificates extends Disposable {
-  /** Lists the revoked certificates of a CA, the newest revocations last. */
+  /** Lists the revoked certificates of a CA, with the newest revocation last. */
   list(issuerFingerprint: string): readonly RevokedCertificate[];
 }
 

@@ -159,7 +159,7 @@ for (
   });
 }
 
-test("a group and a node cannot be revoked by a member and by the node, and others can", async () => {
+test("a group or node cannot be revoked by one of its members or the node itself, but by others", async () => {
   await using app = await createApp();
   const author = createUser("system:node:n1", "dev", MASTERS_GROUP);
   const post = async (spec: Record<string, string>, user = author) =>
@@ -177,7 +177,7 @@ test("an unknown serial number and an unknown token are revoked with an annotati
   }
 });
 
-test("only a certificate on hold can be taken back, and so can everything else", async () => {
+test("a Revocation can be taken back, except that of a certificate that is not on hold", async () => {
   await using app = await createApp();
   const peer = await peerFor({ commonName: "alice" });
   await record(app, 1, peer);
@@ -234,16 +234,16 @@ for (
     const kind = findRevocationTarget({ reason: "", ...spec })!.kind;
     assert.match(text, new RegExp(`\ntlsboot_revocations{kind="${kind}"} 1\n`));
     const refusals = [...text.matchAll(/^tlsboot_revoked_credentials_refused_total{kind="(.+)"} (.+)$/gm)];
-    // Those that were not refused yet are reported too: Prometheus has to see the first increase.
-    const wanted = REVOCATION_TARGET_KINDS.map((one) => [one, one === kind ? "1" : "0"]);
-    assert.deepEqual(refusals.map(([, one, count]) => [one, count]), wanted);
+    // Kinds without a refusal are reported too, so that Prometheus sees the first increase.
+    const wanted = REVOCATION_TARGET_KINDS.map((each) => [each, each === kind ? "1" : "0"]);
+    assert.deepEqual(refusals.map(([, each, count]) => [each, count]), wanted);
     const events = await app.send("GET", "/api/v1/namespaces/default/events");
     assert.equal(events.at("items/0/reason"), "RevokedCredentialUsed");
     assert.match(String(events.at("items/0/message")), /was used from 192.0.2.1, and refused: /);
   });
 }
 
-test("unrevoking a user lets the same certificate in again", async () => {
+test("a certificate is accepted again after the revocation of its user is taken back", async () => {
   await using app = await createApp();
   const peer = await peerFor({ commonName: "alice" });
   await revoke(app, { user: "alice" });
@@ -278,7 +278,7 @@ test("a static token is refused after the revocation of its user or group", asyn
   }
 });
 
-test("the certificates that were requested with a token are refused when the revocation includes them", async () => {
+test("certificates that were requested with a token are refused if the revocation includes them", async () => {
   await using app = await createApp();
   const [first, renewed, other] = [
     await peerFor(nodeSubject("n1")),
@@ -293,7 +293,7 @@ test("the certificates that were requested with a token are refused when the rev
     certificateFingerprint: fingerprint.value.sha256Fingerprint,
   });
   await record(app, 3, other, { username: "system:bootstrap:bcdefg", tokenID: "bcdefg" });
-  // The token itself is gone, and the register still knows it.
+  // The token itself is gone, but the register still has its certificates.
   assert.equal((await revoke(app, { token: "abcdef", includeCertificates: true })).code, 201);
   assert.equal((await app.send("GET", CONFIG_MAPS, as(first))).code, 401);
   assert.equal((await app.send("GET", CONFIG_MAPS, as(renewed))).code, 401);
@@ -328,7 +328,7 @@ test("a clock that jumps back makes no old certificate of a node valid, and a ne
   assert.notEqual((await app.send("GET", CONFIG_MAPS, as(replacement))).code, 401);
 });
 
-/** Creates a CSR as a user of the process, approves it when asked, and returns the answer to the last write. */
+/** Posts a CSR as a user, and returns the answer. */
 async function request(app: TestApp, options: CsrOptions, by: TestRequest): Promise<Answer> {
   const csr = await buildCsr(options);
   return await app.send("POST", CSRS, { ...by, body: csr });
@@ -336,7 +336,7 @@ async function request(app: TestApp, options: CsrOptions, by: TestRequest): Prom
 
 const approval = (csr: object): TestRequest => ({ body: { ...csr, status: { conditions: [condition("Approved")] } } });
 
-test("a request of a revoked node is refused, and its replacement with a newer token of its own is not", async () => {
+test("a request of a revoked node is refused, but its replacement with its own, newer token is not", async () => {
   await using app = await createApp();
   await addToken(app, "oldold", "n1");
   await app.clock.advance(1_000);

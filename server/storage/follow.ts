@@ -6,7 +6,7 @@ import type { Logger, ObjectChange, ObjectChanges } from "../../core/ports.ts";
 import { getErrorMessage } from "../../core/errors.ts";
 import {
   type After,
-  afterReal,
+  runAfter,
   type CompactedError,
   type Storage,
   type StorageEvent,
@@ -38,7 +38,7 @@ export class Watchers {
     this.#logger = logger;
   }
 
-  /** Gives a listener the missed events at once, and from then on the events passed to `notify`. */
+  /** Passes a listener the missed events at once, and later those passed to `notify`. */
   add(
     prefix: string,
     afterRevision: number,
@@ -155,7 +155,7 @@ export async function followResource<T extends KubeObject>(
   storage: Pick<Storage, "list" | "watch">,
   prefix: string,
   follower: ResourceFollower<T>,
-  after: After = afterReal,
+  after: After = runAfter,
 ): Promise<StorageWatch> {
   let watch: StorageWatch | undefined;
   let cancelRetry: (() => void) | undefined;
@@ -228,7 +228,7 @@ export function createStoredChanges<T extends KubeObject>(
       const pending: ObjectChange<T>[] = [];
       const known = new Set<string>();
       let missing: Set<string> | undefined;
-      let news = Promise.withResolvers<void>();
+      let arrival = Promise.withResolvers<void>();
       const remove = (name: string): void => {
         known.delete(name);
         pending.push({ kind: "deleted", object: { metadata: { name } } });
@@ -247,13 +247,13 @@ export function createStoredChanges<T extends KubeObject>(
             missing = undefined;
             pending.push({ kind: "synced" });
           }
-          news.resolve();
+          arrival.resolve();
         },
       });
       try {
         while (true) {
-          await orAbort(news.promise, signal);
-          news = Promise.withResolvers();
+          await orAbort(arrival.promise, signal);
+          arrival = Promise.withResolvers();
           for (const [index, change] of pending.splice(0).entries()) {
             if (index % BATCH === BATCH - 1) await setImmediate();
             signal.throwIfAborted();

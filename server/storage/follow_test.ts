@@ -12,7 +12,7 @@ import { CompactedError, type StorageListOptions } from "./storage.ts";
 
 const PREFIX = "/registry/things/";
 
-/** A store whose watches the test can lose, and what a follower has seen of it. */
+/** Follows a store whose watches the test can end, and records what the follower receives. */
 async function follow() {
   const storage = createMemoryStorage({ clock: createFakeClock() });
   await storage.create(`${PREFIX}a`, thing("a"));
@@ -64,7 +64,7 @@ test("followResource() reads what there is, follows its changes, and reads again
   assert.deepEqual(seen, ["clear", "a:a", ".", "+c:c", "."]);
 });
 
-test("followResource() that cannot read again, or whose follower throws then, tries again, and the store logs why", async () => {
+test("followResource() tries again when it cannot read again or its follower throws, and the store logs why", async () => {
   for (const why of ["not now", "a bug"]) {
     const { seen, faults, follower, advance, lose, logger } = await follow();
     const { added } = follower;
@@ -89,7 +89,7 @@ test("followResource() that cannot read again, or whose follower throws then, tr
   }
 });
 
-test("followResource() reads nothing after it was stopped, also when a watch was lost", async () => {
+test("followResource() reads nothing after it was stopped, even if a watch is lost", async () => {
   for (const when of ["it reads again", "it waits to try again", "it follows"]) {
     const { seen, watch, faults, advance, lose } = await follow();
     if (when === "it waits to try again") faults.push(new Error("not now"));
@@ -102,7 +102,7 @@ test("followResource() reads nothing after it was stopped, also when a watch was
   }
 });
 
-test("createStoredChanges() delivers what exists, each change, and after a lost watch what was missed", async () => {
+test("createStoredChanges() delivers existing objects, each change, and after a lost watch the missed changes", async () => {
   const { storage, store, watch, lose } = await follow();
   watch.stop();
   const abort = new AbortController();

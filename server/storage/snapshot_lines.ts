@@ -24,7 +24,7 @@ export interface SnapshotObject {
 
 const KIND = "Snapshot";
 
-/** Formats the line of a head, with its newline. */
+/** Formats the head line, with its newline. */
 export function formatSnapshotHead({ revision, objects }: SnapshotHead): Uint8Array {
   return Buffer.from(`${JSON.stringify({ apiVersion: TLSBOOT_API_VERSION, kind: KIND, revision, objects })}\n`);
 }

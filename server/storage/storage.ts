@@ -101,7 +101,7 @@ export interface Storage extends AsyncDisposable {
    */
   readonly sharesRevisions: boolean;
   /**
-   * Makes all writes, of different keys, or none. Returns their changes in the same order. Throws `AlreadyExistsError`
+   * Makes all writes, which must have different keys, or none. Returns their changes in the same order. Throws `AlreadyExistsError`
    * or `RevisionConflictError` for the first write whose condition is false, `WriteRefusedError` when all objects
    * together exceed the limit of one object, and AppError `internal` for writes that may not be in one transaction. All
    * changes take effect in memory at the same moment.
@@ -180,7 +180,7 @@ export class CompactedError extends AppError {
 
 /**
  * Creates the clock of a store that is opened now, in milliseconds since 1970: the wall clock at the opening plus the
- * elapsed time since. History and Events age by this clock, so that setting the system's clock forward ends no watch,
+ * elapsed time since. History and Events expire by this clock, so that setting the system's clock forward ends no watch,
  * and setting it back keeps nothing forever.
  */
 export function createSteadyNow(clock: Clock): () => number {
@@ -191,7 +191,7 @@ export function createSteadyNow(clock: Clock): () => number {
 /** Runs a function once after a number of milliseconds; the returned function cancels it. Tests replace it. */
 export type After = (ms: number, run: () => void) => () => void;
 
-export function afterReal(ms: number, run: () => void): () => void {
+export function runAfter(ms: number, run: () => void): () => void {
   const timer = setTimeout(run, ms);
   return () => clearTimeout(timer);
 }

@@ -1,7 +1,7 @@
 /**
  * Creates the stored form of an object, with its revision in `metadata.resourceVersion`. It always keeps one encoding:
  * the JSON, or the value of a shared store until the JSON is needed. Objects take several times as much memory, so they
- * are decoded when they are read, and a cache of limited size keeps those of the newest states.
+ * are decoded when they are read, and a cache of limited size has those of the newest states.
  */
 import { jsonBytes } from "../../core/kube/wire/object_json.ts";
 import type { KubeObject, ObjectMeta } from "../../core/kube/meta.ts";
@@ -13,12 +13,12 @@ export type ValueDecoder = (key: string, value: Uint8Array) => KubeObject | unde
 /** Creates the stored state of an object that is written at `revision`. */
 export function createStored(key: string, object: KubeObject, revision: number): Stored {
   const numbered = toNumbered(object, revision);
-  return new KeptStored(key, revision, jsonBytes(numbered), undefined, numbered);
+  return new CachedStored(key, revision, jsonBytes(numbered), undefined, numbered);
 }
 
 /** Creates a stored state from bytes that were read back; its `object` throws SyntaxError when they are not JSON. */
 export function readStored(key: string, revision: number, bytes: Uint8Array): Stored {
-  return new KeptStored(key, revision, bytes, undefined, undefined);
+  return new CachedStored(key, revision, bytes, undefined, undefined);
 }
 
 /** Creates a stored state from the value of a shared store, and the object that `decode` returns for it. */
@@ -29,12 +29,12 @@ export function readValue(
   decode: ValueDecoder,
   object: KubeObject,
 ): Stored {
-  return new KeptStored(key, revision, value, decode, toNumbered(object, revision));
+  return new CachedStored(key, revision, value, decode, toNumbered(object, revision));
 }
 
 /** Drops the cached object of a replaced state, because five minutes of history can exceed the newest states. */
 export function releaseObject(stored: Stored | undefined): void {
-  if (stored instanceof KeptStored) stored.retire();
+  if (stored instanceof CachedStored) stored.retire();
 }
 
 /** An entry that can be released and loaded again. */
@@ -45,13 +45,13 @@ export interface Reclaimable {
 }
 
 /**
- * Keeps entries whose sizes add up to at most a limit. It evicts those that have not been used since the clock hand last
- * passed them (CLOCK).
+ * Caches entries up to a limit for the sum of their sizes. It evicts those that have not been used since the clock hand
+ * last passed them (CLOCK).
  */
 export class ClockCache<T extends Reclaimable> {
   readonly #limit: number;
-  /** Entries in the order in which the clock hand passes them; it has passed those before `#next`. */
-  #line: { readonly entry: T; readonly size: number }[] = [];
+  /** The entries in the order in which the clock hand passes them. It has passed those before `#next`. */
+  #queue: { readonly entry: T; readonly size: number }[] = [];
   #next = 0;
   #size = 0;
 
@@ -63,21 +63,21 @@ export class ClockCache<T extends Reclaimable> {
   /** Adds an entry that is not in the cache yet. */
   add(entry: T, size: number): void {
     entry.isUsed = false;
-    this.#line.push({ entry, size });
+    this.#queue.push({ entry, size });
     this.#size += size;
     while (this.#size > this.#limit) this.#turn();
-    // The array is cut only now and then, which costs nearly nothing for each addition.
-    if (this.#next * 2 <= this.#line.length) return;
-    this.#line = this.#line.slice(this.#next);
+    // The array is trimmed only now and then, so the cost for each addition is small.
+    if (this.#next * 2 <= this.#queue.length) return;
+    this.#queue = this.#queue.slice(this.#next);
     this.#next = 0;
   }
 
   #turn(): void {
-    const slot = this.#line[this.#next++]!;
+    const slot = this.#queue[this.#next++]!;
     const { entry, size } = slot;
     if (entry.isUsed) {
       entry.isUsed = false;
-      this.#line.push(slot);
+      this.#queue.push(slot);
       return;
     }
     this.#size -= size;
@@ -86,10 +86,10 @@ export class ClockCache<T extends Reclaimable> {
 }
 
 /** The limit for the JSON of all cached objects, which is enough for more than a thousand requests. */
-const KEPT_JSON_BYTES = 2 * 1_048_576;
-const kept = new ClockCache<KeptStored>(KEPT_JSON_BYTES);
+const CACHED_JSON_BYTES = 2 * 1_048_576;
+const cache = new ClockCache<CachedStored>(CACHED_JSON_BYTES);
 
-class KeptStored implements Stored {
+class CachedStored implements Stored {
   readonly key: string;
   readonly revision: number;
   readonly size: number;
@@ -114,7 +114,7 @@ class KeptStored implements Stored {
     this.#bytes = bytes;
     this.#decode = decode;
     this.#object = object;
-    if (object !== undefined) kept.add(this, bytes.length);
+    if (object !== undefined) cache.add(this, bytes.length);
   }
 
   get bytes(): Uint8Array {
@@ -135,7 +135,7 @@ class KeptStored implements Stored {
     const object = this.#readObject();
     if (!this.#isHistory) {
       this.#object = object;
-      kept.add(this, this.#bytes.length);
+      cache.add(this, this.#bytes.length);
     }
     return object;
   }
@@ -152,7 +152,7 @@ class KeptStored implements Stored {
 
   #readObject(): KubeObject {
     if (this.#decode === undefined) return JSON.parse(decoder.decode(this.#bytes)) as KubeObject;
-    // The value could be decoded when the state was created.
+    // The same value was decoded when the state was created.
     return toNumbered(this.#decode(this.key, this.#bytes)!, this.revision);
   }
 }

@@ -14,7 +14,7 @@ class Entry {
   }
 }
 
-function listKept(things: readonly Entry[]): string {
+function listCached(things: readonly Entry[]): string {
   return things.filter(({ isKept }) => isKept).map(({ name }) => name).join("");
 }
 
@@ -23,14 +23,14 @@ test("ClockCache keeps the newest entries that fit, and used ones longer", () =>
   const things = [..."abcdef"].map((name) => new Entry(name));
   const [a, b, c, d, e, f] = things;
   for (const thing of [a!, b!, c!]) kept.add(thing, 10);
-  assert.equal(listKept(things.slice(0, 3)), "abc");
+  assert.equal(listCached(things.slice(0, 3)), "abc");
   a!.isUsed = true;
   kept.add(d!, 10);
-  assert.equal(listKept(things.slice(0, 4)), "acd", "b had its turn after a, which was used");
+  assert.equal(listCached(things.slice(0, 4)), "acd", "b had its turn after a, which was used");
   kept.add(e!, 10);
-  assert.equal(listKept(things.slice(0, 5)), "ade");
+  assert.equal(listCached(things.slice(0, 5)), "ade");
   kept.add(f!, 20);
-  assert.equal(listKept(things), "ef", "a was not used again");
+  assert.equal(listCached(things), "ef", "a was not used again");
 });
 
 test("ClockCache releases an entry larger than its capacity, and keeps working", () => {
@@ -39,9 +39,9 @@ test("ClockCache releases an entry larger than its capacity, and keeps working",
   kept.add(small, 10);
   small.isUsed = true;
   kept.add(large, 31);
-  assert.equal(listKept([small, large]), "s");
+  assert.equal(listCached([small, large]), "s");
   kept.add(after, 30);
-  assert.equal(listKept([after]), "a");
+  assert.equal(listCached([after]), "a");
 });
 
 test("ClockCache keeps the few of many entries that are used again and again", () => {
@@ -54,6 +54,6 @@ test("ClockCache keeps the few of many entries that are used again and again", (
     passing.push(new Entry("."));
     kept.add(passing.at(-1)!, 1);
   }
-  assert.equal(listKept(hot), "xy");
-  assert.equal(listKept(passing).length, 98);
+  assert.equal(listCached(hot), "xy");
+  assert.equal(listCached(passing).length, 98);
 });

@@ -1,6 +1,6 @@
 /**
- * Transactions of a store: several writes of which all or none take place, and single writes, which are transactions
- * too. The size limits of objects are the defaults of etcd and its client, so that the built-in store accepts and
+ * Transactions of a store: several writes that all take effect, or none of them. Single writes are transactions too. The
+ * size limits of objects are the defaults of etcd and its client, so that the built-in store accepts and
  * refuses the same objects, with the same messages.
  */
 import { AppError, isAppError } from "../../core/errors.ts";
@@ -16,7 +16,7 @@ import {
 } from "./storage.ts";
 import { encodeTransaction, type GuardedWrite } from "./etcd/wire.ts";
 
-/** Implements the single writes of a store by its transactions. */
+/** Implements the single writes of a store with its transactions. */
 export abstract class SingleWrites {
   abstract transact(writes: readonly Write[]): Promise<readonly StorageEvent[]>;
 

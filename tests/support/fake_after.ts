@@ -1,5 +1,5 @@
 /** Timers that a test moves on. */
-import { type After, afterReal } from "../../server/storage/storage.ts";
+import { type After, runAfter } from "../../server/storage/storage.ts";
 import { settle } from "./fake_clock.ts";
 
 /** Timers under a test's control. */
@@ -45,7 +45,7 @@ export function createRealAfter(): Disposable & { readonly after: After } {
   const cancels: (() => void)[] = [];
   return {
     after(ms, run) {
-      const cancel = afterReal(ms, run);
+      const cancel = runAfter(ms, run);
       cancels.push(cancel);
       return cancel;
     },

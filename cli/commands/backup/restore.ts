@@ -3,7 +3,7 @@ import { lstat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { describeOmitted } from "../../../instance/backup/manifest.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
-import { plainPrefix } from "../../../server/storage/etcd/prefix.ts";
+import { normalizePrefix } from "../../../server/storage/etcd/prefix.ts";
 import { openWithProgress, readOpener } from "./encryption.ts";
 import type { restoreCommand } from "./flags.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
@@ -41,7 +41,7 @@ export async function run(input: Input<typeof restoreCommand.flags>, tools: Tool
     onProgress: (doing) => progress.update(DOING[doing]),
   });
   progress[Symbol.dispose]();
-  reportRestored(restored, root, isForEtcd ? plainPrefix(settings.etcdPrefix) : undefined, tools);
+  reportRestored(restored, root, isForEtcd ? normalizePrefix(settings.etcdPrefix) : undefined, tools);
   return EXIT.done;
 }
 

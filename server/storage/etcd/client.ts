@@ -5,7 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { createSecureContext } from "node:tls";
-import { type After, afterReal } from "../storage.ts";
+import { type After, runAfter } from "../storage.ts";
 import { etcdError, isCompacted, isUnanswered } from "./errors.ts";
 import { GRPC_STATUS, GrpcChannel, GrpcError, type GrpcServer } from "./grpc.ts";
 import {
@@ -29,11 +29,11 @@ import {
   type TransactionResponse,
   type WatchResponse,
 } from "./wire.ts";
-import { keysPrefix } from "./prefix.ts";
+import { toKeysPrefix } from "./prefix.ts";
 
 /** One call of etcd that has ended. */
 export interface EtcdCall {
-  /** The operation in kube-apiserver's words, or a transaction of several writes, which it never makes. */
+  /** The name of the operation in kube-apiserver, or `transact` for several writes, which kube-apiserver never makes. */
   readonly operation: "create" | "update" | "delete" | "transact" | "get" | "list" | "getCurrentResourceVersion";
   /** The key of the call, the first of several, or the prefix of keys. */
   readonly key: string;
@@ -106,9 +106,9 @@ export class EtcdClient {
   readonly #observation: EtcdObservation | undefined;
 
   constructor(endpoints: EtcdEndpoints, observation?: EtcdObservation, parts: EtcdClientParts = {}) {
-    this.#after = parts.after ?? afterReal;
+    this.#after = parts.after ?? runAfter;
     this.#observation = observation;
-    this.#prefix = keysPrefix(endpoints.prefix);
+    this.#prefix = toKeysPrefix(endpoints.prefix);
     this.#members = parts.members ?? connect(endpoints);
   }
 
@@ -124,19 +124,19 @@ export class EtcdClient {
   /** Reads keys, linearizably unless at a past revision. It tries every member before it gives up. */
   async range(request: ReadRequest): Promise<RangeResponse> {
     const { below, ...rest } = request;
-    const outer = {
+    const range = {
       ...rest,
-      key: this.#outer(request.key),
-      rangeEnd: below && endOfPrefix(this.#outer(below)),
+      key: this.#toEtcdKey(request.key),
+      rangeEnd: below && endOfPrefix(this.#toEtcdKey(below)),
     };
     const answer = decodeRange(
       await this.#observe(
         toReadOperation(request),
         request.key,
-        () => this.#retry((index) => this.#call(index, "/etcdserverpb.KV/Range", encodeRange(outer), READ_TIMEOUT_MS)),
+        () => this.#retry((index) => this.#call(index, "/etcdserverpb.KV/Range", encodeRange(range), READ_TIMEOUT_MS)),
       ),
     );
-    return { ...answer, kvs: answer.kvs.map((kv) => this.#inner(kv)) };
+    return { ...answer, kvs: answer.kvs.map((kv) => this.#toOurs(kv)) };
   }
 
   /** Returns the revision that etcd has compacted up to; 0 when it has compacted nothing. */
@@ -152,7 +152,7 @@ export class EtcdClient {
 
   /** Makes one or more writes of different keys if all guards are true. */
   async write(writes: readonly GuardedWrite[]): Promise<TransactionResponse> {
-    const message = encodeTransaction(writes.map((write) => ({ ...write, key: this.#outer(write.key) })));
+    const message = encodeTransaction(writes.map((write) => ({ ...write, key: this.#toEtcdKey(write.key) })));
     return decodeTransaction(
       await this.#observe(
         toWriteOperation(writes),
@@ -164,7 +164,7 @@ export class EtcdClient {
 
   /** Renames a key, without adding the prefix to the new name. False when the key was written in the meantime. */
   async move(kv: EtcdKeyValue, to: string): Promise<boolean> {
-    const message = encodeMove({ ...kv, key: this.#outer(kv.key) }, to);
+    const message = encodeMove({ ...kv, key: this.#toEtcdKey(kv.key) }, to);
     return decodeTransaction(await this.#callOnce("/etcdserverpb.KV/Txn", message, WRITE_TIMEOUT_MS)).succeeded;
   }
 
@@ -191,7 +191,7 @@ export class EtcdClient {
     onEnd: (error: unknown) => void,
   ): EtcdWatch {
     const index = this.#preferred;
-    const key = this.#outer(prefix);
+    const key = this.#toEtcdKey(prefix);
     let ended = false;
     const end = (error: unknown) => {
       if (ended) return;
@@ -209,7 +209,7 @@ export class EtcdClient {
           const response = decodeWatch(bytes);
           onResponse({
             ...response,
-            events: response.events.map((event) => ({ ...event, kv: this.#inner(event.kv) })),
+            events: response.events.map((event) => ({ ...event, kv: this.#toOurs(event.kv) })),
           });
         },
         onEnd: (error) => end(error ?? unanswered("etcd ended the watch")),
@@ -311,11 +311,11 @@ export class EtcdClient {
     });
   }
 
-  #outer(key: string): string {
+  #toEtcdKey(key: string): string {
     return key.startsWith(OUR_PREFIX) ? `${this.#prefix}${key.slice(OUR_PREFIX.length)}` : key;
   }
 
-  #inner(kv: EtcdKeyValue): EtcdKeyValue {
+  #toOurs(kv: EtcdKeyValue): EtcdKeyValue {
     return this.#prefix === OUR_PREFIX ? kv : { ...kv, key: `${OUR_PREFIX}${kv.key.slice(this.#prefix.length)}` };
   }
 

@@ -13,10 +13,10 @@ const UNCONNECTED = new GrpcError(GRPC_STATUS.unavailable, "refused", true);
 const COMPACTED = new GrpcError(GRPC_STATUS.outOfRange, "etcdserver: mvcc: required revision has been compacted");
 const ENDPOINTS = { servers: [], caPem: undefined, certificate: undefined, prefix: "/registry" };
 
-/** `TxnResponse` of a write that took place. */
+/** The `TxnResponse` of a write that took place. */
 const TAKEN = Buffer.from(new BinaryWriter().uint32(16).bool(true).finish());
 
-/** Creates an etcd that answers every call alike, and watches with the compacted revision. */
+/** Creates a member that gives every call the same answer, and every watch the compacted revision. */
 function createMember(answer: Answer, compacted?: number) {
   const calls: string[] = [];
   const member: GrpcServer = {
@@ -53,7 +53,7 @@ function createClient(...members: readonly ReturnType<typeof createMember>[]) {
 
 const WRITE = { key: "/registry/a", guard: { modRevision: 0 }, value: new Uint8Array() };
 
-test("EtcdClient.write() asks the next member where nothing was sent", async () => {
+test("EtcdClient.write() tries the next member if nothing was sent", async () => {
   const away = createMember(UNCONNECTED);
   const there = createMember(TAKEN);
   const { client } = createClient(away, there);
@@ -62,7 +62,7 @@ test("EtcdClient.write() asks the next member where nothing was sent", async () 
   assert.equal(there.calls.length, 1);
 });
 
-test("EtcdClient.write() ends where no member can be connected to", async () => {
+test("EtcdClient.write() fails if no member accepts a connection", async () => {
   const members = [createMember(UNCONNECTED), createMember(UNCONNECTED)] as const;
   const { client } = createClient(...members);
   await assert.rejects(client.write([WRITE]), { code: "unreachable", message: "cannot write etcd: refused" });
@@ -74,12 +74,12 @@ for (
     { name: "no answer", answer: "none" },
     { name: "a connection that was lost", answer: new GrpcError(GRPC_STATUS.unavailable, "read ECONNRESET") },
     {
-      name: "etcd's own time that was up",
+      name: "a timeout of etcd itself",
       answer: new GrpcError(GRPC_STATUS.unavailable, "etcdserver: request timed out"),
     },
   ] as const
 ) {
-  test(`EtcdClient.write() is never sent twice: ${name}`, async () => {
+  test(`EtcdClient.write() sends nothing twice: ${name}`, async () => {
     const first = createMember(answer);
     const second = createMember(TAKEN);
     const { client, timers } = createClient(first, second);
@@ -92,7 +92,7 @@ for (
   });
 }
 
-test("EtcdClient.compactedRevision() asks the next member where one does not answer in time", async () => {
+test("EtcdClient.compactedRevision() tries the next member if one does not answer in time", async () => {
   const { client, timers } = createClient(createMember(COMPACTED), createMember(COMPACTED, 40));
   const asked = client.compactedRevision("/registry/");
   await timers.advance(2_999);
@@ -102,7 +102,7 @@ test("EtcdClient.compactedRevision() asks the next member where one does not ans
   assert.equal(timers.pending, 0);
 });
 
-test("EtcdClient.compactedRevision() fails where no member answers in time", async () => {
+test("EtcdClient.compactedRevision() fails if no member answers in time", async () => {
   const { client, timers } = createClient(createMember(COMPACTED), createMember(COMPACTED));
   const failed = assert.rejects(client.compactedRevision("/registry/"), {
     code: "unreachable",
@@ -113,7 +113,7 @@ test("EtcdClient.compactedRevision() fails where no member answers in time", asy
   assert.equal(timers.pending, 0);
 });
 
-test("EtcdClient.range() asks the next member after a pause, and later calls go there", async () => {
+test("EtcdClient.range() tries the next member after a pause, and later calls go there", async () => {
   const away = createMember(UNCONNECTED);
   const there = createMember(Buffer.alloc(0));
   const { client, timers } = createClient(away, there);
@@ -132,7 +132,7 @@ for (
     { name: "an error", answer: new GrpcError(GRPC_STATUS.invalidArgument, "odd"), code: "io", message: /odd/ },
   ]
 ) {
-  test(`EtcdClient fails where etcd answers ${name}, and tries no other member`, async () => {
+  test(`EtcdClient fails if etcd answers ${name}, and tries no other member`, async () => {
     const odd: GrpcServer = {
       begin(_path, _message, { onEnd }) {
         queueMicrotask(() => onEnd(answer));
@@ -220,7 +220,7 @@ test("EtcdClient.watch() ends once, and after an error the next watch goes to an
   assert.deepEqual(take(), ["c begins", "a closed", "b closed", "c closed"]);
 });
 
-test("EtcdClient.statuses() are those of the members that answer", async () => {
+test("EtcdClient.statuses() returns the statuses of the members that answer", async () => {
   const answer = Buffer.from(
     new BinaryWriter().uint32(18).string("3.5.13").uint32(66).string("memberID:1 alarm:NOSPACE ").finish(),
   );

@@ -33,7 +33,7 @@ export interface StoreContents {
 
 /** Decodes every byte as a character, so that binary values can be searched too. */
 const latin1 = new TextDecoder("latin1");
-/** How many values one read returns. */
+/** The number of values that one read returns. */
 const PAGE = 500;
 /** The prefix of a value that kube-apiserver has encrypted (`--encryption-provider-config`). */
 const ENCRYPTED = Buffer.from("k8s:enc:");

@@ -8,7 +8,7 @@ import { createStoreContents } from "./contents.ts";
 const protobuf = (apiVersion: string) => encodeEnvelope(apiVersion, "Any", new Uint8Array());
 
 /** Creates an etcd with these keys that records its calls. */
-function etcdWith(values: Readonly<Record<string, Uint8Array>>) {
+function createEtcd(values: Readonly<Record<string, Uint8Array>>) {
   const keys = Object.keys(values).sort();
   const asked: ReadRequest[] = [];
   return {
@@ -28,11 +28,11 @@ function etcdWith(values: Readonly<Record<string, Uint8Array>>) {
   };
 }
 
-test("collections() names every collection once by its API group and resource, with one read for each", async () => {
+test("collections() lists every collection once by its API group and resource, with one read for each", async () => {
   const pods = Object.fromEntries(
     Array.from({ length: 500 }, (_, index) => [`/registry/pods/web/p${index}`, protobuf("v1")]),
   );
-  const etcd = etcdWith({
+  const etcd = createEtcd({
     ...pods,
     "/other/pods/web/a": protobuf("v1"),
     "/registry/apiextensions.k8s.io/customresourcedefinitions/a.example.com": protobuf("apiextensions.k8s.io/v1"),
@@ -67,12 +67,12 @@ test("collections() names every collection once by its API group and resource, w
 });
 
 test("count() counts the keys that begin with a prefix, without reading them", async () => {
-  const etcd = etcdWith({ "/registry/pods/web/a": protobuf("v1"), "/registry/pods/webber/a": protobuf("v1") });
+  const etcd = createEtcd({ "/registry/pods/web/a": protobuf("v1"), "/registry/pods/webber/a": protobuf("v1") });
   assert.equal(await createStoreContents(etcd, "/registry/").count("/registry/pods/web/"), 1);
   assert.deepEqual(etcd.asked.map(({ countOnly }) => countOnly), [true]);
 });
 
-test("findMention() finds a value with a text in it on any page, and a value that cannot be searched", async () => {
+test("findMention() finds a value that contains a text on any page, and a value that cannot be searched", async () => {
   const many = Object.fromEntries(
     Array.from(
       { length: 1_100 },
@@ -82,7 +82,7 @@ test("findMention() finds a value with a text in it on any page, and a value tha
   const uid = "2f1f7ea2-6f0f-4b39-9d0c-5c1e7e4d5f10";
   const owned = Buffer.concat([protobuf("v1"), Buffer.from(`\n$${uid}`)]);
   const find = (values: Readonly<Record<string, Uint8Array>>) =>
-    createStoreContents(etcdWith(values), "/registry/").findMention("/registry/pods/", uid);
+    createStoreContents(createEtcd(values), "/registry/").findMention("/registry/pods/", uid);
   assert.equal(await find(many), undefined);
   assert.equal(await find({ ...many, "/registry/pods/web/p1050": owned }), "/registry/pods/web/p1050");
   assert.equal(await find({ ...many, "/registry/secrets/web/a": owned }), undefined);

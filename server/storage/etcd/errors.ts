@@ -4,7 +4,7 @@ import { GRPC_STATUS, GrpcError } from "./grpc.ts";
 import type { EtcdStatus } from "./wire.ts";
 import { WriteRefusedError } from "../storage.ts";
 
-/** No connection, our own timeout, and the errors of a member that has lost the others. */
+/** The statuses of a missing connection, of our own timeout, and of a member that has lost the others. */
 const UNANSWERED: ReadonlySet<number> = new Set([
   GRPC_STATUS.unavailable,
   GRPC_STATUS.cancelled,

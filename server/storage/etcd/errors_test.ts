@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { assertReleases, etcdError, findWriteRefusal, isUnanswered } from "./errors.ts";
 import { GRPC_STATUS, GrpcError } from "./grpc.ts";
 
-/** A connection that could not be made. */
+/** Creates the error of a connection that could not be opened. */
 function unconnected(message: string): GrpcError {
   return new GrpcError(GRPC_STATUS.unavailable, message, true);
 }
@@ -51,19 +51,19 @@ for (
       hint: /clock/,
     },
     {
-      name: "its certificate has another name",
+      name: "its certificate is for another name",
       error: unconnected("Error [ERR_TLS]: Hostname/IP does not match certificate's altnames: Host: a. is not b"),
       message: "its certificate does not name the host in the setting etcdServers",
       hint: /add the name/,
     },
     {
-      name: "TLS to a port without",
+      name: "TLS to a port without TLS",
       error: unconnected("Error: SSL routines:tls_validate_record_header:wrong version number:tlsany_meth.c:77:\n"),
       message: "it does not speak TLS",
       hint: /http:/,
     },
     {
-      name: "no TLS to a port with",
+      name: "a plain connection to a port with TLS",
       error: unconnected("the server does not speak HTTP/2"),
       message: "it does not answer as etcd's client port does",
       hint: /https:/,
@@ -95,7 +95,7 @@ for (
   });
 }
 
-test("isUnanswered() allows a request to another member when one cannot be trusted", () => {
+test("isUnanswered() is true for a member that cannot be trusted, so that another one is tried", () => {
   assert.ok(isUnanswered(unconnected("unable to verify the first certificate")));
   assert.ok(!isUnanswered(new GrpcError(GRPC_STATUS.internal, "etcdserver: corrupt cluster")));
   assert.ok(!isUnanswered(new GrpcError(GRPC_STATUS.resourceExhausted, "database space exceeded")));

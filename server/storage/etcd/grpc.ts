@@ -71,7 +71,7 @@ const CONNECT_MS = 5_000;
 /** The time between two pings of a connection, and how long each may take, in milliseconds. */
 const PING_EVERY_MS = 10_000;
 const PING_WITHIN_MS = 5_000;
-/** How much a server may send without an acknowledgement; a list of etcd's keys takes some megabytes. */
+/** How much a server may send without an acknowledgement. A list of etcd's keys takes several megabytes. */
 const WINDOW_BYTES = 4 * 1_048_576;
 const NO_HTTP2 = "the server does not speak HTTP/2";
 /** Each message is preceded by one byte for its compression and four for its length. */

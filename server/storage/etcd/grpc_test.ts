@@ -12,7 +12,7 @@ import { etcdError } from "./errors.ts";
 import { GRPC_STATUS, GrpcChannel, GrpcError } from "./grpc.ts";
 
 let ca: IssuingCa;
-describe("a channel of gRPC", () => {
+describe("a gRPC channel", () => {
   before(async () => {
     ca = await createIssuingCa(createSystemClock().now());
   });
@@ -93,7 +93,7 @@ describe("a channel of gRPC", () => {
     return server;
   }
 
-  test("GrpcChannel makes calls over one connection, whose messages come in any parts", async () => {
+  test("GrpcChannel makes calls over one connection, and joins the parts of messages", async () => {
     const server = createGrpcServer();
     let connections = 0;
     server.on("connection", () => connections++);
@@ -112,7 +112,7 @@ describe("a channel of gRPC", () => {
     assert.equal(connections, 1);
   });
 
-  test("GrpcChannel knows which calls were not sent, and connects again", async () => {
+  test("GrpcChannel reports which calls were not sent, and connects again", async () => {
     const server = createGrpcServer();
     let connections = 0;
     server.on("connection", () => connections++);
@@ -126,7 +126,7 @@ describe("a channel of gRPC", () => {
     assert.deepEqual([broken?.status, broken?.isUnsent], [GRPC_STATUS.unavailable, false]);
     assert.equal(await call(channel, "echo").ended, undefined);
     const left = call(channel, "leave", true);
-    // Until the server's word arrives, calls go over the old connection.
+    // Until the server's GOAWAY arrives, calls use the old connection.
     const before = connections;
     await eventually("another connection", async () => {
       await call(channel, "echo").ended;
@@ -166,7 +166,7 @@ describe("a channel of gRPC", () => {
       { host: "localhost", names: { ipAddresses: ["127.0.0.1"] }, isNamed: false },
     ]
   ) {
-    test(`GrpcChannel ${isNamed ? "takes" : "refuses"} ${JSON.stringify(names)} at ${host}`, async () => {
+    test(`GrpcChannel ${isNamed ? "accepts" : "refuses"} a certificate for ${JSON.stringify(names)} at ${host}`, async () => {
       const { certificatePem: cert, keyPem: key } = await issueServing(ca, { dnsNames: [], ipAddresses: [], ...names });
       const server = createSecureServer({ key, cert });
       server.on("stream", (stream) => answer(stream, [], { "grpc-status": "0" }));
@@ -184,7 +184,7 @@ describe("a channel of gRPC", () => {
   test("GrpcChannel describes a server that does not speak HTTP/2, or not with TLS", async () => {
     const { certificatePem: cert, keyPem: key } = await issueServing(ca);
     const secure = createSecureServer({ key, cert });
-    // As an etcd with TLS, where the reset arrives before its alert.
+    // Like an etcd with TLS, whose reset arrives before its alert.
     const resetting = createPlain((socket) => socket.once("data", () => socket.resetAndDestroy()));
     for (
       const { scheme, server, says } of [
@@ -206,7 +206,7 @@ describe("a channel of gRPC", () => {
     }
   });
 
-  test("GrpcChannel says that a server wants a client certificate", async () => {
+  test("GrpcChannel reports that a server requires a client certificate", async () => {
     const { certificatePem: cert, keyPem: key } = await issueServing(ca);
     const server = createSecureServer({ key, cert, ca: ca.caPem, requestCert: true, rejectUnauthorized: true });
     await using listening = await listen(server);

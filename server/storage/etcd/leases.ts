@@ -1,6 +1,6 @@
 /**
  * Assigns leases to Event objects, so that etcd deletes them an hour after their last write (kube-apiserver
- * `--event-ttl`). Many Events share a lease, because one lease each would be a burden for etcd
+ * `--event-ttl`). Many Events share a lease, because one lease for each would be a burden for etcd
  * (`apiserver/pkg/storage/etcd3/lease_manager.go`).
  */
 import { EVENTS_PREFIX } from "../../../core/kube/kinds/events_v1.ts";

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { createFakeClock } from "../../../tests/support/fake_clock.ts";
 import { EventLeases } from "./leases.ts";
 
-/** Leases of an etcd that numbers them from 1. */
+/** Creates leases of an etcd that numbers them from 1. */
 function createLeases(ttlMs: number) {
   const clock = createFakeClock();
   const granted: number[] = [];
@@ -22,7 +22,7 @@ function createLeases(ttlMs: number) {
   return { clock, granted, etcd, leases, next: () => leases.leaseFor("/registry/events/default/e") };
 }
 
-test("EventLeases shares a lease for a minute and a thousand Events, until it is gone", async () => {
+test("EventLeases shares a lease for a minute and a thousand Events, unless it ends early", async () => {
   const { clock, granted, etcd, leases, next } = createLeases(3_600_000);
   assert.equal(await leases.leaseFor("/registry/pods/default/p"), undefined);
   for (let count = 0; count < 1_000; count++) assert.equal(await next(), 1n);
@@ -41,7 +41,7 @@ test("EventLeases shares a lease for a minute and a thousand Events, until it is
   assert.deepEqual(granted, Array.from({ length: 5 }, () => 3_660));
 });
 
-test("EventLeases shares a lease for a twentieth of a short life, and rounds seconds up", async () => {
+test("EventLeases shares a lease for a twentieth of a short lifetime, and rounds seconds up", async () => {
   const { clock, granted, next } = createLeases(100_100);
   assert.equal(await next(), 1n);
   clock.jump(5_004);

@@ -7,13 +7,13 @@ import { Buffer } from "node:buffer";
 import { AppError, getErrorMessage } from "../../../core/errors.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
 import type { Clock, Logger } from "../../../core/ports.ts";
-import { Engine, firstIndex, type LoggedEvent } from "../memory/engine.ts";
+import { Engine, findFirstIndex, type LoggedEvent } from "../memory/engine.ts";
 import type { EtcdClient, EtcdObserver, EtcdWatch } from "./client.ts";
 import { retryCompacted } from "./errors.ts";
 import type { EtcdEvent, EtcdKeyValue, WatchResponse } from "./wire.ts";
 import { readValue, releaseObject } from "../stored.ts";
 import { Watchers } from "../follow.ts";
-import { type After, afterReal, CompactedError, createSteadyNow, type StorageEvent, type Stored } from "../storage.ts";
+import { type After, runAfter, CompactedError, createSteadyNow, type StorageEvent, type Stored } from "../storage.ts";
 import type { StoredValues } from "./contents.ts";
 
 export type MirrorClient = Pick<EtcdClient, "range" | "watch" | "compactedRevision">;
@@ -29,7 +29,7 @@ export interface MirrorDeps {
   readonly after?: After;
 }
 
-/** How many keys one read of the initial state returns. */
+/** The number of keys that one read of the initial state returns. */
 const PAGE = 1_000;
 /** The pause before the first attempt to watch again, in milliseconds; it doubles for each further attempt. */
 const REFOLLOW_MS = 200;
@@ -39,7 +39,7 @@ const MAX_REFOLLOW_MS = 2_000;
 const PROGRESS_MS = 50;
 /** How long a caller waits for the mirror to reach a revision, in milliseconds. */
 const REACH_TIMEOUT_MS = 10_000;
-/** How many more changes are dropped than a response contains, as in the journaled storage. */
+/** How many more changes are dropped from the history than a response contains, as in the journaled storage. */
 const EXTRA_FORGOTTEN = 200;
 
 /**
@@ -71,7 +71,7 @@ export class EtcdMirror {
   #isReloading = false;
   /** Callers that wait for a revision, the lowest one first. */
   readonly #waiters: Waiter[] = [];
-  /** What this server is writing, by key. */
+  /** The running writes of this server, by key. */
   readonly #written = new Map<string, SentChange>();
   /** Transactions of this server that etcd has committed but the watch has not delivered, by revision. */
   readonly #committed = new Map<number, readonly EtcdEvent[]>();
@@ -85,7 +85,7 @@ export class EtcdMirror {
 
   private constructor(deps: MirrorDeps, engine: Engine) {
     this.#deps = deps;
-    this.#after = deps.after ?? afterReal;
+    this.#after = deps.after ?? runAfter;
     this.#now = createSteadyNow(deps.clock);
     this.#engine = engine;
     this.watchers = new Watchers(deps.logger);
@@ -109,14 +109,14 @@ export class EtcdMirror {
     return this.#engine;
   }
 
-  /** Whether the watch on etcd is established at this moment. */
+  /** Whether the watch on etcd is currently established. */
   get isFollowing(): boolean {
     return this.#isFollowing;
   }
 
   /** Resolves when the mirror has every write that any server acknowledged before the call. */
   async catchUp(): Promise<void> {
-    await this.reach(await currentRevision(this.#deps.client), true);
+    await this.reach(await readCurrentRevision(this.#deps.client), true);
   }
 
   /**
@@ -145,7 +145,7 @@ export class EtcdMirror {
     }).then(() => observer?.caughtUp((clock.elapsedMs() - startedAt) / 1000));
   }
 
-  /** Registers changes that are about to be made, so that they need not be decoded. The returned function ends that. */
+  /** Registers changes that are about to be made, so that they need not be decoded. Call the returned function afterwards. */
   expect(written: readonly SentChange[]): () => void {
     for (const change of written) this.#written.set(change.key, change);
     return () => {
@@ -304,7 +304,7 @@ export class EtcdMirror {
 
   /** Counts the callers that wait for a revision or an earlier one. */
   #countReached(revision: number): number {
-    return firstIndex(this.#waiters, (waiter) => waiter.revision > revision, 0);
+    return findFirstIndex(this.#waiters, (waiter) => waiter.revision > revision, 0);
   }
 
   /** Requests progress now and repeatedly while a caller waits, because etcd does not answer while a watch is behind. */
@@ -318,7 +318,7 @@ export class EtcdMirror {
 }
 
 /** Reads the current revision of etcd, which a majority of its members confirms. */
-export async function currentRevision(client: Pick<EtcdClient, "range">): Promise<number> {
+export async function readCurrentRevision(client: Pick<EtcdClient, "range">): Promise<number> {
   return (await client.range({ key: "compact_rev_key", countOnly: true })).revision;
 }
 

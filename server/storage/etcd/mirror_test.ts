@@ -29,7 +29,7 @@ function kv(name: string, modRevision: number, text = `{"metadata":{"name":"${na
   return { key: `/registry/${name}`, modRevision, version: 1, value: Buffer.from(text) };
 }
 
-/** An etcd that says what a test lets it say. */
+/** Creates an etcd whose answers the test controls. */
 function createFakeEtcd(kvs: readonly EtcdKeyValue[] = [], compacted = 0, values = VALUES) {
   const watches: FakeWatch[] = [];
   const etcd = {
@@ -41,14 +41,14 @@ function createFakeEtcd(kvs: readonly EtcdKeyValue[] = [], compacted = 0, values
     /** The error with which reads fail. */
     fault: undefined as Error | undefined,
     watches,
-    /** Whether a watch answers at once that it is there, and how far etcd is. */
+    /** Whether etcd confirms a watch and its progress at once. */
     answers: true,
   };
   const client: MirrorClient = {
     async range({ key, limit = Infinity }) {
       if (etcd.fault !== undefined) throw etcd.fault;
       if (etcd.compactedReads-- > 0) throw new Error("etcdserver: mvcc: required revision has been compacted");
-      const kvs = etcd.kvs.filter((one) => one.key >= key);
+      const kvs = etcd.kvs.filter((each) => each.key >= key);
       return { revision: etcd.revision, kvs: kvs.slice(0, limit), more: kvs.length > limit, count: 0 };
     },
     async compactedRevision() {
@@ -110,7 +110,7 @@ function createFakeEtcd(kvs: readonly EtcdKeyValue[] = [], compacted = 0, values
   return { etcd, open, timers, logger, clock, observed, newest: () => watches.at(-1)! };
 }
 
-test("EtcdMirror.open() that fails leaves neither a watch nor a timer", async () => {
+test("EtcdMirror.open() leaves neither a watch nor a timer when it fails", async () => {
   const { etcd, open, timers, newest } = createFakeEtcd();
   etcd.answers = false;
   etcd.revision = 5;
@@ -181,17 +181,17 @@ test("EtcdMirror decodes no value that this server wrote, unless decoding change
     '{"metadata":{"name":"a","uid":"of another server","resourceVersion":"4"}}',
     1,
   ]);
-  // What was written earlier is forgotten.
+  // Earlier writes are forgotten.
   newest().respond({ events: [{ isDeletion: false, kv: kv("a", 5) }] });
   assert.equal(decoded.length, 1);
   mirror.close();
 });
 
-/** A step of a story: own transactions are answered, the watch delivers a message, or it breaks, and the next one begins. */
+/** A step: our transactions are answered, the watch delivers a message, the watch breaks, or the next one begins. */
 type Step = readonly ["answered" | "watched", ...revisions: readonly number[]] | readonly ["broken" | "followed"];
 
-/** Transactions that are answered are our own, and the others are another server's. That of revision 8 deletes a key. */
-const STORIES: readonly {
+/** Transactions that are answered are ours, and the others are those of another server. Revision 8 deletes a key. */
+const SCENARIOS: readonly {
   readonly name: string;
   /** Each step, and the revisions that were reported by then. */
   readonly steps: readonly (readonly [step: Step, reported: string])[];
@@ -236,8 +236,8 @@ const STORIES: readonly {
     decoded: "2",
   },
 ];
-for (const { name, steps, decoded } of STORIES) {
-  test(`EtcdMirror reports an own transaction once, in order, and no later than its answer: ${name}`, async () => {
+for (const { name, steps, decoded } of SCENARIOS) {
+  test(`EtcdMirror reports our transaction once, in order, and no later than its answer: ${name}`, async () => {
     const found: string[] = [];
     const values: StoredValues = {
       ...VALUES,
@@ -303,7 +303,7 @@ test("EtcdMirror.take() resolves without the changes after ten seconds, and the 
   mirror.close();
 });
 
-test("EtcdMirror that wrote what etcd has compacted follows again, and reads again only where a change is unknown", async () => {
+test("EtcdMirror resumes its watch if it made the compacted changes itself, and reloads only if a change is unknown", async () => {
   const { etcd, open, newest, timers, logger } = createFakeEtcd();
   const mirror = await open();
   newest().end(new Error("gone"));
@@ -346,7 +346,7 @@ test("EtcdMirror omits a value that cannot be read, at the start and later, and 
   mirror.close();
 });
 
-test("EtcdMirror logs why etcd cancelled its watch, and follows again with growing pauses", async () => {
+test("EtcdMirror logs why etcd cancelled its watch, and retries with growing pauses", async () => {
   const { open, timers, newest, logger, etcd } = createFakeEtcd();
   const mirror = await open();
   etcd.answers = false;
@@ -364,7 +364,7 @@ test("EtcdMirror logs why etcd cancelled its watch, and follows again with growi
   mirror.close();
 });
 
-test("EtcdMirror.reach() in vain ends the watch once; shorter waits continue with the next one", async () => {
+test("EtcdMirror.reach() ends the watch once when it times out; shorter waits continue with the next one", async () => {
   const { open, timers, newest, etcd } = createFakeEtcd();
   const mirror = await open();
   etcd.answers = false;
@@ -418,7 +418,7 @@ test("EtcdMirror reads again after a compaction: one watch, tried until it succe
   mirror.close();
 });
 
-test("EtcdMirror that is closed while it reads again does not follow", async () => {
+test("EtcdMirror opens no watch if it is closed while it reads again", async () => {
   const { open, newest, etcd, timers } = createFakeEtcd();
   const mirror = await open();
   newest().respond({ compactRevision: 50, canceled: true });
@@ -428,7 +428,7 @@ test("EtcdMirror that is closed while it reads again does not follow", async () 
   assert.equal(timers.pending, 0);
 });
 
-test("EtcdMirror that is closed ends its watch and its timers, and rejects what waits", async () => {
+test("EtcdMirror ends its watch and its timers when it is closed, and rejects the waiting callers", async () => {
   const { open, timers, newest, etcd } = createFakeEtcd();
   const mirror = await open();
   etcd.answers = false;
@@ -439,7 +439,7 @@ test("EtcdMirror that is closed ends its watch and its timers, and rejects what 
   assert.equal(timers.pending, 0);
 });
 
-test("EtcdMirror logs each new fault of its watch, reports that it broke once, and follows soon after a good answer", async () => {
+test("EtcdMirror logs each new fault of its watch, reports a broken watch once, and retries soon after a success", async () => {
   const { open, timers, newest, etcd, logger, clock, observed } = createFakeEtcd();
   const mirror = await open();
   etcd.answers = false;
@@ -468,7 +468,7 @@ test("EtcdMirror logs each new fault of its watch, reports that it broke once, a
   mirror.close();
 });
 
-test("EtcdMirror reports the deletion of a key that it knows, and only moves on for another", async () => {
+test("EtcdMirror reports the deletion of a known key, and only advances its revision for an unknown one", async () => {
   const { open, newest, etcd } = createFakeEtcd([kv("a", 2)], 2);
   etcd.revision = 2;
   const mirror = await open();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { asidePrefix, keysPrefix, plainPrefix } from "./prefix.ts";
+import { createAsidePrefix, toKeysPrefix, normalizePrefix } from "./prefix.ts";
 
 for (
   const [prefix, plain, keys] of [
@@ -20,14 +20,14 @@ for (
     [" a ", "/ a ", "/ a /"],
   ] as const
 ) {
-  test(`plainPrefix() and keysPrefix() read "${prefix}" as kube-apiserver does`, () => {
-    assert.equal(plainPrefix(prefix), plain);
-    assert.equal(keysPrefix(prefix), keys);
+  test(`normalizePrefix() and toKeysPrefix() read "${prefix}" as kube-apiserver does`, () => {
+    assert.equal(normalizePrefix(prefix), plain);
+    assert.equal(toKeysPrefix(prefix), keys);
   });
 }
 
-test("asidePrefix() is never below the prefix that it replaces", () => {
+test("createAsidePrefix() is never below the prefix that it replaces", () => {
   const now = new Date("2026-11-25T10:00:00.500Z");
-  assert.equal(asidePrefix("a//b/", now), "/a/b.replaced-2026-11-25T10-00-00-500Z");
-  assert.equal(asidePrefix("/", now), "replaced-2026-11-25T10-00-00-500Z");
+  assert.equal(createAsidePrefix("a//b/", now), "/a/b.replaced-2026-11-25T10-00-00-500Z");
+  assert.equal(createAsidePrefix("/", now), "replaced-2026-11-25T10-00-00-500Z");
 });

@@ -1,6 +1,6 @@
 /**
- * Restores the objects of a backup into an etcd. A marker exists from the first write to the last, so that a partial
- * restore is not used as an instance; an interrupted restore continues where it stopped. Nothing is overwritten or
+ * Restores the objects of a backup into an etcd. A marker exists from the first write to the last, so that no server uses
+ * a partial restore. An interrupted restore continues where it stopped. Nothing is overwritten or
  * deleted: with `force`, existing keys are moved to another prefix.
  */
 import { Buffer } from "node:buffer";
@@ -19,7 +19,7 @@ import { assertReleases, isCompacted, isLeaseGone } from "./errors.ts";
 import { EventLeases } from "./leases.ts";
 import { DEFAULT_STORAGE_TIMES } from "../memory/journaled_storage.ts";
 import { releaseObject } from "../stored.ts";
-import { asidePrefix, plainPrefix } from "./prefix.ts";
+import { createAsidePrefix, normalizePrefix } from "./prefix.ts";
 import { readBelow } from "./snapshot.ts";
 import type { Stored } from "../storage.ts";
 import type { StoredValues } from "./contents.ts";
@@ -70,7 +70,7 @@ export class EtcdRestore implements AsyncDisposable {
       assertReleases(await client.statuses());
       const found = await findRestoreMarker(client);
       const isTaken = await hasOtherKeys(client, values.root);
-      const place = asidePrefix(endpoints.prefix, clock.now());
+      const place = createAsidePrefix(endpoints.prefix, clock.now());
       const plan = planEtcdRestore({ marker: found?.marker, isTaken }, { backup, force, place });
       if (plan.kind === "refuse") throw refusal(plan.why, endpoints.prefix, found?.marker);
       if (plan.kind === "putAside") await assertNoActiveLease(client, values, clock.now());
@@ -195,7 +195,7 @@ function refusal(
   prefix: string,
   marker: RestoreMarker | undefined,
 ): AppError {
-  const place = `"${plainPrefix(prefix)}" in etcd`;
+  const place = `"${normalizePrefix(prefix)}" in etcd`;
   switch (why) {
     case "taken":
       return new AppError("file_exists", `cannot restore below ${place}: there are already keys`, {
@@ -271,7 +271,7 @@ function decodeLease(values: Pick<StoredValues, "decode">, key: string, value: U
 
 /** How many tasks run at the same time; etcd syncs its disk once for all requests that arrive together. */
 const WIDTH = 64;
-/** How many keys are read at a time. */
+/** The number of keys that one read returns. */
 const PAGE = 500;
 /** How many times to move keys that were written meanwhile, before assuming another writer. */
 const ROUNDS = 3;

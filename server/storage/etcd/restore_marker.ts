@@ -10,7 +10,7 @@ import { err, ok, type Result } from "../../../core/lib/result.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { EtcdClient } from "./client.ts";
 import type { EtcdKeyValue } from "./wire.ts";
-import { plainPrefix } from "./prefix.ts";
+import { normalizePrefix } from "./prefix.ts";
 
 /** A restore that has begun but not ended. */
 export interface RestoreMarker {
@@ -48,7 +48,7 @@ export function parseRestoreMarker(text: string): Result<RestoreMarker, string> 
 }
 
 /** The contents of a prefix before a restore. */
-export interface RestoreGround {
+export interface PrefixState {
   readonly marker: RestoreMarker | undefined;
   /** Whether there is anything apart from the marker. */
   readonly isTaken: boolean;
@@ -64,7 +64,7 @@ export type RestorePlan =
 
 /** Plans a restore; `place` is the prefix to which existing objects would move. */
 export function planEtcdRestore(
-  { marker, isTaken }: RestoreGround,
+  { marker, isTaken }: PrefixState,
   { backup, force, place }: { readonly backup: string; readonly force: boolean; readonly place: string },
 ): RestorePlan {
   const aside = marker?.aside ?? [];
@@ -110,7 +110,7 @@ export async function assertNotRestoring(client: Pick<EtcdClient, "range">, pref
 export function assertNoMarker(kvs: readonly EtcdKeyValue[], prefix: string): void {
   const found = markerAmong(kvs);
   if (found === undefined) return;
-  const place = `"${plainPrefix(prefix)}" in etcd`;
+  const place = `"${normalizePrefix(prefix)}" in etcd`;
   throw new AppError(
     "storage_corrupt",
     `cannot use what is below ${place}: a restore of the backup of ${found.marker.createdAt} is not finished`,

@@ -46,27 +46,27 @@ for (
     { name: "a prefix that is taken", isTaken: true, want: { kind: "refuse", why: "taken" } },
     { name: "a taken prefix, by force", isTaken: true, force: true, want: { kind: "putAside", aside: ["new"] } },
     {
-      name: "its own beginning",
+      name: "an interrupted restore of the same backup",
       marker: writing,
       isTaken: true,
       want: { kind: "write", resumed: true, aside: writing.aside },
     },
     {
-      name: "its own beginning, by force",
+      name: "an interrupted restore of the same backup, by force",
       marker: writing,
       isTaken: true,
       force: true,
       want: { kind: "write", resumed: true, aside: writing.aside },
     },
     {
-      name: "the beginning of another backup",
+      name: "an interrupted restore of another backup",
       marker: writing,
       isTaken: true,
       backup: "bb",
       want: { kind: "refuse", why: "otherBackup" },
     },
     {
-      name: "the beginning of another backup, by force",
+      name: "an interrupted restore of another backup, by force",
       marker: writing,
       isTaken: true,
       backup: "bb",
@@ -94,13 +94,13 @@ for (
       want: { kind: "putAside", aside: halfAside.aside },
     },
     {
-      name: "its own beginning with something else among it",
+      name: "a restore that another program has disturbed",
       marker: spoiled,
       isTaken: true,
       want: { kind: "refuse", why: "spoiled" },
     },
     {
-      name: "its own beginning with something else among it, by force",
+      name: "a restore that another program has disturbed, by force",
       marker: spoiled,
       isTaken: true,
       force: true,
@@ -114,7 +114,7 @@ for (
     },
   ] as const
 ) {
-  test(`planEtcdRestore() finds ${name}: ${want.kind}`, () => {
+  test(`planEtcdRestore() of ${name}: ${want.kind}`, () => {
     assert.deepEqual(planEtcdRestore({ marker, isTaken }, { backup, force, place: "new" }), want);
   });
 }
@@ -124,7 +124,7 @@ const kv = (key: string, text = "") => ({ key, modRevision: 4, version: 1, value
 const others = [kv("/registry/a"), kv("/registry/tlsboot/restore-2")];
 const among = [...others, kv(RESTORE_MARKER_KEY, formatRestoreMarker(marker))];
 
-/** An etcd that has these keys. */
+/** Creates an etcd that has these keys. */
 const createClient = (kvs: readonly ReturnType<typeof kv>[]) => ({
   range: async ({ key }: { key: string }) => ({
     ...{ revision: 9, more: false, count: 0 },

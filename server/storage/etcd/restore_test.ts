@@ -26,7 +26,7 @@ for (
     { name: "was renewed half a minute ago", spec: { renewTime: "2026-11-25T09:59:30.000000Z" }, isActive: false },
     { name: "was renewed a minute ago", spec: { renewTime: "2026-11-25T09:59:00.000000Z" }, isActive: false },
     {
-      name: "was given back",
+      name: "was released",
       spec: { renewTime: "2026-11-25T09:59:55.000000Z", holderIdentity: "" },
       isActive: false,
     },
@@ -53,8 +53,8 @@ test("assertNoActiveLease() ignores a lease that cannot be read", async () => {
   await assertNoActiveLease({ range: async () => ({ revision: 1, kvs, more: false, count: 0 }) }, values, now);
 });
 
-/** An etcd of keys; `move` can be made to fail. */
-function etcdWith(names: readonly string[], move: (key: string) => boolean | Error = () => true) {
+/** Creates an etcd with these keys, whose `move` may fail. */
+function createEtcd(names: readonly string[], move: (key: string) => boolean | Error = () => true) {
   const keys = new Map(names.map((key) => [key, 1]));
   return {
     keys,
@@ -79,7 +79,7 @@ function etcdWith(names: readonly string[], move: (key: string) => boolean | Err
 
 test("putAside() moves every key but the marker, however many there are", async () => {
   const names = Array.from({ length: 1_234 }, (_, index) => `/registry/pods/${String(index).padStart(4, "0")}`);
-  const { keys, client } = etcdWith([...names, RESTORE_MARKER_KEY, "/other/a"]);
+  const { keys, client } = createEtcd([...names, RESTORE_MARKER_KEY, "/other/a"]);
   await putAside(client, "/registry/", "/registry.old");
   const moved = names.map((name) => name.replace("/registry/", "/registry.old/"));
   assert.deepEqual([...keys.keys()].sort(), ["/other/a", ...moved, RESTORE_MARKER_KEY].sort());
@@ -88,20 +88,20 @@ test("putAside() moves every key but the marker, however many there are", async 
 test("putAside() retries a key that was written or whose lease ended meanwhile, and gives up while others keep writing", async () => {
   let attempts = 0;
   const lease = new Error("etcdserver: requested lease not found");
-  const { keys, client } = etcdWith(["/registry/a", "/registry/b"], (key) => {
+  const { keys, client } = createEtcd(["/registry/a", "/registry/b"], (key) => {
     if (key !== "/registry/a") return true;
     attempts++;
     return attempts === 1 ? false : attempts === 2 ? lease : true;
   });
   await putAside(client, "/registry/", "/old");
   assert.deepEqual([...keys.keys()].sort(), ["/old/a", "/old/b"]);
-  const busy = etcdWith(["/registry/a"], () => false);
+  const busy = createEtcd(["/registry/a"], () => false);
   await assert.rejects(putAside(busy.client, "/registry/", "/old"), { code: "conflict" });
-  const broken = etcdWith(["/registry/a"], () => new Error("no space"));
+  const broken = createEtcd(["/registry/a"], () => new Error("no space"));
   await assert.rejects(putAside(broken.client, "/registry/", "/old"), /no space/);
 });
 
-test("inParallel() runs each item once, some at a time, and ends at the first failure", async () => {
+test("inParallel() runs a task for each item, a limited number at once, and stops at the first failure", async () => {
   let running = 0;
   let most = 0;
   const seen: number[] = [];

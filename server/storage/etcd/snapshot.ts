@@ -6,7 +6,7 @@ import { assertReleases, retryCompacted } from "./errors.ts";
 import { assertNoMarker } from "./restore_marker.ts";
 import type { EtcdKeyValue } from "./wire.ts";
 import { createStored } from "../stored.ts";
-import { plainPrefix } from "./prefix.ts";
+import { normalizePrefix } from "./prefix.ts";
 import type { Stored } from "../storage.ts";
 import type { StoredValues } from "./contents.ts";
 
@@ -25,7 +25,7 @@ export interface EtcdSnapshotDeps {
   readonly values: StoredValues;
 }
 
-/** How many keys one read returns. */
+/** The number of keys that one read returns. */
 const PAGE = 1_000;
 
 /**
@@ -41,7 +41,7 @@ export async function readEtcdSnapshot({ endpoints, values }: EtcdSnapshotDeps):
     assertNoMarker(kvs, endpoints.prefix);
     const snapshot = decodeSnapshot(kvs, values);
     if (snapshot.items.length > 0) return { revision, ...snapshot };
-    throw new AppError("not_found", `cannot back up: etcd has no objects below "${plainPrefix(endpoints.prefix)}"`, {
+    throw new AppError("not_found", `cannot back up: etcd has no objects below "${normalizePrefix(endpoints.prefix)}"`, {
       hint: "check the setting etcdServers and the setting etcdPrefix",
     });
   } finally {

@@ -32,7 +32,7 @@ test("readBelow() reads every page at the revision of the first one", async () =
   ]);
 });
 
-test("readBelow() starts over when etcd has compacted the revision meanwhile, and not for ever", async () => {
+test("readBelow() starts over a few times when etcd has compacted the revision meanwhile", async () => {
   let calls = 0;
   const compacted = new Error("etcdserver: mvcc: required revision has been compacted");
   const once = {
@@ -52,7 +52,7 @@ test("readBelow() starts over when etcd has compacted the revision meanwhile, an
   await assert.rejects(readBelow(always, "/registry/"), compacted);
 });
 
-test("decodeSnapshot() lists what is not served, and what a newer Kubernetes has written with more fields", () => {
+test("decodeSnapshot() lists unserved objects, and objects with more fields from a newer Kubernetes", () => {
   const values = createStoredValues(PLAIN_RESOURCES);
   const put = (key: string, value: Uint8Array) => ({ key, modRevision: 1, version: 1, value });
   const [known, newer] = ["/registry/configmaps/default/known", "/registry/configmaps/default/newer"];

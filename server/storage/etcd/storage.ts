@@ -8,7 +8,7 @@ import { EtcdClient, type EtcdClientParts, type EtcdEndpoints, type EtcdObserver
 import { assertReleases, findWriteRefusal, fullError, isLeaseGone } from "./errors.ts";
 import { assertNotRestoring } from "./restore_marker.ts";
 import { EventLeases } from "./leases.ts";
-import { currentRevision, EtcdMirror, type SentChange } from "./mirror.ts";
+import { readCurrentRevision, EtcdMirror, type SentChange } from "./mirror.ts";
 import { DEFAULT_STORAGE_TIMES, type StorageTimes } from "../memory/journaled_storage.ts";
 import { createStoreContents, type StoreContents, type StoredValues } from "./contents.ts";
 import {
@@ -176,7 +176,7 @@ export class EtcdStorage extends SingleWrites implements Storage {
 
   get(key: string): Promise<Stored | undefined> {
     return this.#track(async () => {
-      await this.#current();
+      await this.#reachCurrent();
       return this.#parts.mirror.engine.get(key);
     });
   }
@@ -188,7 +188,7 @@ export class EtcdStorage extends SingleWrites implements Storage {
 
   list(prefix: string, options: StorageListOptions = {}): Promise<StoragePage> {
     return this.#track(async () => {
-      if (options.revision === undefined) await this.#current();
+      if (options.revision === undefined) await this.#reachCurrent();
       return this.#parts.mirror.engine.list(prefix, options);
     });
   }
@@ -207,7 +207,7 @@ export class EtcdStorage extends SingleWrites implements Storage {
         // Watches get the changes before the write resolves.
         await this.#parts.mirror.take(revision, own);
         return own.map((write, index) => (
-          { key: write.key, revision, current: this.#written(write, revision), previous: replaced[index] }
+          { key: write.key, revision, current: this.#getWritten(write, revision), previous: replaced[index] }
         ));
       } finally {
         forget();
@@ -228,7 +228,7 @@ export class EtcdStorage extends SingleWrites implements Storage {
 
   catchUp(withinMs = 0): Promise<void> {
     return this.#track(async () => {
-      if (this.#parts.clock.elapsedMs() - this.#currentAtMs >= withinMs) await this.#current();
+      if (this.#parts.clock.elapsedMs() - this.#currentAtMs >= withinMs) await this.#reachCurrent();
     });
   }
 
@@ -244,7 +244,7 @@ export class EtcdStorage extends SingleWrites implements Storage {
       throw new AppError("unreachable", `cannot read etcd: no answer within ${HEALTH_TIMEOUT_MS / 1000} s`);
     });
     try {
-      const [status] = await Promise.race([Promise.all([client.status(), currentRevision(client)]), late]);
+      const [status] = await Promise.race([Promise.all([client.status(), readCurrentRevision(client)]), late]);
       if (status.errors.some((text) => text.includes("NOSPACE"))) throw fullError();
     } finally {
       abort.abort();
@@ -271,7 +271,7 @@ export class EtcdStorage extends SingleWrites implements Storage {
   }
 
   /** Resolves when the mirror has every write that was acknowledged before the call. */
-  async #current(): Promise<void> {
+  async #reachCurrent(): Promise<void> {
     this.#nextRead ??= this.#readRevision(this.#lastRead);
     const { revision, sentAtMs } = await this.#nextRead;
     await this.#parts.mirror.reach(revision, true);
@@ -284,13 +284,13 @@ export class EtcdStorage extends SingleWrites implements Storage {
     this.#lastRead = this.#nextRead ?? earlier;
     this.#nextRead = undefined;
     const sentAtMs = this.#parts.clock.elapsedMs();
-    return { revision: await currentRevision(this.#parts.client), sentAtMs };
+    return { revision: await readCurrentRevision(this.#parts.client), sentAtMs };
   }
 
   /** Finds the states that writes replace. Throws the error of the first write whose condition is false. */
   async #findReplaced(writes: readonly Write[]): Promise<readonly (Stored | undefined)[]> {
     const get = (key: string) => this.#parts.mirror.engine.get(key);
-    if (findConflict(writes, get) !== undefined) await this.#current();
+    if (findConflict(writes, get) !== undefined) await this.#reachCurrent();
     const conflict = findConflict(writes, get);
     if (conflict !== undefined) throw conflict;
     return writes.map(({ key }) => get(key));
@@ -340,7 +340,7 @@ export class EtcdStorage extends SingleWrites implements Storage {
   }
 
   /** Returns the state after a write; undefined for a deletion. */
-  #written({ key, value }: GuardedWrite, revision: number): Stored | undefined {
+  #getWritten({ key, value }: GuardedWrite, revision: number): Stored | undefined {
     if (value === undefined) return undefined;
     const { mirror: { engine }, values } = this.#parts;
     const newest = engine.get(key);

@@ -10,7 +10,7 @@ import type { GuardedWrite } from "./wire.ts";
 import { createStored } from "../stored.ts";
 import type { Write } from "../storage.ts";
 
-/** A store of one object, `/registry/a` of revision 2, whose mirror has everything unless a test says otherwise. */
+/** Creates a store of one object, `/registry/a` of revision 2, whose mirror is current unless a test replaces it. */
 function createStorage(
   { client = {}, mirror = {}, values = {} }: {
     readonly client?: Partial<EtcdStorageParts["client"]>;
@@ -24,7 +24,7 @@ function createStorage(
     base: [createStored("/registry/a", { metadata: { name: "a" } }, 2)],
     changes: [],
   });
-  /** What was ended, in order. */
+  /** The parts that were stopped, in order. */
   const ended: string[] = [];
   let leases = 0n;
   const clock = createFakeClock();
@@ -72,7 +72,7 @@ test("EtcdStorage.health() fails while the watch is broken", async () => {
   await assert.rejects(storage.health(), { code: "unreachable", message: /its watch is broken$/ });
 });
 
-test("EtcdStorage writes once more with a new lease where the first one is gone", async () => {
+test("EtcdStorage writes again with a new lease if the first one is gone", async () => {
   const sent: (bigint | undefined)[] = [];
   const { storage, engine } = createStorage({
     client: {
@@ -89,7 +89,7 @@ test("EtcdStorage writes once more with a new lease where the first one is gone"
   assert.deepEqual(sent, [1n, 2n]);
 });
 
-test("EtcdStorage gives up where the second lease is gone too", async () => {
+test("EtcdStorage gives up if the second lease is gone too", async () => {
   let sent = 0;
   const { storage } = createStorage({
     client: {
@@ -122,7 +122,7 @@ const REFUSED: readonly {
     error: { code: "already_exists", key: "/registry/b/b" },
   },
   {
-    name: "a creation and an update that was faster elsewhere",
+    name: "a creation, and an update after that of another server",
     writes: [
       { kind: "create", key: "/registry/b/b", object: { metadata: {} } },
       { kind: "update", key: "/registry/a", object: { metadata: {} }, expectedRevision: 2 },
@@ -137,7 +137,7 @@ const REFUSED: readonly {
   },
 ];
 for (const { name, writes, found, error } of REFUSED) {
-  test(`EtcdStorage names the write that did not hold: ${name}`, async () => {
+  test(`EtcdStorage reports the write whose condition was false: ${name}`, async () => {
     const reached: unknown[] = [];
     const { storage, engine } = createStorage({
       client: { write: async () => ({ succeeded: false, revision: 5, current: [] }) },
@@ -155,7 +155,7 @@ for (const { name, writes, found, error } of REFUSED) {
   });
 }
 
-test("EtcdStorage answers with what it wrote when its mirror was loaded again at a later revision", async () => {
+test("EtcdStorage returns what it wrote, even if its mirror was loaded again at a later revision", async () => {
   const { storage, engine } = createStorage({
     client: {
       write([{ key }]: readonly [GuardedWrite]) {
@@ -174,7 +174,7 @@ test("EtcdStorage answers with what it wrote when its mirror was loaded again at
   assert.deepEqual(created.object, { metadata: { name: "b", resourceVersion: "3" } });
 });
 
-test("EtcdStorage answers with what etcd has written when its mirror does not get there in time", async () => {
+test("EtcdStorage returns what etcd has written, even if its mirror does not catch up in time", async () => {
   const { storage, engine } = createStorage({
     values: {
       encode: (_key, object) => Buffer.from(JSON.stringify(object)),
@@ -186,7 +186,7 @@ test("EtcdStorage answers with what etcd has written when its mirror does not ge
   assert.deepEqual(await storage.delete("/registry/a", 2), { previous: engine.get("/registry/a"), revision: 3 });
 });
 
-test("EtcdStorage that is closed finishes a deletion that has only begun", async () => {
+test("EtcdStorage finishes a running deletion before it closes", async () => {
   const asked = Promise.withResolvers<void>();
   const written: string[] = [];
   const { storage, engine, ended } = createStorage({
@@ -218,13 +218,13 @@ test("EtcdStorage that is closed finishes a deletion that has only begun", async
   assert.throws(() => storage.getKnown("/registry/a"), { code: "aborted" });
 });
 
-test("EtcdStorage's reads share a request, and do not wait for one another's mirror", async () => {
-  let questions = 0;
+test("EtcdStorage shares a request between reads, which wait for the mirror independently", async () => {
+  let queries = 0;
   const reached: PromiseWithResolvers<void>[] = [];
   const { storage } = createStorage({
     client: {
       async range() {
-        questions++;
+        queries++;
         await settle(1);
         return { revision: 2, kvs: [], more: false, count: 0 };
       },
@@ -240,7 +240,7 @@ test("EtcdStorage's reads share a request, and do not wait for one another's mir
   await settle();
   const second = [storage.get("/registry/a"), storage.get("/registry/a")];
   await settle();
-  assert.equal(questions, 2);
+  assert.equal(queries, 2);
   assert.equal(reached.length, 3);
   reached[1]!.resolve();
   reached[2]!.resolve();
@@ -249,14 +249,14 @@ test("EtcdStorage's reads share a request, and do not wait for one another's mir
   await first;
 });
 
-test("EtcdStorage.catchUp() asks etcd only when it has not known of every write for the given time", async () => {
-  let questions = 0;
+test("EtcdStorage.catchUp() queries etcd only if the mirror may lack writes from before the given time", async () => {
+  let queries = 0;
   let reach = Promise.resolve();
   const { storage, clock } = createStorage({
     client: {
       async range() {
-        questions++;
-        // What happens during the request need not be in its answer.
+        queries++;
+        // The answer need not include changes during the request.
         clock.jump(100);
         return { revision: 2, kvs: [], more: false, count: 0 };
       },
@@ -264,23 +264,23 @@ test("EtcdStorage.catchUp() asks etcd only when it has not known of every write 
     mirror: { reach: () => reach },
   });
   await storage.list("/registry/", { revision: 2 });
-  assert.equal(questions, 0, "a past state does not change");
+  assert.equal(queries, 0, "a past state does not change");
   await storage.catchUp(500);
-  assert.equal(questions, 1);
+  assert.equal(queries, 1);
   clock.jump(399);
   await storage.catchUp(500);
-  assert.equal(questions, 1);
+  assert.equal(queries, 1);
   await storage.catchUp();
-  assert.equal(questions, 2);
+  assert.equal(queries, 2);
   clock.jump(399);
   await storage.catchUp(500);
-  assert.equal(questions, 2);
+  assert.equal(queries, 2);
   clock.jump(1);
   reach = Promise.reject(new Error("the mirror lags"));
   await assert.rejects(storage.catchUp(500), /lags/);
   reach = Promise.resolve();
   await storage.catchUp(500);
-  assert.equal(questions, 4, "the failed one has proved nothing");
+  assert.equal(queries, 4, "a failed wait proves nothing");
   await storage.list("/registry/");
-  assert.equal(questions, 5);
+  assert.equal(queries, 5);
 });

@@ -87,7 +87,7 @@ export class Engine {
     return this.#history.since(revision);
   }
 
-  /** Plans which part of the history the next commit drops. */
+  /** Plans which changes of the history the next commit drops. */
   planCompaction(before: number, atMost: number): Compaction | undefined {
     return this.#history.planCompaction(before, atMost);
   }
@@ -143,7 +143,7 @@ function slicePage(
   fromKey: string,
   limit: number,
 ): { readonly items: readonly Stored[]; readonly remaining: number } {
-  const start = firstIndex(all, ({ key }) => compareBytes(key, fromKey) >= 0, 0);
+  const start = findFirstIndex(all, ({ key }) => compareBytes(key, fromKey) >= 0, 0);
   const end = limit > 0 ? Math.min(all.length, start + limit) : all.length;
   return { items: all.slice(start, end), remaining: all.length - end };
 }
@@ -198,7 +198,7 @@ export class History {
 
   /** Returns the changes after a revision, oldest first. */
   since(revision: number): StorageEvent[] {
-    const first = firstIndex(this.#entries, (entry) => entry!.event.revision > revision, this.#head);
+    const first = findFirstIndex(this.#entries, (entry) => entry!.event.revision > revision, this.#head);
     return this.#entries.slice(first).map((entry) => entry!.event);
   }
 
@@ -345,7 +345,7 @@ export class KeyIndex {
       if (isReached(this.#chunks[middle]!.at(-1)!)) high = middle;
       else low = middle + 1;
     }
-    return { chunk: low, offset: firstIndex(this.#chunks[low]!, isReached, 0) };
+    return { chunk: low, offset: findFirstIndex(this.#chunks[low]!, isReached, 0) };
   }
 }
 
@@ -358,14 +358,14 @@ export function measureStored(stored: Stored | undefined): number {
 function endBelow(entries: readonly Entry[], prefix: string, from: number): number {
   const last = entries.at(-1);
   if (last === undefined || last.key.startsWith(prefix)) return entries.length;
-  return firstIndex(entries, ({ key }) => !key.startsWith(prefix), from);
+  return findFirstIndex(entries, ({ key }) => !key.startsWith(prefix), from);
 }
 
 /**
  * Finds the first entry that passes a test, which all later entries must pass too; the length of the array if none
  * does.
  */
-export function firstIndex<Item>(entries: readonly Item[], test: (item: Item) => boolean, from: number): number {
+export function findFirstIndex<Item>(entries: readonly Item[], test: (item: Item) => boolean, from: number): number {
   let low = from;
   let high = entries.length;
   while (low < high) {

@@ -5,7 +5,7 @@ import { createStored, readStored } from "../stored.ts";
 import fc from "../../../tests/support/properties.ts";
 import { thing } from "../../../tests/support/stored_things.ts";
 
-/** Changes of one object, a second and some bytes each; the first creates it. */
+/** Creates changes of one object, a second apart and of the same size; the first one creates the object. */
 function changes(count: number, bytes: number): LoggedEvent[] {
   return Array.from({ length: count }, (_, index) => {
     const revision = index + 2;
@@ -25,11 +25,11 @@ function keep(history: History, count: number, bytes: number, historyMs: number,
   });
 }
 
-test("History forgets states older than its limit, and no others while there is room", () => {
+test("History drops states older than its limit, and no others while there is room", () => {
   assert.deepEqual(keep(new History(1), 6, 1_000, 3_000), [1, 2, 3, 4, 4, 4]);
 });
 
-test("History also forgets younger states when they would need too much memory", () => {
+test("History also drops newer states when they would need too much memory", () => {
   const history = new History(1, 4_600);
   // 500 for the first, which replaced nothing, and 1,500 for each that follows.
   assert.deepEqual(keep(history, 8, 1_000, 3_600_000), [1, 2, 3, 3, 3, 3, 3, 3]);
@@ -45,7 +45,7 @@ test("History keeps the newest state of an object however large it is", () => {
   assert.equal(history.planCompaction(-1, 10), undefined);
 });
 
-test("History forgets no more at once than it may, and catches up", () => {
+test("History drops no more at once than its limit, and catches up", () => {
   const history = new History(1, 4_600);
   for (const entry of changes(100, 1_000)) history.append(entry);
   const counts: number[] = [];
@@ -56,7 +56,7 @@ test("History forgets no more at once than it may, and catches up", () => {
   assert.deepEqual(counts, [40, 40, 17]);
 });
 
-/** Enough keys for several chunks. */
+/** The number of keys, which is enough for several chunks. */
 const COUNT = 3000;
 const NAMES = Array.from({ length: COUNT }, (_, i) => `/r/${i % 3}/${String(i * 7919 % COUNT).padStart(5, "0")}`);
 

@@ -8,7 +8,7 @@ import { RevisionConflictError } from "../storage.ts";
 import { createStored } from "../stored.ts";
 import { EventExpiry } from "./expiry.ts";
 
-test("EventExpiry tries again a minute after a failure, and waits anew for an Event that was written meanwhile", async () => {
+test("EventExpiry tries again a minute after a failure, and waits again for an Event that was written meanwhile", async () => {
   const key = "/registry/events/default/a";
   const clock = createFakeClock();
   const logger = createMemoryLogger();

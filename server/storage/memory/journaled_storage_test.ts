@@ -1,4 +1,4 @@
-/** Tests writes that come while a commit is on its way to the disk. */
+/** Tests writes that arrive while a commit is being written to the disk. */
 import assert from "node:assert/strict";
 import { setImmediate as turn } from "node:timers/promises";
 import { test } from "node:test";
@@ -10,7 +10,7 @@ import { AlreadyExistsError, RevisionConflictError } from "../storage.ts";
 
 const PREFIX = "/registry/things/";
 
-/** A store whose commits end when the test says so. */
+/** Opens a store whose commits end when the test ends them. */
 function openSlow(
   clock = createFakeClock(),
   engine = new Engine(EMPTY_START),
@@ -82,14 +82,14 @@ test("JournaledStorage gathers the writes during a commit for the next, and show
   await storage[Symbol.asyncDispose]();
 });
 
-test("JournaledStorage checks a write against the pending commit, and refuses it once that is made", async () => {
+test("JournaledStorage checks a write against the pending commit, and refuses it after that commit", async () => {
   const { storage, commits } = openSlow();
   const created = storage.create(`${PREFIX}a`, thing("a"));
   await turn();
   const again = storage.create(`${PREFIX}a`, thing("a"));
   const stale = storage.update(`${PREFIX}a`, thing("a"), 1);
   const states = [again, stale].map(follow);
-  // Only the test has the number already.
+  // Only the test knows the revision already.
   const next = storage.update(`${PREFIX}a`, thing("a", 2), 2);
   const early = storage.update(`${PREFIX}a`, thing("a", 3), 3);
   await turn();
@@ -121,11 +121,11 @@ test("JournaledStorage fails the writes that were checked against a failed commi
   const retried = storage.create(`${PREFIX}a`, thing("a"));
   await turn();
   commits[1]!.succeed();
-  assert.equal((await retried).revision, 4, "the numbers of what failed are not used again");
+  assert.equal((await retried).revision, 4, "the revisions of failed writes are not used again");
   await storage[Symbol.asyncDispose]();
 });
 
-test("JournaledStorage acknowledges a durable write also when an unexpected error follows", async () => {
+test("JournaledStorage acknowledges a durable write even if an unexpected error follows", async () => {
   const engine = new Engine(EMPTY_START);
   const { storage, commits } = openSlow(createFakeClock(), engine);
   engine.apply = () => {

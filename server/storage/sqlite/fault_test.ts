@@ -21,7 +21,7 @@ const DISK_FAULTS: readonly { readonly errcode: number; readonly text: string }[
 
 type DiskFault = typeof DISK_FAULTS[number];
 
-/** Databases that share a count of calls. */
+/** Databases with a common count of calls. */
 interface FaultyDatabases {
   readonly open: (path: string) => DatabaseSync;
   /** Passes a number of calls, then fails a number of them with `fault`. Counts from now. */
@@ -31,7 +31,7 @@ interface FaultyDatabases {
   hasFailed(): boolean;
 }
 
-/** `close` is none of them, because SQLite reports no disk errors there. */
+/** The calls that fail. SQLite reports no disk errors for `close`. */
 const CALLS = ["exec", "prepare", "run", "get", "all", "iterate"];
 
 /** Opens real databases; nothing fails until it is armed. */
@@ -54,7 +54,7 @@ function createFaultyDatabases(): FaultyDatabases {
         return (...args: readonly unknown[]) => {
           if (CALLS.includes(String(name))) count();
           const result: unknown = Reflect.apply(value, target, args);
-          // The one call whose result has calls itself.
+          // Only the result of `prepare` has calls itself.
           return name === "prepare" ? wrap(result as StatementSync) : result;
         };
       },
@@ -77,10 +77,10 @@ function createFaultyDatabases(): FaultyDatabases {
 
 const PREFIX = "/registry/things/";
 const MINUTE = 60_000;
-/** More than any of these have. */
+/** More calls than any of the tests makes. */
 const MAX_CALLS = 60;
 
-/** Writes in two commits, the second of which forgets old history; records in the model what was acknowledged. */
+/** Writes in two commits, the second of which drops old history; records what was acknowledged in the model. */
 async function write(storage: Storage, acknowledged: Map<string, number>, round: string): Promise<number> {
   const a = await storage.get(`${PREFIX}a`);
   const doomed = await storage.get(`${PREFIX}doomed`);

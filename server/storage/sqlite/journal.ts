@@ -146,27 +146,27 @@ export class SqliteJournal implements Journal {
   #transact(write: () => void): void {
     try {
       this.#file.assertInPlace();
-      this.#leaveTransaction();
+      this.#rollBack();
       this.#begin.run();
       write();
       this.#commit.run();
       this.#failed = false;
     } catch (error) {
       this.#failed = true;
-      this.#tryToLeaveTransaction();
+      this.#tryToRollBack();
       throw ioError("cannot write to the storage", error);
     }
   }
 
   /** Rolls back unless SQLite has done so itself, as it does after most failures. */
-  #leaveTransaction(): void {
+  #rollBack(): void {
     if (this.#file.database.isTransaction) this.#file.database.exec("ROLLBACK");
   }
 
   /** Rolls back if possible. If this fails too, the cause is already known, and the next commit rolls back first. */
-  #tryToLeaveTransaction(): void {
+  #tryToRollBack(): void {
     try {
-      this.#leaveTransaction();
+      this.#rollBack();
     } catch {
       // The transaction is not visible either way.
     }
@@ -183,7 +183,7 @@ export interface LoadedJournal {
 /** Reads the whole store; times later than `now` become `now`. Throws AppError `storage_corrupt`. */
 export function loadChanges(path: string, database: DatabaseSync, now: number): LoadedJournal {
   const compactedRevision = readCompactedRevision(path, database);
-  const living = new Map<string, Stored>();
+  const live = new Map<string, Stored>();
   const writtenAt = new Map<string, number>();
   const changes: LoggedEvent[] = [];
   let base: readonly Stored[] | undefined;
@@ -193,18 +193,18 @@ export function loadChanges(path: string, database: DatabaseSync, now: number): 
     const { revision, key } = row;
     const at = Math.min(row.at, now);
     if (revision > compactedRevision) {
-      base ??= [...living.values()];
-      const previous = living.get(key);
+      base ??= [...live.values()];
+      const previous = live.get(key);
       releaseObject(previous);
       changes.push({ event: { key, revision, current, previous }, at });
     }
     writtenAt.delete(key);
-    if (current === undefined) living.delete(key);
-    else living.set(key, current);
+    if (current === undefined) live.delete(key);
+    else live.set(key, current);
     if (current !== undefined) writtenAt.set(key, at);
     newest = Math.max(newest, revision);
   }
-  return { start: { revision: newest, compactedRevision, base: base ?? [...living.values()], changes }, writtenAt };
+  return { start: { revision: newest, compactedRevision, base: base ?? [...live.values()], changes }, writtenAt };
 }
 
 function* readRows(database: DatabaseSync): Generator<Row> {

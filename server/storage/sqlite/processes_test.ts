@@ -21,7 +21,7 @@ function startWriter(path: string, run = ""): Running {
   return start(process.execPath, [...runtime, join(ROOT, "tests", "support", "storage_writer.ts"), path, run]);
 }
 
-function acknowledgedBy(writer: Running): { readonly revision: number; readonly key: string }[] {
+function listAcknowledged(writer: Running): { readonly revision: number; readonly key: string }[] {
   return [...writer.stdout().matchAll(/^acknowledged (\d+) (.*)$/gm)]
     .map(([, revision, key]) => ({ revision: Number(revision), key: key! }));
 }
@@ -35,13 +35,13 @@ test("openSqliteStorage() loses nothing that was acknowledged before kill -9", a
     await writer.waitFor(new RegExp(`-${objects}$`, "m"));
     writer.kill("SIGKILL");
     await writer.finished();
-    const news = acknowledgedBy(writer);
+    const news = listAcknowledged(writer);
     assert.ok(news.length > 2 * objects);
     assert.ok(news.every(({ revision }) => revision > (acknowledged.at(-1)?.revision ?? 0)), "revisions never repeat");
     acknowledged.push(...news.sort((a, b) => a.revision - b.revision));
 
     await using storage = await openSqliteStorage({ path, clock: createFakeClock() });
-    // The found changes may not have been on the disk; they are before any client sees them.
+    // The log of the killed process may not have been on the disk. It is written there before a client sees its changes.
     assert.equal((await stat(`${path}-wal`)).size, 0);
     const known = new Map(collect(storage, "/registry/", 1).events.map((event) => [event.revision, event.key]));
     for (const { revision, key } of acknowledged) assert.equal(known.get(revision), key);
@@ -73,7 +73,7 @@ test("openSqliteStorage() refuses a file that another process uses, until that p
 
   await using storage = await openSqliteStorage({ path, clock: createFakeClock() });
   await assert.rejects(openSqliteStorage({ path, clock: createFakeClock() }), refused);
-  // The refusal within this process must not have let go of the lock against others.
+  // The refusal within this process must not have released the lock against others.
   await using second = startWriter(path);
   await second.waitFor(/failed storage_locked/);
   await storage.create(`${PREFIX}a`, thing("a"));

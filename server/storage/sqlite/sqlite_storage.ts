@@ -161,7 +161,7 @@ function openDatabaseFile(path: string, openDatabase: OpenDatabase, sync: SyncFi
   createPrivate(path);
   const identity = readIdentity(path);
   const logPath = `${realpathSync(path)}-wal`;
-  const left = getFileSize(logPath) > 0 ? readFileSync(logPath) : undefined;
+  const leftover = getFileSize(logPath) > 0 ? readFileSync(logPath) : undefined;
   const database = openDatabase(path);
   inUse.add(identity);
   const abandon = (): void => void abandoned.push(database);
@@ -186,9 +186,9 @@ function openDatabaseFile(path: string, openDatabase: OpenDatabase, sync: SyncFi
     throw error;
   }
   const descriptor = log;
-  if (left !== undefined) {
+  if (leftover !== undefined) {
     try {
-      recoverLog(left, logPath, descriptor, database);
+      recoverLog(leftover, logPath, descriptor, database);
     } catch (error) {
       abandon();
       throw error;
@@ -210,11 +210,11 @@ function openDatabaseFile(path: string, openDatabase: OpenDatabase, sync: SyncFi
  * Writes the log of a killed process, which SQLite has read, to the disk and moves it into the database. A sync alone
  * may do nothing, because the kernel may consider pages clean that it failed to write, so the log is written again.
  */
-function recoverLog(left: Uint8Array, logPath: string, log: number, database: DatabaseSync): void {
-  if (Buffer.compare(readFileSync(logPath), left) !== 0) {
+function recoverLog(leftover: Uint8Array, logPath: string, log: number, database: DatabaseSync): void {
+  if (Buffer.compare(readFileSync(logPath), leftover) !== 0) {
     throw new Error("two reads of its log differ");
   }
-  for (let at = 0; at < left.length;) at += writeSync(log, left, at, left.length - at, at);
+  for (let at = 0; at < leftover.length;) at += writeSync(log, leftover, at, leftover.length - at, at);
   fdatasyncSync(log);
   const answer = database.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get();
   if (answer?.["busy"] !== 0) throw new Error("its log cannot be merged into it");

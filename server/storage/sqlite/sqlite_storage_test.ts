@@ -37,7 +37,7 @@ async function writeSome(storage: Storage): Promise<void> {
   await storage.create(`${PREFIX}c`, thing("c", "😀"));
 }
 
-test("openSqliteStorage() finds everything again: objects, past states, changes, the counter", async () => {
+test("openSqliteStorage() restores everything: objects, past states, changes, the counter", async () => {
   await using folder = await createTempFolder();
   const path = folder.join("tlsboot.db");
   const clock = createFakeClock();
@@ -84,7 +84,7 @@ test("openSqliteStorage() records what is compacted, and keeps no row that canno
   assert.equal((await after.delete(d.key, d.revision)).revision, old + 2);
 });
 
-test("openSqliteStorage() forgets a burst little by little", async () => {
+test("openSqliteStorage() drops the history of a burst gradually", async () => {
   await using folder = await createTempFolder();
   const clock = createFakeClock();
   await using storage = await openSqliteStorage({ path: folder.join("tlsboot.db"), clock });
@@ -195,14 +195,14 @@ const DAMAGED_OFFSETS = [
   4_095,
 ];
 
-test("openSqliteStorage() serves nothing else after a flipped bit in any page, but refuses the file", async () => {
+test("openSqliteStorage() serves no wrong object after a flipped bit in any page, but refuses the file", async () => {
   await using folder = await createTempFolder();
   const path = folder.join("tlsboot.db");
   const clock = createFakeClock();
   {
     await using storage = await openSqliteStorage({ path, clock });
     const write = (name: string, value: string) => storage.create(`${PREFIX}${name}`, thing(name, value));
-    // Overflow pages of a large value, an inner page above the leaves, and free pages of what is forgotten.
+    // Overflow pages of a large value, an inner page above the leaves, and free pages of dropped history.
     const large = await write("large", "x".repeat(20_000));
     await write("overflowing", "y".repeat(9_000));
     await storage.delete(large.key, large.revision);
@@ -273,7 +273,7 @@ test("openSqliteStorage() refuses a compacted revision that is too low, and acce
   assert.equal((await storage.list(PREFIX)).items.length, 3);
 });
 
-test("openSqliteStorage() changes neither a damaged file nor the remains of a crash beside it", async () => {
+test("openSqliteStorage() changes neither a damaged file nor the remains of a crash next to it", async () => {
   await using folder = await createTempFolder();
   const open = folder.join("open.db");
   await (await openSqliteStorage({ path: open, clock: createFakeClock() }))[Symbol.asyncDispose]();
@@ -366,7 +366,7 @@ function createJournal(sizeBefore: number, firstPage?: Buffer): Buffer {
   return Buffer.concat([header, record]);
 }
 
-test("openSqliteStorage() begins anew after a power failure during the first transaction, and only then", async () => {
+test("openSqliteStorage() starts with an empty store after a power failure during the first transaction only", async () => {
   await using folder = await createTempFolder();
   const path = folder.join("tlsboot.db");
   const torn = Buffer.concat([Buffer.alloc(PAGE_BYTES), Buffer.alloc(PAGE_BYTES, 7)]);
@@ -399,7 +399,7 @@ test("openSqliteStorage() opens a new file whose last rollback journal came back
   assert.equal((await storage.list(PREFIX)).items.length, 1);
 });
 
-test("openSqliteStorage() throws io for a path where no file can be", async () => {
+test("openSqliteStorage() throws io for a path where no file can exist", async () => {
   await using folder = await createTempFolder();
   for (const path of [folder.join("missing", "tlsboot.db"), folder.path]) {
     await assert.rejects(openSqliteStorage({ path, clock: createFakeClock() }), (error) => {
@@ -425,7 +425,7 @@ test("openSqliteStorage() refuses a log that changes while it is read, and leave
   );
 });
 
-test("openSqliteStorage() follows a link to a database, and to nothing else", async () => {
+test("openSqliteStorage() follows a link to a database, but to nothing else", async () => {
   await using folder = await createTempFolder();
   const [path, link] = [folder.join("tlsboot.db"), folder.join("link.db")];
   await symlink(path, link);
@@ -464,7 +464,7 @@ for (
   });
 }
 
-test("openSqliteStorage() begins its log anew after some megabytes", async () => {
+test("openSqliteStorage() restarts its log after some megabytes", async () => {
   await using folder = await createTempFolder();
   const path = folder.join("tlsboot.db");
   await using storage = await openSqliteStorage({ path, clock: createFakeClock() });
@@ -489,14 +489,14 @@ test("createRestoredDatabase() writes a store whose history begins at the revisi
   assert.deepEqual((await storage.get(`${PREFIX}a`))?.bytes, bytes);
 });
 
-test("openSqliteStorage() takes an empty file for a new store", async () => {
+test("openSqliteStorage() treats an empty file as a new store", async () => {
   await using folder = await createTempFolder();
   await writeFile(folder.join("tlsboot.db"), "");
   await using storage = await openSqliteStorage({ path: folder.join("tlsboot.db"), clock: createFakeClock() });
   await writeSome(storage);
 });
 
-test("openSqliteStorage() keeps its files to their owner, whatever the umask and the mode before", async () => {
+test("openSqliteStorage() makes its files private, whatever the umask and their earlier mode", async () => {
   await using folder = await createTempFolder();
   const path = folder.join("tlsboot.db");
   await writeFile(path, "", { mode: 0o644 });
@@ -518,17 +518,17 @@ test("openSqliteStorage() keeps its files to their owner, whatever the umask and
 });
 
 for (
-  const { name, breakIt, mend, hint } of [
+  const { name, breakIt, repair, hint } of [
     {
       name: "full disk",
       breakIt: (database: DatabaseSync) => database.exec(`PRAGMA max_page_count = 1`),
-      mend: (database: DatabaseSync) => database.exec("PRAGMA max_page_count = 1000000"),
+      repair: (database: DatabaseSync) => database.exec("PRAGMA max_page_count = 1000000"),
       hint: /free some space/,
     },
     {
       name: "read-only disk",
       breakIt: (database: DatabaseSync) => database.exec("PRAGMA query_only = 1"),
-      mend: (database: DatabaseSync) => database.exec("PRAGMA query_only = 0"),
+      repair: (database: DatabaseSync) => database.exec("PRAGMA query_only = 0"),
       hint: /writable/,
     },
   ]
@@ -560,10 +560,10 @@ for (
     assert.deepEqual(events, []);
     if (name === "read-only disk") await assert.rejects(storage.health(), (error) => isAppError(error, "io"));
 
-    mend(database());
+    repair(database());
     await storage.health();
     const later = await storage.update(`${PREFIX}a`, thing("a", 4), a.revision);
-    assert.ok(later.revision > before.revision + 2, "the numbers of the failed commit are not used again");
+    assert.ok(later.revision > before.revision + 2, "the revisions of the failed commit are not used again");
     assert.deepEqual(describeEvents(events), [`${later.revision} things/a ${a.revision}>${later.revision}`]);
     await storage[Symbol.asyncDispose]();
     await using again = await openSqliteStorage({ path, clock: createFakeClock() });

@@ -39,8 +39,8 @@ test("openSqliteStorage() acknowledges and shows a write once its log is on the 
 });
 
 for (const loses of [false, true]) {
-  const what = loses ? "and what it was for is gone" : "and what it was for may be there";
-  test(`a store whose sync fails ${what} refuses all writes from then on, and a new start has every acknowledged write`, async () => {
+  const what = loses ? "and loses the write" : "but may keep the write";
+  test(`a store whose sync fails ${what} refuses all further writes, and a new start has every acknowledged write`, async () => {
     await using folder = await createTempFolder();
     const path = folder.join("tlsboot.db");
     const log = `${path}-wal`;
@@ -54,7 +54,7 @@ for (const loses of [false, true]) {
       }
       const lost = statSync(log).size - kept;
       assert.ok(lost > 0);
-      // As a kernel does that drops the pages it could not write.
+      // Like a kernel that drops the pages that it could not write.
       if (loses) {
         const file = await open(log, "r+");
         await file.write(new Uint8Array(lost), 0, lost, kept);
@@ -64,7 +64,7 @@ for (const loses of [false, true]) {
     };
     const lost: AppError[] = [];
     const storage = await openSqliteStorage({ path, clock, sync, onLost: (error) => lost.push(error) });
-    // So few that the log is not begun anew meanwhile.
+    // These are so few that the log does not restart meanwhile.
     for (let i = 0; i < 100; i++) await storage.create(`${PREFIX}n${i}`, thing(`n${i}`, "x".repeat(9_000)));
     const content = await readContent(storage);
     isFailing = true;
@@ -77,7 +77,7 @@ for (const loses of [false, true]) {
     assert.deepEqual(lost.map(({ message }) => message.includes("EIO")), [true]);
     await storage[Symbol.asyncDispose]();
 
-    // The process would end here; what it leaves is what another one finds.
+    // The process would end here, and the next one would find these files.
     const left = folder.join("left.db");
     for (const suffix of ["", "-wal"]) await copyFile(`${path}${suffix}`, `${left}${suffix}`);
     await using again = await openSqliteStorage({ path: left, clock });
