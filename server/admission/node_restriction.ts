@@ -2,6 +2,7 @@
  * NodeRestriction (`plugin/pkg/admission/noderestriction/admission.go`): a kubelet writes only its own objects. This file
  * has the rules for the kinds that this server stores.
  */
+import { isEqualJson } from "../../core/kube/json_value.ts";
 import { decidePodRequest } from "../../core/signing/pod_request_admission.ts";
 import { parseRequest } from "../../core/request/parse_request.ts";
 import type { TokenRequest } from "../../core/kube/kinds/authentication_v1.ts";
@@ -83,13 +84,13 @@ function checkNode(nodeName: string, request: AdmissionRequest): Refusal | undef
     return { message: `${node} is not allowed to set the following labels: ${forbidden.join(", ")}` };
   }
   const config = getSpec(object)["configSource"];
-  if (config !== undefined && !isSame(config, getSpec(oldObject)["configSource"])) {
+  if (config !== undefined && !isEqualJson(config, getSpec(oldObject)["configSource"])) {
     return { message: `${node} is not allowed to update configSource to a new non-nil configSource` };
   }
-  if (!isSame(getSpec(object)["taints"] ?? [], getSpec(oldObject)["taints"] ?? [])) {
+  if (!isEqualJson(getSpec(object)["taints"] ?? [], getSpec(oldObject)["taints"] ?? [])) {
     return { message: `${node} is not allowed to modify taints` };
   }
-  if (!isSame(object.metadata.ownerReferences ?? [], oldObject.metadata.ownerReferences ?? [])) {
+  if (!isEqualJson(object.metadata.ownerReferences ?? [], oldObject.metadata.ownerReferences ?? [])) {
     return { message: `${node} is not allowed to modify ownerReferences` };
   }
   const forbidden = findForbiddenLabels(labels, oldObject.metadata.labels ?? {});
@@ -199,11 +200,6 @@ function getTargetName({ operation, name, object }: AdmissionRequest): string {
 function getSpec(object: KubeObject): Readonly<Record<string, unknown>> {
   const spec: unknown = "spec" in object ? object.spec : undefined;
   return typeof spec === "object" && spec !== null ? Object.fromEntries(Object.entries(spec)) : {};
-}
-
-/** Both values are canonical, so equal values have equal JSON. */
-function isSame(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 /** The labels in an object's metadata. */

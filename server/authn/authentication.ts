@@ -1,6 +1,7 @@
 /** The input and the result of an authenticator, and the audiences of this server. */
 import type { UserInfoWire } from "../../core/kube/kinds/authentication_v1.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
+import { omitEmpty } from "../../core/lib/record.ts";
 import { ok, type Result } from "../../core/lib/result.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/certificate.ts";
 
@@ -88,9 +89,7 @@ export type PeerCertificate =
 /** Converts a user to the form in API objects, which omits empty fields. */
 export function toWireUser({ username, uid, groups, extra }: UserInfo): UserInfoWire {
   return {
-    ...(username === "" ? {} : { username }),
-    ...(uid === "" ? {} : { uid }),
-    ...(groups.length === 0 ? {} : { groups }),
+    ...omitEmpty({ username, uid, groups }),
     ...(Object.keys(extra).length === 0 ? {} : { extra }),
   };
 }

@@ -18,6 +18,7 @@ import type { UserInfo } from "../../core/kube/user.ts";
 import type { UserInfoWire } from "../../core/kube/kinds/authentication_v1.ts";
 import type { Decision } from "../../core/rbac/attributes.ts";
 import { goQuote } from "../../core/lib/go_text.ts";
+import { omitEmpty } from "../../core/lib/record.ts";
 import { escapeUnseen } from "../../core/lib/printable.ts";
 import { parseRequestInfo, type RequestInfo, toAttributes } from "./request_info.ts";
 import { toWireUser } from "../authn/authentication.ts";
@@ -223,23 +224,12 @@ export class AuditTrail {
 }
 
 function toObjectRef(info: RequestInfo): AuditObjectRef {
-  return {
-    resource: info.resource,
-    ...(info.namespace === "" ? {} : { namespace: info.namespace }),
-    ...(info.name === "" ? {} : { name: info.name }),
-    ...(info.apiGroup === "" ? {} : { apiGroup: info.apiGroup }),
-    apiVersion: info.apiVersion,
-    ...(info.subresource === "" ? {} : { subresource: info.subresource }),
-  };
+  const { resource, namespace, name, apiGroup, apiVersion, subresource } = info;
+  return { resource, apiVersion, ...omitEmpty({ namespace, name, apiGroup, subresource }) };
 }
 
-function toNames({ namespace = "", name = "", uid = "", resourceVersion = "" }: ObjectMeta): AuditObjectRef {
-  return {
-    ...(namespace === "" ? {} : { namespace }),
-    ...(name === "" ? {} : { name }),
-    ...(uid === "" ? {} : { uid }),
-    ...(resourceVersion === "" ? {} : { resourceVersion }),
-  };
+function toNames({ namespace, name, uid, resourceVersion }: ObjectMeta): AuditObjectRef {
+  return omitEmpty({ namespace, name, uid, resourceVersion });
 }
 
 /** Removes the managed fields of an object, or of the objects in a list or a Table. */

@@ -3,6 +3,7 @@
  * the legacy form (`/api`, `/apis`, `/apis/<group>`, `/apis/<group>/<version>`).
  */
 import { hash } from "node:crypto";
+import { omitEmpty } from "../../core/lib/record.ts";
 import {
   apiGroupListSchema,
   apiGroupSchema,
@@ -99,9 +100,11 @@ function toLegacyResources({ kind, verbs, subresources, storedAs }: DiscoveredRe
     namespaced: kind.namespaced,
     kind: kind.kind,
     verbs,
-    ...(kind.shortNames.length === 0 ? {} : { shortNames: kind.shortNames }),
-    ...(kind.categories.length === 0 ? {} : { categories: kind.categories }),
-    ...(storedAs === undefined ? {} : { storageVersionHash: hashStorageVersion(storedAs) }),
+    ...omitEmpty({
+      shortNames: kind.shortNames,
+      categories: kind.categories,
+      storageVersionHash: storedAs && hashStorageVersion(storedAs),
+    }),
   };
   const subs = subresources.map((sub) => ({
     name: `${kind.plural}/${sub.name}`,
@@ -160,8 +163,7 @@ function toAggregatedResource({ kind, verbs, subresources }: DiscoveredResource)
     scope: kind.namespaced ? "Namespaced" : "Cluster",
     singularResource: kind.singular,
     verbs,
-    ...(kind.shortNames.length === 0 ? {} : { shortNames: kind.shortNames }),
-    ...(kind.categories.length === 0 ? {} : { categories: kind.categories }),
+    ...omitEmpty({ shortNames: kind.shortNames, categories: kind.categories }),
     ...(subresources.length === 0 ? {} : {
       subresources: subresources.map((sub) => ({
         subresource: sub.name,

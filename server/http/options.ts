@@ -15,6 +15,7 @@ import { FIELD_MANAGER_MAX_LENGTH } from "../../core/kube/rules/meta_v1.ts";
 import type { ListQuery } from "../registry/read.ts";
 import { parseBoolean } from "./request_info.ts";
 import type { FieldValidation } from "./body.ts";
+import { omitEmpty, omitUndefined } from "../../core/lib/record.ts";
 import type { Result } from "../../core/lib/result.ts";
 
 const parseLabels = createSharedParser(parseLabelSelector);
@@ -123,24 +124,19 @@ function withWatchDefaults(options: CollectionOptions): CollectionOptions {
 
 /** Parses DeleteOptions from the query, for a DELETE without a body. */
 export function parseDeleteOptions(query: URLSearchParams): DeleteOptions {
-  const grace = parseInteger(query, "gracePeriodSeconds");
-  const orphan = parseBoolean(query, "orphanDependents");
-  const policy = query.get("propagationPolicy");
-  const ignoresReadErrors = parseBoolean(query, UNSAFE_DELETE);
-  const uid = query.get("uid") ?? "";
-  const resourceVersion = query.get("resourceVersion") ?? "";
-  const preconditions = {
-    ...(uid === "" ? {} : { uid }),
-    ...(resourceVersion === "" ? {} : { resourceVersion }),
-  };
-  const dryRun = query.getAll("dryRun");
+  const preconditions = omitEmpty({
+    uid: query.get("uid") ?? undefined,
+    resourceVersion: query.get("resourceVersion") ?? undefined,
+  });
   return {
-    ...(grace === undefined ? {} : { gracePeriodSeconds: grace }),
-    ...(orphan === undefined ? {} : { orphanDependents: orphan }),
-    ...(policy === null ? {} : { propagationPolicy: policy }),
-    ...(ignoresReadErrors === undefined ? {} : { [UNSAFE_DELETE]: ignoresReadErrors }),
-    ...(Object.keys(preconditions).length === 0 ? {} : { preconditions }),
-    ...(dryRun.length === 0 ? {} : { dryRun }),
+    ...omitUndefined({
+      gracePeriodSeconds: parseInteger(query, "gracePeriodSeconds"),
+      orphanDependents: parseBoolean(query, "orphanDependents"),
+      propagationPolicy: query.get("propagationPolicy") ?? undefined,
+      [UNSAFE_DELETE]: parseBoolean(query, UNSAFE_DELETE),
+      preconditions: Object.keys(preconditions).length === 0 ? undefined : preconditions,
+    }),
+    ...omitEmpty({ dryRun: query.getAll("dryRun") }),
   };
 }
 

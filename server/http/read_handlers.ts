@@ -1,4 +1,5 @@
 /** Answers a GET of an object or a list. */
+import { omitEmpty } from "../../core/lib/record.ts";
 import { encodeObject } from "../../core/kube/wire/object_json.ts";
 import type { KubeObject, ListMeta } from "../../core/kube/meta.ts";
 import { formatApiVersion } from "../../core/kube/schema.ts";
@@ -103,8 +104,7 @@ export function respondList(
   const { mediaType, pretty, as, metaVersion } = representation;
   const metadata: ListMeta = {
     resourceVersion: String(list.revision),
-    ...(list.continueToken === "" ? {} : { continue: list.continueToken }),
-    ...(list.remainingItemCount === undefined ? {} : { remainingItemCount: list.remainingItemCount }),
+    ...omitEmpty({ continue: list.continueToken, remainingItemCount: list.remainingItemCount }),
   };
   // Compact JSON is sent from the stored bytes, so the objects are parsed only when they are needed.
   const getObjects = () => list.items.map((item) => item.object);

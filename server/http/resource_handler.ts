@@ -3,11 +3,18 @@
  * POSTs whose object is returned but not stored: reviews, and subresources such as `serviceaccounts/token`.
  */
 import { formatApiVersion, type Kind } from "../../core/kube/schema.ts";
-import { badRequest, forbidden, pathNotFound } from "../../core/kube/status/status.ts";
+import { badRequest, pathNotFound } from "../../core/kube/status/status.ts";
 import { createManagedEndpoint, trackUpdate } from "../../core/kube/apply/track_update.ts";
 import { formatTime, type KubeObject } from "../../core/kube/meta.ts";
 import { assertAbsent } from "../registry/absent_kinds.ts";
-import { createConvertedStorage, type RegistryDeps, type Target } from "../registry/registry.ts";
+import {
+  admitMutation,
+  assertAdmitted,
+  createConvertedStorage,
+  type RegistryDeps,
+  type Target,
+  toAdmissionRequest,
+} from "../registry/registry.ts";
 import { findSubresource, type PostedSubresource, type Resource, type Review } from "../registry/resource.ts";
 import { withMeta } from "../registry/write.ts";
 import type { Answer } from "./answer.ts";
@@ -212,29 +219,17 @@ async function handlePosted(
   const placed = withoutDuplicateOwners(exchange, withNamespace(target, read.object), false);
   const now = deps.clock.now();
   const tracked = track(placed, kind, posted.name, read.fieldManager, now);
-  const request = {
-    operation: "CREATE" as const,
-    kind: target.resource.kind,
-    subresource: posted.name,
-    name: target.name,
-    namespace: target.namespace,
-    user: target.user,
-    onWarning: (text: string) => exchange.warnings.add(text),
-  };
-  const admitted = await deps.admission.mutate({ ...request, object: tracked });
-  if ("message" in admitted) throw forbidden(target.resource.kind, target.name, admitted.message);
+  const request = toAdmissionRequest(target, "CREATE");
+  const admitted = await admitMutation(deps, { ...request, object: tracked });
   const { user, name, namespace } = target;
-  const answer = await posted.answer(admitted.object, {
+  const answer = await posted.answer(admitted, {
     user,
     name,
     namespace,
     now,
     address: target.address,
     isDryRun: read.isDryRun,
-    async validate(object) {
-      const refusal = await deps.admission.validate({ ...request, object });
-      if (refusal !== undefined) throw forbidden(target.resource.kind, target.name, refusal.message);
-    },
+    validate: (object) => assertAdmitted(deps, { ...request, object }),
     warn: (text) => exchange.warnings.add(text),
     annotate: (key, value) => exchange.audit?.annotate({ [key]: value }),
   });

@@ -41,7 +41,9 @@ export function createControllerMetrics(registry: MetricsRegistry, clock: Pick<C
   new Gauge({
     ...options("workqueue_unfinished_work_seconds", "How long work that is in progress has taken so far, in total."),
     collect() {
-      for (const [name, queue] of observers) this.set({ name }, sum(queue.running()));
+      for (const [name, queue] of observers) {
+        this.set({ name }, queue.running().reduce((total, seconds) => total + seconds, 0));
+      }
     },
   });
   new Gauge({
@@ -128,10 +130,6 @@ function timeQueue(clock: Pick<Clock, "elapsedMs">, series: QueueSeries): TimedQ
     retried: () => series.retries.inc(),
     running: () => [...takenAt.values()].map(secondsSince),
   };
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }
 
 export interface MetricsListener extends AsyncDisposable {

@@ -5,11 +5,18 @@
 import { isAppError } from "../../core/errors.ts";
 import { FOREGROUND_FINALIZER, ORPHAN_FINALIZER } from "../../core/kube/garbage_collection.ts";
 import { type DeleteOptions, formatTime, getName, type KubeObject } from "../../core/kube/meta.ts";
-import { conflict, forbidden, notFound } from "../../core/kube/status/status.ts";
+import { conflict, notFound } from "../../core/kube/status/status.ts";
 import { RevisionConflictError, type Stored } from "../storage/storage.ts";
 import { UNSAFE_DELETE } from "../../core/kube/rules/options.ts";
 import { type ListAnswer, listObjects, type ListQuery } from "./read.ts";
-import { invalidStoredObject, parseRequestedKey, type RegistryDeps, type Target } from "./registry.ts";
+import {
+  assertAdmitted,
+  invalidStoredObject,
+  parseRequestedKey,
+  type RegistryDeps,
+  type Target,
+  toAdmissionRequest,
+} from "./registry.ts";
 import type { DeletionRules } from "./resource.ts";
 import { commitWrite, getInternalKind, withMeta } from "./write.ts";
 
@@ -39,7 +46,7 @@ export async function deleteObject(
     const stored: FoundObject = { revision: found.revision, object: found.object };
     const plan = planDeletion(deps, target, stored, options);
     if (plan.kind === "waiting") return { kind: "marked", object: stored.object };
-    await assertAdmitted(deps, target, stored);
+    await assertAdmitted(deps, { ...toAdmissionRequest(target, "DELETE"), oldObject: stored.object });
     try {
       if (plan.kind === "remove") {
         if (dryRun) return { kind: "deleted", previous: stored.object };
@@ -75,20 +82,6 @@ function planDeletion(deps: RegistryDeps, target: Target, stored: FoundObject, o
   const finalizers = planFinalizersAfterDeletion(stored.object, options, rules);
   if (finalizers.length === 0) return { kind: "remove" };
   return { kind: "mark", object: markForDeletion(stored.object, finalizers, now) };
-}
-
-async function assertAdmitted(deps: RegistryDeps, target: Target, stored: FoundObject): Promise<void> {
-  const { kind } = target.resource;
-  const refusal = await deps.admission.validate({
-    operation: "DELETE",
-    kind,
-    subresource: "",
-    name: target.name,
-    namespace: target.namespace,
-    user: target.user,
-    oldObject: stored.object,
-  });
-  if (refusal !== undefined) throw forbidden(kind, target.name, refusal.message);
 }
 
 export type DeletedCollection = Omit<ListAnswer, "items"> & { readonly objects: readonly KubeObject[] };

@@ -7,7 +7,7 @@ import type { UserInfo } from "../../core/kube/user.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { Conversion, Resource, StoredResource } from "./resource.ts";
-import { badRequest } from "../../core/kube/status/status.ts";
+import { badRequest, forbidden } from "../../core/kube/status/status.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
 import { goQuote } from "../../core/lib/go_text.ts";
 import { jsonBytes } from "../../core/kube/wire/object_json.ts";
@@ -93,6 +93,36 @@ export interface Target {
   readonly onWarning?: (text: string) => void;
   /** Awaited between the steps of a write, each of which may take long for a large object. */
   readonly pause?: () => Promise<void>;
+}
+
+/** Creates the admission request of a write. The caller adds the objects. */
+export function toAdmissionRequest(
+  target: Target,
+  operation: AdmissionRequest["operation"],
+  name: string = target.name,
+): Omit<AdmissionRequest, "object" | "oldObject" | "alsoWrite"> {
+  const { resource: { kind }, subresource, namespace, user, onWarning, address } = target;
+  return { operation, kind, subresource, name, namespace, user, onWarning, address };
+}
+
+/** Runs the mutating phase of admission, and returns the changed object. Throws StatusError 403. */
+export async function admitMutation(
+  { admission }: Pick<RegistryDeps, "admission">,
+  request: MutatingRequest,
+): Promise<KubeObject> {
+  const answer = await admission.mutate(request);
+  if (!("message" in answer)) return answer.object;
+  // Admission's name for an object without a name (`apiserver/pkg/admission/errors.go`).
+  throw forbidden(request.kind, request.name || request.object.metadata.generateName || "Unknown", answer.message);
+}
+
+/** Runs the validating phase of admission. Throws StatusError 403. */
+export async function assertAdmitted(
+  { admission }: Pick<RegistryDeps, "admission">,
+  request: AdmissionRequest,
+): Promise<void> {
+  const refusal = await admission.validate(request);
+  if (refusal !== undefined) throw forbidden(request.kind, request.name, refusal.message);
 }
 
 /** Creates a version 4 UUID, as used in `metadata.uid` and audit ids (RFC 9562 section 5.4). */

@@ -1,4 +1,5 @@
 /** The review kinds: questions about access and identity, which are answered but not stored. */
+import { omitEmpty, omitUndefined } from "../../core/lib/record.ts";
 import type {
   SelfSubjectRulesReview,
   SubjectAccessReview,
@@ -93,18 +94,14 @@ function createTokenStatus(
   const { authenticated: _claimed, user, audiences, error } = posted;
   if (result.kind === "unauthorized") {
     const failure = result.failures.length === 0 ? error : joinErrors(result.failures);
-    return {
-      user,
-      ...(audiences === undefined ? {} : { audiences }),
-      ...(failure === undefined ? {} : { error: failure }),
-    };
+    return { user, ...omitUndefined({ audiences, error: failure }) };
   }
   return {
     authenticated: true,
     user: toWireUser(result.user),
     // The anonymous user is valid for every audience.
     audiences: result.kind === "anonymous" ? wanted : result.audiences,
-    ...(error === undefined ? {} : { error }),
+    ...omitUndefined({ error }),
   };
 }
 
@@ -149,8 +146,7 @@ async function decide(
   return {
     allowed: decision.kind === "allow",
     ...(decision.kind === "deny" ? { denied: true } : {}),
-    ...(decision.reason === "" ? {} : { reason: decision.reason }),
-    ...(evaluationError === "" ? {} : { evaluationError }),
+    ...omitEmpty({ reason: decision.reason, evaluationError }),
   };
 }
 

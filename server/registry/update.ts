@@ -8,14 +8,22 @@ import { isEqualJson, isJsonObject } from "../../core/kube/json_value.ts";
 import type { KubeObject, ManagedFieldsEntry } from "../../core/kube/meta.ts";
 import { type FieldError, invalid } from "../../core/kube/status/field_error.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
-import { badRequest, conflict, forbidden, invalidObject, notFound } from "../../core/kube/status/status.ts";
+import { badRequest, conflict, invalidObject, notFound } from "../../core/kube/status/status.ts";
 import {
   validateObjectMeta,
   validateObjectMetaUpdate,
   validateStandardFinalizers,
 } from "../../core/kube/rules/meta_v1.ts";
 import { RevisionConflictError, type Stored } from "../storage/storage.ts";
-import { invalidStoredObject, parseRequestedKey, type RegistryDeps, type Target } from "./registry.ts";
+import {
+  admitMutation,
+  assertAdmitted,
+  invalidStoredObject,
+  parseRequestedKey,
+  type RegistryDeps,
+  type Target,
+  toAdmissionRequest,
+} from "./registry.ts";
 import { findSubresource, type Resource, type UpdateStrategy, type WriteContext } from "./resource.ts";
 import { assertVersionText, commitWrite, createObject, refuseInvalid, sendWarnings, withMeta } from "./write.ts";
 
@@ -140,30 +148,20 @@ async function prepareUpdate(
   stored: Stored,
   { change, dryRun }: { readonly change: Change; readonly dryRun: boolean },
 ): Promise<KubeObject | undefined> {
-  const { resource, name } = target;
+  const { resource } = target;
   const old = stored.object;
   const changed = change(old);
   await target.pause?.();
 
-  const admissionRequest = {
-    operation: "UPDATE" as const,
-    kind: resource.kind,
-    subresource: target.subresource,
-    name,
-    namespace: target.namespace,
-    user: target.user,
-    oldObject: old,
-    onWarning: target.onWarning,
-  };
-  const admitted = await deps.admission.mutate({ ...admissionRequest, object: changed });
-  if ("message" in admitted) throw forbidden(resource.kind, name, admitted.message);
-  if (target.subresource === "") await resource.guard?.(admitted.object, old, target);
-  assertResourceVersion(target, admitted.object, stored);
-  assertNamespace(target, admitted.object);
+  const request = { ...toAdmissionRequest(target, "UPDATE"), oldObject: old };
+  const admitted = await admitMutation(deps, { ...request, object: changed });
+  if (target.subresource === "") await resource.guard?.(admitted, old, target);
+  assertResourceVersion(target, admitted, stored);
+  assertNamespace(target, admitted);
 
   const context: WriteContext = { user: target.user, now: deps.clock.now() };
   const strategy = getStrategy(target);
-  const persisted = restoreMeta(target, admitted.object, old, dryRun);
+  const persisted = restoreMeta(target, admitted, old, dryRun);
   const prepared = withKeptTimes(strategy.prepareForUpdate?.(persisted, old, context) ?? persisted, old);
   refuseInvalid(target, prepared, [
     ...validateObjectMeta(prepared.metadata, {
@@ -177,8 +175,7 @@ async function prepareUpdate(
   ]);
   refuseInvalid(target, prepared, await strategy.checkPermission?.(prepared, old, target.user) ?? []);
   sendWarnings(target, prepared, old);
-  const refusal = await deps.admission.validate({ ...admissionRequest, object: prepared });
-  if (refusal !== undefined) throw forbidden(resource.kind, name, refusal.message);
+  await assertAdmitted(deps, { ...request, object: prepared });
   await target.pause?.();
   const next = storedForm(resource.kind.schema, prepared);
   return isEqualJson(next, old) ? undefined : next;

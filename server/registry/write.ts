@@ -7,14 +7,22 @@ import { type FieldError, selectReportedErrors } from "../../core/kube/status/fi
 import { formatTime, getName, type KubeObject, type ObjectMeta } from "../../core/kube/meta.ts";
 import {
   alreadyExists,
-  forbidden,
   generateNameConflict,
   genericServerError,
   invalidObject,
 } from "../../core/kube/status/status.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import { isUint64, formatParseUintError } from "./read.ts";
-import { createUid, generateName, type RegistryDeps, type Target, toStorageKey } from "./registry.ts";
+import {
+  admitMutation,
+  assertAdmitted,
+  createUid,
+  generateName,
+  type RegistryDeps,
+  type Target,
+  toAdmissionRequest,
+  toStorageKey,
+} from "./registry.ts";
 import { findSubresource, type Resource, type WriteContext } from "./resource.ts";
 import {
   type Author,
@@ -84,7 +92,7 @@ async function createOnce(
   const { resource } = target;
   const context: WriteContext = { user: target.user, now: deps.clock.now() };
   // Admission and guard are called before a name is generated and before anything is validated.
-  const admitted = await mutate(deps, target, sent);
+  const admitted = await admitMutation(deps, { ...toAdmissionRequest(target, "CREATE", getName(sent)), object: sent });
   await resource.guard?.(admitted, undefined, target);
   if (authorize !== undefined) assertVersionText(admitted);
   const { strategy } = resource;
@@ -114,12 +122,11 @@ async function createOnce(
   sendWarnings(target, prepared, undefined);
   await authorize?.();
   const others: Write[] = [];
-  const refusal = await deps.admission.validate({
-    ...toAdmissionRequest(target, name),
+  await assertAdmitted(deps, {
+    ...toAdmissionRequest(target, "CREATE", name),
     object: prepared,
     alsoWrite: (write) => others.push(write),
   });
-  if (refusal !== undefined) throw forbidden(resource.kind, name, refusal.message);
 
   const version = sent.metadata.resourceVersion ?? "";
   // A PUT or apply that creates an object is handled as an update, which does not check this.
@@ -177,29 +184,6 @@ function stamp(deps: RegistryDeps, target: Target, sent: KubeObject, now: Date):
     deletionTimestamp: undefined,
     deletionGracePeriodSeconds: undefined,
   });
-}
-
-async function mutate(deps: RegistryDeps, target: Target, object: KubeObject): Promise<KubeObject> {
-  const name = getName(object);
-  const answer = await deps.admission.mutate({ ...toAdmissionRequest(target, name), object });
-  if ("message" in answer) {
-    // Admission's name for an object without a name (`apiserver/pkg/admission/errors.go`).
-    throw forbidden(target.resource.kind, name || object.metadata.generateName || "Unknown", answer.message);
-  }
-  return answer.object;
-}
-
-function toAdmissionRequest(target: Target, name: string) {
-  return {
-    operation: "CREATE" as const,
-    kind: target.resource.kind,
-    subresource: target.subresource,
-    name,
-    namespace: target.namespace,
-    user: target.user,
-    onWarning: target.onWarning,
-    address: target.address,
-  };
 }
 
 async function isBeingDeleted(deps: RegistryDeps, target: Target, name: string): Promise<boolean> {

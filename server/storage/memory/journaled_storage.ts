@@ -312,7 +312,7 @@ interface Waiter {
  * The writes that wait for the next commit. They are checked against the committed state and earlier writes, and
  * numbered, when they are requested, so the order of calls is the order of revisions.
  */
-export class Batch {
+class Batch {
   readonly #events: StorageEvent[] = [];
   readonly #waiters: Waiter[] = [];
   /** The states of keys after the commit; undefined for a deleted one. */
