@@ -22,7 +22,7 @@ export interface BootstrapObject {
   readonly key: string;
   readonly kind: Kind;
   readonly object: KubeObject;
-  /** Dotted paths that kube-apiserver fills in by itself, so that they have no manager. */
+  /** Dotted paths that kube-apiserver fills in itself, so that they have no manager. */
   readonly stamped?: readonly string[];
   plan(existing: KubeObject): ReconcilePlan<KubeObject>;
 }

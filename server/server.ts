@@ -226,7 +226,7 @@ function readClientCas(pem: string): readonly CertificateFacts[] {
   });
 }
 
-/** Creates the API over a storage, and writes the default objects to it. */
+/** Creates the API on a storage, and writes the default objects to it. */
 export async function createApi(options: ApiOptions): Promise<Api> {
   const { storage, clock, random } = options;
   const stopping = new AbortController();

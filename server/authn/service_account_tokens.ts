@@ -48,11 +48,11 @@ const CACHED_TOKENS = 10_000;
 /** Longer tokens are verified at each use: a user may request as many audiences for a token as a body can hold. */
 const MAX_CACHED_LENGTH = 4_096;
 
-/** Creates the authenticator. It ignores text of another form, and tokens of other issuers. */
+/** Creates the authenticator. It ignores text that is not a JWT, and tokens of other issuers. */
 export function createServiceAccountTokenAuthenticator(deps: ServiceAccountTokenDeps): TokenAuthenticator {
   const verified = new FifoCache<TokenClaims>({ maxEntries: CACHED_TOKENS, maxKeyLength: 64 });
   return async (token, { audiences = deps.apiAudiences, isRepeated = false }) => {
-    // Most tokens have another form, and need not be hashed.
+    // Most tokens are not JWTs, and need not be hashed.
     if (!hasJwtForm(token)) return { kind: "none" };
     const key = hash("sha256", token, "base64");
     const cached = verified.get(key);

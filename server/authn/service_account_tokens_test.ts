@@ -89,7 +89,7 @@ const USER = "system:serviceaccount:team:app";
 for (
   const { name, token, want } of [
     { name: "of this server", token: sign(), want: USER },
-    { name: "of another form", token: "abcdef.0123456789abcdef", want: "none" },
+    { name: "that is not a JWT", token: "abcdef.0123456789abcdef", want: "none" },
     { name: "of another issuer", token: sign({ issuer: "https://other" }), want: "none" },
     { name: "without an issuer", token: signJwt(signer, { sub: "s" }), want: "none" },
     { name: "whose issuer is a number", token: signJwt(signer, { iss: 1 }), want: "none" },

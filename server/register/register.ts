@@ -1,5 +1,5 @@
 /**
- * The register of issued certificates over a storage. Each new record is written in one transaction with the object
+ * The register of issued certificates in a storage. Each new record is written in one transaction with the object
  * that makes its certificate public, so that no certificate lacks a record. This file also writes
  * CertificateSigningRequests and PodCertificateRequests, because each write and its record must take effect together.
  * For a CertificateSigningRequest, the server also records the address of the requester and the user who decided.

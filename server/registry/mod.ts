@@ -1,4 +1,4 @@
-/** The door of the registry for the rest of the program: the stored resources, their keys and their encoding. */
+/** The entry point of the registry for the rest of the program: the stored resources, their keys and their encoding. */
 export { ABSENT_RESOURCES } from "./absent_kinds.ts";
 export { STORED_RESOURCES } from "./resources.ts";
 export { READ_VERBS } from "./resource.ts";

@@ -144,7 +144,7 @@ const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toS
 const SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789";
 const MAX_GENERATED_BASE = 58;
 
-/** Creates a name from `generateName`, cut to 58 bytes, and five random characters. */
+/** Creates a name from `generateName`, truncated to 58 bytes, and five random characters. */
 export function generateName(base: string, random: Random): string {
   let suffix = "";
   while (suffix.length < 5) {

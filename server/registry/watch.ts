@@ -144,7 +144,7 @@ function toWatchedPrefix({ resource, namespace }: Target, { fields }: Selection)
   return toStorageKey(resource, namespace, named.value);
 }
 
-/** Translates a change to an event of a selection, which an object may enter or leave. */
+/** Translates a change into an event of a selection, which an object may enter or leave. */
 function selectEvent(resource: Resource, event: StorageEvent, selection: Selection): WatchEvent | undefined {
   const { current, previous } = event;
   const matches = current !== undefined && isSelected(resource, current, selection);

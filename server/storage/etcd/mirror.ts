@@ -234,7 +234,7 @@ export class EtcdMirror {
 
   #apply(changes: readonly EtcdEvent[]): void {
     const now = this.#now();
-    // Applied one after another, because a message may hold several changes of one key.
+    // Changes are applied one after another, because a message may hold several changes of one key.
     const applied: StorageEvent[] = [];
     const seen = this.#engine.revision;
     for (const change of changes) {

@@ -85,10 +85,10 @@ export interface FoundMarker {
 
 /** Finds the marker. Throws AppError `storage_corrupt` for one that cannot be read. */
 export async function findRestoreMarker(client: Pick<EtcdClient, "range">): Promise<FoundMarker | undefined> {
-  return markerAmong((await client.range({ key: RESTORE_MARKER_KEY })).kvs);
+  return findMarker((await client.range({ key: RESTORE_MARKER_KEY })).kvs);
 }
 
-function markerAmong(kvs: readonly EtcdKeyValue[]): FoundMarker | undefined {
+function findMarker(kvs: readonly EtcdKeyValue[]): FoundMarker | undefined {
   const kv = kvs.find(({ key }) => key === RESTORE_MARKER_KEY);
   return kv === undefined ? undefined : { marker: readMarker(kv), modRevision: kv.modRevision };
 }
@@ -108,7 +108,7 @@ export async function assertNotRestoring(client: Pick<EtcdClient, "range">, pref
 
 /** Does the same check for keys below the prefix that were already read. */
 export function assertNoMarker(kvs: readonly EtcdKeyValue[], prefix: string): void {
-  const found = markerAmong(kvs);
+  const found = findMarker(kvs);
   if (found === undefined) return;
   const place = `"${normalizePrefix(prefix)}" in etcd`;
   throw new AppError(

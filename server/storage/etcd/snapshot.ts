@@ -64,7 +64,7 @@ async function readPages(client: Pick<EtcdClient, "range">, prefix: string) {
   while (true) {
     const page = await client.range({ key, below: prefix, limit: PAGE, revision });
     revision ??= page.revision;
-    // Not spread into arguments, because the stack has room for only about ten thousand.
+    // The keys are not spread into arguments, because the stack has room for only about ten thousand.
     for (const kv of page.kvs) kvs.push(kv);
     if (!page.more) return { revision, kvs };
     key = `${page.kvs.at(-1)!.key}\u0000`;
