@@ -1,9 +1,10 @@
 /**
  * The admission plugins of `certificates.k8s.io` (`plugin/pkg/admission/certificates`): CertificateApproval,
- * CertificateSigning, ClusterTrustBundleAttest and CertificateSubjectRestriction. After them come four that kube-apiserver
- * does not have: requests of a bootstrap token must be within its limits (`core/token/bound_token.ts`), only a user who may
- * approve may create a token that approves, the number of open requests of a requester is limited, and a request for a
- * signer that no known program runs gets a warning. The last two are off unless they are configured.
+ * CertificateSigning, ClusterTrustBundleAttest and CertificateSubjectRestriction. After them come four that
+ * kube-apiserver does not have: requests of a bootstrap token must be within its limits (`core/token/bound_token.ts`),
+ * only a user who may approve may create a token that approves, the number of open requests of a requester is limited,
+ * and a request for a signer that no known program runs gets a warning. The last two are off unless they are
+ * configured.
  */
 import { goQuote } from "../../core/lib/go_text.ts";
 import { shellWord } from "../../core/lib/printable.ts";
@@ -90,7 +91,7 @@ export function createClusterTrustBundleAttest(deps: SignerCheckDeps): Admission
   };
 }
 
-/** CertificateSubjectRestriction refuses organization `system:masters` in requests for `kubernetes.io/kube-apiserver-client`. */
+/** CertificateSubjectRestriction refuses the organization `system:masters` in requests for the signer of clients. */
 export const certificateSubjectRestriction: AdmissionPlugin = {
   name: "CertificateSubjectRestriction",
   kinds: [certificateSigningRequestKind],

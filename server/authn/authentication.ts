@@ -1,4 +1,4 @@
-/** The input and the result of an authenticator, and the audiences of this server. */
+/** The input and the result of an authenticator. */
 import type { UserInfoWire } from "../../core/kube/kinds/authentication_v1.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import { omitEmpty } from "../../core/lib/record.ts";
@@ -43,8 +43,8 @@ export type AuthnResult =
   | { readonly kind: "anonymous"; readonly user: UserInfo; readonly warnings?: readonly string[] }
   /**
    * The answer is 401. `failures` say why the presented credentials were refused; they never contain a credential, and
-   * are empty when the client presented none. `refusal` is the reason, for the audit log, why a genuine credential was
-   * refused.
+   * are empty when the client presented none. `refusal` says, for the audit log, why a genuine
+   * credential was refused.
    */
   | {
     readonly kind: "unauthorized";

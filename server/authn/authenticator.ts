@@ -290,10 +290,10 @@ export interface BootstrapTokenDeps {
 }
 
 /**
- * Creates the authenticator for bootstrap tokens. It ignores text that is not a bootstrap token, and logs every refusal. A token
- * that another server has deleted is accepted for at most `REVOKED_WITHIN_MS`. No token is refused before the newest
- * state of its Secret has been read. If that fails, it throws AppError `unreachable` instead, because the token may be
- * accepted a moment later, and clients give up after a refusal.
+ * Creates the authenticator for bootstrap tokens. It ignores text that is not a bootstrap token, and logs every
+ * refusal. A token that another server has deleted is accepted for at most `REVOKED_WITHIN_MS`. No token is refused
+ * before the newest state of its Secret has been read. If that fails, it throws AppError `unreachable` instead, because
+ * the token may be accepted a moment later, and clients give up after a refusal.
  */
 export function createBootstrapTokenAuthenticator(
   { clock, logger, tokens }: BootstrapTokenDeps,

@@ -29,8 +29,8 @@ export interface OpenStream {
 /** The longest time that a stream outlives credentials that have expired or whose CA was removed. */
 export const REAUTHENTICATION_INTERVAL_MS = 5_000;
 /**
- * The number of streams that are checked without a pause. After the removal of a CA, the chain of each of its clients is
- * verified again, and requests must be served in between.
+ * The number of streams that are checked without a pause. After the removal of a CA, the chain of each of its clients
+ * is verified again, and requests must be served in between.
  */
 const BATCH = 50;
 const PAUSE_MS = 1;
@@ -51,7 +51,10 @@ export interface ReauthenticationDeps {
   readonly onClientCasChange?: ((listener: () => void) => void) | undefined;
 }
 
-/** Returns a function that registers a stream. Each round checks all streams, and checks a shared token once for each address. */
+/**
+ * Returns a function that registers a stream. Each round checks all streams, and checks a shared token once for each
+ * address.
+ */
 export function createReauthentication(
   { authenticate, clock, signal, revocations, onClientCasChange }: ReauthenticationDeps,
 ): (stream: OpenStream) => void {

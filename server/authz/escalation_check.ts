@@ -52,7 +52,7 @@ export async function checkRoleEscalation(
   }
 }
 
-/** Checks a RoleBinding or ClusterRoleBinding before it is stored. Throws StatusError 403, 404 for a missing role, or 500. */
+/** Checks a binding before it is stored. Throws StatusError 403, 404 for a missing role, or 500. */
 export async function checkBindingEscalation(
   deps: EscalationDeps,
   kind: Kind,

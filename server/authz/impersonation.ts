@@ -1,8 +1,8 @@
 /**
  * Impersonation (`apiserver/pkg/endpoints/filters/impersonation`): the real user needs the permission for every user,
- * group, uid and extra value in the headers. The constrained modes, which also check the impersonated request, are tried
- * before the classic verb `impersonate`. The mode `associated-node` is missing, because it is for the tokens of pods, and
- * no pods run without a kube-apiserver.
+ * group, uid and extra value in the headers. The constrained modes, which also check the impersonated request, are
+ * tried before the classic verb `impersonate`. The mode `associated-node` is missing, because it is for the tokens of
+ * pods, and no pods run without a kube-apiserver.
  */
 import { parseNodeName } from "../../core/machine/node_name.ts";
 import { getErrorMessage } from "../../core/errors.ts";

@@ -257,8 +257,8 @@ export class ConnectionGuard {
 
   /**
    * Counts a cancelled request, and returns whether there were too many. A request that is cancelled as soon as it is
-   * sent costs work on the server only (CVE-2023-44487). So each connection may cancel some requests, and each user some
-   * more on all connections together.
+   * sent costs work on the server only (CVE-2023-44487). So each connection may cancel some requests, and each user
+   * some more on all connections together.
    */
   #countCancelled(connection: Connection): boolean {
     // The end of a connection cancels its open requests.

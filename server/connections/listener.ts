@@ -249,7 +249,8 @@ class HttpsListener implements Listener {
     this.#refusals.requestStarted(message.socket, outgoing);
     outgoing.once("close", () => refuseRest(message));
     const serve = (): void => this.#serve(fromMessage(message, outgoing));
-    // Pipelined requests are served one after another, as in Go. On Deno, waiting ones stay open after their connection ends.
+    // Pipelined requests are served one after another, as in Go. On Deno, waiting ones stay open after their connection
+    // ends.
     if (outgoing.socket === null) outgoing.once("socket", serve);
     else serve();
   }

@@ -1,6 +1,6 @@
 /**
- * The open connections of a server. Each connection has a socket, a TLS socket around it, and perhaps an HTTP/2 session.
- * The guard sees them as one connection.
+ * The open connections of a server. Each connection has a socket, a TLS socket around it, and perhaps an HTTP/2
+ * session. The guard sees them as one connection.
  */
 import type { Http2SecureServer, ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";

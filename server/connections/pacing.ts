@@ -3,9 +3,9 @@
  * which would delay all other clients if they all began at once. So connections take turns, authenticated and
  * unauthenticated ones in separate lanes.
  *
- * Handshakes have priority over requests: a client waits a minute or longer for an answer, but abandons a handshake after ten
- * seconds (Go's `TLSHandshakeTimeout`) and begins a new one, which wastes the work. Node accepts one connection per
- * turn, so turns with new connections must be short.
+ * Handshakes have priority over requests: a client waits a minute or longer for an answer, but abandons a handshake
+ * after ten seconds (Go's `TLSHandshakeTimeout`) and begins a new one, which wastes the work. Node accepts one
+ * connection per turn, so turns with new connections must be short.
  */
 import { FlowQueue } from "../flowcontrol/flow_control.ts";
 

@@ -8,7 +8,8 @@
 
 /**
  * The longest request target in characters, which also limits its path, query and selectors. kube-apiserver accepts a
- * megabyte. The longest targets of its clients, with a continue token or a selector of node names, take a few kilobytes.
+ * megabyte. The longest targets of its clients, with a continue token or a selector of node names, take a few
+ * kilobytes.
  */
 export const MAX_TARGET_LENGTH = 65_536;
 

@@ -65,7 +65,7 @@ export function parseWriteOptions(verb: WriteVerb, query: URLSearchParams, userA
   };
 }
 
-/** Derives the field manager from the user agent: its printable characters up to the slash, truncated to the maximum length. */
+/** Derives the field manager from the user agent: its printable characters up to the slash, truncated to the limit. */
 function parseManagerName(userAgent: string): string {
   let name = "";
   let length = 0;

@@ -1,6 +1,6 @@
 /**
- * PATCH of an object or subresource, and server-side apply (`apiserver/pkg/endpoints/handlers/patch.go`): the types of patch
- * bodies, and their application to the versioned JSON of a stored object.
+ * PATCH of an object or subresource, and server-side apply (`apiserver/pkg/endpoints/handlers/patch.go`): the types of
+ * patch bodies, and their application to the versioned JSON of a stored object.
  */
 import type { KubeObject } from "../../core/kube/meta.ts";
 import {

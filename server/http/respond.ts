@@ -1,6 +1,6 @@
 /**
- * Creates answers: objects, lists and errors in the negotiated media type, with the headers of every answer, and the answers
- * of a server that is overloaded or stopping.
+ * Creates answers: objects, lists and errors in the negotiated media type, with the headers of every answer, and the
+ * answers of a server that is overloaded or stopping.
  */
 import { promisify } from "node:util";
 import { gzip, type ZlibOptions } from "node:zlib";

@@ -99,7 +99,8 @@ describe("managed fields", () => {
     );
   });
 
-  // Sizes and texts are those of a real kube-apiserver 1.37.2 on etcd 3.7.3: the largest Lease of this name, to the byte.
+  // Sizes and texts are those of a real kube-apiserver 1.37.2 on etcd 3.7.3: the largest Lease of this name, to the
+  // byte.
   test("an object that is too large for the store loses its managed fields, and only then is refused", async () => {
     const leases = "/apis/coordination.k8s.io/v1/namespaces/default/leases";
     const lease = (holder: number) => ({

@@ -1,6 +1,6 @@
 /**
- * Core `v1` service accounts, the identities of programs, and the subresource that issues their tokens, `serviceaccounts/token`
- * (`pkg/registry/core/serviceaccount/storage/token.go`).
+ * Core `v1` service accounts, the identities of programs, and the subresource that issues their tokens,
+ * `serviceaccounts/token` (`pkg/registry/core/serviceaccount/storage/token.go`).
  */
 import type { ObjectReference, ServiceAccount } from "../../core/kube/kinds/core_v1.ts";
 import { podKind, serviceAccountKind, tokenRequestKind } from "../../core/kube/kinds/mod.ts";

@@ -101,10 +101,10 @@ export interface Storage extends AsyncDisposable {
    */
   readonly sharesRevisions: boolean;
   /**
-   * Makes all writes, which must have different keys, or none. Returns their changes in the same order. Throws `AlreadyExistsError`
-   * or `RevisionConflictError` for the first write whose condition is false, `WriteRefusedError` when all objects
-   * together exceed the limit of one object, and AppError `internal` for writes that may not be in one transaction. All
-   * changes take effect in memory at the same moment.
+   * Makes all writes, which must have different keys, or none. Returns their changes in the same order. Throws
+   * `AlreadyExistsError` or `RevisionConflictError` for the first write whose condition is false, `WriteRefusedError`
+   * when all objects together exceed the limit of one object, and AppError `internal` for writes that may not be in one
+   * transaction. All changes take effect in memory at the same moment.
    */
   transact(writes: readonly Write[]): Promise<readonly StorageEvent[]>;
   /**
@@ -180,8 +180,8 @@ export class CompactedError extends AppError {
 
 /**
  * Creates the clock of a store that is opened now, in milliseconds since 1970: the wall clock at the opening plus the
- * elapsed time since. History and Events expire by this clock, so that setting the system's clock forward ends no watch,
- * and setting it back keeps nothing forever.
+ * elapsed time since. History and Events expire by this clock, so that setting the system's clock forward ends no
+ * watch, and setting it back keeps nothing forever.
  */
 export function createSteadyNow(clock: Clock): () => number {
   const offsetMs = clock.now().getTime() - clock.elapsedMs();

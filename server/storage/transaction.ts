@@ -1,7 +1,7 @@
 /**
- * Transactions of a store: several writes that all take effect, or none of them. Single writes are transactions too. The
- * size limits of objects are the defaults of etcd and its client, so that the built-in store accepts and
- * refuses the same objects, with the same messages.
+ * Transactions of a store: several writes that all take effect, or none of them. Single writes are transactions too.
+ * The size limits of objects are the defaults of etcd and its client, so that the built-in store accepts and refuses
+ * the same objects, with the same messages.
  */
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";

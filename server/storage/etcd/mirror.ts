@@ -145,7 +145,7 @@ export class EtcdMirror {
     }).then(() => observer?.caughtUp((clock.elapsedMs() - startedAt) / 1000));
   }
 
-  /** Registers changes that are about to be made, so that they need not be decoded. Call the returned function afterwards. */
+  /** Registers changes that are about to be made, which need not be decoded. Call the returned function afterwards. */
   expect(written: readonly SentChange[]): () => void {
     for (const change of written) this.#written.set(change.key, change);
     return () => {

@@ -1,7 +1,7 @@
 /**
- * Restores the objects of a backup into an etcd. A marker exists from the first write to the last, so that no server uses
- * a partial restore. An interrupted restore continues where it stopped. Nothing is overwritten or
- * deleted: with `force`, existing keys are moved to another prefix.
+ * Restores the objects of a backup into an etcd. A marker exists from the first write to the last, so that no server
+ * uses a partial restore. An interrupted restore continues where it stopped. Nothing is overwritten or deleted: with
+ * `force`, existing keys are moved to another prefix.
  */
 import { Buffer } from "node:buffer";
 import {
@@ -276,7 +276,10 @@ const PAGE = 500;
 /** How many times to move keys that were written meanwhile, before assuming another writer. */
 const ROUNDS = 3;
 
-/** Moves all keys below `root` except the marker below `place`. Throws AppError `conflict` when another program keeps writing. */
+/**
+ * Moves all keys below `root`, except the marker, to `place`. Throws AppError `conflict` when another program keeps
+ * writing.
+ */
 export async function putAside(client: Pick<EtcdClient, "range" | "move">, root: string, place: string): Promise<void> {
   for (let round = 1; round <= ROUNDS; round++) {
     if (await moveOnce(client, root, place)) return;

@@ -172,7 +172,7 @@ const MAX_BYTES = 256 * 1_048_576;
  */
 const OVERHEAD_BYTES = 500;
 
-/** The recent changes in revision order, from which watches resume and past states are computed. The oldest are dropped first. */
+/** The recent changes in revision order, from which watches resume and past states are computed. */
 export class History {
   #entries: (LoggedEvent | undefined)[] = [];
   /** Entries before this index were dropped. */

@@ -1,4 +1,4 @@
-/** A disk that fails at every call in turn: nothing is acknowledged that is not stored, and the store keeps working afterwards. */
+/** A disk that fails at each call in turn: only stored writes are acknowledged, and the store works afterwards. */
 import assert from "node:assert/strict";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { test } from "node:test";

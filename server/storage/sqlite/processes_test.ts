@@ -41,7 +41,8 @@ test("openSqliteStorage() loses nothing that was acknowledged before kill -9", a
     acknowledged.push(...news.sort((a, b) => a.revision - b.revision));
 
     await using storage = await openSqliteStorage({ path, clock: createFakeClock() });
-    // The log of the killed process may not have been on the disk. It is written there before a client sees its changes.
+    // The log of the killed process may not have been on the disk. It is written there before a client sees its
+    // changes.
     assert.equal((await stat(`${path}-wal`)).size, 0);
     const known = new Map(collect(storage, "/registry/", 1).events.map((event) => [event.revision, event.key]));
     for (const { revision, key } of acknowledged) assert.equal(known.get(revision), key);

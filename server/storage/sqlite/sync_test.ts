@@ -1,4 +1,4 @@
-/** A write waits for the disk: it is acknowledged once the log is there, and a disk that did not keep it ends all writing. */
+/** A write is acknowledged when its log is on the disk, and all writing ends when the disk did not keep it. */
 import assert from "node:assert/strict";
 import { statSync } from "node:fs";
 import { copyFile, open } from "node:fs/promises";
