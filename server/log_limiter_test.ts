@@ -6,7 +6,7 @@ import { limitRepeats } from "./log_limiter.ts";
 
 const never = new AbortController().signal;
 
-test("limitRepeats() writes the first lines of a flood and then their number", async () => {
+test("limitRepeats() writes the first lines of a flood, and then the number of all others", async () => {
   const clock = createFakeClock();
   const log = createMemoryLogger();
   const logger = limitRepeats(log, clock, never);

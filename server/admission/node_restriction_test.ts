@@ -23,7 +23,7 @@ import { createNodeRestriction, findForbiddenLabels } from "./node_restriction.t
 
 const mynode = testUser("system:node:mynode", "system:nodes", "system:authenticated");
 
-/** The plugin over an empty storage, with an authorizer that allows nothing. */
+/** The plugin on an empty storage, with an authorizer that allows nothing. */
 const nodeRestriction = createNodeRestriction({
   authorizer: { authorize: () => Promise.resolve({ kind: "noOpinion", reason: "" }) },
   storage: { get: () => Promise.resolve(undefined) },

@@ -78,7 +78,7 @@ function listTokens(app: TestApp) {
   return app.storage.list("/registry/secrets/").then(({ items }) => items.map(({ object }) => object as SecretObject));
 }
 
-test("nodeattestations exchanges a proof for a token that is bound to the node and the key, and approves", async () => {
+test("nodeattestations exchanges a proof for an approving token that is bound to the node and the key", async () => {
   const { app, registry } = await createAttesting();
   await using _app = app;
   const begun = await begin(app);

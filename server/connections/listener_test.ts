@@ -435,7 +435,7 @@ describe("a listener", () => {
     await closeSession(session);
   });
 
-  test("a request that waits for a seat in vain gets 429 with its headers over HTTP/2", async () => {
+  test("a request that gets no seat in time gets 429 with its headers over HTTP/2", async () => {
     const fake = createFakeClock(NOW);
     const [taken, freed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     await using storage = createMemoryStorage({ clock: fake });

@@ -68,7 +68,7 @@ describe("malformed requests", () => {
       ["GET /livez HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", /\r\nConnection: keep-alive\r\n/],
     ] as const
   ) {
-    test(`a request of HTTP/1.0 is answered as one: ${JSON.stringify(request)}`, async () => {
+    test(`a request of HTTP/1.0 keeps its connection only if it asks for that: ${JSON.stringify(request)}`, async () => {
       const answer = await sendRaw(server.port, request);
       assert.match(answer.text, /^HTTP\/1\.0 200 OK\r\n[^]*\r\ncontent-length: 2\r\n[^]*\r\n\r\nok$/);
       assert.match(answer.text, headers);

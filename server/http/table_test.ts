@@ -83,7 +83,7 @@ for (
   });
 }
 
-test("createTable() of nothing has null rows where kube-apiserver has", () => {
+test("createTable() of an empty list has null rows where kube-apiserver has", () => {
   assert.equal(createTable(roles as Resource, metadata, [], "Metadata", "v1", new Date(0)).rows, null);
   assert.deepEqual(
     createTable(certificateSigningRequests as Resource, metadata, [], "Metadata", "v1", new Date(0)).rows,

@@ -41,7 +41,7 @@ for (
   });
 }
 
-test("a watch is open from its start to its end, and its events are counted", async () => {
+test("a watch is counted as open from its start to its end, and its events are counted", async () => {
   await using app = await createTestApp();
   const open = () => readValue(app, "apiserver_longrunning_requests", "configmaps");
   const reader = new WatchReader(await app.open("GET", `${CONFIG_MAPS}?watch=true`));
@@ -156,7 +156,7 @@ test("gaugeInflight() keeps counting long requests, however rarely it is read", 
   await assertShown(0, 0);
 });
 
-test("createApi() counts all served requests, in the process too, and watches until they have begun", async () => {
+test("createApi() counts all served requests, also those within the process, and watches until they have begun", async () => {
   await using app = await createTestApp();
   const shown = async (): Promise<readonly string[]> =>
     [...(await app.send("GET", "/metrics")).text.matchAll(/^apiserver_current_inflight_requests\{[^}]*\} \d+$/gm)]

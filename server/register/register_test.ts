@@ -230,7 +230,7 @@ test("a request replaces the record that an earlier request of the same name has
   assert.equal((await app.send("GET", `${REQUEST_RECORDS}/one`)).at("status/decision/username"), "alice");
 });
 
-test("the register cannot be written over the API", async () => {
+test("the register cannot be written through the API", async () => {
   await using app = await createTestApp();
   await app.send("POST", CSRS, { body: await buildCsr({ name: "one" }) });
   await sign(app, "one", await issue("n1"));

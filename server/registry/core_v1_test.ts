@@ -67,7 +67,7 @@ test("services are read-only, and discovery reports that", async () => {
   }
 });
 
-test("the service of an older version gets its target port, and any other stays as it is", () => {
+test("a service without a target port, of an older version, gets one, and others do not change", () => {
   const { object, plan } = createApiService(6443);
   const withTarget = (targetPort: number) =>
     ({ ...object, spec: { clusterIP: "10.0.0.1", ports: [{ port: 443, targetPort }] } }) as KubeObject;

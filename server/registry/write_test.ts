@@ -235,7 +235,7 @@ describe("a create", () => {
     ]);
   });
 
-  test("create in a namespace requires that it exists, and that it matches the body", async () => {
+  test("create in a namespace requires that it exists, and that the body does not name another one", async () => {
     const create = (namespace: string, metadata: object) =>
       app.send("POST", `/api/v1/namespaces/${namespace}/configmaps`, { body: { metadata, data: { a: "b" } } });
     assert.equal((await create("default", { name: "c" })).code, 201);

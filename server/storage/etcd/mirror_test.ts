@@ -121,7 +121,7 @@ test("EtcdMirror.open() leaves neither a watch nor a timer when it fails", async
   assert.equal(timers.pending, 0);
 });
 
-test("EtcdMirror.open() reads every page, and begins again while etcd compacts what it reads, four times", async () => {
+test("EtcdMirror.open() reads every page, and begins again up to four times when etcd compacts what it reads", async () => {
   const names = Array.from({ length: 2_001 }, (_, index) => `n${String(index).padStart(4, "0")}`);
   const { etcd, open } = createFakeEtcd(names.map((name) => kv(name, 2)), 2);
   etcd.revision = 2;

@@ -73,7 +73,7 @@ export class EtcdRestore implements AsyncDisposable {
       const place = createAsidePrefix(endpoints.prefix, clock.now());
       const plan = planEtcdRestore({ marker: found?.marker, isTaken }, { backup, force, place });
       if (plan.kind === "refuse") throw refusal(plan.why, endpoints.prefix, found?.marker);
-      if (plan.kind === "putAside") await assertNoActiveLease(client, values, clock.now());
+      if (plan.kind === "moveAside") await assertNoActiveLease(client, values, clock.now());
       return new EtcdRestore(client, deps, plan, found?.modRevision ?? 0);
     } catch (error) {
       client.close();
@@ -95,9 +95,9 @@ export class EtcdRestore implements AsyncDisposable {
     const { aside } = this.#plan;
     const wanted = new Map(objects.map((stored) => [stored.key, this.#encode(stored)]));
     try {
-      if (this.#plan.kind === "putAside") {
+      if (this.#plan.kind === "moveAside") {
         await this.#mark("puttingAside");
-        await putAside(this.#client, this.#deps.values.root, aside.at(-1)!);
+        await moveAside(this.#client, this.#deps.values.root, aside.at(-1)!);
       }
       await this.#mark("writing");
       await this.#writeAll(wanted);
@@ -280,7 +280,7 @@ const ROUNDS = 3;
  * Moves all keys below `root`, except the marker, to `place`. Throws AppError `conflict` when another program keeps
  * writing.
  */
-export async function putAside(client: Pick<EtcdClient, "range" | "move">, root: string, place: string): Promise<void> {
+export async function moveAside(client: Pick<EtcdClient, "range" | "move">, root: string, place: string): Promise<void> {
   for (let round = 1; round <= ROUNDS; round++) {
     if (await moveOnce(client, root, place)) return;
   }

@@ -59,7 +59,7 @@ export type RestorePlan =
   /** Write every missing object; with `resumed` some may already exist. */
   | { readonly kind: "write"; readonly resumed: boolean; readonly aside: readonly string[] }
   /** First move the existing objects below the last prefix of `aside`. */
-  | { readonly kind: "putAside"; readonly aside: readonly string[] }
+  | { readonly kind: "moveAside"; readonly aside: readonly string[] }
   | { readonly kind: "refuse"; readonly why: "taken" | "otherBackup" | "halfAside" | "spoiled" };
 
 /** Plans a restore; `place` is the prefix to which existing objects would move. */
@@ -71,9 +71,9 @@ export function planEtcdRestore(
   if (marker?.phase === "writing" && marker.backup === backup) return { kind: "write", resumed: true, aside };
   if (!isTaken) return { kind: "write", resumed: false, aside };
   if (marker?.phase === "puttingAside") {
-    return force ? { kind: "putAside", aside } : { kind: "refuse", why: "halfAside" };
+    return force ? { kind: "moveAside", aside } : { kind: "refuse", why: "halfAside" };
   }
-  if (force) return { kind: "putAside", aside: [...aside, place] };
+  if (force) return { kind: "moveAside", aside: [...aside, place] };
   if (marker === undefined) return { kind: "refuse", why: "taken" };
   return { kind: "refuse", why: marker.phase === "spoiled" ? "spoiled" : "otherBackup" };
 }

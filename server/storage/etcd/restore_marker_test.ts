@@ -44,7 +44,7 @@ for (
   const { name, marker, isTaken, backup = "aa", force = false, want } of [
     { name: "an empty prefix", isTaken: false, want: { kind: "write", resumed: false, aside: [] } },
     { name: "a prefix that is taken", isTaken: true, want: { kind: "refuse", why: "taken" } },
-    { name: "a taken prefix, by force", isTaken: true, force: true, want: { kind: "putAside", aside: ["new"] } },
+    { name: "a taken prefix, by force", isTaken: true, force: true, want: { kind: "moveAside", aside: ["new"] } },
     {
       name: "an interrupted restore of the same backup",
       marker: writing,
@@ -71,7 +71,7 @@ for (
       isTaken: true,
       backup: "bb",
       force: true,
-      want: { kind: "putAside", aside: [...writing.aside, "new"] },
+      want: { kind: "moveAside", aside: [...writing.aside, "new"] },
     },
     {
       name: "the marker of another backup alone",
@@ -91,7 +91,7 @@ for (
       marker: halfAside,
       isTaken: true,
       force: true,
-      want: { kind: "putAside", aside: halfAside.aside },
+      want: { kind: "moveAside", aside: halfAside.aside },
     },
     {
       name: "a restore that another program has disturbed",
@@ -104,7 +104,7 @@ for (
       marker: spoiled,
       isTaken: true,
       force: true,
-      want: { kind: "putAside", aside: [...spoiled.aside, "new"] },
+      want: { kind: "moveAside", aside: [...spoiled.aside, "new"] },
     },
     {
       name: "contents that are completely moved aside",

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import { assertNoActiveLease, inParallel, putAside } from "./restore.ts";
+import { assertNoActiveLease, inParallel, moveAside } from "./restore.ts";
 import { RESTORE_MARKER_KEY } from "./restore_marker.ts";
 import type { EtcdKeyValue } from "./wire.ts";
 
@@ -77,15 +77,15 @@ function createEtcd(names: readonly string[], move: (key: string) => boolean | E
   };
 }
 
-test("putAside() moves every key but the marker, however many there are", async () => {
+test("moveAside() moves every key but the marker, however many there are", async () => {
   const names = Array.from({ length: 1_234 }, (_, index) => `/registry/pods/${String(index).padStart(4, "0")}`);
   const { keys, client } = createEtcd([...names, RESTORE_MARKER_KEY, "/other/a"]);
-  await putAside(client, "/registry/", "/registry.old");
+  await moveAside(client, "/registry/", "/registry.old");
   const moved = names.map((name) => name.replace("/registry/", "/registry.old/"));
   assert.deepEqual([...keys.keys()].sort(), ["/other/a", ...moved, RESTORE_MARKER_KEY].sort());
 });
 
-test("putAside() retries a key that was written or whose lease ended meanwhile, and gives up while others keep writing", async () => {
+test("moveAside() retries a key that was written or whose lease ended meanwhile, and gives up while others keep writing", async () => {
   let attempts = 0;
   const lease = new Error("etcdserver: requested lease not found");
   const { keys, client } = createEtcd(["/registry/a", "/registry/b"], (key) => {
@@ -93,12 +93,12 @@ test("putAside() retries a key that was written or whose lease ended meanwhile, 
     attempts++;
     return attempts === 1 ? false : attempts === 2 ? lease : true;
   });
-  await putAside(client, "/registry/", "/old");
+  await moveAside(client, "/registry/", "/old");
   assert.deepEqual([...keys.keys()].sort(), ["/old/a", "/old/b"]);
   const busy = createEtcd(["/registry/a"], () => false);
-  await assert.rejects(putAside(busy.client, "/registry/", "/old"), { code: "conflict" });
+  await assert.rejects(moveAside(busy.client, "/registry/", "/old"), { code: "conflict" });
   const broken = createEtcd(["/registry/a"], () => new Error("no space"));
-  await assert.rejects(putAside(broken.client, "/registry/", "/old"), /no space/);
+  await assert.rejects(moveAside(broken.client, "/registry/", "/old"), /no space/);
 });
 
 test("inParallel() runs a task for each item, a limited number at once, and stops at the first failure", async () => {

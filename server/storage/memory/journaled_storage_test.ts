@@ -47,7 +47,7 @@ interface Commit {
   fail(error: Error): void;
 }
 
-/** Returns the state of a promise so far. */
+/** Returns the current state of a promise. */
 function follow(promise: Promise<unknown>): () => string {
   let state = "waits";
   promise.then(() => state = "done", (error: Error) => state = error.message);

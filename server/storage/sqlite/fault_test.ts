@@ -21,7 +21,7 @@ const DISK_FAULTS: readonly { readonly errcode: number; readonly text: string }[
 
 type DiskFault = typeof DISK_FAULTS[number];
 
-/** Databases with a common count of calls. */
+/** Databases whose calls are counted together. */
 interface FaultyDatabases {
   readonly open: (path: string) => DatabaseSync;
   /** Passes a number of calls, then fails a number of them with `fault`. Counts from now. */
@@ -107,8 +107,8 @@ async function write(storage: Storage, acknowledged: Map<string, number>, round:
 }
 
 /**
- * The orders of the faults, by which one comes first. A fault decides the advice in the error and nothing else, so each
- * call needs only one; in the full run each call has each of them.
+ * The faults with which a run begins; the calls then have them in turn. A fault affects only the advice in the error, so
+ * one for each call is enough. In the full run, each call has each of them.
  */
 const FIRST_FAULTS = isFullRun ? [...DISK_FAULTS.keys()] : [0];
 

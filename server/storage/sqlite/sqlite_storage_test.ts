@@ -232,7 +232,7 @@ test("openSqliteStorage() serves no wrong object after a flipped bit in any page
         assert.ok(error.message.includes(path) && error.hint !== undefined);
         return undefined;
       });
-      // Else it is an unused byte, the time of a write, by which only events expire and changes are forgotten, or a
+      // Otherwise it is an unused byte, the time of a write, by which only events expire and changes are forgotten, or a
       // compacted revision that is too high: a client that would resume before it lists again.
       if (found === undefined) refused++;
       else {
