@@ -66,7 +66,7 @@ export type MethodResult =
     readonly auditAnnotations?: Readonly<Record<string, string>>;
   }
   | { readonly kind: "none" }
-  /** `isGenuine` marks a credential that is valid by itself, but that this server refuses. */
+  /** `isGenuine` marks a valid credential that this server refuses. */
   | { readonly kind: "failed"; readonly reason: string; readonly isGenuine?: true };
 
 /** Checks one bearer token: `none` when the token belongs to another authenticator or is not valid. */

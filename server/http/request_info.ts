@@ -204,7 +204,7 @@ export function decodePath(path: string): string | undefined {
 const BROKEN_ESCAPE = /%(?![0-9a-f]{2})/i;
 
 /**
- * Removes members that Go refuses (`net/url`, `parseQuery`), and adds `=` to a name without a value, which means the same:
+ * Removes parameters that Go refuses (`net/url`, `parseQuery`), and adds `=` to a name without a value, which means the same:
  * Node's URLSearchParams takes quadratic time for names without `=`.
  */
 function normalizeQuery(query: string): string {

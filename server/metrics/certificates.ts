@@ -151,9 +151,7 @@ const RENEWED_BY = 0.9;
 export class IssuedCertificates {
   readonly #index: Pick<RegisterIndex, "newest">;
   readonly #labels: ReadonlySet<string>;
-  /**
-   * The labels of signers that have been reported, so that a signer without any more certificates is reported as zero.
-   */
+  /** The reported signers, so that a signer without any more certificates is reported as zero. */
   readonly #reported = new Set<string>();
 
   /** Signers that are neither built in nor in `customSigners` have the label `other`. */

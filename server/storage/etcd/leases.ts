@@ -7,7 +7,7 @@ import { EVENTS_PREFIX } from "../../../core/kube/kinds/events_v1.ts";
 import type { Clock } from "../../../core/ports.ts";
 import type { EtcdClient } from "./client.ts";
 
-/** The longest time for which new writes get the same lease. Events may live longer by this time. */
+/** The longest time for which new writes get the same lease. Events may live longer by up to this time. */
 const MAX_REUSE_MS = 60_000;
 /** The share of an Event's lifetime during which a lease is reused. */
 const REUSE_SHARE = 0.05;
