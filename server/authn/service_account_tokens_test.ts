@@ -178,7 +178,12 @@ for (
   const { name, own, requested, want } of [
     { name: "those of this server", own: ["api", "vault"], requested: undefined, want: ["api"] },
     { name: "those that are requested", own: ["api", "vault"], requested: ["vault", "other"], want: ["vault"] },
-    { name: "all of this server for a token without any", own: [], requested: undefined, want: [DEFAULT_ISSUER, "api"] },
+    {
+      name: "all of this server for a token without any",
+      own: [],
+      requested: undefined,
+      want: [DEFAULT_ISSUER, "api"],
+    },
   ]
 ) {
   test(`createServiceAccountTokenAuthenticator() returns the audiences of a token: ${name}`, async () => {

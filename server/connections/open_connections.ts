@@ -5,7 +5,7 @@
 import type { Http2SecureServer, ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import type { ConnectionGuard, Closer, GuardedConnection } from "./connection_guard.ts";
+import type { Closer, ConnectionGuard, GuardedConnection } from "./connection_guard.ts";
 
 /** How long an ended connection may keep its socket. */
 export const CLOSE_GRACE_MS = 2_000;
@@ -68,7 +68,9 @@ export class OpenConnections {
     this.#guarded.set(socket, accepted.connection);
     if (socket.authorized === true) accepted.connection.authenticated();
     if (socket.alpnProtocol === "h2") return;
-    accepted.connection.secured(this.#createCloser(accepted.socket, () => socket.destroySoon(), () => socket.destroy()));
+    accepted.connection.secured(
+      this.#createCloser(accepted.socket, () => socket.destroySoon(), () => socket.destroy()),
+    );
   }
 
   #beginSession(session: ServerHttp2Session): void {

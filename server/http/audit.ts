@@ -190,7 +190,9 @@ export class AuditTrail {
         : { status, message, reason, details, code };
       this.#event.responseStatus = { metadata: {}, ...logged };
     }
-    if (isAtLeast(this.#decision.level, "RequestResponse")) this.#event.responseObject = this.#encodeLogged(type, object());
+    if (isAtLeast(this.#decision.level, "RequestResponse")) {
+      this.#event.responseObject = this.#encodeLogged(type, object());
+    }
   }
 
   /** Logs the answer to the request; a watch is complete when its stream ends. */

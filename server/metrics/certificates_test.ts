@@ -150,7 +150,11 @@ function holding(...entries: readonly Entry[]): IssuedCertificates {
 
 for (
   const { name, entries, day = 0, want } of [
-    { name: "each certificate in every term in which it ends", entries: [one("a", 0, 5), one("b", 0, 60)], want: [[0, 0, 1, 1, 2, 2], 0] },
+    {
+      name: "each certificate in every term in which it ends",
+      entries: [one("a", 0, 5), one("b", 0, 60)],
+      want: [[0, 0, 1, 1, 2, 2], 0],
+    },
     { name: "a certificate that ends within a day", entries: [one("a", 0, 0.5)], want: [[0, 1, 1, 1, 1, 1], 0] },
     { name: "an overdue certificate", entries: [one("a", 0, 100)], day: 91, want: [[0, 0, 0, 1, 1, 1], 1] },
     {

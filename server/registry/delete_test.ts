@@ -4,7 +4,7 @@ import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { createTestApp, createUser, type TestApp, WatchReader } from "../../tests/support/test_app.ts";
 import { assertLinear } from "../../tests/support/growth.ts";
 import type { DeleteOptions, KubeObject } from "../../core/kube/meta.ts";
-import { planFinalizersAfterDeletion, markForDeletion } from "./delete.ts";
+import { markForDeletion, planFinalizersAfterDeletion } from "./delete.ts";
 import type { DeletionRules } from "./resource.ts";
 
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";

@@ -38,11 +38,16 @@ export function createReviews(deps: ReviewDeps): readonly Review[] {
   return [
     createSelfSubjectReview(),
     createTokenReview(deps),
-    createAccessReview(deps, localSubjectAccessReviewKind, validateLocalSubjectAccessReview, ({ spec }, { namespace }) => {
-      // The message ends with the empty namespace (`pkg/registry/authorization/localsubjectaccessreview/rest.go`).
-      if (namespace === "") throw badRequest("namespace is required on this type: ");
-      return toSubject(spec);
-    }),
+    createAccessReview(
+      deps,
+      localSubjectAccessReviewKind,
+      validateLocalSubjectAccessReview,
+      ({ spec }, { namespace }) => {
+        // The message ends with the empty namespace (`pkg/registry/authorization/localsubjectaccessreview/rest.go`).
+        if (namespace === "") throw badRequest("namespace is required on this type: ");
+        return toSubject(spec);
+      },
+    ),
     createAccessReview(
       deps,
       selfSubjectAccessReviewKind,

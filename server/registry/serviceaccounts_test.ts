@@ -222,7 +222,11 @@ test("a token is bound to a pod of a kube-apiserver that shares the store, and e
   const now = clock.now().getTime() / 1000;
   const claims = parseClaims(parseJwt(token)!.claims);
   assert.deepEqual([claims?.pod, claims?.node], [{ name: "p", uid: "pod-uid" }, { name: "n1", uid: "" }]);
-  assert.deepEqual([claims?.expiry, claims?.warnAfter], [now + 365 * 86_400, now + 3607], "the lifetime is extended for old programs");
+  assert.deepEqual(
+    [claims?.expiry, claims?.warnAfter],
+    [now + 365 * 86_400, now + 3607],
+    "the lifetime is extended for old programs",
+  );
   for (const spec of [{ expirationSeconds: 3600 }, { expirationSeconds: 3607, audiences: ["vault"] }]) {
     const other = parseClaims(parseJwt(await requestToken(app, { boundObjectRef, ...spec }))!.claims);
     assert.deepEqual([other?.expiry, other?.warnAfter], [now + spec.expirationSeconds, undefined]);

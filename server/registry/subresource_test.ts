@@ -13,7 +13,9 @@ describe("a subresource", () => {
   after(() => app[Symbol.asyncDispose]());
 
   /** Creates a CSR. Returns what was sent, and the resourceVersion of the created object. */
-  async function createCsr(metadata: object = {}): Promise<{ name: string; path: string; version: string; csr: object }> {
+  async function createCsr(
+    metadata: object = {},
+  ): Promise<{ name: string; path: string; version: string; csr: object }> {
     const name = `update-${++serial}`;
     const csr = await buildCsr({ name, metadata: { name, ...metadata }, signerName: "example.com/x" });
     const created = await app.send("POST", CSRS, { body: csr });

@@ -12,7 +12,7 @@ import {
   invalidObject,
 } from "../../core/kube/status/status.ts";
 import type { Kind } from "../../core/kube/schema.ts";
-import { isUint64, formatParseUintError } from "./read.ts";
+import { formatParseUintError, isUint64 } from "./read.ts";
 import {
   admitMutation,
   assertAdmitted,
@@ -104,7 +104,7 @@ async function createOnce(
   await strategy.prepareValidation?.(prepared);
   refuseInvalid(target, prepared, [
     ...(strategy.validateBeforeMetadata?.(prepared) ?? []),
-    ...metadataErrors(resource, prepared),
+    ...findMetadataErrors(resource, prepared),
     ...(strategy.validateCreate?.(prepared) ?? []),
   ]);
   // The path rules are checked last and alone, as in the API machinery.

@@ -6,8 +6,8 @@ import type { Logger, ObjectChange, ObjectChanges } from "../../core/ports.ts";
 import { getErrorMessage } from "../../core/errors.ts";
 import {
   type After,
-  runAfter,
   type CompactedError,
+  runAfter,
   type Storage,
   type StorageEvent,
   type StorageWatch,

@@ -13,7 +13,7 @@ import { retryCompacted } from "./errors.ts";
 import type { EtcdEvent, EtcdKeyValue, WatchResponse } from "./wire.ts";
 import { readValue, releaseObject } from "../stored.ts";
 import { Watchers } from "../follow.ts";
-import { type After, runAfter, CompactedError, createSteadyNow, type StorageEvent, type Stored } from "../storage.ts";
+import { type After, CompactedError, createSteadyNow, runAfter, type StorageEvent, type Stored } from "../storage.ts";
 import type { StoredValues } from "./contents.ts";
 
 export type MirrorClient = Pick<EtcdClient, "range" | "watch" | "compactedRevision">;

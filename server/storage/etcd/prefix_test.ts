@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createAsidePrefix, toKeysPrefix, normalizePrefix } from "./prefix.ts";
+import { createAsidePrefix, normalizePrefix, toKeysPrefix } from "./prefix.ts";
 
 for (
   const [prefix, plain, keys] of [

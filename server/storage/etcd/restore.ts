@@ -280,7 +280,11 @@ const ROUNDS = 3;
  * Moves all keys below `root`, except the marker, to `place`. Throws AppError `conflict` when another program keeps
  * writing.
  */
-export async function moveAside(client: Pick<EtcdClient, "range" | "move">, root: string, place: string): Promise<void> {
+export async function moveAside(
+  client: Pick<EtcdClient, "range" | "move">,
+  root: string,
+  place: string,
+): Promise<void> {
   for (let round = 1; round <= ROUNDS; round++) {
     if (await moveOnce(client, root, place)) return;
   }

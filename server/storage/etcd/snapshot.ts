@@ -41,9 +41,11 @@ export async function readEtcdSnapshot({ endpoints, values }: EtcdSnapshotDeps):
     assertNoMarker(kvs, endpoints.prefix);
     const snapshot = decodeSnapshot(kvs, values);
     if (snapshot.items.length > 0) return { revision, ...snapshot };
-    throw new AppError("not_found", `cannot back up: etcd has no objects below "${normalizePrefix(endpoints.prefix)}"`, {
-      hint: "check the setting etcdServers and the setting etcdPrefix",
-    });
+    throw new AppError(
+      "not_found",
+      `cannot back up: etcd has no objects below "${normalizePrefix(endpoints.prefix)}"`,
+      { hint: "check the setting etcdServers and the setting etcdPrefix" },
+    );
   } finally {
     client.close();
   }

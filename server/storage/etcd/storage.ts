@@ -8,7 +8,7 @@ import { EtcdClient, type EtcdClientParts, type EtcdEndpoints, type EtcdObserver
 import { assertReleases, findWriteRefusal, fullError, isLeaseGone } from "./errors.ts";
 import { assertNotRestoring } from "./restore_marker.ts";
 import { EventLeases } from "./leases.ts";
-import { readCurrentRevision, EtcdMirror, type SentChange } from "./mirror.ts";
+import { EtcdMirror, readCurrentRevision, type SentChange } from "./mirror.ts";
 import { DEFAULT_STORAGE_TIMES, type StorageTimes } from "../memory/journaled_storage.ts";
 import { createStoreContents, type StoreContents, type StoredValues } from "./contents.ts";
 import {
