@@ -183,7 +183,7 @@ async function planRequest(
   options: PlanOptions,
 ): Promise<
   | (RequestOutcome & { readonly kind: "kept" })
-  | { readonly kind: "ask"; readonly existing: ExistingCredentials; readonly steps: RequestSteps }
+  | { readonly kind: "request"; readonly existing: ExistingCredentials; readonly steps: RequestSteps }
 > {
   const { target, files, clock, onProgress } = options;
   const existing = await target.existing();
@@ -203,10 +203,10 @@ async function planRequest(
   );
   if (verdict.kind === "keep" && existing.kind === "usable") return { kind: "kept", leaf: existing.leaf };
   if (verdict.kind === "exists") throw createExistsError(existing);
-  if (existing.kind !== "none" && verdict.kind === "ask") onProgress?.({ kind: "needed", reason: verdict.reason });
+  if (existing.kind !== "none" && verdict.kind === "request") onProgress?.({ kind: "needed", reason: verdict.reason });
   const createRequest = (key: PrivateKey) => createCheckedRequest(options, existing, key, usages);
   return {
-    kind: "ask",
+    kind: "request",
     existing,
     steps: {
       async keepKey() {

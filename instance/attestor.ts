@@ -3,6 +3,7 @@
  * bootstrap tokens. It serves only `cluster-info` and node attestations. Its replicas share their keys in a Secret of
  * the cluster.
  */
+import { SYSTEM_NAMESPACE } from "../core/kube/meta.ts";
 import { Buffer } from "node:buffer";
 import { isIPv6 } from "node:net";
 import { createAccessReviewSpec } from "../core/approval/recognizers.ts";
@@ -37,7 +38,6 @@ import {
   parseClusterInfo,
   type PublishedCluster,
 } from "../core/token/cluster_info.ts";
-import { BOOTSTRAP_TOKEN_NAMESPACE } from "../core/token/token_secret.ts";
 import { tryUntilDone } from "../client/discover_cluster.ts";
 import { postReview } from "../client/objects/access_reviews.ts";
 import { createApiClient } from "../client/objects/api.ts";
@@ -105,7 +105,7 @@ export async function startAttestor(
   const { clock, logger } = deps;
   const secrets = createObjectStore<SecretObject>(transport, secretKind, {
     ...deps,
-    namespace: BOOTSTRAP_TOKEN_NAMESPACE,
+    namespace: SYSTEM_NAMESPACE,
   });
   const configMaps = createObjectStore<ConfigMap>(transport, configMapKind, {
     ...deps,
@@ -283,7 +283,7 @@ async function openKeys(
   if (ca.ok && fault === undefined) return { ca: ca.value, sealingKey: createSealingKey(sealing!) };
   throw new AppError(
     "key_invalid",
-    `cannot exchange proofs with the Secret ${BOOTSTRAP_TOKEN_NAMESPACE}/${ATTESTOR_SECRET}: ${fault}`,
+    `cannot exchange proofs with the Secret ${SYSTEM_NAMESPACE}/${ATTESTOR_SECRET}: ${fault}`,
     { hint: "delete it: the attestor makes another CA, and every machine needs its hash in the setting caCertHash" },
   );
 }
@@ -302,7 +302,7 @@ async function createKeys(
     key,
     serial: random.bytes(SERIAL_BYTES),
   });
-  const metadata = { name: ATTESTOR_SECRET, namespace: BOOTSTRAP_TOKEN_NAMESPACE };
+  const metadata = { name: ATTESTOR_SECRET, namespace: SYSTEM_NAMESPACE };
   const data = {
     [KEYS.certificate]: encodeBase64(certificatePem),
     [KEYS.key]: encodeBase64(key.toPem()),
@@ -339,7 +339,7 @@ export function createAttestorManifest(): readonly ManifestPart[] {
       {
         comment: "It creates tokens and the Secret with its own keys. It cannot read any other Secret.",
         object: {
-          metadata: { name: ROLE, namespace: BOOTSTRAP_TOKEN_NAMESPACE },
+          metadata: { name: ROLE, namespace: SYSTEM_NAMESPACE },
           // RBAC cannot restrict create by name, because the name is not known at authorization.
           rules: [allow("create", "core", "secrets"), allow("get", "core", "secrets", ATTESTOR_SECRET)],
         },

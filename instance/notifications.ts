@@ -3,6 +3,7 @@
  * remote API, and sends them. Errors and logs have only the host of a receiver, because its URL may contain a
  * credential.
  */
+import { capitalize } from "../core/lib/printable.ts";
 import { resolve } from "node:path";
 import { createHmac } from "node:crypto";
 import type { FilePort } from "../client/files.ts";
@@ -26,7 +27,6 @@ import {
   type NotificationSender,
   type NotifiedEvent,
 } from "../core/report/notification.ts";
-import { capitalize } from "../core/report/words.ts";
 import { IssuedCertificates } from "../server/metrics/certificates.ts";
 import { findBackups } from "./backup/found_backups.ts";
 import { createCsrStore } from "./controllers/controllers.ts";

@@ -3,6 +3,7 @@
  * and when and from where the token was last used or refused. The record is in annotations of the token's Secret, which
  * all servers on the same storage share, so each write is guarded by the Secret's revision.
  */
+import { SYSTEM_NAMESPACE } from "../core/kube/meta.ts";
 import { Counter } from "prom-client";
 import {
   decideTokenRequest,
@@ -10,19 +11,14 @@ import {
   isTokenSpent,
   readTokenLimits,
   readTokenUse,
-  type TokenMoment,
+  type TokenAttempt,
   type TokenRefusal,
   withBoundKey,
   withLastRefusal,
   withLastUse,
   withUsedKey,
 } from "../core/token/bound_token.ts";
-import {
-  BOOTSTRAP_TOKEN_NAMESPACE,
-  BOOTSTRAP_TOKEN_TYPE,
-  findTokenId,
-  toTokenSecretName,
-} from "../core/token/token_secret.ts";
+import { BOOTSTRAP_TOKEN_TYPE, findTokenId, toTokenSecretName } from "../core/token/token_secret.ts";
 import { parseRequest } from "../core/request/parse_request.ts";
 import { getErrorMessage } from "../core/errors.ts";
 import { omitUndefined } from "../core/lib/record.ts";
@@ -61,7 +57,7 @@ export async function openBootstrapTokens(deps: BootstrapTokensDeps): Promise<Bo
   return tokens;
 }
 
-interface Refused extends TokenMoment {
+interface Refused extends TokenAttempt {
   readonly refusal: TokenRefusal;
 }
 
@@ -244,8 +240,8 @@ export class BootstrapTokens implements Disposable {
     const uid = omitUndefined({ uid: secret?.metadata.uid });
     const from = address === "" ? "" : ` from ${address}`;
     await recordServerEvent(this.#deps, {
-      about: { kind: "Secret", namespace: BOOTSTRAP_TOKEN_NAMESPACE, name, ...uid, apiVersion: "v1" },
-      namespace: BOOTSTRAP_TOKEN_NAMESPACE,
+      about: { kind: "Secret", namespace: SYSTEM_NAMESPACE, name, ...uid, apiVersion: "v1" },
+      namespace: SYSTEM_NAMESPACE,
       reason: "BootstrapTokenRefused",
       message: `An attempt${from} to use bootstrap token "${tokenId}" was refused: ${message}. If none of your ` +
         `machines made it, someone else has a copy of the token; to end it: tlsboot revoke token/${tokenId}`,

@@ -3,7 +3,6 @@
  * may not read them, the page shows the reason with the rest.
  */
 import { readTokenUse } from "../core/token/bound_token.ts";
-import { BOOTSTRAP_TOKEN_NAMESPACE } from "../core/token/token_secret.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import type { Lease } from "../core/kube/kinds/nodes.ts";
@@ -20,7 +19,7 @@ import {
   secretKind,
   trustReportKind,
 } from "../core/kube/kinds/mod.ts";
-import { formatTime, getName, type KubeObject } from "../core/kube/meta.ts";
+import { formatTime, getName, type KubeObject, SYSTEM_NAMESPACE } from "../core/kube/meta.ts";
 import type {
   CaRotation,
   IssuedCertificate,
@@ -86,7 +85,7 @@ export type KnownToken = Omit<ListedToken, "ttl" | "token"> & { readonly created
 export const TOKEN_WATCH: UiWatch<SecretObject, KnownToken | undefined> = {
   id: "tokens",
   kind: secretKind,
-  namespace: BOOTSTRAP_TOKEN_NAMESPACE,
+  namespace: SYSTEM_NAMESPACE,
   ...TOKEN_SELECTOR,
   keep(secret) {
     const listed = describeToken(secret, false, new Date(0));

@@ -3,7 +3,7 @@ import { AppError, isAppError } from "../../core/errors.ts";
 import { applyChange, type CaRotationChange, formatRotateCommand } from "../../core/ca_rotation/steps.ts";
 import { isInProgress } from "../../core/ca_rotation/rotation_rules.ts";
 import { KUBE_APISERVER_SERVING_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
-import { getName } from "../../core/kube/meta.ts";
+import { getName, SYSTEM_NAMESPACE } from "../../core/kube/meta.ts";
 import { CLUSTER_INFO_PATH } from "../../core/token/cluster_info.ts";
 import { parseJoinTarget } from "../../core/token/join_material.ts";
 import type { FilePort } from "../files.ts";
@@ -17,12 +17,7 @@ import { listBundled, parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import type { Clock, Random } from "../../core/ports.ts";
 import { Census, type CensusRow } from "../../core/ca_rotation/census.ts";
 import { isTrustPublished, listRetiredCas, type PublishedBundle } from "../../core/ca_rotation/trust.ts";
-import {
-  createWrappedKeySecret,
-  toWrappedKeyName,
-  wrapKey,
-  WRAPPED_KEY_NAMESPACE,
-} from "../../core/ca_rotation/new_ca.ts";
+import { createWrappedKeySecret, toWrappedKeyName, wrapKey } from "../../core/ca_rotation/new_ca.ts";
 import { explainMissingGroup, findObject, flattenPages, listRecordPages, unlessAbsent } from "./records.ts";
 import { type ApiClient, changeObject, listAll } from "../objects/api.ts";
 import { CLIENT_CA_PATH } from "../objects/read_client_trust.ts";
@@ -41,7 +36,7 @@ export function caRotationPath(name: string): string {
 
 /** Returns the path of the Secret with the new key of a CA. */
 export function wrappedKeyPath(name: string): string {
-  return `/api/v1/namespaces/${WRAPPED_KEY_NAMESPACE}/secrets/${toWrappedKeyName(name)}`;
+  return `/api/v1/namespaces/${SYSTEM_NAMESPACE}/secrets/${toWrappedKeyName(name)}`;
 }
 
 /** Finds the rotation of a CA; undefined if there is none. AppError `not_found` when the server does not rotate CAs. */
@@ -209,7 +204,7 @@ async function createKeySecret(
   const wrapped = wrapKey(pem, tokenKey, deps.random);
   if (!wrapped.ok) throw new AppError("key_invalid", `cannot send the new key to the servers: ${wrapped.error}`);
   const body = { apiVersion: "v1", kind: "Secret", ...createWrappedKeySecret(name, wrapped.value) };
-  const collection = `/api/v1/namespaces/${WRAPPED_KEY_NAMESPACE}/secrets`;
+  const collection = `/api/v1/namespaces/${SYSTEM_NAMESPACE}/secrets`;
   for (let isRepeated = false;; isRepeated = true) {
     try {
       await api.requestJson({ method: "POST", path: collection, body }, signal);

@@ -1,7 +1,6 @@
 /** Lists, describes and deletes the bootstrap tokens of an API server, which are Secrets in kube-system. */
 import { isTokenSpent, readTokenLimits, readTokenUse } from "../../core/token/bound_token.ts";
 import {
-  BOOTSTRAP_TOKEN_NAMESPACE,
   BOOTSTRAP_TOKEN_TYPE,
   formatBootstrapToken,
   listTokenFacts,
@@ -9,11 +8,11 @@ import {
 } from "../../core/token/token_secret.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
-import { formatTime } from "../../core/kube/meta.ts";
+import { formatTime, SYSTEM_NAMESPACE } from "../../core/kube/meta.ts";
 import { type ApiClient, listAll } from "../objects/api.ts";
 import { unlessAbsent } from "./records.ts";
 
-export const TOKEN_COLLECTION = `/api/v1/namespaces/${BOOTSTRAP_TOKEN_NAMESPACE}/secrets`;
+export const TOKEN_COLLECTION = `/api/v1/namespaces/${SYSTEM_NAMESPACE}/secrets`;
 export const TOKEN_SELECTOR = { fieldSelector: `type=${BOOTSTRAP_TOKEN_TYPE}` } as const;
 
 export function tokenPath(id: string): string {

@@ -20,7 +20,7 @@ import {
 } from "../../core/report/health/certificates.ts";
 import { type Finding, reportOn } from "../../core/report/health/finding.ts";
 import {
-  type BootstrapWords,
+  type BootstrapCommands,
   checkMachine,
   checkRenewedPair,
   checkTrust,
@@ -163,7 +163,7 @@ async function readPair(
 /** Examines a machine. The findings name the folder of its certificates as their target. */
 export async function examineMachine(
   reading: MachineReading,
-  words: BootstrapWords,
+  commands: BootstrapCommands,
   deps: ExamineDeps,
   signal: AbortSignal,
 ): Promise<Examined> {
@@ -193,7 +193,7 @@ export async function examineMachine(
       server,
       isUnverified: cluster?.insecureSkipTlsVerify === true,
     },
-    words,
+    commands,
     target,
   );
   const stored = await examineFiles(machine, deps);
@@ -202,7 +202,9 @@ export async function examineMachine(
     ...stored.findings,
     ...(cluster === undefined ? [] : await examineName(cluster.server, { target })),
     ...await examineDisk(certDir, target, deps),
-    ...(server.kind === "accepted" ? await examineTrust(reading, words.line(nodeName, "renewal"), deps, signal) : []),
+    ...(server.kind === "accepted"
+      ? await examineTrust(reading, commands.line(nodeName, "renewal"), deps, signal)
+      : []),
   ];
   return { ...stored, findings };
 }

@@ -6,7 +6,7 @@ import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { ConfigMap, Namespace, ServiceAccount } from "../../core/kube/kinds/core_v1.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import {
-  type EmptyingReport,
+  type DeletionReport,
   NAMESPACE_FINALIZER,
   planRootCa,
   type RemainingContent,
@@ -101,7 +101,7 @@ export function createNamespaceController(deps: NamespaceControllerDeps): { read
   }
 
   /** Writes the conditions. A failure is logged and does not stop the deletion, because conditions only inform people. */
-  async function writeConditions(namespace: Namespace, report: EmptyingReport, signal: AbortSignal) {
+  async function writeConditions(namespace: Namespace, report: DeletionReport, signal: AbortSignal) {
     const conditions = updateDeletionConditions(namespace.status.conditions ?? [], report, clock.now());
     if (conditions === undefined) return namespace;
     try {
@@ -129,7 +129,7 @@ export function createNamespaceController(deps: NamespaceControllerDeps): { read
   return { reconcile };
 }
 
-async function empty(deps: NamespaceControllerDeps, namespace: string, signal: AbortSignal): Promise<EmptyingReport> {
+async function empty(deps: NamespaceControllerDeps, namespace: string, signal: AbortSignal): Promise<DeletionReport> {
   const { content } = deps;
   const deletionFailures: string[] = [];
   const remaining: RemainingContent[] = [];

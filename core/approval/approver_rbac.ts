@@ -2,6 +2,7 @@
  * The permissions that an approver needs at an API server. They are the same for `--print-rbac`,
  * `docs/rbac/approver.yaml` and the approver of `tlsboot up`.
  */
+import { SYSTEM_NAMESPACE } from "../kube/meta.ts";
 import { usesNodeReports } from "./evidence/ownership.ts";
 import type { Policy } from "./policy.ts";
 import { PUBLISHED_SETTINGS } from "./published.ts";
@@ -90,7 +91,7 @@ export function approverTokenRole(dryRun: boolean): ManifestPart<Role> {
       "It reads the limits of bootstrap tokens, and binds a token to its first key. RBAC cannot restrict this to " +
       "the Secrets of tokens, so it covers every Secret of the namespace.",
     object: {
-      metadata: { name: `${APPROVER_ROLE}-tokens`, namespace: "kube-system" },
+      metadata: { name: `${APPROVER_ROLE}-tokens`, namespace: SYSTEM_NAMESPACE },
       rules: [allow(dryRun ? "get" : "get update", "core", "secrets")],
     },
   };

@@ -2,13 +2,14 @@
  * The settings that a running approver publishes in the ConfigMap `kube-system/tlsboot-approver`, so that a command on
  * any machine decides as the approver does: the names of its policies in order, their files, and its inventory.
  */
+import { SYSTEM_NAMESPACE } from "../kube/meta.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { BUILTIN_POLICIES, type Policy } from "./policy.ts";
 import { type Inventory, parseInventory } from "./evidence/inventory.ts";
 import { parsePolicy } from "./parse_policy.ts";
 
 /** The namespace and name of the ConfigMap. */
-export const PUBLISHED_SETTINGS = { namespace: "kube-system", name: "tlsboot-approver" } as const;
+export const PUBLISHED_SETTINGS = { namespace: SYSTEM_NAMESPACE, name: "tlsboot-approver" } as const;
 
 /** The policies and the inventory of an approver, and the texts of the files that they were read from. */
 export interface ApproverSettingsText {

@@ -1,15 +1,15 @@
 /**
- * The state of each request that an approver has not decided, and how a verdict changes it. A request has one state, or none
- * before its first verdict and after its decision or deletion.
+ * The state of each request that an approver has not decided, and how a verdict changes it. A request has no state
+ * before its first verdict, or after it was decided or deleted.
  */
-import { escapeControls, shellWord } from "../lib/printable.ts";
+import { capitalize, escapeControls, shellWord } from "../lib/printable.ts";
 import type { Verdict } from "./decide_request.ts";
 import type { Hold } from "./evidence/claims.ts";
 
 export type RequestState =
   /** The requester has too many pending requests, so the policies are not evaluated for this one. */
   | { readonly kind: "waiting"; readonly refusals: number }
-  /** The requester again has fewer pending requests, and this one is checked next. */
+  /** The requester is below the limit again, and this request is checked next. */
   | { readonly kind: "released" }
   /**
    * No rule decides the request or leaves it to a person, so it does not count as pending. `refusals` counts the checks
@@ -44,7 +44,7 @@ export interface VerdictEvent {
 export interface StepReport {
   readonly log: string;
   readonly isWarning?: boolean;
-  /** Absent for decisions of other stages than the policies. */
+  /** Absent for decisions of stages without policies. */
   readonly event?: VerdictEvent;
 }
 
@@ -73,8 +73,8 @@ export type ApprovalStep =
     readonly recheck: Recheck;
   };
 
-/** The interval at which checks that depend on the time of day are repeated. */
-const TIMELY_RECHECK_MS = 60_000;
+/** The interval at which checks that depend on the time are repeated. */
+const TIME_RECHECK_MS = 60_000;
 /**
  * The longest interval between checks of a held request, which are cheap and should soon notice that the other
  * certificate has expired.
@@ -149,8 +149,8 @@ function planRecheck({ trace }: Verdict, refusals: number): Recheck {
   const failing = trace.flatMap(({ checks }) => checks).filter(({ outcome }) => outcome === "fails");
   // Each request has its own back-off, so that nodes that lack a permission do not delay each other.
   if (failing.some(({ what }) => what === "permission")) return { kind: "backoff", checks: refusals };
-  const isTimely = failing.some(({ what }) => what === "hours" || what === "rate");
-  return isTimely ? { kind: "after", ms: TIMELY_RECHECK_MS } : { kind: "onChange" };
+  const dependsOnTime = failing.some(({ what }) => what === "hours" || what === "rate");
+  return dependsOnTime ? { kind: "after", ms: TIME_RECHECK_MS } : { kind: "onChange" };
 }
 
 function reportDecision(
@@ -173,8 +173,7 @@ function reportSimulation({ kind, message }: Verdict): StepReport {
 }
 
 function reportHold({ kind, fault, fix }: Hold): StepReport {
-  const next = escapeControls(fix);
-  const note = `Left pending: ${escapeControls(fault)}. ${next.slice(0, 1).toUpperCase()}${next.slice(1)}`;
+  const note = `Left pending: ${escapeControls(fault)}. ${capitalize(escapeControls(fix))}`;
   return { log: "CSR held for a person", isWarning: true, event: { type: "Warning", reason: kind, note } };
 }
 
@@ -197,7 +196,7 @@ type CheckDecision = { readonly kind: "check" } | { readonly kind: "wait"; reado
 export class RequestStates {
   readonly #maxPending: number;
   readonly #requests = new Map<string, { readonly requester: string; readonly state: RequestState }>();
-  /** The names of the requests in a state, of all requesters and of each. */
+  /** The names of the requests in each group (`listGroups`). */
   readonly #groups = new Map<string, Set<string>>();
 
   constructor(maxPending: number = MAX_PENDING) {

@@ -8,7 +8,7 @@ import { Buffer } from "node:buffer";
 import { createCipheriv, createDecipheriv, hkdfSync } from "node:crypto";
 import type { CaRotation, IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
-import { formatTime } from "../kube/meta.ts";
+import { formatTime, SYSTEM_NAMESPACE } from "../kube/meta.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { decodeBase64, encodeBase64 } from "../lib/encodings.ts";
 import { type CertificateChain, chainNotAfter } from "../pki/x509/ca_bundle.ts";
@@ -44,7 +44,7 @@ interface BeginFault {
 /** Returns the properties that a new CA inherits. Its name differs, so that people and logs can distinguish the two. */
 export function inheritProperties({ certificate, issuers }: CertificateChain): InheritedProperties {
   const { keyAlgorithm: algorithm, keyBits: bits, notBefore, notAfter, subject } = certificate;
-  const constrained = [certificate, ...issuers].find((one) => one.nameConstraints !== undefined);
+  const constrained = [certificate, ...issuers].find((ca) => ca.nameConstraints !== undefined);
   return {
     commonName: getNextName(subject.commonName),
     organizations: subject.organizations,
@@ -172,7 +172,6 @@ export function decideBegin(
   return ok("continue");
 }
 
-export const WRAPPED_KEY_NAMESPACE = "kube-system";
 const WRAPPED_KEY_TYPE = "tlsboot/ca-rotation";
 const ENTRY = "wrapped-key";
 
@@ -223,7 +222,7 @@ export function unwrapKey(wrapped: string, tokenKeyPem: string): Result<string, 
 
 export function createWrappedKeySecret(caName: string, wrapped: string): SecretObject {
   return {
-    metadata: { name: toWrappedKeyName(caName), namespace: WRAPPED_KEY_NAMESPACE },
+    metadata: { name: toWrappedKeyName(caName), namespace: SYSTEM_NAMESPACE },
     type: WRAPPED_KEY_TYPE,
     data: { [ENTRY]: encodeBase64(wrapped) },
   };
@@ -298,9 +297,9 @@ export async function crossSign(
   return parseCertificate(der);
 }
 
-/** Below the new CA, the old one allows one CA fewer than below itself. */
+/** The old CA allows one CA fewer below the new CA than below itself. */
 function findPathLength(newCa: CertificateFacts, oldCa: CertificateFacts): number | undefined {
   const limits = [newCa.maxPathLength, oldCa.maxPathLength === undefined ? undefined : oldCa.maxPathLength - 1];
-  const known = limits.filter((one) => one !== undefined);
+  const known = limits.filter((limit) => limit !== undefined);
   return known.length === 0 ? undefined : Math.min(...known);
 }

@@ -4,6 +4,9 @@
  * and fields that Go omits when empty are absent. `JSON.stringify` of a canonical object is what kube-apiserver sends.
  */
 
+/** The namespace of the objects of the cluster itself, such as the Secrets of bootstrap tokens. */
+export const SYSTEM_NAMESPACE = "kube-system";
+
 /** The `metadata` of an object (`meta/v1` ObjectMeta). */
 export interface ObjectMeta {
   readonly name?: string;
@@ -151,7 +154,7 @@ export function toObjectKey({ metadata }: KubeObject): string {
   return `${metadata.namespace ?? ""}/${metadata.name ?? ""}`;
 }
 
-/** A cache by seconds since 1970, because one write formats the same few times again and again. */
+/** Formatted times by seconds since 1970, because one write formats the same few times repeatedly. */
 const timeTexts = new Map<number, string>();
 const MAX_TIME_TEXTS = 256;
 

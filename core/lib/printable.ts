@@ -1,6 +1,6 @@
 /**
- * Escapes untrusted text for terminals and logs, so that a terminal shows control characters instead of acting on them, and
- * quotes the words of shell commands that users paste.
+ * Escapes untrusted text for terminals and logs, so that a terminal shows control characters instead of acting on them,
+ * quotes the words of shell commands that users paste, and capitalizes sentences.
  */
 
 /**
@@ -75,4 +75,9 @@ export function shellWord(text: string): string {
 /** Reports whether a server address can be pasted into a shell command without quotes. */
 export function isPlainWord(server: string): boolean {
   return /^[\w.:/~[\]-]+$/.test(server);
+}
+
+/** Capitalizes the first letter of a text. */
+export function capitalize(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
 }

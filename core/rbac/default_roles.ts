@@ -3,7 +3,7 @@
  * objects with Kubernetes' own labels. No subject is bound to `system:node-bootstrapper`, `nodeclient` or
  * `selfnodeclient`, because that is the operator's decision.
  */
-import type { ObjectMeta } from "../kube/meta.ts";
+import { type ObjectMeta, SYSTEM_NAMESPACE } from "../kube/meta.ts";
 import {
   type ClusterRole,
   type ClusterRoleBinding,
@@ -35,7 +35,6 @@ export interface RbacDefaults {
   readonly roleBindings: readonly RoleBinding[];
 }
 
-const SYSTEM = "kube-system";
 const PUBLIC = "kube-public";
 const CONTROLLER_PREFIX = "system:controller:";
 const BOOTSTRAP_SIGNER = "system:controller:bootstrap-signer";
@@ -105,36 +104,36 @@ function roles(): readonly Role[] {
       allow("update", "core", "configmaps", "cluster-info"),
       EVENTS_RULE,
     ]),
-    role(SYSTEM, AUTHENTICATION_READER, [
+    role(SYSTEM_NAMESPACE, AUTHENTICATION_READER, [
       allow("get list watch", "core", "configmaps", "extension-apiserver-authentication"),
     ]),
-    role(SYSTEM, CONTROLLER_MANAGER_LOCKING, LEADER_LOCKING_RULES),
-    role(SYSTEM, SCHEDULER_LOCKING, LEADER_LOCKING_RULES),
-    role(SYSTEM, BOOTSTRAP_SIGNER, [allow("get list watch", "core", "secrets")]),
-    role(SYSTEM, CLOUD_PROVIDER, [allow("create get list watch", "core", "configmaps")]),
-    role(SYSTEM, TOKEN_CLEANER, [allow("delete get list watch", "core", "secrets"), EVENTS_RULE]),
+    role(SYSTEM_NAMESPACE, CONTROLLER_MANAGER_LOCKING, LEADER_LOCKING_RULES),
+    role(SYSTEM_NAMESPACE, SCHEDULER_LOCKING, LEADER_LOCKING_RULES),
+    role(SYSTEM_NAMESPACE, BOOTSTRAP_SIGNER, [allow("get list watch", "core", "secrets")]),
+    role(SYSTEM_NAMESPACE, CLOUD_PROVIDER, [allow("create get list watch", "core", "configmaps")]),
+    role(SYSTEM_NAMESPACE, TOKEN_CLEANER, [allow("delete get list watch", "core", "secrets"), EVENTS_RULE]),
   ];
 }
 
 function roleBindings(): readonly RoleBinding[] {
   return [
     roleBinding(PUBLIC, BOOTSTRAP_SIGNER, BOOTSTRAP_SIGNER, [serviceAccount("bootstrap-signer")]),
-    roleBinding(SYSTEM, `system::${AUTHENTICATION_READER}`, AUTHENTICATION_READER, [
+    roleBinding(SYSTEM_NAMESPACE, `system::${AUTHENTICATION_READER}`, AUTHENTICATION_READER, [
       toUserSubject(CONTROLLER_MANAGER_USER),
       toUserSubject(SCHEDULER_USER),
     ]),
-    roleBinding(SYSTEM, CONTROLLER_MANAGER_LOCKING, CONTROLLER_MANAGER_LOCKING, [
+    roleBinding(SYSTEM_NAMESPACE, CONTROLLER_MANAGER_LOCKING, CONTROLLER_MANAGER_LOCKING, [
       toUserSubject(CONTROLLER_MANAGER_USER),
       serviceAccount("kube-controller-manager"),
       serviceAccount("leader-election-controller"),
     ]),
-    roleBinding(SYSTEM, SCHEDULER_LOCKING, SCHEDULER_LOCKING, [
+    roleBinding(SYSTEM_NAMESPACE, SCHEDULER_LOCKING, SCHEDULER_LOCKING, [
       toUserSubject(SCHEDULER_USER),
       serviceAccount("kube-scheduler"),
     ]),
-    roleBinding(SYSTEM, BOOTSTRAP_SIGNER, BOOTSTRAP_SIGNER, [serviceAccount("bootstrap-signer")]),
-    roleBinding(SYSTEM, CLOUD_PROVIDER, CLOUD_PROVIDER, [serviceAccount("cloud-provider")]),
-    roleBinding(SYSTEM, TOKEN_CLEANER, TOKEN_CLEANER, [serviceAccount("token-cleaner")]),
+    roleBinding(SYSTEM_NAMESPACE, BOOTSTRAP_SIGNER, BOOTSTRAP_SIGNER, [serviceAccount("bootstrap-signer")]),
+    roleBinding(SYSTEM_NAMESPACE, CLOUD_PROVIDER, CLOUD_PROVIDER, [serviceAccount("cloud-provider")]),
+    roleBinding(SYSTEM_NAMESPACE, TOKEN_CLEANER, TOKEN_CLEANER, [serviceAccount("token-cleaner")]),
   ];
 }
 
@@ -185,7 +184,7 @@ function aggregationLabel(name: string): string {
 }
 
 function serviceAccount(name: string): Subject {
-  return { kind: "ServiceAccount", name, namespace: SYSTEM };
+  return { kind: "ServiceAccount", name, namespace: SYSTEM_NAMESPACE };
 }
 
 const READ = "get list watch";

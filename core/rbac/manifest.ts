@@ -17,7 +17,7 @@ import {
   type RoleBinding,
   type Subject,
 } from "../kube/kinds/rbac_v1.ts";
-import { getName, type KubeObject } from "../kube/meta.ts";
+import { getName, type KubeObject, SYSTEM_NAMESPACE } from "../kube/meta.ts";
 import { formatApiVersion, type Kind } from "../kube/schema.ts";
 import { omitUndefined } from "../lib/record.ts";
 import type { ResourceAttributesSpec } from "../kube/kinds/authorization_v1.ts";
@@ -27,8 +27,6 @@ export interface ManifestPart<T extends KubeObject = KubeObject> {
   readonly comment: string;
   readonly object: T;
 }
-
-const NAMESPACE = "kube-system";
 
 /**
  * Creates a manifest in the order in which it is applied: a service account in kube-system, then each role with its
@@ -41,7 +39,7 @@ export function createManifest(
   subject: Subject = toAccountSubject(account),
 ): readonly ManifestPart[] {
   return [
-    manifestPart(serviceAccountKind, comment, { metadata: { name: account, namespace: NAMESPACE } }),
+    manifestPart(serviceAccountKind, comment, { metadata: { name: account, namespace: SYSTEM_NAMESPACE } }),
     ...roles.flatMap(({ comment, object }) => {
       const [kind, bindingKind] = object.metadata.namespace === undefined
         ? [clusterRoleKind, clusterRoleBindingKind]
@@ -58,7 +56,7 @@ export function manifestPart(kind: Kind, comment: string, object: KubeObject): M
 
 /** Returns a service account in kube-system as the subject of a binding. */
 export function toAccountSubject(name: string): Subject {
-  return { kind: "ServiceAccount", name, namespace: NAMESPACE };
+  return { kind: "ServiceAccount", name, namespace: SYSTEM_NAMESPACE };
 }
 
 /** Returns a user as the subject of a binding. */

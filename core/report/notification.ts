@@ -5,12 +5,12 @@
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import type { Event } from "../kube/kinds/core_v1.ts";
 import { formatTime, getName } from "../kube/meta.ts";
-import { escapeControls, shellWord } from "../lib/printable.ts";
+import { capitalize, escapeControls, shellWord } from "../lib/printable.ts";
 import type { CertificateFacts } from "../pki/x509/certificate.ts";
 import { parseRequest } from "../request/parse_request.ts";
 import { describeStored } from "./health/certificates.ts";
 import { describeInSentence } from "./sentence.ts";
-import { capitalize, quoteUnlessPlain } from "./words.ts";
+import { quoteUnlessPlain } from "./words.ts";
 import { DAY_MS } from "../lib/duration.ts";
 
 /** The object of an event. One that is not in the API, such as a certificate or a file, has a descriptive name. */
@@ -34,7 +34,7 @@ export interface NotifiedEvent {
 export interface Notification {
   readonly kind: NotificationKind;
   readonly title: string;
-  /** The sentence, the next step, and the number of further events. */
+  /** The sentence, the next step, and the number of other events. */
   readonly message: string;
   /** The urgency from 0 to 10. */
   readonly priority: number;
@@ -99,7 +99,7 @@ export type NotificationKind = keyof typeof KINDS;
 /** How long before its expiry a CA is reported. */
 export const CA_ENDING_MS = 90 * DAY_MS;
 const MAX_OBJECTS = 10;
-/** How long after the first event further ones are added to the same message. */
+/** How long after the first event later ones are added to the same message. */
 const GATHER_MS = 5_000;
 /** The shortest time between two messages of a kind. */
 const PAUSE_MS = 60_000;

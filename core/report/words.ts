@@ -71,7 +71,7 @@ export function joinWords(words: readonly string[], max: number = words.length):
 
 const PLAIN = /^[\w.:@*/%+-]{1,253}$/;
 
-/** The largest length of a name within a sentence; the other facts have the whole name. */
+/** The maximum length of a name within a sentence; the other facts have the whole name. */
 const MAX_QUOTED_LENGTH = 100;
 
 /** Returns a name for a sentence, quoted and escaped if it could be mistaken for words of the sentence. */
@@ -79,11 +79,6 @@ export function quoteUnlessPlain(name: string): string {
   if (PLAIN.test(name)) return name;
   const isLong = name.length > MAX_QUOTED_LENGTH;
   return goQuote(isLong ? `${name.slice(0, MAX_QUOTED_LENGTH).toWellFormed()}…` : name);
-}
-
-/** Begins a text with a capital letter. */
-export function capitalize(text: string): string {
-  return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
 
 /** Formats a fingerprint in pairs of hexadecimal digits, as other tools do. */

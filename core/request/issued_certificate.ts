@@ -78,7 +78,7 @@ export function hashFirstBlock(certificate: string): string | undefined {
 const TOLERANCE_SECONDS = 300;
 
 /** The divisor for a tolerance of five percent, in addition to the absolute tolerance. */
-const TOLERATED_PART = 20;
+const TOLERANCE_DIVISOR = 20;
 
 /**
  * Classifies whether the signer honored the requested lifetime of a CSR whose certificate has just been set. The result
@@ -89,7 +89,7 @@ export function classifyDuration(csr: CertificateSigningRequest): "unrequested" 
   const leaf = csr.status.certificate === undefined ? undefined : findLeafCertificate(csr.status.certificate);
   if (requested === undefined || leaf === undefined) return "unrequested";
   const issued = (leaf.notAfter.getTime() - leaf.notBefore.getTime()) / 1000;
-  return Math.abs(issued - requested) < TOLERANCE_SECONDS + requested / TOLERATED_PART ? "honored" : "ignored";
+  return Math.abs(issued - requested) < TOLERANCE_SECONDS + requested / TOLERANCE_DIVISOR ? "honored" : "ignored";
 }
 
 function readFirstBlock(certificate: string): CertificateBlock | undefined {
@@ -118,11 +118,12 @@ export interface RequestedCertificate extends Partial<AlternativeNames> {
 const NAMES = ["dnsNames", "ipAddresses", "emailAddresses", "uris"] as const;
 
 /** Describes the first requested property that the certificate lacks; undefined when it has all of them. */
-export function findIssuedFault(leaf: CertificateFacts, asked: RequestedCertificate): string | undefined {
-  return subjectFault(leaf, asked.subject) ?? namesFault(leaf, asked) ?? usagesFault(leaf, asked.usages ?? []);
+export function findIssuedFault(leaf: CertificateFacts, requested: RequestedCertificate): string | undefined {
+  return findSubjectFault(leaf, requested.subject) ?? findNamesFault(leaf, requested) ??
+    findUsagesFault(leaf, requested.usages ?? []);
 }
 
-function subjectFault(leaf: CertificateFacts, subject: SubjectFields): string | undefined {
+function findSubjectFault(leaf: CertificateFacts, subject: SubjectFields): string | undefined {
   const { commonName = "", serialNumber = "", ...lists } = subject;
   const fields = Object.entries(lists) as [keyof typeof lists, readonly string[]][];
   const lacks = fields.some(([field, values]) => {
@@ -135,10 +136,10 @@ function subjectFault(leaf: CertificateFacts, subject: SubjectFields): string | 
   return `it is for "${formatName(leaf.subject)}", but the request was for "${formatName(subject)}"`;
 }
 
-function namesFault(leaf: CertificateFacts, asked: RequestedCertificate): string | undefined {
+function findNamesFault(leaf: CertificateFacts, requested: RequestedCertificate): string | undefined {
   for (const field of NAMES) {
-    const issued = new Set(leaf[field].map(spelling));
-    const missing = asked[field]?.find((name) => !issued.has(spelling(name)));
+    const issued = new Set(leaf[field].map(normalizeName));
+    const missing = requested[field]?.find((name) => !issued.has(normalizeName(name)));
     if (missing !== undefined) return `it lacks ${missing}`;
   }
   return undefined;
@@ -148,7 +149,7 @@ function namesFault(leaf: CertificateFacts, asked: RequestedCertificate): string
  * Finds a requested usage that the certificate does not allow. An absent extension restricts nothing (RFC 5280
  * §4.2.1.3, §4.2.1.12).
  */
-function usagesFault(leaf: CertificateFacts, usages: readonly string[]): string | undefined {
+function findUsagesFault(leaf: CertificateFacts, usages: readonly string[]): string | undefined {
   const purposes = leaf.extendedKeyUsages;
   for (const usage of usages) {
     const [bit] = toKeyUsageBits([usage]);
@@ -163,7 +164,7 @@ function usagesFault(leaf: CertificateFacts, usages: readonly string[]): string 
 }
 
 /** Normalizes host names and addresses, which have more than one spelling. */
-function spelling(name: string): string {
+function normalizeName(name: string): string {
   return canonicalIp(name) ?? name.toLowerCase();
 }
 
@@ -194,7 +195,7 @@ export interface RenewalOptions {
 
 /** Whether a certificate is requested, and why. */
 export type RenewalVerdict =
-  | { readonly kind: "ask"; readonly reason: string }
+  | { readonly kind: "request"; readonly reason: string }
   | { readonly kind: "keep" }
   /** A certificate exists, and the options do not allow replacing it. */
   | { readonly kind: "exists" };
@@ -202,23 +203,23 @@ export type RenewalVerdict =
 /** Decides whether to request a certificate. Without options an existing file is never replaced, valid or not. */
 export function decideRenewal(
   existing: ExistingCredentials,
-  asked: RequestedCredentials,
+  requested: RequestedCredentials,
   options: RenewalOptions,
   now: Date,
 ): RenewalVerdict {
-  if (existing.kind === "none") return ask("there is none yet");
-  if (options.isForced) return ask(options.forcedBy ?? "as requested");
+  if (existing.kind === "none") return request("there is none yet");
+  if (options.isForced) return request(options.forcedBy ?? "as requested");
   if (options.renewBeforeMs === undefined) return { kind: "exists" };
-  if (existing.kind === "unusable") return ask(existing.reason);
-  const fault = findIssuedFault(existing.leaf, asked) ?? findKeyFault(existing.leaf, asked.key);
-  if (fault !== undefined) return ask(fault);
+  if (existing.kind === "unusable") return request(existing.reason);
+  const fault = findIssuedFault(existing.leaf, requested) ?? findKeyFault(existing.leaf, requested.key);
+  if (fault !== undefined) return request(fault);
   const { notAfter } = existing.leaf;
   if (notAfter.getTime() - options.renewBeforeMs > now.getTime()) return { kind: "keep" };
-  return ask(`it ${notAfter < now ? "expired" : "expires"} at ${formatTime(notAfter)}`);
+  return request(`it ${notAfter < now ? "expired" : "expires"} at ${formatTime(notAfter)}`);
 }
 
-function ask(reason: string): RenewalVerdict {
-  return { kind: "ask", reason };
+function request(reason: string): RenewalVerdict {
+  return { kind: "request", reason };
 }
 
 function findKeyFault(leaf: CertificateFacts, key: RequestedCredentials["key"]): string | undefined {

@@ -194,40 +194,46 @@ const renewals: readonly {
   want: RenewalVerdict["kind"];
   reason?: RegExp;
 }[] = [
-  { name: "nothing there", existing: "none", options: { isForced: false }, want: "ask", reason: /none yet/ },
+  { name: "nothing there", existing: "none", options: { isForced: false }, want: "request", reason: /none yet/ },
   { name: "something there", options: { isForced: false }, want: "exists" },
   { name: "something broken there", existing: "unusable", options: { isForced: false }, want: "exists" },
-  { name: "force", options: { isForced: true }, want: "ask" },
-  { name: "something broken, in time", existing: "unusable", options: later, want: "ask", reason: /broken/ },
+  { name: "force", options: { isForced: true }, want: "request" },
+  { name: "something broken, in time", existing: "unusable", options: later, want: "request", reason: /broken/ },
   { name: "a good one", options: later, want: "keep" },
   {
     name: "a certificate that ends in exactly that time",
     edit: { notAfter: new Date(NOW.getTime() + HOUR * 1_000) },
     options: later,
-    want: "ask",
+    want: "request",
     reason: /it expires at 2026-11-25T13:00:00Z/,
   },
   {
     name: "an expired certificate",
     edit: { notAfter: new Date(NOW.getTime() - 1000) },
     options: later,
-    want: "ask",
+    want: "request",
     reason: /it expired at/,
   },
-  { name: "another name requested", asked: { dnsNames: ["www"] }, options: later, want: "ask", reason: /it lacks www/ },
+  {
+    name: "another name requested",
+    asked: { dnsNames: ["www"] },
+    options: later,
+    want: "request",
+    reason: /it lacks www/,
+  },
   { name: "the same kind of key requested", asked: { key: "ecdsa-p256" }, options: later, want: "keep" },
   {
     name: "another kind of key requested",
     asked: { key: "rsa-2048" },
     options: later,
-    want: "ask",
+    want: "request",
     reason: /its key is ecdsa-p256, but the request was for rsa-2048/,
   },
   {
     name: "another key requested",
     asked: { key: Uint8Array.of(1) },
     options: later,
-    want: "ask",
+    want: "request",
     reason: /another key/,
   },
 ];
@@ -240,7 +246,7 @@ for (const { name, existing, edit, asked: more, options, want, reason } of renew
       : { kind: "usable" as const, leaf: await issued(edit) };
     const verdict = decideRenewal(found, { ...asked, ...more }, options, NOW);
     assert.equal(verdict.kind, want);
-    if (reason !== undefined) assert.match(verdict.kind === "ask" ? verdict.reason : "", reason);
+    if (reason !== undefined) assert.match(verdict.kind === "request" ? verdict.reason : "", reason);
   });
 }
 

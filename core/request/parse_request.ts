@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { decodeBase64 } from "../lib/encodings.ts";
 import { findPemBlock } from "../pki/asn1/pem.ts";
 import { isMlDsa, type KeyAlgorithmOptions } from "../pki/keys/key_names.ts";
-import { findSignatureFaultAside } from "../pki/keys/signature.ts";
+import { findSignatureFaultInBackground } from "../pki/keys/signature.ts";
 import {
   parseCertificationRequest,
   type RequestFacts,
@@ -78,14 +78,14 @@ export function verifyRequest(
  * Verifies the self-signature of a request on another thread, so the functions above find the result. A request that is
  * too long for the cache would be verified again, so it is skipped.
  */
-export async function verifyRequestAside(
+export async function verifyRequestInBackground(
   requestBase64: string | null,
   options: KeyAlgorithmOptions = {},
 ): Promise<void> {
   if (requestBase64 !== null && requestBase64.length > MAX_CACHED_LENGTH) return;
   const request = parseRequest(requestBase64);
   if (!request.ok || isRefusedMlDsa(request.value, options) || verified.has(request.value.der)) return;
-  const fault = await findSignatureFaultAside(toSignedBytes(request.value, options));
+  const fault = await findSignatureFaultInBackground(toSignedBytes(request.value, options));
   verified.set(request.value.der, fault === undefined ? ok(true) : err(fault.message));
 }
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
 import { buildRequest, forgeRequest, fromBase64, toBase64 } from "../../tests/support/csr_builder.ts";
 import { buildRsaRequest } from "../../tests/support/crafted_rsa.ts";
-import { parseRequest, parseVerifiedRequest, verifyRequestAside } from "./parse_request.ts";
+import { parseRequest, parseVerifiedRequest, verifyRequestInBackground } from "./parse_request.ts";
 
 const WRONG_TYPE = { ok: false, error: "PEM block type must be CERTIFICATE REQUEST" };
 
@@ -50,23 +50,23 @@ test("parseVerifiedRequest() refuses a request that was changed after signing", 
   assert.ok(parseRequest(request).ok);
 });
 
-test("verifyRequestAside() finds what parseVerifiedRequest() finds", async () => {
+test("verifyRequestInBackground() finds what parseVerifiedRequest() finds", async () => {
   for (const algorithm of ["ecdsa-p256", "rsa-2048", "ed25519"] as const) {
     const request = await buildRequest({ subject: { commonName: "aside" } }, algorithm);
-    await verifyRequestAside(request);
+    await verifyRequestInBackground(request);
     assert.ok(parseVerifiedRequest(request).ok, algorithm);
   }
   const request = await forgeRequest("beside");
-  await verifyRequestAside(request);
+  await verifyRequestInBackground(request);
   assert.deepEqual(parseVerifiedRequest(request), FORGED);
-  await verifyRequestAside(null);
+  await verifyRequestInBackground(null);
   assert.deepEqual(parseVerifiedRequest(null), WRONG_TYPE);
 });
 
-test("verifyRequestAside() leaves a request that is too long for the cache to parseVerifiedRequest()", async () => {
+test("verifyRequestInBackground() leaves a request that is too long for the cache to parseVerifiedRequest()", async () => {
   const request = await buildRequest({ subject: { commonName: "a".repeat(13_000) } });
   let isDone = false;
-  const done = verifyRequestAside(request).then(() => isDone = true);
+  const done = verifyRequestInBackground(request).then(() => isDone = true);
   for (let turn = 0; turn < 10; turn++) await Promise.resolve();
   assert.ok(isDone, "another thread verifies it, whose result is lost");
   await done;

@@ -2,6 +2,7 @@
  * The permissions that a signer needs at an API server. They are the same for `--print-rbac`, `docs/rbac/signer.yaml`
  * and the custom signers of `tlsboot up`.
  */
+import { SYSTEM_NAMESPACE } from "../kube/meta.ts";
 import { hash } from "node:crypto";
 import type { ClusterRole, Role } from "../kube/kinds/rbac_v1.ts";
 import { allow, createManifest, leaseRole, type ManifestPart, notifierRole } from "../rbac/manifest.ts";
@@ -91,7 +92,7 @@ function clientCaRole(role: string): ManifestPart<Role> {
   return {
     comment: "It reads which CAs the API trusts for clients.",
     object: {
-      metadata: { name: `${role}-client-ca`, namespace: "kube-system" },
+      metadata: { name: `${role}-client-ca`, namespace: SYSTEM_NAMESPACE },
       rules: [allow("get", "core", "configmaps", "extension-apiserver-authentication")],
     },
   };

@@ -1,7 +1,7 @@
 /**
- * The limits of a bootstrap token and the record of its use: annotations of the Secret, which kubeadm and Kubernetes
- * keep and ignore. Uses are counted by key: the first request with a token binds it to the key of the request, and the
- * token is spent once the certificate for that key has been used.
+ * The limits of a bootstrap token and the record of its use. They are annotations of the Secret, which kubeadm and
+ * Kubernetes keep but ignore. Uses are counted by key: the first request with a token binds it to the key of the
+ * request, and the token is spent once the certificate for that key has been used.
  */
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { formatTime } from "../kube/meta.ts";
@@ -53,8 +53,8 @@ export interface TokenLimits {
   readonly isApproval: boolean;
 }
 
-/** The time at which a token was used or refused, and the address of the client. */
-export interface TokenMoment {
+/** When a token was used or refused, and the address of the client. */
+export interface TokenAttempt {
   readonly at: Date;
   /** Empty when the address is unknown. */
   readonly address: string;
@@ -66,17 +66,17 @@ interface TokenUse {
   readonly createdBy?: string;
   /** The time of the creation, in milliseconds where a server of tlsboot recorded it. */
   readonly createdAt?: Date;
-  /** The keys for which the token has requested certificates. */
+  /** The keys for which certificates have been requested with the token. */
   readonly boundKeys: readonly PublicKeyPin[];
   /** The bound keys whose certificate has been used. */
   readonly usedKeys: readonly PublicKeyPin[];
-  readonly lastUse?: TokenMoment;
-  readonly lastRefusal?: TokenMoment & { readonly reason: string };
+  readonly lastUse?: TokenAttempt;
+  readonly lastRefusal?: TokenAttempt & { readonly reason: string };
   /** The proof for which the server gave the token. */
   readonly attested?: string;
 }
 
-/** The reason why a token, or a request of a token, is refused. The kind is a label of metrics. */
+/** Why a token, or a request made with it, is refused. The kind is a metrics label. */
 export interface TokenRefusal {
   readonly kind: "malformed" | "spent" | "network" | "node" | "key";
   readonly message: string;
@@ -164,8 +164,8 @@ export function readTokenUse({ metadata }: SecretObject): TokenUse {
   const { annotations = {} } = metadata;
   const createdBy = annotations[RECORDS.createdBy];
   const createdAt = parseRfc3339(annotations[RECORDS.createdAt] ?? metadata.creationTimestamp ?? "");
-  const lastUse = parseMoment(annotations[RECORDS.lastUse]);
-  const lastRefusal = parseMoment(annotations[RECORDS.lastRefusal]);
+  const lastUse = parseAttempt(annotations[RECORDS.lastUse]);
+  const lastRefusal = parseAttempt(annotations[RECORDS.lastRefusal]);
   return {
     boundKeys: parseKeys(annotations[RECORDS.boundKeys]),
     usedKeys: parseKeys(annotations[RECORDS.usedKeys]),
@@ -180,7 +180,7 @@ export function readTokenUse({ metadata }: SecretObject): TokenUse {
 }
 
 /**
- * Decides whether the holder of a valid token is authenticated: from this address, and before the token is spent.
+ * Decides whether the bearer of a valid token is accepted: the address must be allowed, and the token not spent.
  *
  * @param address the address of the client without its port; undefined when the server does not know it, as in a
  * TokenReview
@@ -260,14 +260,14 @@ function withKey(secret: SecretObject, name: string, key: PublicKeyPin): Readonl
   return sortMembers({ ...annotations, [name]: [...new Set([...parseKeys(annotations[name]), key])].join(",") });
 }
 
-export function withLastUse(secret: SecretObject, { at, address }: TokenMoment): Readonly<Record<string, string>> {
+export function withLastUse(secret: SecretObject, { at, address }: TokenAttempt): Readonly<Record<string, string>> {
   return sortMembers({ ...secret.metadata.annotations, [RECORDS.lastUse]: `${formatTime(at)} ${address}`.trim() });
 }
 
 /** Returns the annotations of a Secret with the last attempt that was refused. */
 export function withLastRefusal(
   secret: SecretObject,
-  { at, address }: TokenMoment,
+  { at, address }: TokenAttempt,
   { message }: TokenRefusal,
 ): Readonly<Record<string, string>> {
   const text = `${formatTime(at)} ${address === "" ? "-" : address} ${message}`;
@@ -275,8 +275,9 @@ export function withLastRefusal(
 }
 
 /**
- * Returns the annotations of a limited token that is being created. They record its creator, its time and the proof for
- * which the server gives it, and a client cannot forge them. An unlimited token keeps its other annotations.
+ * Returns the annotations of a token that is being created. Those of a limited token record its creator, the time, and
+ * the proof for which the server gives it, and a client cannot forge them. An unlimited token keeps its other
+ * annotations.
  */
 export function withCreator(
   secret: SecretObject,
@@ -303,8 +304,8 @@ function withoutProof({ type, metadata: { annotations } }: SecretObject): Secret
 }
 
 /**
- * Returns the annotations of a token that a client updates. The creator stays and keys are only added, so no update can
- * make a token usable again by mistake. The proof stays as long as the token is for the same node and key.
+ * Returns the annotations of a token that a client updates. The creator is kept and keys are only added, so no update
+ * makes a spent token usable again by mistake. The proof is kept if the token is still for the same node and key.
  */
 export function withKeptRecords(secret: SecretObject, stored: SecretObject): SecretObject["metadata"]["annotations"] {
   if (stored.type !== BOOTSTRAP_TOKEN_TYPE) return secret.metadata.annotations;
@@ -336,9 +337,9 @@ export function isApprovingToken(secret: SecretObject): boolean {
 }
 
 /**
- * Reports whether a person made a token for the replacement of a node: it is bound to the node (`--node`), and was
- * created at or after the time at which the node was revoked. A token for a proof is no replacement, because a stolen
- * machine can still prove its identity.
+ * Reports whether a user created a token to replace a node: it is bound to the node (`--node`), and was created at or
+ * after the time at which the node was revoked. A token for a proof is no replacement, because a stolen machine can
+ * still prove its identity.
  */
 export function isReplacementToken(secret: SecretObject, node: string, revokedAt: Date): boolean {
   if (!isLimitedToken(secret)) return false;
@@ -355,10 +356,10 @@ function parseKeys(text: string | undefined): readonly PublicKeyPin[] {
   });
 }
 
-const MOMENT = /^(\S+)(?: (\S+))?(?: (.+))?$/;
+const ATTEMPT = /^(\S+)(?: (\S+))?(?: (.+))?$/;
 
-function parseMoment(text: string | undefined): (TokenMoment & { readonly reason: string }) | undefined {
-  const [, time = "", address = "", reason = ""] = MOMENT.exec(text ?? "") ?? [];
+function parseAttempt(text: string | undefined): (TokenAttempt & { readonly reason: string }) | undefined {
+  const [, time = "", address = "", reason = ""] = ATTEMPT.exec(text ?? "") ?? [];
   const at = parseRfc3339(time);
   return at === undefined ? undefined : { at, address: address === "-" ? "" : address, reason };
 }

@@ -63,7 +63,7 @@ export function planClusterInfo(
     return { kind: "create", configMap: { metadata, data: encodeData(cluster) } };
   }
   const published = parsePublishedCluster(existing);
-  const hasOtherCa = namesOtherCa(existing, cluster.caPem);
+  const hasOtherCa = holdsOtherCa(existing, cluster.caPem);
   if (isShared && hasOtherCa) return { kind: "otherCa" };
   const isKept = published?.certificateAuthorityData !== undefined && !hasOtherCa &&
     (isShared || !isLoopbackServer(published.server ?? ""));
@@ -80,7 +80,7 @@ function encodeData(cluster: PublishedCluster): Readonly<Record<string, string>>
 }
 
 /** Reports whether the config map has CAs and none of them is in this bundle; false when it has none. */
-export function namesOtherCa(clusterInfo: ConfigMap, caPem: string): boolean {
+export function holdsOtherCa(clusterInfo: ConfigMap, caPem: string): boolean {
   const published = parsePublishedCluster(clusterInfo)?.certificateAuthorityData;
   if (published === undefined) return false;
   const own = new Set(listCertificates(caPem));
@@ -154,7 +154,7 @@ export function signClusterInfo(map: ConfigMap, secrets: readonly KubeSecret[], 
   const entries = Object.entries(data);
   const old = entries.filter(([key]) => key.startsWith(SIGNATURE_PREFIX));
   const signed = secrets.flatMap((secret) => {
-    const id = signingTokenId(secret, now);
+    const id = findSigningTokenId(secret, now);
     if (id === undefined) return [];
     const key = new Secret(decodeSecretValue(secret, "token-secret"));
     return [[`${SIGNATURE_PREFIX}${id}`, signDetached(content, id, key)] as const];
@@ -166,7 +166,7 @@ export function signClusterInfo(map: ConfigMap, secrets: readonly KubeSecret[], 
 }
 
 /** The id of a token that may sign now, or undefined. */
-function signingTokenId(secret: KubeSecret, now: Date): string | undefined {
+function findSigningTokenId(secret: KubeSecret, now: Date): string | undefined {
   const facts = listTokenFacts(secret);
   if (facts === undefined || !TOKEN_ID.test(facts.id) || !facts.usages.includes("signing")) return undefined;
   if (decodeSecretValue(secret, "token-secret") === "" || facts.expiration.kind === "unreadable") return undefined;

@@ -7,7 +7,7 @@
 import { equalsInConstantTime, Secret } from "../lib/brand.ts";
 import { BOOTSTRAP_USER_PREFIX, BOOTSTRAPPERS_GROUP } from "../kube/user.ts";
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
-import { formatTime, getName } from "../kube/meta.ts";
+import { formatTime, getName, SYSTEM_NAMESPACE } from "../kube/meta.ts";
 import { goQuote } from "../lib/go_text.ts";
 import { decodeBase64, encodeBase64 } from "../lib/encodings.ts";
 import { err, ok, type Result } from "../lib/result.ts";
@@ -16,7 +16,6 @@ import type { Random } from "../ports.ts";
 
 /** The `type` of Secrets that hold bootstrap tokens. */
 export const BOOTSTRAP_TOKEN_TYPE = "bootstrap.kubernetes.io/token";
-export const BOOTSTRAP_TOKEN_NAMESPACE = "kube-system";
 export const BOOTSTRAP_TOKEN_USAGES: readonly string[] = ["signing", "authentication"];
 /** The group of the bootstrap tokens of `tlsboot up`, which may request node certificates. */
 export const UP_TOKEN_GROUP = "system:bootstrappers:tlsboot";
@@ -88,7 +87,7 @@ export function createTokenSecret(options: TokenSecretOptions): SecretObject {
   if (groups.length > 0) data["auth-extra-groups"] = groups.join(",");
   const entries = Object.entries(data).sort(([a], [b]) => (a < b ? -1 : 1));
   return {
-    metadata: { name: toTokenSecretName(token.id), namespace: BOOTSTRAP_TOKEN_NAMESPACE },
+    metadata: { name: toTokenSecretName(token.id), namespace: SYSTEM_NAMESPACE },
     data: Object.fromEntries(entries.map(([key, value]) => [key, encodeBase64(value)])),
     type: BOOTSTRAP_TOKEN_TYPE,
   };
@@ -229,7 +228,7 @@ type TokenCleaning =
  * expired.
  */
 export function decideTokenCleaning(secret: SecretObject, now: Date): TokenCleaning {
-  if (secret.type !== BOOTSTRAP_TOKEN_TYPE || secret.metadata.namespace !== BOOTSTRAP_TOKEN_NAMESPACE) {
+  if (secret.type !== BOOTSTRAP_TOKEN_TYPE || secret.metadata.namespace !== SYSTEM_NAMESPACE) {
     return { kind: "keep" };
   }
   if ((secret.data?.["expiration"] ?? "") === "") return { kind: "keep" };
@@ -238,7 +237,7 @@ export function decideTokenCleaning(secret: SecretObject, now: Date): TokenClean
   return ms > 0 ? { kind: "later", ms } : { kind: "delete" };
 }
 
-/** Parses a time in RFC 3339; undefined when it is malformed or names a day that does not exist. */
+/** Parses a time in RFC 3339; undefined when it is malformed or on a day that does not exist. */
 export function parseRfc3339(text: string): Date | undefined {
   const [, day, time, fraction = "", zone] = RFC3339.exec(text) ?? [];
   if (day === undefined || time === undefined || zone === undefined) return undefined;
@@ -261,7 +260,6 @@ export interface BootstrapToken {
 /** The largest number of keys of one token. Their hashes must fit into the 256 KiB that annotations may have. */
 const MAX_TOKEN_USES = 1_000;
 
-/** Matches the id of a token. */
 export const TOKEN_ID = /^[a-z0-9]{6}$/;
 const TOKEN = /^([a-z0-9]{6})\.([a-z0-9]{16})$/;
 const ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz";

@@ -12,7 +12,7 @@ import {
 } from "../../core/ca_rotation/new_ca.ts";
 import { detectKeyEncryption } from "../../core/pki/keys/encrypted_key.ts";
 import { SERIAL_BYTES } from "../../core/pki/authority/issue.ts";
-import { checkRuntimeHas, generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys/keys.ts";
+import { assertSupported, generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys/keys.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
 import type { ReplaceableCa } from "../../core/ca_rotation/steps.ts";
 import { BACKDATE_MS } from "../../core/signing/profile.ts";
@@ -54,7 +54,7 @@ const FILE_HINTS = {
 export async function findContinued(
   { ca, settings: { newCaCert, keyAlgorithm }, files, cwd, isLeaked }: BeginOptions,
 ): Promise<CaRotation | undefined> {
-  if (keyAlgorithm !== undefined) checkRuntimeHas(keyAlgorithm);
+  if (keyAlgorithm !== undefined) assertSupported(keyAlgorithm);
   await ca.assertPresent();
   const existing = await ca.read();
   const known = parseAuthorityChain(existing?.spec.newCA ?? "");

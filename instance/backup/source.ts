@@ -9,7 +9,7 @@ import { countOmitted, FILES_PREFIX, findPathFault, MAX_PART_BYTES, type Omitted
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import type { Clock, Transport } from "../../core/ports.ts";
-import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE, namesOtherCa } from "../../core/token/cluster_info.ts";
+import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE, holdsOtherCa } from "../../core/token/cluster_info.ts";
 import { encodeSnapshot, SNAPSHOT_PATH, SNAPSHOT_TYPE } from "../../server/http/snapshot.ts";
 import type { EtcdEndpoints } from "../../server/storage/etcd/storage.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
@@ -216,7 +216,7 @@ interface Sides {
 export function assertOneInstance({ items, caFile, root }: Sides): void {
   const clusterInfo = items.find(({ key }) => key === CLUSTER_INFO_KEY)?.object;
   const chain = caFile === undefined ? undefined : parseAuthorityChain(caFile);
-  if (clusterInfo === undefined || !chain?.ok || !namesOtherCa(clusterInfo as ConfigMap, encodeTrust(chain.value))) {
+  if (clusterInfo === undefined || !chain?.ok || !holdsOtherCa(clusterInfo as ConfigMap, encodeTrust(chain.value))) {
     return;
   }
   throw new AppError(

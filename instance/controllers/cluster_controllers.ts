@@ -5,7 +5,7 @@
  * kube-controller-manager's user.
  */
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../../core/token/cluster_info.ts";
-import { BOOTSTRAP_TOKEN_NAMESPACE, BOOTSTRAP_TOKEN_TYPE } from "../../core/token/token_secret.ts";
+import { BOOTSTRAP_TOKEN_TYPE } from "../../core/token/token_secret.ts";
 import {
   type ClusterTrustBundle,
   KUBE_APISERVER_SERVING_SIGNER,
@@ -24,7 +24,7 @@ import {
   serviceAccountKind,
 } from "../../core/kube/kinds/mod.ts";
 import type { ClusterRole } from "../../core/kube/kinds/rbac_v1.ts";
-import { getName, type KubeObject } from "../../core/kube/meta.ts";
+import { getName, type KubeObject, SYSTEM_NAMESPACE } from "../../core/kube/meta.ts";
 import { planAggregation } from "../../core/rbac/reconcile.ts";
 import { isAppError } from "../../core/errors.ts";
 import type { Kind } from "../../core/kube/schema.ts";
@@ -182,7 +182,7 @@ function runBootstrapSigner({ own, deps, signal }: ClusterContext): Promise<void
     fieldSelector: `metadata.name=${CLUSTER_INFO_NAME}`,
   });
   const secrets = stores<SecretObject>(secretKind, {
-    namespace: BOOTSTRAP_TOKEN_NAMESPACE,
+    namespace: SYSTEM_NAMESPACE,
     fieldSelector: `type=${BOOTSTRAP_TOKEN_TYPE}`,
   });
   const { reconcile } = createBootstrapSigner({ configMaps, secrets, ...deps });

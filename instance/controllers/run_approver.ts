@@ -10,7 +10,7 @@ import {
   listApproverRoles,
 } from "../../core/approval/approver_rbac.ts";
 import { formatPublishedSettings, PUBLISHED_SETTINGS } from "../../core/approval/published.ts";
-import { BOOTSTRAP_TOKEN_NAMESPACE, toTokenSecretName } from "../../core/token/token_secret.ts";
+import { toTokenSecretName } from "../../core/token/token_secret.ts";
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import { orAbort } from "../../core/lib/waiting.ts";
 import {
@@ -27,7 +27,7 @@ import {
   nodeKind,
   secretKind,
 } from "../../core/kube/kinds/mod.ts";
-import { getName } from "../../core/kube/meta.ts";
+import { getName, SYSTEM_NAMESPACE } from "../../core/kube/meta.ts";
 import type { IssuedCertificate, RequestRecord } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { type Lookup, type NameClaim, type ReportingNode, splitHosts } from "../../core/approval/evidence/ownership.ts";
 import type { CsrStore, ObjectStore, Transport } from "../../core/ports.ts";
@@ -136,7 +136,7 @@ export async function runApprover(
   });
   const secrets = createObjectStore<SecretObject>(transport, secretKind, {
     ...deps,
-    namespace: BOOTSTRAP_TOKEN_NAMESPACE,
+    namespace: SYSTEM_NAMESPACE,
   });
   const approver = createApprover({
     store,

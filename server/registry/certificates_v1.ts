@@ -12,7 +12,7 @@ import type {
   PodCertificateRequest,
 } from "../../core/kube/kinds/certificates_v1.ts";
 import { formatConditionCell, getConditions } from "../../core/request/phase.ts";
-import { verifyRequestAside } from "../../core/request/parse_request.ts";
+import { verifyRequestInBackground } from "../../core/request/parse_request.ts";
 import { validateCsrCreate, validateCsrUpdate } from "../../core/request/validate.ts";
 import { formatHumanDuration } from "../../core/lib/duration.ts";
 import {
@@ -83,7 +83,7 @@ export function createCsrResource(options: KeyAlgorithmOptions): Resource<Certif
     strategy: {
       checksGenerateName: true,
       prepareForCreate: (csr, { user }) => prepareCsrForCreate(csr, user),
-      prepareValidation: (csr) => verifyRequestAside(csr.spec.request, options),
+      prepareValidation: (csr) => verifyRequestInBackground(csr.spec.request, options),
       validateCreate: (csr) => validateCsrCreate(csr, options),
       prepareForUpdate: (csr, stored) => prepareCsrForUpdate(csr, stored),
       validateUpdate: (csr, stored) => validateCsrUpdate(csr, stored, "main", options),

@@ -5,7 +5,7 @@
  */
 import type { Event } from "../../core/kube/kinds/core_v1.ts";
 import { eventKind, eventV1Kind } from "../../core/kube/kinds/mod.ts";
-import { validateEventSense, validateEventUpdate, validateNewEvent } from "../../core/kube/rules/events.ts";
+import { validateEvent, validateEventUpdate, validateNewEvent } from "../../core/kube/rules/events.ts";
 import { type Column, type Resource, sinceColumn, STANDARD_VERBS, textColumn } from "./resource.ts";
 import { type EventV1, toCoreEvent, toEventV1 } from "../../core/kube/kinds/events_v1.ts";
 import { subdomainNameErrors } from "../../core/kube/names.ts";
@@ -57,7 +57,7 @@ export const events: Resource<Event> = {
   strategy: {
     anyMetadata: true,
     anyFinalizer: true,
-    validateCreate: (event) => validateEventSense(event, "v1"),
+    validateCreate: (event) => validateEvent(event, "v1"),
     validateUpdate: (event, stored) => validateEventUpdate(event, stored, "v1"),
     createOnUpdate: true,
   },
@@ -131,7 +131,7 @@ export const eventsV1: Resource<EventV1> = {
   selectField: (event, field) => selectEventField(toCoreEvent(event), CORE_FIELD[field] ?? ""),
   strategy: {
     validateName: subdomainNameErrors,
-    validateBeforeMetadata: (event) => validateEventSense(toCoreEvent(event), "events.k8s.io/v1"),
+    validateBeforeMetadata: (event) => validateEvent(toCoreEvent(event), "events.k8s.io/v1"),
     validateCreate: (event) => validateNewEvent(toCoreEvent(event)),
     validateUpdate: (event, stored) => validateEventUpdate(toCoreEvent(event), toCoreEvent(stored), "events.k8s.io/v1"),
     createOnUpdate: true,

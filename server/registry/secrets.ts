@@ -2,8 +2,8 @@
  * Core `v1` configmaps and secrets. The certificate and key of a TLS Secret should match. A mismatch is reported with
  * the errors of Go's `tls.X509KeyPair`.
  */
+import { SYSTEM_NAMESPACE } from "../../core/kube/meta.ts";
 import { isLimitedToken, withCreator, withKeptRecords } from "../../core/token/bound_token.ts";
-import { BOOTSTRAP_TOKEN_NAMESPACE } from "../../core/token/token_secret.ts";
 import { decodeCanonicalBase64 } from "../../core/kube/wire/scalars.ts";
 import type { ConfigMap, SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { configMapKind, secretKind } from "../../core/kube/kinds/mod.ts";
@@ -24,7 +24,7 @@ import { ageColumn, nameColumn, type Resource, STANDARD_VERBS, textColumn } from
 import { withMeta } from "./write.ts";
 
 /** The prefix of the storage keys of Secrets in kube-system, which include bootstrap tokens. */
-export const TOKEN_SECRETS_PREFIX = `/registry/secrets/${BOOTSTRAP_TOKEN_NAMESPACE}/`;
+export const TOKEN_SECRETS_PREFIX = `/registry/secrets/${SYSTEM_NAMESPACE}/`;
 
 /** Reads a Secret of kube-system from a storage by its name, such as that of a bootstrap token. */
 export async function findTokenSecret(

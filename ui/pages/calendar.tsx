@@ -1,7 +1,7 @@
 /** The calendar of expiring certificates: a table for each month, with days in UTC. */
+import { capitalize } from "../../core/lib/printable.ts";
 import { DAY_MS } from "../../core/lib/duration.ts";
 import { isCertificateRecord, type RecordRow } from "../../core/report/record_rows.ts";
-import { capitalize } from "../../core/report/words.ts";
 import type { UiElement, UiPage } from "../page.ts";
 import { CertificateTable, describeHolder, MissingNotes } from "../parts.tsx";
 import { CERTIFICATES_LIVE, readCertificates } from "../sources.ts";

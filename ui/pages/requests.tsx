@@ -1,4 +1,5 @@
 /** The list of requests, and the page of one, with the view of `describe csr` and `approve -i` and a form. */
+import { capitalize } from "../../core/lib/printable.ts";
 import { csrPath, parseCsrNames } from "../../client/admin/csrs.ts";
 import { createDecision, decideOne, type SeenRequest } from "../../client/admin/decisions.ts";
 import { readApproverSettings } from "../../client/admin/published_settings.ts";
@@ -14,7 +15,6 @@ import {
   summarizeRequest,
 } from "../../core/report/request_summary.ts";
 import type { RequestView, RuleView } from "../../core/report/request_view.ts";
-import { capitalize } from "../../core/report/words.ts";
 import { findCondition } from "../../core/request/phase.ts";
 import type { UiCollection, UiWatch } from "../data.ts";
 import { DataTable, Facts, Moment, PostForm } from "../layout.tsx";

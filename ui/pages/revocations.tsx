@@ -1,4 +1,5 @@
 /** The revocations, and the forms that revoke something or take a revocation back after showing the effect. */
+import { capitalize } from "../../core/lib/printable.ts";
 import { hash } from "node:crypto";
 import { AppError } from "../../core/errors.ts";
 import { getName } from "../../core/kube/meta.ts";
@@ -22,7 +23,6 @@ import {
 } from "../../client/admin/revocations.ts";
 import { DataTable, Facts, Moment, PostForm } from "../layout.tsx";
 import type { UiAction, UiContent, UiContext, UiElement, UiPage } from "../page.ts";
-import { capitalize } from "../../core/report/words.ts";
 import {
   addFlags,
   CertificateTable,

@@ -15,7 +15,7 @@ import { formatServiceCommands, installService, uninstallService, type UnitState
 import { bootstrapCommand } from "./flags.ts";
 import { chooseCredentials, type Machine } from "./machine.ts";
 import { formatCommand, formatCommandLine, formatWords } from "../../framework/command.ts";
-import type { BootstrapWords } from "../../../core/report/health/machine.ts";
+import type { BootstrapCommands } from "../../../core/report/health/machine.ts";
 import { NO_SERVICE } from "../../flags/common.ts";
 import { formatSystemdUnit } from "../../systemd/unit.ts";
 
@@ -68,7 +68,7 @@ export function createBootstrapWords(
   settings: BootstrapSettings,
   machine: Machine,
   cwd: string,
-): BootstrapWords {
+): BootstrapCommands {
   const { bootstrapKubeconfig, server, token, offline } = settings;
   const hasCredentials = bootstrapKubeconfig !== undefined || server !== undefined || offline !== undefined;
   const withoutCredentials = {

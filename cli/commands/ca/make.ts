@@ -3,7 +3,7 @@
  * of an intermediate CA.
  */
 import { dirname, resolve } from "node:path";
-import { checkRuntimeHas } from "../../../core/pki/keys/keys.ts";
+import { assertSupported } from "../../../core/pki/keys/keys.ts";
 import { permitNames } from "../../../core/pki/x509/name_constraints.ts";
 import {
   assertNoCa,
@@ -94,7 +94,7 @@ async function createNewKeys(settings: CaInitSettings, tools: Tools): Promise<Ca
 
 function newAuthority(settings: CaInitSettings): NewAuthority {
   const { commonName, keyAlgorithm, duration, permitDns, permitIp } = settings;
-  checkRuntimeHas(keyAlgorithm);
+  assertSupported(keyAlgorithm);
   if (commonName === "") throw new UsageError("--common-name must not be empty");
   const nameConstraints = permitNames(permitDns, permitIp);
   return { commonName, keyAlgorithm, lifetimeMs: duration, isEncrypted: settings.encryptKey, nameConstraints };

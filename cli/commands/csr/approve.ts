@@ -1,8 +1,7 @@
 /** Approves requests as kubectl does, and shows the same warnings as `describe csr`. */
 import { isSettled } from "../../../core/approval/recognizers.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
-import { line, shellWord } from "../../../core/lib/printable.ts";
-import { capitalize } from "../../../core/report/words.ts";
+import { capitalize, line, shellWord } from "../../../core/lib/printable.ts";
 import { connect } from "../../connection.ts";
 import { createDecision } from "../../../client/admin/decisions.ts";
 import { readApproverSettings } from "../../../client/admin/published_settings.ts";

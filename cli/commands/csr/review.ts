@@ -21,11 +21,11 @@ import type { Input } from "../../framework/command.ts";
 import { reportError } from "../../framework/report.ts";
 import type { Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
-import { escapeValue, line } from "../../../core/lib/printable.ts";
+import { capitalize, escapeValue, line } from "../../../core/lib/printable.ts";
 import { reportUnsigned } from "./decide.ts";
 import type { approveCommand } from "./flags.ts";
 import { listMatchingRequests, parseTargets } from "./targets.ts";
-import { capitalize, formatTimeAgo, joinWords } from "../../../core/report/words.ts";
+import { formatTimeAgo, joinWords } from "../../../core/report/words.ts";
 import { createStyle, formatDescription, type Style, wrapWords } from "../../output/layout.ts";
 import { formatToken, historyLines, identityLines, requestLines, ruleLines, signerLines } from "./view_text.ts";
 

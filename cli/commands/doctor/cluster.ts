@@ -28,7 +28,6 @@ import {
   type CertificateRight,
   listCertificateRights,
   reportCertificateRights,
-  SYSTEM_NAMESPACE,
 } from "../../../core/report/health/rights.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import type { ConfigMap, SecretObject } from "../../../core/kube/kinds/core_v1.ts";
@@ -55,7 +54,7 @@ import {
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
 } from "../../../core/kube/kinds/certificates_v1.ts";
-import type { KubeObject } from "../../../core/kube/meta.ts";
+import { type KubeObject, SYSTEM_NAMESPACE } from "../../../core/kube/meta.ts";
 import { formatCollectionPath, type Kind } from "../../../core/kube/schema.ts";
 import { readApproverSettings } from "../../../client/admin/published_settings.ts";
 

@@ -8,7 +8,7 @@ import { examineMachine, readMachine } from "../../../client/health/machine.ts";
 import { readCluster } from "../../../client/transport/connect.ts";
 import { parseNodeName } from "../../../core/machine/node_name.ts";
 import { type Fault, reportOn } from "../../../core/report/health/finding.ts";
-import type { BootstrapWords } from "../../../core/report/health/machine.ts";
+import type { BootstrapCommands } from "../../../core/report/health/machine.ts";
 import { AppError } from "../../../core/errors.ts";
 import { joinPath } from "../../../core/kube/kubeconfig/kubeconfig.ts";
 import { shellWord } from "../../../core/lib/printable.ts";
@@ -71,7 +71,7 @@ export async function examineMachineAt(
     : reading.server.kind === "untrusted"
     ? []
     : await listServerWords(kubeconfigPath, deps);
-  const words: BootstrapWords = {
+  const words: BootstrapCommands = {
     credentials: bootstrapKubeconfig !== undefined ? "files" : credentials.length > 0 ? "stdin" : undefined,
     line: (nodeName, purpose) =>
       formatCommandLine([

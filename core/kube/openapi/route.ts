@@ -2,6 +2,7 @@
  * Operations with their types and parameters, grouped by path. They are independent of the version of OpenAPI, and named
  * as kube-apiserver names them.
  */
+import { capitalize } from "../../lib/printable.ts";
 import { deleteOptionsSchema, statusSchema, watchEventSchema } from "../kinds/mod.ts";
 import { describeMessages } from "../kinds/notation.ts";
 import type { Kind, MessageSchema } from "../schema.ts";
@@ -19,7 +20,7 @@ export interface Route {
   readonly kind?: GroupVersionKind;
   readonly parameters: readonly Parameter[];
   readonly body?: { readonly type: WireType; readonly required: boolean };
-  /** Absent where a request has no body and names no media type. */
+  /** Absent where a request has no body or no media type. */
   readonly consumes?: readonly string[];
   readonly produces: readonly string[];
   /** The types of the answers by HTTP status, without 401; `text` for a document without a schema. */
@@ -37,12 +38,7 @@ export const OBJECT_TYPES: readonly string[] = [
 export function groupTag(group: string): string {
   if (group === "") return "core";
   const [first = "", ...rest] = group.replace(/\.k8s\.io$/, "").split(".");
-  return `${first}${rest.map(capitalized).join("")}`;
-}
-
-/** Capitalizes the first letter of a text. */
-export function capitalized(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
+  return `${first}${rest.map(capitalize).join("")}`;
 }
 
 /** A message that is the body or the answer of an operation. */
@@ -241,7 +237,7 @@ export function createPathItems(routes: readonly Route[]): readonly PathItem[] {
 
 /** Returns the parameters of an operation that are not common to its path. */
 export function getOwnParameters(route: Route, common: readonly Parameter[]): readonly Parameter[] {
-  return route.parameters.filter((parameter) => !common.some((one) => isSame(one, parameter))).sort(byName);
+  return route.parameters.filter((parameter) => !common.some((shared) => isSame(shared, parameter))).sort(byName);
 }
 
 /** Compares two parameters by their names. */
@@ -253,7 +249,7 @@ export function byName(a: { readonly name: string }, b: { readonly name: string 
 function findCommonParameters(routes: readonly Route[]): readonly Parameter[] {
   const last = routes.at(-1)!;
   return last.parameters.filter((parameter) =>
-    routes.every((route) => route.parameters.some((one) => isSame(one, parameter)))
+    routes.every((route) => route.parameters.some((other) => isSame(other, parameter)))
   ).sort(byName);
 }
 

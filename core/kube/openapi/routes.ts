@@ -3,6 +3,7 @@
  * `pkg/endpoints/installer.go`, `pkg/endpoints/openapi`). A kind has operations of its collection, objects and subresources,
  * and of the old `/watch/` paths.
  */
+import { capitalize } from "../../lib/printable.ts";
 import {
   apiGroupListSchema,
   apiGroupSchema,
@@ -11,7 +12,6 @@ import {
   versionInfoSchema,
 } from "../kinds/discovery.ts";
 import {
-  capitalized,
   DELETE_COLLECTION_PARAMETERS,
   DELETE_OPTIONS_TYPE,
   DELETE_PARAMETERS,
@@ -57,17 +57,17 @@ export function createRoutes(kinds: readonly ServedKind[], isIssuerServed: boole
   for (const { group, version } of listGroupVersions(kinds)) {
     const tag = groupTag(group);
     if (group !== "") {
-      const operation = `get${capitalized(tag)}APIGroup`;
+      const operation = `get${capitalize(tag)}APIGroup`;
       const route = discoveryRoute(`/apis/${group}/`, operation, tag, metaType(apiGroupSchema, "APIGroup"));
       documents.set(`apis/${group}`, [route]);
     }
     const name = formatDocumentName({ group, version });
-    const operation = `get${capitalized(tag)}${capitalized(version)}APIResources`;
+    const operation = `get${capitalize(tag)}${capitalize(version)}APIResources`;
     const list = metaType(apiResourceListSchema, "APIResourceList");
     const served = kinds.filter(({ kind }) => kind.group === group && kind.version === version);
     documents.set(name, [
       discoveryRoute(`/${name}/`, operation, `${tag}_${version}`, list),
-      ...served.flatMap((one) => createResourceRoutes(one)),
+      ...served.flatMap(createResourceRoutes),
     ]);
   }
   return documents;
@@ -172,7 +172,7 @@ function createResourceRoutes(served: ServedKind): readonly Route[] {
     ...createAllNamespacesRoutes(served, collection),
     ...createRoutesAt(kind, object, createOperations(served, verbs, OBJECT_VERBS)),
     ...subresources.flatMap((sub) => {
-      const place = { ...object, path: `${item}/${sub.name}`, suffix: capitalized(sub.name) };
+      const place = { ...object, path: `${item}/${sub.name}`, suffix: capitalize(sub.name) };
       const kindOfSub = sub.kind ?? kind;
       const operations = createOperations({ ...served, kind: kindOfSub }, sub.verbs, SUBRESOURCE_VERBS);
       return createRoutesAt(kind, place, operations, kindOfSub);
@@ -232,14 +232,14 @@ function createRoutesAt(
   tagged: Kind = kind,
 ): readonly Route[] {
   const tag = groupTag(kind.group);
-  const versioned = `${capitalized(tag)}${capitalized(kind.version)}`;
+  const versioned = `${capitalize(tag)}${capitalize(kind.version)}`;
   return operations.map(({ word, parameters = [], consumes = ANY_TYPE, produces = OBJECT_TYPES, ...operation }) => {
     const many = operation.action === "deletecollection" ? "Collection" : "";
     return {
       path: place.path,
       operationId: `${word}${versioned}${many}${place.scope}${kind.kind}${place.suffix}`,
       tag: `${tag}_${kind.version}`,
-      description: `${capitalized(word)} ${kind.kind} objects.`,
+      description: `${capitalize(word)} ${kind.kind} objects.`,
       kind: toGroupVersionKind(tagged, tagged.kind),
       parameters: [...parameters, ...place.parameters, PRETTY_PARAMETER],
       consumes,

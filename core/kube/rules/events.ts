@@ -1,7 +1,8 @@
 /**
- * The rules of events apart from metadata (`pkg/apis/core/validation/events.go`). `v1` only requires that an event makes
- * sense, `events.k8s.io/v1` is strict. Both check the core form, whose field names the errors show.
+ * The rules of events apart from metadata (`pkg/apis/core/validation/events.go`). `v1` only requires that an event is
+ * consistent, `events.k8s.io/v1` is strict. Both check the core form, whose field names the errors show.
  */
+import { SYSTEM_NAMESPACE } from "../meta.ts";
 import type { Event, ObjectReference } from "../kinds/core_v1.ts";
 import { type FieldError, invalid, requiredField } from "../status/field_error.ts";
 import { qualifiedNameErrors } from "../names.ts";
@@ -34,7 +35,7 @@ export function validateNewEvent(event: Event): FieldError[] {
 
 /** Validates a changed event apart from its metadata: through `events.k8s.io`, only the series may change. */
 export function validateEventUpdate(event: Event, old: Event, api: EventApi): FieldError[] {
-  const errors = validateEventSense(event, api);
+  const errors = validateEvent(event, api);
   if (api === "v1") return errors;
   if (validateImmutable(event.series, old.series, "series").length > 0) errors.push(...validateSeries(event));
   const fields: readonly (readonly [string, (of: Event) => unknown])[] = [
@@ -61,7 +62,7 @@ export function validateEventUpdate(event: Event, old: Event, api: EventApi): Fi
  * Validates an event of either API; in `events.k8s.io`, these faults are listed before those of its metadata. An event
  * with `eventTime` is of the newer form and must be complete; of the older form, only the namespace is checked.
  */
-export function validateEventSense(event: Event, api: EventApi): FieldError[] {
+export function validateEvent(event: Event, api: EventApi): FieldError[] {
   const namespace = event.metadata.namespace ?? "";
   const involved = event.involvedObject.namespace ?? "";
   const mismatch = invalid("involvedObject.namespace", involved, "does not match event.namespace");
@@ -69,7 +70,7 @@ export function validateEventSense(event: Event, api: EventApi): FieldError[] {
     const isMatch = involved === "" ? namespace === "" || namespace === "default" : namespace === involved;
     return isMatch ? [] : [mismatch];
   }
-  const errors = involved === "" && namespace !== "default" && namespace !== "kube-system" ? [mismatch] : [];
+  const errors = involved === "" && namespace !== "default" && namespace !== SYSTEM_NAMESPACE ? [mismatch] : [];
   const controllerField = api === "v1" ? "reportingComponent" : "reportingController";
   const controller = event.reportingComponent;
   if (controller === "") errors.push(requiredField(controllerField));

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { Event } from "../kinds/core_v1.ts";
 import { toCoreEvent, toEventV1 } from "../kinds/events_v1.ts";
 import { formatFieldError } from "../status/field_error.ts";
-import { type EventApi, validateEventSense, validateEventUpdate, validateNewEvent } from "./events.ts";
+import { type EventApi, validateEvent, validateEventUpdate, validateNewEvent } from "./events.ts";
 
 const OLD: Event = {
   metadata: { name: "e", namespace: "default" },
@@ -95,7 +95,7 @@ for (
   ] as { name: string; event: Event; api: EventApi; want: string[] }[]
 ) {
   test(`a new event has ${want.length} faults: ${name}`, () => {
-    const errors = [...validateEventSense(event, api), ...(api === "v1" ? [] : validateNewEvent(event))];
+    const errors = [...validateEvent(event, api), ...(api === "v1" ? [] : validateNewEvent(event))];
     assert.deepEqual(errors.map(formatFieldError), want);
   });
 }

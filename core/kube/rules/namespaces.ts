@@ -90,7 +90,7 @@ export interface RemainingContent {
 }
 
 /** The outcome of one attempt to delete the contents of a namespace. */
-export interface EmptyingReport {
+export interface DeletionReport {
   /** The reason why the resources could not be discovered. */
   readonly discoveryFailure?: string;
   /** The reasons why objects of some resources could not be deleted. */
@@ -108,7 +108,7 @@ interface Finding {
 /** Updates the conditions after an attempt; undefined when they do not change. */
 export function updateDeletionConditions(
   old: readonly NamespaceCondition[],
-  report: EmptyingReport,
+  report: DeletionReport,
   now: Date,
 ): readonly NamespaceCondition[] | undefined {
   const next = [...old];
@@ -130,7 +130,7 @@ export function updateDeletionConditions(
 }
 
 /** Lists the findings in upstream's order of condition types. */
-function listFindings(report: EmptyingReport): readonly Finding[] {
+function listFindings(report: DeletionReport): readonly Finding[] {
   return [
     report.discoveryFailure === undefined
       ? passed("NamespaceDeletionDiscoveryFailure", "ResourcesDiscovered", "All resources successfully discovered")

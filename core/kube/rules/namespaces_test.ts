@@ -4,7 +4,7 @@ import type { ConfigMap, Namespace, NamespaceCondition } from "../kinds/core_v1.
 import { formatFieldError } from "../status/field_error.ts";
 import {
   defaultNamespace,
-  type EmptyingReport,
+  type DeletionReport,
   planRootCa,
   prepareNamespaceForCreate,
   prepareNamespaceForUpdate,
@@ -74,7 +74,7 @@ test("validateNamespaceStatusUpdate() ties the phase to the deletion", () => {
 
 const T0 = new Date("2026-01-01T00:00:00Z");
 const T1 = new Date("2026-01-01T00:01:00Z");
-const WELL: EmptyingReport = { deletionFailures: [], remaining: [] };
+const WELL: DeletionReport = { deletionFailures: [], remaining: [] };
 
 function texts(conditions: readonly NamespaceCondition[] | undefined): readonly string[] | undefined {
   return conditions?.map(({ type, status, reason, message }) => `${type}=${status} ${reason}: ${message}`);
@@ -91,7 +91,7 @@ test("updateDeletionConditions() reports success in five conditions", () => {
 });
 
 test("updateDeletionConditions() counts remaining objects and their finalizers, in a stable order", () => {
-  const report: EmptyingReport = {
+  const report: DeletionReport = {
     deletionFailures: [],
     remaining: [
       { group: "", resource: "secrets", count: 1, finalizers: ["z.example/b"] },
@@ -108,7 +108,7 @@ test("updateDeletionConditions() counts remaining objects and their finalizers, 
 });
 
 test("updateDeletionConditions() reports failures", () => {
-  const report: EmptyingReport = { discoveryFailure: "no way", deletionFailures: ["b", "a"], remaining: [] };
+  const report: DeletionReport = { discoveryFailure: "no way", deletionFailures: ["b", "a"], remaining: [] };
   const failed = texts(updateDeletionConditions([], report, T0));
   assert.equal(failed?.[0], "NamespaceDeletionDiscoveryFailure=True DiscoveryFailed: no way");
   assert.equal(

@@ -3,6 +3,7 @@
  * and merges repeated messages. The encoder sorts fields by number and maps by key, and always writes scalars that are not
  * pointers. It writes from the end to the start.
  */
+import { capitalize } from "../../lib/printable.ts";
 import { DecodeError, ExactNumber, findInfinite, inGoOrder, isTooDeep, setOwn } from "../json_value.ts";
 import { type FieldType, isPointer, type MessageSchema } from "../schema.ts";
 import { buildMessage, createZeroValue, type FieldPlan, getMessagePlan, type MessagePlan } from "./message_plan.ts";
@@ -75,7 +76,7 @@ const GO_FIELD_NAMES: ReadonlyMap<string, string> = new Map([
 ]);
 
 function goFieldName(name: string): string {
-  return GO_FIELD_NAMES.get(name) ?? `${name.charAt(0).toUpperCase()}${name.slice(1)}`;
+  return GO_FIELD_NAMES.get(name) ?? capitalize(name);
 }
 
 /** Decodes one occurrence of a field; lists, maps and messages are added to `before`. */

@@ -24,7 +24,7 @@ export function findRenewalReason(
   now: Date,
 ): string | undefined {
   if (!verifyCertificateSignature(certificate, issuer)) return "it is from another CA";
-  if (now >= renewalDate(certificate)) return "it has reached 70 % of its lifetime";
+  if (now >= getRenewalDate(certificate)) return "it has reached 70 % of its lifetime";
   if (certificate.notBefore > now) return "it is not valid yet";
   if (names === undefined) return undefined;
   const same = isSameSet(certificate.dnsNames, names.dnsNames) && isSameSet(certificate.ipAddresses, names.ipAddresses);
@@ -32,7 +32,7 @@ export function findRenewalReason(
 }
 
 /** Returns the time at which a certificate reaches 70 % of its lifetime. */
-export function renewalDate(certificate: CertificateFacts): Date {
+export function getRenewalDate(certificate: CertificateFacts): Date {
   const start = certificate.notBefore.getTime();
   return new Date(start + (certificate.notAfter.getTime() - start) * RENEW_AT);
 }

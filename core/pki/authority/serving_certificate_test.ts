@@ -8,7 +8,7 @@ import {
   NOW,
   planTestLeaf,
 } from "../../../tests/support/test_authority.ts";
-import { findRenewalReason, planPermittedNames, planServingNames, renewalDate } from "./serving_certificate.ts";
+import { findRenewalReason, getRenewalDate, planPermittedNames, planServingNames } from "./serving_certificate.ts";
 import { NO_SUBTREES } from "../x509/name_constraints.ts";
 
 const ca = await createTestAuthority();
@@ -50,8 +50,8 @@ test("findRenewalReason() replaces a certificate of another CA", async () => {
   assert.equal(findRenewalReason(await serving(other), ca.certificate, names, NOW), "it is from another CA");
 });
 
-test("renewalDate() is at 70 % of the lifetime", async () => {
-  assert.deepEqual(renewalDate(await serving()), hoursFromNow(7));
+test("getRenewalDate() is at 70 % of the lifetime", async () => {
+  assert.deepEqual(getRenewalDate(await serving()), hoursFromNow(7));
 });
 
 test("planServingNames() separates names and addresses, and omits duplicates and unspecified addresses", () => {

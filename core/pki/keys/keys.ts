@@ -69,14 +69,14 @@ const ALGORITHM_HASH: Readonly<Record<Exclude<SignatureAlgorithm, "Ed25519" | Ml
 };
 
 /** Throws AppError `key_invalid` for ML-DSA on a runtime without it. */
-export function checkRuntimeHas(algorithm: KeyAlgorithm): void {
+export function assertSupported(algorithm: KeyAlgorithm): void {
   const name = getPrivateKeyAlgorithm(algorithm);
   if (isMlDsa(name) && !hasMlDsa()) throw new AppError("key_invalid", `cannot make a key of ${name}: ${NO_ML_DSA}`);
 }
 
-/** Generates a key; an RSA key takes a second or more in the background. Rejects with the error of `checkRuntimeHas`. */
+/** Generates a key; an RSA key takes a second or more in the background. Rejects with the error of `assertSupported`. */
 export async function generatePrivateKey(algorithm: KeyAlgorithm): Promise<PrivateKey> {
-  checkRuntimeHas(algorithm);
+  assertSupported(algorithm);
   return createKey(await generateKeyObject(algorithm));
 }
 

@@ -56,7 +56,7 @@ export function findSignatureFault(signed: SignedBytes): SignatureFault | undefi
 }
 
 /** Verifies a signature as `findSignatureFault` does, but on another thread if the runtime supports it. */
-export async function findSignatureFaultAside(signed: SignedBytes): Promise<SignatureFault | undefined> {
+export async function findSignatureFaultInBackground(signed: SignedBytes): Promise<SignatureFault | undefined> {
   const { hash, key, failure } = planCheck(signed);
   if (key === undefined) return failure;
   // For an input that it refuses, the runtime throws or calls back with an error.
@@ -105,8 +105,8 @@ function planCheck(signed: SignedBytes): Check {
       return { ...invalid("x509: Ed25519 verification failure"), hash: null, key: importKey(signed) };
     default: {
       if (!hasMlDsa()) return unverified(`x509: cannot verify signature: ${NO_ML_DSA}`);
-      const hasRightLength = ML_DSA.some((one) =>
-        one.name === key.algorithm && one.signatureBytes === signature.length
+      const hasRightLength = ML_DSA.some((parameters) =>
+        parameters.name === key.algorithm && parameters.signatureBytes === signature.length
       );
       const message = `x509: ML-DSA verification failure: mldsa: invalid signature${hasRightLength ? "" : " length"}`;
       return { ...invalid(message), hash: null, key: importKey(signed) };

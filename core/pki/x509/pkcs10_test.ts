@@ -18,7 +18,7 @@ import { encodeOctetString, encodeOid, encodeSequence, encodeValue } from "../as
 import { generatePrivateKey, type KeyAlgorithm } from "../keys/keys.ts";
 import { decodeBase64 } from "../../lib/encodings.ts";
 import { parsePemBlocks } from "../asn1/pem.ts";
-import { findSignatureFaultAside } from "../keys/signature.ts";
+import { findSignatureFaultInBackground } from "../keys/signature.ts";
 import {
   createCertificationRequest,
   parseCertificationRequest,
@@ -34,11 +34,11 @@ function decodeBytes(base64: string): Uint8Array<ArrayBuffer> {
 
 for (const vector of REQUEST_VECTORS) {
   const verdict = verdictHere(vector);
-  test(`verifyRequestSignature() returns ${verdict}, as findSignatureFaultAside() does: ${vector.name}`, async () => {
+  test(`verifyRequestSignature() returns ${verdict}, as findSignatureFaultInBackground() does: ${vector.name}`, async () => {
     const facts = unwrap(parseCertificationRequest(decodeBytes(vector.base64)));
     const result = verifyRequestSignature(facts);
     assert.equal(result.ok ? "good" : result.error, verdict);
-    const fault = await findSignatureFaultAside(toSignedBytes(facts, {}));
+    const fault = await findSignatureFaultInBackground(toSignedBytes(facts, {}));
     assert.equal(fault?.message ?? "good", verdict);
   });
 }
@@ -72,7 +72,7 @@ for (
     const error = here === "good" ? want : here;
     const facts = unwrap(parseCertificationRequest(der));
     assert.deepEqual(verifyRequestSignature(facts), { ok: false, error });
-    assert.equal((await findSignatureFaultAside(toSignedBytes(facts, {})))?.message, error);
+    assert.equal((await findSignatureFaultInBackground(toSignedBytes(facts, {})))?.message, error);
   });
 }
 

@@ -76,8 +76,8 @@ export interface MachineEvidence {
   readonly isUnverified?: boolean;
 }
 
-/** How `tlsboot bootstrap` is run on a machine. */
-export interface BootstrapWords {
+/** The commands of `tlsboot bootstrap` for a machine. */
+export interface BootstrapCommands {
   /** The source of the credentials of a first request, `stdin` for a token; undefined when it is not known. */
   readonly credentials: "files" | "stdin" | undefined;
   /** Returns the command line of a first request, or of a run with a client certificate. */
@@ -96,11 +96,11 @@ const TOLERATED_SKEW_MS = 5 * 60_000;
  */
 export function checkMachine(
   evidence: MachineEvidence,
-  words: BootstrapWords,
+  commands: BootstrapCommands,
   target: string,
 ): readonly Finding[] {
   const { nodeName, kubeconfig, client, serving, secrets, folders, server } = evidence;
-  const next = chooseNext(evidence, words);
+  const next = chooseNext(evidence, commands);
   // The cause is a link to a missing file. Its fix keeps the certificate, so other checks must not propose a new one.
   const isLost = evidence.strayTarget !== undefined && client.state === "missing";
   const report = reportOn(target);
@@ -119,13 +119,17 @@ export function checkMachine(
       checkPair(
         "client certificate",
         client,
-        client.state === "renewalDue" ? continueRequest(client) ?? keepAndRequest(evidence, words) : next,
+        client.state === "renewalDue" ? continueRequest(client) ?? keepAndRequest(evidence, commands) : next,
       ),
       describeValid("client certificate", client),
     ),
     ...(serving === undefined ? [] : report.check(
       "serving-certificate",
-      checkPair("serving certificate", serving, continueRequest(serving) ?? { fix: words.line(nodeName, "serving") }),
+      checkPair(
+        "serving certificate",
+        serving,
+        continueRequest(serving) ?? { fix: commands.line(nodeName, "serving") },
+      ),
       describeValid("serving certificate", serving),
     )),
     ...(server.kind === "notAsked"
@@ -173,16 +177,18 @@ const KEPT_STATES: readonly StoredPairState[] = ["valid", "renewalDue", "mismatc
  * Chooses how to get new credentials. A pair that may work is removed only if a server that the kubeconfig trusts has
  * answered. The answer of another server, or the lack of one, proves nothing about the pair.
  */
-function chooseNext(evidence: MachineEvidence, words: BootstrapWords): Next {
+function chooseNext(evidence: MachineEvidence, commands: BootstrapCommands): Next {
   const { client, server, isUnverified } = evidence;
   const { state } = client;
   const continued = ["missing", "expired", "broken"].includes(state) ? continueRequest(client) : undefined;
   if (continued !== undefined) return continued;
   const isAnswered = server.kind === "accepted" || (server.kind === "refused" && server.isAnonymous !== true);
-  if (!KEPT_STATES.includes(state) || (isAnswered && isUnverified !== true)) return removeAndRequest(evidence, words);
+  if (!KEPT_STATES.includes(state) || (isAnswered && isUnverified !== true)) {
+    return removeAndRequest(evidence, commands);
+  }
   return state === "mismatched"
     ? { advice: "give that node's name with the setting hostnameOverride, or other paths" }
-    : keepAndRequest(evidence, words);
+    : keepAndRequest(evidence, commands);
 }
 
 /** Continues the request that is waiting for a pair; undefined when its command is not known. */
@@ -195,32 +201,32 @@ function continueRequest({ waiting }: MachinePair): Next | undefined {
 }
 
 /** Replaces the pair. Its key is removed too, because the old request belongs to it. */
-function removeAndRequest(evidence: MachineEvidence, words: BootstrapWords): Next {
+function removeAndRequest(evidence: MachineEvidence, commands: BootstrapCommands): Next {
   const removal = `rm -f ${shellWord(evidence.kubeconfig.path)} ${shellWord(evidence.client.path)}`;
-  return words.credentials === undefined
+  return commands.credentials === undefined
     ? { advice: `${removal}, and then ${describeFirstRequest(evidence)}` }
-    : request(evidence, words, `${removal} && ${words.line(evidence.nodeName)}`);
+    : request(evidence, commands, `${removal} && ${commands.line(evidence.nodeName)}`);
 }
 
 /**
  * Gets a new pair without losing the current one. `tlsboot bootstrap` does nothing when it finds a valid kubeconfig,
  * and the old request belongs to the key of the pair, so these files are moved aside, and moved back if the run fails.
  */
-function keepAndRequest(evidence: MachineEvidence, words: BootstrapWords): Next {
+function keepAndRequest(evidence: MachineEvidence, commands: BootstrapCommands): Next {
   const { kubeconfig, client, hasLink, nodeName } = evidence;
   const inUse = kubeconfig.state === "valid" ? [kubeconfig.path, ...(hasLink ? [client.path] : [])] : [];
   const moves = inUse.map((path) => [shellWord(path), shellWord(`${path}.old`)] as const);
   const aside = moves.map(([path, old]) => `mv ${path} ${old}`).join(" && ");
-  if (words.credentials === undefined) {
+  if (commands.credentials === undefined) {
     return { advice: (aside === "" ? "" : `${aside}, and then `) + describeFirstRequest(evidence) };
   }
-  const command = words.line(nodeName);
+  const command = commands.line(nodeName);
   const back = moves.map(([path, old]) => `mv ${old} ${path};`).join(" ");
-  return request(evidence, words, aside === "" ? command : `${aside} && ${command} || ! { ${back} }`);
+  return request(evidence, commands, aside === "" ? command : `${aside} && ${command} || ! { ${back} }`);
 }
 
 /** A command that reads a token from stdin cannot be run unchanged. */
-function request({ nodeName }: MachineEvidence, { credentials }: BootstrapWords, command: string): Next {
+function request({ nodeName }: MachineEvidence, { credentials }: BootstrapCommands, command: string): Next {
   if (credentials === "files") return { fix: command };
   return {
     advice: `make a token with: tlsboot token create --node ${

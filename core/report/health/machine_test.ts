@@ -2,7 +2,7 @@ import { parseNodeUser } from "../../kube/user.ts";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseNodeName } from "../../machine/node_name.ts";
-import { type BootstrapWords, checkMachine, checkRenewedPair, type MachineEvidence } from "./machine.ts";
+import { type BootstrapCommands, checkMachine, checkRenewedPair, type MachineEvidence } from "./machine.ts";
 
 const nodeName = parseNodeName("n1");
 assert.ok(nodeName.ok);
@@ -20,7 +20,7 @@ const GOOD: MachineEvidence = {
   server: { kind: "accepted", username: "system:node:n1", clock: { serverTime: NOW, ourTime: NOW } },
 };
 
-const WORDS: BootstrapWords = {
+const WORDS: BootstrapCommands = {
   credentials: "files",
   line: (name, purpose) => `tlsboot bootstrap ${name}${purpose === undefined ? "" : ` ${purpose}`}`,
 };

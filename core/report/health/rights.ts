@@ -12,7 +12,7 @@ import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
 } from "../../kube/kinds/certificates_v1.ts";
-import { getName } from "../../kube/meta.ts";
+import { getName, SYSTEM_NAMESPACE } from "../../kube/meta.ts";
 import type { ClusterRoleBinding, PolicyRule, RoleBinding, Subject } from "../../kube/kinds/rbac_v1.ts";
 import {
   ANONYMOUS_USER,
@@ -31,8 +31,6 @@ import { createDefaultRbac, type RbacDefaults } from "../../rbac/default_roles.t
 import { evaluateRbac, findRoleRules, type RbacObjects, ruleAllows } from "../../rbac/evaluate.ts";
 import { type Fault, type Finding, reportOn } from "./finding.ts";
 
-/** The namespace of bootstrap tokens, and of service accounts that are as powerful as an administrator. */
-export const SYSTEM_NAMESPACE = "kube-system";
 /** kubeadm's group of administrators (`cmd/kubeadm/app/constants`). */
 const KUBEADM_ADMINS = "kubeadm:cluster-admins";
 const ADMIN_ROLE = "cluster-admin";
@@ -82,11 +80,11 @@ export function listCertificateRights(lists: RbacDefaults): readonly Certificate
     if (granted.length === 0) return [];
     return (binding.subjects ?? []).filter((subject) => !isExpected(binding, subject)).flatMap((subject) =>
       granted.flatMap(({ kind, signerNames }): readonly CertificateRight[] => {
-        const reviews = listQuestions(kind, signerNames).map((question) =>
+        const reviews = listPermissions(kind, signerNames).map((question) =>
           toReview(question, subject, binding, objects)
         );
         if (reviews.includes(undefined)) return [];
-        return [{ kind, signerNames, binding, subject, reviews: reviews.filter((one) => one !== undefined) }];
+        return [{ kind, signerNames, binding, subject, reviews: reviews.filter((review) => review !== undefined) }];
       })
     );
   });
@@ -113,7 +111,7 @@ function listGranted(rules: readonly PolicyRule[], isClusterWide: boolean): read
       }
     }
     for (const kind of ["nodeclient", "selfnodeclient", "request", "impersonate"] as const) {
-      if (listQuestions(kind, []).every(([first]) => first !== undefined && allows(first))) {
+      if (listPermissions(kind, []).every(([first]) => first !== undefined && allows(first))) {
         found.push({ kind, signerNames: [] });
       }
     }
@@ -124,8 +122,8 @@ function listGranted(rules: readonly PolicyRule[], isClusterWide: boolean): read
 
 const CREATE_SECRETS = { verb: "create", group: "", resource: "secrets", namespace: SYSTEM_NAMESPACE };
 
-/** Lists the questions that must all be allowed for a right. Each question has alternatives, of which one is enough. */
-function listQuestions(
+/** Lists the permissions that make up a right. Each of them has alternatives, one of which is enough. */
+function listPermissions(
   kind: RightKind,
   signerNames: readonly string[],
 ): readonly (readonly ResourceAttributesSpec[])[] {
@@ -164,10 +162,10 @@ function toReview(
   objects: RbacObjects,
 ): SubjectAccessReviewSpec | undefined {
   const user = toUser(subject, binding.metadata.namespace ?? "");
-  const allowed = alternatives.find((one) =>
+  const allowed = alternatives.find((alternative) =>
     evaluateRbac(
       { username: user.user ?? "", uid: "", groups: user.groups ?? [], extra: {} },
-      toAttributes(one),
+      toAttributes(alternative),
       objects,
     )
       .kind === "allow"
@@ -214,8 +212,8 @@ function isExpected(binding: ClusterRoleBinding | RoleBinding, subject: Subject)
   if (isSystemAccount && getName(binding).startsWith("tlsboot:") && binding.roleRef.name.startsWith("tlsboot:")) {
     return true;
   }
-  return DEFAULT_SUBJECTS.get(toBindingKey(binding))?.some((one) =>
-    one.kind === kind && one.name === name && (one.namespace ?? "") === (namespace ?? "")
+  return DEFAULT_SUBJECTS.get(toBindingKey(binding))?.some((known) =>
+    known.kind === kind && known.name === name && (known.namespace ?? "") === (namespace ?? "")
   ) ?? false;
 }
 

@@ -4,7 +4,7 @@ import { isSettled } from "../../approval/recognizers.ts";
 import {
   CLUSTER_INFO_KUBECONFIG_KEY,
   encodeClusterInfo,
-  namesOtherCa,
+  holdsOtherCa,
   parsePublishedCluster,
 } from "../../token/cluster_info.ts";
 import type { TokenFacts } from "../../token/token_secret.ts";
@@ -161,7 +161,7 @@ export function checkClusterInfo(
   const published = parsePublishedCluster(clusterInfo);
   const message = published?.certificateAuthorityData === undefined
     ? "cluster-info has no server with its CA"
-    : namesOtherCa(clusterInfo, caPem)
+    : holdsOtherCa(clusterInfo, caPem)
     ? "cluster-info has another CA than the kubeconfig"
     : answer?.kind === "untrusted" || answer?.kind === "unreachable"
     ? `the server ${published.server}, which cluster-info publishes, cannot be used: ${answer.reason}`
