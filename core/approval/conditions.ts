@@ -1,7 +1,7 @@
 /**
- * The decision in a CSR's conditions: added as `kubectl certificate approve` and `deny` do (staging kubectl
- * `pkg/cmd/certificates/certificates.go`), and read again to count the past approvals of a rule. The server validates the
- * rest and sets the times.
+ * Adds decisions to the conditions of a CSR, as `kubectl certificate approve` and `deny` do (staging kubectl
+ * `pkg/cmd/certificates/certificates.go`), and reads them to count the past approvals of a rule. The server validates
+ * the conditions and sets their times.
  */
 import { omitEmpty } from "../lib/record.ts";
 import { findCondition, getConditions, isApproved } from "../request/phase.ts";

@@ -190,8 +190,8 @@ function isKnown(need: Need, known: Known): boolean {
 const NOT_READ = { kind: "failed", message: "it has not been read" } as const;
 
 /**
- * Creates the input of rules. A stage needs every fact that its rules use, so rules never use a fact that is missing
- * here.
+ * Creates the input of rules. A missing fact gets a placeholder that no rule reads, because a stage lists every fact
+ * that its rules use.
  */
 function toInput({ csr, request, inventory }: Question, known: Known): PolicyInput {
   const { now, token, approvals, reported = NOT_READ, server, certificates = NOT_READ, claims, permissions } = known;
@@ -239,9 +239,9 @@ function decideByDenials(question: Question, known: Known): Step {
 }
 
 /**
- * Applies the limits of a bootstrap token (`core/token/bound_token.ts`). tlsboot's own API server has enforced them
- * when the request was created; a kube-apiserver does not know them. A token that was created with `--approve`, or
- * issued for a proof, approves the request, unless a policy requires a different proof.
+ * Applies the limits of a bootstrap token (`core/token/bound_token.ts`). tlsboot's own API server enforced them when
+ * the request was created; kube-apiserver does not know them. A token that was created with `--approve`, or issued for
+ * a proof, approves the request, unless a policy requires a different proof.
  */
 function decideByToken(question: Question, known: Known): Step {
   const { csr, request, policies } = question;
@@ -273,7 +273,7 @@ function decideByToken(question: Question, known: Known): Step {
   }
   const check: Check = { what, saw, outcome: "holds" };
   const limits = readTokenLimits(secret);
-  // The next stage holds a subject with other attributes for a person.
+  // The next stage holds a request whose subject has other attributes.
   const isClient = isKubeletClientRequest(request, csr.spec.usages ?? []) && listExtraAttributes(subject).length === 0;
   const isApproval = limits.ok && limits.value.isApproval && isClient;
   const unproven = isApproval
@@ -416,7 +416,7 @@ function listRuleNeeds(rules: readonly ApprovalRule[], csr: CertificateSigningRe
   ];
 }
 
-/** Creates the step of a stage without policies that decides a request. */
+/** Decides a request in a stage without policies. */
 function settle(
   kind: "approve" | "deny",
   rule: string,
@@ -427,17 +427,14 @@ function settle(
   return { trace, verdict: { kind, policy: ALWAYS, rule, trace, ...text } };
 }
 
-/**
- * Creates the step of a stage without policies that leaves a request undecided, until a fact can be read or a person
- * decides.
- */
+/** Leaves a request undecided in a stage without policies, until a fact can be read or a person decides. */
 function leave(rule: string, check: Check): Step {
   const kind = check.outcome === "unknown" ? "unknown" : "pending";
   const trace = createTrace(rule, check, kind);
   return { trace, verdict: { kind, policy: ALWAYS, rule, trace, message: escapeControls(check.fault ?? "") } };
 }
 
-/** Creates the step of a stage without policies that has no objection. */
+/** Passes a request on to the next stage. */
 function pass(rule: string, check: Check): Step {
   return { trace: createTrace(rule, check, "next") };
 }

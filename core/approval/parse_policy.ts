@@ -115,7 +115,7 @@ const RULE: Shape<ApprovalRule> = mapped(
     then: requiredKey(oneOf(["approve", "deny", "pending", "next"])),
     otherwise: optionalKey(oneOf(["pending", "deny", "next"])),
   }),
-  // A rule that denies does not decide the requests that it does not deny.
+  // By default, a rule that denies leaves all other requests to the next rule.
   (rule) => ({ ...rule, otherwise: rule.otherwise ?? (rule.then === "deny" ? "next" : "pending") }),
 );
 

@@ -1,6 +1,6 @@
 /**
- * Approval policies decide which requests beyond kubelet's client certificates are approved, denied or pending. Names,
- * usages and subjects that no rule allows are not approved. Users select a built-in policy by its name.
+ * Approval policies decide which requests, other than those for kubelet client certificates, are approved, denied or
+ * pending. Names, usages and subjects that no rule allows are not approved. Users select a built-in policy by its name.
  */
 import type { ProofKind } from "../attestation/proof.ts";
 import { ML_DSA_NAMES, type PrivateKeyAlgorithm } from "../pki/keys/key_names.ts";
@@ -14,18 +14,18 @@ export interface Policy {
   readonly description: string;
   readonly evidence: EvidenceSettings;
   /**
-   * Whether a client certificate is approved for a node that has a valid one from another key: always, only in the last
-   * tenth of its lifetime, or never. The first policy with a value decides; without any, never.
+   * Whether a client certificate is approved for a node that has a valid one with another key: always, only in the last
+   * tenth of its lifetime, or never. The first policy with a value decides; the default is never.
    */
   readonly reissue?: "allow" | "whenExpiring" | "never";
-  /** Whether client certificates are approved for any node, or only for those in the inventory; one policy is enough. */
+  /** Whether client certificates are approved for any node; any policy can limit them to nodes in the inventory. */
   readonly machines?: "any" | "inventory";
   readonly rules: readonly ApprovalRule[];
 }
 
 /** The accepted evidence that a name or address belongs to a node, tried in the order of the fields. */
 export interface EvidenceSettings {
-  /** The operator's inventory file. For a node that it contains, nothing else counts. */
+  /** The inventory, which is the only evidence for a node that it contains. */
   readonly inventory: boolean;
   /** The current serving certificate of the node. */
   readonly heldCertificate: boolean;
@@ -67,8 +67,8 @@ export interface Requirements {
   readonly hours?: HoursRequirement;
   readonly rate?: RateRequirement;
   /**
-   * The proof for which the requester got its bootstrap token. Without it, the kubelet client rules and tokens do not
-   * approve a request that the rule matches with its subject.
+   * The proof for which the requester got its bootstrap token. Without that proof, neither the kubelet client rules nor
+   * the token approve a request that `match` and `subject` cover.
    */
   readonly attested?: AttestationRequirement;
 }
@@ -78,8 +78,8 @@ export interface Requirements {
  */
 export interface SubjectRequirement {
   /**
-   * Patterns in which `${requester}` stands for the requester's name, and `${dns}` for one of the DNS names of the request.
-   * Without patterns the common name must be empty.
+   * Patterns, in which `${requester}` is replaced by the requester's name, and `${dns}` by one of the DNS names of the
+   * request. Without patterns the common name must be empty.
    */
   readonly commonNames: readonly string[];
   /** The exact organizations, in any order. */
@@ -138,7 +138,7 @@ export type Weekday = (typeof WEEKDAYS)[number];
 export interface AttestationRequirement {
   /** The kind of proof; any when it is absent. */
   readonly kind?: ProofKind;
-  /** The largest age of the proof when the request is decided; that of its token when it is absent. */
+  /** The maximum age of the proof when the request is decided; by default, it may be as old as its token. */
   readonly maxAgeMs?: number;
 }
 

@@ -29,7 +29,7 @@ export const POLICY_TEST_KIND = "PolicyTest";
 interface PolicyFixture {
   /** Names of built-in policies, or paths relative to the file's folder. */
   readonly policies: readonly string[];
-  /** Path from the file's folder. */
+  /** Path relative to the file's folder. */
   readonly inventory: string | undefined;
   readonly cases: readonly PolicyCase[];
 }
@@ -66,7 +66,7 @@ export interface PolicyCase {
 }
 
 type RequestSource =
-  /** Path from the fixture's folder, of PEM or a CSR object. */
+  /** The path of a PEM file or a CSR object, relative to the fixture's folder. */
   | { readonly kind: "file"; readonly path: string }
   /** Created when the test runs. */
   | {

@@ -1,9 +1,9 @@
 /**
- * The names that machines hold. A request for a node's client certificate is held for a person, even if the requester
- * has permission, when its subject has attributes that no kubelet requests, when the inventory lacks the machine, or
- * when the node has a valid certificate with another key, because another machine may be claiming its name. A DNS name
- * or an address belongs to the user whose valid certificate contains it; a policy with `names.unclaimed` leaves a
- * request pending when another user holds one of its names.
+ * The names that machines hold. Some requests for a node's client certificate are held for a person, even if the
+ * requester has permission: those with subject attributes that no kubelet requests, those for a machine that the
+ * inventory lacks, and those for a node with a valid certificate for another key, because another machine may be
+ * claiming its name. A DNS name or an address belongs to the user whose valid certificate contains it; a policy with
+ * `names.unclaimed` leaves a request pending when another user holds one of its names.
  */
 import { hash } from "node:crypto";
 import { findLeafCertificate } from "../../request/issued_certificate.ts";
@@ -44,7 +44,7 @@ export interface Hold {
  * A machine renews its certificate after 70 to 90 percent of the lifetime (client-go `certificate_manager.go`,
  * `jitteryDuration`), so a holder whose certificate is in its last tenth has probably stopped.
  */
-const EXPIRING_PART = 0.1;
+const EXPIRING_FRACTION = 0.1;
 
 /** Collects the settings: the first policy with `reissue` decides it, and any policy can require the inventory. */
 export function collectNodeClientSettings(policies: readonly Policy[]): NodeClientSettings {
@@ -113,7 +113,7 @@ export function decideHold(settings: NodeClientSettings, input: HoldInput): Look
   return holder === undefined ? { kind: "none" } : { kind: "found", value: describeClaim(csr, node, holder) };
 }
 
-/** Finds the conflicting certificate: of those that are valid and have another key, the one that ends last. */
+/** Finds the conflicting certificate: the valid one with another key that expires last. */
 function findHolder(
   certificates: readonly NodeCertificate[],
   request: RequestFacts,
@@ -122,20 +122,20 @@ function findHolder(
 ): NodeCertificate | undefined {
   const valid = certificates.filter(({ notAfter }) => notAfter === undefined || now < notAfter);
   const key = computeKeyFingerprint(request);
-  // The same key is the same machine, even if it has since renewed with another key.
+  // A request with a known key comes from the same machine, even if that has since renewed with another key.
   if (valid.some(({ publicKeyFingerprint }) => publicKeyFingerprint === key)) return undefined;
-  const [holder] = valid.toSorted((a, b) => getEnd(b) - getEnd(a));
+  const [holder] = valid.toSorted((a, b) => getExpiryMs(b) - getExpiryMs(a));
   return holder !== undefined && reissue === "whenExpiring" && isExpiring(holder, now) ? undefined : holder;
 }
 
-function getEnd({ notAfter }: NodeCertificate): number {
+function getExpiryMs({ notAfter }: NodeCertificate): number {
   return notAfter?.getTime() ?? Infinity;
 }
 
 function isExpiring({ notBefore, notAfter }: NodeCertificate, now: Date): boolean {
   if (notBefore === undefined || notAfter === undefined) return false;
   const left = notAfter.getTime() - now.getTime();
-  return left <= (notAfter.getTime() - notBefore.getTime()) * EXPIRING_PART;
+  return left <= (notAfter.getTime() - notBefore.getTime()) * EXPIRING_FRACTION;
 }
 
 function describeClaim(csr: CertificateSigningRequest, node: string, holder: NodeCertificate): Hold {
@@ -230,7 +230,7 @@ export function listRecordedClaims(record: IssuedCertificate): readonly NameClai
   if (status.revocation !== undefined || spec.removed !== undefined || spec.isCA === true) return [];
   const { usages = [], requester, subject = "", publicKeyFingerprint = "", notAfter } = spec;
   const identity = usages.includes("client auth") ? readIdentity(record) : NO_USER;
-  // Names of an unknown user still belong to no other user.
+  // A name is taken even if its holder is unknown.
   const holder = identity === undefined ? undefined : identity.username || requester?.username || subject;
   const end = notAfter === null ? undefined : new Date(notAfter);
   return listClaimedNames(spec).map((name) => ({ name, holder, publicKeyFingerprint, notAfter: end }));
@@ -248,8 +248,8 @@ export function listRequestClaims(csr: CertificateSigningRequest): readonly Name
 }
 
 /**
- * Finds a name of a request that another user holds. The same key is the same machine, so an interrupted request can be
- * repeated. Many machines may share a bootstrap token, so its user holds no names.
+ * Finds a name of a request that another user holds. A claim with the same key is the machine's own, so an interrupted
+ * request can be repeated. Many machines may share a bootstrap token, so its user holds no names.
  */
 export function findForeignClaim(
   claims: readonly NameClaim[],

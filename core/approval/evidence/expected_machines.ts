@@ -18,8 +18,8 @@ export type ExpectedMachine =
   /** The request that is to be approved now. */
   | { readonly kind: "approve"; readonly csr: CertificateSigningRequest }
   /**
-   * The machine has an approved request or a valid certificate; `pending` lists further requests for its name, with
-   * other keys.
+   * The machine has an approved request or a valid certificate; `pending` lists other requests for its name, with other
+   * keys.
    */
   | { readonly kind: "arrived"; readonly pending: readonly string[] }
   /** Requests with different keys claim the machine's name, so none of them is approved. */
@@ -42,14 +42,14 @@ export function planExpectedMachine(
   });
   const known = [...certificates, ...approved].filter(({ notAfter }) => notAfter === undefined || now < notAfter);
   const evidence = { inventory: undefined, certificates: { kind: "found" as const, value: known } };
-  const free = pending.filter((claim) =>
+  const approvable = pending.filter((claim) =>
     decideHold({ reissue: "never", machines: "any" }, { ...claim, now, evidence }).kind === "none"
   );
   const names = pending.map(({ csr }) => getName(csr));
-  const [newest] = free.toSorted((a, b) => getCreationMs(b.csr) - getCreationMs(a.csr));
+  const [newest] = approvable.toSorted((a, b) => getCreationMs(b.csr) - getCreationMs(a.csr));
   if (known.length > 0) return newest === undefined ? { kind: "arrived", pending: names } : approve(newest.csr);
   if (newest === undefined) return { kind: "missing" };
-  const keys = new Set(free.map(({ request }) => computeKeyFingerprint(request)));
+  const keys = new Set(approvable.map(({ request }) => computeKeyFingerprint(request)));
   return keys.size > 1 ? { kind: "contested", pending: names } : approve(newest.csr);
 }
 
@@ -57,7 +57,7 @@ function approve(csr: CertificateSigningRequest): ExpectedMachine {
   return { kind: "approve", csr };
 }
 
-/** Reads a pending request by which a machine asks for its first certificate; undefined for any other request. */
+/** Reads a pending request for a machine's first certificate; undefined for any other request. */
 function readClaim(csr: CertificateSigningRequest, node: string): RequestFacts | undefined {
   if (isSettled(csr) || findCondition(csr, "Failed") !== undefined) return undefined;
   // A node may only renew its own certificate, so its request for another node's name is never expected.

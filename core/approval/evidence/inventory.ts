@@ -115,8 +115,8 @@ const NODE = mapping({
   })),
   ssh: optionalKey((value: unknown, place: ConfigPlace): readonly string[] | undefined => {
     if (Array.isArray(value)) return nonEmptyListOf(FINGERPRINT)(value, place);
-    const one = FINGERPRINT(value, place);
-    return one === undefined ? undefined : [one];
+    const fingerprint = FINGERPRINT(value, place);
+    return fingerprint === undefined ? undefined : [fingerprint];
   }),
   pcrs: optionalKey(readPcrs),
 });
@@ -129,7 +129,7 @@ function readPcrs(value: unknown, place: ConfigPlace): ReadonlyMap<number, Uint8
     const at = { ...place, path: `${place.path}.${key}` };
     const [, digits] = typeof digest === "string" ? /^(?:0x)?([0-9a-f]{64})$/i.exec(digest) ?? [] : [];
     if (!/^(?:\d|1\d|2[0-3])$/.test(key)) fault(at, "want the number of a PCR, from 0 to 23");
-    // YAML may read digits without quotes as a number.
+    // YAML reads unquoted digits as a number.
     else if (digits === undefined) fault(at, "want a SHA-256 hash, 64 hexadecimal digits in quotes");
     else pcrs.set(Number(key), decodeHex(digits));
   }
@@ -195,10 +195,10 @@ function parseHostInventory(fileText: string): Result<Inventory, readonly string
     hostsByName.set(name, node);
   }
   if (faults.length > 0) return err(faults);
-  const nodes = Array.from(hostsByName, ([name, { names, keys }]): readonly [string, InventoryNode] => {
-    const ips = [...names].filter((one) => parseIpAddress(one) !== undefined);
-    const dns = [...names].filter((one) => parseIpAddress(one) === undefined);
-    return [name, { dns, ips, proofs: { ssh: [...keys], pcrs: NO_PCRS } }];
+  const nodes = Array.from(hostsByName, ([node, { names, keys }]): readonly [string, InventoryNode] => {
+    const ips = [...names].filter((name) => parseIpAddress(name) !== undefined);
+    const dns = [...names].filter((name) => parseIpAddress(name) === undefined);
+    return [node, { dns, ips, proofs: { ssh: [...keys], pcrs: NO_PCRS } }];
   });
   const named = new Map(nodes);
   return ok(hashedHosts.length === 0 ? named : new HashedInventory(named, hashedHosts));

@@ -15,7 +15,7 @@ export interface NodeCertificateIndex {
   put(csr: CertificateSigningRequest): void;
   /** Adds a record of the register. */
   putRecord(record: IssuedCertificate): void;
-  /** Records that a request is gone; its certificate stays valid. */
+  /** Removes a request that was deleted; its certificate stays in the index. */
   remove(requestName: string): void;
   /** Lists the certificates of a node that are not revoked, except that of one request, and those whose node is unknown. */
   find(node: string, exceptRequest: string): readonly NodeCertificate[];
@@ -32,8 +32,8 @@ interface Entry {
 const MAX_NODES = 100_000;
 
 /**
- * Creates an index without any certificate. It skips the requests for which `isRecorded` returns true, because a
- * register has their certificates.
+ * Creates an empty index. It skips the requests for which `isRecorded` returns true, because a register has their
+ * certificates.
  */
 export function createNodeCertificateIndex(
   clock: Pick<Clock, "now">,

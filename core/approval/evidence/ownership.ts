@@ -31,7 +31,7 @@ export interface OwnershipEvidence {
 
 /** A client certificate of a node, or an approved request for one. */
 export interface NodeCertificate {
-  /** The name of the node, without `system:node:`; undefined when it is unknown; then it may be any node. */
+  /** The name of the node, without `system:node:`; undefined when unknown, in which case it may be any node. */
   readonly node: string | undefined;
   /** SHA-256 (hex) of the SubjectPublicKeyInfo in DER. */
   readonly publicKeyFingerprint: string;
@@ -66,7 +66,7 @@ type Ownership =
   /** Ownership cannot be decided now, which is never a denial. */
   | { readonly kind: "unknown"; readonly message: string };
 
-/** Decides about one DNS name (`dns`) or address in its canonical text (`ips`). */
+/** Decides whether a node owns a DNS name (`dns`) or an address in canonical form (`ips`). */
 export function decideOwnership(
   node: string,
   field: keyof NodeNames,
@@ -81,17 +81,17 @@ export function decideOwnership(
   if (isShared(wanted)) return foreign(`${wanted} belongs to no single machine`, LEAVE_OUT);
   if (evidence.server[field].includes(wanted)) return foreign(`${wanted} belongs to the API server`, LEAVE_OUT);
   const inventory = settings.inventory ? evidence.inventory : undefined;
-  const lister = findClaim(inventory, node, field, wanted);
-  if (lister !== undefined) {
+  const owner = findClaim(inventory, node, field, wanted);
+  if (owner !== undefined) {
     const fix = "correct the inventory, or the machine's address";
-    return foreign(`${wanted} belongs to node ${lister}, by the inventory`, fix);
+    return foreign(`${wanted} belongs to node ${owner}, by the inventory`, fix);
   }
   const known = inventory?.get(node);
   if (known !== undefined) {
     // No other node can take away an assignment by the operator.
     return known[field].includes(wanted)
       ? { kind: "owned", by: "inventory" }
-      : foreign(`the inventory does not give ${wanted} to node ${node}`, adviceFor(node, field, wanted, evidence));
+      : foreign(`the inventory does not give ${wanted} to node ${node}`, formatAdvice(node, field, wanted, evidence));
   }
   return decideByNodes(node, field, wanted, evidence, settings);
 }
@@ -106,7 +106,7 @@ function decideByNodes(
 ): Ownership {
   const unproven = foreign(
     `nothing proves that ${wanted} belongs to node ${node}`,
-    settings.inventory ? adviceFor(node, field, wanted, evidence) : "if it does, approve by hand: tlsboot approve",
+    settings.inventory ? formatAdvice(node, field, wanted, evidence) : "if it does, approve by hand: tlsboot approve",
   );
   if (!usesNodeReports(settings)) return unproven;
   const { held, reported } = evidence;
@@ -129,10 +129,10 @@ function decideByNodes(
 }
 
 /**
- * Advises how to add a name or address to the inventory that it assigns to no node. The advice never assigns another
- * node's name, or a name that another node reports.
+ * Explains how to add a name or address that the inventory assigns to no node. The advice never assigns another node's
+ * name, or a name that another node reports.
  */
-function adviceFor(
+function formatAdvice(
   node: string,
   field: keyof NodeNames,
   wanted: string,

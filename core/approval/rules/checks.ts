@@ -1,4 +1,4 @@
-/** Checks the requirements of a rule. Each check has the actual value, the outcome, and the fix of a failure. */
+/** Checks the requirements of a rule. Each check reports the actual value, the outcome, and how to fix a failure. */
 import { describeTokenProof, type TokenProof } from "../../attestation/proof.ts";
 import { formatDuration } from "../../lib/duration.ts";
 import type { CertificateSigningRequest } from "../../kube/kinds/certificates_v1.ts";
@@ -37,7 +37,7 @@ export interface PolicyInput {
   readonly request: RequestFacts;
   readonly now: Date;
   readonly evidence: OwnershipEvidence;
-  /** The virtual subresources of certificatesigningrequests that the requester may `create`, or not. */
+  /** Whether the requester may `create` each virtual subresource of certificatesigningrequests. */
   readonly permissions: ReadonlyMap<string, Lookup<boolean>>;
   /** Earlier approvals of the same requester. */
   readonly approvedBefore: readonly PastApproval[];
@@ -45,7 +45,7 @@ export interface PolicyInput {
   readonly proof?: TokenProof | undefined;
 }
 
-/** The subject of a check: a part of the request, or a fact about it. */
+/** What a check examines: a part of the request, or a fact about it. */
 export type CheckKind =
   | RequestPart
   | "names"
@@ -77,7 +77,7 @@ export function checkSubject(wanted: SubjectRequirement, { csr, request }: Polic
   const saw = formatName(subject) || "none";
   const isNamed = subject.commonName === ""
     ? commonNames.length === 0
-    : isRequestersName(subject.commonName, commonNames, csr, request);
+    : matchesCommonName(subject.commonName, commonNames, csr, request);
   if (!isNamed) {
     const patterns = commonNames.map((pattern) =>
       pattern.split("${requester}").join(csr.spec.username ?? "").split(DNS).join(request.dnsNames[0] ?? "")
@@ -114,7 +114,7 @@ export function checkDeniedSubject(wanted: SubjectRequirement, { csr, request }:
   const saw = formatName(subject) || "none";
   const { commonNames } = wanted;
   const requested = [subject.commonName, ...subject.overridden.map(({ value = "" }) => value)];
-  if (commonNames.length > 0 && !requested.some((value) => isRequestersName(value, commonNames, csr, request))) {
+  if (commonNames.length > 0 && !requested.some((value) => matchesCommonName(value, commonNames, csr, request))) {
     return fails("subject", saw, `common name "${subject.commonName}" does not match`);
   }
   const missing = wanted.organizations.find((name) => !subject.organizations.includes(name));
@@ -125,7 +125,7 @@ export function checkDeniedSubject(wanted: SubjectRequirement, { csr, request }:
 /** The placeholder for one of the DNS names of the request in a pattern of common names. */
 const DNS = "${dns}";
 
-function isRequestersName(
+function matchesCommonName(
   value: string,
   patterns: readonly string[],
   csr: CertificateSigningRequest,
@@ -139,7 +139,7 @@ function isRequestersName(
   );
 }
 
-/** Checks the kinds of names, patterns and address ranges. `checkOwned` checks ownership. */
+/** Checks the names against the listed patterns and address ranges; `checkOwned` checks ownership. */
 export function checkNames(wanted: NamesRequirement = NO_NAMES, { request }: PolicyInput): Check {
   const { dnsNames, ipAddresses, emailAddresses, uris, otherNames } = request;
   const saw = listAlternativeNames(request).join(" ") || "none";
@@ -153,7 +153,7 @@ export function checkNames(wanted: NamesRequirement = NO_NAMES, { request }: Pol
   const uri = uris.find((value) => !wanted.uris.some((pattern) => matchesPattern(value, pattern)));
   if (uri !== undefined) return refuse(`URI "${uri}" is not allowed`);
   if (wanted.owned) return holds("names", saw);
-  const dns = dnsNames.find((value) => !wanted.dns.some((pattern) => isNamedBy(value, pattern)));
+  const dns = dnsNames.find((value) => !wanted.dns.some((pattern) => matchesDnsPattern(value, pattern)));
   if (dns !== undefined) return refuse(`DNS name "${dns}" is not allowed`);
   const ip = ipAddresses.find((value) => !wanted.ips.some((range) => isInNetwork(value, range)));
   if (ip !== undefined) return refuse(`address ${ip} is not allowed`);
@@ -168,7 +168,8 @@ export function checkDeniedNames(wanted: NamesRequirement, { request }: PolicyIn
     return fails("names", saw, "there is no DNS name or address");
   }
   const listed = [...wanted.dns, ...wanted.ips, ...wanted.emails, ...wanted.uris];
-  const isListed = dnsNames.some((value) => wanted.dns.some((pattern) => isNamedBy(value.toLowerCase(), pattern))) ||
+  const isListed =
+    dnsNames.some((value) => wanted.dns.some((pattern) => matchesDnsPattern(value.toLowerCase(), pattern))) ||
     ipAddresses.some((value) => wanted.ips.some((range) => isInNetwork(value, range))) ||
     emailAddresses.some((value) => wanted.emails.some((pattern) => matchesPattern(value, pattern))) ||
     uris.some((value) => wanted.uris.some((pattern) => matchesPattern(value, pattern)));
@@ -201,10 +202,10 @@ export function checkOwned(
   const saw = decided.map(({ value, answer }) => `${value} by ${answer.kind === "owned" ? answer.by : "nothing"}`).join(
     ", ",
   );
-  const bad = decided.map(({ answer }) => answer).filter((answer) => answer.kind === "foreign");
-  if (bad.length > 0) {
-    const all = (texts: readonly string[]) => [...new Set(texts)].join("; ");
-    return fails("ownership", saw, all(bad.map(({ fault }) => fault)), all(bad.map(({ fix }) => fix)));
+  const foreign = decided.map(({ answer }) => answer).filter((answer) => answer.kind === "foreign");
+  if (foreign.length > 0) {
+    const join = (texts: readonly string[]) => [...new Set(texts)].join("; ");
+    return fails("ownership", saw, join(foreign.map(({ fault }) => fault)), join(foreign.map(({ fix }) => fix)));
   }
   const unknown = decided.map(({ answer }) => answer).find((answer) => answer.kind === "unknown");
   if (unknown !== undefined) return cannotCheck("ownership", saw, unknown.message);
@@ -338,15 +339,15 @@ export function checkPermission(permission: string, { csr, permissions }: Policy
   );
 }
 
-/** Finds the grantee of a permission: the group of the requester's kind of machine, or else the user. */
+/** Finds the grantee of a permission: the requester's group of tokens or nodes, or else the requester itself. */
 function findGrantee({ spec: { username = "", groups = [] } }: CertificateSigningRequest): Grantee {
-  const group = groups.find((one) => one.startsWith(`${BOOTSTRAPPERS_GROUP}:`)) ??
-    groups.find((one) => one === NODES_GROUP || one === BOOTSTRAPPERS_GROUP);
+  const group = groups.find((name) => name.startsWith(`${BOOTSTRAPPERS_GROUP}:`)) ??
+    groups.find((name) => name === NODES_GROUP || name === BOOTSTRAPPERS_GROUP);
   return group === undefined ? { kind: "user", name: username } : { kind: "group", name: group };
 }
 
-function isNamedBy(name: string, pattern: string): boolean {
-  // "**" is not a wildcard in a certificate, so a name that contains it is never meant literally.
+function matchesDnsPattern(name: string, pattern: string): boolean {
+  // "**" is not a wildcard in a certificate, so a name that contains it never matches.
   if (name === pattern && !pattern.includes("**")) return true;
   return findDnsNameFault(name) === undefined && matchesDeepPattern(name, pattern, ".");
 }

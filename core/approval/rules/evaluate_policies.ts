@@ -61,9 +61,11 @@ const POLICY_DENIED = "PolicyDenied";
 export function evaluateDenials(policies: readonly Policy[], input: PolicyInput): PolicyVerdict {
   const trace: RuleTrace[] = [];
   for (const { policy, rule } of findDenialRules(policies, input.csr)) {
-    const one = traceRule(policy, rule, input);
-    trace.push(one);
-    if (one.outcome === "deny" || one.outcome === "unknown") return escapeMessage(toVerdict(policy, rule, one, trace));
+    const current = traceRule(policy, rule, input);
+    trace.push(current);
+    if (current.outcome === "deny" || current.outcome === "unknown") {
+      return escapeMessage(toVerdict(policy, rule, current, trace));
+    }
   }
   return { kind: "pending", policy: undefined, rule: undefined, trace, message: "no rule denies it" };
 }
@@ -81,8 +83,8 @@ export function findMatchingRules(
  */
 export function checkRequiredProofs(policies: readonly Policy[], input: PolicyInput): readonly Check[] {
   return findMatchingRules(policies, input.csr).flatMap(({ require: { attested, subject } }) => {
-    const isOther = subject !== undefined && checkSubject(subject, input).outcome !== "holds";
-    return attested === undefined || isOther ? [] : [checkProof(attested, input)];
+    const hasOtherSubject = subject !== undefined && checkSubject(subject, input).outcome !== "holds";
+    return attested === undefined || hasOtherSubject ? [] : [checkProof(attested, input)];
   });
 }
 
@@ -117,10 +119,10 @@ export function evaluatePolicies(policies: readonly Policy[], input: PolicyInput
 export function evaluatePolicy(policy: Policy, input: PolicyInput): PolicyVerdict {
   const trace: RuleTrace[] = [];
   for (const rule of policy.rules) {
-    const one = traceRule(policy, rule, input);
-    trace.push(one);
-    if (one.mismatch !== undefined || one.outcome === "next") continue;
-    return escapeMessage(toVerdict(policy, rule, one, trace));
+    const current = traceRule(policy, rule, input);
+    trace.push(current);
+    if (current.mismatch !== undefined || current.outcome === "next") continue;
+    return escapeMessage(toVerdict(policy, rule, current, trace));
   }
   const message = `no rule of policy "${policy.name}" applies to it`;
   return { kind: "pending", policy: policy.name, trace, rule: undefined, message };
@@ -170,12 +172,12 @@ function runChecks(
   return checks;
 }
 
-function toVerdict(policy: Policy, rule: ApprovalRule, one: RuleTrace, trace: readonly RuleTrace[]): PolicyVerdict {
+function toVerdict(policy: Policy, rule: ApprovalRule, current: RuleTrace, trace: readonly RuleTrace[]): PolicyVerdict {
   const base = { policy: policy.name, rule: rule.name, trace };
   const by = `rule "${rule.name}" of policy "${policy.name}"`;
-  const seen = one.checks.map(({ what, saw }) => `${what} ${saw}`).join(", ");
-  const faults = one.checks.filter(({ outcome }) => outcome !== "holds").map(({ fault }) => fault).join("; ");
-  switch (one.outcome) {
+  const seen = current.checks.map(({ what, saw }) => `${what} ${saw}`).join(", ");
+  const faults = current.checks.filter(({ outcome }) => outcome !== "holds").map(({ fault }) => fault).join("; ");
+  switch (current.outcome) {
     case "approve":
       return {
         ...base,
@@ -218,21 +220,22 @@ export function matchesSigner(signerName: string, pattern: string): boolean {
 }
 
 /**
- * Evaluates the rules in order. The first one whose checks and permission hold approves; otherwise the policies follow.
+ * Evaluates the two kubelet client rules in order. The first one whose checks hold approves; if none does, the
+ * policies decide.
  *
  * @param proofs the results of `checkRequiredProofs`
  */
 export function evaluateKubeletClient(input: PolicyInput, proofs: readonly Check[]): PolicyVerdict {
   const trace: RuleTrace[] = [];
   for (const recognizer of RECOGNIZERS) {
-    const one = traceRecognizer(recognizer, input, proofs);
-    trace.push(one);
+    const current = traceRecognizer(recognizer, input, proofs);
+    trace.push(current);
     const base = { policy: KUBELET_CLIENT, rule: recognizer.permission, trace };
-    if (one.outcome === "approve") {
+    if (current.outcome === "approve") {
       return { ...base, kind: "approve", reason: AUTO_APPROVED, message: recognizer.message };
     }
-    if (one.outcome === "unknown") {
-      const fault = one.checks.find(({ outcome }) => outcome === "unknown")?.fault ?? "";
+    if (current.outcome === "unknown") {
+      const fault = current.checks.find(({ outcome }) => outcome === "unknown")?.fault ?? "";
       return { ...base, kind: "unknown", message: `rule "${recognizer.permission}": ${fault}` };
     }
   }
@@ -259,10 +262,10 @@ function traceRecognizer(
   }
   const shape = checkShape(permission, input);
   if (!recognizes(csr, request)) return { ...place, mismatch: undefined, checks: shape, outcome: "next" };
-  const asked = [...proofs, checkPermission(permission, input)];
-  const failing = asked.find(({ outcome }) => outcome !== "holds");
+  const decisive = [...proofs, checkPermission(permission, input)];
+  const failing = decisive.find(({ outcome }) => outcome !== "holds");
   const outcome = failing === undefined ? "approve" : failing.outcome === "unknown" ? "unknown" : "next";
-  return { ...place, mismatch: undefined, checks: [...shape, ...asked], outcome };
+  return { ...place, mismatch: undefined, checks: [...shape, ...decisive], outcome };
 }
 
 /** Checks the requirements of the signer; for `selfnodeclient` also that the requester is the node itself. */

@@ -1,7 +1,7 @@
 /**
  * Serving certificates for web servers, as `tlsboot up --web-domain` offers them: a signer for names below a domain,
- * and a policy under which a machine with a token gets an identity for one name. The identity renews itself, requests
- * serving certificates, and may do nothing else. A name belongs to the first machine that requests it.
+ * and a policy under which a machine with a token gets an identity for one name. The identity permits its own renewal
+ * and requests for serving certificates, and nothing else. A name belongs to the first machine that requests it.
  */
 import { isWithin, parseCidr } from "../../lib/ip_address.ts";
 import type { Result } from "../../lib/result.ts";
@@ -47,7 +47,7 @@ const PRIVATE_TLDS = [
   "invalid",
   "arpa",
 ];
-/** The second labels under which country domains sell names, such as `co.uk`. */
+/** Second-level labels under which country registries sell names, such as `co.uk`. */
 const SECOND_LEVEL = /^(?:ac|co|com|edu|gob|gov|ne|net|nom|or|org|sch)\.[a-z]{2}$/;
 /** The private ranges (RFC 1918, RFC 6598, RFC 4193) and the documentation ranges (RFC 5737, RFC 3849). */
 const PRIVATE_RANGES = [
@@ -176,8 +176,8 @@ lifetime: { max: 90d, default: 30d }
 }
 
 /**
- * The role of the tokens and the identities: to create requests, and to read one by its name. Unlike a node, a web server
- * does not list the requests of others.
+ * The role of the tokens and the identities: to create requests, and to read one by its name. Unlike a node, a web
+ * server cannot list requests.
  */
 export const WEB_CLUSTER_ROLE: ClusterRole = {
   metadata: { name: WEB_ROLE },
@@ -188,7 +188,7 @@ function listPatterns(domains: readonly string[]): readonly string[] {
   return domains.flatMap((domain) => [domain, `**.${domain}`]);
 }
 
-/** Returns the parsed value of a file that this module wrote. A fault in it is a bug. */
+/** Unwraps the parsed text of a built-in file, in which a fault is a bug. */
 function unwrap<T>(read: Result<T, readonly string[]>): T {
   if (read.ok) return read.value;
   throw new Error(`the built-in file is faulty: ${read.error.join("; ")}`);
