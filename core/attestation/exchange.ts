@@ -39,14 +39,14 @@ const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** What a proof is for: a node and its key. */
+/** The subject of a proof: a node and its key. */
 export interface ProofSubject {
   readonly node: NodeName;
   /** The key of the future request. */
   readonly key: PublicKeyPin;
 }
 
-/** The signed content of a proof: what it is for, the server, and the challenge in base64url. */
+/** The signed content of a proof: its subject, the server, and the challenge in base64url. */
 export interface ProofMessage extends ProofSubject {
   /** The pin of the server's CA. */
   readonly caHash: PublicKeyPin;

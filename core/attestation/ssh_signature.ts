@@ -74,7 +74,7 @@ export function parseSshPublicKey(wire: Bytes): Result<SshPublicKey, string> {
 /** Reads the type of a key. Throws `DerError` for one that is not supported. */
 export function readKeyType(reader: SshReader): SshKeyType {
   const name = reader.readName();
-  const type = KEY_TYPES.find((one) => one === name);
+  const type = KEY_TYPES.find((known) => known === name);
   if (type !== undefined) return type;
   throw new DerError(`keys of type "${name}" are not supported; want one of ${KEY_TYPES.join(", ")}`);
 }
@@ -289,7 +289,7 @@ export class SshReader {
     return content;
   }
 
-  /** Reads all that is left. */
+  /** Reads all of the remaining bytes. */
   readRest(): Bytes {
     return this.#take(this.#bytes.length - this.#at);
   }
@@ -304,8 +304,8 @@ export class SshReader {
 
 /** Encodes strings, each after its length. */
 export function encodeStrings(...strings: readonly (Uint8Array | string)[]): Bytes {
-  return concatBytes(...strings.flatMap((one) => {
-    const bytes = toBytes(one);
+  return concatBytes(...strings.flatMap((string) => {
+    const bytes = toBytes(string);
     return [encodeUint32(bytes.length), bytes];
   }));
 }

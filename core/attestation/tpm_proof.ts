@@ -252,13 +252,13 @@ async function shareSeed(
   const shared = await subtle.deriveBits({ name: curve.name, public: peerKey }, ephemeral.privateKey, 8 * HASH_BYTES);
   const point = new Uint8Array(await subtle.exportKey("raw", ephemeral.publicKey));
   const [x, y] = [point.subarray(1, 1 + HASH_BYTES), point.subarray(1 + HASH_BYTES)];
-  // KDFe (part 1, "Key Derivation Function for Elliptic Curve"), whose one round gives all the bits.
+  // KDFe (part 1, "Key Derivation Function for Elliptic Curve"). A single round yields all the bits.
   const kdf = createHash("sha256").update(tpmNumber(4, 1)).update(new Uint8Array(shared)).update(IDENTITY);
   const seed = kdf.update(x).update(key.keyBytes.subarray(1, 1 + HASH_BYTES)).digest();
   return { seed: new Uint8Array(seed), encrypted: joinTpm(tpmBuffer(x), tpmBuffer(y)) };
 }
 
-/** KDFa (part 1, "Key Derivation Function"), whose one round gives enough bits. */
+/** KDFa (part 1, "Key Derivation Function"). A single round yields enough bits. */
 function deriveKey(seed: Bytes, label: string, context: Bytes, length: number): Uint8Array {
   const hmac = createHmac("sha256", seed).update(tpmNumber(4, 1)).update(`${label}\0`).update(context);
   return hmac.update(tpmNumber(4, 8 * length)).digest().subarray(0, length);

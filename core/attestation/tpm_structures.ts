@@ -48,7 +48,7 @@ const GENERATED = 0xff544347;
 const QUOTE = 0x8018;
 /** The size of clock, resetCount, restartCount and safe (TPMS_CLOCK_INFO), and of the firmware version. */
 const CLOCK_AND_FIRMWARE_BYTES = 8 + 4 + 4 + 1 + 8;
-/** Limits beyond the banks of PCRs and the bytes of a selection that any TPM has. */
+/** Limits on the banks of PCRs and the bytes of a selection, which exceed those of any TPM. */
 const MAX_BANKS = 16;
 const MAX_SELECT_BYTES = 8;
 /** The size of a selection of PCRs 0 to 23, those of a PC. */
@@ -91,7 +91,7 @@ export class TpmReader {
     return this.bytes(this.uint16());
   }
 
-  /** Reads everything that is left. */
+  /** Reads all of the remaining bytes. */
   rest(): Bytes {
     return this.bytes(this.#bytes.length - this.#at);
   }
@@ -233,11 +233,11 @@ const ENDORSEMENT_POLICY = Uint8Array.of(
   ...[0xfd, 0x52, 0xd7, 0x6e, 0x06, 0x52, 0x0b, 0x64, 0xf2, 0xa1, 0xda, 0x1b, 0x33, 0x14, 0x69, 0xaa],
 );
 
-const OF_THIS_TPM = TPM_ATTRIBUTE.fixedTPM | TPM_ATTRIBUTE.fixedParent | TPM_ATTRIBUTE.sensitiveDataOrigin;
+const CREATED_IN_TPM = TPM_ATTRIBUTE.fixedTPM | TPM_ATTRIBUTE.fixedParent | TPM_ATTRIBUTE.sensitiveDataOrigin;
 
 const ENDORSEMENT_KEY: Omit<TpmPublicArea, "key"> = {
   nameAlgorithm: TPM_ALGORITHM.sha256,
-  attributes: OF_THIS_TPM | TPM_ATTRIBUTE.adminWithPolicy | TPM_ATTRIBUTE.restricted | TPM_ATTRIBUTE.decrypt,
+  attributes: CREATED_IN_TPM | TPM_ATTRIBUTE.adminWithPolicy | TPM_ATTRIBUTE.restricted | TPM_ATTRIBUTE.decrypt,
   authPolicy: ENDORSEMENT_POLICY,
   symmetric: { algorithm: TPM_ALGORITHM.aes, bits: 128, mode: TPM_ALGORITHM.cfb },
 };
@@ -263,7 +263,7 @@ export const ENDORSEMENT_TEMPLATES: readonly { readonly area: TpmPublicArea; rea
 /** The template of the attestation key: on P-256, and restricted to structures that the TPM itself made. */
 export const ATTESTATION_TEMPLATE: TpmPublicArea = {
   nameAlgorithm: TPM_ALGORITHM.sha256,
-  attributes: OF_THIS_TPM | TPM_ATTRIBUTE.userWithAuth | TPM_ATTRIBUTE.noDA | TPM_ATTRIBUTE.restricted |
+  attributes: CREATED_IN_TPM | TPM_ATTRIBUTE.userWithAuth | TPM_ATTRIBUTE.noDA | TPM_ATTRIBUTE.restricted |
     TPM_ATTRIBUTE.sign,
   authPolicy: new Uint8Array(0),
   scheme: { algorithm: TPM_ALGORITHM.ecdsa, hash: TPM_ALGORITHM.sha256 },
