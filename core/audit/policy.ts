@@ -189,7 +189,7 @@ const RULE: Shape<AuditRule> = mapped(
     if (nonResourceURLs.length > 0 && (resources.length > 0 || namespaces.length > 0)) {
       return fault(place, "a rule has resources or nonResourceURLs, not both");
     }
-    if (resources.some((one) => one.resourceNames.length > 0 && one.resources.length === 0)) {
+    if (resources.some((entry) => entry.resourceNames.length > 0 && entry.resources.length === 0)) {
       return fault(place, "resourceNames need at least one of resources");
     }
     return rule;
