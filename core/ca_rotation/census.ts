@@ -228,7 +228,9 @@ export class Census {
     }
     // A kubeconfig that the instance has written since then contains both CAs.
     return [...bySigner.values()].some((held) =>
-      [held.retiring, held.staying, held.other].some((one) => one?.isKubeconfig === true && one.issuedAt >= began)
+      [held.retiring, held.staying, held.other].some((certificate) =>
+        certificate?.isKubeconfig === true && certificate.issuedAt >= began
+      )
     );
   }
 }
@@ -302,7 +304,7 @@ function findDirection(rotation: CaRotation): Direction {
 
 function listFingerprints(pem: string): readonly string[] {
   const chain = parseAuthorityChain(pem);
-  return chain.ok ? [chain.value.certificate, ...chain.value.issuers].map((one) => one.sha256Fingerprint) : [];
+  return chain.ok ? [chain.value.certificate, ...chain.value.issuers].map((ca) => ca.sha256Fingerprint) : [];
 }
 
 /** Lists the subjects of CAs as the register has them. */
@@ -348,7 +350,7 @@ function findLatest(times: readonly number[]): Date | undefined {
 /** A holder that no server has seen during the rotation was last active when it got its last certificate. */
 function findLastIssued({ bySigner }: Holder): Date | undefined {
   const held = [...bySigner.values()].flatMap(({ retiring, staying, other }) => [retiring, staying, other]);
-  return findLatest(held.map((one) => one?.issuedAt ?? NaN));
+  return findLatest(held.map((certificate) => certificate?.issuedAt ?? NaN));
 }
 
 /** Sorts numbers in names by value: n2 before n10. */

@@ -64,10 +64,10 @@ export function sortServers({ spec, status: { servers = [] } }: CaRotation, now:
   const others = servers.filter(({ step }) => step !== spec.step);
   const isDown = ({ name, time }: CaRotationServer) =>
     now.getTime() - Date.parse(time ?? "") > DOWN_AFTER_MS || (spec.leftBehind ?? []).includes(name);
-  return { adopted, pending: others.filter((one) => !isDown(one)), down: others.filter(isDown) };
+  return { adopted, pending: others.filter((server) => !isDown(server)), down: others.filter(isDown) };
 }
 
-/** Reports whether everyone is ready for the next step, except those that are left behind. */
+/** Reports whether every row is ready for the next step, except those that are left behind. */
 export function isEveryoneReady(rows: readonly CensusRow[]): boolean {
   return rows.every(({ state, isLeftBehind }) => state === "ready" || isLeftBehind);
 }
@@ -189,7 +189,9 @@ export function findUnknownName(
   { status: { servers = [] } }: CaRotation,
   rows: readonly CensusRow[],
 ): string | undefined {
-  return names.find((name) => !servers.some((one) => one.name === name) && !rows.some((row) => isNamed(row, name)));
+  return names.find((name) =>
+    !servers.some((server) => server.name === name) && !rows.some((row) => isNamed(row, name))
+  );
 }
 
 /** Returns the next commands of the operator, in their order; none when the rotation is finished. */
