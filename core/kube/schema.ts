@@ -14,7 +14,7 @@ export type FieldType =
   | { readonly kind: "json"; readonly anyKind?: true }
   /** `resource.Quantity`: text in JSON, and in protobuf a message with the text in field 1. */
   | { readonly kind: "quantity" }
-  /** `intstr.IntOrString`: a number of 32 bits or a text; in protobuf a message that also names its type. */
+  /** `intstr.IntOrString`: a number of 32 bits or a text; in protobuf a message that also contains its type. */
   | { readonly kind: "intOrString" }
   | MessageSchema
   /**

@@ -112,10 +112,10 @@ const SCALARS: Readonly<Record<Exclude<FieldType["kind"], "message" | "map" | "l
 
 /** Returns the path element that identifies an item; the error is upstream's text. */
 export function getItemElement(list: AssociativeList, item: unknown): Result<string, string> {
-  return list.keys.length === 0 ? setItemElement(item) : keyedItemElement(list.keys, item);
+  return list.keys.length === 0 ? getSetItemElement(item) : getKeyedItemElement(list.keys, item);
 }
 
-function keyedItemElement(keys: readonly ListKey[], item: unknown): Result<string, string> {
+function getKeyedItemElement(keys: readonly ListKey[], item: unknown): Result<string, string> {
   if (item === null) return err("associative list with keys may not have a null element");
   if (!isJsonObject(item)) return err("associative list with keys may not have non-map elements");
   const present = keys.flatMap(({ name, default: fallback }) => {
@@ -132,7 +132,7 @@ function keyedItemElement(keys: readonly ListKey[], item: unknown): Result<strin
   return ok(keyElement(present));
 }
 
-function setItemElement(item: unknown): Result<string, string> {
+function getSetItemElement(item: unknown): Result<string, string> {
   if (Array.isArray(item)) return err("not supported: associative list with lists as elements");
   if (item === null) return err("associative list without keys has an element that's an explicit null");
   if (isJsonObject(item)) return err("associative list without keys has an element that's a map type");

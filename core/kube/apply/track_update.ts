@@ -43,7 +43,7 @@ export function trackUpdate(
   object: KubeObject,
   author: Author,
 ): readonly ManagedFieldsEntry[] | undefined {
-  const sent = sentManagers(endpoint, live, object);
+  const sent = getSentManagers(endpoint, live, object);
   if (sent.size === 0 && (live?.metadata.uid ?? "") !== "") return undefined;
   const managers = recordUpdate(endpoint, live, object, sent, author);
   if (managers === undefined) return live?.metadata.managedFields;
@@ -90,7 +90,7 @@ export function reconcileManagers(endpoint: ManagedEndpoint, managers: Managers)
 }
 
 /** Returns the entries that the client sent, or those of the stored object. */
-function sentManagers(endpoint: ManagedEndpoint, live: KubeObject | undefined, object: KubeObject): Managers {
+function getSentManagers(endpoint: ManagedEndpoint, live: KubeObject | undefined, object: KubeObject): Managers {
   const stored = live?.metadata.managedFields ?? [];
   if (endpoint.subresource === "") {
     const sent = object.metadata.managedFields;

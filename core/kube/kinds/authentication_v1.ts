@@ -74,7 +74,7 @@ const boundObject = message<BoundObjectReference>(
 
 /** The properties that a client requests for a token. */
 export interface TokenRequestSpec {
-  /** Without any, the token is meant for the API server. */
+  /** Empty if the token is for the API server. */
   readonly audiences?: readonly string[] | null;
   readonly expirationSeconds?: number | null;
   readonly boundObjectRef?: BoundObjectReference | null;

@@ -311,8 +311,8 @@ export interface RevocationSpec {
   /** The serial number of one certificate in lower-case hex. */
   readonly serialNumber?: string;
   /**
-   * The name of a node. Revokes its certificates so far, and refuses requests for its name, except with a newer token that
-   * is bound to it.
+   * The name of a node. Revokes the certificates that it has, and refuses requests for its name, except with a newer
+   * token that is bound to it.
    */
   readonly node?: string;
   readonly user?: string;
@@ -347,8 +347,8 @@ export interface RevocationStatus {
   readonly revokedByGroups?: readonly string[];
   readonly time: string | null;
   /**
-   * The sequence number of the last record of the register at that time. The certificates of a node up to this record were
-   * issued before the revocation, whatever the clock did.
+   * The sequence number of the last record of the register at that time. The certificates of a node up to this record
+   * were issued before the revocation, even if the clock was changed.
    */
   readonly lastSequence?: number;
 }
@@ -360,7 +360,7 @@ const revocationStatus = message<RevocationStatus>("RevocationStatus", "The user
   lastSequence: omitempty(4, INT64, "Sequence number of the last record of the register at that time."),
 });
 
-/** The order to refuse a certificate, a user, a group, a node or a token from now on. Immutable. */
+/** The refusal of a certificate, a user, a group, a node or a token from now on. Immutable. */
 export interface Revocation extends KubeObject {
   readonly spec: RevocationSpec;
   readonly status: RevocationStatus;

@@ -296,7 +296,7 @@ export type PemSource<Pem = string> =
 
 /** An API server and the credentials for it, with files that have not been read yet. */
 export interface ResolvedCluster {
-  /** The URL as client-go normalises it: without query and fragment if it has a path. */
+  /** The URL as client-go normalizes it: without query and fragment if it has a path. */
   readonly server: string;
   /** The roots to trust; absent for those of the system. */
   readonly ca?: PemSource | undefined;
@@ -350,7 +350,7 @@ function resolveCluster(
 ): Pick<ResolvedCluster, "server" | "ca" | "insecureSkipTlsVerify" | "tlsServerName" | "proxy"> {
   const proxy = cluster.proxyUrl === undefined ? undefined : parseProxyUrl(cluster.proxyUrl);
   return {
-    server: normaliseServer(cluster.server),
+    server: normalizeServer(cluster.server),
     ca: pemSource(cluster.certificateAuthorityData, cluster.certificateAuthority, baseDir),
     insecureSkipTlsVerify: cluster.insecureSkipTlsVerify ?? false,
     tlsServerName: cluster.tlsServerName,
@@ -375,7 +375,7 @@ function pemSource<Pem>(pem: Pem | undefined, path: string | undefined, baseDir:
   return path === undefined ? undefined : { kind: "file", path: joinPath(baseDir, path) };
 }
 
-function normaliseServer(server: string): string {
+function normalizeServer(server: string): string {
   const url = URL.parse(server);
   if (url === null || url.pathname.length <= 1) return server;
   url.search = "";

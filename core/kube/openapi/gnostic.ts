@@ -97,7 +97,7 @@ function write(writer: WireWriter, number: number, type: GnosticType, value: unk
     case "inside":
       return writer.nested(number, () => write(writer, type.number, type.of, value));
     case "either": {
-      const choice = type.choices.find((one) => one.fits(value));
+      const choice = type.choices.find((candidate) => candidate.fits(value));
       return writer.nested(number, () => {
         if (choice !== undefined) write(writer, choice.number, choice.of, value);
       });

@@ -112,7 +112,7 @@ function createParameter({ name, in: place, description, type }: Parameter): Ope
 }
 
 /** The parameters that are not shared, because old versions of kubectl look for them in the operations themselves. */
-const KEPT_IN_PLACE: readonly string[] = ["name", "fieldValidation", "dryRun"];
+const UNSHARED_PARAMETERS: readonly string[] = ["name", "fieldValidation", "dryRun"];
 
 /** Collects the parameters that operations refer to instead of repeating them. */
 class SharedParameters {
@@ -134,7 +134,7 @@ class SharedParameters {
 
 /** Reports whether a parameter is shared. The only shared bodies are those that every kind has: options and patches. */
 function isShared({ name, schema }: OpenApiObject): boolean {
-  if (typeof schema !== "object" || schema === null) return !KEPT_IN_PLACE.includes(String(name));
+  if (typeof schema !== "object" || schema === null) return !UNSHARED_PARAMETERS.includes(String(name));
   return String(Reflect.get(schema, "$ref")).startsWith("#/definitions/io.k8s.apimachinery");
 }
 

@@ -117,7 +117,7 @@ export function unsupportedMediaType(mediaTypes: readonly string[]): StatusError
   return failure(415, "UnsupportedMediaType", message);
 }
 
-/** 413: the body is too large; `message` names the limit, such as `limit is 3145728`. */
+/** 413: the body is too large; `message` states the limit, such as `limit is 3145728`. */
 export function requestEntityTooLarge(message: string): StatusError {
   return failure(413, "RequestEntityTooLarge", `Request entity too large: ${message}`);
 }
@@ -171,13 +171,13 @@ export function statusFromError(error: unknown): StatusError {
   if (!isAppError(error)) {
     return failureWithCause(500, "InternalError", "Internal error occurred: unexpected error", error);
   }
-  const found = TYPED[error.code];
+  const found = STATUS_OF_CODE[error.code];
   if (found !== undefined) return failureWithCause(found[0], found[1], error.message, error);
   return failureWithCause(500, "InternalError", `Internal error occurred: ${error.message}`, error);
 }
 
 /** The error codes that have an HTTP status; the others are answered with 500. */
-const TYPED: { readonly [code in ErrorCode]?: readonly [number, string] } = {
+const STATUS_OF_CODE: { readonly [code in ErrorCode]?: readonly [number, string] } = {
   access_denied: [403, "Forbidden"],
   already_exists: [409, "AlreadyExists"],
   conflict: [409, "Conflict"],

@@ -54,7 +54,7 @@ export class WireReader {
     return tag;
   }
 
-  /** Reads the tag of any next field; the field number has 32 bits. */
+  /** Reads the tag of the next field of any message; the field number has 32 bits. */
   entryTag(): { readonly number: number; readonly wireType: number } {
     const low = this.#varint();
     return { number: (low >>> 3) | (this.#high << 29), wireType: low & 7 };
@@ -197,10 +197,7 @@ const KEPT_BYTES = 1024 * 1024;
 /** The length of text up to which a loop is faster than a call into the runtime. */
 const SHORT_TEXT = 32;
 
-/**
- * The scratch buffer of the last writer that finished. The next writer takes it out of this variable, so that it is
- * never shared.
- */
+/** The scratch buffer of the last writer that finished. The next writer takes it, so it is never shared. */
 let spare: Buffer | undefined;
 
 /** Writes one message, with its last field first. A writer that is not finished does not affect the next one. */
@@ -278,7 +275,7 @@ export class WireWriter {
     this.message(number, before);
   }
 
-  /** Makes one field of everything that was written since the size was `before`. */
+  /** Wraps everything that was written since the size was `before` in one field. */
   message(number: number, before: number): void {
     this.messageHead(number, this.size - before);
   }

@@ -9,7 +9,7 @@ import { ElementBudget } from "./element_budget.ts";
 import { type JsonDocument, JsonSyntaxError } from "../json_value.ts";
 
 /**
- * Parses YAML text, or bytes in UTF-8; throws `JsonSyntaxError`, which names the line and quotes nothing. Repeated keys
+ * Parses YAML text, or bytes in UTF-8; throws `JsonSyntaxError`, which has the line and quotes nothing. Repeated keys
  * are in `strictErrors`, with Go's message. Members are sorted, as in the JSON to which Kubernetes converts YAML first.
  * StatusError 413 for too many values.
  */
