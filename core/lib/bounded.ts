@@ -3,7 +3,7 @@
 interface FifoCacheLimits {
   /** The maximum number of entries. */
   readonly maxEntries: number;
-  /** The maximum length of a key. An entry with a longer key is not worth its memory and is not stored. */
+  /** The maximum length of a key. Entries with longer keys are not stored. */
   readonly maxKeyLength: number;
   /** The maximum total length of all keys, for values whose memory grows with their key; unlimited by default. */
   readonly maxTotalLength?: number;

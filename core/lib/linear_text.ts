@@ -50,8 +50,8 @@ export function matchesPattern(value: string, pattern: string, separator = ""): 
 }
 
 /**
- * Reports whether a value matches a pattern in which `${requester}` stands for the requester's name. The name is
- * matched literally, even if it contains a star.
+ * Reports whether a value matches a pattern in which `${requester}` is the requester's name, which is matched literally
+ * even if it contains a star.
  */
 export function matchesRequesterPattern(value: string, pattern: string, requester: string): boolean {
   const parts = pattern.split("${requester}");
