@@ -148,7 +148,7 @@ export function isUnspecified(address: string): boolean {
 }
 
 /**
- * Returns the given or else the host's names and addresses, sorted and without duplicates, as kubelet requests them.
+ * Returns the given names and addresses, or else the host's, sorted and without duplicates, as kubelet requests them.
  */
 export function decideServingNames(
   given: { readonly dnsNames: readonly string[]; readonly ipAddresses: readonly string[] },

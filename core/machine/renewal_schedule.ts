@@ -57,7 +57,7 @@ export function findCaRetirement(
   annotations: readonly (Readonly<Record<string, string>> | undefined)[],
   nodeName: string,
 ): CaRetirement | undefined {
-  const [latest] = annotations.flatMap((one) => parseRetirement(one ?? {})).sort((a, b) => b.from - a.from);
+  const [latest] = annotations.flatMap((values) => parseRetirement(values ?? {})).sort((a, b) => b.from - a.from);
   if (latest === undefined) return undefined;
   const renewAt = new Date(Math.floor(latest.from + (latest.by - latest.from) * getShare(nodeName)));
   return { keyIds: latest.keyIds, begin: new Date(latest.from), renewAt };
@@ -100,7 +100,7 @@ export interface RenewalState {
   readonly notUntil: Date | undefined;
   /** The CAs that are being replaced. */
   readonly retirement?: CaRetirement | undefined;
-  /** A retirement for which a renewal was fruitless, because the signer still uses the CA; it is not tried again. */
+  /** A retirement for which a renewal changed nothing, because the signer still uses the CA; it is not tried again. */
   readonly fruitless?: CaRetirement | undefined;
 }
 
@@ -130,7 +130,7 @@ const AT_ONCE = new Date(-8.64e15);
 /** The number of attempts after which client-go logs that the backoff limit is reached. */
 export const BACKOFF_LIMIT = RETRY_PAUSES_MS.length + 1;
 
-/** The state at start. An expired certificate counts as missing, and a missing one is requested at once. */
+/** Returns the initial state. An expired certificate counts as missing, and a missing one is requested at once. */
 export function startRenewal(
   certificate: RenewableCertificate | undefined,
   template: CertificateTemplate | undefined,
@@ -163,7 +163,7 @@ export function decideNextStep(state: RenewalState, now: Date, random: () => num
   return { kind: "request", credentials: valid ? "current" : "bootstrap", template, state: settled };
 }
 
-/** The state after a new certificate, which starts another round. */
+/** Returns the state after a new certificate, which starts another round. */
 export function applyRenewal(state: RenewalState, certificate: RenewableCertificate, now: Date): RenewalState {
   return {
     ...state,
@@ -176,12 +176,12 @@ export function applyRenewal(state: RenewalState, certificate: RenewableCertific
   };
 }
 
-/** The state after a template change: a new round, which requests at once unless the certificate satisfies it. */
+/** Returns the state after a template change: a new round, which requests at once unless the certificate fits. */
 export function applyTemplateChange(state: RenewalState, template: CertificateTemplate | undefined): RenewalState {
   return { ...state, template, deadline: undefined, failures: 0, notUntil: undefined };
 }
 
-/** The state after the cluster has started or finished replacing a CA, or has chosen another time for the renewal. */
+/** Returns the state after the replacement of a CA has begun or ended, or got another time for the renewal. */
 export function applyRetirement(state: RenewalState, retirement: CaRetirement | undefined): RenewalState {
   return { ...state, retirement };
 }
@@ -190,9 +190,9 @@ export function applyRetirement(state: RenewalState, retirement: CaRetirement | 
 const SKEW_MS = 60_000;
 
 /**
- * The time of the early renewal; undefined when there is none, or when the signer still uses the retiring CA. The
- * latter is known from a fruitless renewal, or after a restart from a certificate that was issued after the window
- * began.
+ * Returns the time of the early renewal; undefined when there is none, or when the signer still uses the retiring CA.
+ * The latter is known from an ineffective renewal, or after a restart from a certificate that was issued after the
+ * window began.
  */
 function findEarlyDeadline({ certificate, retirement, fruitless }: RenewalState): Date | undefined {
   if (certificate === undefined || retirement === undefined || !isRetiring(certificate, retirement)) return undefined;
@@ -209,7 +209,7 @@ export function isRetiring(
   return keyId !== undefined && retirement?.keyIds.includes(keyId) === true;
 }
 
-/** The state after a failed attempt: pauses of 2, 4, 8 and 16 s, then always 32 s. */
+/** Returns the state after a failed attempt: pauses of 2, 4, 8 and 16 s, then always 32 s. */
 export function applyFailure(state: RenewalState, now: Date, random: () => number): RenewalState {
   const pause = RETRY_PAUSES_MS[state.failures];
   const pauseMs = pause === undefined ? LATE_RETRY_PAUSE_MS : pause * (1 + 0.1 * random());
