@@ -351,7 +351,7 @@ function splitTexts(text: string): readonly string[] {
   return text.toUpperCase().split("\n").flatMap((line) => {
     const compact = line.replace(/[\s"']/g, "");
     // A scanner may omit line breaks, but no piece of a text contains START, because base32 has no 1.
-    return compact.split(/(?=TLSB1[A-Z2-7]{8}\d{8})/).filter((one) => one.startsWith(START));
+    return compact.split(/(?=TLSB1[A-Z2-7]{8}\d{8})/).filter((piece) => piece.startsWith(START));
   });
 }
 

@@ -280,7 +280,7 @@ export function readAnswers(text: string): Result<AnswerBundle, readonly string[
   const authorities: (readonly CertificateFacts[])[] = [];
   for (let at = 0; sections[toHeading(at)] !== undefined; at++) {
     const chain = parseChain(sections[toHeading(at)]);
-    const fault = chain.ok ? chain.value.map(findAuthorityFault).find((one) => one !== undefined) : chain.error;
+    const fault = chain.ok ? chain.value.map(findAuthorityFault).find((found) => found !== undefined) : chain.error;
     if (!chain.ok || fault !== undefined) return err([`a CA in it cannot be used: ${fault}`]);
     authorities.push(chain.value);
   }
@@ -554,5 +554,5 @@ function isOptionalText(value: unknown): boolean {
 }
 
 function isTextList(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.every((one) => typeof one === "string");
+  return Array.isArray(value) && value.every((item) => typeof item === "string");
 }
