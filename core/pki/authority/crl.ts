@@ -169,7 +169,7 @@ export function parseCrlEntries({ entriesDer }: Pick<CrlFacts, "entriesDer">): R
       const extensions = entry.readOptional(TAG.sequence)?.raw;
       const code = extensions === undefined ? undefined : findExtension(new DerReader(extensions), REASON_CODE);
       const found = code === undefined ? 0 : new DerReader(code).read(ENUMERATED, "reasonCode").content[0];
-      const [reason = "unspecified"] = CRL_REASONS.filter((one) => CRL_REASON_CODES[one] === found);
+      const [reason = "unspecified"] = CRL_REASONS.filter((name) => CRL_REASON_CODES[name] === found);
       entries.push({ serialNumber: encodeHex(serial), revokedAt, reason });
     }
     return entries;

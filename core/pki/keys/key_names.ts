@@ -14,7 +14,7 @@ export const ML_DSA_NAMES: readonly MlDsaName[] = ["ML-DSA-44", "ML-DSA-65", "ML
 
 /** Reports whether the name of a key type or of a signature algorithm is that of an ML-DSA parameter set. */
 export function isMlDsa(name: string): name is MlDsaName {
-  return ML_DSA_NAMES.some((one) => one === name);
+  return ML_DSA_NAMES.some((known) => known === name);
 }
 
 /** The types of keys that every version of Kubernetes accepts, the default first. */

@@ -25,7 +25,7 @@ export const NO_ML_DSA = "this runtime has no ML-DSA; Node.js has it from versio
 
 /** Finds a parameter set by its identifier. */
 export function findMlDsa(oid: string): MlDsaParameters | undefined {
-  return ML_DSA.find((one) => one.oid === oid);
+  return ML_DSA.find((candidate) => candidate.oid === oid);
 }
 
 let isSupported: boolean | undefined;
@@ -53,7 +53,7 @@ const SEED_BYTES = 32;
  */
 export function encodeMlDsaKey(key: KeyObject, name: MlDsaName): Bytes {
   const seed = findSeed(key);
-  const parameters = ML_DSA.find((one) => one.name === name);
+  const parameters = ML_DSA.find((candidate) => candidate.name === name);
   if (seed === undefined || parameters === undefined) {
     return new Uint8Array(key.export({ format: "der", type: "pkcs8" }));
   }

@@ -67,23 +67,23 @@ export function parseAuthorityChain(pem: string): Result<CertificateChain, strin
   if (!bundle.ok) return bundle;
   const [certificate, ...issuers] = bundle.value;
   if (certificate === undefined) return err("must contain at least one CERTIFICATE PEM block");
-  for (const [index, one] of bundle.value.entries()) {
-    const fault = findAuthorityFault(one) ?? findPathLengthFault(bundle.value.slice(0, index + 1));
-    if (fault !== undefined) return err(index === 0 ? fault : `certificate ${label(index, one)}: ${fault}`);
+  for (const [index, current] of bundle.value.entries()) {
+    const fault = findAuthorityFault(current) ?? findPathLengthFault(bundle.value.slice(0, index + 1));
+    if (fault !== undefined) return err(index === 0 ? fault : `certificate ${label(index, current)}: ${fault}`);
     const next = bundle.value[index + 1];
     if (next === undefined) {
-      const damage = findRootDamage(one);
-      if (damage !== undefined) return err(index === 0 ? damage : `certificate ${label(index, one)}: ${damage}`);
+      const damage = findRootDamage(current);
+      if (damage !== undefined) return err(index === 0 ? damage : `certificate ${label(index, current)}: ${damage}`);
       break;
     }
-    if (isSelfSigned(one)) {
+    if (isSelfSigned(current)) {
       return err(
-        `certificate ${label(index, one)} signed itself, so ${label(index + 1, next)} after it is not its issuer`,
+        `certificate ${label(index, current)} signed itself, so ${label(index + 1, next)} after it is not its issuer`,
       );
     }
-    if (!didIssue(next, one)) {
+    if (!didIssue(next, current)) {
       return err(
-        `certificate ${label(index + 1, next)} did not issue ${label(index, one)}: ` +
+        `certificate ${label(index + 1, next)} did not issue ${label(index, current)}: ` +
           "put the CA first, and each issuer after its certificate",
       );
     }
@@ -128,7 +128,7 @@ export function findRootDamage(certificate: CertificateFacts): string | undefine
 
 /** Returns the certificates that follow an issued leaf: the CA and its issuers, without a self-signed root. */
 export function getIntermediates({ certificate, issuers }: CertificateChain): readonly CertificateFacts[] {
-  return [certificate, ...issuers].filter((one) => !isSelfSigned(one));
+  return [certificate, ...issuers].filter((ca) => !isSelfSigned(ca));
 }
 
 /**
@@ -137,7 +137,7 @@ export function getIntermediates({ certificate, issuers }: CertificateChain): re
  */
 export function encodeTrust(...chains: readonly CertificateChain[]): string {
   const certificates = chains.flatMap(({ certificate, issuers }) => [certificate, ...issuers]);
-  return encodeCertificates([...new Map(certificates.map((one) => [one.sha256Fingerprint, one])).values()]);
+  return encodeCertificates([...new Map(certificates.map((ca) => [ca.sha256Fingerprint, ca])).values()]);
 }
 
 /** Returns the earliest end in a chain, which limits every issued certificate. */
@@ -159,7 +159,7 @@ export function didIssue(issuer: CertificateFacts, subject: CertificateFacts): b
 function findPathLengthFault(path: readonly CertificateFacts[]): string | undefined {
   const top = path.at(-1);
   if (top?.maxPathLength === undefined) return undefined;
-  const below = path.slice(0, -1).filter((one) => !isSelfIssued(one)).length;
+  const below = path.slice(0, -1).filter((ca) => !isSelfIssued(ca)).length;
   if (below <= top.maxPathLength) return undefined;
   return `its path length ${top.maxPathLength} does not allow the ${below} ${below === 1 ? "CA" : "CAs"} before it`;
 }
@@ -231,8 +231,8 @@ export function decideTrust(currentPem: string, bundles: readonly string[]): Tru
   }
   const known = new Set(listBundled(currentPem).map(({ sha256Fingerprint }) => sha256Fingerprint));
   const fingerprints = [...published].sort();
-  const added = fingerprints.filter((one) => !known.has(one)).length;
-  const removed = [...known].filter((one) => !published.has(one)).length;
+  const added = fingerprints.filter((fingerprint) => !known.has(fingerprint)).length;
+  const removed = [...known].filter((fingerprint) => !published.has(fingerprint)).length;
   if (added + removed === 0) return { kind: "same", fingerprints };
   return { kind: "changed", pem: mergeTrustBundles(bundles), fingerprints, added, removed };
 }

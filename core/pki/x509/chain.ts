@@ -20,7 +20,7 @@ export interface ChainOptions {
 const MAX_INTERMEDIATES = 8;
 const MAX_SIGNATURE_CHECKS = 100;
 /** Go's limit for a peer's RSA key (`crypto/tls` maxRSAKeySize), because larger keys are slow to verify with. */
-const MAX_SHOWN_RSA_BITS = 8_192;
+const MAX_PEER_RSA_BITS = 8_192;
 
 const UNKNOWN_AUTHORITY = "x509: certificate signed by unknown authority";
 
@@ -55,8 +55,8 @@ export function verifyChain(
 
 /** Checks the size of the key in a peer's certificate; roots are trusted unchecked. */
 export function findKeyFault({ publicKey }: CertificateFacts): string | undefined {
-  return publicKey.algorithm === "RSA" && publicKey.bits > MAX_SHOWN_RSA_BITS
-    ? `x509: certificate has an RSA key larger than ${MAX_SHOWN_RSA_BITS} bits`
+  return publicKey.algorithm === "RSA" && publicKey.bits > MAX_PEER_RSA_BITS
+    ? `x509: certificate has an RSA key larger than ${MAX_PEER_RSA_BITS} bits`
     : publicKey.weakness;
 }
 

@@ -89,7 +89,7 @@ export function findNameFault(constraints: NameConstraints, names: AlternativeNa
     const isConstrained = permitted[key].length > 0 || excluded[key].length > 0;
     for (const text of texts) {
       // Go also refuses a URI that it cannot compare when the CA constrains only other kinds of names.
-      if (!isConstrained && (key !== "uris" || readHostOfUri(text) !== undefined)) continue;
+      if (!isConstrained && (key !== "uris" || readUriHost(text) !== undefined)) continue;
       const name = comparable(text);
       if (name === undefined) return `${what} "${text}" cannot be matched against constraints`;
       if (permitted[key].length > 0 && !permitted[key].some((subtree) => matches(key, name, subtree, false))) {
@@ -154,7 +154,7 @@ function groupByKind(names: AlternativeNames): readonly NamesOfKind[] {
       texts: names.dnsNames,
       comparable: (text) => (isDomain(text) ? text.toLowerCase() : undefined),
     },
-    { key: "uris", what: "URI", texts: names.uris, comparable: hostOfUri },
+    { key: "uris", what: "URI", texts: names.uris, comparable: getComparableUriHost },
     { key: "emailAddresses", what: "email address", texts: names.emailAddresses, comparable: parseMailbox },
   ];
 }
@@ -180,13 +180,13 @@ function isBelow(name: string, subtree: string, isExclusion: boolean): boolean {
 }
 
 /** Extracts the host of a URI that is compared with constraints on URIs, which must be a domain. */
-function hostOfUri(text: string): string | undefined {
-  const host = readHostOfUri(text);
+function getComparableUriHost(text: string): string | undefined {
+  const host = readUriHost(text);
   return host !== undefined && isDomain(host) ? host : undefined;
 }
 
 /** Reads the host of a URI; undefined for an address or no host, which constraints cannot express. */
-function readHostOfUri(text: string): string | undefined {
+function readUriHost(text: string): string | undefined {
   const authority = /^(?:[A-Za-z][A-Za-z0-9+.-]*:)?\/\/([^/?#]*)/.exec(text)?.[1] ?? "";
   const host = authority.slice(authority.lastIndexOf("@") + 1).toLowerCase();
   const name = host.replace(/:\d*$/, "");
