@@ -3,9 +3,9 @@
  * and the record of a certificate stores the result of that function at issuance in `status.identifies`. All code that
  * looks for the certificates of a user, a group or a node reads it with `readIdentity`.
  *
- * The field is not part of the spec because a build that does not know it drops it in etcd, where objects are protobuf,
- * and must still compute the hash in the next record. The hash covers the subject in the spec, and `verifyRecords`
- * compares the field with the subject.
+ * The field is not part of the spec: an older build drops unknown fields in etcd, where objects are protobuf, and must
+ * still compute the hash for the next record. The hash covers the subject in the spec, and `verifyRecords` compares the
+ * field with the subject.
  */
 import { hash } from "node:crypto";
 import type {
