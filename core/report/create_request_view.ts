@@ -83,7 +83,7 @@ export function createRequestView(input: RequestViewInput): RequestView {
   const request = parseRequest(csr.spec.request);
   const summary = summarizeRequest(csr);
   const { metadata, spec } = csr;
-  const about = request.ok ? describeReadable(input, request.value) : describeUnreadable(input, request.error);
+  const content = request.ok ? describeReadable(input, request.value) : describeUnreadable(input, request.error);
   return {
     name: summary.name,
     uid: metadata.uid ?? "",
@@ -93,7 +93,7 @@ export function createRequestView(input: RequestViewInput): RequestView {
     for: summary.for,
     ...omitUndefined({ createdAt: summary.createdAt, expiresAt: summary.expiresAt }),
     requester: toRequesterView(spec, record, input.token),
-    ...about,
+    ...content,
     // The verdict of the current rules does not apply to a request that is already decided.
     ...(rules === undefined || !request.ok || isSettled(csr) ? { rules: [], changes: [], otherPolicies: [] } : {
       verdict: toVerdictView(rules.verdict),
@@ -161,7 +161,7 @@ function describeReadable(input: RequestViewInput, facts: RequestFacts): Content
   const { keyFingerprint } = requested;
   const address = record?.spec.address || undefined;
   const earlier = excludeOwn(listEarlierCertificates(facts, register, requests), csr);
-  const own = earlier.filter((one) => isOfHolder(one, signerName, facts));
+  const own = earlier.filter((certificate) => isOfHolder(certificate, signerName, facts));
   const [last] = own;
   const claimed = findClaimed(csr, facts, own, now);
   const others = requests === undefined ? undefined : listOthers(csr, facts, keyFingerprint, requests);
@@ -220,7 +220,7 @@ function excludeOwn(
     (uid !== undefined && requestUid === uid) || (leaf !== undefined && fingerprint === leaf.sha256Fingerprint);
   const own = earlier.findIndex(isOwn);
   // The list begins with the newest.
-  return own === -1 ? earlier : earlier.slice(own + 1).filter((one) => !isOwn(one));
+  return own === -1 ? earlier : earlier.slice(own + 1).filter((certificate) => !isOwn(certificate));
 }
 
 /** Finds another machine's certificate for a node name that the requester claims, by the rule of the approver. */
@@ -231,9 +231,9 @@ function findClaimed(
   now: Date,
 ): EarlierCertificate | undefined {
   if (findClaimedNode(csr, facts) === undefined || isSettled(csr)) return undefined;
-  const valid = own.filter((one) => getEarlierState(one, now) === "valid");
+  const valid = own.filter((certificate) => getEarlierState(certificate, now) === "valid");
   const key = computeKeyFingerprint(facts);
-  // The same key is the same machine, even if it has since renewed with another key.
+  // A request with a known key comes from the same machine, even if that has since renewed with another key.
   if (valid.some(({ keyFingerprint }) => keyFingerprint === key)) return undefined;
   return valid.toSorted((a, b) => Date.parse(b.notAfter ?? "") - Date.parse(a.notAfter ?? ""))[0];
 }
@@ -265,7 +265,7 @@ function listOthers(
   });
 }
 
-/** The largest number of shared names in a list; further ones are counted. */
+/** The largest number of shared names in a list; the rest are only counted. */
 const MAX_SHARED = 3;
 
 function toRequesterView(

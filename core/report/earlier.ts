@@ -55,11 +55,9 @@ export function listEarlierCertificates(
   const recordedRequests = new Set((register ?? []).map(({ spec }) => spec.request?.uid));
   const seen = (requests ?? [])
     .filter(({ metadata: { uid } }) => uid === undefined || !recordedRequests.has(uid))
-    .map(readIssuedRequest).filter((one) => one !== undefined)
+    .map(readIssuedRequest).filter((certificate) => certificate !== undefined)
     .filter(({ fingerprint }) => !known.has(fingerprint));
-  return [...recorded, ...seen].sort((a, b) =>
-    getBeginning(b) - getBeginning(a) || (b.sequence ?? 0) - (a.sequence ?? 0)
-  );
+  return [...recorded, ...seen].sort((a, b) => getStartMs(b) - getStartMs(a) || (b.sequence ?? 0) - (a.sequence ?? 0));
 }
 
 /** A register may have a hundred thousand records, so most are filtered out before their users are read. */
@@ -78,7 +76,7 @@ function createRecordFilter(facts: RequestFacts): (record: IssuedCertificate) =>
   };
 }
 
-function getBeginning({ notBefore = "" }: EarlierCertificate): number {
+function getStartMs({ notBefore = "" }: EarlierCertificate): number {
   return Date.parse(notBefore) || 0;
 }
 

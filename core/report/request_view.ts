@@ -45,7 +45,7 @@ export interface RequestView {
   readonly signerRules: readonly SignerRuleView[];
   /** The certificate that the same machine or user had before, from the same signer. Absent when none is known. */
   readonly lastCertificate?: EarlierCertificateView;
-  /** The differences of the request from that certificate; empty when it asks for the same. Absent when there is none to compare. */
+  /** The differences of the request from that certificate, if any. Absent when there is no certificate to compare. */
   readonly difference?: readonly DifferenceView[];
   /** Other open requests for the same identity or for one of the same names. Absent when requests could not be listed. */
   readonly others?: readonly OtherRequestView[];
@@ -122,7 +122,7 @@ export interface RequestedView {
   readonly expirationSeconds?: number;
 }
 
-/** The verdict of the approval rules about the request as it is now. */
+/** The verdict of the approval rules on the request as it is now. */
 interface VerdictView {
   readonly kind: "approve" | "deny" | "pending" | "unknown";
   readonly message: string;
@@ -242,7 +242,7 @@ export function listChanges(verdict: PolicyVerdict, others: readonly PolicyVerdi
   if (verdict.kind === "approve") return [];
   const applying = verdict.trace.filter(({ mismatch }) => mismatch === undefined);
   const deciding = applying.filter(({ policy, rule }) => policy === verdict.policy && rule === verdict.rule);
-  const last = [...new Map(applying.map((one) => [one.policy, one])).values()];
+  const last = [...new Map(applying.map((rule) => [rule.policy, rule])).values()];
   const fixes = (deciding.length > 0 ? deciding : last)
     .flatMap(({ checks }) => checks)
     .filter(({ outcome }) => outcome !== "holds")

@@ -81,7 +81,7 @@ export function describeDone(plan: Revoke, isTokenDeleted: boolean, now: Date): 
 function describeKeptCertificates({ certificates }: Revoke, now: Date): string {
   const total = certificates.length;
   if (total === 0) return "no certificate was requested with it";
-  const valid = certificates.filter((one) => isValid(one, now)).length;
+  const valid = certificates.filter((record) => isValid(record, now)).length;
   if (total === 1) return `the certificate that was requested with it ${valid === 1 ? "still works" : "is not valid"}`;
   const works = valid === 1 ? "1 still works" : valid === 0 ? "none still works" : `${valid} still work`;
   return valid === total
@@ -111,7 +111,7 @@ export function describeNextSteps(plan: Revoke, now: Date): readonly string[] {
 
 /** Lists the valid certificates of unknown users, which only a person can assign to the target. */
 function describeUnidentified({ target, unidentified }: Revoke, now: Date): readonly string[] {
-  const valid = unidentified.filter((one) => isValid(one, now));
+  const valid = unidentified.filter((record) => isValid(record, now));
   if (valid.length === 0) return [];
   const listed = valid.slice(0, MAX_LISTED).map((record) => record.spec.serialNumber ?? getName(record));
   const more = valid.length > MAX_LISTED ? ` and ${valid.length - MAX_LISTED} more` : "";
@@ -143,7 +143,7 @@ function listNextSteps(plan: Revoke, now: Date): readonly string[] {
     }
     case "token": {
       const isWhole = revocation.spec.includeCertificates === true;
-      const stillWorks = certificates.some((one) => isValid(one, now));
+      const stillWorks = certificates.some((record) => isValid(record, now));
       return [
         ...(isWhole || !stillWorks
           ? []
@@ -179,7 +179,7 @@ export function listAffectedCertificates(
   now: Date,
 ): readonly IssuedCertificate[] {
   if (target.kind === "token" && revocation.spec.includeCertificates !== true) return [];
-  return certificates.filter((one) => isValid(one, now));
+  return certificates.filter((record) => isValid(record, now));
 }
 
 function isValid(record: IssuedCertificate, now: Date): boolean {

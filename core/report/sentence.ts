@@ -33,14 +33,14 @@ interface SentenceFacts {
   readonly now: Date;
 }
 
-/** The largest number of names in the sentence; further ones are counted. */
+/** The largest number of names in the sentence; the rest are only counted. */
 const MAX_NAMES = 3;
 
 /** Describes a request in one sentence without a full stop. */
-export function describeInSentence(about: SentenceFacts): string {
-  const { username, signerName, facts, token, now } = about;
+export function describeInSentence(input: SentenceFacts): string {
+  const { username, signerName, facts, token, now } = input;
   const identity = parseIdentity(username);
-  const verb = about.isPending ? "asks" : "asked";
+  const verb = input.isPending ? "asks" : "asked";
   const since = token === undefined ? "" : describeToken(token, now);
   const holder = identity.kind === "token"
     ? `the holder of the token ${identity.id}${since}`
@@ -48,10 +48,10 @@ export function describeInSentence(about: SentenceFacts): string {
   if (facts === undefined) {
     return `${holder} ${verb} for a certificate from ${quoteUnlessPlain(signerName)}, but the request cannot be read`;
   }
-  const lifetime = about.expirationSeconds === undefined
+  const lifetime = input.expirationSeconds === undefined
     ? "for as long as the signer allows"
-    : `for ${formatLifetime(about.expirationSeconds)}`;
-  const { subject, object } = describeParties(about, facts, identity, { holder, since });
+    : `for ${formatLifetime(input.expirationSeconds)}`;
+  const { subject, object } = describeParties(input, facts, identity, { holder, since });
   return `${subject} ${verb} for ${object}, ${lifetime}`;
 }
 
@@ -72,37 +72,37 @@ interface Parties {
 }
 
 function describeParties(
-  about: SentenceFacts,
+  input: SentenceFacts,
   facts: RequestFacts,
   identity: Identity,
   { holder, since }: { readonly holder: string; readonly since: string },
 ): Parties {
-  const { signerName } = about;
+  const { signerName } = input;
   const node = parseNodeUser(facts.subject.commonName);
   const kind = signerName === KUBE_APISERVER_CLIENT_KUBELET_SIGNER
     ? "client certificate"
     : signerName === KUBELET_SERVING_SIGNER
     ? "serving certificate"
     : undefined;
-  if (kind === undefined) return { subject: holder, object: describeOther(about, facts) };
+  if (kind === undefined) return { subject: holder, object: describeOther(input, facts) };
   const names = listNamesInWords(facts);
   const suffix = names === "" ? kind === "serving certificate" ? " without a name" : "" : ` for ${names}`;
   if (node === undefined) return { subject: holder, object: `a kubelet's ${kind} that names no node${suffix}` };
   const shownNode = `node ${quoteUnlessPlain(node)}`;
   if (identity.kind === "node" && identity.name === node) {
-    const which = about.history === "none" ? "its first" : about.history === "some" ? "its next" : "a";
+    const which = input.history === "none" ? "its first" : input.history === "some" ? "its next" : "a";
     return { subject: shownNode, object: `${which} ${kind}${suffix}` };
   }
   if (identity.kind !== "token") {
-    const which = about.history === "none" ? "the first" : about.history === "some" ? "another" : "a";
+    const which = input.history === "none" ? "the first" : input.history === "some" ? "another" : "a";
     return { subject: holder, object: `${which} ${kind} of ${shownNode}${suffix}` };
   }
   // The text for a token that is gone already has its commas.
   const clause = `, with the token ${identity.id}${since}${since.endsWith(",") ? "" : ","}`;
-  if (about.isClaim) {
+  if (input.isClaim) {
     return { subject: `a machine that calls itself ${shownNode}${clause}`, object: `a ${kind} of that node${suffix}` };
   }
-  const which = about.history === "none" ? "its first" : about.history === "some" ? "another" : "a";
+  const which = input.history === "none" ? "its first" : input.history === "some" ? "another" : "a";
   return { subject: `${shownNode}${clause}`, object: `${which} ${kind}${suffix}` };
 }
 

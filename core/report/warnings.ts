@@ -39,10 +39,10 @@ interface WarningFacts extends AllowedFacts {
   readonly now: Date;
 }
 
-type Warn = (about: WarningFacts) => readonly string[];
+type Warn = (input: WarningFacts) => readonly string[];
 
-export function listWarnings(about: WarningFacts): readonly string[] {
-  return [...new Set(CHECKS.flatMap((check) => check(about)))];
+export function listWarnings(input: WarningFacts): readonly string[] {
+  return [...new Set(CHECKS.flatMap((check) => check(input)))];
 }
 
 const CHECKS: readonly Warn[] = [
@@ -165,16 +165,16 @@ function warnOfReservedNames({ signerName, facts, username }: WarningFacts): rea
 function warnOfOtherHolders({ earlier, facts, signerName, now, claimed }: WarningFacts): readonly string[] {
   const names = new Set(listAlternativeNames(facts));
   const holders = new Map<string, string>();
-  for (const one of earlier) {
-    if (one === claimed || isOfHolder(one, signerName, facts) || getEarlierState(one, now) !== "valid") continue;
-    const shared = one.names.filter((name) => names.has(name));
-    const holder = describeHolder(one);
+  for (const other of earlier) {
+    if (other === claimed || isOfHolder(other, signerName, facts) || getEarlierState(other, now) !== "valid") continue;
+    const shared = other.names.filter((name) => names.has(name));
+    const holder = describeHolder(other);
     if (shared.length === 0 || holders.has(holder)) continue;
     holders.set(
       holder,
       `${joinWords(shared.map(quoteUnlessPlain), 3)} ${
         shared.length === 1 ? "is" : "are"
-      } in a certificate of ${holder} that is valid until ${one.notAfter ?? ""}`,
+      } in a certificate of ${holder} that is valid until ${other.notAfter ?? ""}`,
     );
   }
   return [...holders.values()];
@@ -210,10 +210,10 @@ function warnOfReports({ reported, facts, signerName }: WarningFacts): readonly 
 function warnOfKey(
   { earlier, facts, signerName, keyFingerprint, lastCertificate, username }: WarningFacts,
 ): readonly string[] {
-  const others = earlier.filter((one) =>
-    one.keyFingerprint === keyFingerprint && one.commonName !== facts.subject.commonName
+  const others = earlier.filter((other) =>
+    other.keyFingerprint === keyFingerprint && other.commonName !== facts.subject.commonName
   );
-  const warnings = others.slice(0, 1).map((one) => `a certificate of ${describeHolder(one)} has the same key`);
+  const warnings = others.slice(0, 1).map((other) => `a certificate of ${describeHolder(other)} has the same key`);
   // A kubelet makes a new key for each renewal. A first request with the known key is from the same machine.
   const isRenewal = username === facts.subject.commonName && isKubeletSigner(signerName);
   if (isRenewal && lastCertificate?.keyFingerprint === keyFingerprint) {
@@ -289,14 +289,14 @@ const KEY_USAGES_ALONE: readonly string[] = [
 ];
 
 /** Lists the rights of a certificate, the most powerful first, each as the end of a sentence `the holder may …`. */
-export function listAllowed(about: AllowedFacts): readonly string[] {
-  const { signerName, usages } = about;
+export function listAllowed(input: AllowedFacts): readonly string[] {
+  const { signerName, usages } = input;
   const isAny = usages.includes("any");
   const isServer = isAny || usages.includes("server auth");
   const special = [...new Set(usages.flatMap((usage) => SPECIAL_USAGES.get(usage) ?? []))];
   const allowed = [
-    ...(isClientUsage(usages) ? isApiSigner(signerName) ? listApiRights(about) : [describeClient(about)] : []),
-    ...(isServer ? [describeServer(about)] : []),
+    ...(isClientUsage(usages) ? isApiSigner(signerName) ? listApiRights(input) : [describeClient(input)] : []),
+    ...(isServer ? [describeServer(input)] : []),
     ...special,
     ...(isAny ? ["use it for any other purpose too, because of the usage any"] : []),
   ];
@@ -327,7 +327,7 @@ function listApiRights({ facts, isAdministrator }: AllowedFacts): readonly strin
       }: report its status, read the pods that run on it with their ` +
         "Secrets and ConfigMaps, and ask for its next certificates"
       : `act at the API as ${formatIdentity(parseIdentity(commonName))}, with everything that roles grant to that user`,
-    ...groups.map((group) => describeGroup(group)),
+    ...groups.map(describeGroup),
   ];
 }
 
@@ -354,5 +354,5 @@ function describeServer({ signerName, facts }: AllowedFacts): string {
   return `serve TLS as the kubelet at ${names}, and so receive what the API server sends there, such as commands for pods`;
 }
 
-/** The largest number of names in a line; further ones are counted. */
+/** The largest number of names in a line; the rest are only counted. */
 const MAX_NAMES = 5;

@@ -64,7 +64,7 @@ export function checkKeyPairs(pairs: readonly StoredPair[], keys: readonly Store
     }
     if (leaf === undefined || publicKeyDer === undefined || keyFile === undefined) return [];
     // If it is the key of a later certificate, the order is wrong, which `checkChains` reports.
-    if (chain.some((one) => publicKeysEqual(one.publicKeyDer, publicKeyDer))) return [];
+    if (chain.some((certificate) => publicKeysEqual(certificate.publicKeyDer, publicKeyDer))) return [];
     const right = keys.find((key) => key.file !== keyFile && publicKeysEqual(key.publicKeyDer, leaf.publicKeyDer));
     const message = `the key in "${keyFile}" does not belong to ${describeStored(leaf)} in "${file}"`;
     if (right !== undefined) {
@@ -99,8 +99,8 @@ function findChainFault(
   if (chain.length > 1) {
     const order = sortChain(chain, publicKeyDer);
     if (order === undefined) {
-      const stray = chain.find((one, index) =>
-        index > 0 && !chain.some((other) => other !== one && didIssue(one, other))
+      const stray = chain.find((certificate, index) =>
+        index > 0 && !chain.some((other) => other !== certificate && didIssue(certificate, other))
       );
       if (stray === undefined) return [];
       return [{
@@ -133,7 +133,7 @@ function findChainFault(
     message: `"${file}" lacks the intermediate ${
       missing.map(({ certificate }) => describeStored(certificate)).join(", ")
     }`,
-    fix: missing.map((one) => appendBlock(one.pair, one.index, file)).join(" && "),
+    fix: missing.map((intermediate) => appendBlock(intermediate.pair, intermediate.index, file)).join(" && "),
   }];
 }
 
@@ -142,16 +142,18 @@ function sortChain(
   chain: readonly CertificateFacts[],
   publicKeyDer: Uint8Array | undefined,
 ): readonly number[] | undefined {
-  const isLeaf = (one: CertificateFacts): boolean =>
+  const isLeaf = (certificate: CertificateFacts): boolean =>
     publicKeyDer === undefined
-      ? !chain.some((other) => other !== one && didIssue(one, other))
-      : publicKeysEqual(one.publicKeyDer, publicKeyDer);
+      ? !chain.some((other) => other !== certificate && didIssue(certificate, other))
+      : publicKeysEqual(certificate.publicKeyDer, publicKeyDer);
   const start = chain.findIndex(isLeaf);
   if (start < 0) return undefined;
   const order = [start];
   while (order.length < chain.length) {
     const top = chain[order[order.length - 1] ?? 0];
-    const next = chain.findIndex((one, index) => !order.includes(index) && top !== undefined && didIssue(one, top));
+    const next = chain.findIndex((issuer, index) =>
+      !order.includes(index) && top !== undefined && didIssue(issuer, top)
+    );
     if (next < 0) return undefined;
     order.push(next);
   }
@@ -327,7 +329,7 @@ function printBlock(file: string, position: number): string {
 /** The command that writes the certificates of a file in another order. The copy keeps mode and owner. */
 function reorderBlocks({ file, blocks, blockCount }: StoredPair, order: readonly number[]): string | undefined {
   if (blocks === undefined || blockCount === undefined) return undefined;
-  const rest = Array.from({ length: blockCount }, (_, index) => index + 1).filter((one) => !blocks.includes(one));
+  const rest = Array.from({ length: blockCount }, (_, index) => index + 1).filter((block) => !blocks.includes(block));
   return rewrite(file, [...order.flatMap((index) => blocks[index] ?? []), ...rest]);
 }
 
@@ -335,7 +337,7 @@ function removeBlock({ file, blocks, blockCount }: StoredPair, index: number): s
   if (blocks === undefined || blockCount === undefined) return undefined;
   return rewrite(
     file,
-    Array.from({ length: blockCount }, (_, at) => at + 1).filter((one) => one !== blocks[index]),
+    Array.from({ length: blockCount }, (_, at) => at + 1).filter((block) => block !== blocks[index]),
   );
 }
 

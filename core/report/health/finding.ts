@@ -125,10 +125,10 @@ export function formatTextfile(
   { findings, certificates, unreadableFiles, uncheckedTargets, now }: TextfileContents,
 ): string {
   const seen = new Map<string, readonly [Labels, CertificateFacts]>();
-  for (const one of certificates) {
-    const labels = toLabels(one);
+  for (const entry of certificates) {
+    const labels = toLabels(entry);
     // A file may contain a certificate twice, but a series must be unique.
-    seen.set(formatLabels(labels), [labels, one.certificate]);
+    seen.set(formatLabels(labels), [labels, entry.certificate]);
   }
   const series = (value: (certificate: CertificateFacts) => number) =>
     [...seen.values()].map(([labels, certificate]) => [labels, value(certificate)] as const);

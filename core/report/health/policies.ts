@@ -26,7 +26,7 @@ interface RuleFileReport {
 export function findRuleFileKind(text: string): typeof RULE_FILE_KINDS[number] | undefined {
   if (isKnownHosts(text)) return "Inventory";
   const kind = /(?:^|[{,])[ \t]*["']?kind["']?:[ \t]*["']?(\w+)/m.exec(text)?.[1];
-  return RULE_FILE_KINDS.find((one) => one === kind);
+  return RULE_FILE_KINDS.find((known) => known === kind);
 }
 
 /** Checks the text of a rule file; undefined for any other file. */
@@ -112,12 +112,14 @@ function isDecisive({ require: wanted, then, otherwise }: ApprovalRule): boolean
 
 /** Reports whether one match applies to every request that the other one applies to. */
 function coversMatch(wide: RuleMatch, narrow: RuleMatch): boolean {
-  const coversSigner = (pattern: string): boolean =>
-    wide.signerNames.some((one) => one === pattern || (one.endsWith("/*") && pattern.startsWith(one.slice(0, -1))));
-  const coversUser = (pattern: string): boolean =>
-    wide.users?.some((one) =>
-      one === pattern || (one.endsWith("*") && pattern.length > one.length - 1 &&
-        pattern.startsWith(one.slice(0, -1)) && !one.slice(0, -1).includes("*"))
+  const coversSigner = (name: string): boolean =>
+    wide.signerNames.some((pattern) =>
+      pattern === name || (pattern.endsWith("/*") && name.startsWith(pattern.slice(0, -1)))
+    );
+  const coversUser = (name: string): boolean =>
+    wide.users?.some((pattern) =>
+      pattern === name || (pattern.endsWith("*") && name.length > pattern.length - 1 &&
+        name.startsWith(pattern.slice(0, -1)) && !pattern.slice(0, -1).includes("*"))
     ) ?? true;
   return narrow.signerNames.every(coversSigner) &&
     (wide.users === undefined || (narrow.users?.every(coversUser) ?? false)) &&
