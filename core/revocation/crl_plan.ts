@@ -65,19 +65,21 @@ export function selectRevoked(
 ): readonly RevokedCertificate[] {
   const own: RevokedCertificate[] = [];
   const unrecorded: RevokedCertificate[] = [];
-  for (const one of revoked) {
-    if (one.issuerFingerprint === issuerFingerprint) own.push(one);
-    else if (one.issuerFingerprint === undefined) unrecorded.push(one);
+  for (const entry of revoked) {
+    if (entry.issuerFingerprint === issuerFingerprint) own.push(entry);
+    else if (entry.issuerFingerprint === undefined) unrecorded.push(entry);
   }
   // Collecting a hundred thousand serial numbers takes time, and most registers have every revoked certificate.
   if (unrecorded.length === 0) return own;
-  const recorded = new Set(revoked.filter((one) => one.issuerFingerprint !== undefined).map((one) => one.serialNumber));
-  return [...own, ...unrecorded.filter((one) => !recorded.has(one.serialNumber))];
+  const recorded = new Set(
+    revoked.filter((entry) => entry.issuerFingerprint !== undefined).map((entry) => entry.serialNumber),
+  );
+  return [...own, ...unrecorded.filter((entry) => !recorded.has(entry.serialNumber))];
 }
 
 /**
  * Plans the next CRL of a CA. It is backdated as certificates are, because a client whose clock is behind would refuse
- * everyone until the CRL becomes valid.
+ * every certificate until the CRL becomes valid.
  */
 export function planNextCrl({ revoked, previous, now, random }: NextCrl): CrlPlan {
   const thisUpdate = wholeSeconds(now.getTime() - BACKDATE_MS);

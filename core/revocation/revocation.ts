@@ -237,7 +237,7 @@ function validateReason({ reason, message = "", includeCertificates, token }: Re
   return errors;
 }
 
-/** A Revocation must not vanish on its own, and it cannot be updated to remove a finalizer. */
+/** A Revocation must not be garbage-collected, and no update could remove its finalizers. */
 function validateMetadata({ finalizers = [], ownerReferences = [] }: ObjectMeta): readonly FieldError[] {
   const why = "a revocation ends only when it is deleted";
   return [

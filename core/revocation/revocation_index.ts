@@ -269,7 +269,7 @@ export interface RecordedCertificate {
 /** Finds the record of a certificate by the SHA-256 (hex) of its DER. */
 export type FindRecorded = (fingerprint: string) => RecordedCertificate | undefined;
 
-/** The index. Records must be put in the order of their sequence numbers. */
+/** An index of records, which must be added in the order of their sequence numbers. */
 export class RecordedCertificates {
   readonly #byName = new Map<string, { readonly fingerprint: string; readonly recorded: RecordedCertificate }>();
   readonly #byFingerprint = new Map<string, RecordedCertificate>();
