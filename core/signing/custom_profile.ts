@@ -175,7 +175,7 @@ const POD_WORDS: Readonly<Record<keyof PodRules, string>> = {
 };
 
 /** The words for an attribute in faults and sentences. */
-const SUBJECT_WORDS: Readonly<Record<SubjectField, readonly [one: string, many: string]>> = {
+const SUBJECT_WORDS: Readonly<Record<SubjectField, readonly [singular: string, plural: string]>> = {
   commonName: ["subject common name", "subject common name"],
   organizations: ["subject organization", "subject organizations"],
   organizationalUnits: ["subject organizational unit", "subject organizational units"],
@@ -201,7 +201,7 @@ function createSubjectRules(rules: SubjectRules): readonly ProfileRule[] {
   const named = SUBJECT_FIELDS.filter((field) => rules[field] !== undefined).map((field) => SUBJECT_WORDS[field][0]);
   const sentence = named.length === 0 ? "the subject is empty" : `the subject has nothing besides ${named.join(", ")}`;
   const others = rule("subject", sentence, ({ subject }) => {
-    const field = unlisted.find((one) => listSubjectValues(subject, one).length > 0);
+    const field = unlisted.find((candidate) => listSubjectValues(subject, candidate).length > 0);
     if (field !== undefined) {
       return `${SUBJECT_WORDS[field][0]} is not allowed: ${listSubjectValues(subject, field)[0]}`;
     }
@@ -254,19 +254,19 @@ const NONE: ValueRule = { allowed: [], min: 0 };
 
 function valueRule(
   name: RequestPart,
-  [one, many]: readonly [one: string, many: string],
+  [singular, plural]: readonly [singular: string, plural: string],
   wanted: ValueRule,
   read: (facts: RequestFacts) => readonly string[],
   matches: (value: string, pattern: string) => boolean,
 ): ProfileRule {
   const { allowed, exactly, min, max = Infinity } = wanted;
-  return rule(name, describeValues(many, wanted, one === many), (facts) => {
+  return rule(name, describeValues(plural, wanted, singular === plural), (facts) => {
     const values = read(facts);
-    if (exactly !== undefined) return findInexact(one, values, exactly);
+    if (exactly !== undefined) return findInexact(singular, values, exactly);
     const bad = values.find((value) => !allowed.some((pattern) => matches(value, pattern)));
-    if (bad !== undefined) return `${one} is not allowed: ${bad}`;
-    if (values.length < min) return min === 1 ? `${one} is required` : `${one}: at least ${min} are required`;
-    return values.length > max ? `${one}: at most ${max} are allowed` : undefined;
+    if (bad !== undefined) return `${singular} is not allowed: ${bad}`;
+    if (values.length < min) return min === 1 ? `${singular} is required` : `${singular}: at least ${min} are required`;
+    return values.length > max ? `${singular}: at most ${max} are allowed` : undefined;
   });
 }
 
@@ -277,11 +277,11 @@ function findInexact(what: string, values: readonly string[], exactly: readonly 
   return missing === undefined ? undefined : `${what} is required: ${missing}`;
 }
 
-function describeValues(many: string, { allowed, exactly, min, max }: ValueRule, isSingle: boolean): string {
-  if (exactly !== undefined) return `the ${many} ${isSingle ? "is" : "are"} exactly ${exactly.join(", ")}`;
-  if (allowed.length === 0) return `there are no ${many}`;
+function describeValues(plural: string, { allowed, exactly, min, max }: ValueRule, isSingle: boolean): string {
+  if (exactly !== undefined) return `the ${plural} ${isSingle ? "is" : "are"} exactly ${exactly.join(", ")}`;
+  if (allowed.length === 0) return `there are no ${plural}`;
   if (isSingle) {
-    return `the ${many} is ${allowed.join(" or ")}${min === 0 ? ", or is left out" : ""}`;
+    return `the ${plural} is ${allowed.join(" or ")}${min === 0 ? ", or is left out" : ""}`;
   }
   const count = min > 0 && max !== undefined
     ? `, ${min} to ${max} of them`
@@ -290,7 +290,7 @@ function describeValues(many: string, { allowed, exactly, min, max }: ValueRule,
     : max !== undefined
     ? `, at most ${max} of them`
     : "";
-  return `the ${many} are ${allowed.join(" or ")}${count}`;
+  return `the ${plural} are ${allowed.join(" or ")}${count}`;
 }
 
 function listSubjectValues(subject: DistinguishedName, field: SubjectField): readonly string[] {

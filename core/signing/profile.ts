@@ -205,9 +205,9 @@ export function rule(name: RequestPart, sentence: string, check: ProfileRule["ch
 function nodeUsages(purpose: string, fault: string): ProfileRule {
   const sentence = `the usages are ${purpose} and digital signature, and perhaps key encipherment`;
   return rule("usages", sentence, (_facts, usages) => {
-    const given = new Set(usages);
-    const hasRequired = [purpose, "digital signature"].every((usage) => given.has(usage));
-    const others = given.size - 2 - (given.has("key encipherment") ? 1 : 0);
+    const unique = new Set(usages);
+    const hasRequired = [purpose, "digital signature"].every((usage) => unique.has(usage));
+    const others = unique.size - 2 - (unique.has("key encipherment") ? 1 : 0);
     return hasRequired && others === 0 ? undefined : fault;
   });
 }
@@ -291,8 +291,8 @@ export interface PlanInput {
 /** Plans the certificate of a CSR: profile first, then signature, usages and validity. */
 export function planCertificate(input: PlanInput): Result<CertificatePlan, SigningRefusal> {
   const { csr, facts, profile } = input;
-  const asked = csr.spec.usages ?? [];
-  const usages = asked.length > 0 ? asked : profile.defaultUsages ?? [];
+  const requested = csr.spec.usages ?? [];
+  const usages = requested.length > 0 ? requested : profile.defaultUsages ?? [];
   const fault = checkProfile(profile, facts, usages, csr.spec.expirationSeconds);
   if (fault !== undefined) return fail(fault.message, fault.rule);
   const { clientTrust = "distrusted" } = input;
@@ -310,10 +310,10 @@ export function planCertificate(input: PlanInput): Result<CertificatePlan, Signi
   if (unknown.length > 0) return refuse(`unrecognized usage values: ${goQuoteList(unknown)}`);
   const keyFault = findKeyUsageFault(facts.keyAlgorithm, usages);
   if (keyFault !== undefined) return fail(keyFault);
-  const life = planLife(csr.spec.expirationSeconds, input.signingDurationSeconds, profile.lifetime);
-  if (!life.ok) return life;
+  const lifetime = planLifetime(csr.spec.expirationSeconds, input.signingDurationSeconds, profile.lifetime);
+  if (!lifetime.ok) return lifetime;
   const { backdateMs, shortLifetimeMs } = input.backdating ?? {};
-  const validity = planValidity(input.now, life.value * 1_000, input.caNotAfter, backdateMs, shortLifetimeMs);
+  const validity = planValidity(input.now, lifetime.value * 1_000, input.caNotAfter, backdateMs, shortLifetimeMs);
   if (!validity.ok) return refuse(validity.error);
   const { notBefore, notAfter } = validity.value;
   if (profile.lifetime !== undefined && notAfter.getTime() - notBefore.getTime() < profile.lifetime.min * 1_000) {
@@ -342,7 +342,7 @@ export function decideDurationSeconds(requested: number | undefined, limitSecond
 }
 
 /** Decides the lifetime by the profile if it has a limit, else by the signer. */
-function planLife(
+function planLifetime(
   requested: number | undefined,
   signerLimit: number,
   lifetime: ProfileLifetime | undefined,
@@ -419,7 +419,7 @@ export function findClientTrust(
   trustedCas: readonly CertificateFacts[],
 ): boolean | undefined {
   const known = [certificate, ...issuers];
-  const isTrusted = trustedCas.some((ca) => known.some((one) => isSameOrIssuer(ca, one)));
+  const isTrusted = trustedCas.some((ca) => known.some((certificate) => isSameOrIssuer(ca, certificate)));
   if (isTrusted) return true;
   const top = issuers.at(-1) ?? certificate;
   return trustedCas.length === 0 || isSelfIssued(top) ? false : undefined;

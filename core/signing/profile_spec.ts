@@ -268,7 +268,7 @@ function findUsageFaults({ allowed, required, default: fallback }: UsageRules): 
     list.filter((usage) => !allowed.includes(usage)).map((usage) => `usages.${place}: "${usage}" is not allowed above`);
   const faults = [...outside("required", required), ...outside("default", fallback)];
   if (fallback.length === 0) return faults;
-  for (const usage of required.filter((one) => !fallback.includes(one))) {
+  for (const usage of required.filter((name) => !fallback.includes(name))) {
     faults.push(`usages.default: "${usage}" is required`);
   }
   if (toExtendedKeyUsageOids(allowed).length > 0 && toExtendedKeyUsageOids(fallback).length === 0) {
