@@ -48,7 +48,7 @@
  *   status: {},
  * };
  *
- * // The approver decides by what it knows, and lists what it has to know first.
+ * // The decision lists the facts that it still needs.
  * const facts = parseRequest(csr.spec.request);
  * assert(facts.ok);
  * const now = new Date("2026-01-01T00:00:00Z");
@@ -104,7 +104,7 @@ export type {
 export { formatDuration, parseDuration } from "./lib/duration.ts";
 export { GIT_VERSION, KUBERNETES_VERSION, TLSBOOT_VERSION } from "./version.ts";
 
-// Kubernetes shapes, spelled as the API spells them.
+// Kubernetes types, in the API's spelling.
 export type {
   Condition,
   DeleteOptions,

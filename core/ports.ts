@@ -82,8 +82,8 @@ export type ObjectChange<T> =
 /** The changes of the objects of one kind, at an API or in the storage of the same process. */
 export interface ObjectChanges<T extends KubeObject> {
   /**
-   * Delivers every existing object, then `synced`, then each change. It reconnects by itself and delivers missed deletions
-   * after the next list. It ends only by the signal and rejects with its reason.
+   * Delivers every existing object, then `synced`, then each change. It reconnects automatically and delivers missed
+   * deletions after the next list. It ends only by the signal and rejects with its reason.
    */
   changes(signal: AbortSignal): AsyncIterable<ObjectChange<T>>;
 }
