@@ -92,7 +92,7 @@ export function decideHold(settings: NodeClientSettings, input: HoldInput): Look
         kind: "UnusualSubject",
         saw: attribute,
         fault: `the subject has "${attribute}" beyond common name and organization, which no kubelet requests`,
-        fix: `find out which program made it; then deny it, or approve it by hand: ${approveCommand(csr)}`,
+        fix: `find out which program made it; then deny it, or approve it by hand: ${formatApproveCommand(csr)}`,
       },
     };
   }
@@ -103,7 +103,7 @@ export function decideHold(settings: NodeClientSettings, input: HoldInput): Look
         kind: "NotInInventory",
         saw: node,
         fault: `machine ${node} is not in the inventory`,
-        fix: `if it is one of yours, add it to the inventory, or approve it by hand: ${approveCommand(csr)}`,
+        fix: `if it is one of yours, add it to the inventory, or approve it by hand: ${formatApproveCommand(csr)}`,
       },
     };
   }
@@ -146,7 +146,7 @@ function describeClaim(csr: CertificateSigningRequest, node: string, holder: Nod
       saw: "a certificate of an unknown node",
       fault: `the register does not say which node certificate ${holder.fingerprint ?? ""} is for; it may be ${node}'s`,
       fix: "find out whose it is, and revoke it if it is not needed: tlsboot get certificates -o wide; " +
-        `or approve the request by hand: ${approveCommand(csr)}`,
+        `or approve the request by hand: ${formatApproveCommand(csr)}`,
     };
   }
   const what = notAfter === undefined
@@ -157,12 +157,13 @@ function describeClaim(csr: CertificateSigningRequest, node: string, holder: Nod
     saw: notAfter === undefined ? "an approved request" : `valid until ${formatTime(notAfter)}`,
     fault: `${what}; another machine may be claiming its name`,
     fix: `find out which machine sent the request; if it is ${node} itself with a new key, approve it by hand: ` +
-      `${approveCommand(csr)}; otherwise deny it`,
+      `${formatApproveCommand(csr)}; otherwise deny it`,
   };
 }
 
-function approveCommand(csr: CertificateSigningRequest): string {
-  return `tlsboot approve ${shellWord(getName(csr) === "" ? "NAME" : getName(csr))}`;
+/** Formats the command that approves a request, with NAME for a request that has no name yet. */
+export function formatApproveCommand(csr: CertificateSigningRequest): string {
+  return `tlsboot approve ${shellWord(getName(csr) || "NAME")}`;
 }
 
 /** Computes the fingerprint of a key: SHA-256 (hex) of the SubjectPublicKeyInfo. */

@@ -11,9 +11,8 @@ import { matchesDeepPattern, matchesPattern, matchesRequesterPattern } from "../
 import { formatTime } from "../../kube/meta.ts";
 import { BOOTSTRAPPERS_GROUP, NODES_GROUP } from "../../kube/user.ts";
 import { formatGrantCommand, type Grantee } from "../approver_rbac.ts";
-import { shellWord } from "../../lib/printable.ts";
 import type { RequestPart } from "../../signing/profile.ts";
-import { findForeignClaim, listClaimedNames } from "../evidence/claims.ts";
+import { findForeignClaim, formatApproveCommand, listClaimedNames } from "../evidence/claims.ts";
 import {
   type AttestationRequirement,
   type EvidenceSettings,
@@ -217,7 +216,7 @@ export function checkUnclaimed(input: PolicyInput): Check {
   const { request, evidence: { claims, server } } = input;
   const names = listClaimedNames(request);
   const saw = names.join(" ") || "none";
-  const byHand = `approve it by hand: tlsboot approve ${shellWord(input.csr.metadata.name ?? "NAME")}`;
+  const byHand = `approve it by hand: ${formatApproveCommand(input.csr)}`;
   const servers = names.find((name) => server.dns.includes(name) || server.ips.includes(name));
   if (servers !== undefined) {
     const fix = `choose another name; if this is the machine of the API server itself, ${byHand}`;
@@ -312,7 +311,7 @@ export function checkRate(
 export function checkProof({ kind, maxAgeMs }: AttestationRequirement, { csr, proof, now }: PolicyInput): Check {
   const how = kind === undefined ? "" : ` by ${kind}`;
   const fix = `get the certificate with: tlsboot bootstrap --attest ${kind ?? "tpm"}; a machine without a proof ` +
-    `needs a person: tlsboot approve ${shellWord(csr.metadata.name ?? "NAME")}`;
+    `needs a person: ${formatApproveCommand(csr)}`;
   if (proof === undefined) {
     return fails("proof", "none", `the requester has not proven its identity${how}`, fix);
   }
