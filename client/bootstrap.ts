@@ -1,5 +1,5 @@
 /**
- * A machine's first certificate, as kubelet obtains it (`pkg/kubelet/certificate/bootstrap/bootstrap.go`): bootstrap
+ * Obtains a machine's first certificate as kubelet does (`pkg/kubelet/certificate/bootstrap/bootstrap.go`): bootstrap
  * kubeconfig → stored key → CSR with a digest name → wait → check → store → kubeconfig.
  */
 import { getKubeletUsages, type NodeName, toNodeSubject } from "../core/machine/node_name.ts";
@@ -75,7 +75,7 @@ export type BootstrapProgress =
   | { readonly kind: "recovering"; readonly expiredAt: Date; readonly server: string }
   /** The server does not accept the expired certificate; the bootstrap credentials are used instead. */
   | { readonly kind: "recoveryRefused"; readonly reason: string }
-  /** The certificate is valid, but each request needs a new proof, so a new one is requested. */
+  /** The certificate is valid, but a run with proofs requests a new one anyway. */
   | { readonly kind: "provingAgain"; readonly expiresAt: Date }
   | { readonly kind: "keyKept"; readonly path: string; readonly reused: boolean }
   | { readonly kind: "waitingForServer"; readonly server: string }

@@ -1,4 +1,4 @@
-/** Checks of file permissions: secrets and their folders must be private. */
+/** Checks that secrets and their folders are private. */
 import { sep } from "node:path";
 import { AppError } from "../core/errors.ts";
 import { shellWord } from "../core/lib/printable.ts";

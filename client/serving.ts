@@ -1,6 +1,6 @@
 /**
  * Obtains a machine's first serving certificate like kubelet's certificate manager, but with a key and a CSR name that
- * survive a restart, because a person approves the request, which may take long.
+ * survive a restart, because a person approves the request and may take long.
  */
 import type { CredentialPair } from "../core/machine/credential_pair.ts";
 import { createNodeCsrName } from "../core/machine/adoption.ts";

@@ -1,7 +1,7 @@
 /**
- * Obtains and renews the certificate of a web server. A bootstrap token obtains the identity, a client certificate for
- * the API; the identity obtains the serving certificate and its own renewals. Each run does what is due; after an
- * interruption, the next run continues.
+ * Obtains and renews the certificate of a web server. With a bootstrap token it obtains the identity, a client
+ * certificate for the API, and with the identity the serving certificate and all renewals. Each run does what is due;
+ * after an interruption, the next run continues.
  */
 import { join } from "node:path";
 import { WEB_GROUP, WEB_SIGNER, WEB_USER_PREFIX } from "../core/approval/rules/web_certificates.ts";

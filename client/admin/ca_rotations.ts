@@ -45,13 +45,13 @@ export async function findRotation(
   name: string,
   signal: AbortSignal,
 ): Promise<CaRotation | undefined> {
-  return await explainMissingGroup(() => findObject<CaRotation>(api, caRotationPath(name), signal), missingRotations);
+  return await explainMissingGroup(() => findObject<CaRotation>(api, caRotationPath(name), signal), createMissingRotationsError);
 }
 
 /** Lists the rotations of all CAs. AppError `not_found` when the server does not rotate CAs. */
 export async function listRotations(api: ApiClient, signal: AbortSignal): Promise<readonly CaRotation[]> {
   const list = () => listAll<CaRotation>(api, CA_ROTATION_COLLECTION, {}, signal);
-  return (await explainMissingGroup(list, missingRotations)).items;
+  return (await explainMissingGroup(list, createMissingRotationsError)).items;
 }
 
 /**
@@ -63,7 +63,7 @@ export async function readRetiredCas(api: ApiClient, signal: AbortSignal): Promi
   return listRetiredCas(rotations?.items ?? []);
 }
 
-function missingRotations(cause: unknown): AppError {
+function createMissingRotationsError(cause: unknown): AppError {
   const group = formatApiVersion(caRotationKind);
   return new AppError("not_found", `cannot rotate a CA of this server: it does not serve carotations of ${group}`, {
     cause,

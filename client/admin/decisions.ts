@@ -1,4 +1,4 @@
-/** Decisions about requests, written as `kubectl certificate approve` and `deny` write them, with the user's own rights. */
+/** Writes decisions about requests as `kubectl certificate approve` and `deny` do, with the user's own rights. */
 import { findOwnUsername } from "../objects/access_reviews.ts";
 import { type ApiClient, changeObject } from "../objects/api.ts";
 import {

@@ -1,4 +1,4 @@
-/** The requests that an approver holds for a person, found as the approver finds them. */
+/** Finds the requests that an approver holds for a person, by the approver's own rules. */
 import {
   collectNodeClientSettings,
   decideHold,
@@ -22,7 +22,7 @@ import { createNodeCertificateIndex } from "../../core/approval/evidence/node_ce
 import type { EvidenceSources } from "../../core/approval/decide_from_sources.ts";
 import { type ApiClient, listAll } from "../objects/api.ts";
 
-/** Finds the requests that are held, with the fault of each by its name. */
+/** Finds the held requests, and returns the fault of each by name. */
 export async function findHolds(
   api: ApiClient,
   requests: readonly CertificateSigningRequest[],

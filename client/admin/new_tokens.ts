@@ -1,5 +1,5 @@
 /**
- * Creates bootstrap tokens, for the machines of an inventory if wanted, and finds the cluster that the machines join.
+ * Creates bootstrap tokens, optionally one for each machine of an inventory, and finds the cluster to join.
  */
 import type { FilePort } from "../files.ts";
 import { findOwnUsername } from "../objects/access_reviews.ts";
@@ -162,14 +162,14 @@ export async function readJoinTarget(
   return await connection.api.requestObject<ConfigMap>(request, signal).then(readPublished, (error) => {
     if (!isAppError(error, "not_found")) throw error;
     if (mayBeUnpublished) return readOwnTarget(connection);
-    throw unjoinable(`the cluster publishes no ${CLUSTER_INFO_NAME}`, error);
+    throw createUnjoinableError(`the cluster publishes no ${CLUSTER_INFO_NAME}`, error);
   });
 }
 
 function readPublished(clusterInfo: ConfigMap): JoinTarget {
   const target = parseJoinTarget(clusterInfo);
   if (target.ok) return target.value;
-  throw unjoinable(target.error);
+  throw createUnjoinableError(target.error);
 }
 
 /** Reads the server and the CA from the connection's kubeconfig, which other clients of the cluster can use too. */
@@ -181,10 +181,10 @@ async function readOwnTarget(
   if (bundle.ok && isPlainWord(server)) {
     return { server, caPem, pins: bundle.value.map(publicKeyPin), isPublished: false };
   }
-  throw unjoinable(`the cluster publishes no ${CLUSTER_INFO_NAME}, and the kubeconfig of this command names no CA`);
+  throw createUnjoinableError(`the cluster publishes no ${CLUSTER_INFO_NAME}, and the kubeconfig of this command names no CA`);
 }
 
-function unjoinable(why: string, cause?: unknown): AppError {
+function createUnjoinableError(why: string, cause?: unknown): AppError {
   return new AppError("not_found", `cannot let a machine join: ${why}`, {
     cause,
     hint:

@@ -1,4 +1,4 @@
-/** The policies and the inventory that a command decides requests with, from its flags or from the approver. */
+/** Reads the policies and the inventory that an approver has published, and describes them. */
 import { parsePublishedSettings, PUBLISHED_SETTINGS, type TokenLimitChecks } from "../../core/approval/published.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";

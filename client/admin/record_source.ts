@@ -20,9 +20,7 @@ import { isRecord } from "../../core/lib/record.ts";
 
 /** A place from which records are read. */
 export interface RecordSource {
-  /**
-   * Whether records name the certificate that they replace. A signer's log does not, because lines are only appended.
-   */
+  /** Whether records name the certificate that they replace. Those of a signer's log do not. */
   readonly namesReplaced: boolean;
   /** Yields all records in the order of issuance. With `signerName`, the source may leave out other signers. */
   pages(signal: AbortSignal, signerName?: string): AsyncIterable<RecordPage>;

@@ -42,8 +42,8 @@ export async function* listRecordPages(
 ): AsyncGenerator<RecordPage> {
   const read = (path: string) =>
     api.requestList<IssuedCertificate>({ method: "GET", path }, signal).catch((error: unknown) => {
-      if (isAppError(error, "access_denied")) throw forbiddenRegister(error);
-      throw isGroupMissing(error) ? missingGroup(error) : error;
+      if (isAppError(error, "access_denied")) throw createForbiddenRegisterError(error);
+      throw isGroupMissing(error) ? createMissingGroupError(error) : error;
     });
   for await (const { items, metadata } of readPages(RECORD_COLLECTION, parameters, read)) {
     const records = items.map((item) => withType(item, issuedCertificateKind));
@@ -92,7 +92,7 @@ export async function unlessAbsent<T>(answer: Promise<T>): Promise<T | undefined
 /** Makes a request to the group `tlsboot`, and explains the failure when the server does not serve the group. */
 export async function explainMissingGroup<T>(
   request: () => Promise<T>,
-  explain: (cause: unknown) => AppError = missingGroup,
+  explain: (cause: unknown) => AppError = createMissingGroupError,
 ): Promise<T> {
   try {
     return await request();
@@ -101,13 +101,13 @@ export async function explainMissingGroup<T>(
   }
 }
 
-/** Reports whether the server does not serve the path at all, as opposed to not having the object. */
+/** Reports whether an error means that the server does not know the path, and not only that there is no such object. */
 export function isGroupMissing(error: unknown): boolean {
   // kube-apiserver and `serve` have the same text for an unknown path (apiserver `pkg/endpoints/handlers/responsewriters`).
   return isAppError(error, "not_found") && /could not find the requested resource|page not found/.test(error.message);
 }
 
-function forbiddenRegister(cause: AppError): AppError {
+function createForbiddenRegisterError(cause: AppError): AppError {
   return new AppError("access_denied", cause.message, {
     cause,
     hint: "an administrator allows it with: kubectl create clusterrolebinding NAME --user=USER " +
@@ -115,7 +115,7 @@ function forbiddenRegister(cause: AppError): AppError {
   });
 }
 
-function missingGroup(cause: unknown): AppError {
+function createMissingGroupError(cause: unknown): AppError {
   const group = formatApiVersion(issuedCertificateKind);
   return new AppError("not_found", `cannot read the register: the server does not serve ${group}`, {
     cause,

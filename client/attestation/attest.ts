@@ -1,6 +1,6 @@
 /**
- * Exchanges a proof of this machine's identity for a bootstrap token that is limited to one node and one key and that
- * approves their request. The hash of the CA identifies the server, as when joining with a token. The machine signs
+ * Exchanges a proof of this machine's identity for a bootstrap token, which is limited to one node and one key and also
+ * approves the request. The hash of the CA identifies the server, as when joining with a token. The machine signs
  * only a text that it composes itself, so a server cannot obtain a signature over another text.
  */
 import { Buffer } from "node:buffer";

@@ -76,7 +76,7 @@ async function readKeyText(path: string, files: SshProverOptions["files"]): Prom
   }
 }
 
-/** Returns a private key from a file. */
+/** Parses the text of a private key file. */
 function toFileKey(path: string, text: string): HostKey {
   const pair = parseSshPrivateKey(text);
   if (!pair.ok) throw refuseKey(path, pair.error);
@@ -87,7 +87,7 @@ function toFileKey(path: string, text: string): HostKey {
   };
 }
 
-/** Returns a key that ssh-keygen finds by its public key, in an agent or in a token that the agent knows. */
+/** Returns a key that ssh-keygen finds in an agent by its public key; the agent may use a hardware token. */
 function toProgramKey(path: string, text: string, { run }: SshProverOptions): HostKey {
   const [type = "", base64 = ""] = text.trim().split(/\s+/);
   const parsed = parseSshKeyText(type, base64);

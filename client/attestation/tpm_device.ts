@@ -70,7 +70,7 @@ export async function openTpm({ path, ...options }: TpmDeviceOptions & { readonl
   return createTpmDevice(await openTpmTransport(path), options);
 }
 
-/** An error that a TPM answered. */
+/** An error response of a TPM. */
 export class TpmError extends AppError {
   /** The response code (TPM_RC), without the number of the handle or parameter that it is for. */
   readonly responseCode: number;

@@ -91,7 +91,7 @@ export async function exchangeOffline(options: OfflineExchangeOptions): Promise<
     );
   }
   const [leaf] = outcome.chain;
-  if (leaf !== undefined && leaf.notAfter < clock.now()) throw createTooOldError(name, leaf, path, clock.now());
+  if (leaf !== undefined && leaf.notAfter < clock.now()) throw createExpiredError(name, leaf, path, clock.now());
   const pair = checkIssued(encodeCertificates(outcome.chain), {
     csrName: name,
     request: wanted,
@@ -103,11 +103,8 @@ export async function exchangeOffline(options: OfflineExchangeOptions): Promise<
   return { kind: "issued", pair, answer: answered.bundle };
 }
 
-/**
- * Creates the error for an expired answer: it came back too late or the clock is wrong; the operator must find out
- * which.
- */
-function createTooOldError(
+/** Creates the error for an expired answer. The operator must find out whether it came too late or the clock is wrong. */
+function createExpiredError(
   name: string,
   { notAfter }: CertificateFacts,
   path: string | undefined,

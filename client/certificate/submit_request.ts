@@ -260,13 +260,13 @@ async function follow(
   const { name, clock } = options;
   const store = createFollowedStore(options);
   // As in client-go, a list before the watch checks that the API answers.
-  await readPatiently(() => store.list(signal), clock, signal);
+  await readWithRetries(() => store.list(signal), clock, signal);
   let isSeen = false;
   let isPendingReported = false;
   let isApprovalReported = false;
   for await (const change of store.changes(signal)) {
     if (change.kind === "synced") {
-      if (!isSeen && await isGone(store, name, clock, signal)) throw createDeletedError(name);
+      if (!isSeen && await isDeleted(store, name, clock, signal)) throw createDeletedError(name);
       continue;
     }
     isSeen = true;
@@ -305,9 +305,9 @@ function createFollowedStore(options: WaitOptions): CsrStore {
  * Reports whether a CSR that a list does not show was deleted before the list. The list may come from a cache that
  * lacks the CSR; a read by name does not. Returns false for a user who may not read it.
  */
-async function isGone(store: CsrStore, name: string, clock: Clock, signal: AbortSignal): Promise<boolean> {
+async function isDeleted(store: CsrStore, name: string, clock: Clock, signal: AbortSignal): Promise<boolean> {
   try {
-    return await readPatiently(() => store.get(name, signal), clock, signal) === undefined;
+    return await readWithRetries(() => store.get(name, signal), clock, signal) === undefined;
   } catch (error) {
     if (isAppError(error, "access_denied")) return false;
     throw error;
@@ -315,7 +315,7 @@ async function isGone(store: CsrStore, name: string, clock: Clock, signal: Abort
 }
 
 /** Reads until the API answers. */
-async function readPatiently<T>(read: () => Promise<T>, clock: Clock, signal: AbortSignal): Promise<T> {
+async function readWithRetries<T>(read: () => Promise<T>, clock: Clock, signal: AbortSignal): Promise<T> {
   for (let refusals = 0;;) {
     try {
       return await read();

@@ -26,7 +26,7 @@ export const OLDER_PAIR = /^kubelet-(?:client|server)-\d{4}(?:-\d\d){5}\.pem$/;
 /** The line by which a kubeconfig is recognized. */
 export const KUBECONFIG_KIND = /^[ \t]*["']?kind["']?[ \t]*:[ \t]*["']?Config\b/m;
 
-/** One file with certificates, keys or a kubeconfig in it. */
+/** A file that holds certificates, keys or a kubeconfig. */
 export interface FoundFile {
   /** The absolute path of the file. */
   readonly path: string;

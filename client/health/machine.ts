@@ -210,7 +210,7 @@ export async function examineMachine(
 }
 
 /**
- * Checks more than the states of a machine's files: the chain, the trusted CA, and the files that the kubeconfig names.
+ * Checks the chain, the trusted CA, and the files that the kubeconfig names.
  */
 async function examineFiles({ kubeconfigPath, certDir }: Machine, deps: ExamineDeps): Promise<Examined> {
   const target = deps.show(certDir);
@@ -233,7 +233,7 @@ async function examineFiles({ kubeconfigPath, certDir }: Machine, deps: ExamineD
       ...report.check(
         "ca-expiry",
         // While a CA is being replaced, the kubeconfig trusts the old one too.
-        checkAuthorities(findLasting(trusted), [], now),
+        checkAuthorities(findLongestValid(trusted), [], now),
         "the CA that the kubeconfig trusts is valid for more than a year",
       ),
       ...report.check("strict-verifiers", checkStrictly([...trusted, ...pairs])),
@@ -252,7 +252,7 @@ async function examineFiles({ kubeconfigPath, certDir }: Machine, deps: ExamineD
 }
 
 /** Finds the trusted CA that expires last. */
-function findLasting(trusted: readonly StoredPair[]): readonly StoredPair[] {
+function findLongestValid(trusted: readonly StoredPair[]): readonly StoredPair[] {
   const single = trusted.flatMap((pair) => pair.chain.map((certificate) => ({ ...pair, chain: [certificate] })));
   const end = ({ chain: [one] }: StoredPair): number => one?.notAfter.getTime() ?? 0;
   return [...single].sort((a, b) => end(b) - end(a)).slice(0, 1);

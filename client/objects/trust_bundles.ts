@@ -1,4 +1,4 @@
-/** Follows the ClusterTrustBundles of a cluster over connections that are opened again when they fail. */
+/** Follows the ClusterTrustBundles of a cluster, and reconnects when the connection fails. */
 import { type AppError, isAppError } from "../../core/errors.ts";
 import type { ClusterTrustBundle } from "../../core/kube/kinds/certificates_v1.ts";
 import { clusterTrustBundleKind, trustReportKind } from "../../core/kube/kinds/mod.ts";
@@ -53,7 +53,7 @@ export interface TrustBundleFollower {
 
 interface FollowState {
   hasAnswered: boolean;
-  /** The number of connections since `onBundles` has succeeded. */
+  /** The number of connections since `onBundles` last succeeded. */
   connections: number;
 }
 

@@ -42,7 +42,7 @@ export interface ConnectOptions {
 }
 
 /**
- * Reads a kubeconfig, given by its path or its text (`isContent`). AppError `kubeconfig_invalid` when it is missing or
+ * Reads a kubeconfig, given as a path or as text (`isContent`). AppError `kubeconfig_invalid` when it is missing or
  * malformed.
  */
 export async function readKubeconfig(pathOrText: string, files: FilePort): Promise<Kubeconfig> {
@@ -58,12 +58,12 @@ export async function readKubeconfig(pathOrText: string, files: FilePort): Promi
   throw new AppError("kubeconfig_invalid", config.error, { hint: "correct the file, or write a new one" });
 }
 
-/** How messages name a kubeconfig that was given by its text. */
+/** Takes the place of the path in messages about a kubeconfig that was given as text. */
 const GIVEN_TEXT = "(text)";
 
 /**
- * Reads a kubeconfig, given by its path or its text, and resolves its current context, or the one named. Relative paths in
- * it start from its folder, or from the working directory for a text. AppError `kubeconfig_invalid`.
+ * Reads a kubeconfig, given as a path or as text, and resolves its current context or the named one. Relative paths in a
+ * file start from its folder, those in a text from the working directory. AppError `kubeconfig_invalid`.
  */
 export async function readCluster(
   pathOrText: string,

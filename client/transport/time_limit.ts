@@ -7,7 +7,7 @@ interface TimeLimit extends AsyncDisposable {
   readonly signal: AbortSignal;
 }
 
-/** The reason of a timer that is stopped, which no one sees; without one, each abort captures a stack. */
+/** The abort reason of a stopped timer. No one sees it, but without it each abort would capture a stack. */
 const STOPPED = new Error("the limit is no longer needed");
 
 /** Creates a signal that also fires, with `createError()`, after `ms` milliseconds. */

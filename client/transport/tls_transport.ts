@@ -223,7 +223,7 @@ function parseServer(server: string): URL {
 
 /**
  * Reports whether a request may be sent again when its connection was closed before the answer. The server may have carried
- * it out, so that a write is not repeated (Go's net/http, `isReplayable`).
+ * it out, so a write is not repeated (Go's net/http, `isReplayable`).
  */
 function isReplayable(method = "GET"): boolean {
   return ["GET", "HEAD"].includes(method);
