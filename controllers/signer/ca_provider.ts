@@ -84,7 +84,7 @@ async function load(options: FileAuthorityOptions, known?: Loaded): Promise<Load
   // Upstream prefixes errors about the content of a file with the name of its loader.
   const loader = `csr-controller::${certFile}::${keyFile}`;
   if (certFile === "" || keyFile === "") {
-    throw invalidCa(`error reading CA cert file "${certFile}": missing filename for serving cert`);
+    throw createCaError(`error reading CA cert file "${certFile}": missing filename for serving cert`);
   }
   const source = options.key ?? createKeyFileSource(files, keyFile);
   const certificatePem = await read(certFile, () => files.read(certFile));
@@ -97,14 +97,14 @@ async function load(options: FileAuthorityOptions, known?: Loaded): Promise<Load
     const hint = count === 0
       ? "give a PEM file with the CA certificate"
       : "give a file with the CA certificate alone, or use the setting clusterSigningChain to append its intermediates";
-    throw invalidCa(`error reading CA cert file "${loader}": expected 1 certificate, found ${count}`, { hint });
+    throw createCaError(`error reading CA cert file "${loader}": expected 1 certificate, found ${count}`, { hint });
   }
-  if (!key.ok) throw invalidCa(`error reading CA key file "${loader}": ${key.error}`);
+  if (!key.ok) throw createCaError(`error reading CA key file "${loader}": ${key.error}`);
   const certificates = withIssuers
     ? parseAuthorityCertificates(certificatePem)
     : parseAuthorityCertificate(certificatePem);
   const authority = certificates.ok ? await joinAuthority(certificates.value, key.value) : certificates;
-  if (!authority.ok) throw invalidCa(`error reading CA cert file "${certFile}": ${inUpstreamWords(authority.error)}`);
+  if (!authority.ok) throw createCaError(`error reading CA cert file "${certFile}": ${inUpstreamWords(authority.error)}`);
   return { authority: crlUrl === undefined ? authority.value : { ...authority.value, crlUrl }, content };
 }
 
@@ -114,7 +114,7 @@ async function read(certFile: string, action: () => Promise<string>): Promise<st
     return await action();
   } catch (cause) {
     if (cause instanceof AppError && cause.hint !== undefined) throw cause;
-    throw invalidCa(`error reading CA cert file "${certFile}": ${getErrorMessage(cause)}`, { cause });
+    throw createCaError(`error reading CA cert file "${certFile}": ${getErrorMessage(cause)}`, { cause });
   }
 }
 
@@ -123,7 +123,7 @@ function inUpstreamWords(fault: string): string {
   return fault.startsWith("private key does not match") ? `tls: ${fault}` : fault;
 }
 
-function invalidCa(message: string, options: { readonly hint?: string; readonly cause?: unknown } = {}): AppError {
+function createCaError(message: string, options: { readonly hint?: string; readonly cause?: unknown } = {}): AppError {
   return new AppError("ca_invalid", message, options);
 }
 
@@ -145,7 +145,10 @@ export type PassphrasePort = (keyName: string) => Promise<Secret<string>>;
 
 const GROUP_AND_OTHERS = 0o077;
 
-/** Creates the source for a key file. Opening it throws AppError `file_permissions`, `passphrase_missing` or `passphrase_wrong`. */
+/**
+ * Creates the source for a key file. Opening it throws AppError `file_permissions`, `passphrase_missing` or
+ * `passphrase_wrong`.
+ */
 export function createKeyFileSource(files: CaFiles, path: string, passphrase?: PassphrasePort): CaKeySource {
   return {
     name: path,

@@ -1,6 +1,6 @@
 /**
  * The signer of pod certificates, which Kubernetes does not ship. A kubelet requests a certificate for a pod, kube-apiserver
- * checks that the pod runs there, and this controller issues or refuses it: there is no approval in between.
+ * checks that the pod runs there, and this controller issues or refuses it without an approval.
  */
 import type { PodCertificateRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { toObjectKey } from "../../core/kube/meta.ts";

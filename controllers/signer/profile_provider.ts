@@ -90,21 +90,21 @@ async function load(
   const content = await read(file);
   if (content === known?.content) return known;
   const spec = parseProfile(content);
-  if (!spec.ok) throw profileFault(file, spec.error);
+  if (!spec.ok) throw createProfileError(file, spec.error);
   const name = spec.value.signerName ?? signerName;
   if (name === undefined) {
-    throw profileFault(file, ["signerName: missing; set it here or with the setting signer"]);
+    throw createProfileError(file, ["signerName: missing; set it here or with the setting signer"]);
   }
   if (signerName !== undefined && name !== signerName) {
-    throw profileFault(file, [`signerName: is "${name}" here, but "${signerName}" is requested`]);
+    throw createProfileError(file, [`signerName: is "${name}" here, but "${signerName}" is requested`]);
   }
   const fault = findPurposeFault(spec.value, isForPods);
-  if (fault !== undefined) throw profileFault(file, [fault]);
+  if (fault !== undefined) throw createProfileError(file, [fault]);
   return { profile: createCustomProfile(name, spec.value), spec: spec.value, content };
 }
 
 /** Creates the AppError `config_invalid` that lists every fault of a profile. */
-export function profileFault(file: string, faults: readonly string[]): AppError {
+export function createProfileError(file: string, faults: readonly string[]): AppError {
   const list = faults.length === 1 ? ` ${faults[0]}` : faults.map((fault) => `\n  ${fault}`).join("");
   return new AppError("config_invalid", `cannot use profile "${file}":${list}`, {
     hint: "check a profile with: tlsboot policy check FILE",

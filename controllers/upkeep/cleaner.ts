@@ -1,6 +1,6 @@
 /**
- * The cleaning controllers, which delete old CSRs (`pkg/controller/certificates/cleaner/cleaner.go`), checked once an
- * hour by default, and PodCertificateRequests (`pcrcleaner.go` there), checked every five minutes.
+ * The cleaning controllers. One deletes old CSRs (`pkg/controller/certificates/cleaner/cleaner.go`), by default once an
+ * hour; the other deletes old PodCertificateRequests (`pcrcleaner.go` there), every five minutes.
  */
 import { type Cleaning, decideCleaning, decidePodRequestCleaning } from "../../core/request/cleaning.ts";
 import type { CleaningTimes } from "../../core/request/phase.ts";

@@ -1,4 +1,8 @@
-/** Notifies a person of pending requests, of refused credentials, and of certificates that expire soon. */
+/**
+ * Notifies a person of pending requests, of Events about claimed names and refused credentials, and of what the caller
+ * finds: certificates and CAs that expire soon, and backups that are too old. A person is reminded of each once a day.
+ * Messages are queued while the receiver does not accept them.
+ */
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { Event } from "../../core/kube/kinds/core_v1.ts";

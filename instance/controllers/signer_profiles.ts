@@ -9,7 +9,7 @@ import type { FilePort } from "../../client/files.ts";
 import {
   createFileProfileSource,
   type FileProfileSource,
-  profileFault,
+  createProfileError,
   type ProfileSource,
 } from "../../controllers/signer/profile_provider.ts";
 import type { InstanceDeps } from "../deps.ts";
@@ -92,5 +92,5 @@ function createUnknownSignerError(name: string): AppError {
 export async function readProfileFile(path: string, files: FilePort): Promise<ProfileSpec> {
   const spec = parseProfile(await readRequiredFile(path, { files, cwd: "" }, "profile"));
   if (spec.ok) return spec.value;
-  throw profileFault(path, spec.error);
+  throw createProfileError(path, spec.error);
 }

@@ -9,7 +9,7 @@ import type { CertificateSigningRequest } from "../../../core/kube/kinds/certifi
 import type { Event } from "../../../core/kube/kinds/core_v1.ts";
 import { createCustomProfile } from "../../../core/signing/custom_profile.ts";
 import type { SigningProfile } from "../../../core/signing/profile.ts";
-import { profileFault } from "../../../controllers/signer/profile_provider.ts";
+import { createProfileError } from "../../../controllers/signer/profile_provider.ts";
 import { findPurposeFault } from "../../../core/signing/profile_spec.ts";
 import type { describeCsrCommand } from "./flags.ts";
 import { connect } from "../../connection.ts";
@@ -95,9 +95,9 @@ async function readProfiles(
   for (const path of paths) {
     const spec = await readProfileFile(resolve(cwd, path), files);
     const fault = findPurposeFault(spec, false);
-    if (fault !== undefined) throw profileFault(path, [fault]);
+    if (fault !== undefined) throw createProfileError(path, [fault]);
     if (spec.signerName === undefined) {
-      throw profileFault(path, ["signerName: missing; name the signer that these rules are for"]);
+      throw createProfileError(path, ["signerName: missing; name the signer that these rules are for"]);
     }
     profiles.set(spec.signerName, createCustomProfile(spec.signerName, spec));
   }
