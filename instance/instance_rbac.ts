@@ -91,7 +91,7 @@ export const CERTIFICATE_VIEWER_ROLE: ClusterRole = {
   }],
 };
 
-/** Creates the roles that every start ensures, for administrators to bind. */
+/** Creates the roles that exist after every start, for administrators to bind. */
 export function offeredRoles(): readonly BootstrapObject[] {
   return [createRbacObject("clusterroles", CERTIFICATE_VIEWER_ROLE)];
 }

@@ -1,4 +1,4 @@
-/** An API server in memory with its controllers and a new CA, without any file. `startTestServer` starts it. */
+/** An API server in memory with its controllers and a new CA, without files. `startTestServer` starts it. */
 import { parseLeaf } from "./parts/register.ts";
 import { Register } from "../server/register/register.ts";
 import { MASTERS_GROUP } from "../core/kube/user.ts";

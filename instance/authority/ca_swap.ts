@@ -49,12 +49,12 @@ export async function completeCaSwap(paths: AuthorityPaths, files: SwapFiles): P
   // A kill in the middle of a write leaves a copy of a key behind.
   for (const slot of ["next", "old"] as const) {
     await remove(toTemporaryPath(toSlotPaths(paths, slot).key, 0), files);
-    await removeLoneKey(toSlotPaths(paths, slot), paths, files);
+    await removeOrphanedKey(toSlotPaths(paths, slot), paths, files);
   }
 }
 
 /** Removes a key without a certificate, left by a swap that did not happen, if the CA that signs has the same key. */
-async function removeLoneKey(slot: AuthorityPaths, signing: AuthorityPaths, files: SwapFiles): Promise<void> {
+async function removeOrphanedKey(slot: AuthorityPaths, signing: AuthorityPaths, files: SwapFiles): Promise<void> {
   if (await files.lstat(slot.key) === undefined || await files.lstat(slot.certificate) !== undefined) return;
   const { certificatePem, keyPem } = await readPair(signing, files);
   if (certificatePem !== "" && keyPem === await files.readText(slot.key)) await files.unlink(slot.key);

@@ -30,7 +30,7 @@ export interface NewAuthority {
   readonly keyAlgorithm: KeyAlgorithm;
   readonly lifetimeMs: number;
   readonly nameConstraints?: NameConstraints | undefined;
-  /** Encrypts the key, and prompts for a passphrase when no file is given. */
+  /** Whether the key is encrypted even without a passphrase file; then the command prompts for the passphrase. */
   readonly isEncrypted?: boolean;
 }
 
@@ -73,11 +73,11 @@ async function readWithKey(
   hint = MAKE_CA,
 ): Promise<Authority> {
   const certificates = parseAuthorityCertificates(await readRequired(paths.certificate, files, hint));
-  if (!certificates.ok) throw invalidCa(paths.certificate, certificates.error);
+  if (!certificates.ok) throw createCaError(paths.certificate, certificates.error);
   const key = await source.open(await readState(source, hint));
   const authority = key.ok ? await joinAuthority(certificates.value, key.value) : key;
   if (authority.ok) return authority.value;
-  if (await files.lstat(getSwapMarker(paths)) === undefined) throw invalidCa(paths.certificate, authority.error);
+  if (await files.lstat(getSwapMarker(paths)) === undefined) throw createCaError(paths.certificate, authority.error);
   throw new AppError("ca_invalid", `cannot use the CA "${paths.certificate}": ${authority.error}`, {
     hint: "a program was stopped while it replaced this CA: to complete that, start the server, or run the stopped " +
       "tlsboot ca rotate command again",
@@ -89,7 +89,7 @@ async function readState(source: CaKeySource, hint: string): Promise<string> {
     return await source.state();
   } catch (error) {
     // The file does not exist. Errors that have a hint are passed on.
-    if (isAppError(error, "io") && error.hint === undefined) throw missingFile(source.name, hint);
+    if (isAppError(error, "io") && error.hint === undefined) throw createMissingFileError(source.name, hint);
     throw error;
   }
 }
@@ -101,7 +101,7 @@ export async function readChain(
 ): Promise<CertificateChain> {
   const chain = parseAuthorityChain(await readRequired(certificate, files));
   if (chain.ok) return chain.value;
-  throw invalidCa(certificate, chain.error);
+  throw createCaError(certificate, chain.error);
 }
 
 /**
@@ -111,10 +111,10 @@ export async function readChain(
  */
 export async function hasSplitAuthorities(dataDir: string, files: FilePort): Promise<boolean> {
   await assertKnownFormat(dataDir, files);
-  const found = await existingPurposes(dataDir, files);
+  const found = await findExistingPurposes(dataDir, files);
   const { certificate } = authorityPaths(dataDir);
   if (await files.lstat(certificate) === undefined) {
-    throw missingFile(certificate);
+    throw createMissingFileError(certificate);
   }
   const missing = SPLIT_PURPOSES.filter((purpose) => !found.includes(purpose));
   if (missing.length === 0 || found.length === 0) return missing.length === 0;
@@ -151,7 +151,7 @@ export async function createSplitAuthorities(
   deps: AuthorityDeps,
 ): Promise<void> {
   await assertNoCa(dataDir, deps.files);
-  const existing = await existingPurposes(dataDir, deps.files);
+  const existing = await findExistingPurposes(dataDir, deps.files);
   await prepareFolder(dataDir, deps.files);
   for (const purpose of SPLIT_PURPOSES) {
     const paths = authorityPaths(dataDir, purpose);
@@ -244,7 +244,7 @@ export async function assertNoCa(dataDir: string, files: FilePort): Promise<void
 }
 
 async function assertNoneBegun(dataDir: string, files: FilePort): Promise<void> {
-  const [begun] = await existingPurposes(dataDir, files);
+  const [begun] = await findExistingPurposes(dataDir, files);
   if (begun === undefined) return;
   const { certificate } = authorityPaths(dataDir, begun);
   throw new AppError("file_exists", `cannot create a CA for everything: "${certificate}" exists`, {
@@ -252,7 +252,7 @@ async function assertNoneBegun(dataDir: string, files: FilePort): Promise<void> 
   });
 }
 
-async function existingPurposes(dataDir: string, files: FilePort): Promise<readonly CaPurpose[]> {
+async function findExistingPurposes(dataDir: string, files: FilePort): Promise<readonly CaPurpose[]> {
   const found: CaPurpose[] = [];
   for (const purpose of SPLIT_PURPOSES) {
     if (await files.lstat(authorityPaths(dataDir, purpose).certificate) !== undefined) found.push(purpose);
@@ -260,7 +260,7 @@ async function existingPurposes(dataDir: string, files: FilePort): Promise<reado
   return found;
 }
 
-function invalidCa(path: string, error: string): AppError {
+function createCaError(path: string, error: string): AppError {
   return new AppError("ca_invalid", `cannot use the CA "${path}": ${error}`, {
     hint: "restore a certificate and a key that belong together",
   });
@@ -291,10 +291,10 @@ async function createKey(
 
 async function readRequired(path: string, files: Pick<FilePort, "readText">, hint = MAKE_CA): Promise<string> {
   const text = await files.readText(path);
-  if (text === undefined) throw missingFile(path, hint);
+  if (text === undefined) throw createMissingFileError(path, hint);
   return text;
 }
 
-function missingFile(path: string, hint = MAKE_CA): AppError {
+function createMissingFileError(path: string, hint = MAKE_CA): AppError {
   return new AppError("not_found", `cannot read "${path}": file does not exist`, { hint });
 }

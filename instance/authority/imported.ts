@@ -56,12 +56,12 @@ export async function readImportedAuthority(
   }
   const hint = "give the CA first, followed by its issuers, and the CA's key";
   const certificates = parseAuthorityCertificates(certificatePem);
-  if (!certificates.ok) throw refused(paths.certificate, certificates.error, hint);
+  if (!certificates.ok) throw createRefusal(paths.certificate, certificates.error, hint);
   assertUsable(certificates.value, paths.certificate, now);
   const key = paths.key === undefined ? undefined : await readKey(paths.key, hints.key, files, keys);
   const caKey = key === undefined ? await openProgramKey(paths.certificate, keys) : createCaKey(key.opened);
   const authority = await joinAuthority(certificates.value, caKey);
-  if (!authority.ok) throw refused(paths.certificate, authority.error, hint);
+  if (!authority.ok) throw createRefusal(paths.certificate, authority.error, hint);
   return { authority: authority.value, key };
 }
 
@@ -73,7 +73,7 @@ async function readKey(
 ): Promise<{ readonly pem: string; readonly opened: PrivateKey }> {
   const pem = await readPrivateFile(path, files, { what: `"${path}"`, hint });
   const key = await keys.openKey(pem, path);
-  if (!key.ok) throw refused(path, key.error, "give the PEM file of the CA's key");
+  if (!key.ok) throw createRefusal(path, key.error, "give the PEM file of the CA's key");
   return { pem, opened: key.value };
 }
 
@@ -89,11 +89,11 @@ function assertUsable(chain: CertificateChain, path: string, now: Date): void {
     }
     if (now < notBefore) {
       const why = `${name} is not valid before ${formatTime(notBefore)}`;
-      throw refused(path, why, "check this machine's clock, or wait until the certificate is valid");
+      throw createRefusal(path, why, "check this machine's clock, or wait until the certificate is valid");
     }
     if (certificate.keyAlgorithm === "RSA" && certificate.keyBits < MIN_RSA_BITS) {
       const why = `the RSA key of ${name} has ${certificate.keyBits} bits, want ${MIN_RSA_BITS} or more`;
-      throw refused(path, why, "give a CA with a stronger key");
+      throw createRefusal(path, why, "give a CA with a stronger key");
     }
     for (const [oid, holders, setting] of NEEDED_USAGES) {
       const { extendedKeyUsages } = certificate;
@@ -104,19 +104,19 @@ function assertUsable(chain: CertificateChain, path: string, now: Date): void {
         continue;
       }
       const why = `the extended key usages of ${name} do not allow certificates of ${holders}`;
-      throw refused(path, why, `give a CA without extended key usages, or start the server with it in ${setting}`);
+      throw createRefusal(path, why, `give a CA without extended key usages, or start the server with it in ${setting}`);
     }
   }
   const top = certificates.at(-1);
   if (top === undefined || isSelfSigned(top)) return;
   const why = `the issuer of ${quoteSubject(top)} is missing: "${formatName(top.issuer)}"`;
-  throw refused(path, why, "put each issuer after the certificate that it issued, up to the root");
+  throw createRefusal(path, why, "put each issuer after the certificate that it issued, up to the root");
 }
 
 function quoteSubject({ subject }: CertificateFacts): string {
   return `"${formatName(subject)}"`;
 }
 
-function refused(path: string, why: string, hint: string): AppError {
+function createRefusal(path: string, why: string, hint: string): AppError {
   return new AppError("ca_invalid", `cannot use the CA in "${path}": ${why}`, { hint });
 }

@@ -122,7 +122,7 @@ export function openIssuedLog(path: string, deps: IssuedLogDeps): IssuedLog {
 /** Appends the records of some certificates; the last one is sealed by its CA, and with it all lines before it. */
 async function append(path: string, jobs: readonly Job[], { clock, warn }: IssuedLogDeps): Promise<void> {
   const handle = await open(path, "a+", SECRET_MODE).catch((error: unknown) => {
-    throw cannotRecord(path, error);
+    throw createRecordingError(path, error);
   });
   try {
     const head = await readHead(handle, path, warn);
@@ -135,7 +135,7 @@ async function append(path: string, jobs: readonly Job[], { clock, warn }: Issue
     } catch (error) {
       // Remove lines that were written in part; their certificates are not given out.
       await handle.truncate(head.size).catch(() => {});
-      throw cannotRecord(path, error);
+      throw createRecordingError(path, error);
     }
   } finally {
     await handle.close();
@@ -191,7 +191,7 @@ async function readText(handle: FileHandle, from: number, to: number): Promise<s
   return bytes.toString("utf8");
 }
 
-function cannotRecord(path: string, cause: unknown): AppError {
+function createRecordingError(path: string, cause: unknown): AppError {
   if (cause instanceof AppError) return cause;
   const code = findErrorCode(cause);
   const hint = code === "ENOSPC"
@@ -237,7 +237,7 @@ export class FileLock implements Disposable {
       await createPrivate(path);
       return new DatabaseSync(path);
     } catch (error) {
-      throw cannotRecord(this.#path, error);
+      throw createRecordingError(this.#path, error);
     }
   }
 
@@ -249,7 +249,7 @@ export class FileLock implements Disposable {
         database.exec("BEGIN EXCLUSIVE");
         return;
       } catch (error) {
-        if (!/locked|busy/i.test(getErrorMessage(error))) throw cannotRecord(this.#path, error);
+        if (!/locked|busy/i.test(getErrorMessage(error))) throw createRecordingError(this.#path, error);
         if (this.#clock.elapsedMs() > deadline) {
           throw new AppError(
             "io",

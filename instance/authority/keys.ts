@@ -162,7 +162,7 @@ const TIMEOUT_MS = 10_000;
 const MAX_OUTPUT_BYTES = 16_384;
 const MAX_STDERR_BYTES = 4_096;
 /** The number of concurrent runs: an HSM has few sessions, and starting a process costs more than a signature. */
-const LANES = 5;
+const MAX_CONCURRENT_RUNS = 5;
 
 /** Creates a key source over a program. Its public key is read once, when the source is opened. */
 export function createKeyProgramSource(options: KeyProgram): CaKeySource {
@@ -200,7 +200,7 @@ function createProgramKey(options: KeyProgram, publicKeyDer: Bytes, publicKey: P
   return {
     publicKey: () => Promise.resolve(publicKeyDer.slice()),
     async sign(data: Bytes, algorithm: SignatureAlgorithm): Promise<Bytes> {
-      const lane = String(signatures++ % LANES);
+      const lane = String(signatures++ % MAX_CONCURRENT_RUNS);
       const signature = await turns.runExclusive(lane, () => runProgram(options, ["sign", algorithm], data));
       if (isValidSignature(algorithm, publicKey, data, signature)) return signature;
       throw createProgramError(
@@ -223,7 +223,7 @@ function runProgram(options: KeyProgram, args: readonly string[], input?: Bytes)
     });
     const output: Buffer[] = [];
     let size = 0;
-    let complaint = "";
+    let errorOutput = "";
     let isSettled = false;
     const finish = (settle: () => void): void => {
       if (isSettled) return;
@@ -237,7 +237,7 @@ function runProgram(options: KeyProgram, args: readonly string[], input?: Bytes)
         reject(createProgramError(options, words, why, cause));
       });
     const timer = setTimeout(
-      () => fail(`it took longer than ${timeoutMs / 1000} s${formatComplaint(complaint)}`),
+      () => fail(`it took longer than ${timeoutMs / 1000} s${formatErrorOutput(errorOutput)}`),
       timeoutMs,
     );
     child.once(
@@ -250,12 +250,12 @@ function runProgram(options: KeyProgram, args: readonly string[], input?: Bytes)
       else output.push(chunk);
     });
     child.stderr.on("data", (chunk: Buffer) => {
-      complaint = (complaint + chunk.toString("utf8")).slice(0, MAX_STDERR_BYTES);
+      errorOutput = (errorOutput + chunk.toString("utf8")).slice(0, MAX_STDERR_BYTES);
     });
     child.once("close", (code, signal) => {
       if (code === 0) return finish(() => resolve(new Uint8Array(Buffer.concat(output))));
       const how = signal === null ? `exit code ${code}` : signal;
-      fail(`it ended with ${how}${formatComplaint(complaint)}`);
+      fail(`it ended with ${how}${formatErrorOutput(errorOutput)}`);
     });
     // A program that does not read all of its input reports the reason with its exit code.
     child.stdin.on("error", () => {});
@@ -281,8 +281,8 @@ function quoteCommand({ program }: KeyProgram, words: string): string {
 }
 
 /** Formats the program's error output as the end of a message, on one line. */
-function formatComplaint(complaint: string): string {
-  const text = complaint.trim().replace(/\s+/g, " ");
+function formatErrorOutput(complaint: string): string {
+  const text = errorOutput.trim().replace(/\s+/g, " ");
   return text === "" ? "" : `: ${text}`;
 }
 

@@ -79,7 +79,7 @@ export async function beginRotation(options: BeginOptions): Promise<CaRotation> 
   const oldCa = signer ?? await readChain(ca.paths, files);
   const next = await createNextCa(options, oldCa);
   const fault = findBeginFault(next.chain, oldCa, { isLeaked });
-  if (fault !== undefined) throw refused(ca, fault.message, fault.hint);
+  if (fault !== undefined) throw createRefusal(ca, fault.message, fault.hint);
   await assertNamesPermitted(options, next.chain, oldCa);
   const spec: CaRotationSpec = {
     step: isLeaked ? "Switch" : "Trust",
@@ -169,13 +169,13 @@ async function assertNamesPermitted(
   const rest = certificates.length > MAX_SHOWN ? `\nand ${certificates.length - MAX_SHOWN} more` : "";
   // The server's own certificate is always needed.
   const isServerOnly = certificates.every(({ isServer }) => isServer);
-  throw refused(
+  throw createRefusal(
     ca,
     `its name constraints exclude names that are in use:${shown}${rest}`,
     `give a CA that permits these names${isServerOnly ? "" : ", or revoke the certificates that are no longer needed"}`,
   );
 }
 
-function refused({ name }: ReplaceableCa, message: string, hint: string): AppError {
+function createRefusal({ name }: ReplaceableCa, message: string, hint: string): AppError {
   return new AppError("ca_invalid", `cannot replace the CA "${name}" with the new one: ${message}`, { hint });
 }

@@ -119,7 +119,7 @@ export async function readBackup(archive: AsyncIterable<Uint8Array>, sink: Backu
   let manifest: BackupManifest | undefined;
   for await (const { path, mode, bytes } of readEntries(archive)) {
     const fault = manifest === undefined ? findPathFault(path) : "something follows its manifest";
-    if (fault !== undefined) throw backupInvalid(fault);
+    if (fault !== undefined) throw createBackupInvalidError(fault);
     if (path === MANIFEST_PATH) {
       manifest = assertWhole(bytes, read, objects);
       continue;
@@ -132,17 +132,17 @@ export async function readBackup(archive: AsyncIterable<Uint8Array>, sink: Backu
       await sink.objects(parsed);
     }
   }
-  if (manifest === undefined) throw backupInvalid("it ends before its manifest");
+  if (manifest === undefined) throw createBackupInvalidError("it ends before its manifest");
   return manifest;
 }
 
 function assertWhole(bytes: Uint8Array, read: readonly BackupPart[], objects: number): BackupManifest {
   const manifest = parseManifest(Buffer.from(bytes).toString("utf8"), DATA_FORMAT);
-  if (!manifest.ok) throw backupInvalid(manifest.error);
+  if (!manifest.ok) throw createBackupInvalidError(manifest.error);
   const fault = findPartsFault(manifest.value, read);
-  if (fault !== undefined) throw backupInvalid(fault);
+  if (fault !== undefined) throw createBackupInvalidError(fault);
   if (objects !== manifest.value.objects) {
-    throw backupInvalid(`it contains ${objects} of ${manifest.value.objects} objects`);
+    throw createBackupInvalidError(`it contains ${objects} of ${manifest.value.objects} objects`);
   }
   return manifest.value;
 }
@@ -151,19 +151,19 @@ function parseObjects(bytes: Uint8Array): readonly SnapshotObject[] {
   const lines = Buffer.from(bytes).toString("utf8").split("\n");
   return lines.slice(0, -1).map((line) => {
     const object = parseSnapshotObject(line);
-    if (!object.ok) throw backupInvalid(object.error);
+    if (!object.ok) throw createBackupInvalidError(object.error);
     return object.value;
   });
 }
 
 async function* readEntries(archive: AsyncIterable<Uint8Array>): AsyncGenerator<BackupFile> {
-  const { take, drain } = createTaker(archive);
+  const { take, drain } = createByteReader(archive);
   while (true) {
     const header = readHeader(await take(TAR_BLOCK));
     // A stream is known to be complete only after it was read to its end.
     if (header === undefined) return await drain();
     const { path, mode, size } = header;
-    if (size > MAX_PART_BYTES) throw backupInvalid(`"${path}" is too large`);
+    if (size > MAX_PART_BYTES) throw createBackupInvalidError(`"${path}" is too large`);
     const bytes = await take(size);
     await take(tarPadding(size).length);
     yield { path, mode, bytes };
@@ -174,19 +174,19 @@ function readHeader(block: Uint8Array): ReturnType<typeof decodeTarHeader> {
   try {
     return decodeTarHeader(block);
   } catch (error) {
-    throw backupInvalid(getErrorMessage(error));
+    throw createBackupInvalidError(getErrorMessage(error));
   }
 }
 
 /** Creates functions that read a number of bytes from a stream, and that drain it. */
-function createTaker(stream: AsyncIterable<Uint8Array>) {
+function createByteReader(stream: AsyncIterable<Uint8Array>) {
   const iterator = stream[Symbol.asyncIterator]();
   let chunks: Uint8Array[] = [];
   let held = 0;
   async function take(length: number): Promise<Uint8Array> {
     while (held < length) {
       const { done, value } = await iterator.next();
-      if (done === true) throw backupInvalid("it ends in the middle");
+      if (done === true) throw createBackupInvalidError("it ends in the middle");
       chunks.push(value);
       held += value.length;
     }
@@ -202,7 +202,7 @@ function createTaker(stream: AsyncIterable<Uint8Array>) {
 }
 
 /** Creates the error for a backup that cannot be used. */
-export function backupInvalid(what: string, cause?: unknown): AppError {
+export function createBackupInvalidError(what: string, cause?: unknown): AppError {
   return new AppError("backup_invalid", `cannot use the backup: ${what}`, {
     cause,
     hint: "use another copy of it, or an older backup",

@@ -2,7 +2,7 @@
 import { Decrypter, Encrypter } from "age-encryption";
 import type { Secret } from "../../core/lib/brand.ts";
 import { AppError, getErrorMessage } from "../../core/errors.ts";
-import { backupInvalid } from "./archive.ts";
+import { createBackupInvalidError } from "./archive.ts";
 
 /** The passphrase or the public keys that a backup is encrypted for. */
 export type BackupRecipients =
@@ -40,7 +40,10 @@ export async function encryptBackup(
   return await encrypter.encrypt(toReadableStream(plain));
 }
 
-/** Decrypts a stream. Throws AppError `passphrase_wrong`, `key_invalid`, or `backup_invalid` when it is damaged or not an age file. */
+/**
+ * Decrypts a stream. Throws AppError `passphrase_wrong`, `key_invalid`, or `backup_invalid` when it is damaged or not an
+ * age file.
+ */
 export async function decryptBackup(
   sealed: AsyncIterable<Uint8Array>,
   opener: BackupOpener,
@@ -83,7 +86,7 @@ function toOpeningError(error: unknown, opener: BackupOpener): AppError {
         hint: "for a backup with a passphrase, omit the setting identity",
       });
   }
-  return backupInvalid(`it is not an age file, or it is damaged: ${what}`, error);
+  return createBackupInvalidError(`it is not an age file, or it is damaged: ${what}`, error);
 }
 
 /** Reports an error in the middle of a stream as damage: each chunk is authenticated before it is yielded. */
@@ -91,7 +94,7 @@ async function* translateErrors(plain: AsyncIterable<Uint8Array>): AsyncGenerato
   try {
     yield* plain;
   } catch (error) {
-    throw error instanceof AppError ? error : backupInvalid(`it is damaged or cut: ${getErrorMessage(error)}`, error);
+    throw error instanceof AppError ? error : createBackupInvalidError(`it is damaged or cut: ${getErrorMessage(error)}`, error);
   }
 }
 

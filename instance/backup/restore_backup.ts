@@ -6,7 +6,7 @@ import { hash } from "node:crypto";
 import { chown, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { BackupFile } from "./source.ts";
-import { backupInvalid, readBackup } from "./archive.ts";
+import { createBackupInvalidError, readBackup } from "./archive.ts";
 import { removeUnfinished, toIoError } from "./write_backup.ts";
 import { createFilePort, FOLDER_MODE, PUBLIC_MODE, syncDirectory } from "../../client/files.ts";
 import { type BackupManifest, formatManifest, REVISION_BUMP } from "./manifest.ts";
@@ -61,9 +61,9 @@ export async function restoreBackup(
   const { clock, force, forceEtcd = false, etcd, current } = deps;
   const now = clock.now();
   const staging = toRestoringPath(root);
-  const isTaken = await isFilled(root);
+  const isTaken = await isNonEmpty(root);
   // Only etcd and the backup show whether an interrupted restore put the folder there, and they are read later.
-  if (isTaken && !force && (etcd === undefined || current?.backup === undefined)) throw takenError(root);
+  if (isTaken && !force && (etcd === undefined || current?.backup === undefined)) throw createNotEmptyError(root);
   await assertUnused(root, deps);
   try {
     await rm(staging, { recursive: true, force: true });
@@ -78,7 +78,7 @@ export async function restoreBackup(
       const swap = { staging, root, replaced };
       await putInPlace(swap);
       await syncDirectory(dirname(root)).catch((error: unknown) => {
-        throw notSyncedError(swap, error);
+        throw createNotSyncedError(swap, error);
       });
       return { manifest, revision, replaced, aside: [] };
     }
@@ -86,7 +86,7 @@ export async function restoreBackup(
     const place = formatEtcdPlace({ ...etcd.place, backup });
     await using restore = await etcd.open({ backup, createdAt: manifest.createdAt, force: forceEtcd });
     const isInPlace = restore.isResumed && current !== undefined && formatEtcdPlace(current) === place;
-    if (isTaken && !force && !isInPlace) throw takenError(root);
+    if (isTaken && !force && !isInPlace) throw createNotEmptyError(root);
     deps.onProgress?.("writing");
     const written = await restore.write(objects);
     if (isInPlace) {
@@ -105,7 +105,7 @@ export async function restoreBackup(
   }
 }
 
-function takenError(root: string): AppError {
+function createNotEmptyError(root: string): AppError {
   return new AppError("file_exists", `cannot restore into "${root}": the folder is not empty`, {
     hint: "choose another folder with the setting dataDir, or move it aside with the setting force",
   });
@@ -119,7 +119,7 @@ async function buildAndCheck(
 ) {
   const { manifest, revision } = await build(archive, staging, now);
   onProgress?.("checking");
-  return { manifest, revision, objects: await readAgain(staging, manifest, revision, clock) };
+  return { manifest, revision, objects: await verifyObjects(staging, manifest, revision, clock) };
 }
 
 async function build(archive: AsyncIterable<Uint8Array>, staging: string, now: Date) {
@@ -154,7 +154,7 @@ async function putInPlace(swap: Swap): Promise<void> {
 }
 
 /** Creates the error for a complete restore that may not survive a power failure. */
-function notSyncedError({ root, replaced }: Swap, cause: unknown): AppError {
+function createNotSyncedError({ root, replaced }: Swap, cause: unknown): AppError {
   const before = replaced === undefined ? "" : `; the old folder is "${replaced}"`;
   return new AppError("io", `cannot sync the folder of "${root}": ${getErrorMessage(cause)}`, {
     cause,
@@ -178,7 +178,7 @@ async function writeFile(staging: string, { path, mode, bytes }: BackupFile): Pr
 /**
  * Opens the database like a server, which checks its pages and rows, and checks the number of objects and the revision.
  */
-async function readAgain(
+async function verifyObjects(
   staging: string,
   manifest: BackupManifest,
   revision: number,
@@ -187,7 +187,7 @@ async function readAgain(
   await using storage = await openSqliteStorage({ path: dataDirAt(staging).database, clock });
   const { items } = await storage.list("/registry/");
   if (items.length !== manifest.objects || storage.revision() !== revision) {
-    throw backupInvalid(`its database has ${items.length} of ${manifest.objects} objects after the restore`);
+    throw createBackupInvalidError(`its database has ${items.length} of ${manifest.objects} objects after the restore`);
   }
   return items;
 }
@@ -217,7 +217,7 @@ async function assertUnused(root: string, { clock, current, findServer }: Restor
   }
 }
 
-async function isFilled(root: string): Promise<boolean> {
+async function isNonEmpty(root: string): Promise<boolean> {
   const names = await readdir(root).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return [];
     throw toIoError(`cannot restore into "${root}"`, error);

@@ -43,14 +43,14 @@ export async function* readDataFiles(root: string): AsyncGenerator<BackupFile> {
 
 async function* walk(root: string, below: string, above: readonly string[]): AsyncGenerator<BackupFile> {
   const here = await realpath(join(root, below));
-  if (above.includes(here)) throw cannotBackUp(join(root, below), "it leads back to a folder that contains it");
+  if (above.includes(here)) throw createBackupError(join(root, below), "it leads back to a folder that contains it");
   for (const name of (await readdir(here)).sort()) {
     const path = below === "" ? name : `${below}/${name}`;
     const at = join(root, path);
     // This file says where the objects are now, which will not be true after a restore.
     if (path === ETCD_PLACE_NAME) continue;
     if (OMITTED_FILES.some((pattern) => pattern.test(name)) && !await isFolder(at)) continue;
-    if (findPathFault(`${FILES_PREFIX}${path}`) !== undefined) throw cannotBackUp(at, "its name has a backslash");
+    if (findPathFault(`${FILES_PREFIX}${path}`) !== undefined) throw createBackupError(at, "its name has a backslash");
     const found = await readStats(at);
     if (found.isDirectory()) yield* walk(root, path, [...above, here]);
     else yield { path, mode: found.mode & 0o777, bytes: await readFile(at) };
@@ -59,11 +59,11 @@ async function* walk(root: string, below: string, above: readonly string[]): Asy
 
 async function readStats(path: string): Promise<Stats> {
   const found = await stat(path).catch((error: unknown) => {
-    throw cannotBackUp(path, getErrorMessage(error), error);
+    throw createBackupError(path, getErrorMessage(error), error);
   });
-  if (!found.isFile() && !found.isDirectory()) throw cannotBackUp(path, "it is neither a file nor a folder");
+  if (!found.isFile() && !found.isDirectory()) throw createBackupError(path, "it is neither a file nor a folder");
   if (found.isFile() && found.size > MAX_PART_BYTES) {
-    throw cannotBackUp(
+    throw createBackupError(
       path,
       `it has ${found.size} bytes, and no file in a backup may have more than ${MAX_PART_BYTES}`,
     );
@@ -75,7 +75,7 @@ async function isFolder(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
 }
 
-function cannotBackUp(path: string, what: string, cause?: unknown): AppError {
+function createBackupError(path: string, what: string, cause?: unknown): AppError {
   return new AppError("io", `cannot back up "${path}": ${what}`, {
     cause,
     hint: "fix it, or move it out of the data directory",

@@ -3,7 +3,7 @@ import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { type FileHandle, link, lstat, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { type ArchiveContents, backupInvalid, createArchive, readBackup } from "./archive.ts";
+import { type ArchiveContents, createBackupInvalidError, createArchive, readBackup } from "./archive.ts";
 import { type BackupRecipients, decryptBackup, encryptBackup } from "./encryption.ts";
 import { SECRET_MODE, syncDirectory } from "../../client/files.ts";
 import type { BackupManifest } from "./manifest.ts";
@@ -47,7 +47,7 @@ export async function writeBackup(
     derive();
     await readBack(unfinished, digest, recipients, (bytes) => onProgress({ kind: "readingBack", bytes, total }));
     await place(unfinished, path, force);
-    if (manifest === undefined) throw backupInvalid("it was not written to its end");
+    if (manifest === undefined) throw createBackupInvalidError("it was not written to its end");
     return { manifest, size: total };
   } catch (error) {
     await removeUnfinished(unfinished);
@@ -101,7 +101,7 @@ async function readBack(
   if (recipients.kind === "passphrase") {
     await readBackup(await decryptBackup(sealed, recipients), { file: ignore, objects: ignore });
   } else for await (const _ of sealed);
-  if (hash.digest("hex") !== digest) throw backupInvalid("it differs from what was written when it is read back");
+  if (hash.digest("hex") !== digest) throw createBackupInvalidError("it differs from what was written when it is read back");
 }
 
 async function* updateHash(stream: AsyncIterable<Uint8Array>, hash: Hash): AsyncGenerator<Uint8Array> {
@@ -130,7 +130,7 @@ async function place(from: string, to: string, force: boolean): Promise<void> {
     if (force) await rename(from, to);
     else await nameExclusively(from, to);
   } catch (error) {
-    if (findErrorCode(error) === "EEXIST") throw existsError(to);
+    if (findErrorCode(error) === "EEXIST") throw createBackupExistsError(to);
     throw toIoError(`cannot write backup "${to}"`, error);
   }
   try {
@@ -152,13 +152,13 @@ async function nameExclusively(from: string, to: string): Promise<void> {
     await link(from, to);
   } catch (error) {
     if (!["EPERM", "ENOTSUP", "ENOSYS"].includes(findErrorCode(error))) throw error;
-    if (await lstat(to).catch(() => undefined) !== undefined) throw existsError(to);
+    if (await lstat(to).catch(() => undefined) !== undefined) throw createBackupExistsError(to);
     await rename(from, to);
   }
 }
 
 /** Creates the error for a backup whose file exists already. */
-export function existsError(path: string): AppError {
+export function createBackupExistsError(path: string): AppError {
   return new AppError("file_exists", `cannot write backup "${path}": the file exists`, {
     hint: "choose another name, or replace it with the setting force",
   });

@@ -1,4 +1,4 @@
-/** Runs the controllers: each over a local or remote store, and all of them in the process of a server. */
+/** Runs single controllers over a local or remote store, or all of them in the process of a server. */
 import { hostname } from "node:os";
 import type { Event, SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";

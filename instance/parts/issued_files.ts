@@ -1,5 +1,5 @@
 /**
- * Adds certificates to the register that only files of a data directory list: the issued log, for certificates that
+ * Adds to the register the certificates that only files of a data directory list: the issued log, for certificates that
  * `sign` and `kubeconfig admin` issued without the server, and the list of earlier builds.
  */
 import { Buffer } from "node:buffer";

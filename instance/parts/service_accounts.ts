@@ -32,7 +32,10 @@ interface ServiceAccountPlace {
   readonly url: () => string;
 }
 
-/** Opens the keys and reads the settings of service account tokens. AppError `usage`, `io`, `key_invalid`, `file_permissions`. */
+/**
+ * Opens the keys and reads the settings of service account tokens. AppError `usage`, `io`, `key_invalid`,
+ * `file_permissions`.
+ */
 export async function openServiceAccounts(
   settings: ServiceAccountSettings,
   { dir, isShared, url }: ServiceAccountPlace,

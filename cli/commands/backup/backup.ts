@@ -16,7 +16,7 @@ import { DATA_FORMAT, dataDirAt } from "../../../instance/data_dir.ts";
 import { assertEtcdPlace, readEtcdEndpoints } from "../../../instance/storage/etcd.ts";
 import { assertOutside, openSnapshot, readDataFiles } from "../../../instance/backup/source.ts";
 import { readBackup } from "../../../instance/backup/archive.ts";
-import { type BackupProgress, existsError, toIoError, writeBackup } from "../../../instance/backup/write_backup.ts";
+import { type BackupProgress, createBackupExistsError, toIoError, writeBackup } from "../../../instance/backup/write_backup.ts";
 import { connect } from "../../connection.ts";
 
 export async function run(input: Input<typeof backupCommand.flags>, tools: Tools): Promise<ExitCode> {
@@ -26,7 +26,7 @@ export async function run(input: Input<typeof backupCommand.flags>, tools: Tools
   const root = resolve(tools.cwd, settings.dataDir);
   // Checked before the user types a passphrase for nothing.
   await assertOutside(root, path);
-  if (!settings.force && await lstat(path).catch(() => undefined) !== undefined) throw existsError(path);
+  if (!settings.force && await lstat(path).catch(() => undefined) !== undefined) throw createBackupExistsError(path);
   const dir = dataDirAt(root);
   await assertEtcdPlace(dir, settings, "back up", tools.files);
   const endpoints = settings.etcdServers.length === 0 ? undefined : await readEtcdEndpoints(settings, tools);
