@@ -11,7 +11,7 @@ export interface NavEntry {
   readonly label: string;
 }
 
-/** The content of a page, and the things that the frame shows around it. */
+/** The content of a page, and the content of the frame around it. */
 interface FrameOptions {
   readonly content: UiContent;
   readonly nav: readonly NavEntry[];

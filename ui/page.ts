@@ -40,7 +40,7 @@ export interface UiContent {
   /** The first heading; by default the title. */
   readonly heading?: string;
   readonly body: UiElement;
-  /** The watches that the page follows while it is open, instead of `UiPage.live`: `id`, or `id:NAME` for one object of a watch. */
+  /** The watches that the open page follows instead of `UiPage.live`: `id`, or `id:NAME` for one object of a watch. */
   readonly live?: readonly string[];
 }
 

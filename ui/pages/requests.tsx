@@ -281,7 +281,7 @@ export const approveRequestAction: UiAction = {
   },
 };
 
-/** Refuses to approve a request with warnings that the user has not confirmed; there may be new ones since the page was shown. */
+/** Refuses to approve a request with warnings that the user has not confirmed, such as those that are newer than the page. */
 async function checkConfirmed(context: UiContext, name: string, form: URLSearchParams): Promise<void> {
   if (form.get("confirmed") === "yes") return;
   const { connection: { api }, signal } = context;

@@ -49,7 +49,7 @@ export const tokensPage: UiPage = {
               empty="There is no token."
               columns={[
                 { heading: "Token", cell: ({ id }) => <TokenLink id={id} /> },
-                { heading: "For", cell: (token) => <ForWhom token={token} /> },
+                { heading: "For", cell: (token) => <TokenScope token={token} /> },
                 { heading: "Uses", cell: formatUses },
                 { heading: "Created", cell: ({ createdAt }) => <Moment at={createdAt} now={now} /> },
                 { heading: "Expires", cell: (token) => <End token={token} now={now} /> },
@@ -125,7 +125,7 @@ function TokenFacts({ token, now }: { readonly token: KnownToken; readonly now: 
   return (
     <Facts
       facts={[
-        ["For", <ForWhom token={token} />],
+        ["For", <TokenScope token={token} />],
         ["Description", description],
         ["Uses", formatUses(token)],
         ["Expires", <End token={token} now={now} />],
@@ -207,7 +207,7 @@ function TokenForms({ context, id, valid, hasRevocations }: TokenFormsProps): Ui
   );
 }
 
-function ForWhom({ token: { kind, node } }: { readonly token: KnownToken }): UiElement {
+function TokenScope({ token: { kind, node } }: { readonly token: KnownToken }): UiElement {
   if (node !== undefined) {
     return (
       <span>
