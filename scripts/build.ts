@@ -1,5 +1,6 @@
 /**
- * `deno task build`: builds tlsboot as one file for each target, `dist/tlsboot-<version>-<target>`, and `dist/SHA256SUMS`. Needs npm packages only: the sources are bundled, and the bundle is put into a Node of the target.
+ * `deno task build`: builds tlsboot as one file for each target, `dist/tlsboot-<version>-<target>`, and
+ * `dist/SHA256SUMS`. It needs only npm packages: the sources are bundled, and the bundle is put into a Node of the target.
  *
  * Usage: build.ts [--target host|all|NAME] [--out FOLDER]
  */

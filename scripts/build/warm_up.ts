@@ -1,5 +1,7 @@
 /**
- * Writes V8's code caches for the scripts of a bundle, with the functions that the given commands call. Runs on the Node that will read the caches, because V8 accepts none from another version or processor. The caches must not depend on the machine that builds them, so its environment is replaced.
+ * Writes V8's code caches for the scripts of a bundle, with the functions that the given commands call. It runs on the
+ * Node that will read the caches, because V8 accepts none from another version or processor. The caches must not depend
+ * on the machine that builds them, so its environment is replaced.
  *
  * Usage: warm_up.ts FOLDER, the folder of the wrapped scripts, with command lines as JSON lists on stdin, one per line
  */

@@ -30,7 +30,7 @@ export function fail(text: string): CheckOutcome {
 }
 
 /** Returns the outcome for a step that comes later. The text says how to do it. */
-export function leave(text: string): CheckOutcome {
+export function postpone(text: string): CheckOutcome {
   return { state: "not done", text };
 }
 
@@ -109,7 +109,7 @@ export function checkTag(version: string, tags: readonly string[]): CheckOutcome
   const [wanted, other] = [`v${version}`, tags.find((tag) => /^v\d/.test(tag))];
   if (tags.includes(wanted)) return pass(wanted);
   return other === undefined
-    ? leave(`git tag -s ${wanted}`)
+    ? postpone(`git tag -s ${wanted}`)
     : fail(`remove the tag ${other}: the version is ${version}`);
 }
 
