@@ -32,7 +32,7 @@ export function preferFile<S extends CredentialSettings>(settings: S): S {
 export const DISCOVERY_SECONDS = 300;
 
 /**
- * Chooses how to find the cluster: with the kubeconfig at `path`, with the settings, or otherwise with `otherwise`. Throws
+ * Chooses how to find the cluster: with the kubeconfig at `path`, with the settings, or with `otherwise`. Throws
  * UsageError for incomplete settings. Files are read only when the cluster is looked up.
  */
 export function createClusterFinder(

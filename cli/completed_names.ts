@@ -1,4 +1,4 @@
-/** Lists the names that a shell completes: serial numbers, requests, revocations, tokens, and whatever can be revoked. */
+/** Lists the names that a shell completes: serial numbers, requests, revocations, tokens, and targets of `revoke`. */
 import { connect } from "./connection.ts";
 import { type ApiClient, listAll } from "../client/objects/api.ts";
 import { limitTime } from "../client/transport/time_limit.ts";

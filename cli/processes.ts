@@ -1,4 +1,4 @@
-/** Other programs: finds them, runs them to their end, and finds the one that listens on a TCP port. */
+/** Finds other programs, runs them to their end, and finds the process that listens on a TCP port. */
 import { access, constants, readdir, readFile, readlink } from "node:fs/promises";
 import { delimiter, isAbsolute, join } from "node:path";
 import type { ProcessEvidence } from "../core/report/health/host.ts";

@@ -37,7 +37,7 @@ export function createSystemClock(): Clock {
   };
 }
 
-/** Creates a source of randomness. Its bytes, which are good enough for keys, come from the operating system. */
+/** Creates a source of randomness for keys. Its bytes come from the operating system. */
 export function createSystemRandom(): Random {
   return {
     bytes: createPool(),

@@ -60,7 +60,7 @@ export function resolveNodeName(given: string | undefined): NodeName {
   );
 }
 
-/** The flag `--timeout`. The default is that of client-go's certificate manager (`util/certificate/certificate_manager.go`). */
+/** The flag `--timeout`. Its default is client-go's (`util/certificate/certificate_manager.go`). */
 export const REQUEST_TIMEOUT = durationFlag({
   default: "15m",
   summary: "How long to wait for the approval and the certificate.",

@@ -38,7 +38,7 @@ export function parseCommandLine(
   const path = getTopicPath(topic);
   const args = words.slice(path.length);
   const at: Place = { name: [table.program, ...path].join(" "), topic, table };
-  if (topic.kind !== "command" && args.length > 0) throw wrongWords(words, at);
+  if (topic.kind !== "command" && args.length > 0) throw createWrongWordsError(words, at);
   const raw = collectRawFlags(typed, at);
   switch (topic.kind) {
     case "program":
@@ -143,7 +143,7 @@ function collectRawFlags(typed: readonly TypedFlag[], at: Place): RawFlags {
     const key = keys.get(name);
     const negated = value === undefined && name.startsWith("no-") ? keys.get(name.slice("no-".length)) : undefined;
     if (key === undefined) {
-      if (negated === undefined || flags[negated]?.placeholder !== undefined) throw unknownFlag(rawName, at);
+      if (negated === undefined || flags[negated]?.placeholder !== undefined) throw createUnknownFlagError(rawName, at);
       raw[negated] = ["false"];
     } else if (flags[key]?.placeholder === undefined) {
       const isOn = parseSwitch(value ?? "true");
@@ -178,7 +178,7 @@ function checkArguments({ args: known }: Command, args: readonly string[], at: P
 }
 
 /** Creates the error for words that are not a command: one is unknown, or another one is missing. */
-function wrongWords(words: readonly string[], { topic, table }: Place): UsageError {
+function createWrongWordsError(words: readonly string[], { topic, table }: Place): UsageError {
   const findBelow = (length: number): readonly Command[] =>
     table.commands.filter(({ path }) =>
       path.length > length && words.slice(0, length).every((word, at) => word === path[at])
@@ -210,7 +210,7 @@ function checkFormerName(words: readonly string[], { program, commands, formerNa
   }
 }
 
-function unknownFlag(rawName: string, at: Place): UsageError {
+function createUnknownFlagError(rawName: string, at: Place): UsageError {
   const known = [...Object.keys(getFlags(at)).map((key) => `--${flagName(key)}`), "--help"];
   return new UsageError(`unknown flag "${rawName}" for "${at.name}"`, suggest(rawName, known, at));
 }

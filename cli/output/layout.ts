@@ -127,7 +127,7 @@ export interface Style {
   cyan(text: string): string;
 }
 
-/** Creates the style of a stream: colour on a terminal without NO_COLOR (https://no-color.org) and with a TERM other than `dumb`. */
+/** Creates the style of a stream: colour on a terminal, unless NO_COLOR (https://no-color.org) is set or TERM is `dumb`. */
 export function createStyle(stream: OutputStream, env: Readonly<Record<string, string | undefined>>): Style {
   const isColoured = stream.isTerminal && (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb";
   const paint = (code: number) => (text: string): string => isColoured ? `\x1b[${code}m${text}\x1b[0m` : text;

@@ -9,7 +9,7 @@ import type { FilePort } from "../../client/files.ts";
 import { displayPath } from "../output/files.ts";
 import { readPrivateFile } from "../../client/private_file.ts";
 import { type CaKeys, openCaKeys, type Passphrases } from "../../instance/authority/keys.ts";
-import { isLikeShare } from "./secret_shares.ts";
+import { looksLikeShare } from "./secret_shares.ts";
 import { completeShares, readPassphraseOfShares, type ShareTools, TYPED_SHARES } from "./typed_shares.ts";
 import type { Tools } from "../io.ts";
 import { DERIVING_KEY, type ProgressIo, startProgress } from "../output/progress.ts";
@@ -52,7 +52,7 @@ export function createPassphrases(
     return isShare(text) ? await readPassphraseOfShares(values, tools) : checkPassphrase(text, `"${file}"`);
   }
 
-  const isShare = (text: string): boolean => words.maySplit === true && isLikeShare(text);
+  const isShare = (text: string): boolean => words.maySplit === true && looksLikeShare(text);
 
   /** Reads a passphrase, or the first of several shares. */
   async function read(text: string, from: string): Promise<Secret<string>> {
@@ -69,7 +69,7 @@ export function createPassphrases(
     }
   }
 
-  function missing(keyName: string, verb: string): AppError {
+  function createMissingError(keyName: string, verb: string): AppError {
     return new AppError("passphrase_missing", `cannot ${verb} the ${words.what} "${keyName}": there is no passphrase`, {
       hint: `give a file that contains it${
         words.maySplit ? ", or one for each of its shares," : ""
@@ -82,7 +82,7 @@ export function createPassphrases(
     async getForOpening(keyName) {
       const passphrase = await readGiven();
       if (passphrase !== undefined) return passphrase;
-      if (!mayPrompt) throw missing(keyName, "open");
+      if (!mayPrompt) throw createMissingError(keyName, "open");
       const typed = await prompt(`Passphrase of ${displayPath(keyName, cwd)}`);
       // An empty line at the prompt means that the user types shares.
       return known = typed === "" && words.maySplit
@@ -92,7 +92,7 @@ export function createPassphrases(
     async getForCreating(keyName) {
       const passphrase = await readGiven();
       if (passphrase !== undefined) return passphrase;
-      if (!mayPrompt) throw missing(keyName, "encrypt");
+      if (!mayPrompt) throw createMissingError(keyName, "encrypt");
       const first = checkPassphrase(await prompt(`Passphrase of the new ${words.what}`) ?? "", "the terminal");
       const second = checkPassphrase(await prompt("The same again") ?? "", "the terminal");
       if (!equalsInConstantTime(first.reveal(), second.reveal())) {

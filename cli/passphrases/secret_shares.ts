@@ -166,7 +166,7 @@ export function splitIntoGroups(text: string): readonly string[] {
 }
 
 /** Reports whether a text is probably a share and not a passphrase: a page, or groups most of which are correct. */
-export function isLikeShare(text: string): boolean {
+export function looksLikeShare(text: string): boolean {
   if (text.includes(BEGIN_MARK)) return true;
   const groups = splitIntoGroups(text);
   const correct = groups.filter((group, index) => findGroupFault(group, index) === undefined);

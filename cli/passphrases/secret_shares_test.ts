@@ -6,7 +6,7 @@ import {
   combineShares,
   createRandomPassphrase,
   formatShareGroups,
-  isLikeShare,
+  looksLikeShare,
   parseShare,
   type SecretShare,
   splitPassphrase,
@@ -102,7 +102,7 @@ test("parseShare() takes what people type, and the page of a share", async () =>
   }
 });
 
-test("isLikeShare() is true for a share, even a mistyped one, and false for a passphrase", () => {
+test("looksLikeShare() is true for a share, even a mistyped one, and false for a passphrase", () => {
   const [share = ""] = PRINTED;
   for (
     const { text, want } of [
@@ -114,7 +114,7 @@ test("isLikeShare() is true for a share, even a mistyped one, and false for a pa
       { text: "correct horse battery staple another eight words here", want: false },
       { text: "", want: false },
     ]
-  ) assert.equal(isLikeShare(text), want, text);
+  ) assert.equal(looksLikeShare(text), want, text);
 });
 
 test("parseShare() names the group that is mistyped", async () => {

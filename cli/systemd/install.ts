@@ -25,8 +25,8 @@ export function isSystemdRunning(): boolean {
 }
 
 /**
- * Reads systemd's state of a unit. Throws unless this machine can have a service with that name, and the user may install it
- * and can be asked or has given --yes. Called before anything is asked or done.
+ * Reads systemd's state of a unit, before anything is asked or done. Throws if this machine or user cannot install services,
+ * if the unit is not tlsboot's, or if there is neither a terminal nor --yes.
  */
 export async function checkHost<F extends FlagSet>(
   unit: string,

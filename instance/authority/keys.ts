@@ -281,7 +281,7 @@ function quoteCommand({ program }: KeyProgram, words: string): string {
 }
 
 /** Formats the program's error output as the end of a message, on one line. */
-function formatErrorOutput(complaint: string): string {
+function formatErrorOutput(errorOutput: string): string {
   const text = errorOutput.trim().replace(/\s+/g, " ");
   return text === "" ? "" : `: ${text}`;
 }

@@ -55,7 +55,7 @@ test("tlsboot up creates its files, for their owner only, and prints the next co
   const out = instance.running.stdout();
   assert.match(
     out,
-    /^tlsboot is up at https:\/\/127\.0\.0\.1:\d+\nCA sha256:[0-9a-f]{64}, made now: it is valid until \d{4}-[^\n]+Z\n/,
+    /^tlsboot is up at https:\/\/127\.0\.0\.1:\d+\nCA sha256:[0-9a-f]{64}, created now and valid until \d{4}-[^\n]+Z\n/,
   );
   assert.match(
     out,

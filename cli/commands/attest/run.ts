@@ -1,4 +1,4 @@
-/** Prints the inventory line of this machine, or exchanges a proof for the bootstrap kubeconfig of a stock kubelet. */
+/** Prints this machine's entry for the inventory, or exchanges a proof for the bootstrap kubeconfig of a stock kubelet. */
 import { dirname, resolve } from "node:path";
 import { attest, type AttestedJoin } from "../../../client/attestation/attest.ts";
 import { keepKubeletKey } from "../../../client/bootstrap.ts";
@@ -29,7 +29,7 @@ export async function run({ settings }: Input<typeof attestCommand.flags>, tools
   const { server, certDir, out } = settings;
   // The rules of the command say that the three are given together.
   if (server === undefined || certDir === undefined || out === undefined) {
-    tools.stdout.write(await formatInventoryLine(nodeName, settings, tools));
+    tools.stdout.write(await formatInventoryEntry(nodeName, settings, tools));
     return EXIT.done;
   }
   const { cwd, files, signal, stdout } = tools;
@@ -63,7 +63,7 @@ export async function run({ settings }: Input<typeof attestCommand.flags>, tools
 
 const WRITTEN = "# Written by tlsboot attest.";
 
-/** Refuses to replace a file that an earlier run has not written. */
+/** Refuses to replace a file that no earlier run has written. */
 async function assertReplaceableKubeconfig(path: string, files: Pick<FilePort, "readText">): Promise<void> {
   const text = await files.readText(path);
   if (text === undefined || text.startsWith(WRITTEN)) return;
@@ -73,7 +73,7 @@ async function assertReplaceableKubeconfig(path: string, files: Pick<FilePort, "
 }
 
 /** Formats the entry of this machine in the list of nodes. A kind of proof that this machine does not have is left out. */
-async function formatInventoryLine(nodeName: NodeName, settings: AttestSettings, tools: Tools): Promise<string> {
+async function formatInventoryEntry(nodeName: NodeName, settings: AttestSettings, tools: Tools): Promise<string> {
   const { proof, proofFrom: from } = settings;
   const fields: string[] = [];
   const faults: AppError[] = [];

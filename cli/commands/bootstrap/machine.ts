@@ -1,6 +1,6 @@
 /**
- * The machine to bootstrap: its name, its files, the names of its serving certificate, and the credentials of its
- * requests.
+ * Resolves the settings of a machine: its name, its files, the names of its serving certificate, and the credentials of
+ * its requests.
  */
 import { resolve } from "node:path";
 import { createServingTemplate, decideServingNames, type NodeName } from "../../../core/machine/node_name.ts";

@@ -225,7 +225,7 @@ async function checkReadiness({ settings, machine, options }: Context): Promise<
   const isNameGiven = settings.hostnameOverride !== undefined;
   const reading = await readMachine({ ...machine, isNameGiven }, deps, signal);
   const { findings } = await examineMachine(reading, createBootstrapWords(settings, machine, cwd), deps, signal);
-  const problems = findings.filter(({ check }) => !DONE_BY_THE_RUN.includes(check));
+  const problems = findings.filter(({ check }) => !FIXED_BY_RUN.includes(check));
   const errors = problems.filter(({ severity }) => severity === "error");
   const warnings = problems.filter(({ severity }) => severity === "warning");
   for (const { severity, message, fix, advice } of [...errors, ...warnings]) {
@@ -238,7 +238,7 @@ async function checkReadiness({ settings, machine, options }: Context): Promise<
 }
 
 /** The checks whose faults the run itself fixes: it takes over new CAs, and gets the serving certificate. */
-const DONE_BY_THE_RUN: readonly string[] = ["trusted-cas", "serving-certificate"];
+const FIXED_BY_RUN: readonly string[] = ["trusted-cas", "serving-certificate"];
 
 /** Warns when the signer grants a shorter lifetime than `--duration`. */
 function reportShortenedLifetime(

@@ -69,7 +69,7 @@ export async function run(input: Input<typeof caCrlCommand.flags>, tools: Tools)
   const wanted = await chooseCas(name, context);
   const crls = await readCrls(wanted, context);
   const [first] = crls;
-  if (first === undefined) throw noKeys(context);
+  if (first === undefined) throw createNoKeysError(context);
   if (settings.output === "der" && crls.length > 1) {
     throw new UsageError("-o der is for one CRL, and there are several", "name the CA");
   }
@@ -148,7 +148,7 @@ async function fetchCrls(wanted: readonly WantedCa[], context: Context): Promise
       const { body } = await api.open({ method: "GET", path: toCrlTarget(crlName) }, context.signal);
       crls.push(await checkCrl(new Uint8Array(await buffer(body)), ca, context));
     } catch (error) {
-      if (isAppError(error, "unreachable")) throw unreachable(error, context);
+      if (isAppError(error, "unreachable")) throw createUnreachableError(error, context);
       if (!isAppError(error, "not_found", "access_denied", "unauthorized")) throw error;
       const what = `the server has no ${crlName}: it does not have the key of this CA, or is of an older version`;
       if (ca.isNamed || wanted.length === 1) throw new AppError("not_found", `cannot fetch the CRL: ${what}`);
@@ -184,7 +184,7 @@ function warnOfUsage(certificate: CertificateFacts, io: Io): void {
   if (fault !== undefined) warn(`openssl, Go and others refuse this CRL: ${fault}; a new CA has that right`, io);
 }
 
-function unreachable(cause: AppError, { dir, settings }: Context): AppError {
+function createUnreachableError(cause: AppError, { dir, settings }: Context): AppError {
   const whose = settings.kubeconfig === undefined ? ` that uses "${dir.root}"` : "";
   return new AppError("unreachable", `cannot reach the server${whose}: ${getErrorMessage(cause)}`, {
     cause,
@@ -192,7 +192,7 @@ function unreachable(cause: AppError, { dir, settings }: Context): AppError {
   });
 }
 
-function noKeys({ dir }: Context): AppError {
+function createNoKeysError({ dir }: Context): AppError {
   return new AppError("not_found", `cannot make a CRL from "${dir.root}": it has no key of a CA`, {
     hint: "run the command where the keys are, or fetch the CRLs from a running server with --kubeconfig",
   });

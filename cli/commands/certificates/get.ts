@@ -82,7 +82,7 @@ async function showNamed(
   return failures.length === 0 ? EXIT.done : EXIT.failed;
 }
 
-/** One run of the list: its selection, its order, and what the status of certificates depends on. */
+/** One run of the list: its selection and order, and the facts that determine the status of certificates. */
 class RecordList {
   readonly #records: OpenRecords;
   readonly #settings: Settings;

@@ -66,7 +66,7 @@ export function createTargetFinder(
     const [latest] = requests.toSorted((a, b) => getCreationMs(b) - getCreationMs(a));
     const found = chooseOne(arg, pending, clock.now()) ?? (latest === undefined ? undefined : getName(latest));
     if (found !== undefined) return found;
-    throw notFound(arg);
+    throw createNotFoundError(arg);
   };
 }
 
@@ -83,11 +83,11 @@ export async function listMatchingRequests(
   const { items } = await listCsrs(api, {}, signal);
   const named = items.filter((csr) => (isRequest && getName(csr) === name) || (isMachine && findNode(csr) === name));
   const matching = new Set([...named, ...(isRequest ? filterShortened(name, items) : [])]);
-  if (matching.size === 0) throw notFound(arg);
+  if (matching.size === 0) throw createNotFoundError(arg);
   return [...matching];
 }
 
-function notFound(arg: string): AppError {
+function createNotFoundError(arg: string): AppError {
   return new AppError(
     "not_found",
     `cannot find "${arg}": there is no request of that name, nor for a machine of that name`,

@@ -7,7 +7,7 @@ import type { DescribedLine } from "../../output/layout.ts";
 import { formatTrace } from "../../output/findings.ts";
 import { formatValidity } from "../../output/pki_facts.ts";
 
-/** Shows the requested identity next to the requester, because an approver decides about the difference. */
+/** Shows the requested identity next to the requester, so that an approver sees the difference. */
 export function identityLines({ requested, requester }: RequestView): readonly DescribedLine[] {
   const { commonName, organizations } = requested;
   const rows = Math.max(organizations.length, requester.groups.length, 1);

@@ -87,8 +87,8 @@ export function startMachine(
 }
 
 /**
- * Creates a function that reports the steps of a machine's request. The machine may see the approval only together with
- * the certificate, so `by` says who approves the request.
+ * Creates a function that reports the steps of a machine's request. A machine may see the approval only together with the
+ * certificate, so `by` says who approves the request.
  */
 export function createReporter(
   machine: string,

@@ -131,7 +131,7 @@ export async function runPrintMan({ args, table }: Input<typeof manCommand.flags
   const [directory = ""] = args;
   const path = resolve(tools.cwd, directory);
   if (args.length > 1 || !(/[/\\]/.test(directory) || (await files.stat(path))?.kind === "directory")) {
-    throw unknownCommand(args.join(" "), topics);
+    throw createUnknownCommandError(args.join(" "), topics);
   }
   await files.makeDirectory(path, DIRECTORY_MODE);
   for (const item of topics) {
@@ -147,7 +147,7 @@ function isNamed(topic: HelpTopic, text: string, table: CommandTable): boolean {
   return text === getTopicPath(topic).join(" ") || text === manName(table, topic);
 }
 
-function unknownCommand(text: string, topics: readonly HelpTopic[]): UsageError {
+function createUnknownCommandError(text: string, topics: readonly HelpTopic[]): UsageError {
   const nearest = findNearest(text, topics.map((topic) => getTopicPath(topic).join(" ")));
   const hint = "give the words of a command, or a folder as a path with a slash";
   return new UsageError(

@@ -63,7 +63,7 @@ const READ_TIMEOUT_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 
 /** The connection to the cluster, and parts of the commands that the findings suggest. */
-interface Asked {
+interface ClusterAccess {
   readonly target: string;
   readonly report: Reporter;
   readonly cluster: ResolvedCluster;
@@ -88,7 +88,7 @@ export async function examineCluster(name: string, deps: ExamineDeps, signal: Ab
   await using transport: Transport & AsyncDisposable = await deps.connect(cluster);
   const kubeconfig = shellWord(deps.show(path));
   const { clock } = deps;
-  const asked: Asked = {
+  const asked: ClusterAccess = {
     target,
     report: reportOn(target),
     cluster,
@@ -141,7 +141,7 @@ async function examineServing(
 }
 
 async function examineRights(
-  { api, target, report, kubectl, reviewer }: Asked,
+  { api, target, report, kubectl, reviewer }: ClusterAccess,
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
   const clusterRoles = await listReadable<ClusterRole>(api, clusterRoleKind, signal);
@@ -177,7 +177,7 @@ async function examineRights(
 }
 
 async function examineClusterInfo(
-  { api, report, cluster, kubectl }: Asked,
+  { api, report, cluster, kubectl }: ClusterAccess,
   { clock, files, connect }: ExamineDeps,
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
@@ -205,7 +205,7 @@ async function examineClusterInfo(
   );
 }
 
-async function examineRotations({ api, report, kubeconfig }: Asked, signal: AbortSignal): Promise<readonly Finding[]> {
+async function examineRotations({ api, report, kubeconfig }: ClusterAccess, signal: AbortSignal): Promise<readonly Finding[]> {
   const listed = await listReadable<CaRotation>(api, caRotationKind, signal);
   return reportListed(report, "ca-replacement", listed, checkRotations(listed.items, kubeconfig));
 }

@@ -100,7 +100,7 @@ export async function examineFile(path: string, deps: ExamineDeps, signal: Abort
   return { ...stored, findings: [...stored.findings, ...asked, ...name] };
 }
 
-/** The target of the findings, and what is known about the kubeconfig. */
+/** The target of the findings, and facts about the kubeconfig. */
 interface AskOptions {
   readonly target: string;
   /** The command that writes the kubeconfig again. */

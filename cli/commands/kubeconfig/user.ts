@@ -117,7 +117,7 @@ function checkSettings(name: string, { group, role }: Settings): void {
 }
 
 /**
- * Creates the entry of the caller's cluster with the CA embedded, and without the caller's credentials. The CAs that the
+ * Creates the entry of the caller's cluster, with the embedded CA and without the caller's credentials. The CAs that the
  * cluster publishes take precedence, because the caller's kubeconfig may be older than a new CA.
  */
 async function createClusterEntry(

@@ -129,7 +129,7 @@ async function revokeElsewhere(
     if (target.kind === "csr") await denyElsewhere(text, target.name, connection, settings.message, tools);
     else if (target.kind === "named" && target.target.kind === "token") {
       await deleteTokenElsewhere(text, target.target.value, connection, tools);
-    } else throw impossible(text);
+    } else throw createUnsupportedError(text);
   }, tools);
 }
 
@@ -141,7 +141,7 @@ async function denyElsewhere(
   tools: Tools,
 ): Promise<void> {
   const csr = await getCsrByName(api, name, tools.signal);
-  if (getCsrPhase(csr).kind !== "pending") throw impossible(text);
+  if (getCsrPhase(csr).kind !== "pending") throw createUnsupportedError(text);
   await denyPending({ text, name: getName(csr), uid: csr.metadata.uid }, api, message, tools);
 }
 
@@ -159,7 +159,7 @@ async function deleteTokenElsewhere(text: string, id: string, { api }: ApiConnec
   }
 }
 
-function impossible(text: string): AppError {
+function createUnsupportedError(text: string): AppError {
   const why =
     "the server has no revocations. An API server such as kube-apiserver reads no CRL and accepts a client certificate " +
     "until it expires";

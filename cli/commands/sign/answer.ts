@@ -40,7 +40,7 @@ import {
   askForConsent,
   decideAll,
   type DecidedRequest,
-  type DecisionDesk,
+  type DecisionContext,
   describeOfflineRequest,
   openSite,
   type Site,
@@ -52,7 +52,7 @@ import { type FilePort, FOLDER_MODE, SECRET_MODE } from "../../../client/files.t
 import { UsageError } from "../../exit_code.ts";
 
 /** The state and the tools of one run, for all of its bundles. */
-export interface Desk extends DecisionDesk, Disposable {
+export interface SigningSession extends DecisionContext, Disposable {
   readonly log: IssuedLog & { readonly path: string };
   readonly answered: AnsweredRequests;
   readonly exporters: TrustedExporters;
@@ -70,7 +70,7 @@ export interface BundleAnswer {
 }
 
 /** Opens the state of a run. Throws UsageError without a log, and AppError for a log that cannot be written. */
-export async function openDesk(settings: Settings<typeof signCommand.flags>, tools: Tools): Promise<Desk> {
+export async function openSession(settings: Settings<typeof signCommand.flags>, tools: Tools): Promise<SigningSession> {
   const { files } = tools;
   const log = openSignLog(settings, tools);
   if (log === undefined) {
@@ -83,7 +83,7 @@ export async function openDesk(settings: Settings<typeof signCommand.flags>, too
   stack.use(log);
   const lock = stack.use(new FileLock(`${log.path}.answers`, tools.clock));
   await log.check();
-  const desk = {
+  const session = {
     ...tools,
     settings,
     signers: await createSignerOpener(settings, tools),
@@ -95,34 +95,34 @@ export async function openDesk(settings: Settings<typeof signCommand.flags>, too
     lock,
   };
   const opened = stack.move();
-  return { ...desk, [Symbol.dispose]: () => opened.dispose() };
+  return { ...session, [Symbol.dispose]: () => opened.dispose() };
 }
 
 /**
  * Answers a bundle. The whole bundle is checked before anything is signed. Throws AppError for a bundle of another site or
  * of an untrusted exporter, and when a CA cannot be opened.
  */
-export async function answerBundle(bundle: RequestBundle, desk: Desk): Promise<BundleAnswer> {
-  const { settings, exporters, lock, answered } = desk;
+export async function answerBundle(bundle: RequestBundle, session: SigningSession): Promise<BundleAnswer> {
+  const { settings, exporters, lock, answered } = session;
   const { origin } = bundle;
   if (origin.kind === "export") await exporters.check(origin, settings.trustExporter);
   const id = origin.kind === "export" ? `bundle-${computeBundleId(bundle)}` : computeRequestId(getOnly(bundle));
-  const earlier = await findEarlier(id, bundle, desk);
-  if (earlier !== undefined) return await repeatAnswer(id, bundle, earlier, desk);
-  const site = origin.kind === "export" ? undefined : await openSite(getOnly(bundle), origin, desk);
-  const decided = await decideAll(bundle, site, desk);
-  for (const one of decided) desk.stderr.write(describeOfflineRequest(one, origin));
-  const consent = await askForConsent(decided, bundle, desk);
+  const earlier = await findEarlier(id, bundle, session);
+  if (earlier !== undefined) return await repeatAnswer(id, bundle, earlier, session);
+  const site = origin.kind === "export" ? undefined : await openSite(getOnly(bundle), origin, session);
+  const decided = await decideAll(bundle, site, session);
+  for (const one of decided) session.stderr.write(describeOfflineRequest(one, origin));
+  const consent = await askForConsent(decided, bundle, session);
   if (consent.kind === "left") {
     const outcomes = decided.map((): AnswerOutcome => ({ kind: "skipped", message: consent.reason }));
     return { text: undefined, isRepeated: false, outcomes };
   }
-  if (origin.kind === "export") await exporters.add(origin, desk.clock.now());
+  if (origin.kind === "export") await exporters.add(origin, session.clock.now());
   return await lock.runExclusive(async () => {
     // Another run may have answered the same requests while this one asked the user.
     const text = await answered.find(id);
     if (text !== undefined) return { text, isRepeated: true, outcomes: readKept(text).outcomes };
-    return await signAll(id, bundle, decided, { site, approval: consent.approval }, desk);
+    return await signAll(id, bundle, decided, { site, approval: consent.approval }, session);
   });
 }
 
@@ -132,10 +132,10 @@ async function signAll(
   bundle: RequestBundle,
   decided: readonly DecidedRequest[],
   { site, approval }: { readonly site: Site | undefined; readonly approval: IssuedCertificateApproval },
-  desk: Desk,
+  session: SigningSession,
 ): Promise<BundleAnswer> {
-  const { clock, random, log, answered, records, settings } = desk;
-  if (site === undefined) checkUnsigned(decided, await readSignRecords(log.path, desk));
+  const { clock, random, log, answered, records, settings } = session;
+  if (site === undefined) checkUnsigned(decided, await readSignRecords(log.path, session));
   // There is an authority for each signer, but several signers may share a CA.
   const authorities = new Map<string, Authority>();
   const addAuthority = (one: Authority) => authorities.set(one.certificate.sha256Fingerprint, one);
@@ -156,7 +156,7 @@ async function signAll(
     if (leaf !== undefined) issued.push({ leaf, authority, origin: toOrigin(csr, bundle, approval) });
   }
   // Without any certificate, the CA of the first request signs the refusals.
-  if (authorities.size === 0) addAuthority(site?.signer.authority ?? await findAuthority(bundle, desk));
+  if (authorities.size === 0) addAuthority(site?.signer.authority ?? await findAuthority(bundle, session));
   const answers = bundle.requests.map((request, at) => ({ request, outcome: outcomes[at]! }));
   const answeringSite = {
     serverCas: site?.related.server ?? [],
@@ -183,7 +183,7 @@ function checkUnsigned(decided: readonly DecidedRequest[], records: readonly Iss
   });
 }
 
-async function findAuthority({ requests }: RequestBundle, { signers }: Desk): Promise<Authority> {
+async function findAuthority({ requests }: RequestBundle, { signers }: SigningSession): Promise<Authority> {
   for (const signerName of new Set(requests.map((request) => request.signerName))) {
     try {
       return (await signers.open(signerName)).authority;
@@ -216,13 +216,13 @@ function readKept(text: string): KeptAnswer {
 /**
  * Finds the answer of an earlier run. If that run was killed before it recorded every certificate, records the rest.
  */
-async function findEarlier(id: string, bundle: RequestBundle, desk: Desk): Promise<KeptAnswer | undefined> {
-  const { answered, lock, log, signers } = desk;
+async function findEarlier(id: string, bundle: RequestBundle, session: SigningSession): Promise<KeptAnswer | undefined> {
+  const { answered, lock, log, signers } = session;
   const found = await lock.runExclusive(async () =>
     await answered.find(id) ?? await answered.complete(id, async (text) => {
-      const records = await readSignRecords(log.path, desk);
+      const records = await readSignRecords(log.path, session);
       const recorded = new Set(records.map(({ spec }) => spec.fingerprint));
-      const time = formatTime(desk.clock.now());
+      const time = formatTime(session.clock.now());
       const approval = { reason: "OfflineApproved", message: "approved in a run that was interrupted", time };
       await Promise.all(
         readKept(text).outcomes.map(async (outcome, at) => {
@@ -239,8 +239,8 @@ async function findEarlier(id: string, bundle: RequestBundle, desk: Desk): Promi
 }
 
 /** Repeats an earlier answer. The answer to a machine gets the address of the API server if it does not have it yet. */
-async function repeatAnswer(id: string, bundle: RequestBundle, kept: KeptAnswer, desk: Desk): Promise<BundleAnswer> {
-  const { settings: { server }, answered, clock } = desk;
+async function repeatAnswer(id: string, bundle: RequestBundle, kept: KeptAnswer, session: SigningSession): Promise<BundleAnswer> {
+  const { settings: { server }, answered, clock } = session;
   const { origin } = bundle;
   const { text, outcomes: [outcome] } = kept;
   const same = { text, isRepeated: true, outcomes: kept.outcomes };
@@ -248,7 +248,7 @@ async function repeatAnswer(id: string, bundle: RequestBundle, kept: KeptAnswer,
   const [leaf] = outcome.chain;
   if (leaf === undefined || leaf.notAfter < clock.now()) return { ...same, text: undefined };
   if (text !== undefined && (server === undefined || server === kept.server)) return same;
-  const { signer: { authority }, related } = await openSite(getOnly(bundle), origin, desk);
+  const { signer: { authority }, related } = await openSite(getOnly(bundle), origin, session);
   // The CA that issued the certificate signs the answer too, but it may have been replaced since.
   if (!verifyChain(leaf, [], [authority.certificate], { at: undefined }).ok) {
     if (text !== undefined) return same;

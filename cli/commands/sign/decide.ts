@@ -44,8 +44,8 @@ import { toVerdictView } from "../../../core/report/request_view.ts";
 import { line } from "../../../core/lib/printable.ts";
 import { formatDescription } from "../../output/layout.ts";
 
-/** Everything that the decisions depend on besides the requests. */
-export interface DecisionDesk extends Tools {
+/** The rules, the records and the tools with which requests are decided. */
+export interface DecisionContext extends Tools {
   readonly settings: Settings<typeof signCommand.flags>;
   readonly signers: SignerOpener;
   readonly policies: PolicySettings;
@@ -79,11 +79,11 @@ export interface Site {
 export async function openSite(
   request: OfflineRequest,
   { site, requester }: MachineOrigin,
-  desk: DecisionDesk,
+  context: DecisionContext,
 ): Promise<Site> {
-  const { signers, settings } = desk;
+  const { signers, settings } = context;
   const signer = await signers.open(request.signerName);
-  const related = await readRelatedCas(settings, signer, desk);
+  const related = await readRelatedCas(settings, signer, context);
   const { authority: { certificate, issuers } } = signer;
   const own = [certificate, ...issuers, ...related.server].map((one) => publicKeyPin(one));
   if (site.length > 0 && !own.some((pin) => site.includes(pin))) {
@@ -102,7 +102,7 @@ export async function openSite(
   }
   const isFirst = request.signerName === KUBE_APISERVER_CLIENT_KUBELET_SIGNER && requester.length === 0;
   if (settings.server === undefined && isFirst) {
-    warn("the answers do not say where the API server is, which a machine's kubeconfig needs: give --server URL", desk);
+    warn("the answers do not say where the API server is, which a machine's kubeconfig needs: give --server URL", context);
   }
   return { signer, related };
 }
@@ -111,10 +111,10 @@ export async function openSite(
 export async function decideAll(
   { origin, requests }: RequestBundle,
   site: Site | undefined,
-  desk: DecisionDesk,
+  context: DecisionContext,
 ): Promise<readonly DecidedRequest[]> {
-  const { records, policies, settings } = desk;
-  const now = desk.clock.now();
+  const { records, policies, settings } = context;
+  const now = context.clock.now();
   const signed = new Map(records.map((record) => [record.spec.request?.uid, record]));
   const byUser = Map.groupBy(records, (record) => readIdentity(record)?.username);
   const url = origin.kind === "export" ? origin.server : settings.server ?? "";
@@ -127,7 +127,7 @@ export async function decideAll(
       : findRequesterFault(request, origin, site?.related.clients ?? [], now);
     const requester = origin.kind === "export" ? approved?.requester : getOfflineRequester(origin, requesterFault);
     const earlier = approved === undefined ? undefined : signed.get(approved.uid);
-    const decision = earlier === undefined ? await planOne(request, desk) : describeSigned(earlier);
+    const decision = earlier === undefined ? await planOne(request, context) : describeSigned(earlier);
     if (decision.kind !== "sign") {
       decided.push({ request, decision, opinion: undefined, requesterFault });
       continue;
@@ -169,7 +169,7 @@ function describeSigned({ spec: { issuedAt, serialNumber } }: IssuedCertificate)
   return { kind: "skipped", message };
 }
 
-async function planOne(request: OfflineRequest, { signers, settings, clock }: DecisionDesk): Promise<SignDecision> {
+async function planOne(request: OfflineRequest, { signers, settings, clock }: DecisionContext): Promise<SignDecision> {
   const { name, facts, signerName, usages, expirationSeconds } = request;
   if (settings.signer !== undefined && !signers.chosen.includes(signerName)) {
     return { kind: "skipped", message: `it is for the signer "${signerName}", which was not named at the CA` };
@@ -196,10 +196,10 @@ type Consent =
 export async function askForConsent(
   decided: readonly DecidedRequest[],
   { origin }: RequestBundle,
-  desk: DecisionDesk,
+  context: DecisionContext,
 ): Promise<Consent> {
-  const { settings } = desk;
-  const time = formatTime(desk.clock.now());
+  const { settings } = context;
+  const time = formatTime(context.clock.now());
   const username = getUserName();
   const approve = (how: string): Consent => {
     const by = username === undefined ? {} : { username };
@@ -209,8 +209,8 @@ export async function askForConsent(
   if (origin.kind === "machine" && decision?.kind === "skipped") return { kind: "left", reason: decision.message };
   const count = decided.filter((one) => one.decision.kind === "sign").length;
   if (settings.yes || count === 0) return approve("with --yes");
-  if (canAsk(desk)) {
-    const isYes = await confirm(count === 1 ? "Sign it?" : `Sign these ${count} requests?`, desk);
+  if (canAsk(context)) {
+    const isYes = await confirm(count === 1 ? "Sign it?" : `Sign these ${count} requests?`, context);
     return isYes ? approve("on a terminal") : { kind: "left", reason: "declined; the next run asks again" };
   }
   if (origin.kind === "export") return approve("at its server");

@@ -30,7 +30,7 @@ import {
   toStickFileName,
 } from "../../../core/offline/bundle.ts";
 import { listTypedFlags } from "../../framework/settings.ts";
-import { answerBundle, type BundleAnswer, type Desk, openDesk } from "./answer.ts";
+import { answerBundle, type BundleAnswer, type SigningSession, openSession } from "./answer.ts";
 
 /** The maximum size of a request file. Real ones are much smaller. */
 const MAX_BYTES = 1024 * 1024;
@@ -180,8 +180,8 @@ async function signBundle(
   if (bundle.origin.kind === "export") {
     refuseFlags(origins, ["server"], "not for requests that a server exported", SEE_REQUESTS);
   }
-  using desk = await openDesk(settings, tools);
-  const answer = await answerBundle(bundle, desk);
+  using session = await openSession(settings, tools);
+  const answer = await answerBundle(bundle, session);
   const { text: answers, isRepeated, outcomes } = answer;
   if (answers === undefined) {
     const [outcome] = outcomes;
@@ -195,7 +195,7 @@ async function signBundle(
   if (isRepeated) {
     tools.stderr.write(line`${file} was answered before: this is the same answer again, and nothing new is signed\n`);
   }
-  await writeAnswers(answers, bundle, desk);
+  await writeAnswers(answers, bundle, session);
   return isRepeated || outcomes.every(({ kind }) => kind === "issued") ? EXIT.done : EXIT.no;
 }
 
@@ -215,12 +215,12 @@ export async function signFolder(
       hint: "a machine writes one there with: tlsboot bootstrap --offline FOLDER",
     });
   }
-  using desk = await openDesk(settings, tools);
+  using session = await openSession(settings, tools);
   const codes = new Set<ExitCode>();
   let answers = 0;
   for (const name of names) {
     try {
-      const answer = await answerBundle(await readMachineRequest(name, path, tools.files), desk);
+      const answer = await answerBundle(await readMachineRequest(name, path, tools.files), session);
       if (answer.text !== undefined) {
         await writeToStick(join(path, toStickFileName(name, "answer")), answer.text, tools.files);
       }
@@ -304,21 +304,21 @@ function describeAnswer(name: string, { text, isRepeated, outcomes: [outcome] }:
     : line`${request}: ${outcome?.message ?? ""}\n`;
 }
 
-async function writeAnswers(text: string, bundle: RequestBundle, desk: Desk): Promise<void> {
-  const { settings: { out, force, qr }, files } = desk;
+async function writeAnswers(text: string, bundle: RequestBundle, session: SigningSession): Promise<void> {
+  const { settings: { out, force, qr }, files } = session;
   const { origin, requests } = bundle;
   if (qr !== undefined) {
     const facts = origin.kind === "machine"
       ? []
       : [["Server", origin.server], ["Exported", origin.createdAt], ["Export", origin.id]] as const;
     const id = origin.kind === "machine" ? computeBundleId(bundle) : origin.id;
-    await writeQrPages(qr, { kind: "answers", text, id, facts, names: requests.map(({ name }) => name) }, desk);
+    await writeQrPages(qr, { kind: "answers", text, id, facts, names: requests.map(({ name }) => name) }, session);
   }
   if (out === undefined || out === STDIN) {
-    desk.stdout.write(text);
+    session.stdout.write(text);
     return;
   }
-  const path = resolve(desk.cwd, out);
+  const path = resolve(session.cwd, out);
   if (!force && await files.lstat(path) !== undefined) {
     throw new AppError("file_exists", `cannot write the answers to "${out}": it exists`, {
       hint: "the answers are kept: run the command again with --force, or with another --out",

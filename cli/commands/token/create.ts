@@ -107,7 +107,7 @@ async function readReachableTarget(
 /** The value of `--out` for stdout. */
 const STDOUT = "-";
 
-/** Returns the format. Throws UsageError for usages that do not let a machine join, and for a folder instead of a file. */
+/** Returns the format. Throws UsageError for usages with which no machine can join, and for a folder instead of a file. */
 function chooseFormat({ settings }: CreateInput): Format {
   const { output, printJoinCommand, forInventory, out, usages } = settings;
   if (usages.length === 0) throw new UsageError("a token needs a usage: signing, authentication or both");

@@ -73,7 +73,7 @@ function describeReach(
 Machines reach it at ${host}, an address of this host. To give another address or a name, start it
 with --advertise-address. ${also(others)}`;
     return `
-To let another machine in, run there what this prints:
+To add another machine, run the output of this command on it:
   tlsboot token create ${sharedToken ? "" : "--node NAME "}-o command${dataDir}
 ${chosen}`;
   }
@@ -117,10 +117,10 @@ function formatGreeting(
   const noToken = proving === undefined
     ? "each machine needs its own token"
     : `the machines in ${word(proving)} prove their identity${
-      settings.sharedToken ? "; a start without proofs in it makes one" : ""
+      settings.sharedToken ? "; when it lists no proofs, the next start creates one" : ""
     }`;
   const { certificate } = instance.authorities.serving;
-  const newCa = instance.isNewCa ? `, made now: it is valid until ${formatTime(certificate.notAfter)}` : "";
+  const newCa = instance.isNewCa ? `, created now and valid until ${formatTime(certificate.notAfter)}` : "";
   return `tlsboot is up at ${instance.url}
 CA ${publicKeyPin(certificate)}${newCa}
 data in ${displayPath(instance.dir.root, cwd)}
@@ -132,7 +132,7 @@ ${approval}${policy}
 ${describeReach(instance, hosts, dataDir, sharedToken)}`;
 }
 
-/** Formats the next commands: for a pending request, for the first machine, or for another one. */
+/** Formats the next commands: for a pending request, or for the first or another machine. */
 function formatNext(
   { url, dir, authorities }: Instance,
   { sharedToken, proving, kinds }: {

@@ -129,18 +129,18 @@ async function chooseAddress(given: Texts, present: Texts, yes: boolean, tools: 
   return chosen;
 }
 
-/** Asks until the answer is a valid value of the flag. An empty answer means `initially`. */
+/** Asks until the answer is a valid value of the flag. An empty answer means `fallback`. */
 async function ask(
   key: "bindAddress" | "securePort",
   question: string,
-  initially: string,
+  fallback: string,
   { stdin, stderr, signal }: Tools,
 ): Promise<string> {
   for (;;) {
-    stderr.write(`${question} [${initially}] `);
+    stderr.write(`${question} [${fallback}] `);
     const line = await stdin.readLine(signal);
     if (line === undefined) throw new UsageError("the terminal was closed before the last answer");
-    const answer = line.trim() === "" ? initially : line.trim();
+    const answer = line.trim() === "" ? fallback : line.trim();
     const parsed = upCommand.flags[key].parse([answer]);
     if (parsed.ok) return answer;
     stderr.write(`"${answer}": ${parsed.error}\n`);
@@ -162,7 +162,7 @@ async function checkPort(bindAddress: string, port: number, ownPid: string | und
   }
 }
 
-/** Formats what to do after the start: open the firewall, and let in the first machine. */
+/** Formats what to do after the start: open the firewall, and add the first machine. */
 async function formatNext(url: string, bindAddress: string, machine: string): Promise<string> {
   const active = await Promise.all(FIREWALLS.map((name) => runToEnd("systemctl", ["is-active", name])));
   return `
@@ -181,8 +181,8 @@ ${machine}
 }
 
 /**
- * Sets keys of a settings file and leaves everything else in it unchanged, including comments. A key that already has the
- * wanted texts, by `present`, keeps its line. An example in a comment is replaced.
+ * Sets keys of a settings file and leaves everything else in it unchanged, including comments. A key with the wanted texts, which
+ * `present` has, keeps its line. A commented-out example of a key is replaced.
  */
 export function setSettings(
   text: string,
@@ -250,13 +250,13 @@ export function formatLocal(bindAddress: string): string {
   return `Only this machine can reach it; ${open}\n`;
 }
 
-/** Formats the command that lets the first machine in with a token. `isLocal` is true if only this host reaches the server. */
+/** Formats the command that adds the first machine with a token. `isLocal` is true if only this host reaches the server. */
 export function formatFirstMachine(isLocal: boolean, sharedToken: boolean): string {
   const create = "sudo tlsboot token create";
   const dataDir = "--data-dir /var/lib/tlsboot";
   if (!isLocal) {
     const name = sharedToken ? "" : "--node NAME ";
-    return `  # let a machine in: run there what this prints\n  ${create} ${name}-o command ${dataDir}\n`;
+    return `  # to add a machine, run the output of this command on it\n  ${create} ${name}-o command ${dataDir}\n`;
   }
   if (sharedToken) return formatJoining("sudo tlsboot", "n1", "/var/lib/tlsboot/bootstrap.kubeconfig");
   return `  # make a token that only a machine called n1 can use\n  ${create} --node n1 ${dataDir}\n`;

@@ -77,7 +77,7 @@ export async function run({ args, settings }: Input<typeof upgradeCommand.flags>
   }
 }
 
-/** What is known before the installed file is replaced. */
+/** The facts before the installed file is replaced. */
 interface Replacement {
   readonly file: string;
   readonly next: string;
@@ -158,7 +158,7 @@ function refuse(why: string, io: Io, hints: readonly string[] = []): ExitCode {
   return EXIT.no;
 }
 
-/** A service that cannot use its settings or its data fails at once. A later failure has another cause than the upgrade. */
+/** A service that cannot use its settings or its data fails at once. The upgrade does not cause later failures. */
 const SETTLE_SECONDS = 10;
 
 /** Finds the services of systemd whose main process runs a file; none without systemd. */
