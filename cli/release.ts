@@ -1,7 +1,7 @@
 /**
  * Reads the signed list of a release: `SHA256SUMS` and its minisign signature (jedisct1.github.io/minisign) in a folder,
- * such as a stick. One Ed25519 signature is over the BLAKE2b hash of the file, and another one over that signature and the
- * trusted comment.
+ * such as a stick. One Ed25519 signature covers the BLAKE2b hash of the file, and another one covers that signature and
+ * the trusted comment.
  */
 import { Buffer } from "node:buffer";
 import { join } from "node:path";

@@ -32,7 +32,7 @@ export type FlagGroup = keyof typeof FLAG_GROUPS;
 export interface Flag<T> {
   /** The group of options that the flag belongs to; undefined for one of a single command. */
   readonly group?: FlagGroup | undefined;
-  /** The name of the value in help, such as `FILE`. Undefined for a switch, which has no value, or `=true` or `=false`. */
+  /** The name of the value in help, such as `FILE`. Undefined for a switch, which takes only `=true` or `=false`. */
   readonly placeholder: string | undefined;
   /** The one-letter form, without the dash. */
   readonly short?: string | undefined;

@@ -83,8 +83,8 @@ interface UnreadVariable {
 }
 
 /**
- * Finds the variables that are set, but that a command does not read. Those that others set are left out: Kubernetes sets
- * variables such as `TLSBOOT_SERVICE_HOST` in the pods of a namespace with a Service of such a name, and hooks get some.
+ * Finds the variables that are set, but that a command does not read. Those that other programs set are left out:
+ * variables of Kubernetes, such as `TLSBOOT_SERVICE_HOST` where a Service is named tlsboot, and those of hooks.
  */
 export function findUnreadVariables(
   env: Readonly<Record<string, string | undefined>>,

@@ -34,7 +34,7 @@ export interface ProgressIo {
 }
 
 /**
- * Starts to show progress. `until` is the time at which the wait ends at the latest. Nothing is shown unless stderr is a
+ * Starts to show progress. `until` is the latest end of the wait. Nothing is shown unless stderr is a
  * terminal other than `dumb`, or while the process is in the background, where the line has the shell's prompt.
  */
 export function startProgress(io: ProgressIo, text: string, until?: Date): ProgressLine {
@@ -138,7 +138,7 @@ export interface Steps extends Disposable {
   step(text: string, awaited?: AwaitedEvent): void;
 }
 
-/** What the command waits for, such as `approval`, and the time at which the wait ends at the latest. */
+/** What the command waits for, such as `approval`, and the latest end of the wait. */
 export interface AwaitedEvent {
   readonly what: string;
   readonly until?: Date | undefined;

@@ -226,7 +226,7 @@ function toError({ message, hint }: ServiceRefusal): AppError {
   return new AppError("invalid", message, { hint });
 }
 
-/** A service that is to be installed. */
+/** The unit and the files of a service to install. */
 export interface WantedService {
   /** The name of the unit, such as `tlsboot.service`. */
   readonly unit: string;

@@ -148,7 +148,7 @@ export function createApiEvidence(
   const requests = once(async (signal) => (await listCsrs(api, {}, signal)).items);
   const records = onceEach((signerName, signal) => listRecordsOfSigner(api, signerName, signal));
   const reported = once((signal) =>
-    nodes === undefined ? listReportedByNodes(api, signal) : Promise.resolve(found(nodes))
+    nodes === undefined ? listReportedByNodes(api, signal) : Promise.resolve(createFoundLookup(nodes))
   );
   const shared: Pick<EvidenceSources, "clock" | "reviewer" | "findRevoked"> = {
     clock,
@@ -255,7 +255,7 @@ async function listReportedByNodes(
   signal: AbortSignal,
 ): Promise<Lookup<ReadonlyMap<string, NodeNames>>> {
   try {
-    return found((await listAll<ReportingNode>(api, "/api/v1/nodes", {}, signal)).items);
+    return createFoundLookup((await listAll<ReportingNode>(api, "/api/v1/nodes", {}, signal)).items);
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof AppError)) throw error;
@@ -263,7 +263,7 @@ async function listReportedByNodes(
   }
 }
 
-function found(nodes: readonly ReportingNode[]): Lookup<ReadonlyMap<string, NodeNames>> {
+function createFoundLookup(nodes: readonly ReportingNode[]): Lookup<ReadonlyMap<string, NodeNames>> {
   return { kind: "found", value: collectReportedNames(nodes) };
 }
 

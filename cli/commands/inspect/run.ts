@@ -65,7 +65,7 @@ async function inspectName(name: string, tools: Tools): Promise<readonly FoundIn
     const facts = await tools.files.stat(resolve(tools.cwd, name, entry.name));
     if (facts?.kind !== "file") continue;
     const findings = inspectFile(join(name, entry.name), tools).catch((error: unknown) => {
-      // The file is too large, such as a database.
+      // The file is too large: it may be a database.
       if (isAppError(error, "invalid")) return [];
       throw error;
     });
