@@ -87,6 +87,11 @@ function padTo(cell: string, width: number): string {
   return cell + " ".repeat(Math.max(0, width - measureWidth(cell)));
 }
 
+/** Cuts a text to a width, with an ellipsis at its end. */
+export function cutTo(text: string, width: number): string {
+  return measureWidth(text) <= width ? text : `${[...text].slice(0, width - 1).join("")}…`;
+}
+
 /** Counts the characters of a cell. */
 export function measureWidth(cell: string): number {
   return [...cell].length;

@@ -3,6 +3,7 @@ import type { Clock } from "../../core/ports.ts";
 import type { Io, OutputStream } from "../io.ts";
 import { escapeValue } from "../../core/lib/printable.ts";
 import { ERASE_LINE } from "./escape.ts";
+import { cutTo } from "./layout.ts";
 
 const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 /** The time between two frames: short enough to look alive, and long enough to need hardly any processor time. */
@@ -51,7 +52,7 @@ export function startProgress(io: ProgressIo, text: string, until?: Date): Progr
     const columns = io.stderr.columns ?? 80;
     const end = `${limit}${formatElapsed(io.clock.elapsedMs() - startedAt)}`;
     const width = Math.max(columns - 3 - end.length, MIN_TEXT_WIDTH);
-    const line = `${FRAMES[frame % FRAMES.length]} ${cutText(escapeValue(shown.line), width)}${end}`;
+    const line = `${FRAMES[frame % FRAMES.length]} ${cutTo(escapeValue(shown.line), width)}${end}`;
     writeTransient(io.stderr, line.slice(0, columns - 1));
     isDrawn = true;
     frame++;
@@ -79,10 +80,6 @@ const MIN_TEXT_WIDTH = 20;
 function writeTransient(stream: OutputStream, line: string): void {
   if (stream.writeTransient === undefined) stream.write(`${ERASE_LINE}${line}`);
   else stream.writeTransient(line);
-}
-
-function cutText(text: string, width: number): string {
-  return text.length <= width ? text : `${text.slice(0, width - 1)}…`;
 }
 
 function withPart(text: string, part: ProgressPart | undefined): string {

@@ -3,7 +3,7 @@
  * `pkg/printers/tableprinter.go`).
  */
 import { escapeValue } from "../../core/lib/printable.ts";
-import { measureWidth, type Style, TABLE_TABS } from "./layout.ts";
+import { cutTo, measureWidth, type Style, TABLE_TABS } from "./layout.ts";
 
 /** A column of a Table from the server, or of our own table. */
 export interface TableColumn {
@@ -106,11 +106,6 @@ function fitColumns(
     widths[at] = widest - 1;
   }
   return { widths, padding: NARROW_PADDING };
-}
-
-/** Cuts a cell to a width, with an ellipsis at its end. */
-function cutTo(cell: string, width: number): string {
-  return measureWidth(cell) <= width ? cell : `${[...cell].slice(0, width - 1).join("")}…`;
 }
 
 /** Formats a cell as one escaped line, because values from objects are not trusted. */

@@ -148,8 +148,8 @@ export function formatShareGroups({ setId, number, count, threshold, points }: S
   });
 }
 
-const BEGIN_MARK = "-----BEGIN TLSBOOT SHARE-----";
-const END_MARK = "-----END TLSBOOT SHARE-----";
+export const BEGIN_MARK = "-----BEGIN TLSBOOT SHARE-----";
+export const END_MARK = "-----END TLSBOOT SHARE-----";
 
 /**
  * Splits typed text, or the text of a page, into the groups of a share. Of a page, only the part between the marks is read.

@@ -157,9 +157,8 @@ async function readService(
   { ActiveState: state = "inactive", UnitFileState: fileState }: UnitState,
   tools: Tools,
 ): Promise<FoundService> {
-  const texts = await Promise.all(
-    listServicePaths({ unit, files }).map(async (path) => [path, await tools.files.readText(path)] as const),
-  );
+  const paths = [...files.map(({ path }) => path), unitPath(unit), ...listPackagedPaths(unit)];
+  const texts = await Promise.all(paths.map(async (path) => [path, await tools.files.readText(path)] as const));
   const name = user?.split(" ")[1];
   return {
     texts: new Map(texts.flatMap(([path, text]) => text === undefined ? [] : [[path, text]])),
@@ -265,12 +264,9 @@ export function unitPath(unit: string): string {
   return `/etc/systemd/system/${unit}`;
 }
 
-/** The folders in which packages install units. */
-const PACKAGED = ["/usr/lib/systemd/system", "/lib/systemd/system"];
-
-/** Lists the files whose texts the plan needs. */
-function listServicePaths({ unit, files }: Pick<WantedService, "unit" | "files">): readonly string[] {
-  return [...files.map(({ path }) => path), unitPath(unit), ...PACKAGED.map((folder) => `${folder}/${unit}`)];
+/** Lists the paths at which packages install a unit. */
+function listPackagedPaths(unit: string): readonly string[] {
+  return [`/usr/lib/systemd/system/${unit}`, `/lib/systemd/system/${unit}`];
 }
 
 /** Plans an installation. The plan is empty if the service is already installed like this, and runs. */
@@ -317,7 +313,7 @@ function run(...words: readonly [program: string, ...args: string[]]): ServiceSt
 
 /** Refuses to change a unit that a package or an administrator has written. */
 function findForeignUnit(unit: string, { texts }: FoundService): ServiceRefusal | undefined {
-  const packaged = PACKAGED.map((folder) => `${folder}/${unit}`).find((path) => texts.has(path));
+  const packaged = listPackagedPaths(unit).find((path) => texts.has(path));
   if (packaged !== undefined) {
     return {
       message: `${unit} belongs to a package: ${packaged}`,

@@ -42,7 +42,7 @@ export interface Trigger extends ObjectChanges<KubeObject> {
 }
 
 /** A trigger that is fired by code, not by changes of objects. */
-export interface ManualTrigger extends Trigger {
+interface ManualTrigger extends Trigger {
   fire(names: readonly string[]): void;
 }
 

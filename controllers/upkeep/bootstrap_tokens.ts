@@ -9,7 +9,7 @@ import type { ConfigMap, SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import type { Clock, Logger, ObjectStore } from "../../core/ports.ts";
 import { DONE, type Reconcile } from "../engine/loop.ts";
 
-export interface BootstrapSignerDeps {
+interface BootstrapSignerDeps {
   /** The config maps of namespace `kube-public`. */
   readonly configMaps: Pick<ObjectStore<ConfigMap>, "update">;
   /** The secrets of namespace `kube-system`, at least those of bootstrap tokens. */

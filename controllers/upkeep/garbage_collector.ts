@@ -26,7 +26,7 @@ import { CONTROLLER_MANAGER_WAIT_MS, type ControllerManager } from "../engine/le
 import { DONE, type Outcome, type Reconciler } from "../engine/loop.ts";
 
 /** An object as the collector reads it, with its storage key. */
-export interface KeyedObject {
+interface KeyedObject {
   readonly key: string;
   readonly object: KubeObject;
   /** The UTF-8 JSON of `object`, which is parsed only when `object` is read. */
@@ -34,7 +34,7 @@ export interface KeyedObject {
 }
 
 /** Receives the objects of a store: all of them first, and again after a lost watch; then each change. */
-export interface KeyedObjectFollower {
+interface KeyedObjectFollower {
   /** Called before all objects are added. */
   clear(): void;
   /** An object exists; `change` is undefined if the object was listed. */
@@ -48,14 +48,14 @@ export interface KeyedObjectFollower {
 }
 
 /** The store of an API server, by storage key. */
-export interface KeyedObjectStore {
+interface KeyedObjectStore {
   get(key: string): Promise<Pick<KeyedObject, "object"> | undefined>;
   /** Follows every object below a prefix until it is stopped. */
   follow(prefix: string, follower: KeyedObjectFollower): Promise<{ stop(): void }>;
 }
 
 /** Searches a store that other API servers share, which may hold kinds that are not served here. */
-export interface SharedStoreSearch {
+interface SharedStoreSearch {
   /** Lists the key prefix of every kind that has objects. */
   collections(): Promise<readonly { readonly prefix: string }[]>;
   /** Finds the first key below a prefix whose value contains a text, or might contain it. */
@@ -63,14 +63,14 @@ export interface SharedStoreSearch {
 }
 
 /** A resource that the API serves, and where its objects are stored. */
-export interface KeyedResource {
+interface KeyedResource {
   readonly kind: Kind;
   readonly verbs: readonly string[];
   /** The prefix of its keys; a namespaced resource adds the namespace and a slash. */
   readonly keyPrefix: string;
 }
 
-export interface GarbageCollectorDeps {
+interface GarbageCollectorDeps {
   readonly storage: KeyedObjectStore;
   /** Everything in a store that other API servers share; undefined where ours is the only one. */
   readonly contents: SharedStoreSearch | undefined;
@@ -82,7 +82,7 @@ export interface GarbageCollectorDeps {
 }
 
 /** A controller whose names are storage keys. */
-export interface GarbageCollector extends Reconciler<KubeObject> {
+interface GarbageCollector extends Reconciler<KubeObject> {
   readonly store: ObjectChanges<KubeObject>;
 }
 

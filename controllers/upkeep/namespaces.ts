@@ -38,7 +38,7 @@ export interface NamespaceContent {
   stored(namespace: string, signal: AbortSignal): Promise<readonly Omit<RemainingContent, "finalizers">[]>;
 }
 
-export interface NamespaceControllerDeps {
+interface NamespaceControllerDeps {
   readonly namespaces: ObjectStore<Namespace>;
   readonly content: NamespaceContent;
   readonly controllerManager: ControllerManager;
@@ -174,7 +174,7 @@ function unexpectedRest(namespace: string, { group, version, resource }: Namespa
 
 export const DEFAULT_SERVICE_ACCOUNT = "default";
 
-export interface ServiceAccountControllerDeps {
+interface ServiceAccountControllerDeps {
   accountsIn(namespace: string): Pick<ObjectStore<ServiceAccount>, "get" | "create">;
   readonly logger: Logger;
 }
@@ -199,7 +199,7 @@ export function createServiceAccountController(
   };
 }
 
-export interface RootCaPublisherDeps {
+interface RootCaPublisherDeps {
   configMapsIn(namespace: string): Pick<ObjectStore<ConfigMap>, "get" | "create" | "update">;
   /** A kube-controller-manager publishes its own CA (`--root-ca-file`), and two publishers would overwrite each other. */
   readonly controllerManager: ControllerManager;

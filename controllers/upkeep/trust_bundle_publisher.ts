@@ -18,7 +18,7 @@ import {
 } from "../engine/loop.ts";
 
 /** The bundle to publish, and the API that gets it. */
-export interface TrustBundlePublisherOptions {
+interface TrustBundlePublisherOptions {
   /** The bundles of the API; those of other signers are ignored. */
   readonly store: Pick<ObjectStore<ClusterTrustBundle>, "changes" | "list" | "create" | "update" | "delete">;
   readonly signerName: string;

@@ -95,8 +95,9 @@ async function chooseCas(name: string | undefined, { settings, dir, files }: Con
 
 async function readCrls(wanted: readonly WantedCa[], context: Context): Promise<readonly Bytes[]> {
   const { settings, files, dir } = context;
-  if (settings.kubeconfig !== undefined) return await fetchCrls(wanted, context);
-  if (await readEtcdPlace(dir, files) !== undefined) return await fetchCrls(wanted, context);
+  if (settings.kubeconfig !== undefined || await readEtcdPlace(dir, files) !== undefined) {
+    return await fetchCrls(wanted, context);
+  }
   if (await files.stat(dir.database) === undefined) {
     throw new AppError("not_found", `cannot make a CRL from "${dir.root}": there is no database in it`, {
       hint: "name the folder of a server with --data-dir: its objects list the revocations",

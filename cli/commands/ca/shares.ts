@@ -16,9 +16,11 @@ import { displayPath } from "../../output/files.ts";
 import { escapeValue, line } from "../../../core/lib/printable.ts";
 import { checkPrivateFile } from "../../../client/private_file.ts";
 import {
+  BEGIN_MARK,
   combineShares,
   createRandomPassphrase,
   describeShare,
+  END_MARK,
   findShareFault,
   formatShareGroups,
   type NamedShare,
@@ -297,7 +299,7 @@ function renderPage(share: SecretShare, keyName: string, madeOn: string): Render
       ["Needed", `${threshold} of the ${count} shares`],
       ["Made on", madeOn],
     ]),
-    renderCode("-----BEGIN TLSBOOT SHARE-----", ...rows, "-----END TLSBOOT SHARE-----"),
+    renderCode(BEGIN_MARK, ...rows, END_MARK),
     renderText(
       `${threshold} shares of the set ${setId} open the key, and ${fewer} nothing. Keep this page where the other ` +
         "holders have no access, and never together with the key.",

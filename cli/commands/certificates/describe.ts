@@ -16,12 +16,7 @@ import {
   shortenSerial,
   toRow,
 } from "../../../core/report/record_rows.ts";
-import {
-  findReferences,
-  findReplacements,
-  parseRecordReference,
-  type RecordSource,
-} from "../../../client/admin/record_source.ts";
+import { findReferences, findReplacements, parseRecordReference } from "../../../client/admin/record_source.ts";
 import { describeStoredProof } from "../../../core/attestation/proof.ts";
 import { formatHumanDuration } from "../../../core/lib/duration.ts";
 import { shellWord } from "../../../core/lib/printable.ts";
@@ -46,22 +41,14 @@ export async function run(input: Input<typeof describeCertificateCommand.flags>,
     const name = getName(item);
     const replaced = item.spec.replaces ?? [...replacements].find(([, newer]) => newer === name)?.[0];
     const neighbours = {
-      before: await findNeighbour(source, replaced, signal),
-      after: await findNeighbour(source, row.replacedBy, signal),
+      before: replaced === undefined ? undefined : await source.findByName(replaced, signal),
+      after: row.replacedBy === undefined ? undefined : await source.findByName(row.replacedBy, signal),
     };
     const page = describeCertificateRecord(row, neighbours, tools.clock.now());
     tools.stdout.write(`${isFirst ? "" : "\n\n"}${page}`);
     isFirst = false;
   }
   return found.some((item) => item instanceof AppError) ? EXIT.failed : EXIT.done;
-}
-
-async function findNeighbour(
-  source: RecordSource,
-  name: string | undefined,
-  signal: AbortSignal,
-): Promise<IssuedCertificate | undefined> {
-  return name === undefined ? undefined : await source.findByName(name, signal);
 }
 
 /** The neighbours of a certificate in time: the one that it replaced, and the one that replaced it. */

@@ -88,13 +88,8 @@ export async function listMatchingRequests(
 }
 
 function createNotFoundError(arg: string): AppError {
-  return new AppError(
-    "not_found",
-    `cannot find "${arg}": there is no request of that name, nor for a machine of that name`,
-    {
-      hint: "list the requests with: tlsboot get csr",
-    },
-  );
+  const message = `cannot find "${arg}": there is no request of that name, nor for a machine of that name`;
+  return new AppError("not_found", message, { hint: "list the requests with: tlsboot get csr" });
 }
 
 /** Returns the name of the only candidate; undefined if there is none. Throws AppError `invalid`, which describes several. */

@@ -13,13 +13,12 @@ import { AppError } from "../../../core/errors.ts";
 import { joinPath } from "../../../core/kube/kubeconfig/kubeconfig.ts";
 import { shellWord } from "../../../core/lib/printable.ts";
 import { publicKeyPin } from "../../../core/pki/keys/key_names.ts";
+import { KUBELET_PATHS } from "../../../core/token/join_material.ts";
 import { parseBootstrapToken } from "../../../core/token/token_secret.ts";
 import { formatCommandLine } from "../../framework/command.ts";
 
 /** The names that kubeadm, kubelet and our guides use for the kubeconfig of the first request. */
 const BOOTSTRAP_NAMES = ["bootstrap.kubeconfig", "bootstrap-kubelet.conf", "bootstrap-kubeconfig"];
-/** The folder of kubelet's kubeconfig on a machine that kubeadm set up. */
-const KUBERNETES = "/etc/kubernetes";
 
 /** The files of a machine, with absolute paths. */
 export interface MachinePaths {
@@ -32,14 +31,14 @@ export interface MachinePaths {
  * kubelet's or the one next to the folder. The last two may not exist.
  */
 export async function findMachineKubeconfig(certDir: string, deps: ExamineDeps): Promise<string> {
-  for (const folder of [dirname(certDir), certDir, KUBERNETES]) {
+  for (const folder of [dirname(certDir), certDir, dirname(KUBELET_PATHS.kubeconfig)]) {
     for (const name of (await readdir(folder).catch(() => [])).sort()) {
       if (BOOTSTRAP_NAMES.includes(name) || !/^kubeconfig$|\.(?:conf|kubeconfig|yaml)$/.test(name)) continue;
       const file = await readFound(join(folder, name), deps);
       if (file !== undefined && findNamedFolder(file) === certDir) return file.path;
     }
   }
-  return certDir === "/var/lib/kubelet/pki" ? join(KUBERNETES, "kubelet.conf") : join(dirname(certDir), "kubeconfig");
+  return certDir === KUBELET_PATHS.certDir ? KUBELET_PATHS.kubeconfig : join(dirname(certDir), "kubeconfig");
 }
 
 /** Returns the folder of the client certificate in a kubeconfig if it is that of a kubelet; undefined for any other. */

@@ -24,6 +24,7 @@ import { findRuleFileKind } from "../../../core/report/health/policies.ts";
 import { shellWord } from "../../../core/lib/printable.ts";
 import { forEachItem } from "../../framework/report.ts";
 import { PUBLIC_MODE } from "../../../client/files.ts";
+import { KUBELET_PATHS } from "../../../core/token/join_material.ts";
 
 /** Runs the command. A target that cannot be read is reported, and the others are still examined. */
 export async function run({ args, settings }: Input<typeof doctorCommand.flags>, tools: Tools): Promise<ExitCode> {
@@ -189,14 +190,12 @@ async function suggestTargets(
   return `check what is in it: tlsboot doctor ${found.map((one) => shellWord(deps.show(one))).join(" ")}`;
 }
 
-const KUBELET_FOLDER = "/var/lib/kubelet/pki";
-
 /** Finds the targets of a run without arguments. Throws AppError `not_found` when there are none. */
 async function findTargets(deps: ExamineDeps): Promise<readonly string[]> {
   const found = [];
   if (await deps.files.stat(resolve(deps.cwd, "tlsboot-data")) !== undefined) found.push("./tlsboot-data");
-  const names = await readdir(KUBELET_FOLDER).catch(() => []);
-  if (names.some((name) => MACHINE_FILE.test(name))) found.push(KUBELET_FOLDER);
+  const names = await readdir(KUBELET_PATHS.certDir).catch(() => []);
+  if (names.some((name) => MACHINE_FILE.test(name))) found.push(KUBELET_PATHS.certDir);
   if (found.length > 0) return found;
   throw new AppError("not_found", "cannot check anything: there is neither ./tlsboot-data nor a kubelet here", {
     hint: "say what to check: tlsboot doctor DIR",

@@ -13,7 +13,7 @@ import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";
 import { toExpirationSeconds } from "../../flags/request.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
-import { reportError } from "../../framework/report.ts";
+import { forEachItem, reportError } from "../../framework/report.ts";
 import type { Tools } from "../../io.ts";
 import { isBundleText, openBundleText, readBundleText, writeQrPages } from "../../offline_files.ts";
 import { assertReplaceable, displayPath, readInput } from "../../output/files.ts";
@@ -65,7 +65,9 @@ export async function run(input: Input<typeof signCommand.flags>, tools: Tools):
       const target = targets?.[index];
       if (target === undefined) tools.stdout.write(pem);
       else {
-        await writeCertificate(target, pem, settings.force, files);
+        // Another program may have created the file in the meantime.
+        await assertReplaceable("certificate", target, settings.force, files);
+        await files.writeAtomic(target, pem, PUBLIC_MODE);
         tools.stdout.write(line`${displayPath(target, tools.cwd)}\n`);
       }
     } catch (error) {
@@ -75,11 +77,7 @@ export async function run(input: Input<typeof signCommand.flags>, tools: Tools):
       codes.add(error.code === "csr_denied" ? EXIT.no : EXIT.failed);
     }
   }
-  return combineCodes(codes);
-}
-
-/** Returns the exit code of a run. A failure, which can be fixed, takes precedence over the refusal of another request. */
-function combineCodes(codes: ReadonlySet<ExitCode>): ExitCode {
+  // A failure, which can be fixed, takes precedence over the refusal of another request.
   return [EXIT.failed, EXIT.no].find((code) => codes.has(code)) ?? EXIT.done;
 }
 
@@ -162,12 +160,6 @@ function getBaseName(source: string): string {
   return source === STDIN ? "stdin" : basename(source).replace(/\.(?:csr|req|pem|der|p10)$/i, "");
 }
 
-async function writeCertificate(target: string, pem: string, force: boolean, files: FilePort): Promise<void> {
-  // Another program may have created the file in the meantime.
-  await assertReplaceable("certificate", target, force, files);
-  await files.writeAtomic(target, pem, PUBLIC_MODE);
-}
-
 /** Answers a bundle. `text` is the content of `file`. */
 async function signBundle(
   text: string,
@@ -216,29 +208,22 @@ export async function signFolder(
     });
   }
   using session = await openSession(settings, tools);
-  const codes = new Set<ExitCode>();
   let answers = 0;
-  for (const name of names) {
-    try {
-      const answer = await answerBundle(await readMachineRequest(name, path, tools.files), session);
-      if (answer.text !== undefined) {
-        await writeToStick(join(path, toStickFileName(name, "answer")), answer.text, tools.files);
-      }
-      const [outcome] = answer.outcomes;
-      if (answer.text !== undefined && outcome?.kind === "issued") answers++;
-      if (outcome?.kind !== "issued") codes.add(EXIT.no);
-      tools.stdout.write(describeAnswer(name, answer));
-    } catch (error) {
-      tools.signal.throwIfAborted();
-      if (!(error instanceof AppError)) throw error;
-      reportError(error, tools, tools.isDebug);
-      codes.add(EXIT.failed);
+  let isRefused = false;
+  const code = await forEachItem(names, async (name) => {
+    const answer = await answerBundle(await readMachineRequest(name, path, tools.files), session);
+    if (answer.text !== undefined) {
+      await writeToStick(join(path, toStickFileName(name, "answer")), answer.text, tools.files);
     }
-  }
+    const [outcome] = answer.outcomes;
+    if (answer.text !== undefined && outcome?.kind === "issued") answers++;
+    if (outcome?.kind !== "issued") isRefused = true;
+    tools.stdout.write(describeAnswer(name, answer));
+  }, tools);
   if (answers > 0) {
     tools.stderr.write("take the folder back, and run again on each machine the command that made its request\n");
   }
-  return combineCodes(codes);
+  return code === EXIT.done && isRefused ? EXIT.no : code;
 }
 
 const SEE_REQUESTS = "the requests in it say what they ask for";
