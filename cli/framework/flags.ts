@@ -195,12 +195,12 @@ export function parseListenAddress(text: string): { readonly host: string; reado
 
 /** Creates a switch: `--watch`, `--watch=false`. */
 export function switchFlag(options: FlagOptions & { readonly default?: boolean }): Flag<boolean> {
-  const initially = options.default ?? false;
+  const initial = options.default ?? false;
   return {
     ...flag<boolean>(options, {
       placeholder: undefined,
-      default: initially,
-      defaultText: String(initially),
+      default: initial,
+      defaultText: String(initial),
       parse: (texts) => parseSwitch(last(texts)),
     }),
     placeholder: undefined,
@@ -240,11 +240,11 @@ export function durationFlag<D extends string | number | undefined = undefined>(
     const duration = parseSettingDuration(text);
     return duration.ok ? duration.value : Number.NaN;
   };
-  const { default: initially } = options;
+  const { default: initial } = options;
   return flag<Value>(options, {
     placeholder: "DURATION",
-    default: (typeof initially === "string" ? read(initially) : initially) as Value, // undefined exactly when D is undefined
-    defaultText: typeof initially === "number" ? formatDefault(initially) : initially ?? "''",
+    default: (typeof initial === "string" ? read(initial) : initial) as Value, // undefined exactly when D is undefined
+    defaultText: typeof initial === "number" ? formatDefault(initial) : initial ?? "''",
     parse: (texts) => {
       const duration = parseSettingDuration(last(texts));
       if (!duration.ok) return duration;
@@ -308,12 +308,12 @@ interface Parsed<T> {
 export function parsedListFlag<T>(
   options: FlagOptions & Parsed<T> & { readonly default?: readonly T[] },
 ): Flag<readonly T[]> {
-  const { format = String, default: initially = [] } = options;
+  const { format = String, default: initial = [] } = options;
   return {
     ...flag<readonly T[]>(options, {
       placeholder: "LIST",
-      default: initially,
-      defaultText: `[${initially.map((value) => format(value, String)).join(",")}]`,
+      default: initial,
+      defaultText: `[${initial.map((value) => format(value, String)).join(",")}]`,
       parse: (texts) => {
         const values: T[] = [];
         const items = splitList(texts);

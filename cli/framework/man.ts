@@ -163,8 +163,8 @@ function option(key: string, flag: Flag<unknown>, variable: string | undefined):
   const value = flag.placeholder === undefined ? "" : ` \\fI${roffText(flag.placeholder)}\\fR`;
   const origin = variable === undefined ? "" : ` Environment: ${variable}.`;
   // An empty default is not shown.
-  const initially = ["''", "[]", "false"].includes(flag.defaultText) ? "" : ` Default: ${flag.defaultText}.`;
-  return [".TP", `${names}${value}`, roffText(`${flagText(flag)}${initially}${origin}`)];
+  const initial = ["''", "[]", "false"].includes(flag.defaultText) ? "" : ` Default: ${flag.defaultText}.`;
+  return [".TP", `${names}${value}`, roffText(`${flagText(flag)}${initial}${origin}`)];
 }
 
 function description(text: string): readonly string[] {

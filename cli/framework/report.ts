@@ -59,13 +59,15 @@ export async function forEachItem<T>(
       await act(item);
     } catch (error) {
       tools.signal.throwIfAborted();
-      // An unreachable server makes all items fail in the same way.
-      if (!(error instanceof AppError) || ["unreachable", "tls_untrusted", "unauthorized"].includes(error.code)) {
-        throw error;
-      }
+      if (!isItemError(error)) throw error;
       reportError(error, tools, tools.isDebug);
       code = EXIT.failed;
     }
   }
   return code;
+}
+
+/** Whether an error is about one item: an unreachable server, for example, makes all items fail in the same way. */
+export function isItemError(error: unknown): error is AppError {
+  return error instanceof AppError && !["unreachable", "tls_untrusted", "unauthorized"].includes(error.code);
 }

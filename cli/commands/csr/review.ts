@@ -6,7 +6,7 @@ import type { ApiClient, ApiConnection } from "../../../client/objects/api.ts";
 import { createObjectStore } from "../../../client/objects/object_store.ts";
 import { isSettled } from "../../../core/approval/recognizers.ts";
 import { formatConditionCell } from "../../../core/request/phase.ts";
-import { AppError, isAppError } from "../../../core/errors.ts";
+import { isAppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../../core/kube/kinds/mod.ts";
 import { getCreationMs, getName } from "../../../core/kube/meta.ts";
@@ -18,7 +18,7 @@ import { readApproverSettings } from "../../../client/admin/published_settings.t
 import { createRequestViews, type RequestViewRules } from "../../../client/admin/request_views.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
-import { reportError } from "../../framework/report.ts";
+import { isItemError, reportError } from "../../framework/report.ts";
 import type { Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { capitalize, escapeValue, line } from "../../../core/lib/printable.ts";
@@ -192,9 +192,7 @@ class ReviewSession {
         return answer.outcome;
       } catch (error) {
         signal.throwIfAborted();
-        if (!(error instanceof AppError) || ["unreachable", "tls_untrusted", "unauthorized"].includes(error.code)) {
-          throw error;
-        }
+        if (!isItemError(error)) throw error;
         reportError(error, this.#tools, this.#tools.isDebug);
         if (error.code !== "conflict") return "failed";
       }
