@@ -45,7 +45,10 @@ export async function findRotation(
   name: string,
   signal: AbortSignal,
 ): Promise<CaRotation | undefined> {
-  return await explainMissingGroup(() => findObject<CaRotation>(api, caRotationPath(name), signal), createMissingRotationsError);
+  return await explainMissingGroup(
+    () => findObject<CaRotation>(api, caRotationPath(name), signal),
+    createMissingRotationsError,
+  );
 }
 
 /** Lists the rotations of all CAs. AppError `not_found` when the server does not rotate CAs. */

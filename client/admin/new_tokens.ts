@@ -181,7 +181,9 @@ async function readOwnTarget(
   if (bundle.ok && isPlainWord(server)) {
     return { server, caPem, pins: bundle.value.map(publicKeyPin), isPublished: false };
   }
-  throw createUnjoinableError(`the cluster publishes no ${CLUSTER_INFO_NAME}, and the kubeconfig of this command names no CA`);
+  throw createUnjoinableError(
+    `the cluster publishes no ${CLUSTER_INFO_NAME}, and the kubeconfig of this command names no CA`,
+  );
 }
 
 function createUnjoinableError(why: string, cause?: unknown): AppError {

@@ -104,7 +104,9 @@ async function load(options: FileAuthorityOptions, known?: Loaded): Promise<Load
     ? parseAuthorityCertificates(certificatePem)
     : parseAuthorityCertificate(certificatePem);
   const authority = certificates.ok ? await joinAuthority(certificates.value, key.value) : certificates;
-  if (!authority.ok) throw createCaError(`error reading CA cert file "${certFile}": ${inUpstreamWords(authority.error)}`);
+  if (!authority.ok) {
+    throw createCaError(`error reading CA cert file "${certFile}": ${inUpstreamWords(authority.error)}`);
+  }
   return { authority: crlUrl === undefined ? authority.value : { ...authority.value, crlUrl }, content };
 }
 

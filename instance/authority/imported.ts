@@ -104,7 +104,11 @@ function assertUsable(chain: CertificateChain, path: string, now: Date): void {
         continue;
       }
       const why = `the extended key usages of ${name} do not allow certificates of ${holders}`;
-      throw createRefusal(path, why, `give a CA without extended key usages, or start the server with it in ${setting}`);
+      throw createRefusal(
+        path,
+        why,
+        `give a CA without extended key usages, or start the server with it in ${setting}`,
+      );
     }
   }
   const top = certificates.at(-1);

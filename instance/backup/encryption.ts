@@ -94,7 +94,9 @@ async function* translateErrors(plain: AsyncIterable<Uint8Array>): AsyncGenerato
   try {
     yield* plain;
   } catch (error) {
-    throw error instanceof AppError ? error : createBackupInvalidError(`it is damaged or cut: ${getErrorMessage(error)}`, error);
+    throw error instanceof AppError
+      ? error
+      : createBackupInvalidError(`it is damaged or cut: ${getErrorMessage(error)}`, error);
   }
 }
 

@@ -3,7 +3,7 @@ import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { type FileHandle, link, lstat, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { type ArchiveContents, createBackupInvalidError, createArchive, readBackup } from "./archive.ts";
+import { type ArchiveContents, createArchive, createBackupInvalidError, readBackup } from "./archive.ts";
 import { type BackupRecipients, decryptBackup, encryptBackup } from "./encryption.ts";
 import { SECRET_MODE, syncDirectory } from "../../client/files.ts";
 import type { BackupManifest } from "./manifest.ts";
@@ -101,7 +101,9 @@ async function readBack(
   if (recipients.kind === "passphrase") {
     await readBackup(await decryptBackup(sealed, recipients), { file: ignore, objects: ignore });
   } else for await (const _ of sealed);
-  if (hash.digest("hex") !== digest) throw createBackupInvalidError("it differs from what was written when it is read back");
+  if (hash.digest("hex") !== digest) {
+    throw createBackupInvalidError("it differs from what was written when it is read back");
+  }
 }
 
 async function* updateHash(stream: AsyncIterable<Uint8Array>, hash: Hash): AsyncGenerator<Uint8Array> {

@@ -8,8 +8,8 @@ import type { ProfileSpec } from "../../core/signing/profile_spec.ts";
 import type { FilePort } from "../../client/files.ts";
 import {
   createFileProfileSource,
-  type FileProfileSource,
   createProfileError,
+  type FileProfileSource,
   type ProfileSource,
 } from "../../controllers/signer/profile_provider.ts";
 import type { InstanceDeps } from "../deps.ts";

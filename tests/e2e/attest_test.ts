@@ -101,7 +101,8 @@ describeInstance("proofs of machines", {
   test("there is no token that all machines share", async () => {
     await assert.rejects(access(`${instance.data}/bootstrap.kubeconfig`));
     const greeting = instance.running.stdout();
-    const reason = "the machines in machines\\.yaml prove their identity; when it lists no proofs, the next start creates one";
+    const reason =
+      "the machines in machines\\.yaml prove their identity; when it lists no proofs, the next start creates one";
     assert.match(greeting, new RegExp(`^no shared token: ${reason}$`, "m"));
     assert.match(greeting, /^The requests of machines with a proof are approved automatically/m);
     assert.match(

@@ -16,7 +16,12 @@ import { DATA_FORMAT, dataDirAt } from "../../../instance/data_dir.ts";
 import { assertEtcdPlace, readEtcdEndpoints } from "../../../instance/storage/etcd.ts";
 import { assertOutside, openSnapshot, readDataFiles } from "../../../instance/backup/source.ts";
 import { readBackup } from "../../../instance/backup/archive.ts";
-import { type BackupProgress, createBackupExistsError, toIoError, writeBackup } from "../../../instance/backup/write_backup.ts";
+import {
+  type BackupProgress,
+  createBackupExistsError,
+  toIoError,
+  writeBackup,
+} from "../../../instance/backup/write_backup.ts";
 import { connect } from "../../connection.ts";
 
 export async function run(input: Input<typeof backupCommand.flags>, tools: Tools): Promise<ExitCode> {

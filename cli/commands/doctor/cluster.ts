@@ -205,7 +205,10 @@ async function examineClusterInfo(
   );
 }
 
-async function examineRotations({ api, report, kubeconfig }: ClusterAccess, signal: AbortSignal): Promise<readonly Finding[]> {
+async function examineRotations(
+  { api, report, kubeconfig }: ClusterAccess,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
   const listed = await listReadable<CaRotation>(api, caRotationKind, signal);
   return reportListed(report, "ca-replacement", listed, checkRotations(listed.items, kubeconfig));
 }

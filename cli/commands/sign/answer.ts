@@ -216,7 +216,11 @@ function readKept(text: string): KeptAnswer {
 /**
  * Finds the answer of an earlier run. If that run was killed before it recorded every certificate, records the rest.
  */
-async function findEarlier(id: string, bundle: RequestBundle, session: SigningSession): Promise<KeptAnswer | undefined> {
+async function findEarlier(
+  id: string,
+  bundle: RequestBundle,
+  session: SigningSession,
+): Promise<KeptAnswer | undefined> {
   const { answered, lock, log, signers } = session;
   const found = await lock.runExclusive(async () =>
     await answered.find(id) ?? await answered.complete(id, async (text) => {
@@ -239,7 +243,12 @@ async function findEarlier(id: string, bundle: RequestBundle, session: SigningSe
 }
 
 /** Repeats an earlier answer. The answer to a machine gets the address of the API server if it does not have it yet. */
-async function repeatAnswer(id: string, bundle: RequestBundle, kept: KeptAnswer, session: SigningSession): Promise<BundleAnswer> {
+async function repeatAnswer(
+  id: string,
+  bundle: RequestBundle,
+  kept: KeptAnswer,
+  session: SigningSession,
+): Promise<BundleAnswer> {
   const { settings: { server }, answered, clock } = session;
   const { origin } = bundle;
   const { text, outcomes: [outcome] } = kept;

@@ -102,7 +102,10 @@ export async function openSite(
   }
   const isFirst = request.signerName === KUBE_APISERVER_CLIENT_KUBELET_SIGNER && requester.length === 0;
   if (settings.server === undefined && isFirst) {
-    warn("the answers do not say where the API server is, which a machine's kubeconfig needs: give --server URL", context);
+    warn(
+      "the answers do not say where the API server is, which a machine's kubeconfig needs: give --server URL",
+      context,
+    );
   }
   return { signer, related };
 }

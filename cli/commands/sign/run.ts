@@ -30,7 +30,7 @@ import {
   toStickFileName,
 } from "../../../core/offline/bundle.ts";
 import { listTypedFlags } from "../../framework/settings.ts";
-import { answerBundle, type BundleAnswer, type SigningSession, openSession } from "./answer.ts";
+import { answerBundle, type BundleAnswer, openSession, type SigningSession } from "./answer.ts";
 
 /** The maximum size of a request file. Real ones are much smaller. */
 const MAX_BYTES = 1024 * 1024;
