@@ -181,8 +181,8 @@ ${machine}
 }
 
 /**
- * Sets keys of a settings file and leaves everything else in it unchanged, including comments. A key with the wanted texts, which
- * `present` has, keeps its line. A commented-out example of a key is replaced.
+ * Sets keys of a settings file and leaves everything else in it unchanged, including comments. A key that already has the
+ * wanted texts, according to `present`, keeps its line. A commented-out example of a key is replaced.
  */
 export function setSettings(
   text: string,
