@@ -12,7 +12,8 @@ import {
   type FakeClock,
   until,
 } from "../tests/support/fake_clock.ts";
-import { createIssuingCa, encodeBase64 } from "../tests/support/issuing_ca.ts";
+import { encodeBase64 } from "../core/lib/encodings.ts";
+import { createIssuingCa } from "../tests/support/issuing_ca.ts";
 import { createMemoryFiles, type MemoryFiles } from "../tests/support/memory_files.ts";
 import { createMemoryLogger, type MemoryLogger } from "../tests/support/memory_logger.ts";
 import {

@@ -9,7 +9,8 @@ import { condition, HOUR_MS, NOW, parseRequestOrThrow } from "../tests/support/b
 import { createDyingFiles, Killed } from "../tests/support/failing_files.ts";
 import { type FakeApi, startFakeApi } from "../tests/support/fake_api.ts";
 import { createFakeClock, type FakeClock } from "../tests/support/fake_clock.ts";
-import { encodeBase64, type TestCertificate } from "../tests/support/issuing_ca.ts";
+import { encodeBase64 } from "../core/lib/encodings.ts";
+import type { TestCertificate } from "../tests/support/issuing_ca.ts";
 import { createMemoryLogger, type MemoryLogger } from "../tests/support/memory_logger.ts";
 import { createSeededRandom } from "../tests/support/seeded_random.ts";
 import { createTempFolder, type TempFolder } from "../tests/support/temp.ts";

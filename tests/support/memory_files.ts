@@ -16,7 +16,7 @@ export interface MemoryFiles extends FilePort {
   readonly calls: string[];
   /** Makes each changing call that matches fail with AppError `io` until it is set to undefined. */
   failOn: RegExp | undefined;
-  /** Text of a file, links followed. */
+  /** The text of a file; follows links. */
   text(path: string): string | undefined;
   mode(path: string): number | undefined;
 }

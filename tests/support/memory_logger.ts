@@ -6,7 +6,7 @@ interface LogEntry {
   readonly fields: LogFields;
 }
 
-/** A logger whose lines a test can read; children write into the same list. */
+/** A logger whose lines a test can read, including those of its children. */
 export interface MemoryLogger extends Logger {
   readonly entries: readonly LogEntry[];
   /** The messages of one level, or of all. */

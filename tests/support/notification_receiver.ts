@@ -19,12 +19,12 @@ export interface ReceivedNotification {
 }
 
 export interface NotificationReceiver extends AsyncDisposable {
-  /** Its address without a path. */
+  /** The URL of the receiver, without a path. */
   readonly url: string;
   /** The CA of its serving certificate; it is empty for plain HTTP. */
   readonly caPem: string;
   readonly received: readonly ReceivedNotification[];
-  /** The status of its answers. */
+  /** The HTTP status of its answers. */
   status: number;
 }
 
