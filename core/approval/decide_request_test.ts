@@ -168,7 +168,7 @@ for (
   });
 }
 
-test("decideRequest() approves nothing while a rule that denies is unknown", async () => {
+test("decideRequest() approves nothing while a rule that could deny cannot be evaluated", async () => {
   const asking = createPolicy({ ...STOLEN, require: { permission: "stolen" } });
   assert.equal((await decide([asking], OWN)).kind, "deny");
   assert.equal((await decide([asking], OWN, { answer: { kind: "failed", message: "no answer" } })).kind, "unknown");
@@ -276,7 +276,7 @@ for (
       asked: ["revocation"],
     },
     {
-      name: "a token that is the approval, before a hold",
+      name: "a token that approves by itself, before a hold",
       known: { token: APPROVING_TOKEN, certificates: TAKEN },
       want:
         'token approve TokenApproved: Approved by bootstrap token "abcdef", which an unknown user created for node ' +

@@ -39,7 +39,7 @@ test("parseKnownHosts() reads hashed names, which match the name alone", () => {
   assert.deepEqual(["n1", "n2"].map((name) => isHashOf(second, name)), [false, true]);
 });
 
-test("parseKnownHosts() leaves out a revoked key, wherever it is and of whatever type", () => {
+test("parseKnownHosts() omits a revoked key, regardless of its place and type", () => {
   const read = parseKnownHosts(
     [
       `n1 ${ED25519}`,

@@ -119,7 +119,7 @@ describe("an export", () => {
         parts[3]!,
       ], ALTERED],
       ["a removed request", (parts) => parts.slice(0, 3), ALTERED],
-      ["one request more", (parts) => [...parts, parts[1]!], ALTERED],
+      ["an extra request", (parts) => [...parts, parts[1]!], ALTERED],
       ["another server", (parts) => parts.with(0, withHeaders(parts[0]!, { Server: "https://elsewhere" })), [
         "the signature of its exporter does not match",
       ]],
@@ -157,7 +157,7 @@ describe("an export", () => {
         { requester: { ...REQUESTER, signerName: "example.com/web" } },
         /"n1" .* its requester is malformed$/,
       ],
-      ["with a requester that is no object", {}, { requester: "n1" }, /"n1" .* its requester is malformed$/],
+      ["with a requester that is not an object", {}, { requester: "n1" }, /"n1" .* its requester is malformed$/],
     ] as const
   ) {
     test(`readRequests() refuses a signed export ${name}`, async () => {
@@ -361,7 +361,7 @@ describe("the request of a machine", () => {
     assert.equal(new Set(ids).size, 3);
   });
 
-  test("readAnswers() names an answer that was cut or altered, and refuses another server although its checksum is right", async () => {
+  test("readAnswers() names an answer that was cut or altered, and refuses a changed server although the checksum is right", async () => {
     const bundle = open(readRequests(await encode()));
     const chain = unwrapChain(await ca.issue({ publicKeyDer: key.publicKeyDer(), subject: SUBJECT }));
     const site = { serverCas: [ca.authority.certificate], server: "https://10.0.0.1:6443" };

@@ -41,7 +41,7 @@ const OIDS = {
   UID: "1.3.6.1.4.1.57683.2",
 } as const;
 
-/** One attribute of a subject, in an RDN of its own. */
+/** One attribute of a subject, in a separate RDN. */
 type Attribute = readonly [keyof typeof OIDS, string];
 
 async function issue(...attributes: readonly Attribute[]): Promise<CertificateFacts> {
@@ -137,7 +137,7 @@ function pick({ username, groups }: { readonly username: string; readonly groups
   return { username, groups };
 }
 
-/** Texts with everything that is escaped, and what looks like an escape. */
+/** Texts with characters that are escaped or look like an escape. */
 const anyText = fc.oneof(
   fc.string({ unit: fc.constantFrom(...'ab,=+\\"<>;# \u0000\n\u0085\u2028é…0aCNO😀\ufeff') }),
   fc.string({ unit: "grapheme" }),
@@ -148,7 +148,7 @@ const anyAttribute: fc.Arbitrary<Attribute> = fc.tuple(
   anyText,
 );
 
-test("a record of any certificate has the user that is authenticated, also as an earlier build writes it", async () => {
+test("a record of any certificate has the authenticated user, also when an earlier build wrote it", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(anyAttribute, { maxLength: 6 }), async (attributes) => {
       const facts = await issue(...attributes);

@@ -87,7 +87,7 @@ test("toRow() finds that the CA of a certificate was replaced, and that a CA its
     ...["untrusted", "untrusted", "valid", "revoked", "expired", "untrusted", "valid"],
   ]);
   const ending = shown.filter(createSelector({ ...NOTHING, expiresWithin: 20 * DAY_MS }, NOW));
-  assert.deepEqual(ending, [], "what is refused already does not end");
+  assert.deepEqual(ending, [], "an untrusted certificate is not listed as expiring");
 });
 
 for (

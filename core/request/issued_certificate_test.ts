@@ -94,7 +94,8 @@ const HOUR = 3600;
 
 const NOW = new Date("2026-11-25T12:00:00Z");
 
-// The upstream integration test: signing duration 24 h, seven requests that ask, six that get what they requested.
+// The upstream integration test: signing duration 24 h, seven requests with a lifetime, of which six get what they
+// requested.
 for (
   const { requested, given, want } of [
     { requested: undefined, given: 24 * HOUR, want: "unrequested" },
@@ -155,14 +156,14 @@ const cases: readonly {
   { name: "any purpose", edit: { usages: ["digital signature", "any"] } },
   { name: "another common name", edit: { subject: { ...subject, commonName: "www" } }, want: /it is for "CN=www/ },
   {
-    name: "an organization less",
+    name: "a missing organization",
     edit: { subject: { ...subject, organizations: ["a"] } },
     want: /but the request was for "CN=web/,
   },
-  { name: "a unit less", edit: { subject: { ...subject, organizationalUnits: [] } }, want: /it is for/ },
-  { name: "a serial number less", asked: { subject: { ...subject, serialNumber: "7" } }, want: /it is for/ },
+  { name: "a missing unit", edit: { subject: { ...subject, organizationalUnits: [] } }, want: /it is for/ },
+  { name: "a missing serial number", asked: { subject: { ...subject, serialNumber: "7" } }, want: /it is for/ },
   { name: "no DNS name", edit: { dnsNames: [] }, want: /^it lacks web\.example\.com$/ },
-  { name: "an address less", edit: { ipAddresses: ["10.0.0.1"] }, want: /^it lacks ::1$/ },
+  { name: "a missing address", edit: { ipAddresses: ["10.0.0.1"] }, want: /^it lacks ::1$/ },
   { name: "no URI", asked: { uris: ["spiffe://a/b"] }, want: /^it lacks spiffe:\/\/a\/b$/ },
   { name: "no address", asked: { emailAddresses: ["a@b"] }, want: /^it lacks a@b$/ },
   {
@@ -171,7 +172,7 @@ const cases: readonly {
     want: /^it lacks the usage "server auth"$/,
   },
   {
-    name: "a bit less",
+    name: "a missing usage bit",
     edit: { usages: ["key encipherment", "server auth"] },
     want: /^it lacks the usage "digital signature"$/,
   },

@@ -204,7 +204,7 @@ const issued = async (edit: Partial<PodCertificateRequestStatus> = {}, chain?: s
   ...edit,
 });
 
-/** The beginning of a fault of the chain, with a placeholder for the chain itself. */
+/** The start of a fault of the chain, with a placeholder for the chain. */
 const CHAIN = "status.certificateChain: Invalid value: <chain>: ";
 const FINAL = '"Issued", "Denied", "Failed"';
 

@@ -228,7 +228,7 @@ const hs256 = encode({ alg: "HS256" });
 
 for (
   const { name, text, error } of [
-    { name: "that names no algorithm", text: `${encode({ alg: "none" })}.${payload}.`, error: failure },
+    { name: "without an algorithm", text: `${encode({ alg: "none" })}.${payload}.`, error: failure },
     {
       name: "that is signed with the public key as a secret",
       text: `${hs256}.${payload}.${hmac(hs256)}`,
@@ -251,7 +251,7 @@ for (
       error: failure,
     },
     {
-      name: "that brings its key along",
+      name: "that carries its own key",
       text: `${encode({ alg: "ES256", jwk: other.key.jwk })}.${payload}.${signature}`,
       error: failure,
     },
@@ -283,8 +283,8 @@ for (
     { name: "with a repeated member of the header", text: `${encode('{"alg":"ES256","alg":"none"}')}.${payload}.AA` },
     { name: "with a repeated member of a claim", text: `${encode({ alg: "a" })}.${encode('{"k":{"a":1,"a":2}}')}.AA` },
     { name: "whose claims are a list", text: `${encode({ alg: "ES256" })}.${encode([])}.AA` },
-    { name: "whose algorithm is no text", text: `${encode({ alg: 1 })}.${payload}.AA` },
-    { name: "whose key is no text", text: `${encode({ alg: "ES256", kid: {} })}.${payload}.AA` },
+    { name: "whose algorithm is not a string", text: `${encode({ alg: 1 })}.${payload}.AA` },
+    { name: "whose key id is not a string", text: `${encode({ alg: "ES256", kid: {} })}.${payload}.AA` },
     { name: "with padding", text: `${token}=` },
     { name: "in the other alphabet", text: `${token.split(".")[0]}.${payload}.+/+/` },
     { name: "with an impossible length", text: `${token.split(".")[0]}.${payload}.AAAAA` },

@@ -95,7 +95,7 @@ test("validateTrustBundleUpdate() refuses another signer, whose bundles have oth
 });
 
 for (const block of [KEY, "-----BEGIN A-----\n", "-----END A-----\n"]) {
-  test(`validateTrustBundleCreate() takes linear time for many times ${block.split("\n")[0]}`, async () => {
+  test(`validateTrustBundleCreate() takes linear time for many copies of ${block.split("\n")[0]}`, async () => {
     await assertLinear({
       input: (size) => build("b", "", block.repeat(Math.floor(size / block.length))),
       read: (bundle) => validateTrustBundleCreate(bundle).map(formatFieldError),

@@ -192,7 +192,7 @@ for (
       want: "node",
     },
     {
-      name: "one organization more",
+      name: "an extra organization",
       secret: createLimited({ node: n1 }),
       request: {
         ...createRequest(keyA),
@@ -335,7 +335,7 @@ test("withKeptRecords() works without annotations on either side", () => {
   assert.deepEqual(withKeptRecords(used, bare), { "tlsboot/used-keys": keyA });
 });
 
-test("withKeptRecords() keeps nothing of a Secret that was no token", () => {
+test("withKeptRecords() keeps nothing of a Secret that was not a token", () => {
   const stored = { ...createSecret({ "tlsboot/created-by": "alice", "tlsboot/used-keys": keyA }), type: "Opaque" };
   assert.deepEqual(withKeptRecords(createSecret({ a: "1" }), stored), { a: "1" });
 });

@@ -97,7 +97,7 @@ for (
       published(encodeClusterInfo({ ...CLUSTER, caPem: CA.replace("AA", "BB") + CA })),
       "update",
     ],
-    ["it is no kubeconfig", published("nothing: [of that"), "update"],
+    ["it is not a kubeconfig", published("nothing: [of that"), "update"],
   ] as const
 ) {
   test(`planClusterInfo() of several servers is ${want} when ${name}`, () => {

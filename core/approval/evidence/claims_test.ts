@@ -104,7 +104,7 @@ for (
       isHeld: true,
     },
     {
-      name: "reissue: whenExpiring with a certificate whose beginning is unknown",
+      name: "reissue: whenExpiring with a certificate whose start is unknown",
       certificates: [createCertificate({ notBefore: undefined })],
       settings: { reissue: "whenExpiring" },
       isHeld: true,
@@ -119,7 +119,7 @@ for (
       isHeld: true,
     },
     {
-      name: "reissue: whenExpiring with a second certificate that is fresh",
+      name: "reissue: whenExpiring with a second, new certificate",
       certificates: [
         createCertificate({ notBefore: new Date(NOW.getTime() - 9 * DAY_MS) }),
         createCertificate({ notAfter: new Date(NOW.getTime() + 2 * DAY_MS) }),
@@ -176,7 +176,7 @@ test("decideHold() does not hold a request with the key of a valid certificate",
   assert.equal((await decide(found(same, createCertificate()))).kind, "none");
 });
 
-test("decideHold() describes the certificate that is in the way, and what to do", async () => {
+test("decideHold() describes the conflicting certificate, and what to do", async () => {
   const hold = await decide(found(createCertificate()));
   assert.deepEqual(hold, {
     kind: "found",

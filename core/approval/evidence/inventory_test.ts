@@ -117,7 +117,7 @@ test("parseInventory() reads the CAs of endorsement certificates", () => {
   ) assert.deepEqual(parse(authorities), { ok: false, error: [`endorsementAuthorities${fault}`] });
 });
 
-test("parseInventory() reads known_hosts: several lines of a machine add up", () => {
+test("parseInventory() reads known_hosts: the lines of a machine are combined", () => {
   const read = parseInventory(`n1,n1.lan,10.0.0.1 ${ED25519}\nn1,10.0.0.2 ${P256}\nn1 ${ED25519}\n`);
   assert.ok(read.ok);
   assert.deepEqual([...read.value], [["n1", {

@@ -241,13 +241,13 @@ for (
       fault: /1h0m1s is longer than 1h0m0s/,
     },
     {
-      name: "no lifetime named",
+      name: "no requested lifetime",
       require: { lifetime: { maxMs: 3_600_000, mayBeAbsent: false } },
       edit: {},
       fault: /has no lifetime/,
     },
     {
-      name: "no lifetime named where none is required",
+      name: "no requested lifetime where none is required",
       require: { lifetime: { mayBeAbsent: true } },
       edit: {},
       fault: undefined,
@@ -469,7 +469,7 @@ test("a rule that passes a request on lets the next rule decide", async () => {
   assert.equal(verdict.trace[0]?.outcome, "next");
 });
 
-test("a verdict escapes control characters of a terminal", async () => {
+test("a verdict escapes terminal control characters", async () => {
   const verdict = await decide({}, { commonName: "x\u001b[2J\u202e" });
   assert.match(verdict.message, /common name "x\\u001b\[2J\\u202e" is not/);
 });
@@ -479,7 +479,7 @@ test("checkNames() refuses a name of another kind, which no rule can list", asyn
   assert.deepEqual([outcome, fault], ["fails", "a name is not a DNS name, an address, an e-mail address or a URI"]);
 });
 
-test("checks show what they saw, or that there was nothing", async () => {
+test("checks show the values that they compared, or that there were none", async () => {
   const empty = await createInput({ commonName: "", usages: [] });
   const { usages: _usages, username: _username, ...spec } = empty.csr.spec;
   const bare = { ...empty, csr: { ...empty.csr, spec } };

@@ -80,12 +80,12 @@ for (
     },
     { name: "no organization", edit: { organizations: [] }, message: /organization "system:nodes" is missing/ },
     {
-      name: "one organization too many",
+      name: "an extra organization",
       edit: { organizations: ["system:nodes", "system:masters"] },
       message: /organization "system:masters" is not allowed/,
     },
     {
-      name: "one usage too many",
+      name: "an extra usage",
       edit: { usages: ["digital signature", "server auth", "client auth"] },
       message: /usage "client auth" is not allowed/,
     },
@@ -433,16 +433,16 @@ for (
       granted: ["selfnodeclient"],
       rule: undefined,
     },
-    { name: "a name too many", edit: { dnsNames: ["x"] }, granted: BOTH, rule: undefined },
+    { name: "an extra name", edit: { dnsNames: ["x"] }, granted: BOTH, rule: undefined },
     {
-      name: "an organization too many",
+      name: "an extra organization",
       edit: { organizations: ["system:nodes", "x"] },
       granted: BOTH,
       rule: undefined,
     },
     { name: "a missing organization", edit: { organizations: [] }, granted: BOTH, rule: undefined },
     {
-      name: "a usage too many",
+      name: "an extra usage",
       edit: { usages: ["client auth", "digital signature", "server auth"] },
       granted: BOTH,
       rule: undefined,
@@ -462,7 +462,7 @@ for (
   });
 }
 
-/** Formats a verdict, and each rule with what its checks saw. A check that does not hold is in brackets. */
+/** Formats a verdict, and each rule with the values of its checks. A failed check is in brackets. */
 function format({ kind, message, trace }: PolicyVerdict): readonly string[] {
   const rules = trace.map(({ rule, mismatch, outcome, checks }) => {
     const saw = checks.map(({ what, saw, outcome }) => outcome === "holds" ? `${what} ${saw}` : `[${what} ${saw}]`);

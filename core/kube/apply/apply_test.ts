@@ -229,7 +229,7 @@ for (
       want: "invalid object type: /, Kind=Thing",
     },
     {
-      name: "a version of too many parts",
+      name: "a version with too many parts",
       edit: { apiVersion: "a/b/c" },
       kind: "badRequest",
       want: "invalid object type: /, Kind=",

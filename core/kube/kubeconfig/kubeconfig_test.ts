@@ -345,9 +345,9 @@ const part = fc.constantFrom("a", "b.c", ".", "..", "");
 test("joinPath() agrees with node:path on POSIX and on Windows", () => {
   const parts = fc.array(part, { minLength: 1, maxLength: 6 }).map((list) => list.join("/"));
   fc.assert(fc.property(parts, parts, (base, path) => {
-    for (const { root, judge } of [{ root: "/", judge: posix }, { root: "C:\\", judge: win32 }]) {
+    for (const { root, reference } of [{ root: "/", reference: posix }, { root: "C:\\", reference: win32 }]) {
       if (isAbsolutePath(path) || isAbsolutePath(base)) continue;
-      const want = judge.join(root + base, path).replace(/(?<=[^\\/:])[\\/]$/, "");
+      const want = reference.join(root + base, path).replace(/(?<=[^\\/:])[\\/]$/, "");
       assert.equal(joinPath(root + base, path), want);
     }
   }));

@@ -47,7 +47,7 @@ for (
     },
     { name: "a bad key", secret: { data: { "a/b": "" } }, want: [`data[a/b]: Invalid value: "a/b": ${KEY_TEXT}`] },
     {
-      name: "a mebibyte and one",
+      name: "a mebibyte and a byte",
       secret: { data: { a: base64("x".repeat(MIB + 1)) } },
       want: ["data: Too long: may not be more than 1048576 bytes"],
     },

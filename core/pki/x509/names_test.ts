@@ -112,7 +112,7 @@ for (
       message: "x509: invalid RDNSequence: invalid attribute value: invalid UTF-8 string",
     },
     {
-      what: "a value that is no string in a certificate",
+      what: "a value that is not a string in a certificate",
       der: encodeSequence(rdn(["2.5.4.3", encodeValue(2, Uint8Array.of(1))])),
       dialect: "certificate",
       message: "x509: invalid RDNSequence: invalid attribute value: unsupported string type: 2",
@@ -124,7 +124,7 @@ for (
       message: "asn1: structure error: integer too large",
     },
     {
-      what: "a UTCTime of no day in a request",
+      what: "a UTCTime with an impossible date in a request",
       der: encodeSequence(rdn(["2.5.4.99", encodeValue(0x17, new TextEncoder().encode("260230000000Z"))])),
       dialect: "request",
       message: "x509: malformed UTCTime",
