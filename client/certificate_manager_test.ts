@@ -66,7 +66,7 @@ interface Fixture extends AsyncDisposable {
 interface FixtureOptions {
   /** True when a certificate of ten hours is stored. */
   readonly initial: boolean;
-  /** The errors of the first requests. */
+  /** The errors with which the first requests fail. */
   readonly failure?: AppError;
   readonly failures?: number;
   readonly purpose?: "client" | "serving";
@@ -425,7 +425,7 @@ const CLIENT = {
   usages: (algorithm: PrivateKey["algorithm"]) => getKubeletUsages("renewal", algorithm),
 };
 
-test("a renewal posts a generated name, kubelet's usages and order, and answers the certificate", async () => {
+test("a renewal posts a generated name and the usages of a kubelet in their order, and returns the certificate", async () => {
   await using api = await startFakeApi({ now: NOW });
   const key = await generatePrivateKey("ecdsa-p256");
   const { commonName, organizations } = template;

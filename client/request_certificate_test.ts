@@ -195,7 +195,7 @@ test("requestCertificate() renews with the same key when it is given one", async
   await f.run({ key });
   assert.equal(await f.text("tls.key"), key.toPem());
   const outcome = await f.run({ key, renewal: { isForced: true } });
-  assert.ok(outcome.kind === "issued" && !outcome.submitted.adopted, "the old certificate is not taken for a new one");
+  assert.ok(outcome.kind === "issued" && !outcome.submitted.adopted, "the old certificate does not count as the new one");
   assert.equal(await f.text("tls.key"), key.toPem());
 });
 
@@ -344,7 +344,7 @@ for (
     /create, get, list/,
   ]] as const
 ) {
-  test(`requestCertificate() answered with ${status} has a hint for the user`, async () => {
+  test(`requestCertificate() gives the user a hint for the answer ${status}`, async () => {
     await using f = await fixture();
     const reason = status === 401 ? "Unauthorized" : "Forbidden";
     f.api.intercept = () => ({

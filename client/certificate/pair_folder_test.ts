@@ -20,7 +20,7 @@ async function createPair(commonName: string): Promise<CredentialPair> {
   return pair.value;
 }
 
-test("openPairFolder() holds one pair in three files, secret ones 0600", async () => {
+test("openPairFolder() stores one pair in three files, the secret ones with mode 0600", async () => {
   await using temp = await createTempFolder();
   const folder = openPairFolder(temp.join("web"), files);
   assert.deepEqual(await folder.existing(), { kind: "none" });
@@ -67,7 +67,7 @@ for (
   });
 }
 
-test("openPairFolder() has the old pair or the new one, wherever an update is killed", async () => {
+test("openPairFolder() returns the old pair or the new one, wherever an update is killed", async () => {
   const [one, two, three] = [await createPair("one"), await createPair("two"), await createPair("three")];
   for (const isFirst of [true, false]) {
     let isKilled = true;
