@@ -1,4 +1,4 @@
-/** The files of a CA that is replaced: each step, killed at every change, and repeated. */
+/** The files of a CA during a rotation: each step is killed at every change, and repeated. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encodeCertificates, encodeTrust } from "../../core/pki/x509/ca_bundle.ts";
