@@ -344,7 +344,7 @@ for (
     /create, get, list/,
   ]] as const
 ) {
-  test(`requestCertificate() gives the user a hint for the answer ${status}`, async () => {
+  test(`requestCertificate() has a hint for the status ${status}`, async () => {
     await using f = await fixture();
     const reason = status === 401 ? "Unauthorized" : "Forbidden";
     f.api.intercept = () => ({

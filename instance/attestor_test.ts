@@ -122,7 +122,7 @@ async function listTokens(app: TestApp): Promise<readonly SecretObject[]> {
   return items.map(({ object }) => object as SecretObject);
 }
 
-test("startAttestor() gives a proven machine a token of the cluster, for its node and key, in a separate group", async () => {
+test("startAttestor() gives a proven machine a cluster token for its node and key, in a separate group", async () => {
   await using app = await createCluster();
   const sent: string[] = [];
   await using attestor = await start(app, ({ body }) => void sent.push(JSON.stringify(body ?? null)));

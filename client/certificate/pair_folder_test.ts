@@ -50,8 +50,8 @@ test("openPairFolder() keeps one previous pair", async () => {
 
 for (
   const { name, content, want } of [
-    { name: "a certificate alone", content: { "tls.crt": "x" }, want: /tls\.key" is missing/ },
-    { name: "a key alone", content: { "tls.key": "x" }, want: /tls\.crt" is missing/ },
+    { name: "only a certificate", content: { "tls.crt": "x" }, want: /tls\.key" is missing/ },
+    { name: "only a key", content: { "tls.key": "x" }, want: /tls\.crt" is missing/ },
     { name: "both, unreadable", content: { "tls.crt": "x", "tls.key": "x" }, want: /cannot be used/ },
   ]
 ) {

@@ -292,7 +292,7 @@ test("isActive() is false when no kube-controller-manager has held its Lease, or
   assert.equal(await (await watching(held("2026-01-01T00:00:00.000000Z", ""))).isActive(), false);
 });
 
-test("isActive() is true while the Lease is renewed, whatever the clock of its holder says", async () => {
+test("isActive() is true while the Lease is renewed, whatever the clock of its holder", async () => {
   const { store, clock, isActive } = await watching(held("2020-01-01T00:00:00.000000Z"));
   assert.equal(await isActive(), true);
   await clock.advance(14_000);

@@ -79,7 +79,7 @@ for (
   });
 }
 
-test("createFileProfileSource() reads the file again when it changes, and keeps the old profile when it is wrong", async () => {
+test("createFileProfileSource() reads the file again when it changes, and keeps the old profile when it is invalid", async () => {
   const disk: { text: string | undefined } = { text: profile("example.com/a", "1h") };
   const options = createOptions(disk);
   const { clock, logger } = options;

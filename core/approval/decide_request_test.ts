@@ -393,7 +393,7 @@ for (
   });
 }
 
-test("decideRequest() binds a token whatever the verdict is, unless it refuses", async () => {
+test("decideRequest() binds a limited token with every verdict except a denial", async () => {
   const limited = (limits: Readonly<Record<string, string>>): NonNullable<Known["token"]> => ({
     kind: "found",
     value: { metadata: { annotations: limits }, type: "bootstrap.kubernetes.io/token", data: {} },

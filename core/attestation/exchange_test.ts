@@ -75,7 +75,7 @@ test("createProofMessage() contains the purpose, the server, the node, the key a
   );
 });
 
-test("completeAttestation() gives a token for the node and the key, for ten minutes", async () => {
+test("completeAttestation() returns a token for the node and the key, for ten minutes", async () => {
   const begun = await begin();
   assert.match(begun.nonce, /^[A-Za-z0-9_-]{43}$/);
   const done = await complete(begun, sign(begun), { now: at(MINUTE_MS) });
@@ -103,7 +103,7 @@ test("completeAttestation() dates no proof later than its own clock", async () =
   assert.deepEqual([done.value.proof.at, done.value.expiration], [now, at(MINUTE_MS + EXCHANGE_MS)]);
 });
 
-test("completeAttestation() gives the same token for a repeated call, and another one for each exchange", async () => {
+test("completeAttestation() returns the same token for a repeated call, and another one for each exchange", async () => {
   const midnight = new Date("2026-12-02T23:59:59Z");
   const begun = await begin({ now: midnight });
   const later = new Date(midnight.getTime() + 2_000);
@@ -228,7 +228,7 @@ test("completeAttestation() refuses a key that is listed for another node", asyn
   assert.deepEqual([refused.error.reason, refused.error.detail], ["inventory", detail]);
 });
 
-test("completeAttestation() sends the same message for wrong proofs and unexpected machines", async () => {
+test("completeAttestation() returns the same message for wrong proofs and unexpected machines", async () => {
   const begun = await begin();
   const refusals = await Promise.all([
     complete(begun, sign(begun, { by: stolen })),
@@ -432,7 +432,7 @@ for (const endorsement of ["rsa", "ecc"] as const) {
   });
 }
 
-test("challengeEvidence() refuses an attestation key that signs what others choose, and a wrong endorsement key", async () => {
+test("challengeEvidence() refuses an attestation key that signs any data, and an unsupported endorsement key", async () => {
   const { attributes } = ATTESTATION_TEMPLATE;
   const loose = await createSoftwareTpm({ attestationKey: { attributes: attributes & ~TPM_ATTRIBUTE.restricted } });
   const expected = { ssh: [], pcrs: new Map() };

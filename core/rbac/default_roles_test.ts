@@ -125,6 +125,6 @@ test("createDefaultRbac() binds every controller's service account to the contro
   }
 });
 
-test("planReconcile() leaves every default object as it is", () => {
+test("planReconcile() does not change any default object", () => {
   for (const object of all) assert.equal(planReconcile(object, object).kind, "none", object.metadata.name);
 });

@@ -251,7 +251,7 @@ function createEarlierSchema(): ObjectSchema {
 const decode = (schema: ObjectSchema, bytes: Uint8Array): IssuedCertificate =>
   decodeMessage(schema, bytes, ElementBudget.unlimited()) as unknown as IssuedCertificate;
 
-test("a register of commit ea5dc07e is read as it is, and continued by both builds in one chain", async () => {
+test("a register of commit ea5dc07e is read unchanged, and both builds continue its chain", async () => {
   const { schema } = issuedCertificateKind;
   const records = EARLIER_RECORDS.map(({ json, protobuf }) => {
     const record = decode(schema, decodeEnvelope(Buffer.from(protobuf, "base64")).raw);

@@ -152,8 +152,8 @@ test("hashRecord() is SHA-256 of canonical JSON", () => {
 
 for (
   const { name, records = () => createChain(5), change, fault } of [
-    { name: "nothing wrong in a register", change: () => {}, fault: undefined },
-    { name: "nothing wrong in an empty register", records: () => [], change: () => {}, fault: undefined },
+    { name: "no fault in a register", change: () => {}, fault: undefined },
+    { name: "no fault in an empty register", records: () => [], change: () => {}, fault: undefined },
     {
       name: "a changed record",
       change: (records) => edit(records[2], { subject: "CN=mallory" }),
@@ -334,7 +334,7 @@ for (
     { name: "a register of today", days: 2, change: () => {}, want: undefined },
     { name: "a register without a seal", days: 3, change: () => {}, want: /^has no seal of the CA$/ },
     {
-      name: "a register with seals of another CA alone",
+      name: "a register with seals only of another CA",
       days: 3,
       change: (records) => seal(records[4], otherCa),
       want: /^has no seal of the CA$/,

@@ -45,7 +45,7 @@ for (
       leaf: NAME,
     },
     {
-      name: "another label behind the leaf",
+      name: "another label after the leaf",
       pem: LEAF + CA.replaceAll("CERTIFICATE", "THING"),
       fault: 'only CERTIFICATE PEM blocks are allowed, found "THING"',
       leaf: NAME,
@@ -63,7 +63,7 @@ for (
       leaf: undefined,
     },
     { name: "half a certificate", pem: CUT, fault: "x509: malformed certificate", leaf: undefined },
-    { name: "half a certificate behind the leaf", pem: LEAF + CUT, fault: "x509: malformed certificate", leaf: NAME },
+    { name: "half a certificate after the leaf", pem: LEAF + CUT, fault: "x509: malformed certificate", leaf: NAME },
   ]
 ) {
   test(`findCertificateFault() and findLeafCertificate() return the same each time: ${name}`, () => {
@@ -195,12 +195,12 @@ const renewals: readonly {
   want: RenewalVerdict["kind"];
   reason?: RegExp;
 }[] = [
-  { name: "nothing there", existing: "none", options: { isForced: false }, want: "ask", reason: /none yet/ },
-  { name: "something there", options: { isForced: false }, want: "exists" },
-  { name: "something broken there", existing: "unusable", options: { isForced: false }, want: "exists" },
+  { name: "no certificate", existing: "none", options: { isForced: false }, want: "ask", reason: /none yet/ },
+  { name: "an existing certificate", options: { isForced: false }, want: "exists" },
+  { name: "an existing broken certificate", existing: "unusable", options: { isForced: false }, want: "exists" },
   { name: "force", options: { isForced: true }, want: "ask" },
-  { name: "something broken, in time", existing: "unusable", options: later, want: "ask", reason: /broken/ },
-  { name: "a good one", options: later, want: "keep" },
+  { name: "a broken certificate, with renewal", existing: "unusable", options: later, want: "ask", reason: /broken/ },
+  { name: "a valid certificate", options: later, want: "keep" },
   {
     name: "a certificate that ends in exactly that time",
     edit: { notAfter: new Date(NOW.getTime() + HOUR * 1_000) },

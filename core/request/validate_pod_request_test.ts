@@ -238,7 +238,7 @@ const statusUpdates: readonly {
     want: ["status.conditions[0].lastTransitionTime: Required value", "status.conditions[0].reason: Required value"],
   },
   {
-    name: "a chain alone",
+    name: "only a chain",
     status: () => ({ certificateChain: "x" }),
     want: ['status: Invalid value: status is immutable unless transitioning to "Issued", "Denied", or "Failed"'],
   },

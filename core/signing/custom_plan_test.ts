@@ -98,7 +98,7 @@ for (
   });
 }
 
-test("planCertificate() gives a request without usages those of the profile, or refuses it", async () => {
+test("planCertificate() uses the usages of the profile for a request without usages, or refuses it", async () => {
   const spec = parseProfileOrThrow(LEAST.replace("digital signature]", "digital signature], default: [server auth]"));
   const planned = await plan(spec, { usages: [] });
   assert.ok(planned.ok);
@@ -122,7 +122,7 @@ for (const usages of [["client auth"], ["any"], ["digital signature"]]) {
   });
 }
 
-test("issueCertificate() adds a profile's extensions behind all others, and node:crypto reads them", async () => {
+test("issueCertificate() adds a profile's extensions after all others, and node:crypto reads them", async () => {
   const planned = await plan(parseProfileOrThrow(FULL), {
     commonName: "web-1",
     organizations: ["web", "team"],

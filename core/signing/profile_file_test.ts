@@ -104,7 +104,7 @@ test("describeProfile() describes which pods a profile is for, and what they get
   ]);
 });
 
-test("parseProfile() gives pods all allowed usages and at least an hour, unless the file says otherwise", () => {
+test("parseProfile() by default gives pods all allowed usages and at least an hour", () => {
   const text = `${LEAST}pods: { namespace: { allowed: ["*"] } }\n`;
   const { usages, lifetime } = parseProfileOrThrow(text.replace("24h", "1h"));
   assert.deepEqual(usages.default, usages.allowed);

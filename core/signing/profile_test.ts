@@ -126,7 +126,7 @@ const cases: readonly { signer: string; name: string; edit: CsrOptions; want?: s
     want: "subject common name does not begin with system:node:",
   },
   { signer: API_CLIENT, name: "any subject", edit: { commonName: "alice", organizations: [], dnsNames: ["a"] } },
-  { signer: API_CLIENT, name: "client auth alone", edit: { usages: ["client auth"] } },
+  { signer: API_CLIENT, name: "only client auth", edit: { usages: ["client auth"] } },
   {
     signer: API_CLIENT,
     name: "server auth",
@@ -381,7 +381,7 @@ test("planCertificate() refuses an expired CA temporarily", async () => {
   });
 });
 
-test("planCertificate() gives no usages where neither the request nor the profile has any", async () => {
+test("planCertificate() plans no usages if neither the request nor the profile has any", async () => {
   const planned = await plan({ signerName: "kubernetes.io/legacy-unknown" }, { csr: { spec: {} } });
   assert.deepEqual(planned.ok && planned.value.usages, []);
 });

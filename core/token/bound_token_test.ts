@@ -272,7 +272,7 @@ test("readTokenUse() reads the last use and the last refusal", () => {
   assert.deepEqual(lastRefusal, { at: new Date("2026-11-28T02:00:00Z"), address: "", reason: refusal.message });
 });
 
-test("withCreator() records who makes a limited token, whatever the client sent, and no other token", () => {
+test("withCreator() records the creator of a limited token, whatever the client sent, but of no other token", () => {
   const sent = withAnnotations(createLimited({ node: n1 }), {
     "tlsboot/created-by": "someone else",
     "tlsboot/node": "n1",

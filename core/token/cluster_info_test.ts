@@ -201,7 +201,7 @@ for (
     { name: "of another type", secret: { ...token("aaaaaa"), type: "Opaque" } },
     { name: "under another name", secret: { ...token("aaaaaa"), metadata: { name: "bootstrap-token-bbbbbb" } } },
     {
-      name: "with an id of the wrong form",
+      name: "with a malformed id",
       secret: { ...token("AAAAAA"), metadata: { name: "bootstrap-token-AAAAAA" } },
     },
     { name: "without a secret", secret: withoutValue(token("aaaaaa"), "token-secret") },

@@ -20,10 +20,7 @@ const SCREENSHOTS = join(ROOT, "docs", "images");
 
 /** How to start a browser. */
 interface BrowserOptions {
-  /**
-   * Host names that the browser resolves, and their addresses, with a port or without: `{ "evil.example": "127.0.0.1"
-   * }`.
-   */
+  /** Host names that the browser resolves, each with an address that may have a port. */
   readonly hosts?: Readonly<Record<string, string>>;
   /** The home folder, a temporary one by default. The CAs in its `.pki/nssdb` are trusted. */
   readonly home?: string;

@@ -18,7 +18,7 @@ export type Verdict = "accept" | "refuse";
 export interface Draft {
   readonly subject: string;
   readonly issuer: string;
-  /** The start of the validity, in hours from now. */
+  /** The start of its validity, in hours from now. */
   readonly from?: number;
   readonly to?: number;
   readonly version?: 1 | 3;

@@ -30,7 +30,7 @@ for await (const line of createInterface({ input: process.stdin })) {
     clearTimeout(timer);
   } else {
     running = startCaptured(JSON.parse(line), WORLD);
-    // A command that has ended never resolves this promise.
+    // Never resolves if the command ends first.
     const isUp = running.waitFor(IS_UP, 2 ** 31 - 1).then(() => undefined, () => new Promise<never>(() => {}));
     code = await Promise.race([running.finished().then((done) => done.code), isUp]);
   }

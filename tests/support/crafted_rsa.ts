@@ -1,6 +1,6 @@
 /**
- * RSA keys that no tool makes: weak and huge keys, and keys with an odd exponent. They have many small primes, so that
- * even a huge key is made quickly.
+ * RSA keys that no tool makes: weak and huge keys, and keys with an unusual exponent. They have many small primes, so
+ * that even a huge key is made quickly.
  */
 import { createHash, generatePrimeSync } from "node:crypto";
 import { type Bytes, contextTag } from "../../core/pki/asn1/der.ts";

@@ -19,7 +19,7 @@ export interface FakeRequest {
   readonly query: URLSearchParams;
   readonly headers: IncomingMessage["headers"];
   readonly body: unknown;
-  /** Common name of the client certificate, if one was shown. */
+  /** The common name of the client certificate, if there was one. */
   readonly clientName: string | undefined;
 }
 
@@ -61,7 +61,7 @@ export interface FakeApi extends AsyncDisposable {
   sendBookmarks(): void;
   /** Presents a certificate of another CA on all later connections. */
   showCertificateOf(other: IssuingCa): Promise<void>;
-  /** Waits for a request that matches. The requests since number `from` count, also earlier ones. */
+  /** Waits until one of the requests from index `from` on matches. */
   arrival(pattern: RegExp, from?: number): Promise<void>;
   readonly openWatches: number;
 }

@@ -7,7 +7,7 @@ import { describeRefusal } from "./describe_refusal.ts";
 interface Growth<Input> {
   /** Creates an input of about this size, in the unit of `limit`. Its creation is not measured. */
   readonly input: (size: number) => Input;
-  /** Reads one input. A refusal that the API answers with a 4xx is a result like any other. */
+  /** Reads one input. A refusal that the API answers with a 4xx is a valid result. */
   readonly read: (input: Input) => unknown;
   /** The largest size that the server passes to the reader. */
   readonly limit: number;

@@ -120,7 +120,7 @@ function respond(body: unknown): FakeAnswer {
   return { status: 200, headers: { warning: WARNING }, body };
 }
 
-/** Answers with hostile text wherever text can be. */
+/** Answers with hostile text wherever text is possible. */
 export function hostileAnswer(request: FakeRequest, objects: HostileObjects): FakeAnswer {
   const { method, path, query, headers } = request;
   const { csr, atWork, token } = objects;
@@ -186,7 +186,7 @@ function createStatus(code: number): object {
   return { ...head, message: FORGING, reason, details, code };
 }
 
-/** A server whose every answer is a refusal. */
+/** Creates a server that refuses every request. */
 export function refusal(code: number): () => FakeAnswer {
   return () => ({ status: code, headers: { warning: WARNING }, body: createStatus(code) });
 }

@@ -181,14 +181,14 @@ async function startWith<P extends Running>(
   }
 }
 
-/** Describes for a failed test whether the program has ended, and with which messages. */
+/** Describes for a failed test whether the program has ended, with its messages. */
 export async function describeFate({ running }: Pick<Instance, "running">): Promise<string> {
   // A program that has just ended is not reported at once.
   await Promise.race([running.finished(), setTimeout(1_000, undefined, { ref: false })]);
   return running.hasEnded() ? `tlsboot has ended:\n${running.stderr()}` : "tlsboot is still running";
 }
 
-/** A client of the API, by a kubeconfig. */
+/** A client of the API that a kubeconfig names. */
 export interface Connected extends AsyncDisposable {
   readonly api: ApiClient;
 }

@@ -1,4 +1,4 @@
-/** Registers of issued certificates for tests, with a correct chain of hashes. */
+/** Registers of issued certificates with a valid hash chain. */
 import { X509Certificate } from "node:crypto";
 import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { createRecord, formatRecordName, getChainHash } from "../../core/register/record.ts";

@@ -1,4 +1,4 @@
-/** A CA that issues any certificate that a test needs, serving certificates included. */
+/** A CA for tests of clients and servers. */
 import { type Authority, createAuthority } from "../../core/pki/authority/authority.ts";
 import { issueCertificate } from "../../core/pki/authority/issue.ts";
 import { generatePrivateKey, type PrivateKey } from "../../core/pki/keys/keys.ts";

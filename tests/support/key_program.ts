@@ -26,7 +26,7 @@ const KEYLESS: Partial<Readonly<Record<Breakage, string>>> = {
 /**
  * Writes the program and its key, and returns its path. Each run adds a line to the file `runs`. With a next key, it
  * uses the first key for the first certificate that it sees, and the next key for others and for a certificate `next-…`
- * that does not exist yet. Only for signatures, the script starts another program.
+ * that does not exist yet. The script starts another program only for signatures.
  */
 export async function writeKeyProgram(
   folder: TempFolder,
@@ -59,7 +59,7 @@ if (breakage === "waits for four others") {
   process.stdout.write(sign(hash === undefined ? "sha256" : hash, signed, key));
 }
 `;
-  // CommonJS, which starts in two thirds of the time of a module.
+  // CommonJS starts in two thirds of the time of a module.
   await writeFile(folder.join("program.cjs"), source);
   const runtime = process.versions["deno"] === undefined ? "" : "run -A --no-check --quiet ";
   const path = folder.join("hsm program");

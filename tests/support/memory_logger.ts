@@ -1,3 +1,4 @@
+/** A logger that records its lines in memory. */
 import type { LogFields, Logger } from "../../core/ports.ts";
 
 interface LogEntry {

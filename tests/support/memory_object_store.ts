@@ -25,7 +25,7 @@ export interface MemoryObjectStore<T extends KubeObject> extends ObjectStore<T> 
 
 interface MemoryObjectStoreOptions<T extends KubeObject> {
   readonly objects?: readonly T[];
-  /** Stamps creation times when given. */
+  /** Sets creation times, if given. */
   readonly clock?: Clock;
   /** Prepares an update as an endpoint does, such as `prepareCsrForApprovalUpdate`. */
   readonly prepareUpdate?: (object: T, stored: T, subresource: string | undefined) => T;

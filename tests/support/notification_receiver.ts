@@ -1,7 +1,4 @@
-/**
- * A receiver of notifications over HTTPS on loopback, which records what it gets. Its certificate is also for
- * `phone.example.com`.
- */
+/** A receiver on loopback that records notifications. Its certificate is also valid for `phone.example.com`. */
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";

@@ -37,7 +37,7 @@ export interface ShopRequestOptions {
   readonly name?: string;
   readonly namespace?: string;
   readonly keyAlgorithm?: KeyAlgorithm;
-  /** The names in the PKCS#10 request, which a kubelet leaves empty. */
+  /** The names in the PKCS#10 request; a kubelet sends none. */
   readonly stub?: RequestOptions;
   readonly spec?: Partial<PodCertificateRequestSpec>;
 }

@@ -1,3 +1,4 @@
+/** Certificate requests of pods, with real keys and signatures. */
 import type {
   PodCertificateRequest,
   PodCertificateRequestSpec,

@@ -12,10 +12,10 @@ export interface Pair {
 
 /** The secrets that are sent, and must not appear in any output. */
 interface SentSecrets {
-  /** The bearer token of a user of the token file. */
+  /** The bearer token of a user in the token file. */
   readonly token: string;
   readonly wrongToken: string;
-  /** An Authorization header that is malformed. */
+  /** A malformed Authorization header. */
   readonly malformed: string;
   /** A value in a Secret. */
   readonly content: string;
@@ -37,7 +37,7 @@ export async function provoke(run: SecretRun, port: string, admin: Pair, sent: S
   // The sender of an object may see its values in an error; unauthenticated clients may not.
   refused.slice(0, -1).forEach((text, index) => run.record(`refusal ${index}`, text));
   await ask(port, "POST", SECRETS, {}, createSecret("s", { a: content }), admin);
-  // A user who may patch an object receives it with the patch applied; no other user does.
+  // Only a user who may patch the object receives it with the patch applied.
   const patch = { "content-type": "application/merge-patch+json" };
   await ask(port, "PATCH", `${SECRETS}/s`, patch, { stringData: { a: [content] } }, admin);
   await ask(port, "PATCH", `${SECRETS}/s`, patch, { stringData: { b: content } }, admin);

@@ -1,3 +1,4 @@
+/** Reads the certificate that a server presents. */
 import { Buffer } from "node:buffer";
 import { connect } from "node:tls";
 

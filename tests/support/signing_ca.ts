@@ -1,4 +1,4 @@
-/** A CA that tests of signers use, and certificates from it. */
+/** A CA for tests of signers, and certificates from it. */
 import { type Authority, createAuthority, parseAuthority } from "../../core/pki/authority/authority.ts";
 import { type CertificatePlan, issueCertificate } from "../../core/pki/authority/issue.ts";
 import { encodeTrust } from "../../core/pki/x509/ca_bundle.ts";

@@ -52,14 +52,14 @@ export function valueAt(value: unknown, path: string): unknown {
   );
 }
 
-/** The API and its surroundings. */
+/** The API and its dependencies. */
 export interface TestApp extends AsyncDisposable {
   readonly api: Api;
   readonly storage: Storage;
   readonly clock: FakeClock;
   readonly logger: MemoryLogger;
   readonly auditLines: readonly string[];
-  /** Sends a request as the admin, or as the named user. */
+  /** Sends a request, by default as the admin. */
   send(method: string, path: string, request?: TestRequest): Promise<Answer>;
   /** Sends a request without reading the body of the answer, for watches. */
   open(method: string, path: string, request?: TestRequest): Promise<Response>;

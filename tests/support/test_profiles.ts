@@ -1,4 +1,4 @@
-/** Profiles of signers, for tests. */
+/** Signing profiles for tests. */
 import assert from "node:assert/strict";
 import { parseProfile } from "../../core/signing/profile_file.ts";
 import type { ProfileSpec } from "../../core/signing/profile_spec.ts";

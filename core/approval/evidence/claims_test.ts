@@ -275,7 +275,7 @@ test("readRecordedNodeCertificate() reads the records of nodes only", () => {
   assert.equal(readRecordedNodeCertificate({ metadata: {}, spec: { ...spec, subject: "CN=x" }, status })?.node, "n2");
 });
 
-test("a certificate of the kubelet client signer whose user is unknown may be that of any node", async () => {
+test("a kubelet client certificate with an unknown user may be that of any node", async () => {
   const spec: IssuedCertificateSpec = {
     sequence: 1,
     fingerprint: "f",
@@ -517,7 +517,7 @@ const RECORD: IssuedCertificate = {
   status: {},
 };
 
-test("listRecordedClaims() claims for the requester, or for the user of a client certificate", () => {
+test("listRecordedClaims() returns claims of the requester, or of the user of a client certificate", () => {
   const [name, address] = listRecordedClaims(RECORD);
   assert.deepEqual([name?.name, address?.name], ["nas.home.lan", "2001:db8::1"]);
   assert.equal(name?.holder, "tlsboot:web:nas.home.lan");
@@ -529,7 +529,7 @@ test("listRecordedClaims() claims for the requester, or for the user of a client
   assert.equal(listRecordedClaims(identity)[0]?.holder, "tlsboot:web:nas.home.lan");
 });
 
-test("listRecordedClaims() gives no user the names in an unknown user's client certificate", async () => {
+test("listRecordedClaims() gives the names in an unknown user's client certificate to no user", async () => {
   const spec = { ...RECORD.spec, subject: "nas", requester: { username: "alice" }, usages: ["client auth"] };
   const [claim] = listRecordedClaims({ ...RECORD, spec });
   assert.equal(claim?.holder, undefined);
@@ -541,13 +541,13 @@ test("listRecordedClaims() gives no user the names in an unknown user's client c
   }
 });
 
-test("listRecordedClaims() claims nothing for a certificate that is revoked, or for a CA", () => {
+test("listRecordedClaims() returns no claims for a revoked certificate or a CA", () => {
   const revocation = { name: "r", reason: "keyCompromise", time: null };
   assert.deepEqual(listRecordedClaims({ ...RECORD, status: { revocation } }), []);
   assert.deepEqual(listRecordedClaims({ ...RECORD, spec: { ...RECORD.spec, isCA: true } }), []);
 });
 
-test("listRequestClaims() claims for a request that is approved and not signed yet", async () => {
+test("listRequestClaims() returns claims for a request that is approved and not signed yet", async () => {
   const csr = await buildCsr(SERVING);
   assert.deepEqual(listRequestClaims(csr), []);
   const approved = { ...csr, status: { conditions: [withTimes({ type: "Approved", status: "True" })] } };

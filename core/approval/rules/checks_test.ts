@@ -396,7 +396,7 @@ for (
       kind: "pending",
     },
     {
-      name: "a name among others, in whatever case",
+      name: "a name among others, in any case",
       require: { names: { ...names, dns: ["*.pay.example"] } },
       edit: { dnsNames: ["a.web.example", "A.Pay.example"] },
       kind: "deny",
@@ -524,7 +524,7 @@ test("checkKey() lists the keys that are allowed", async () => {
 });
 
 for (const { msAgo, kind } of [{ msAgo: 3_600_000, kind: "approve" }, { msAgo: 3_599_999, kind: "pending" }]) {
-  test(`a rule of one request an hour answers ${kind} when the last one was ${msAgo} ms ago`, async () => {
+  test(`a rule of one request an hour returns ${kind} when the last one was ${msAgo} ms ago`, async () => {
     const at = new Date(Date.parse("2026-03-02T10:30:00Z") - msAgo);
     const approvedBefore = [{ policy: "web", rule: "one", at }];
     assert.equal((await decide({ rate: { max: 1, perMs: 3_600_000 } }, {}, { approvedBefore })).kind, kind);

@@ -81,9 +81,9 @@ test("applyConfig() creates an object, and owns the sent fields", () => {
 // structured-merge-diff `merge/*_test.go`: the fields that remain when an applier drops one
 for (
   const { name, others, want } of [
-    { name: "it alone owned", others: (live: KubeObject) => live, want: { text: "x" } },
+    { name: "only it owned", others: (live: KubeObject) => live, want: { text: "x" } },
     {
-      name: "another applier owns as well",
+      name: "another applier owns too",
       others: (live: KubeObject) => applied(live, "b", config({ count: 1 })),
       want: { text: "x", count: 1 },
     },

@@ -9,7 +9,7 @@ for (
   const { name, errors, want } of [
     { name: "empty create options", errors: validateUpdateOptions({}), want: [] },
     {
-      name: "good create options",
+      name: "valid create options",
       errors: validateUpdateOptions({ dryRun: ["All"], fieldManager: "kubectl", fieldValidation: "Strict" }),
       want: [],
     },

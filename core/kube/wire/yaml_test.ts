@@ -121,7 +121,7 @@ for (
   });
 }
 
-test("parseYaml() keeps the last line of a block as it is", () => {
+test("parseYaml() keeps the last line of a block unchanged", () => {
   assert.deepEqual(parseYaml("a: |\n  b\n  c").value, { a: "b\nc" });
 });
 

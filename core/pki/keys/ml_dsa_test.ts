@@ -60,7 +60,7 @@ for (const { name, oid, publicKeyBytes } of ML_DSA) {
     });
   });
 
-  test(`parsePrivateKey() reads the longer forms of a key of ${name}, and keeps one without a seed as it is`, async () => {
+  test(`parsePrivateKey() reads the longer forms of a key of ${name}, and keeps one without a seed unchanged`, async () => {
     await withKey(name, (key, pem) => {
       const both = new Uint8Array(createPrivateKey(pem).export({ format: "der", type: "pkcs8" }));
       assert.equal(unwrap(parsePrivateKey(encodePem("PRIVATE KEY", both))).toPem(), pem);

@@ -317,7 +317,7 @@ for (
   });
 }
 
-test("parseCertificate() reads the extensions behind the unique identifiers", async () => {
+test("parseCertificate() reads the extensions after the unique identifiers", async () => {
   const [signed, ...rest] = listElements((await createTestAuthority()).certificate.der);
   const parts = listElements(signed!);
   const unique = [0x81, 0x82].map((tag) => encodeValue(tag, Uint8Array.of(0, 1)));

@@ -146,7 +146,7 @@ for (
   const [name, hex, fault] of [
     ["nothing", "3000", "x509: empty name constraints extension"],
     ["no subtree", "3002a000", "x509: empty name constraints extension"],
-    ["bytes behind it", "3007a00530038201610500", "x509: invalid NameConstraints extension"],
+    ["bytes after it", "3007a00530038201610500", "x509: invalid NameConstraints extension"],
     ["bytes within it", "3009a00530038201610500", "x509: invalid NameConstraints extension"],
     ["no SEQUENCE", "0400", "x509: invalid NameConstraints extension"],
     ["a DNS name with a final dot", "3008a00630048202612e", 'failed to parse dnsName constraint "a."'],

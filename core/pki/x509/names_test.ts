@@ -18,7 +18,7 @@ const messy = encodeSequence(
   rdn(["2.5.4.99", encodeValue(2, Uint8Array.of(5))]),
 );
 
-test("parseName() fills buckets, keeps the last CN and the order of O", () => {
+test("parseName() groups values by attribute, and keeps the last CN and the order of O", () => {
   const name = parseName(messy, "request");
   assert.equal(name.commonName, "Jürgen");
   assert.deepEqual(name.organizations, ["zz", "a-org"]);
@@ -166,7 +166,7 @@ for (
       message: "x509: invalid RDNSequence",
     },
     {
-      what: "bytes behind a name",
+      what: "bytes after a name",
       der: Uint8Array.of(...encodeSequence(), 0),
       dialect: "request",
       message: "x509: trailing data after X.509 Subject",

@@ -235,7 +235,7 @@ for (
   });
 }
 
-test("checkMachine() gives the hint of an untrusted server where no command can be run unchanged", () => {
+test("checkMachine() returns the hint of an untrusted server if no command can be run unchanged", () => {
   const words = { ...WORDS, credentials: undefined };
   const findings = checkMachine({ ...GOOD, server: UNTRUSTED }, words, "n1/pki");
   assert.equal(findings.find(({ check }) => check === "server-access")?.advice, "y");

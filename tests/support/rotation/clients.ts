@@ -99,7 +99,7 @@ interface RestartedWatch extends AsyncDisposable {
 const PAUSE_MS = 200;
 const SEEN_WITHIN_MS = 180_000;
 
-/** Starts a watch as the user of a kubectl. */
+/** Starts a watch with the kubeconfig of a kubectl. */
 export function startRestartedWatch(kubectl: Kubectl): RestartedWatch {
   const outputs: string[] = [];
   let current: Child | undefined;

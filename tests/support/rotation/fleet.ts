@@ -8,7 +8,7 @@ import { parseCertificateChain } from "../../../core/machine/credential_pair.ts"
 import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
 import { NODE_FLAGS, ROOT, start } from "../child.ts";
 
-/** A machine of the fleet, by its files. */
+/** A machine and its files. */
 export interface FleetMachine {
   readonly name: string;
   readonly kubeconfig: string;

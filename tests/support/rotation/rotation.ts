@@ -26,7 +26,7 @@ import { requestUsername } from "../../torture/node.ts";
 export const MACHINES = 40;
 const KUBELETS = 2;
 /** The number of machines that use their certificate at the end. */
-const ASKED = 10;
+const CHECKED_MACHINES = 10;
 
 /**
  * The lifetime of the kubelets' certificates. They are backdated by five minutes, so a kubelet renews, at 70 to 90 % of
@@ -40,7 +40,7 @@ const ANSWERS_WITHIN_MS = 60_000;
 /** The number of lines of the machines' output that a failure shows. */
 const LINES_SHOWN = 20;
 
-/** The seed of the times of the kills, and of the servers that die. */
+/** The seed for the times and targets of the kills. */
 const SEED = 20261201;
 
 /** Starts servers and clients, and replaces the CA. */
@@ -99,7 +99,7 @@ async function rotate(folder: TempFolder, servers: KilledServers): Promise<void>
   }
   assert.ok(servers.kills() > 0);
   await assertOldIsGone(servers, kubectl, newCa);
-  await assertServed(fleet.machines.slice(0, ASKED), servers);
+  await assertServed(fleet.machines.slice(0, CHECKED_MACHINES), servers);
   await assert.rejects(whoami(oldPair), (error) => isAppError(error, "unauthorized"));
 }
 
