@@ -80,7 +80,7 @@ users:
   assert.ok(!JSON.stringify(f.logger.entries).includes("0123456789abcdef"), "no token in the log");
 });
 
-test("bootstrap() has nothing to do with a valid kubeconfig, and reads no bootstrap kubeconfig", async () => {
+test("bootstrap() does nothing with a valid kubeconfig, and reads no bootstrap kubeconfig", async () => {
   await using f = await fixture();
   f.api.onCreate = (csr) => f.issue(csr);
   await f.run();

@@ -178,7 +178,7 @@ test("runCertificateManager() renews at the deadline, as itself, with a new key 
   assert.equal(new Set(f.keys.map((key) => key.toPem())).size, 2);
 });
 
-test("runCertificateManager() reports a failure after a renewal, which is not repeated", async () => {
+test("runCertificateManager() reports a failure after a renewal without repeating the renewal", async () => {
   let calls = 0;
   const onRenewed = () => {
     calls++;

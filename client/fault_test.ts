@@ -1,6 +1,6 @@
 /**
- * Disk errors at every call in turn: the last good pair stays readable, the error names the failure, and the next try
- * works.
+ * Disk errors at every call in turn: the last valid pair stays readable, the error reports the failure, and the next
+ * try works.
  */
 import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";

@@ -20,7 +20,11 @@ for (
       facts: { mode: 0o660, isOwnedByRoot: true },
       want: "others may read it (mode 660)",
     },
-    { name: "root's file that all may read", facts: { mode: 0o444, isOwnedByRoot: true }, want: "others may read it (mode 444)" },
+    {
+      name: "root's file that all may read",
+      facts: { mode: 0o444, isOwnedByRoot: true },
+      want: "others may read it (mode 444)",
+    },
     { name: "a file that all may write", facts: { mode: 0o602 }, want: "others may read it (mode 602)" },
   ] satisfies readonly { name: string; facts: Partial<FileFacts>; want: string | undefined }[]
 ) {

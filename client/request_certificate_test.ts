@@ -195,7 +195,10 @@ test("requestCertificate() renews with the same key when it is given one", async
   await f.run({ key });
   assert.equal(await f.text("tls.key"), key.toPem());
   const outcome = await f.run({ key, renewal: { isForced: true } });
-  assert.ok(outcome.kind === "issued" && !outcome.submitted.adopted, "the old certificate does not count as the new one");
+  assert.ok(
+    outcome.kind === "issued" && !outcome.submitted.adopted,
+    "the old certificate does not count as the new one",
+  );
   assert.equal(await f.text("tls.key"), key.toPem());
 });
 

@@ -100,7 +100,7 @@ test("bootstrapServing() requests kubelet's subject, usages and names, and keeps
   assert.equal(f.files.mode(KEY), undefined, "the temporary key is gone");
 });
 
-test("bootstrapServing() has nothing to do with a certificate for these names", async () => {
+test("bootstrapServing() does nothing with a certificate for these names", async () => {
   await using f = await fixture();
   await f.run();
   const before = f.api.requests.length;

@@ -302,7 +302,7 @@ async function connect({ chain, key, roots, host }: ChainCase): Promise<Verdict>
   }
 }
 
-// TLS versions: the limit holds independently of the default of the runtime.
+// TLS versions: the limit does not depend on the default of the runtime.
 /** Runs with the defaults of NODE_OPTIONS=--tls-min-v1.0 and an old list of cipher suites; Deno has no such options. */
 async function withOldDefaults(run: () => Promise<void>): Promise<void> {
   const { DEFAULT_MIN_VERSION, DEFAULT_CIPHERS } = tls;

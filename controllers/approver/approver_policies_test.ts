@@ -333,7 +333,7 @@ test("createApprover() decides nothing while a fact cannot be read, and checks a
   assert.equal(instance.getCondition("csr-1"), "Approved");
 });
 
-test("createApprover() counts the approvals of the same moment", async () => {
+test("createApprover() counts approvals at the same time", async () => {
   const one = await buildCsr(SERVING);
   const csrs = Array.from({ length: 15 }, (_, index) => ({ ...one, metadata: { name: `csr-${index}` } }));
   await using instance = run({ csrs, inventory: INVENTORY });
@@ -392,7 +392,7 @@ test("createApprover() stops checking a requester with thousands of pending requ
   await until(() => instance.getCondition("good") === "Approved");
 });
 
-test("createApprover() holds few of 300 requests for a name of another machine, and approves an honest one with the same token", async () => {
+test("createApprover() holds only a few of 300 requests for another machine's name, and approves an honest one with the same token", async () => {
   const identity = (name: string, host: string): CsrOptions => ({
     name,
     signerName: "kubernetes.io/kube-apiserver-client",

@@ -148,7 +148,7 @@ async function putIssued(certificates: NodeCertificates, until = "2027-01-01"): 
   return csr;
 }
 
-test("createApprover() approves what nothing holds", async () => {
+test("createApprover() approves a request that nothing holds", async () => {
   const { check, list, events } = createWorld();
   assert.deepEqual(await check(await buildCsr()), DONE);
   assert.deepEqual(await check(await buildCsr({ name: "web", signerName: "example.com/web" })), DONE);
@@ -273,7 +273,7 @@ function createRecord(edit: Partial<IssuedCertificate> = {}): IssuedCertificate 
   };
 }
 
-test("createApprover() waits for the register, holds by its records, and checks again when one is revoked", async () => {
+test("createApprover() waits for the register, holds requests because of its records, and checks again when one is revoked", async () => {
   const { records, send } = createRecords();
   const { check, approver, list, counted } = createWorld({ records });
   const csr = await buildCsr();

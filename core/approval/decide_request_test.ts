@@ -211,7 +211,7 @@ for (
   });
 }
 
-test("decideRequest() asks for the permissions of the rules that apply, each once", async () => {
+test("decideRequest() requires the permissions of the rules that apply, each once", async () => {
   const policy = createPolicy(
     { require: { permission: "a" } },
     { require: { permission: "a" } },
@@ -503,7 +503,7 @@ for (
   });
 }
 
-test("decideRequest() lists what it needs when it knows nothing", async () => {
+test("decideRequest() lists the facts that it needs", async () => {
   const question = await ask([], {});
   assert.deepEqual(decideRequest(question, { now: NOW }), { kind: "needs", needs: [{ kind: "revocation" }] });
   await assert.rejects(decideWith(question, { now: NOW }, () => ({})), /no answer about revocation/);

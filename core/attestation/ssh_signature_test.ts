@@ -81,7 +81,7 @@ for (const vector of SSH_VECTORS) {
     assert.deepEqual(again.ok && toSshPublicKey(again.value), { ok: true, value: pair.value.publicKey });
   });
 
-  test(`verifySshSignature() accepts ssh-keygen's signature by ${type}, and nothing that differs from it`, () => {
+  test(`verifySshSignature() accepts ssh-keygen's signature by ${type}, and no changed signature`, () => {
     const blob = bytes(signature);
     assert.equal(verify(vector, blob), "valid");
     assert.equal(verify(vector, blob, { message: message.slice(1) }), "the key did not sign the message");

@@ -44,7 +44,12 @@ for (
     ["a resource without its subresource", of("", ["configmaps"]), resource({ subresource: "status" }), false],
     ["a resource with its subresource", of("", ["configmaps/status"]), resource({ subresource: "status" }), true],
     ["a subresource of every resource", of("", ["*/status"]), resource({ subresource: "status" }), true],
-    ["a subresource by a pattern for all of a resource", of("", ["configmaps/*"]), resource({ subresource: "status" }), true],
+    [
+      "a subresource by a pattern for all of a resource",
+      of("", ["configmaps/*"]),
+      resource({ subresource: "status" }),
+      true,
+    ],
     ["a resource by a pattern for all of it", of("", ["configmaps/*"]), resource(), true],
     ["every resource", of("", ["*"]), resource({ subresource: "status" }), true],
     ["a name", of("", ["configmaps"], ["x"]), resource(), true],
@@ -140,7 +145,11 @@ for (
       `${HEAD}rules: [{level: None, resources: [{group: a/v1}]}]`,
       /group: want a group without/,
     ],
-    ["namespaces and paths in one rule", `${HEAD}rules: [{level: None, namespaces: [a], nonResourceURLs: ["*"]}]`, /not both/],
+    [
+      "namespaces and paths in one rule",
+      `${HEAD}rules: [{level: None, namespaces: [a], nonResourceURLs: ["*"]}]`,
+      /not both/,
+    ],
     [
       "names alone",
       `${HEAD}rules: [{level: None, resources: [{group: "", resourceNames: [a]}]}]`,

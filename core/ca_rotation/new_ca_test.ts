@@ -155,7 +155,7 @@ for (
     { name: "one that is aborted", step: "Trust", renewFrom: "2026-06-02T00:00:00Z", want: /being aborted$/ },
   ] as const
 ) {
-  test(`decideBegin() takes up a rotation or refuses a second one: ${name}`, () => {
+  test(`decideBegin() continues a rotation or refuses a second one: ${name}`, () => {
     const existing: CaRotation | undefined = step === undefined ? undefined : {
       metadata: { name: "ca" },
       spec: { step, oldCA: oldCa.certificatePem, newCA: newCa.certificatePem, renewFrom },

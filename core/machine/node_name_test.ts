@@ -60,7 +60,11 @@ for (
     { name: "the interface of the default route", edit: {}, want: "10.0.0.5" },
     { name: "the interface of another default route", edit: { defaultInterfaces: ["docker0"] }, want: "172.17.0.1" },
     { name: "the first usable address without a default route", edit: { defaultInterfaces: [] }, want: "10.0.0.5" },
-    { name: "nothing on a host with only loopback", edit: { interfaces: HOST.interfaces.slice(0, 1) }, want: undefined },
+    {
+      name: "nothing on a host with only loopback",
+      edit: { interfaces: HOST.interfaces.slice(0, 1) },
+      want: undefined,
+    },
     {
       name: "nothing that is link-local, multicast or unspecified",
       edit: {
@@ -75,7 +79,7 @@ for (
     },
   ]
 ) {
-  test(`chooseNodeIp() takes ${name}`, () => assert.equal(chooseNodeIp({ ...HOST, ...edit }), want));
+  test(`chooseNodeIp() returns ${name}`, () => assert.equal(chooseNodeIp({ ...HOST, ...edit }), want));
 }
 
 for (
@@ -115,7 +119,7 @@ for (
     },
   ] as readonly { name: string; bind: string; advertise?: string; edit?: Partial<HostFacts>; want: AdvertisedHost }[]
 ) {
-  test(`chooseAdvertisedHost() takes ${name}`, () => {
+  test(`chooseAdvertisedHost() returns ${name}`, () => {
     assert.deepEqual(chooseAdvertisedHost(bind, advertise, { ...HOST, ...edit }), want);
   });
 }

@@ -311,12 +311,12 @@ test("decideNextStep() renews at once, and only once, when the time has passed, 
   const second = decideNextStep(same, at(4 * HOUR), () => 0);
   assert.deepEqual(second.kind === "sleep" && second.until, at(14 * HOUR));
 
-  // The CA is being replaced once more: one more attempt.
+  // The CA is replaced again, so there is another attempt.
   const again = applyRetirement(second.state, { ...RETIREMENT, renewAt: at(5 * HOUR) });
   const third = decideNextStep(again, at(4 * HOUR), () => 0);
   assert.deepEqual(third.kind === "sleep" && third.until, at(5 * HOUR));
 
-  // After a certificate of another CA nothing is due, and an abort makes that CA the one to leave.
+  // With a certificate of another CA nothing is due; after an abort, that CA is the one being replaced.
   const other = applyRenewal(third.state, { ...retiring, authorityKeyId: "bb02" }, at(5 * HOUR));
   assert.deepEqual(decideNextStep(other, at(6 * HOUR), () => 0.5).kind, "sleep");
   const aborted = applyRetirement(other, { keyIds: ["bb02"], begin: at(6 * HOUR), renewAt: at(6 * HOUR) });

@@ -119,7 +119,7 @@ for (
       "the checksum of the document does not match",
     ]],
   ] as const
-) test(`readArmor() names the fault: ${name}`, () => assert.deepEqual(read(text), want));
+) test(`readArmor() reports the fault: ${name}`, () => assert.deepEqual(read(text), want));
 
 test("readArmor() keeps the intact parts despite a fault, because the first one lists the others", () => {
   assert.deepEqual(readArmor(pieces[0]! + pieces[2]!, KIND).parts.map(({ number }) => number), [1, 3]);
@@ -241,7 +241,7 @@ for (
     ],
   ] as const
 ) {
-  test(`readQrTexts() names what is wrong: ${name}`, () => {
+  test(`readQrTexts() reports the fault: ${name}`, () => {
     assert.deepEqual(readQrTexts(lines.join("\n")), { ok: false, error: want });
   });
 }

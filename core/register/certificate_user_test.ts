@@ -217,7 +217,7 @@ test("readSubjectText() knows no user of a record without a fingerprint whose su
 });
 
 for (const identifies of ["al", null, 5, { username: 5 }, { groups: "grp" }, { groups: [5] }]) {
-  test(`readIdentity() takes ${JSON.stringify(identifies)} for unknown`, () => {
+  test(`readIdentity() reads ${JSON.stringify(identifies)} as an unknown user`, () => {
     const status = { identifies } as unknown as IssuedCertificate["status"];
     assert.equal(readIdentity({ spec: { subject: "CN=al", fingerprint: "f" }, status }), undefined);
   });

@@ -134,7 +134,7 @@ test("compareRows() sorts by a key, and equal rows by issuance", () => {
   assert.deepEqual(sorted("approved-by"), [1, 2, 3, 4, 5, 6, 7]);
 });
 
-test("recordRequest() makes a record of an issued request, and none of another", async () => {
+test("recordRequest() makes a record of an issued request, but of no other", async () => {
   const ca = await createIssuingCa(NOW);
   const key = await sharedKey();
   const subject = { commonName: "system:node:n1", organizations: ["system:nodes"] };

@@ -111,7 +111,13 @@ for (
     { name: "a serial number, without a certificate", spec: { serialNumber: "07" }, user: alice, want: false },
     { name: "its user", spec: { user: "alice" }, user: alice, certificate: presented(7), want: true },
     { name: "its user, without a certificate", spec: { user: "alice" }, user: alice, want: true },
-    { name: "its user, with a newer certificate", spec: { user: "alice" }, user: alice, certificate: presented(99, AFTER), want: true },
+    {
+      name: "its user, with a newer certificate",
+      spec: { user: "alice" },
+      user: alice,
+      certificate: presented(99, AFTER),
+      want: true,
+    },
     { name: "another user", spec: { user: "bob" }, user: alice, want: false },
     { name: "a group of its user", spec: { group: "devs" }, user: alice, certificate: presented(7), want: true },
     { name: "another group", spec: { group: "ops" }, user: alice, want: false },
@@ -379,7 +385,7 @@ test("RevocationIndex.findForRecord() covers no record without a fingerprint, an
   assert.equal(index.findForRecord(record(92, { notBefore: null }))?.spec.node, "n1");
 });
 
-test("RevocationIndex takes the creation for the time of a Revocation that has none", () => {
+test("RevocationIndex uses the creation time of a Revocation without a time", () => {
   const { status: _status, ...revocation } = revoke({ node: "n1" });
   const created = (creationTimestamp?: string) => {
     const metadata = { ...revocation.metadata, ...(creationTimestamp === undefined ? {} : { creationTimestamp }) };
@@ -476,7 +482,7 @@ test("RecordedCertificates reads subjects, and forgets removed records", () => {
   assert.equal(records.lastSequence, 16);
 });
 
-test("RecordedCertificates takes each record once, and counts the marks of revoked ones", () => {
+test("RecordedCertificates reads each record once, and counts the marks of revoked ones", () => {
   const records = new RecordedCertificates();
   const marked = (one: IssuedCertificate) => ({
     ...one,
@@ -505,7 +511,7 @@ test("RecordedCertificates takes each record once, and counts the marks of revok
   assert.equal(records.size, 1);
 });
 
-test("RecordedCertificates leaves out what has no fingerprint or was removed, but counts its number", () => {
+test("RecordedCertificates omits records that have no fingerprint or were removed, but counts their numbers", () => {
   const records = new RecordedCertificates();
   records.put(record(1, { fingerprint: "" }));
   records.put(record(2, { removed: { from: 1, hash: "", time: TIME } }));

@@ -42,7 +42,7 @@ test("parseClaims() reads what encodeClaims() writes", () => {
   }
 });
 
-test("parseClaims() reads a token without claims, and takes null for an absent claim", () => {
+test("parseClaims() reads a token without claims, and null as an absent claim", () => {
   const none = { issuer: "", subject: "", audiences: [], id: "", namespace: "", account: { name: "", uid: "" } };
   assert.deepEqual(parseClaims({}), none);
   const own = { namespace: null, serviceaccount: { name: null, uid: null }, pod: null, warnafter: 0 };
@@ -133,7 +133,7 @@ for (
     { name: "a node that does not exist", edit: { node: { name: "n", uid: "" } }, want: ["node-name"] },
   ]
 ) {
-  test(`toTokenUser() names in extra what a token is bound to: ${name}`, () => {
+  test(`toTokenUser() lists in extra the objects to which a token is bound: ${name}`, () => {
     const { extra } = toTokenUser({ ...claims, id: "", ...edit });
     assert.deepEqual(Object.keys(extra), want.map((key) => `authentication.kubernetes.io/${key}`));
   });

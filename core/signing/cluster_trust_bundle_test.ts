@@ -126,7 +126,11 @@ function bundle(name: string, trustBundle: string, signerName = SIGNER, ageHours
 for (
   const { name, existing, annotations, want } of [
     { name: "creates the first bundle", existing: [], want: { verb: "create", deletions: [] } },
-    { name: "does not change a correct bundle", existing: [bundle(NAME, "PEM")], want: { verb: undefined, deletions: [] } },
+    {
+      name: "does not change a correct bundle",
+      existing: [bundle(NAME, "PEM")],
+      want: { verb: undefined, deletions: [] },
+    },
     {
       name: "corrects a bundle",
       existing: [bundle(NAME, "other")],

@@ -57,8 +57,18 @@ for (
     { name: "a lifetime in between is used as requested", seconds: 12 * HOUR_S, want: 12 * HOUR_S },
     { name: "the minimum is allowed", seconds: 2 * HOUR_S, want: 2 * HOUR_S + 300 },
     { name: "the signer's limit applies too", seconds: 12 * HOUR_S, signing: 3 * HOUR_S, want: 3 * HOUR_S + 300 },
-    { name: "the signer's limit may be the minimum", seconds: 12 * HOUR_S, signing: 2 * HOUR_S, want: 2 * HOUR_S + 300 },
-    { name: "the signer's limit applies to the default", seconds: undefined, signing: 3 * HOUR_S, want: 3 * HOUR_S + 300 },
+    {
+      name: "the signer's limit may be the minimum",
+      seconds: 12 * HOUR_S,
+      signing: 2 * HOUR_S,
+      want: 2 * HOUR_S + 300,
+    },
+    {
+      name: "the signer's limit applies to the default",
+      seconds: undefined,
+      signing: 3 * HOUR_S,
+      want: 3 * HOUR_S + 300,
+    },
   ]
 ) {
   test(`planCertificate() with lifetimes of a profile: ${name}`, async () => {

@@ -41,8 +41,16 @@ const cases: readonly { readonly name: string; readonly edit: CsrOptions; readon
   { name: "many labels", edit: { dnsNames: ["a.b.c.svc.example.com"] } },
   { name: "a wildcard", edit: { dnsNames: ["*.web.example.com", "*.a.svc.example.com"] } },
   { name: "another common name", edit: { commonName: "db-1" }, want: "subject common name is not allowed: db-1" },
-  { name: "an empty match of the star", edit: { commonName: "web-" }, want: "subject common name is not allowed: web-" },
-  { name: "a dot in the match of the star", edit: { commonName: "web-a.b" }, want: "subject common name is not allowed: web-a.b" },
+  {
+    name: "an empty match of the star",
+    edit: { commonName: "web-" },
+    want: "subject common name is not allowed: web-",
+  },
+  {
+    name: "a dot in the match of the star",
+    edit: { commonName: "web-a.b" },
+    want: "subject common name is not allowed: web-a.b",
+  },
   {
     name: "a line break in the match of the star",
     edit: { commonName: "web-a\nb" },

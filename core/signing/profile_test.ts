@@ -439,7 +439,7 @@ for (
   });
 }
 
-test("planCertificate() permanently refuses names that the constraints of the CA, or of one above it, forbid", async () => {
+test("planCertificate() permanently refuses names that violate the constraints of the CA or of one above it", async () => {
   const root = await createTestAuthority();
   const permitted = { ...NO_SUBTREES, dnsNames: ["example.org"] };
   const nameConstraints = { permitted, excluded: NO_SUBTREES };

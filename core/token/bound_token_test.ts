@@ -298,7 +298,7 @@ test("withCreator() writes the proof of the server, and removes one that a clien
   assert.deepEqual(withCreator(createSecret(forged), "alice", now), {});
 });
 
-test("withKeptRecords() keeps the proof only of a token that stays for the same node and key", () => {
+test("withKeptRecords() keeps the proof only of a token for the same node and key", () => {
   const proof = "ssh SHA256:abc 2026-11-28T02:00:00Z";
   const limits = { "tlsboot/node": "n1", "tlsboot/public-key": keyA };
   const stored = createSecret({ ...limits, "tlsboot/attested": proof });

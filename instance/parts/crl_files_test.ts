@@ -224,7 +224,7 @@ test("openCrlFiles() uses no number twice when a CRL was written but its folder 
   assert.equal(new Set(numbers).size, 3, `${numbers}`);
 });
 
-test("openCrlFiles() ignores a file that holds no CRL of the CA, and logs a CA that may not sign CRLs", async () => {
+test("openCrlFiles() ignores a file without a CRL of the CA, and logs a CA that may not sign CRLs", async () => {
   const root = await createTestAuthority();
   const one = await setUp(await createIntermediate(root, "kubeadm", { usages: ["cert sign"] }));
   one.texts[FILE] = "nonsense";

@@ -1,7 +1,7 @@
 /**
- * The file on a host with glibc and nothing else, and its connections there. The host is a read-only root folder with the
- * file, the libraries that it links, and a folder for data. It has no shell, /tmp, /proc, /dev or /etc, and no network but
- * a loopback interface.
+ * The file on a host with glibc and nothing else, and its connections there. The host is a read-only root folder with
+ * the file, the libraries that it links, and a folder for data. It has no shell, /tmp, /proc, /dev or /etc, and no
+ * network but a loopback interface.
  */
 import assert from "node:assert/strict";
 import { lstatSync, readlinkSync } from "node:fs";

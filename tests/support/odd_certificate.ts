@@ -83,7 +83,6 @@ export function listElements(sequence: Bytes): readonly Bytes[] {
   return elements;
 }
 
-/** Encodes BasicConstraints. */
 export function basicConstraints(isCa: boolean, maxPathLength?: number): OddExtension {
   const length = maxPathLength === undefined ? [] : [encodeSmallInteger(maxPathLength)];
   return extension("2.5.29.19", encodeSequence(...(isCa ? [encodeTrue()] : []), ...length), true);

@@ -15,7 +15,7 @@ interface SentSecrets {
   /** The bearer token of a user in the token file. */
   readonly token: string;
   readonly wrongToken: string;
-  /** A malformed Authorization header. */
+  /** An Authorization header with a malformed value. */
   readonly malformed: string;
   /** A value in a Secret. */
   readonly content: string;

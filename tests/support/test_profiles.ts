@@ -1,4 +1,4 @@
-/** Signing profiles for tests. */
+/** Signing profiles, and a parser of valid ones. */
 import assert from "node:assert/strict";
 import { parseProfile } from "../../core/signing/profile_file.ts";
 import type { ProfileSpec } from "../../core/signing/profile_spec.ts";

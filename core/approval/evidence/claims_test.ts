@@ -190,7 +190,7 @@ test("decideHold() describes the conflicting certificate, and what to do", async
   });
 });
 
-test("decideHold() holds a machine that the inventory lacks, also its renewal, where a policy asks for it", async () => {
+test("decideHold() holds a machine that the inventory lacks, also its renewal, if a policy requires it", async () => {
   for (const edit of [{}, { username: "system:node:n4", groups: ["system:nodes"] }]) {
     const hold = await decide(found(), { machines: "inventory" }, { ...edit, commonName: "system:node:n4" });
     assert.equal(hold.kind === "found" && hold.value.fault, "machine n4 is not in the inventory");
@@ -204,7 +204,7 @@ test("decideHold() fails while the certificates of the node are unknown", async 
   assert.equal((await decide(failed, { reissue: "allow" })).kind, "none");
 });
 
-test("collectNodeClientSettings() takes reissue from the first policy that has it, and the inventory from any", () => {
+test("collectNodeClientSettings() uses reissue of the first policy that has it, and the inventory if any policy requires it", () => {
   const policy = (edit: Partial<Policy>): Policy => ({
     name: "p",
     description: "",
@@ -270,7 +270,7 @@ test("readRecordedNodeCertificate() reads the records of nodes only", () => {
   assert.equal(read("OU=CN=system:node:n1"), undefined);
   assert.equal(read("CN=system:node:n1,OU=,C=DE,O=system:nodes,O=")?.node, "n1");
   assert.equal(read("CN=a\\,CN=system:node:n1"), undefined);
-  // The user in the status counts, and not the subject.
+  // The user in the status decides, not the subject.
   const status = { identifies: { username: "system:node:n2" } };
   assert.equal(readRecordedNodeCertificate({ metadata: {}, spec: { ...spec, subject: "CN=x" }, status })?.node, "n2");
 });

@@ -171,7 +171,7 @@ for (
   });
 }
 
-test("findExpectedProofs() takes the TPM of an endorsement certificate for a node without a TPM in the list", async () => {
+test("findExpectedProofs() accepts the TPM of an endorsement certificate for a node that is listed without a TPM", async () => {
   const [now, notBefore, notAfter] = ["2026-12-02", "2026-12-01", "2099-12-31"].map((day) => new Date(day)) as [
     Date,
     Date,

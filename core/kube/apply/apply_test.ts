@@ -161,7 +161,7 @@ test("applyConfig() reports several conflicts by owner, each level before the ne
   );
 });
 
-test("applyConfig() takes fields with force, and shares equal ones", () => {
+test("applyConfig() takes over fields with force, and shares equal ones", () => {
   const live = applied(undefined, "a", config({ text: "x", count: 1 }));
   const taken = applied(live, "b", config({ text: "y", count: 1 }), true);
   assert.deepEqual(listOwners(taken), {
@@ -335,7 +335,7 @@ test("applyConfig() records exactly the leaves of the sent configuration", () =>
   }));
 });
 
-test("findConfigFault() finds faults in more members than a call takes arguments", () => {
+test("findConfigFault() finds faults in more members than a call may have arguments", () => {
   const data = Object.fromEntries(Array.from({ length: 200_000 }, (_, index) => [`k${index}`, 1]));
   assert.match(findConfigFault({ metadata: {}, data }, getAtom(configMapKind.schema)) ?? "", /expected string, got/);
 });

@@ -259,7 +259,7 @@ for (
   });
 }
 
-test("trackUpdate() takes no entries from the body of a subresource", () => {
+test("trackUpdate() ignores entries in the body of a subresource", () => {
   const object = thing({ text: "a" }, { managedFields: [{}] });
   assert.deepEqual(trackUpdate(STATUS, LIVE, object, { manager: "n", time: at(2) }), LIVE.metadata.managedFields);
 });

@@ -88,7 +88,7 @@ for (
   });
 }
 
-test("applyJsonPatch() takes 10000 operations and no more", () => {
+test("applyJsonPatch() accepts 10000 operations and no more", () => {
   const operations = (count: number) => Array.from({ length: count }, () => ({ op: "test", path: "/a", value: 1 }));
   assert.ok(applyJsonPatch({ a: 1 }, operations(10_000)).ok);
   assert.deepEqual(applyJsonPatch({ a: 1 }, operations(10_001)), {

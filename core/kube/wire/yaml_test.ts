@@ -79,7 +79,7 @@ for (
   });
 }
 
-/** Documents that only go-yaml reads: js-yaml reads them differently, or no one writes them. */
+/** Documents that only go-yaml reads: js-yaml reads them differently, or they are not used. */
 for (
   const text of [
     'a: !!int "5"',

@@ -51,7 +51,7 @@ for (const { name, oid, publicKeyBytes } of ML_DSA) {
     assert.deepEqual(verified, hasMlDsa() ? { ok: true, value: true } : { ok: false, error: NOT_VERIFIED });
   });
 
-  test(`parsePrivateKey() reads Go's key of ${name}, which stays a seed, also encrypted`, async () => {
+  test(`parsePrivateKey() reads Go's key of ${name}, and keeps it as a seed, also encrypted`, async () => {
     await withKey(name, async (key, pem) => {
       assert.deepEqual([key.algorithm, key.bits, key.toPem()], [name, publicKeyBytes * 8, pem]);
       assert.deepEqual(key.publicKeyDer(), unwrap(parseCertificationRequest(readVector(name).request)).publicKeyDer);

@@ -181,18 +181,18 @@ for (
 ) test(`parseName() refuses ${what}`, () => assert.throws(() => parseName(der, dialect), { message }));
 
 for (const bytes of [[127, 1, 1, 1, 1, 1, 1, 1], [128, 0, 0, 0, 0, 0, 0, 0], [0]]) {
-  test(`parseName() takes an INTEGER of ${bytes.length * 8} bits that begins with ${bytes[0]}`, () => {
+  test(`parseName() accepts an INTEGER of ${bytes.length * 8} bits that begins with ${bytes[0]}`, () => {
     const der = encodeSequence(rdn(["2.5.4.99", encodeValue(2, Uint8Array.from(bytes))]));
     assert.deepEqual(parseName(der, "request").otherAttributes, [{ oid: "2.5.4.99", value: undefined }]);
   });
 }
 
-test("parseName() takes a SEQUENCE as a value in a request", () => {
+test("parseName() accepts a SEQUENCE as a value in a request", () => {
   const der = encodeSequence(rdn(["2.5.4.99", encodeSequence()]));
   assert.deepEqual(parseName(der, "request").otherAttributes, [{ oid: "2.5.4.99", value: undefined }]);
 });
 
-test("parseName() takes a GeneralizedTime with a fraction of a second in a request", () => {
+test("parseName() accepts a GeneralizedTime with a fraction of a second in a request", () => {
   const der = encodeSequence(rdn(["2.5.4.99", encodeValue(0x18, new TextEncoder().encode("20260101000000.5Z"))]));
   assert.deepEqual(parseName(der, "request").otherAttributes, [{ oid: "2.5.4.99", value: undefined }]);
 });

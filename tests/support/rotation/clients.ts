@@ -92,7 +92,6 @@ export async function startFollowingKubelet(
 interface RestartedWatch extends AsyncDisposable {
   /** Creates a ConfigMap and waits until the watch has delivered it; both may need several attempts. */
   sees(kubectl: Kubectl, name: string): Promise<void>;
-  /** The number of starts. */
   starts(): number;
 }
 

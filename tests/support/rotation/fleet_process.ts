@@ -1,7 +1,8 @@
 /**
  * Many machines in one process, each of which is a command `bootstrap --rotate-certificates` with separate files and
  * connections. Each line of their output goes to stdout after the name of the machine, and so does the end of a
- * machine. Usage: fleet_process.ts FOLDER BOOTSTRAP_KUBECONFIG COUNT
+ * machine.
+ * Usage: fleet_process.ts FOLDER BOOTSTRAP_KUBECONFIG COUNT
  */
 import { join } from "node:path";
 import process from "node:process";
