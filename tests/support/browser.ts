@@ -134,7 +134,7 @@ export async function takeScreenshot(
 
 /** Runs axe-core on the page, and fails with each violation and its elements. */
 export async function assertAccessible(page: Page): Promise<void> {
-  // Evaluated through the protocol, which the page's Content-Security-Policy does not forbid.
+  // The protocol evaluates it despite the page's Content-Security-Policy.
   await page.evaluate(await readFile("node_modules/axe-core/axe.min.js", "utf8"));
   const found = await page.evaluate(`axe.run({ resultTypes: ["violations"] }).then(({ violations }) =>
     violations.map(({ id, help, nodes }) => ({ id, help, nodes: nodes.map((node) => node.html + ": " + node.failureSummary) }))

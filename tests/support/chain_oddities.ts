@@ -1,6 +1,6 @@
 /**
  * More cases for `chain_cases.ts`: odd, weak and large certificates, and those on which verifiers disagree. Where they
- * disagree, we follow Go. The TLS layers of the runtimes may refuse more; a comment says why where they refuse less.
+ * disagree, we follow Go. The TLS layers of the runtimes may refuse more. Where they refuse less, a comment says why.
  */
 import {
   AUTHORITY,

@@ -149,7 +149,7 @@ export function startCaptured(args: readonly string[], options: CapturedIoOption
     ...output.reader,
     kill(signal) {
       if (signal !== "SIGINT" && signal !== "SIGTERM") {
-        throw new Error(`only a child process has ${signal}: spawnTlsboot`);
+        throw new Error(`only a child process can receive ${signal}; use spawnTlsboot`);
       }
       interruption.abort(new AppError("aborted", "interrupted"));
     },

@@ -72,7 +72,7 @@ async function makeAuthority(commonName: string, lifetimeMs: number, issuer?: Au
   };
 }
 
-/** Returns the certificate of a new CA for five years, which nothing trusts. */
+/** Creates an untrusted CA for five years, and returns its certificate. */
 export async function makeCaPem(commonName: string): Promise<string> {
   return encodePem("CERTIFICATE", (await makeAuthority(commonName, 5 * YEAR_MS)).certificate.der);
 }

@@ -3,7 +3,7 @@ import { basename, dirname, join } from "node:path";
 import type { FilePort } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
 
-/** One disk fault for each state in which a fault can leave a file, with the error text of `createFilePort`. */
+/** Disk faults that leave a file in different states, with the error texts of `createFilePort`. */
 export const FILE_FAULTS: readonly FileFault[] = [
   { name: "ENOSPC", text: "no space left on device", done: "nothing" },
   { name: "ENOSPC in the middle of a write, and then EIO", text: "no space left on device", done: "half" },

@@ -24,8 +24,7 @@ const LINEAR_RATIO = 2.2;
 /** The smallest size that is tried. A cubic reader fails at such a size, long before the limit. */
 const FIRST_SIZE = 256;
 /**
- * A size passes, whatever the ratio, if the reader takes no longer than this. A quadratic reader takes seconds for 64
- * KiB.
+ * A size passes, whatever the ratio, if the reader takes no longer than this. A quadratic one takes seconds for 64 KiB.
  */
 const HARMLESS_MS = 10;
 /** The shortest measurement. Shorter readings are repeated, because the clock is coarse. */

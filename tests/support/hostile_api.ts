@@ -110,7 +110,7 @@ const CLUSTER_INFO = {
 };
 const REVIEWED = { allowed: false, denied: true, reason: FORGING, evaluationError: HOSTILE };
 
-/** The path at which controllers check their own rights, before anything else. */
+/** The path of the review in which controllers first check their own rights. */
 export const OWN_RIGHTS = "/selfsubjectaccessreviews";
 
 /** Headers cannot contain ASCII control characters, but they can contain U+009B, which is ESC [ in one character. */

@@ -13,7 +13,7 @@ import { encryptBackup } from "../../instance/backup/encryption.ts";
 const NAME = "x\x1b[2J\u202e\tforged column\nforged: line";
 
 interface Archive {
-  /** Paths of its files, which are empty. */
+  /** The paths of its files, all of which are empty. */
   readonly paths: readonly string[];
   readonly manifest?: Partial<BackupManifest> & Readonly<Record<string, unknown>>;
   /** Text written in place of a valid manifest. */

@@ -90,7 +90,7 @@ export async function requestAndApprove(api: ApiClient, options: CsrOptions): Pr
   const created = await api.requestObject<CertificateSigningRequest>({ method: "POST", path: CSRS, body }, signal);
   const path = `${CSRS}/${created.metadata.name}`;
   const approved = withApproval(created, { reason: "Test", message: "by the test" });
-  if (!approved.ok) throw new Error(`${created.metadata.name} is decided already`);
+  if (!approved.ok) throw new Error(`${created.metadata.name} has already been decided`);
   await api.requestJson({ method: "PUT", path: `${path}/approval`, body: approved.value }, signal);
   return await eventually(`the signer answers ${created.metadata.name}`, async () => {
     const csr = await api.requestObject<CertificateSigningRequest>({ method: "GET", path }, signal);

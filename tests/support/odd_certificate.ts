@@ -75,7 +75,7 @@ export function encodeOddCertificate(odd: OddCertificate): Bytes {
   return encodeSequence(signed, outside, encodeBitString(signature));
 }
 
-/** Lists the elements of a SEQUENCE, each with its tag, so that a test can write them again with a change. */
+/** Lists the elements of a SEQUENCE with their tags, so that a test can change one and write them again. */
 export function listElements(sequence: Bytes): readonly Bytes[] {
   const reader = new DerReader(sequence).enter(TAG.sequence, "");
   const elements: Bytes[] = [];
@@ -153,12 +153,12 @@ function generalName(text: string): Bytes {
     case "MAPPED":
       return encodeValue(contextTag(7, false), new Uint8Array(10), Uint8Array.of(0xff, 0xff), parseAddressBytes(value));
     default:
-      throw new TypeError(`no such kind of name: ${text}`);
+      throw new TypeError(`unknown kind of name: ${text}`);
   }
 }
 
 function parseAddressBytes(text: string): Bytes {
   const bytes = parseIpAddress(text);
-  if (bytes === undefined) throw new TypeError(`no IP address: ${text}`);
+  if (bytes === undefined) throw new TypeError(`not an IP address: ${text}`);
   return bytes;
 }

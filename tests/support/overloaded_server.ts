@@ -45,7 +45,7 @@ export async function startOverloadedServer(
   const clock = createFakeClock(new Date());
   const ca = await createIssuingCa(clock.now());
   const tokenFile = parseTokenFile(TOKEN_FILE, "tokens.csv");
-  if (!tokenFile.ok) throw new Error("the token file is wrong");
+  if (!tokenFile.ok) throw new Error("the token file is invalid");
   const logger = createMemoryLogger();
   const storage = createMemoryStorage({ clock });
   const server = await startServer(memoryServerOptions(clock, {
