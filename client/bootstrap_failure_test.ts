@@ -234,7 +234,10 @@ test("bootstrap() sends nothing to a server with another CA", async () => {
   assert.deepEqual(f.api.requests, []);
 });
 
-/** A clock that skips the pauses between attempts, but not the second for an answer and the hour for an approval. */
+/**
+ * Options with a clock that skips the pauses between attempts, but not the second for an answer or the hour for an
+ * approval.
+ */
 function withoutPauses(f: Fixture): BootstrapOptions {
   return { ...f.options, clock: createImpatientClock(f.clock, 1_500, 60_000) };
 }

@@ -18,7 +18,7 @@ import {
 } from "../tests/support/bootstrap_fixture.ts";
 import { bootstrap, createMissingCredentialsFinder, keepKubeletKey, type ProveIdentity } from "./bootstrap.ts";
 
-test("bootstrap() works as kubelet does: key kept, digest name, watch, files, kubeconfig", async () => {
+test("bootstrap() works as a kubelet does: it keeps its key, names its request by a digest, watches it, and writes the files", async () => {
   await using f = await fixture();
   let keyAtCreation: string | undefined;
   f.api.onCreate = (csr) => {
@@ -80,7 +80,7 @@ users:
   assert.ok(!JSON.stringify(f.logger.entries).includes("0123456789abcdef"), "no token in the log");
 });
 
-test("bootstrap() has nothing to do with a valid kubeconfig, and reads no bootstrap kubeconfig", async () => {
+test("bootstrap() does nothing with a valid kubeconfig, and reads no bootstrap kubeconfig", async () => {
   await using f = await fixture();
   f.api.onCreate = (csr) => f.issue(csr);
   await f.run();
@@ -252,7 +252,7 @@ test("bootstrap() reports the command to run when there are no bootstrap credent
   });
 });
 
-/** Proves with the bootstrap credentials of the fixture, and records the keys. */
+/** Proves the identity by the bootstrap credentials of the fixture, and records the keys. */
 function createProof({ options, abort }: Fixture, keys: PublicKeyPin[]): ProveIdentity {
   return async (key) => {
     keys.push(publicKeyPin({ publicKeyDer: key.publicKeyDer() }));
@@ -260,7 +260,7 @@ function createProof({ options, abort }: Fixture, keys: PublicKeyPin[]): ProveId
   };
 }
 
-test("bootstrap() makes a proof for the key of its request, even when the certificate is valid or has expired", async () => {
+test("bootstrap() makes a proof for the key of its request, whether the certificate is missing, valid or expired", async () => {
   await using f = await fixture();
   const requested: PublicKeyPin[] = [];
   const proven: PublicKeyPin[] = [];
@@ -277,7 +277,7 @@ test("bootstrap() makes a proof for the key of its request, even when the certif
   }
   assert.equal(proven.length, 3);
   assert.deepEqual(requested, proven);
-  // No certificate authenticated a request, not even the one that had expired.
+  // No certificate authenticated a request, not even the expired one.
   assert.ok(f.api.received.every(({ clientName }) => clientName === undefined));
 });
 

@@ -12,7 +12,8 @@ import {
   type FakeClock,
   until,
 } from "../tests/support/fake_clock.ts";
-import { createIssuingCa, encodeBase64 } from "../tests/support/issuing_ca.ts";
+import { encodeBase64 } from "../core/lib/encodings.ts";
+import { createIssuingCa } from "../tests/support/issuing_ca.ts";
 import { createMemoryFiles, type MemoryFiles } from "../tests/support/memory_files.ts";
 import { createMemoryLogger, type MemoryLogger } from "../tests/support/memory_logger.ts";
 import {
@@ -65,7 +66,7 @@ interface Fixture extends AsyncDisposable {
 interface FixtureOptions {
   /** True when a certificate of ten hours is stored. */
   readonly initial: boolean;
-  /** The errors of the first requests. */
+  /** The errors with which the first requests fail. */
   readonly failure?: AppError;
   readonly failures?: number;
   readonly purpose?: "client" | "serving";
@@ -177,7 +178,7 @@ test("runCertificateManager() renews at the deadline, as itself, with a new key 
   assert.equal(new Set(f.keys.map((key) => key.toPem())).size, 2);
 });
 
-test("runCertificateManager() reports a failure after a renewal, which is not repeated", async () => {
+test("runCertificateManager() reports a failure after a renewal without repeating the renewal", async () => {
   let calls = 0;
   const onRenewed = () => {
     calls++;
@@ -424,7 +425,7 @@ const CLIENT = {
   usages: (algorithm: PrivateKey["algorithm"]) => getKubeletUsages("renewal", algorithm),
 };
 
-test("a renewal posts a generated name, kubelet's usages and order, and answers the certificate", async () => {
+test("a renewal posts a generated name and the usages of a kubelet in their order, and returns the certificate", async () => {
   await using api = await startFakeApi({ now: NOW });
   const key = await generatePrivateKey("ecdsa-p256");
   const { commonName, organizations } = template;

@@ -75,7 +75,7 @@ test("a certificate manager survives six weeks of failures", async () => {
     await until(isAsleep);
     const current = await store.current();
     assert.equal(current?.leaf.subject.commonName, "system:node:n1");
-    assert.ok(current !== undefined && current.leaf.notAfter >= clock.now(), "once it sleeps it has a valid pair");
+    assert.ok(current !== undefined && current.leaf.notAfter >= clock.now(), "it sleeps only with a valid pair");
   }
   abort.abort(new Error("over"));
   assert.deepEqual(await manager, new Error("over"));

@@ -1,6 +1,6 @@
 /**
- * Disk errors at every call in turn: the last good pair stays readable, the error names the failure, and the next try
- * works.
+ * Disk errors at every call in turn: the last valid pair stays readable, the error reports the failure, and the next
+ * try works.
  */
 import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
@@ -48,7 +48,10 @@ async function catchError(run: Promise<unknown>, { text }: FileFault): Promise<E
 
 let seconds = 0;
 
-/** A place for pairs: functions that store and read one, and the fewest calls of an update that fail by each fault. */
+/**
+ * A place for pairs: functions that store and read one, and the least number of calls that each fault affects in an
+ * update.
+ */
 const PLACES = [
   {
     place: "a credential store",
@@ -78,7 +81,7 @@ const PLACES = [
 
 for (const { place, minFailures, update, read } of PLACES) {
   for (const fault of FILE_FAULTS) {
-    test(`${place} on a disk that fails with ${fault.name} at each call in turn has the old pair or the new one`, async () => {
+    test(`${place} on a disk that fails with ${fault.name} at each call in turn returns the old pair or the new one`, async () => {
       const [old, next, last] = await Promise.all(["old", "next", "last"].map(createPair));
       let failures = 0;
       for (let call = 0, isOver = false; !isOver; call++) {

@@ -41,7 +41,7 @@ test("keepFresh() repeats a step at the returned time, and at once after a chang
   assert.deepEqual(f.steps, [0, 60, 90, 90], "a pause of nothing begins the next step at once");
   f.source.set(1);
   await f.clock.advance(1_000);
-  assert.equal(f.steps.length, 5, "a change ends a wait without an end");
+  assert.equal(f.steps.length, 5, "a change ends an unlimited wait");
   f.abort.abort(new Error("stopped"));
   assert.match(String(await f.ended), /stopped/);
 });
@@ -93,7 +93,7 @@ test("keepFresh() tries again after the pause of onFailure(), and counts the fai
 });
 
 for (const fault of [new TypeError("a bug"), new AppError("credentials_missing", "no token")]) {
-  test(`keepFresh() ends by ${fault.name}: ${fault.message}`, async () => {
+  test(`keepFresh() ends because of ${fault.name}: ${fault.message}`, async () => {
     assert.equal(await start([fault]).ended, fault);
   });
 }

@@ -1,4 +1,4 @@
-/** Kills at every step of a bootstrap and of an update: the last good pair stays, and the next run continues. */
+/** Kills at every step of a bootstrap and of an update: the last valid pair stays, and the next run continues. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Secret } from "../core/lib/brand.ts";
@@ -84,7 +84,7 @@ test("bootstrap() killed before each of its changes adopts its request and ends 
   assert.ok(kills >= 8, String(kills));
 });
 
-test("bootstrapOffline() killed before each of its changes keeps its key, and ends with one pair of one request", async () => {
+test("bootstrapOffline() killed before each of its changes keeps its key, and ends with one pair and one request", async () => {
   let kills = 0;
   for (const step of ["request", "answer", "renewal"] as const) {
     for (let changes = 0, over = false; !over; changes++) {

@@ -130,7 +130,7 @@ test("followNodeTrust() replaces an embedded CA, leaves the rest of the kubeconf
   assert.deepEqual(m.reports, [fingerprints(both)]);
   assert.equal(m.api.received.at(-1)?.clientName, "system:node:n1");
 
-  // The new one is removed again, as after an abort, and the file has its first content.
+  // The new CA is removed again, as after an abort, and the file has its original content.
   m.publish(m.api.ca.caPem);
   await eventuallyIs("another report", () => m.reports.length === 2);
   assert.equal(m.files.text(KUBECONFIG), before);
@@ -170,10 +170,10 @@ const MANY = (await Promise.all(Array.from({ length: 101 }, (_, i) => createIssu
 
 for (
   const { name, bundle, error } of [
-    { name: "nothing in it", bundle: "", error: /must contain at least one CERTIFICATE PEM block/ },
-    { name: "a cut certificate", bundle: NEW_CA.caPem.slice(0, 200), error: /PEM block 1 is malformed/ },
+    { name: "no CA", bundle: "", error: /must contain at least one CERTIFICATE PEM block/ },
+    { name: "a certificate that is cut off", bundle: NEW_CA.caPem.slice(0, 200), error: /PEM block 1 is malformed/ },
     {
-      name: "a key in it",
+      name: "a key",
       bundle: NEW_CA.caPem + NEW_CA.caPem.replaceAll("CERTIFICATE", "PRIVATE KEY"),
       error: /only CERTIFICATE PEM blocks are allowed/,
     },
@@ -196,7 +196,7 @@ for (
       assert.deepEqual(m.files.calls, []);
       assert.deepEqual(m.reports, []);
 
-      // A usable one is stored afterwards.
+      // A valid bundle is stored afterwards.
       m.publish(m.api.ca.caPem + NEW_CA.caPem);
       await eventuallyIs("a report", () => m.reports.length === 1);
       assert.equal(m.stored.length, 1);
@@ -212,7 +212,7 @@ test("followNodeTrust() retries when the server presented its old certificate fo
   m.publish(NEW_CA.caPem);
   await eventuallyIs("an error", () => m.logger.messages("error").length === 1);
   await m.api.showCertificateOf(NEW_CA);
-  // It sleeps, in addition to the time limit of its watch.
+  // One sleeper is the time limit of its watch, the other its retry.
   await until(() => m.clock.sleepers === 2);
   await m.clock.advance(60_000);
   await eventuallyIs("trust in the new CA alone", () => m.stored.length === 2);

@@ -13,14 +13,18 @@ for (
     { name: "a pipe", facts: { kind: "other" }, want: "it is not a file" },
     { name: "a folder", facts: { kind: "directory", mode: 0o700 }, want: "it is not a file" },
     { name: "another user's file", facts: { isOwnedByOther: true }, want: "it belongs to another user" },
-    { name: "a file for the group", facts: { mode: 0o640 }, want: "others may read it (mode 640)" },
+    { name: "a file that the group may read", facts: { mode: 0o640 }, want: "others may read it (mode 640)" },
     { name: "a Secret's file in a pod", facts: { mode: 0o440, isOwnedByRoot: true }, want: undefined },
     {
       name: "root's file that its group may write",
       facts: { mode: 0o660, isOwnedByRoot: true },
       want: "others may read it (mode 660)",
     },
-    { name: "root's file for all", facts: { mode: 0o444, isOwnedByRoot: true }, want: "others may read it (mode 444)" },
+    {
+      name: "root's file that all may read",
+      facts: { mode: 0o444, isOwnedByRoot: true },
+      want: "others may read it (mode 444)",
+    },
     { name: "a file that all may write", facts: { mode: 0o602 }, want: "others may read it (mode 602)" },
   ] satisfies readonly { name: string; facts: Partial<FileFacts>; want: string | undefined }[]
 ) {

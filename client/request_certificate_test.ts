@@ -9,7 +9,8 @@ import { condition, HOUR_MS, NOW, parseRequestOrThrow } from "../tests/support/b
 import { createDyingFiles, Killed } from "../tests/support/failing_files.ts";
 import { type FakeApi, startFakeApi } from "../tests/support/fake_api.ts";
 import { createFakeClock, type FakeClock } from "../tests/support/fake_clock.ts";
-import { encodeBase64, type TestCertificate } from "../tests/support/issuing_ca.ts";
+import { encodeBase64 } from "../core/lib/encodings.ts";
+import type { TestCertificate } from "../tests/support/issuing_ca.ts";
 import { createMemoryLogger, type MemoryLogger } from "../tests/support/memory_logger.ts";
 import { createSeededRandom } from "../tests/support/seeded_random.ts";
 import { createTempFolder, type TempFolder } from "../tests/support/temp.ts";
@@ -194,7 +195,10 @@ test("requestCertificate() renews with the same key when it is given one", async
   await f.run({ key });
   assert.equal(await f.text("tls.key"), key.toPem());
   const outcome = await f.run({ key, renewal: { isForced: true } });
-  assert.ok(outcome.kind === "issued" && !outcome.submitted.adopted, "the old certificate is not taken for a new one");
+  assert.ok(
+    outcome.kind === "issued" && !outcome.submitted.adopted,
+    "the old certificate does not count as the new one",
+  );
   assert.equal(await f.text("tls.key"), key.toPem());
 });
 
@@ -343,7 +347,7 @@ for (
     /create, get, list/,
   ]] as const
 ) {
-  test(`requestCertificate() answered with ${status} has a hint for the user`, async () => {
+  test(`requestCertificate() has a hint for the status ${status}`, async () => {
     await using f = await fixture();
     const reason = status === 401 ? "Unauthorized" : "Forbidden";
     f.api.intercept = () => ({

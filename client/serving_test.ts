@@ -7,7 +7,7 @@ import type { KubeObject } from "../core/kube/meta.ts";
 import { condition, HOUR_MS, NOW, parseRequestOrThrow } from "../tests/support/bootstrap_fixture.ts";
 import { type FakeApi, startFakeApi } from "../tests/support/fake_api.ts";
 import { createFakeClock, type FakeClock } from "../tests/support/fake_clock.ts";
-import { encodeBase64 } from "../tests/support/issuing_ca.ts";
+import { encodeBase64 } from "../core/lib/encodings.ts";
 import { createMemoryFiles, type MemoryFiles } from "../tests/support/memory_files.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
 import { createSeededRandom } from "../tests/support/seeded_random.ts";
@@ -100,7 +100,7 @@ test("bootstrapServing() requests kubelet's subject, usages and names, and keeps
   assert.equal(f.files.mode(KEY), undefined, "the temporary key is gone");
 });
 
-test("bootstrapServing() has nothing to do with a certificate for these names", async () => {
+test("bootstrapServing() does nothing with a certificate for these names", async () => {
   await using f = await fixture();
   await f.run();
   const before = f.api.requests.length;

@@ -72,7 +72,7 @@ async function start(app: TestApp, edit: (request: TransportRequest) => Promise<
 
 type Started = Awaited<ReturnType<typeof start>>;
 
-/** Proves the identity of a node; with a second attestor, that one gets the second call. */
+/** Proves the identity of a node; a second attestor, if given, gets the second call. */
 async function prove(attestor: Started, { node = "n1", second = attestor }: { node?: string; second?: Started } = {}) {
   const { files } = createInstanceDeps("/");
   const clock = createSystemClock();
@@ -122,7 +122,7 @@ async function listTokens(app: TestApp): Promise<readonly SecretObject[]> {
   return items.map(({ object }) => object as SecretObject);
 }
 
-test("startAttestor() gives a proven machine a token of the cluster, for its node and key, in a separate group", async () => {
+test("startAttestor() gives a proven machine a cluster token for its node and key, in a separate group", async () => {
   await using app = await createCluster();
   const sent: string[] = [];
   await using attestor = await start(app, ({ body }) => void sent.push(JSON.stringify(body ?? null)));
@@ -167,7 +167,7 @@ test("startAttestor() refuses a machine that is not listed, and reports it in th
 
 test("startAttestor() shares one Secret with its replicas, which accept each other's challenges", async () => {
   await using app = await createCluster();
-  // Neither finds a Secret, and one is the first to create it.
+  // Neither finds a Secret, and both try to create it.
   const both = Promise.withResolvers<void>();
   let readers = 0;
   const meet = async ({ method, path }: TransportRequest): Promise<void> => {
@@ -262,7 +262,7 @@ test("startAttestor() waits for a cluster that does not answer", async () => {
   assert.equal(attestor.cluster, CLUSTER);
 });
 
-test("startAttestor() refuses a Secret without its keys, and says which one is wrong", async () => {
+test("startAttestor() refuses a Secret without its keys, and names the faulty one", async () => {
   await using app = await createCluster();
   await (await start(app))[Symbol.asyncDispose]();
   const secret = JSON.parse((await app.send("GET", SECRET)).text) as SecretObject;
@@ -276,7 +276,7 @@ test("startAttestor() refuses a Secret without its keys, and says which one is w
   }
 });
 
-test("startAttestor() makes a machine try again when the cluster does not accept its token", async () => {
+test("startAttestor() lets a machine try again when the cluster does not accept its token", async () => {
   await using app = await createCluster();
   let isFull = false;
   await using attestor = await start(app, ({ method }) => {

@@ -59,7 +59,7 @@ test("renew() of an instance logs certificates of an earlier run that were not r
 const inventory = (nodes: string) => `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes: [${nodes}]\n`;
 const SSH = `SHA256:${"A".repeat(43)}`;
 
-test("only a new start creates the shared token again after the inventory has lost its proofs", async () => {
+test("the shared token is created again only at the next start after the inventory has lost its proofs", async () => {
   await using folder = await createTempFolder();
   const path = folder.join("machines.yaml");
   const settings = { dataDir: folder.join("data"), securePort: 0, autoApprove: true, inventory: path };
@@ -94,7 +94,7 @@ async function readFirstObjects(storage: Pick<Storage, "get" | "list">) {
 
 for (
   const { name, error, isRejected } of [
-    { name: "ends", error: new Error("no power"), isRejected: true },
+    { name: "is interrupted", error: new Error("no power"), isRejected: true },
     { name: "is refused by a full storage", error: new WriteRefusedError("full", "full"), isRejected: false },
   ]
 ) {

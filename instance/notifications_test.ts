@@ -90,7 +90,7 @@ for (
     },
   ] as const
 ) {
-  test(`openNotifications() refuses ${name}, and shows no secret`, async () => {
+  test(`openNotifications() refuses ${name} without showing a secret`, async () => {
     await assert.rejects(open(settings, createMemoryFiles(files)), (error) => {
       assert.ok(isAppError(error, code));
       assert.match(error.message, typeof message === "string" ? new RegExp(`^${RegExp.escape(message)}$`) : message);
@@ -136,7 +136,7 @@ test("createEndingSearch() finds certificates, CAs and backups, and each certifi
   };
   const record: IssuedCertificate = { metadata: { name: "1" }, spec, status: {} };
   index.added("1", createStored("", record, 1) as Stored<IssuedCertificate>);
-  // Only these properties are read.
+  // The search reads only these properties.
   const instance = {
     authorities: { serving: ca, clientCas: [{ chain: ca }] },
     register: { index },
@@ -164,7 +164,7 @@ test("createCaSearch() finds the CAs of signers that end within 90 days", async 
 });
 
 const NEVER = new AbortController().signal;
-// The certificate of the receiver is valid now.
+// The certificate of the receiver is valid at the machine's time.
 const clock = createFakeClock(new Date());
 const NOTICE: NotifiedEvent = { kind: "RequestPending", sentence: "Node n1 – asks", object: { kind: "X", name: "n1" } };
 const NOTIFICATION = createNotification({ first: [NOTICE], count: 1 }, { server: "https://boot", now: clock.now() });

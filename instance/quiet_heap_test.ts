@@ -12,7 +12,7 @@ async function listCollections(shares: readonly number[], usedBytes = 50e6): Pro
   let isCollecting = false;
   const heap = {
     busyShare() {
-      // The second reading is the time of the collection itself.
+      // The second reading is the duration of the collection.
       if (isCollecting) {
         isCollecting = false;
         return 1;

@@ -75,7 +75,7 @@ for (
   });
 }
 
-test("readWebScope() has each domain and network once, regardless of notation", () => {
+test("readWebScope() returns each domain and network once, regardless of notation", () => {
   const given = { webDomain: ["home.lan", "Home.LAN"], webNetwork: ["10.0.0.7", "10.0.0.7/32"] };
   assert.deepEqual(readWebScope(given, { warn: () => {} }), { domains: ["home.lan"], networks: ["10.0.0.7/32"] });
 });

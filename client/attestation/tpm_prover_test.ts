@@ -14,7 +14,7 @@ import { replayTpm, type TpmExchange } from "../../tests/support/recorded_tpm.ts
 
 /** The recording of tests/interop/attestation_tpm_test.ts; bytes are hexadecimal. */
 interface Story {
-  /** The messages of the TPM while it was open for the evidence, and for the answer. */
+  /** The exchanges with the TPM for the evidence, and for the answer. */
   readonly exchanges: readonly (readonly TpmExchange[])[];
   readonly message: string;
   readonly credential: string;

@@ -17,7 +17,7 @@ import {
   type RequestNote,
 } from "./credential_store.ts";
 
-const NOW = new Date(2026, 0, 2, 3, 4, 5); // local time on purpose: it stands in the name
+const NOW = new Date(2026, 0, 2, 3, 4, 5); // local time on purpose: it is in the file name
 const CURRENT = "/pki/kubelet-client-current.pem";
 const UPDATED = "/pki/kubelet-client-updated.pem";
 const DATED = "/pki/kubelet-client-2026-01-02-03-04-05.pem";
@@ -193,7 +193,7 @@ test("keepKey() stores a new P-256 key for its owner only, and the next run reus
   assert.deepEqual([second.isReused, second.key.toPem()], [true, first.key.toPem()]);
 });
 
-test("keepKey() writes a note in front of the key, and replaces the one of an earlier run", async () => {
+test("keepKey() writes a note before the key, and replaces that of an earlier run", async () => {
   const files = createMemoryFiles();
   const { key } = await keepKey({ path: PATH, files, note: { ...NOTE, command: "earlier" } });
   const again = await keepKey({ path: PATH, files, note: NOTE });

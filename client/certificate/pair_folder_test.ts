@@ -20,7 +20,7 @@ async function createPair(commonName: string): Promise<CredentialPair> {
   return pair.value;
 }
 
-test("openPairFolder() holds one pair in three files, secret ones 0600", async () => {
+test("openPairFolder() stores one pair in three files, the secret ones with mode 0600", async () => {
   await using temp = await createTempFolder();
   const folder = openPairFolder(temp.join("web"), files);
   assert.deepEqual(await folder.existing(), { kind: "none" });
@@ -50,8 +50,8 @@ test("openPairFolder() keeps one previous pair", async () => {
 
 for (
   const { name, content, want } of [
-    { name: "a certificate alone", content: { "tls.crt": "x" }, want: /tls\.key" is missing/ },
-    { name: "a key alone", content: { "tls.key": "x" }, want: /tls\.crt" is missing/ },
+    { name: "only a certificate", content: { "tls.crt": "x" }, want: /tls\.key" is missing/ },
+    { name: "only a key", content: { "tls.key": "x" }, want: /tls\.crt" is missing/ },
     { name: "both, unreadable", content: { "tls.crt": "x", "tls.key": "x" }, want: /cannot be used/ },
   ]
 ) {
@@ -67,7 +67,7 @@ for (
   });
 }
 
-test("openPairFolder() has the old pair or the new one, wherever an update is killed", async () => {
+test("openPairFolder() returns the old pair or the new one, wherever an update is killed", async () => {
   const [one, two, three] = [await createPair("one"), await createPair("two"), await createPair("three")];
   for (const isFirst of [true, false]) {
     let isKilled = true;

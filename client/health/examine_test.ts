@@ -26,7 +26,7 @@ function failure(status: number, reason: string, message: string): FakeAnswer {
 for (
   const { name, answer, want } of [
     {
-      name: "the user that the server names",
+      name: "the user that the server reports",
       answer: { status: 201, body: { metadata: {}, status: { userInfo: { username: "system:node:n1" } } } },
       want: { kind: "accepted", username: "system:node:n1" },
     },
@@ -103,7 +103,7 @@ test("findStrayTarget() finds a link that leaves its folder", async () => {
   assert.equal(await findStrayTarget("/pki/none", files), undefined);
 });
 
-test("findWaitingRequest() reads the note in front of a key, unless another user may have written it", async () => {
+test("findWaitingRequest() reads the note before a key, unless another user may have written it", async () => {
   const key = (await generatePrivateKey("ecdsa-p256")).toPem();
   const text = `# The request of node n1 waits; to continue: tlsboot bootstrap --x\n${key}`;
   const files = createMemoryFiles();

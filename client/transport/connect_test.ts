@@ -78,5 +78,5 @@ test("createServerNames() returns the names of the certificate, the kubeconfig a
   await clock.advance(600_000);
   await assert.rejects(names(), /cannot see the serving certificate of "https:\/\/127\.0\.0\.1/);
   const others = createServerNames({ server: `https://127.0.0.1:${port}` }, { clock });
-  await assert.rejects(others(), /cannot see the serving certificate/, "there is nothing to keep");
+  await assert.rejects(others(), /cannot see the serving certificate/, "there are no earlier names");
 });

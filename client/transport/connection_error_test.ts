@@ -30,7 +30,7 @@ for (
     ["", "invalid peer certificate: Other(OtherError(PathLenConstraintViolated))"],
   ] as const
 ) {
-  test(`toConnectionError() reports a broken rule as untrusted, not as retryable: ${text}`, () => {
+  test(`toConnectionError() reports a broken rule as untrusted and not retryable: ${text}`, () => {
     const error = toConnectionError(
       Object.assign(new Error(text), { code }),
       new URL("https://a.example"),

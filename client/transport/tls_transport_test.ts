@@ -302,7 +302,7 @@ async function connect({ chain, key, roots, host }: ChainCase): Promise<Verdict>
   }
 }
 
-// TLS versions: the limit holds independently of the default of the runtime.
+// TLS versions: the limit does not depend on the default of the runtime.
 /** Runs with the defaults of NODE_OPTIONS=--tls-min-v1.0 and an old list of cipher suites; Deno has no such options. */
 async function withOldDefaults(run: () => Promise<void>): Promise<void> {
   const { DEFAULT_MIN_VERSION, DEFAULT_CIPHERS } = tls;
@@ -361,18 +361,18 @@ const origin = "https://n1.example.org:6443";
 test("createServerIdentityCheck() checks names, and paths when it knows the roots", async () => {
   const cases = await buildChainCases(CHECKED_AT);
   const find = (name: string): ChainCase => cases.find((one) => one.name === name)!;
-  const judge = (one: ChainCase, edit: Partial<ServerIdentityOptions> = {}): string => {
+  const decide = (one: ChainCase, edit: Partial<ServerIdentityOptions> = {}): string => {
     const caPem = one.roots.map((der) => encodePem("CERTIFICATE", der)).join("");
     const check = createServerIdentityCheck({ caPem, origin, verifiesPath: true, ...edit });
     return check(one.host, toPeerCertificate(one))?.message ?? "good";
   };
   const noCa = find("an intermediate of version 1");
-  assert.equal(judge(find("two intermediates")), "good");
-  assert.match(judge(noCa), /break a rule: x509: invalid signature: parent certificate cannot sign/);
+  assert.equal(decide(find("two intermediates")), "good");
+  assert.match(decide(noCa), /break a rule: x509: invalid signature: parent certificate cannot sign/);
   for (const edit of [{ verifiesPath: false }, { caPem: undefined }]) {
-    assert.equal(judge(noCa, edit), "good");
+    assert.equal(decide(noCa, edit), "good");
     assert.equal(
-      judge(find("host: a common name alone"), edit),
+      decide(find("host: a common name alone"), edit),
       `cannot trust "${origin}": its serving certificate is not valid for the name "n1.example.org"`,
     );
   }
@@ -380,22 +380,22 @@ test("createServerIdentityCheck() checks names, and paths when it knows the root
 
 test("createServerIdentityCheck() checks addresses, keys and, with a clock, the dates of roots", async () => {
   const cases = await buildChainCases(CHECKED_AT);
-  const judge = (one: ChainCase, edit: Partial<ServerIdentityOptions>): string => {
+  const decide = (one: ChainCase, edit: Partial<ServerIdentityOptions>): string => {
     const caPem = one.roots.map((der) => encodePem("CERTIFICATE", der)).join("");
     const check = createServerIdentityCheck({ caPem, origin, verifiesPath: true, ...edit });
     return check(one.host, toPeerCertificate(one)) === undefined ? "accept" : "refuse";
   };
   const now = (): Date => CHECKED_AT;
   const ofAddresses = cases.filter(({ host }) => isIPv6(host));
-  assert.ok(ofAddresses.length > 0, "some of them are of addresses");
+  assert.ok(ofAddresses.length > 0, "some cases have an IPv6 address as the host");
   for (const one of ofAddresses) {
-    for (const edit of [{ now }, { verifiesPath: false }]) assert.equal(judge(one, edit), one.want, one.name);
+    for (const edit of [{ now }, { verifiesPath: false }]) assert.equal(decide(one, edit), one.want, one.name);
   }
   const find = (name: string): ChainCase => cases.find((one) => one.name === name)!;
-  assert.equal(judge(find("an intermediate with an RSA key of 8704 bits"), { verifiesPath: false }), "refuse");
-  assert.equal(judge(find("an intermediate with an RSA key of exponent 1"), { verifiesPath: false }), "refuse");
-  assert.equal(judge(find("an expired root"), { now }), "refuse");
-  assert.equal(judge(find("an expired root"), {}), "accept");
+  assert.equal(decide(find("an intermediate with an RSA key of 8704 bits"), { verifiesPath: false }), "refuse");
+  assert.equal(decide(find("an intermediate with an RSA key of exponent 1"), { verifiesPath: false }), "refuse");
+  assert.equal(decide(find("an expired root"), { now }), "refuse");
+  assert.equal(decide(find("an expired root"), {}), "accept");
 });
 
 /** Builds a chain in the form of `getPeerCertificate(true)`. */

@@ -83,7 +83,7 @@ for (
     ],
     ["refuses the server", "HTTP/1.1 403 Forbidden\r\n\r\n", /it answered 403 Forbidden$/, true],
     ["closes the connection", "", /it closed the connection$/, true],
-    ["is none", "SSH-2.0-OpenSSH\r\n\r\n", /it does not speak HTTP$/, true],
+    ["is an SSH server", "SSH-2.0-OpenSSH\r\n\r\n", /it does not speak HTTP$/, true],
     ["never ends its answer", "x".repeat(20_000), /it does not speak HTTP$/, true],
     ["hangs", "hang", /through the proxy "http:\/\/127\.0\.0\.1:\d+": (connection timed out|no tunnel within)/, true],
   ] as const

@@ -184,7 +184,7 @@ test("createApprover() approves with the evidence in the condition and in an Eve
   assert.deepEqual(instance.reviewed, []);
 });
 
-test("createApprover() denies where the policy does", async () => {
+test("createApprover() denies what the policy denies", async () => {
   const strict: Policy = { ...STRICT, rules: STRICT.rules.map((rule) => ({ ...rule, otherwise: "deny" })) };
   await using instance = run({
     csrs: [await buildCsr({ ...SERVING, dnsNames: ["*.example"] })],
@@ -226,7 +226,7 @@ test("createApprover() lets a rule that denies decide before the kubelet client 
   );
 });
 
-test("createApprover() lets a rule that denies decide however many requests of its requester stay pending", async () => {
+test("createApprover() lets a rule that denies decide even if its requester has too many pending requests", async () => {
   const pending = await buildCsr({ ...RENEWAL, name: "pending", signerName: "kubernetes.io/kubelet-serving" });
   await using instance = run({ csrs: [pending], policies: [STRICT], maxPending: 1 });
   instance.permissions.add("selfnodeclient");
@@ -333,7 +333,7 @@ test("createApprover() decides nothing while a fact cannot be read, and checks a
   assert.equal(instance.getCondition("csr-1"), "Approved");
 });
 
-test("createApprover() counts the approvals of the same moment", async () => {
+test("createApprover() counts approvals at the same time", async () => {
   const one = await buildCsr(SERVING);
   const csrs = Array.from({ length: 15 }, (_, index) => ({ ...one, metadata: { name: `csr-${index}` } }));
   await using instance = run({ csrs, inventory: INVENTORY });
@@ -366,7 +366,7 @@ test("createApprover() stops checking a requester with thousands of pending requ
   ]);
   assert.equal(instance.logger.messages("info").filter((message) => message === "CSR left pending").length, 100);
   const events = await instance.listEvents();
-  // 25 in the bucket of the requester, and the one that says why there are no others.
+  // 25 from the bucket of the requester, and one that explains why there are no others.
   assert.equal(events.length, 26);
   assert.match(
     events.join("\n"),
@@ -392,7 +392,7 @@ test("createApprover() stops checking a requester with thousands of pending requ
   await until(() => instance.getCondition("good") === "Approved");
 });
 
-test("createApprover() holds few of 300 requests for a name of another machine, and approves an honest one with the same token", async () => {
+test("createApprover() holds only a few of 300 requests for another machine's name, and approves an honest one with the same token", async () => {
   const identity = (name: string, host: string): CsrOptions => ({
     name,
     signerName: "kubernetes.io/kube-apiserver-client",
@@ -437,7 +437,7 @@ test("createApprover() checks waiting requests when there are fewer pending ones
   await until(() => instance.getCondition("good") === "Approved");
 });
 
-test("createApprover() in a dry run writes nothing into requests and reports once what it would do", async () => {
+test("createApprover() in a dry run does not change requests, and reports once what it would do", async () => {
   const client = await buildCsr({ name: "client" });
   await using instance = run({ csrs: [await buildCsr(SERVING), client], inventory: INVENTORY, isDryRun: true });
   instance.permissions.add("nodeclient");

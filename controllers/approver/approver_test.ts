@@ -137,7 +137,7 @@ test("createApprover() reports and retries a request that it cannot parse", asyn
   assert.equal(outcome.error.message, 'unable to parse csr "csr-1": PEM block type must be CERTIFICATE REQUEST');
 });
 
-test("createApprover() tries again after the error of a review", async () => {
+test("createApprover() tries again after a review fails", async () => {
   const reviewer: AccessReviewer = { isAllowed: () => Promise.reject(new AppError("unreachable", "cannot reach")) };
   const { outcome } = await run({}, reviewer);
   assert.ok(outcome.kind === "retry" && outcome.error instanceof AppError);

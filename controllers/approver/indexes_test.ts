@@ -148,7 +148,7 @@ async function putIssued(certificates: NodeCertificates, until = "2027-01-01"): 
   return csr;
 }
 
-test("createApprover() approves what nothing holds", async () => {
+test("createApprover() approves a request that nothing holds", async () => {
   const { check, list, events } = createWorld();
   assert.deepEqual(await check(await buildCsr()), DONE);
   assert.deepEqual(await check(await buildCsr({ name: "web", signerName: "example.com/web" })), DONE);
@@ -207,7 +207,7 @@ test("createApprover() denies further requests for a claimed name, until those t
   );
   await world.delete("a2");
   await check(await buildCsr({ ...OTHER, name: "a5" }));
-  assert.deepEqual(list("Denied"), ["a4"], "the address is of a request whose address is not known");
+  assert.deepEqual(list("Denied"), ["a4"], "the address of a5 is not known");
 });
 
 test("createApprover() approves one of two requests for the same name", async () => {
@@ -228,7 +228,7 @@ test("createNodeCertificates() keeps a certificate when its request is deleted, 
   assert.deepEqual(list("Approved"), ["csr-2"]);
 });
 
-/** Records that a test sends one after the other. */
+/** A source of records, which a test sends one after the other. */
 function createRecords() {
   const changes: ObjectChange<IssuedCertificate>[] = [];
   let failure: AppError | undefined;
@@ -273,7 +273,7 @@ function createRecord(edit: Partial<IssuedCertificate> = {}): IssuedCertificate 
   };
 }
 
-test("createApprover() waits for the register, holds by its records, and checks again when one is revoked", async () => {
+test("createApprover() waits for the register, holds requests because of its records, and checks again when one is revoked", async () => {
   const { records, send } = createRecords();
   const { check, approver, list, counted } = createWorld({ records });
   const csr = await buildCsr();
@@ -317,7 +317,7 @@ for (const code of ["not_found", "access_denied"] as const) {
   });
 }
 
-test("createNodeCertificates() uses a register in the same process where there is one", async () => {
+test("createNodeCertificates() prefers a register in the same process", async () => {
   const clock = createFakeClock("2026-06-01T00:00:00Z");
   let newest = readRecordedNodeCertificate(createRecord());
   const certificates = createNodeCertificates({
@@ -330,7 +330,7 @@ test("createNodeCertificates() uses a register in the same process where there i
     const found = await certificates.list("n1", "");
     return found.kind === "found" ? found.value.map(({ fingerprint }) => fingerprint) : found;
   };
-  // The request that was seen may be revoked by now, and the register knows.
+  // The certificate of that request may be revoked by now, which only the register knows.
   assert.deepEqual(await list(), ["f"]);
   newest = undefined;
   assert.deepEqual(await list(), []);

@@ -18,7 +18,7 @@ import {
 const NEVER = new AbortController().signal;
 
 interface Candidate {
-  /** Terms that began and ended. */
+  /** The terms that have begun and ended. */
   readonly terms: string[];
   readonly running: Promise<void>;
   stop(): Promise<void>;
@@ -133,7 +133,7 @@ test("runWhileLeading() hands over at once when the leader stops", async () => {
   await two.stop();
 });
 
-test("runWhileLeading() takes over 15 s after the last renewal of a leader, by its own clock only", async () => {
+test("runWhileLeading() takes over 15 s after the last renewal of a leader, measured by its own clock", async () => {
   const clock = createFakeClock();
   const store = createMemoryObjectStore<Lease>();
   const spec = { holderIdentity: "dead", leaseDurationSeconds: 15, renewTime: "2099-01-01T00:00:00.000000Z" };
@@ -292,7 +292,7 @@ test("isActive() is false when no kube-controller-manager has held its Lease, or
   assert.equal(await (await watching(held("2026-01-01T00:00:00.000000Z", ""))).isActive(), false);
 });
 
-test("isActive() is true while the Lease is renewed, whatever the clock of its holder says", async () => {
+test("isActive() is true while the Lease is renewed, whatever the clock of its holder", async () => {
   const { store, clock, isActive } = await watching(held("2020-01-01T00:00:00.000000Z"));
   assert.equal(await isActive(), true);
   await clock.advance(14_000);

@@ -23,7 +23,7 @@ interface Rig {
   readonly store: MemoryObjectStore<ConfigMap>;
   readonly clock: FakeClock;
   readonly logger: MemoryLogger;
-  /** Names as they were reconciled, `-` before one that was gone. */
+  /** The reconciled names in order, with `-` before those that were gone. */
   readonly seen: string[];
   stop(): Promise<void>;
 }
@@ -311,7 +311,7 @@ test("createWorkQueue() rejects a take with the reason of the abort", async () =
   assert.equal(await queue.take(NEVER), "a");
 });
 
-test("createWorkQueue() delays names; of two delays the shorter one counts", async () => {
+test("createWorkQueue() delays names, by the shorter of two delays", async () => {
   const clock = createFakeClock();
   const queue = createWorkQueue(clock);
   const abort = new AbortController();
@@ -360,7 +360,7 @@ test("createWorkQueue() counts failures until they are reset", async () => {
   await Promise.all([delays, worker]);
 });
 
-test("createWorkQueue() loses no name, whatever the order of adds and dones", async () => {
+test("createWorkQueue() loses no name, whatever the order of calls", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.record({ name: fc.constantFrom("a", "b", "c"), finish: fc.boolean() }), { maxLength: 30 }),
@@ -374,7 +374,7 @@ test("createWorkQueue() loses no name, whatever the order of adds and dones", as
         const worker = (async () => {
           while (true) {
             const name = await queue.take(abort.signal);
-            assert.equal(open.has(name), false, "handled twice at a time");
+            assert.equal(open.has(name), false, "handled twice at the same time");
             open.set(name, step);
             seen.set(name, step);
           }

@@ -176,7 +176,7 @@ test("createFileAuthoritySource() accepts a CA with its issuers when the option 
   assert.deepEqual((await source.current()).intermediates, []);
 });
 
-test("createFileAuthoritySource() issues the leaf of an intermediate without its chain unless the option is set", async () => {
+test("createFileAuthoritySource() issues certificates without the chain of an intermediate unless the option is set", async () => {
   const disk = createDisk(await createIntermediateCa(await first));
   const alone = await createFileAuthoritySource(createOptions(disk));
   assert.deepEqual((await alone.current()).intermediates, []);
@@ -244,7 +244,7 @@ function watch(): Watched {
   return Object.assign(watched, { current });
 }
 
-test("createReloader() checks at most once a second, once for all callers of that moment", async () => {
+test("createReloader() checks at most once a second, for all callers at the same time", async () => {
   const watched = watch();
   watched.text = "two";
   await watched.clock.advance(999);

@@ -104,7 +104,7 @@ for (
     },
   ] satisfies { name: string; options: ShopRequestOptions; edit?: Partial<PodSignerDeps>; want: string }[]
 ) {
-  test(`createPodSigner() refuses for good what ${name}`, async () => {
+  test(`createPodSigner() permanently refuses what ${name}`, async () => {
     const { store, logger, reconcile } = await run(options, edit);
     assert.deepEqual(await reconcile(), { kind: "done" });
     const [condition] = store.peek("req-1").status.conditions ?? [];
@@ -121,7 +121,7 @@ test("createPodSigner() leaves the requests of other signers, and retries while 
   assert.equal((await orphan.reconcile()).kind, "retry");
 });
 
-test("createPodSigner() signs requests of one name in two namespaces", async () => {
+test("createPodSigner() signs requests with the same name in two namespaces", async () => {
   const { deps } = await run();
   const both = await Promise.all(["web", "team-a"].map((namespace) => buildShopRequest({ namespace })));
   async function* changes(signal: AbortSignal): AsyncIterable<ObjectChange<PodCertificateRequest>> {

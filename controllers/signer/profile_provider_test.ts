@@ -79,7 +79,7 @@ for (
   });
 }
 
-test("createFileProfileSource() reads the file again when it changes, and keeps the old profile when it is wrong", async () => {
+test("createFileProfileSource() reads the file again when it changes, and keeps the old profile when it is invalid", async () => {
   const disk: { text: string | undefined } = { text: profile("example.com/a", "1h") };
   const options = createOptions(disk);
   const { clock, logger } = options;
@@ -99,7 +99,7 @@ test("createFileProfileSource() reads the file again when it changes, and keeps 
     await turn(bad);
     assert.equal(await readLifetime(), 7_200);
   }
-  // An empty file and half a word are the same fault: no mapping. Each fault is logged once.
+  // An empty file and half a word are the same fault, so it is logged once.
   assert.equal(logger.messages("error").length, 3);
   await turn(profile("example.com/other", "3h"));
   assert.equal(await readLifetime(), 7_200);

@@ -195,7 +195,7 @@ const trustCases: readonly {
     want: "it is unknown whether the API trusts this CA for clients",
   },
   { signerName: KUBELET, usages: TWO, trusted: true },
-  // As upstream, it signs while the trust is unknown, and refuses only when the API is known to trust the CA.
+  // As upstream, it signs while the trust is unknown, and refuses only if the API is known to trust the CA.
   { signerName: "kubernetes.io/legacy-unknown", usages: ["client auth"], trusted: undefined },
   {
     signerName: "kubernetes.io/legacy-unknown",
@@ -235,7 +235,7 @@ for (
     { name: "a profile without chain sends none", signerName: "example.com/web", chain: false, sends: true, want: [] },
   ]
 ) {
-  test(`createSigner() and intermediates: ${name}`, async () => {
+  test(`createSigner() with intermediates: ${name}`, async () => {
     const lower = await createIntermediateCa(await sharedCa, "lower");
     const authority = { ...lower, intermediates: sends ? [lower.certificate] : [] };
     const profile = chain === undefined ? web : { ...web, chain };

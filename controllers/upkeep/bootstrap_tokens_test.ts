@@ -20,7 +20,7 @@ function signingToken(id: string): SecretObject {
   });
 }
 
-test("createBootstrapSigner() follows tokens and the config map, and writes nothing when all is signed", async () => {
+test("createBootstrapSigner() follows tokens and the ConfigMap, and writes nothing when everything is signed", async () => {
   const clock = createFakeClock();
   const logger = createMemoryLogger();
   const configMaps = createMemoryObjectStore<ConfigMap>();

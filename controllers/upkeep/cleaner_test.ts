@@ -37,7 +37,7 @@ test("runCleaner() makes a pass at the start and each hour, and continues after 
 });
 
 for (const { name, ms } of CLOCK_JUMPS) {
-  test(`runCleaner() makes a pass each hour when the clock is set ${name}, and judges age by the clock as upstream does`, async () => {
+  test(`runCleaner() makes a pass each hour when the clock is set ${name}, and computes ages by the clock as upstream does`, async () => {
     const clock = createFakeClock("2026-01-01T00:30:00Z");
     const store = createMemoryObjectStore({ objects: [await buildCsr({ name: "denied", conditions: denied })] });
     const abort = new AbortController();
@@ -52,7 +52,7 @@ for (const { name, ms } of CLOCK_JUMPS) {
   });
 }
 
-test("runCleaner() repeats a list that fails after a short pause", async () => {
+test("runCleaner() repeats a failed list after a short pause", async () => {
   const clock = createFakeClock("2026-01-01T02:00:00Z");
   const store = createMemoryObjectStore({ objects: [await buildCsr({ conditions: denied })] });
   store.failNext("list", new AppError("unreachable", "cannot reach"));

@@ -24,11 +24,11 @@ const RESOURCES = ["configmaps", "secrets"].map((resource) => ({ group: "", vers
 
 interface Setup {
   readonly namespace?: Namespace;
-  /** The objects that remain when a collection is deleted. */
+  /** The objects that remain after their collection was deleted. */
   readonly left?: Readonly<Record<string, readonly KubeObject[]>>;
   readonly failing?: string;
   readonly undiscovered?: boolean;
-  /** The content of the store in the namespace: first, and after it was emptied. */
+  /** The content of the namespace in the store: at first, and after the namespace was emptied. */
   readonly stored?: readonly (readonly { group: string; resource: string; count: number }[])[];
   readonly isActive?: boolean;
 }
@@ -201,7 +201,7 @@ interface Subject {
 }
 
 const logger = createMemoryLogger();
-/** A publisher beside which no kube-controller-manager is active. */
+/** The dependencies of a publisher without an active kube-controller-manager. */
 const PUBLISHER = { caPem: () => "PEM", logger, controllerManager: { isActive: () => Promise.resolve(false) } };
 const SUBJECTS: readonly Subject[] = [
   {

@@ -14,7 +14,7 @@ import { type NotifierOptions, runNotifier } from "./notifier.ts";
 const SECOND = 1_000;
 const HOUR = 3_600 * SECOND;
 
-/** Starts a notifier under a fake clock, whose receiver answers as the test says. */
+/** Starts a notifier with a fake clock and a receiver whose answers the test sets. */
 function start(t: TestContext, options: Partial<NotifierOptions> = {}) {
   const clock = createFakeClock();
   const logger = createMemoryLogger();
@@ -63,7 +63,7 @@ function createEvent(name: string, at: Date, reason = "NameClaimed", request = "
 
 const unreachable = new AppError("unreachable", 'cannot reach "https://phone.example.com"', { retryable: true });
 
-test("runNotifier() reports a request once that no approver has decided within ten seconds", async (t) => {
+test("runNotifier() reports once a request that no approver has decided within ten seconds", async (t) => {
   const { clock, requests, sent } = start(t);
   requests.put(await buildCsr({ name: "left" }));
   requests.put(await buildCsr({ name: "decided" }));
@@ -78,14 +78,14 @@ test("runNotifier() reports a request once that no approver has decided within t
   assert.equal(sent[0]?.server, "https://boot.example.com");
 });
 
-test("runNotifier() makes one message of many requests", async (t) => {
+test("runNotifier() sends one message for many requests", async (t) => {
   const { clock, requests, sent } = start(t);
   for (let index = 0; index < 30; index++) requests.put(await buildCsr({ name: `csr-${index}` }));
   await clock.advance(20 * SECOND);
   assert.deepEqual(sent.map(({ count, objects }) => [count, objects.length]), [[30, 10]]);
 });
 
-test("runNotifier() reports an Event once, and instead of its pending request", async (t) => {
+test("runNotifier() reports an Event once, in place of its pending request", async (t) => {
   const { clock, requests, events, sent, logger } = start(t);
   requests.put(await buildCsr({ name: "csr-1" }));
   await clock.advance(SECOND);
@@ -100,7 +100,7 @@ test("runNotifier() reports an Event once, and instead of its pending request", 
   assert.deepEqual(logger.messages("warn"), []);
 });
 
-test("runNotifier() reports of the Events from before its start only those of the last minute", async (t) => {
+test("runNotifier() reports Events from the last minute before its start, but no older ones", async (t) => {
   const clock = createFakeClock();
   const at = (secondsAgo: number) => new Date(clock.now().getTime() - secondsAgo * SECOND);
   const objects = [createEvent("old", at(61)), createEvent("new", at(30), "RevokedCredentialUsed")];
@@ -109,7 +109,7 @@ test("runNotifier() reports of the Events from before its start only those of th
   assert.deepEqual(sent.map(({ kind, count }) => [kind, count]), [["CredentialRefused", 1]]);
 });
 
-test("runNotifier() reminds of what ends soon once a day, and goes on when it cannot be found", async (t) => {
+test("runNotifier() reports once a day what ends soon, and continues when the search fails", async (t) => {
   const notice: NotifiedEvent = { kind: "CaEnding", sentence: "CA ends", object: { kind: "CA", name: "CA" } };
   let searches = 0;
   const findEnding = () =>
@@ -124,7 +124,7 @@ test("runNotifier() reminds of what ends soon once a day, and goes on when it ca
   assert.deepEqual([sent.length, logger.messages("warn")[0]], [2, "cannot find certificates that expire soon"]);
 });
 
-test("runNotifier() delivers in order what waited for a receiver that was down for an hour", async (t) => {
+test("runNotifier() delivers waiting messages in order after its receiver was down for an hour", async (t) => {
   const { clock, events, sent, receiver, logger, count } = start(t);
   receiver.error = unreachable;
   for (let minute = 0; minute < 60; minute++) {
@@ -159,7 +159,7 @@ test("runNotifier() keeps a hundred messages, and drops and counts the oldest", 
   assert.equal(logger.messages("warn").filter((one) => one.startsWith("notification dropped")).length, 10);
 });
 
-test("runNotifier() drops what a receiver refuses, logs it once, and repeats what fails at the receiver", async (t) => {
+test("runNotifier() drops messages that the receiver refuses, logs that once, and repeats messages that fail", async (t) => {
   const { clock, events, sent, receiver, logger, count } = start(t);
   receiver.error = new AppError("api_error", '"phone.example.com" answered 404');
   for (let minute = 0; minute < 3; minute++) {

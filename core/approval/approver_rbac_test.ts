@@ -30,7 +30,7 @@ test("collectPolicyNeeds() lists the signers that rules decide, and nodes where 
   assert.deepEqual(collectPolicyNeeds([leaving]).signerNames, [KUBELET]);
 });
 
-test("needsInventory() is true where nothing else gives a node its names", () => {
+test("needsInventory() is true if nothing else gives a node its names", () => {
   const asking = { ...serving!, rules: [...serving!.rules, { ...serving!.rules[0]!, require: {} }] };
   const listing = { ...client!, evidence: serving!.evidence };
   assert.deepEqual(

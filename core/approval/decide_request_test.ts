@@ -168,7 +168,7 @@ for (
   });
 }
 
-test("decideRequest() approves nothing while a rule that denies is unknown", async () => {
+test("decideRequest() approves nothing while a rule that could deny cannot be evaluated", async () => {
   const asking = createPolicy({ ...STOLEN, require: { permission: "stolen" } });
   assert.equal((await decide([asking], OWN)).kind, "deny");
   assert.equal((await decide([asking], OWN, { answer: { kind: "failed", message: "no answer" } })).kind, "unknown");
@@ -211,7 +211,7 @@ for (
   });
 }
 
-test("decideRequest() asks for the permissions of the rules that apply, each once", async () => {
+test("decideRequest() requires the permissions of the rules that apply, each once", async () => {
   const policy = createPolicy(
     { require: { permission: "a" } },
     { require: { permission: "a" } },
@@ -276,7 +276,7 @@ for (
       asked: ["revocation"],
     },
     {
-      name: "a token that is the approval, before a hold",
+      name: "a token that approves by itself, before a hold",
       known: { token: APPROVING_TOKEN, certificates: TAKEN },
       want:
         'token approve TokenApproved: Approved by bootstrap token "abcdef", which an unknown user created for node ' +
@@ -393,7 +393,7 @@ for (
   });
 }
 
-test("decideRequest() binds a token whatever the verdict is, unless it refuses", async () => {
+test("decideRequest() binds a limited token with every verdict except a denial", async () => {
   const limited = (limits: Readonly<Record<string, string>>): NonNullable<Known["token"]> => ({
     kind: "found",
     value: { metadata: { annotations: limits }, type: "bootstrap.kubernetes.io/token", data: {} },
@@ -503,7 +503,7 @@ for (
   });
 }
 
-test("decideRequest() lists what it needs when it knows nothing", async () => {
+test("decideRequest() lists the facts that it needs", async () => {
   const question = await ask([], {});
   assert.deepEqual(decideRequest(question, { now: NOW }), { kind: "needs", needs: [{ kind: "revocation" }] });
   await assert.rejects(decideWith(question, { now: NOW }, () => ({})), /no answer about revocation/);

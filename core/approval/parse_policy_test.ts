@@ -170,12 +170,12 @@ for (
       "rules[0].require.usages: a rule that approves must say for which usages",
     ],
     [
-      "an unknown word",
+      "an unknown decision",
       rule("").replace("then: approve", "then: aprove"),
       'rules[0].then: unknown value "aprove"; did you mean approve?',
     ],
     [
-      "two rules of one name",
+      "two rules with the same name",
       `${rule("")}  - {name: one, match: {signerNames: [a.b/c]}, then: deny}\n`,
       'rules[1].name: another rule is called "one"',
     ],
@@ -186,7 +186,7 @@ for (
       "rules: missing; a policy without rules must have reissue or machines",
     ],
     [
-      "another word for reissue",
+      "an unknown value of reissue",
       `${HEAD}name: x\nreissue: always\n`,
       'reissue: unknown value "always"; known are allow, whenExpiring, never',
     ],
@@ -195,7 +195,7 @@ for (
       "apiVersion: tlsboot/v1alpha1\nkind: Policy\nname: x\nreissue: never\n",
       'kind: must be "ApprovalPolicy"',
     ],
-    ["no mapping", "- a\n", "want a mapping"],
+    ["a list in place of a mapping", "- a\n", "want a mapping"],
   ] as const
 ) {
   test(`parsePolicy() refuses ${name}`, () => {

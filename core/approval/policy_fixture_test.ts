@@ -9,7 +9,7 @@ function parse(...lines: readonly string[]) {
 const DEFAULTS =
   "defaults: {signerName: example.com/web, user: ann, groups: [dev], request: {commonName: a, dns: [a.b]}}";
 
-test("parsePolicyFixture() takes each field from the case, else from the defaults, else its own default", () => {
+test("parsePolicyFixture() reads each field from the case, or else from the defaults, or else uses its own default", () => {
   const fixture = parse(DEFAULTS, "cases:", "- {name: one, user: bob, request: {dns: [c.d]}, expect: {verdict: deny}}");
   assert.ok(fixture.ok);
   assert.deepEqual([fixture.value.policies, fixture.value.inventory], [[], undefined]);

@@ -63,7 +63,7 @@ test("isSettled() reports a decision or a certificate", async () => {
   assert.ok(!isSettled(await buildCsr({ conditions: [condition("Failed")] })));
 });
 
-test("createAccessReviewSpec() asks for the requester, and leaves out what the requester does not have", async () => {
+test("createAccessReviewSpec() is for the requester, and omits fields that the requester does not have", async () => {
   const csr = await buildCsr({ ...own, groups: ["system:nodes", "system:authenticated"] });
   const resourceAttributes = {
     verb: "create",

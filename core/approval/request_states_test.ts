@@ -85,7 +85,7 @@ for (
       want: "deny; CSR denied",
     },
     {
-      name: "the denial of one held request too many",
+      name: "a denial because too many requests are held",
       verdict: { ...DENY, stage: "hold" },
       want: "deny; CSR denied",
     },
@@ -95,7 +95,7 @@ for (
       want: `held, backoff 0; ${LEFT("why")}`,
     },
     {
-      name: "a refused permission that no policy asks for",
+      name: "a refused permission that no policy requires",
       state: { kind: "unmatched", refusals: 2 },
       verdict: { ...undecided("why", "permission"), rule: undefined, kind: "pending" },
       want: "unmatched, backoff 2; silent",
@@ -106,7 +106,7 @@ for (
       want: `held, backoff 0; CSR held for a person / Warning NameClaimed: Left pending: it is taken. Wait`,
     },
     {
-      name: "the same name again",
+      name: "the same claimed name again",
       state: { ...held([], undefined), checks: 3, reported: "why" },
       verdict: HELD,
       want: "held, backoff 3; silent",
@@ -249,17 +249,17 @@ test("RequestStates releases as many waiting requests as there is room for", () 
   assert.deepEqual(requests.admit("a6", "a"), { kind: "wait", isFirst: true });
 });
 
-test("RequestStates gives the room of a decided or unmatched request to the next", () => {
+test("RequestStates admits the next request in place of a decided or unmatched one", () => {
   const requests = new RequestStates(1);
   requests.set("a1", "a", pending("why"));
   for (const name of ["a2", "a3"]) requests.admit(name, "a");
   assert.deepEqual(requests.set("a1", "a", { kind: "unmatched", refusals: 0 }), ["a2"]);
-  // The released request was approved: it never became pending, and its room is still free.
+  // The released request was approved: it never became pending, and its place is still free.
   assert.deepEqual(requests.forget("a2"), ["a3"]);
   assert.deepEqual(requests.list("waiting", "released", "unmatched"), ["a3", "a1"]);
 });
 
-test("RequestStates admits a request that waits while there is room", () => {
+test("RequestStates admits a waiting request while there is room", () => {
   const requests = new RequestStates(1);
   requests.set("a1", "a", pending("why"));
   for (const name of ["a2", "a3"]) requests.admit(name, "a");
@@ -270,7 +270,7 @@ test("RequestStates admits a request that waits while there is room", () => {
   }
 });
 
-test("RequestStates keeps requesters apart whatever their names are", () => {
+test("RequestStates does not confuse requesters, whatever their names are", () => {
   const requests = new RequestStates(1);
   requests.set("one", "", pending("why"));
   requests.set("two", " ", pending("why"));

@@ -75,7 +75,7 @@ test("createProofMessage() contains the purpose, the server, the node, the key a
   );
 });
 
-test("completeAttestation() gives a token for the node and the key, for ten minutes", async () => {
+test("completeAttestation() returns a token for the node and the key, for ten minutes", async () => {
   const begun = await begin();
   assert.match(begun.nonce, /^[A-Za-z0-9_-]{43}$/);
   const done = await complete(begun, sign(begun), { now: at(MINUTE_MS) });
@@ -103,7 +103,7 @@ test("completeAttestation() dates no proof later than its own clock", async () =
   assert.deepEqual([done.value.proof.at, done.value.expiration], [now, at(MINUTE_MS + EXCHANGE_MS)]);
 });
 
-test("completeAttestation() gives the same token for a repeated call, and another one for each exchange", async () => {
+test("completeAttestation() returns the same token for a repeated call, and another one for each exchange", async () => {
   const midnight = new Date("2026-12-02T23:59:59Z");
   const begun = await begin({ now: midnight });
   const later = new Date(midnight.getTime() + 2_000);
@@ -170,12 +170,12 @@ for (
       ],
     },
     {
-      name: "a challenge of ten minutes ago, whose token would not be valid any longer",
+      name: "a challenge from ten minutes ago, whose token would have expired",
       run: (begun: BegunExchange) => complete(begun, sign(begun), { now: at(EXCHANGE_MS) }),
       want: ["state", "the challenge is 600 seconds old"],
     },
     {
-      name: "a challenge of two minutes ahead",
+      name: "a challenge from two minutes in the future",
       run: (begun: BegunExchange) => complete(begun, sign(begun), { now: at(-2 * MINUTE_MS) }),
       want: ["state", "the challenge is -120 seconds old"],
     },
@@ -228,7 +228,7 @@ test("completeAttestation() refuses a key that is listed for another node", asyn
   assert.deepEqual([refused.error.reason, refused.error.detail], ["inventory", detail]);
 });
 
-test("completeAttestation() sends the same message for wrong proofs and unexpected machines", async () => {
+test("completeAttestation() returns the same message for wrong proofs and unexpected machines", async () => {
   const begun = await begin();
   const refusals = await Promise.all([
     complete(begun, sign(begun, { by: stolen })),
@@ -239,7 +239,7 @@ test("completeAttestation() sends the same message for wrong proofs and unexpect
   assert.equal(new Set(refusals.map((refused) => !refused.ok && refused.error.message)).size, 1);
 });
 
-test("completeAttestation() refuses a state with any changed byte and a part of one", async () => {
+test("completeAttestation() refuses a state with any changed byte, or one that is cut off", async () => {
   const begun = await begin();
   const changed = Array.from({ length: begun.state.length }, (_, index) => {
     const state = begun.state.slice();
@@ -254,7 +254,7 @@ test("completeAttestation() refuses a state with any changed byte and a part of 
   }
 });
 
-test("completeAttestation() accepts a state of the day before for ten minutes", async () => {
+test("completeAttestation() accepts a state from before midnight for ten minutes", async () => {
   const begun = await begin({ now: new Date("2026-12-02T23:55:00Z") });
   const accept = async (time: string) => (await complete(begun, sign(begun), { now: new Date(time) })).ok;
   assert.equal(await accept("2026-12-03T00:04:59Z"), true);
@@ -333,7 +333,7 @@ test("completeAttestation() refuses a TPM that is not listed, a secret that is n
   ]);
 });
 
-test("completeAttestation() asks the inventory with the endorsement certificate of the first call", async () => {
+test("completeAttestation() searches the inventory with the endorsement certificate of the first call", async () => {
   const certificate = bytes("certificate");
   const { endorsementKey } = tpm.evidence;
   for (
@@ -360,7 +360,7 @@ test("completeAttestation() asks the inventory with the endorsement certificate 
   }
 });
 
-test("listQuotedPcrs() has those of the firmware, and those of every machine", () => {
+test("listQuotedPcrs() lists the PCRs of the firmware, and those in the inventory", () => {
   assert.deepEqual(listQuotedPcrs([]), [0, 1, 2, 3, 4, 5, 6, 7]);
   const expected = [{ ssh: [], pcrs: new Map([[11, valueOf(7)], [7, valueOf(7)]]) }, {
     ssh: [],
@@ -432,7 +432,7 @@ for (const endorsement of ["rsa", "ecc"] as const) {
   });
 }
 
-test("challengeEvidence() refuses an attestation key that signs what others choose, and a wrong endorsement key", async () => {
+test("challengeEvidence() refuses an attestation key that signs any data, and an unsupported endorsement key", async () => {
   const { attributes } = ATTESTATION_TEMPLATE;
   const loose = await createSoftwareTpm({ attestationKey: { attributes: attributes & ~TPM_ATTRIBUTE.restricted } });
   const expected = { ssh: [], pcrs: new Map() };

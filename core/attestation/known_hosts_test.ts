@@ -29,7 +29,7 @@ test("parseKnownHosts() reads names, addresses and keys between comments and bla
   });
 });
 
-test("parseKnownHosts() reads hashed names, which match the name alone", () => {
+test("parseKnownHosts() reads hashed names, which match only the name", () => {
   const read = parseKnownHosts(`${HASHED_NAMES.n1} ${ED25519}\n${HASHED_NAMES.n2} ${P256}\n`);
   assert.ok(read.ok && read.value.hosts.length === 0);
   const [first, second] = read.value.hashedHosts;
@@ -39,7 +39,7 @@ test("parseKnownHosts() reads hashed names, which match the name alone", () => {
   assert.deepEqual(["n1", "n2"].map((name) => isHashOf(second, name)), [false, true]);
 });
 
-test("parseKnownHosts() leaves out a revoked key, wherever it is and of whatever type", () => {
+test("parseKnownHosts() omits a revoked key, regardless of its place and type", () => {
   const read = parseKnownHosts(
     [
       `n1 ${ED25519}`,

@@ -24,7 +24,7 @@ test("readTokenProof() counts a proof only for a token of one node and one key",
   assert.equal(read({ "tlsboot/node": "n1", "tlsboot/public-key": PIN, "tlsboot/attested": "tpm" }), undefined);
 });
 
-test("describeStoredProof() names the key and the time, and shows another text as it is", () => {
+test("describeStoredProof() describes the key and the time, and returns other text unchanged", () => {
   assert.equal(describeStoredProof(STORED), `TPM with endorsement key ${PIN}, proven at 2026-12-02T01:00:00Z`);
   assert.equal(describeStoredProof("later"), "later");
 });

@@ -40,7 +40,7 @@ for (
 }
 
 for (const { type, privateKey } of SSH_VECTORS) {
-  test(`parseSshPrivateKey() refuses ${type} with a changed byte, unless it is in what has no meaning`, () => {
+  test(`parseSshPrivateKey() refuses ${type} with a changed byte, unless that byte is not used`, () => {
     const file = bytes(privateKey);
     const fingerprint = SSH_VECTORS.find((one) => one.type === type)?.fingerprint;
     for (let at = 0; at < file.length; at += type === "ssh-rsa" ? 7 : 1) {
@@ -64,7 +64,7 @@ test("parseSshPrivateKey() refuses a private part that does not match the public
   );
 });
 
-test("parseSshPrivateKey() says what to do with an encrypted key, and what else is not a key of SSH", async () => {
+test("parseSshPrivateKey() explains how to convert an encrypted key, and refuses other files", async () => {
   assert.equal(
     findFault(encodePem(LABEL, bytes(ENCRYPTED_PRIVATE_KEY))),
     "the private key is encrypted; ssh-keygen -p removes the passphrase",

@@ -65,7 +65,7 @@ for (const vector of SSH_VECTORS) {
     assert.deepEqual(parseSshKeyText(type, publicKey), { ok: true, value: key });
   });
 
-  test(`parseSshPublicKey() refuses ${type} that is cut off anywhere, or longer`, () => {
+  test(`parseSshPublicKey() refuses ${type} that is cut off anywhere, or too long`, () => {
     const wire = bytes(publicKey);
     for (let length = 0; length < wire.length; length++) {
       assert.equal(parseSshPublicKey(wire.slice(0, length)).ok, false, `${length} bytes`);
@@ -81,7 +81,7 @@ for (const vector of SSH_VECTORS) {
     assert.deepEqual(again.ok && toSshPublicKey(again.value), { ok: true, value: pair.value.publicKey });
   });
 
-  test(`verifySshSignature() accepts ssh-keygen's signature by ${type}, and nothing that differs from it`, () => {
+  test(`verifySshSignature() accepts ssh-keygen's signature by ${type}, and no changed signature`, () => {
     const blob = bytes(signature);
     assert.equal(verify(vector, blob), "valid");
     assert.equal(verify(vector, blob, { message: message.slice(1) }), "the key did not sign the message");
@@ -98,7 +98,7 @@ for (const vector of SSH_VECTORS) {
     assert.ok(pair.ok);
     const own = signSsh({ ...pair.value, namespace: PROOF_NAMESPACE, message });
     assert.equal(verify(vector, own), "valid");
-    // ECDSA is random; the others are the bytes of ssh-keygen.
+    // ECDSA signatures are random; the others equal those of ssh-keygen.
     if (!type.startsWith("ecdsa")) assert.equal(encodeBase64(own), signature);
     const other = vector === ED25519 ? P256 : ED25519;
     assert.equal(verify(other, own), "the signature is by another key");
@@ -139,7 +139,7 @@ for (
       fault: /public exponent is even/,
     },
     {
-      name: "an RSA modulus with a needless zero",
+      name: "an RSA modulus with a leading zero byte",
       wire: encodeStrings("ssh-rsa", Uint8Array.of(3), new Uint8Array(257).fill(0x7f).with(0, 0)),
       fault: /not minimally-encoded/,
     },
@@ -179,7 +179,7 @@ for (
     `256 ${ED25519.fingerprint} root@n1 (ED25519)`,
     ED25519.fingerprint.replace("SHA256", "sha256"),
     `${ED25519.fingerprint}=`,
-    // The same 32 bytes for a decoder that does not look at the last bits.
+    // The same 32 bytes for a decoder that ignores the last bits.
     ED25519.fingerprint.replace(/s$/, "t"),
     "MD5:16:27:ac:a5:76:28:2d:36:63:1b:56:4d:eb:df:a6:48",
   ]
@@ -189,12 +189,12 @@ for (
   });
 }
 
-test("verifySshSignature() accepts a signature over the SHA-256 of the message, and none for another purpose", () => {
+test("verifySshSignature() accepts a signature over the SHA-256 of the message, but none for another purpose", () => {
   assert.equal(verify(ED25519, bytes(ED25519_SIGNATURE_SHA256)), "valid");
   assert.match(verify(ED25519, bytes(FOREIGN_SIGNATURE)), /has the namespace "file", not "tlsboot-join"/);
 });
 
-/** Takes a signature apart, so that it can be put together with other fields. */
+/** Splits a signature into its fields, so that a test can change them. */
 function dissect(signature: Bytes) {
   const reader = new SshReader(signature);
   reader.expectText("SSHSIG", "not a signature");
@@ -244,7 +244,7 @@ for (
       fault: /^a key of type ecdsa-sha2-nistp256 does not sign with "ssh-ed25519"$/,
     },
     {
-      name: "the name of a property of all objects",
+      name: "the name of an inherited property as the algorithm",
       vector: P256,
       edit: { algorithm: "constructor" },
       fault: /does not sign with "constructor"$/,

@@ -90,12 +90,12 @@ describe("readAttestationKey()", () => {
         error: "the attestation key has 1024 bits: want 2048 to 4096",
       },
       {
-        name: "an RSA key that takes long to verify with",
+        name: "an RSA key that is too large",
         edit: { scheme: RSASSA, key: { ...rsaKey(2048), bits: 4104, modulus: new Uint8Array(513).fill(255) } },
         error: "the attestation key has 4104 bits: want 2048 to 4096",
       },
       {
-        name: "an RSA key with an exponent that no key has",
+        name: "an RSA key with an impossible exponent",
         edit: { scheme: RSASSA, key: { ...rsaKey(2048), exponent: 0xffffffff } },
         error: "the attestation key cannot be used: crypto/rsa: public exponent too large",
       },
@@ -121,7 +121,7 @@ describe("readAttestationKey()", () => {
     }
   });
 
-  test("refuses bytes that are no public area", () => {
+  test("refuses bytes that are not a public area", () => {
     assert.deepEqual(readAttestationKey(new Uint8Array(3)), {
       ok: false,
       error: "the attestation key is malformed: it is not an RSA or ECC key",
@@ -174,7 +174,7 @@ describe("verifyQuote()", () => {
         error: /^the values of the PCRs do not match the quote$/,
       },
       {
-        name: "values cut elsewhere",
+        name: "values of other lengths",
         edit: () => ({
           pcrValues: new Map([[0, new Uint8Array(0)], [4, new Uint8Array(33)], [7, valid.pcrValues.get(7)!]]),
         }),
@@ -322,7 +322,7 @@ describe("verifyEndorsement()", () => {
         error: /^commonName of the endorsement certificate: invalid node name "n1,n2"/,
       },
       {
-        name: "a name that is written in another way",
+        name: "a name in another notation",
         certificate: () => make({ subject: "N1" }),
         error: /^commonName of the endorsement certificate is "N1": want "n1"$/,
       },
@@ -333,7 +333,7 @@ describe("verifyEndorsement()", () => {
         error: /^the endorsement certificate has several values of dnsName$/,
       },
       {
-        name: "bytes that are no certificate",
+        name: "bytes that are not a certificate",
         certificate: () => Uint8Array.of(1),
         error: /^the endorsement certificate is malformed: /,
       },
@@ -390,7 +390,7 @@ for (
   });
 }
 
-test("makeCredential() refuses bytes that are no key", async () => {
+test("makeCredential() refuses bytes that are not a key", async () => {
   const made = makeCredential(Uint8Array.of(1), new Uint8Array(34), SECRET, random);
   await assert.rejects(made, (error) => isAppError(error, "invalid"));
 });

@@ -24,12 +24,12 @@ const ZEROS = "00".repeat(32);
 for (
   const { name, area, hex } of [
     {
-      name: "the endorsement key of RSA",
+      name: "the RSA endorsement key",
       area: ENDORSEMENT_TEMPLATES[0]!.area,
       hex: `0001000b000300b20020${POLICY}00060080004300100800000000000100${ZEROS.repeat(8)}`,
     },
     {
-      name: "the endorsement key of ECC",
+      name: "the ECC endorsement key",
       area: ENDORSEMENT_TEMPLATES[1]!.area,
       hex: `0023000b000300b20020${POLICY}000600800043001000030010` + `0020${ZEROS}`.repeat(2),
     },
@@ -50,7 +50,7 @@ for (
   });
 }
 
-test("parsePublicArea() refuses what is cut off, what is longer, and what is not supported", () => {
+test("parsePublicArea() refuses an area that is cut off, too long, or not supported", () => {
   const encoded = encodePublicArea(ATTESTATION_TEMPLATE);
   for (let length = 0; length < encoded.length; length++) {
     const parsed = parsePublicArea(encoded.subarray(0, length));
@@ -146,13 +146,13 @@ test("parseQuote() reads a quote", () => {
   });
 });
 
-test("parseQuote() refuses another structure, and what no TPM made", () => {
+test("parseQuote() refuses another structure, and one that no TPM made", () => {
   assert.deepEqual(parseQuote(QUOTE.with(0, 0)), { ok: false, error: "it was not made by a TPM" });
   assert.deepEqual(parseQuote(QUOTE.with(5, 0x17)), { ok: false, error: "it is not a quote" });
   assert.deepEqual(parseQuote(QUOTE.subarray(0, -1)), { ok: false, error: "it ends too early" });
 });
 
-test("parseTpmSignature() writes a signature of ECDSA in DER", () => {
+test("parseTpmSignature() returns an ECDSA signature in DER", () => {
   const bytes = joinTpm(decodeHex("0018000b"), tpmBuffer(Uint8Array.of(0x80)), tpmBuffer(Uint8Array.of(0, 1)));
   const parsed = parseTpmSignature(bytes);
   assert.equal(parsed.ok && encodeHex(parsed.value.signature), "300702020080020101");

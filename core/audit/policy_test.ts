@@ -43,9 +43,14 @@ for (
     ["a resource", of("", ["configmaps"]), resource(), true],
     ["a resource without its subresource", of("", ["configmaps"]), resource({ subresource: "status" }), false],
     ["a resource with its subresource", of("", ["configmaps/status"]), resource({ subresource: "status" }), true],
-    ["a subresource of anything", of("", ["*/status"]), resource({ subresource: "status" }), true],
-    ["anything of a resource", of("", ["configmaps/*"]), resource({ subresource: "status" }), true],
-    ["a resource as anything of it", of("", ["configmaps/*"]), resource(), true],
+    ["a subresource of every resource", of("", ["*/status"]), resource({ subresource: "status" }), true],
+    [
+      "a subresource by a pattern for all of a resource",
+      of("", ["configmaps/*"]),
+      resource({ subresource: "status" }),
+      true,
+    ],
+    ["a resource by a pattern for all of it", of("", ["configmaps/*"]), resource(), true],
     ["every resource", of("", ["*"]), resource({ subresource: "status" }), true],
     ["a name", of("", ["configmaps"], ["x"]), resource(), true],
     ["another name", of("", ["configmaps"], ["y"]), resource(), false],
@@ -56,7 +61,7 @@ for (
     ["a resource among paths", { nonResourceURLs: ["*"] }, resource(), false],
   ] as const
 ) {
-  test(`decideAudit() ${isMatch ? "takes" : "passes over"} a rule about ${what}`, () => {
+  test(`decideAudit() ${isMatch ? "applies" : "skips"} a rule for ${what}`, () => {
     const policy = { ...DEFAULT_AUDIT_POLICY, rules: [rule(fields)] };
     assert.equal(decideAudit(policy, jane, attributes).level, isMatch ? "Request" : "None");
   });
@@ -140,7 +145,11 @@ for (
       `${HEAD}rules: [{level: None, resources: [{group: a/v1}]}]`,
       /group: want a group without/,
     ],
-    ["both worlds", `${HEAD}rules: [{level: None, namespaces: [a], nonResourceURLs: ["*"]}]`, /not both/],
+    [
+      "namespaces and paths in one rule",
+      `${HEAD}rules: [{level: None, namespaces: [a], nonResourceURLs: ["*"]}]`,
+      /not both/,
+    ],
     [
       "names alone",
       `${HEAD}rules: [{level: None, resources: [{group: "", resourceNames: [a]}]}]`,

@@ -22,10 +22,10 @@ for (
     { name: "one that was down at Trust", step: "Switch", on: slots("O"), want: "adopt, swap next→old" },
     { name: "one that was killed before the swap", step: "Switch", on: slots("O", "N", "O"), want: "swap next→old" },
     { name: "one that has switched", step: "Switch", on: slots("N", undefined, "O"), want: "" },
-    { name: "one with a left-over", step: "Switch", on: slots("O", "N", "X"), want: "retire old, swap next→old" },
+    { name: "one with a leftover CA", step: "Switch", on: slots("O", "N", "X"), want: "retire old, swap next→old" },
     { name: "one that has switched", step: "Finish", on: slots("N", undefined, "O"), want: "retire old" },
     {
-      name: "one that was down all the time",
+      name: "one that was down the whole time",
       step: "Finish",
       on: slots("O"),
       want: "adopt, swap next→old, retire old",
@@ -39,7 +39,7 @@ for (
       want: "retire next",
     },
     {
-      name: "one that was down when the record went",
+      name: "one that was down when the record was deleted",
       step: undefined,
       on: slots("N", undefined, "O"),
       want: "retire old",

@@ -147,7 +147,7 @@ for (
       want: "ready",
     },
     {
-      name: "has a kubeconfig that the instance wrote after the beginning",
+      name: "has a kubeconfig that the instance wrote after the start",
       records: [
         {
           ...client("n1", RENEWED),
@@ -212,7 +212,7 @@ test("Census counts an intermediate CA until the new CA has signed it", () => {
   assert.equal(signed?.state, "ready");
 });
 
-test("Census does not count certificates that are of no use any more, of the new CA or of servers", () => {
+test("Census does not count certificates that are useless, from the new CA, or of servers", () => {
   const rows = take([
     client("n1", { notAfter: "2026-06-01T09:59:59Z" }),
     client("n2", { status: { revocation: { name: "node:n2", reason: "unspecified", time: BEGAN } } }),
@@ -225,17 +225,17 @@ test("Census does not count certificates that are of no use any more, of the new
 
 const RUN_BOOTSTRAP = "tlsboot bootstrap --kubeconfig /etc/kubernetes/kubelet.conf --cert-dir /var/lib/kubelet/pki";
 
-test("Census gives each machine a token after the key has leaked, because its certificate is of no use", () => {
+test("Census gives each machine a token after the key has leaked, because its certificate is useless", () => {
   const [row] = take([client("n1")], [], createRotation({ isLeaked: true }));
   assert.equal(row?.command, "tlsboot token create --node n1 --approve -o command");
 });
 
-test("Census has a command also for a machine whose renewal is due, because its kubelet may not renew early", () => {
+test("Census also has a command for a machine whose renewal is due, because its kubelet may not renew early", () => {
   const [row] = take([client("n1")], [report(N1, [OLD, NEW])], createRotation(DUE));
   assert.deepEqual([row?.state, row?.command], ["renewalDue", RUN_BOOTSTRAP]);
 });
 
-test("Census names each machine and user with the command that makes it ready, those that need it first", () => {
+test("Census lists each machine and user with the command that makes it ready, the unready ones first", () => {
   const rows = take(
     [
       client("n10"),
@@ -304,7 +304,7 @@ test("isNamed() accepts every form of the name of a machine or a user", () => {
   for (const typed of ["n70", "user/n7", ""]) assert.ok(!isNamed(node, typed), typed);
 });
 
-test("Census takes 10,000 machines with three certificates each at once", () => {
+test("Census handles 10,000 machines with three certificates each", () => {
   const records = Array.from(
     { length: 10_000 },
     (_, n) => [client(`n${n}`), client(`n${n}`), client(`n${n}`, RENEWED)],

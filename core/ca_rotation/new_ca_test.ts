@@ -89,7 +89,7 @@ for (
       want: /ends/,
     },
     { name: "the same end", newer: await createTestAuthority(), want: undefined },
-    { name: "an old CA that may have no CA below it", newer: newCa, older: limited, want: /path length 0/ },
+    { name: "an old CA that must not have a CA below it", newer: newCa, older: limited, want: /path length 0/ },
     { name: "such a CA whose key has leaked", newer: newCa, older: limited, isLeaked: true, want: undefined },
   ]
 ) {
@@ -155,7 +155,7 @@ for (
     { name: "one that is aborted", step: "Trust", renewFrom: "2026-06-02T00:00:00Z", want: /being aborted$/ },
   ] as const
 ) {
-  test(`decideBegin() takes up a rotation or refuses a second one: ${name}`, () => {
+  test(`decideBegin() continues a rotation or refuses a second one: ${name}`, () => {
     const existing: CaRotation | undefined = step === undefined ? undefined : {
       metadata: { name: "ca" },
       spec: { step, oldCA: oldCa.certificatePem, newCA: newCa.certificatePem, renewFrom },
@@ -172,7 +172,7 @@ const random = createSeededRandom(1);
 const tokenKey = (await generatePrivateKey("rsa-2048")).toPem();
 const otherKey = (await generatePrivateKey("ecdsa-p256")).toPem();
 
-test("a wrapped key travels in a Secret and opens with the same token key, whatever its line ends", () => {
+test("a wrapped key in a Secret opens with the same token key, whatever its line endings", () => {
   const wrapped = wrapKey("the key\n", tokenKey, random);
   assert.ok(wrapped.ok);
   assert.ok(!Buffer.from(wrapped.value, "base64").includes("the key"));
@@ -263,20 +263,20 @@ for (
   });
 }
 
-test("crossSign() keeps a key identifier of the new CA that was made otherwise, and leaves out unknown usages", async () => {
+test("crossSign() keeps a key identifier of the new CA that was computed differently, and omits unknown usages", async () => {
   const newCa = { ...(await createTestAuthority()).certificate, subjectKeyId: "0102", extendedKeyUsages: ["1.2.3"] };
   const cross = unwrap(await crossSign(newCa, await createTestAuthority(), OPTIONS));
   assert.deepEqual([cross.subjectKeyId, cross.extendedKeyUsages], ["0102", []]);
 });
 
-test("findCrossSignFault() requires something that distinguishes two CAs of one name", async () => {
+test("findCrossSignFault() requires a difference between two CAs with the same name", async () => {
   const { subjectKeyId: _, ...bare } = (await createTestAuthority()).certificate;
   const other = await createTestAuthority("ecdsa-p256", { commonName: "other" });
   assert.match(findCrossSignFault(bare, bare) ?? "", /^both CAs have the same name/);
   assert.equal(findCrossSignFault(other.certificate, bare), undefined);
 });
 
-test("crossSign() refuses an old CA that may not have a CA below it", async () => {
+test("crossSign() refuses an old CA that must not have a CA below it", async () => {
   const oldCa = await createIntermediate(await createTestAuthority(), "old", { maxPathLength: 0 });
   const newCa = await createTestAuthority();
   const cross = await crossSign(newCa.certificate, oldCa, OPTIONS);

@@ -115,7 +115,7 @@ for (
   });
 }
 
-test("needsCensus() asks for it before trust in a CA ends, unless its key has leaked", () => {
+test("needsCensus() is true before trust in a CA ends, unless its key has leaked", () => {
   const needed = (verb: RequestedStep["verb"], step: CaRotationSpec["step"], spec: Partial<CaRotationSpec> = {}) =>
     needsCensus(verb, createRotation(step, spec));
   assert.ok(needed("finish", "Switch"));
@@ -141,7 +141,7 @@ test("applyChange() does not repeat a step that another operator has taken, exce
   assert.equal(applyChange(switched, { step: "Switch", isLeaked: true }, "Trust")?.isLeaked, true);
 });
 
-test("listNextVerbs() names the wait before the next step, and nothing after the last one", () => {
+test("listNextVerbs() lists the wait before the next step, and nothing after the last one", () => {
   assert.deepEqual(listNextVerbs(createRotation("Trust"), false), ["status", "switch"]);
   assert.deepEqual(listNextVerbs(createRotation("Trust", ABORTED), true), ["abort"]);
   assert.deepEqual(listNextVerbs(createRotation("Switch"), true), ["finish"]);

@@ -61,7 +61,7 @@ test("listRetiredCas() has the old CA from Finish on, or when its key has leaked
   assert.deepEqual([list({ step: "Switch" }), list({ step: "Finish" }), list({ isLeaked: true })], ["", "old", "old"]);
 });
 
-test("listRenewalAnnotations() name the CA that retires: the old one, or the new one after an abort", () => {
+test("listRenewalAnnotations() identifies the CA that is replaced: the old one, or after an abort the new one", () => {
   const window = { renewFrom: "2026-01-01T00:00:00Z", renewBy: "2026-01-01T01:00:00Z" };
   const list = (...specs: readonly Partial<CaRotationSpec>[]) => listRenewalAnnotations(specs.map(rotate));
   assert.deepEqual(list({}), {});

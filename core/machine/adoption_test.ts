@@ -130,7 +130,7 @@ const VECTOR: NodeCsrNameParts = {
   usages: ["digital signature", "client auth"],
 };
 
-test("createNodeCsrName() gives the published name", () => {
+test("createNodeCsrName() returns the published name", () => {
   assert.equal(createNodeCsrName(VECTOR), "node-csr-BVGytUJxQcXTz8iWC7wNqqHnVoMoa1BXbYoT2qQVsoE");
 });
 
@@ -174,7 +174,7 @@ for (
   });
 }
 
-test("createCsrName() is a DNS label whatever the title", () => {
+test("createCsrName() is a DNS label, whatever the title", () => {
   fc.assert(fc.property(anyText(), (title) => {
     assert.match(createCsrName({ ...parts, title }), /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])$/);
   }));

@@ -58,9 +58,13 @@ for (
     { name: "no loopback of /etc/hosts", edit: { resolved: ["127.0.1.1", "127.0.0.1"] }, want: "10.0.0.5" },
     { name: "no address of another host", edit: { resolved: ["192.0.2.77"] }, want: "10.0.0.5" },
     { name: "the interface of the default route", edit: {}, want: "10.0.0.5" },
-    { name: "another one, if that has it", edit: { defaultInterfaces: ["docker0"] }, want: "172.17.0.1" },
-    { name: "the first that fits without a route", edit: { defaultInterfaces: [] }, want: "10.0.0.5" },
-    { name: "nothing with loopback alone", edit: { interfaces: HOST.interfaces.slice(0, 1) }, want: undefined },
+    { name: "the interface of another default route", edit: { defaultInterfaces: ["docker0"] }, want: "172.17.0.1" },
+    { name: "the first usable address without a default route", edit: { defaultInterfaces: [] }, want: "10.0.0.5" },
+    {
+      name: "nothing on a host with only loopback",
+      edit: { interfaces: HOST.interfaces.slice(0, 1) },
+      want: undefined,
+    },
     {
       name: "nothing that is link-local, multicast or unspecified",
       edit: {
@@ -75,14 +79,14 @@ for (
     },
   ]
 ) {
-  test(`chooseNodeIp() takes ${name}`, () => assert.equal(chooseNodeIp({ ...HOST, ...edit }), want));
+  test(`chooseNodeIp() returns ${name}`, () => assert.equal(chooseNodeIp({ ...HOST, ...edit }), want));
 }
 
 for (
   const { name, bind, advertise, edit, want } of [
     { name: "the advertised name", bind: "0.0.0.0", advertise: "boot.example.com", want: { host: "boot.example.com" } },
     { name: "the bound address", bind: "10.0.0.9", want: { host: "10.0.0.9" } },
-    { name: "loopback where it listens there alone", bind: "::1", want: { host: "::1" } },
+    { name: "loopback where the server listens only there", bind: "::1", want: { host: "::1" } },
     {
       name: "the IPv4 address of the default route for 0.0.0.0",
       bind: "0.0.0.0",
@@ -102,20 +106,20 @@ for (
       want: { host: "10.0.0.5", others: [] },
     },
     {
-      name: "127.0.0.1 where 0.0.0.0 takes no IPv6 and there is nothing else",
+      name: "127.0.0.1 for 0.0.0.0 on a host without another IPv4 address",
       bind: "0.0.0.0",
       edit: { interfaces: [{ name: "eth0", addresses: ["fe80::1", "2001:db8::5"] }] },
       want: { host: "127.0.0.1", others: [] },
     },
     {
-      name: "the first that fits without a default route",
+      name: "the first usable address without a default route",
       bind: "0.0.0.0",
       edit: { defaultInterfaces: [] },
       want: { host: "10.0.0.5", others: ["172.17.0.1"] },
     },
   ] as readonly { name: string; bind: string; advertise?: string; edit?: Partial<HostFacts>; want: AdvertisedHost }[]
 ) {
-  test(`chooseAdvertisedHost() takes ${name}`, () => {
+  test(`chooseAdvertisedHost() returns ${name}`, () => {
     assert.deepEqual(chooseAdvertisedHost(bind, advertise, { ...HOST, ...edit }), want);
   });
 }

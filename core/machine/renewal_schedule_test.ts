@@ -231,7 +231,7 @@ for (
   const { name, annotations, keyIds } of [
     { name: "one CA", annotations: [WINDOW], keyIds: [OLD_KEY] },
     { name: "two CAs", annotations: [{ ...WINDOW, "tlsboot/retiring-ca": "AA01, bb02" }], keyIds: [OLD_KEY, "bb02"] },
-    { name: "a bundle without annotations beside it", annotations: [undefined, {}, WINDOW], keyIds: [OLD_KEY] },
+    { name: "a bundle next to others without annotations", annotations: [undefined, {}, WINDOW], keyIds: [OLD_KEY] },
     {
       name: "a later window, which counts",
       annotations: [
@@ -248,7 +248,7 @@ for (
     { name: "no CA", annotations: [{ ...WINDOW, "tlsboot/retiring-ca": " , " }], keyIds: undefined },
     { name: "no time", annotations: [{ ...WINDOW, "tlsboot/renew-by": "soon" }], keyIds: undefined },
     {
-      name: "an end before the begin",
+      name: "an end before the start",
       annotations: [{ ...WINDOW, "tlsboot/renew-by": "2025-01-01T00:00:00Z" }],
       keyIds: undefined,
     },
@@ -286,7 +286,7 @@ for (
       want: at(7 * HOUR),
     },
     {
-      name: "at 70 % when it was issued after the begin",
+      name: "at 70 % when it was issued after the start",
       authorityKeyId: OLD_KEY,
       retirement: { ...RETIREMENT, begin: at(-HOUR), renewAt: NOW },
       want: at(7 * HOUR),
@@ -300,7 +300,7 @@ for (
   });
 }
 
-test("decideNextStep() renews at once when the time has passed, such as after a restart, and once only", () => {
+test("decideNextStep() renews at once, and only once, when the time has passed, such as after a restart", () => {
   const retiring = certificate({ authorityKeyId: OLD_KEY });
   const start = applyRetirement(startRenewal(retiring, TEMPLATE, at(3 * HOUR)), RETIREMENT);
   const first = decideNextStep(start, at(3 * HOUR), () => 0);
@@ -311,19 +311,19 @@ test("decideNextStep() renews at once when the time has passed, such as after a 
   const second = decideNextStep(same, at(4 * HOUR), () => 0);
   assert.deepEqual(second.kind === "sleep" && second.until, at(14 * HOUR));
 
-  // The CA is being replaced once more: one more attempt.
+  // The CA is replaced again, so there is another attempt.
   const again = applyRetirement(second.state, { ...RETIREMENT, renewAt: at(5 * HOUR) });
   const third = decideNextStep(again, at(4 * HOUR), () => 0);
   assert.deepEqual(third.kind === "sleep" && third.until, at(5 * HOUR));
 
-  // After a certificate of another CA nothing is due, and an abort makes that CA the one to leave.
+  // With a certificate of another CA nothing is due; after an abort, that CA is the one being replaced.
   const other = applyRenewal(third.state, { ...retiring, authorityKeyId: "bb02" }, at(5 * HOUR));
   assert.deepEqual(decideNextStep(other, at(6 * HOUR), () => 0.5).kind, "sleep");
   const aborted = applyRetirement(other, { keyIds: ["bb02"], begin: at(6 * HOUR), renewAt: at(6 * HOUR) });
   assert.equal(decideNextStep(aborted, at(6 * HOUR), () => 0.5).kind, "request");
 });
 
-test("decideNextStep() sleeps on when the replacement of the CA ends before its time", () => {
+test("decideNextStep() keeps sleeping when the replacement of the CA ends before its time", () => {
   const start = applyRetirement(startRenewal(certificate({ authorityKeyId: OLD_KEY }), TEMPLATE, NOW), RETIREMENT);
   const step = decideNextStep(applyRetirement(start, undefined), at(3 * HOUR), () => 0);
   assert.deepEqual(step.kind === "sleep" && step.until, at(7 * HOUR));

@@ -89,7 +89,7 @@ describe("an answer at a machine", () => {
     assert.match(verdict.kind === "unusable" ? verdict.fault : verdict.kind, fault);
   }
 
-  test("decideAnswer() takes the answer to its own request, of a CA that is expected or not known yet", async () => {
+  test("decideAnswer() accepts the answer to its own request, from a CA that is expected or not known yet", async () => {
     const given = await answer();
     const [only] = given.answers;
     assert.deepEqual(decideAnswer(given, expected), { kind: "usable", answer: only });
@@ -115,7 +115,7 @@ describe("an answer at a machine", () => {
     assertRefused(decideAnswer(given, { ...expected, stored }), /^it is from another site: .* did not issue/);
   });
 
-  test("decideAnswer() takes another CA of the API server only when every one of them is known, or the issuing CA is", async () => {
+  test("decideAnswer() accepts other CAs of the API server only if all of them or the issuing CA is known", async () => {
     const split = await answer(ca, undefined, { serverCas: [other.authority.certificate] });
     const mixed = await answer(ca, undefined, { serverCas: [other.authority.certificate, ca.authority.certificate] });
     const ofServer = toPins([other.authority.certificate]);
@@ -129,7 +129,7 @@ describe("an answer at a machine", () => {
     assert.equal(decideAnswer(mixed, { ...expected, site: toPins([ca.authority.certificate]) }).kind, "usable");
   });
 
-  test("decideAnswer() takes a new CA that a known one has signed, and only that", async () => {
+  test("decideAnswer() accepts a new CA only if a known one has signed it", async () => {
     const sign = async (of: IssuingCa, by: IssuingCa): Promise<CertificateFacts> => {
       const signed = await crossSign(of.authority.certificate, by.authority, {
         notBefore: NOW,

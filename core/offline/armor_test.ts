@@ -69,7 +69,7 @@ for (
     ["text around and between the parts", `Hello: a\n\n${pieces.join("-- \nus\n")}bye`],
     ["other breaks in the base64", TEXT.replaceAll(/^([A-Za-z0-9+/]{30})([A-Za-z0-9+/]{30})/gm, "$1\n$2")],
     ["parts in another order", pieces.toReversed().join("")],
-    ["parts that are there twice", TEXT + quote("> ")],
+    ["repeated parts", TEXT + quote("> ")],
     ["an altered copy and the intact part", quote("> ").replace("Name: n1", "Name: n2") + TEXT],
     ["another kind in the same text", encodeArmor("others", PARTS) + TEXT],
   ] as const
@@ -95,7 +95,7 @@ for (
       "part 3 of 3 is altered: its checksum does not match (system:node:)",
     ]],
     ["a strange line", TEXT.replace(/^AAEC/m, "What?\nAAEC"), ["part 2 of 3 is altered: line 16 cannot be read (n1)"]],
-    ["a heading that is there twice", TEXT.replace("# end of part 3", "# CA 1 that answers\n# end of part 3"), [
+    ["a repeated heading", TEXT.replace("# end of part 3", "# CA 1 that answers\n# end of part 3"), [
       "part 3 of 3 is altered: line 45 cannot be read (system:node:)",
     ]],
     ["a malformed escape", TEXT.replace("%25", "%2"), ["part 3 of 3 is altered"]],
@@ -119,7 +119,7 @@ for (
       "the checksum of the document does not match",
     ]],
   ] as const
-) test(`readArmor() names the fault: ${name}`, () => assert.deepEqual(read(text), want));
+) test(`readArmor() reports the fault: ${name}`, () => assert.deepEqual(read(text), want));
 
 test("readArmor() keeps the intact parts despite a fault, because the first one lists the others", () => {
   assert.deepEqual(readArmor(pieces[0]! + pieces[2]!, KIND).parts.map(({ number }) => number), [1, 3]);
@@ -241,7 +241,7 @@ for (
     ],
   ] as const
 ) {
-  test(`readQrTexts() names what is wrong: ${name}`, () => {
+  test(`readQrTexts() reports the fault: ${name}`, () => {
     assert.deepEqual(readQrTexts(lines.join("\n")), { ok: false, error: want });
   });
 }

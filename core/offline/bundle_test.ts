@@ -96,7 +96,7 @@ describe("an export", () => {
       ],
     ] as const
   ) {
-    test(`readRequests() names what is wrong with an export ${name}`, () => {
+    test(`readRequests() reports the fault of an export ${name}`, () => {
       assert.deepEqual(findFaults(readRequests(edit())), want);
     });
   }
@@ -119,7 +119,7 @@ describe("an export", () => {
         parts[3]!,
       ], ALTERED],
       ["a removed request", (parts) => parts.slice(0, 3), ALTERED],
-      ["one request more", (parts) => [...parts, parts[1]!], ALTERED],
+      ["an extra request", (parts) => [...parts, parts[1]!], ALTERED],
       ["another server", (parts) => parts.with(0, withHeaders(parts[0]!, { Server: "https://elsewhere" })), [
         "the signature of its exporter does not match",
       ]],
@@ -157,7 +157,7 @@ describe("an export", () => {
         { requester: { ...REQUESTER, signerName: "example.com/web" } },
         /"n1" .* its requester is malformed$/,
       ],
-      ["with a requester that is no object", {}, { requester: "n1" }, /"n1" .* its requester is malformed$/],
+      ["with a requester that is not an object", {}, { requester: "n1" }, /"n1" .* its requester is malformed$/],
     ] as const
   ) {
     test(`readRequests() refuses a signed export ${name}`, async () => {
@@ -281,7 +281,7 @@ describe("the request of a machine", () => {
     }
   });
 
-  test("readRequests() names a file that was cut anywhere, or altered anywhere", async () => {
+  test("readRequests() reports a file that was cut or altered anywhere", async () => {
     const text = (await encode()).trimEnd();
     const lines = text.split("\n");
     for (let kept = 1; kept < lines.length; kept++) {
@@ -351,7 +351,7 @@ describe("the request of a machine", () => {
     assert.equal(new Set([id, ...others.map((other) => computeRequestId(other))]).size, 5);
   });
 
-  test("computeBundleId() depends on all that a bundle holds", async () => {
+  test("computeBundleId() depends on the whole content of a bundle", async () => {
     const ids = [
       await encode(),
       await encode({ usages: [] }),
@@ -361,7 +361,7 @@ describe("the request of a machine", () => {
     assert.equal(new Set(ids).size, 3);
   });
 
-  test("readAnswers() names an answer that was cut or altered, and refuses another server although its checksum is right", async () => {
+  test("readAnswers() reports an answer that was cut or altered, and refuses a changed server although the checksum is right", async () => {
     const bundle = open(readRequests(await encode()));
     const chain = unwrapChain(await ca.issue({ publicKeyDer: key.publicKeyDer(), subject: SUBJECT }));
     const site = { serverCas: [ca.authority.certificate], server: "https://10.0.0.1:6443" };
@@ -380,7 +380,7 @@ describe("the request of a machine", () => {
     ]);
   });
 
-  test("findRequestName() takes only the names of machines and CSRs, and no path", () => {
+  test("findRequestName() accepts only the names of machines and CSRs, and no path", () => {
     assert.equal(findRequestName("n1.request.pem"), "n1");
     assert.equal(findRequestName("n1_serving.request.pem"), "n1_serving");
     for (const other of ["n1.answer.pem", ".request.pem", ".n1.request.pem", "../n1.request.pem", "N1.request.pem"]) {

@@ -18,13 +18,13 @@ const controller = testUser("system:serviceaccount:kube-system:certificate-contr
 const admin = testUser("root", "system:masters");
 
 const cases: readonly { name: string; user: ReturnType<typeof testUser>; request: Attributes; want: boolean }[] = [
-  { name: "anonymous reads /healthz", user: anonymous, request: pathRequest("/healthz"), want: true },
-  { name: "anonymous reads /version", user: anonymous, request: pathRequest("/version"), want: true },
-  { name: "anonymous does not discover", user: anonymous, request: pathRequest("/api"), want: false },
-  { name: "every user discovers", user: anybody, request: pathRequest("/apis/certificates.k8s.io/v1"), want: true },
-  { name: "an ordinary user does not read metrics", user: anybody, request: pathRequest("/metrics"), want: false },
+  { name: "anonymous read /healthz", user: anonymous, request: pathRequest("/healthz"), want: true },
+  { name: "anonymous read /version", user: anonymous, request: pathRequest("/version"), want: true },
+  { name: "anonymous discover APIs", user: anonymous, request: pathRequest("/api"), want: false },
+  { name: "every user discover APIs", user: anybody, request: pathRequest("/apis/certificates.k8s.io/v1"), want: true },
+  { name: "an ordinary user read metrics", user: anybody, request: pathRequest("/metrics"), want: false },
   {
-    name: "every user reviews their own permissions",
+    name: "every user review their own permissions",
     user: anybody,
     request: resourceRequest({
       verb: "create",
@@ -34,25 +34,25 @@ const cases: readonly { name: string; user: ReturnType<typeof testUser>; request
     want: true,
   },
   {
-    name: "bootstrap users may nothing by default",
+    name: "bootstrap users create requests by default",
     user: bootstrapper,
     request: resourceRequest({ ...csrs, verb: "create" }),
     want: false,
   },
   {
-    name: "the certificate controller signs for kubelets",
+    name: "the certificate controller sign for kubelets",
     user: controller,
     request: resourceRequest({ ...csrs, resource: "signers", verb: "sign", name: "kubernetes.io/kubelet-serving" }),
     want: true,
   },
   {
-    name: "the certificate controller does not sign for others",
+    name: "the certificate controller sign for other signers",
     user: controller,
     request: resourceRequest({ ...csrs, resource: "signers", verb: "sign", name: "example.com/a" }),
     want: false,
   },
   {
-    name: "the certificate controller writes certificates",
+    name: "the certificate controller write certificates",
     user: controller,
     request: resourceRequest({ ...csrs, subresource: "status", verb: "update", name: "x" }),
     want: true,
@@ -64,7 +64,7 @@ const cases: readonly { name: string; user: ReturnType<typeof testUser>; request
     want: true,
   },
   {
-    name: "the leader election of the controller manager",
+    name: "the controller manager elect a leader",
     user: testUser("system:kube-controller-manager"),
     request: resourceRequest({
       verb: "update",
@@ -78,7 +78,7 @@ const cases: readonly { name: string; user: ReturnType<typeof testUser>; request
 ];
 
 for (const { name, user, request, want } of cases) {
-  test(`createDefaultRbac() ${want ? "lets" : "does not let"}: ${name}`, () => {
+  test(`createDefaultRbac() ${want ? "lets" : "does not let"} ${name}`, () => {
     assert.equal(evaluateRbac(user, request, objects).kind, want ? "allow" : "noOpinion");
   });
 }
@@ -125,6 +125,6 @@ test("createDefaultRbac() binds every controller's service account to the contro
   }
 });
 
-test("planReconcile() leaves every default object as it is", () => {
+test("planReconcile() does not change any default object", () => {
   for (const object of all) assert.equal(planReconcile(object, object).kind, "none", object.metadata.name);
 });

@@ -155,7 +155,7 @@ const onlyGetPods: PolicyRule = { verbs: ["get"], apiGroups: [""], resources: ["
 const csrs = { apiGroup: "certificates.k8s.io", resource: "certificatesigningrequests" };
 
 const cases: readonly { name: string; rule: PolicyRule; request: Attributes; want: boolean }[] = [
-  { name: "the very request", rule: onlyGetPods, request: resourceRequest(), want: true },
+  { name: "the exact request", rule: onlyGetPods, request: resourceRequest(), want: true },
   { name: "another verb", rule: onlyGetPods, request: resourceRequest({ verb: "list" }), want: false },
   { name: "any verb", rule: { ...onlyGetPods, verbs: ["*"] }, request: resourceRequest({ verb: "sign" }), want: true },
   { name: "no verbs at all", rule: { ...onlyGetPods, verbs: null }, request: resourceRequest(), want: false },

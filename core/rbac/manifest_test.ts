@@ -4,7 +4,7 @@ import { approverTokenRole, createApproverManifest, listApproverRoles } from "..
 import { bindRole, describeMissingRights, listNeededRights } from "./manifest.ts";
 import { createSignerManifest, createSignerObjectNames } from "../signing/signer_rbac.ts";
 
-test("listNeededRights() returns what the manifest of a signer grants, and one of several signers is enough", () => {
+test("listNeededRights() returns the rights in a signer's manifest, but requires only one of several signers", () => {
   const signerNames = ["example.com/a", "example.com/b"];
   const names = createSignerObjectNames(signerNames);
   const rights = listNeededRights(createSignerManifest({ signerNames, names, leaseNamespace: "kube-system" }));

@@ -41,7 +41,7 @@ const OIDS = {
   UID: "1.3.6.1.4.1.57683.2",
 } as const;
 
-/** One attribute of a subject, in an RDN of its own. */
+/** One attribute of a subject, in a separate RDN. */
 type Attribute = readonly [keyof typeof OIDS, string];
 
 async function issue(...attributes: readonly Attribute[]): Promise<CertificateFacts> {
@@ -137,7 +137,7 @@ function pick({ username, groups }: { readonly username: string; readonly groups
   return { username, groups };
 }
 
-/** Texts with everything that is escaped, and what looks like an escape. */
+/** Texts with characters that are escaped or look like an escape. */
 const anyText = fc.oneof(
   fc.string({ unit: fc.constantFrom(...'ab,=+\\"<>;# \u0000\n\u0085\u2028é…0aCNO😀\ufeff') }),
   fc.string({ unit: "grapheme" }),
@@ -148,7 +148,7 @@ const anyAttribute: fc.Arbitrary<Attribute> = fc.tuple(
   anyText,
 );
 
-test("a record of any certificate has the user that is authenticated, also as an earlier build writes it", async () => {
+test("a record of any certificate has the authenticated user, also when an earlier build wrote it", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(anyAttribute, { maxLength: 6 }), async (attributes) => {
       const facts = await issue(...attributes);
@@ -217,7 +217,7 @@ test("readSubjectText() knows no user of a record without a fingerprint whose su
 });
 
 for (const identifies of ["al", null, 5, { username: 5 }, { groups: "grp" }, { groups: [5] }]) {
-  test(`readIdentity() takes ${JSON.stringify(identifies)} for unknown`, () => {
+  test(`readIdentity() reads ${JSON.stringify(identifies)} as an unknown user`, () => {
     const status = { identifies } as unknown as IssuedCertificate["status"];
     assert.equal(readIdentity({ spec: { subject: "CN=al", fingerprint: "f" }, status }), undefined);
   });
@@ -251,7 +251,7 @@ function createEarlierSchema(): ObjectSchema {
 const decode = (schema: ObjectSchema, bytes: Uint8Array): IssuedCertificate =>
   decodeMessage(schema, bytes, ElementBudget.unlimited()) as unknown as IssuedCertificate;
 
-test("a register of commit ea5dc07e is read as it is, and continued by both builds in one chain", async () => {
+test("a register of commit ea5dc07e is read unchanged, and both builds continue its chain", async () => {
   const { schema } = issuedCertificateKind;
   const records = EARLIER_RECORDS.map(({ json, protobuf }) => {
     const record = decode(schema, decodeEnvelope(Buffer.from(protobuf, "base64")).raw);

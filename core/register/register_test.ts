@@ -68,7 +68,7 @@ const seal = async (record: TestRecord | undefined, by = ca): Promise<void> => {
   record!.status = { seal: await createSeal(record!.spec, by, NOW) };
 };
 
-test("createRecord() of a certificate is in the form in which it is stored", async () => {
+test("createRecord() of a certificate returns its stored form", async () => {
   const key = await generatePrivateKey("ecdsa-p256");
   const der = await issueCertificate(
     {
@@ -121,7 +121,7 @@ test("createRecord() of a certificate is in the form in which it is stored", asy
     approval: { username: "admin", reason: "Checked", time: "2026-11-28T01:00:00Z" },
     replaces: "0000000003",
   });
-  // The hash must not depend on a way through codecs.
+  // The hash must not change when the record is encoded and decoded.
   const object = { metadata: { name: "0000000007" }, spec, status: {} };
   const { schema } = issuedCertificateKind;
   assert.equal(JSON.stringify(storedForm(schema, object)), JSON.stringify(object));
@@ -145,15 +145,15 @@ test("hashRecord() is SHA-256 of canonical JSON", () => {
     '{"issuedAt":null,"notAfter":null,"notBefore":null,"request":{"name":"n","uid":"u"},"sequence":1,"subject":"CN=é<&>\\u0001"}';
   assert.equal(encodeCanonicalJson(spec), json);
   assert.equal(hashRecord(spec), createHash("sha256").update(json).digest("hex"));
-  // A member that JavaScript treats as no other is a part of the record too.
+  // A member named `__proto__` is a part of the record too.
   const edited = JSON.parse('{"__proto__":{"a":1}}') as unknown;
   assert.equal(encodeCanonicalJson(edited), '{"__proto__":{"a":1}}');
 });
 
 for (
   const { name, records = () => createChain(5), change, fault } of [
-    { name: "nothing wrong in a register", change: () => {}, fault: undefined },
-    { name: "nothing wrong in an empty register", records: () => [], change: () => {}, fault: undefined },
+    { name: "no fault in a register", change: () => {}, fault: undefined },
+    { name: "no fault in an empty register", records: () => [], change: () => {}, fault: undefined },
     {
       name: "a changed record",
       change: (records) => edit(records[2], { subject: "CN=mallory" }),
@@ -223,7 +223,7 @@ for (
       fault: ["0000000005", "does not match its seal: it was changed, or the hashes since 0000000002"],
     },
     {
-      name: "the changed one of the last two, by a seal",
+      name: "a changed record before the last one, by a seal",
       async change(records) {
         await seal(records[4]);
         edit(records[3], { subject: "CN=mallory" });
@@ -311,7 +311,7 @@ for (
   });
 }
 
-test("verifyRecords() cannot find an expected record that was removed after its retention, but the last one of a stub", async () => {
+test("verifyRecords() cannot find an expected record that was removed after its retention, unless it is the last one of a stub", async () => {
   const records = createChain(4);
   const [first, second, third] = records.map(({ spec }) => spec) as [
     IssuedCertificateSpec,
@@ -334,7 +334,7 @@ for (
     { name: "a register of today", days: 2, change: () => {}, want: undefined },
     { name: "a register without a seal", days: 3, change: () => {}, want: /^has no seal of the CA$/ },
     {
-      name: "a register with seals of another CA alone",
+      name: "a register with seals only of another CA",
       days: 3,
       change: (records) => seal(records[4], otherCa),
       want: /^has no seal of the CA$/,

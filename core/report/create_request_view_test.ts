@@ -83,7 +83,7 @@ for (
         "node n7, with the token abc123 that was made 120m ago, asks for its first client certificate, for one year",
     },
     {
-      name: "a first certificate with a token that nothing is known about",
+      name: "a first certificate with an unknown token",
       options: { ...FIRST, expirationSeconds: undefined },
       want: "node n7, with the token abc123, asks for a client certificate, for as long as the signer allows",
     },
@@ -494,7 +494,7 @@ for (
   });
 }
 
-test("createRequestView() gives plain data, with the verdict and what would change it", async () => {
+test("createRequestView() returns plain data, with the verdict and the fixes", async () => {
   const fixed = { what: "names", saw: "none", outcome: "fails", fault: "there is none", fix: "ask for one" } as const;
   const rule = { policy: "web", rule: "r1", mismatch: undefined, checks: [fixed], outcome: "pending" } as const;
   const stage = "policies";

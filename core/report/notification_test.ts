@@ -99,7 +99,7 @@ test("createNotification() has the first sentence, the number of events, and a h
   });
 });
 
-test("NoticeGroups make one message of a kind in a minute, with the first ten objects", () => {
+test("NoticeGroups create one message for each kind and minute, with the first ten objects", () => {
   const groups = new NoticeGroups();
   const make = (kind: NotifiedEvent["kind"], name: string): NotifiedEvent => ({
     kind,

@@ -87,7 +87,7 @@ test("toRow() finds that the CA of a certificate was replaced, and that a CA its
     ...["untrusted", "untrusted", "valid", "revoked", "expired", "untrusted", "valid"],
   ]);
   const ending = shown.filter(createSelector({ ...NOTHING, expiresWithin: 20 * DAY_MS }, NOW));
-  assert.deepEqual(ending, [], "what is refused already does not end");
+  assert.deepEqual(ending, [], "an untrusted certificate is not listed as expiring");
 });
 
 for (
@@ -134,7 +134,7 @@ test("compareRows() sorts by a key, and equal rows by issuance", () => {
   assert.deepEqual(sorted("approved-by"), [1, 2, 3, 4, 5, 6, 7]);
 });
 
-test("recordRequest() makes a record of an issued request, and none of another", async () => {
+test("recordRequest() makes a record of an issued request, but of no other", async () => {
   const ca = await createIssuingCa(NOW);
   const key = await sharedKey();
   const subject = { commonName: "system:node:n1", organizations: ["system:nodes"] };

@@ -58,7 +58,7 @@ for (
   });
 }
 
-test("shortenNames() keeps beginnings that no other name has, and never cuts a name that has no digest", () => {
+test("shortenNames() keeps unique prefixes, and never cuts a name without a digest", () => {
   const kubelet = "node-csr-abcdeAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
   const other = "node-csr-abcdeAABBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB";
   const web = "web-example-com-0123456789abcdef0123";
@@ -88,7 +88,7 @@ for (
     { text: "node-csr-aaaa", want: [] },
     { text: "web-01234", want: ALL.slice(2, 3) },
     { text: "web-0123", want: [] },
-    // A name without a digest is never meant by its beginning.
+    // A prefix never stands for a name without a digest.
     { text: "n", want: [] },
     { text: "n1", want: [] },
     { text: "csr-x7x9", want: [] },

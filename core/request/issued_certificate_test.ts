@@ -45,7 +45,7 @@ for (
       leaf: NAME,
     },
     {
-      name: "another label behind the leaf",
+      name: "another label after the leaf",
       pem: LEAF + CA.replaceAll("CERTIFICATE", "THING"),
       fault: 'only CERTIFICATE PEM blocks are allowed, found "THING"',
       leaf: NAME,
@@ -63,7 +63,7 @@ for (
       leaf: undefined,
     },
     { name: "half a certificate", pem: CUT, fault: "x509: malformed certificate", leaf: undefined },
-    { name: "half a certificate behind the leaf", pem: LEAF + CUT, fault: "x509: malformed certificate", leaf: NAME },
+    { name: "half a certificate after the leaf", pem: LEAF + CUT, fault: "x509: malformed certificate", leaf: NAME },
   ]
 ) {
   test(`findCertificateFault() and findLeafCertificate() return the same each time: ${name}`, () => {
@@ -94,7 +94,8 @@ const HOUR = 3600;
 
 const NOW = new Date("2026-11-25T12:00:00Z");
 
-// The upstream integration test: signing duration 24 h, seven requests that ask, six that get what they requested.
+// The upstream integration test: signing duration 24 h, seven requests with a lifetime, of which six get what they
+// requested.
 for (
   const { requested, given, want } of [
     { requested: undefined, given: 24 * HOUR, want: "unrequested" },
@@ -155,14 +156,14 @@ const cases: readonly {
   { name: "any purpose", edit: { usages: ["digital signature", "any"] } },
   { name: "another common name", edit: { subject: { ...subject, commonName: "www" } }, want: /it is for "CN=www/ },
   {
-    name: "an organization less",
+    name: "a missing organization",
     edit: { subject: { ...subject, organizations: ["a"] } },
     want: /but the request was for "CN=web/,
   },
-  { name: "a unit less", edit: { subject: { ...subject, organizationalUnits: [] } }, want: /it is for/ },
-  { name: "a serial number less", asked: { subject: { ...subject, serialNumber: "7" } }, want: /it is for/ },
+  { name: "a missing unit", edit: { subject: { ...subject, organizationalUnits: [] } }, want: /it is for/ },
+  { name: "a missing serial number", asked: { subject: { ...subject, serialNumber: "7" } }, want: /it is for/ },
   { name: "no DNS name", edit: { dnsNames: [] }, want: /^it lacks web\.example\.com$/ },
-  { name: "an address less", edit: { ipAddresses: ["10.0.0.1"] }, want: /^it lacks ::1$/ },
+  { name: "a missing address", edit: { ipAddresses: ["10.0.0.1"] }, want: /^it lacks ::1$/ },
   { name: "no URI", asked: { uris: ["spiffe://a/b"] }, want: /^it lacks spiffe:\/\/a\/b$/ },
   { name: "no address", asked: { emailAddresses: ["a@b"] }, want: /^it lacks a@b$/ },
   {
@@ -171,7 +172,7 @@ const cases: readonly {
     want: /^it lacks the usage "server auth"$/,
   },
   {
-    name: "a bit less",
+    name: "a missing usage bit",
     edit: { usages: ["key encipherment", "server auth"] },
     want: /^it lacks the usage "digital signature"$/,
   },
@@ -194,12 +195,12 @@ const renewals: readonly {
   want: RenewalVerdict["kind"];
   reason?: RegExp;
 }[] = [
-  { name: "nothing there", existing: "none", options: { isForced: false }, want: "request", reason: /none yet/ },
-  { name: "something there", options: { isForced: false }, want: "exists" },
-  { name: "something broken there", existing: "unusable", options: { isForced: false }, want: "exists" },
+  { name: "no certificate", existing: "none", options: { isForced: false }, want: "request", reason: /none yet/ },
+  { name: "an existing certificate", options: { isForced: false }, want: "exists" },
+  { name: "an existing broken certificate", existing: "unusable", options: { isForced: false }, want: "exists" },
   { name: "force", options: { isForced: true }, want: "request" },
-  { name: "something broken, in time", existing: "unusable", options: later, want: "request", reason: /broken/ },
-  { name: "a good one", options: later, want: "keep" },
+  { name: "a broken certificate, with renewal", existing: "unusable", options: later, want: "request", reason: /broken/ },
+  { name: "a valid certificate", options: later, want: "keep" },
   {
     name: "a certificate that ends in exactly that time",
     edit: { notAfter: new Date(NOW.getTime() + HOUR * 1_000) },
@@ -214,13 +215,7 @@ const renewals: readonly {
     want: "request",
     reason: /it expired at/,
   },
-  {
-    name: "another name requested",
-    asked: { dnsNames: ["www"] },
-    options: later,
-    want: "request",
-    reason: /it lacks www/,
-  },
+  { name: "another name requested", asked: { dnsNames: ["www"] }, options: later, want: "request", reason: /it lacks www/ },
   { name: "the same kind of key requested", asked: { key: "ecdsa-p256" }, options: later, want: "keep" },
   {
     name: "another kind of key requested",
@@ -246,7 +241,7 @@ for (const { name, existing, edit, asked: more, options, want, reason } of renew
       : { kind: "usable" as const, leaf: await issued(edit) };
     const verdict = decideRenewal(found, { ...asked, ...more }, options, NOW);
     assert.equal(verdict.kind, want);
-    if (reason !== undefined) assert.match(verdict.kind === "request" ? verdict.reason : "", reason);
+    if (reason !== undefined) assert.match(verdict.kind === "ask" ? verdict.reason : "", reason);
   });
 }
 

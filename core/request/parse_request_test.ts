@@ -11,7 +11,7 @@ for (
   const { name, request } of [
     { name: "nothing", request: null },
     { name: "empty bytes", request: "" },
-    { name: "bytes that are no PEM", request: toBase64("invalid data") },
+    { name: "bytes that are not PEM", request: toBase64("invalid data") },
     { name: "text that is not base64", request: "***" },
     { name: "another PEM type", request: toBase64("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n") },
   ]
@@ -68,7 +68,7 @@ test("verifyRequestInBackground() leaves a request that is too long for the cach
   let isDone = false;
   const done = verifyRequestInBackground(request).then(() => isDone = true);
   for (let turn = 0; turn < 10; turn++) await Promise.resolve();
-  assert.ok(isDone, "another thread verifies it, whose result is lost");
+  assert.ok(isDone, "the result of the other thread is lost");
   await done;
   assert.ok(parseVerifiedRequest(request).ok);
 });
@@ -83,7 +83,7 @@ test("parseVerifiedRequest() returns the same result every time, whatever the by
   }));
 });
 
-test("parseRequest() takes ten thousand names, and no more", async () => {
+test("parseRequest() accepts ten thousand names, and no more", async () => {
   const build = (count: number): Promise<string> =>
     buildRequest({
       subject: { commonName: "a" },
@@ -95,14 +95,14 @@ test("parseRequest() takes ten thousand names, and no more", async () => {
   assert.deepEqual(parseRequest(await build(10_001)), { ok: false, error });
 });
 
-test("parseRequest() takes 256 KiB, and no more", async () => {
+test("parseRequest() accepts 256 KiB, and no more", async () => {
   const build = (length: number): Promise<string> => buildRequest({ subject: { commonName: "a".repeat(length) } });
   assert.equal(parseRequest(await build(262_144 - 400)).ok, true);
   const { error = "" } = parseRequest(await build(262_144)) as { error?: string };
   assert.match(error, /^too large: 262\d{3} bytes of DER, limit is 262144$/);
 });
 
-/** What is expected of a key that Node verifies and Deno does not. */
+/** The expected error of a key that Node verifies and Deno does not. */
 const OF_LARGE = "Deno" in globalThis ? /^x509: cannot verify signature: Deno refuses this RSA key$/ : undefined;
 
 for (

@@ -186,7 +186,7 @@ for (
       want: "found CERTIFICATE PEM block containing 0 certificates",
     },
     { name: "no certificate inside", certificate: () => pem("AAAA\n"), want: undefined },
-    { name: "text around two good blocks", certificate: (good: string) => `a\n${good}b\n${good}c\n`, want: "" },
+    { name: "text around two valid blocks", certificate: (good: string) => `a\n${good}b\n${good}c\n`, want: "" },
   ]
 ) {
   test(`validateCsrUpdate() of /status ${want === "" ? "accepts" : "refuses"} a certificate: ${name}`, async () => {

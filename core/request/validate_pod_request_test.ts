@@ -204,7 +204,7 @@ const issued = async (edit: Partial<PodCertificateRequestStatus> = {}, chain?: s
   ...edit,
 });
 
-/** The beginning of a fault of the chain, with a placeholder for the chain itself. */
+/** The start of a fault of the chain, with a placeholder for the chain. */
 const CHAIN = "status.certificateChain: Invalid value: <chain>: ";
 const FINAL = '"Issued", "Denied", "Failed"';
 
@@ -238,7 +238,7 @@ const statusUpdates: readonly {
     want: ["status.conditions[0].lastTransitionTime: Required value", "status.conditions[0].reason: Required value"],
   },
   {
-    name: "a chain alone",
+    name: "only a chain",
     status: () => ({ certificateChain: "x" }),
     want: ['status: Invalid value: status is immutable unless transitioning to "Issued", "Denied", or "Failed"'],
   },

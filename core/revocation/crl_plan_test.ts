@@ -58,7 +58,7 @@ for (
       want: undefined,
     },
     {
-      name: "a reason of another build",
+      name: "an unknown reason, from another build",
       record: createRecord({}, { revocation: { ...REVOCATION, reason: "weakAlgorithm" } }),
       want: { ...LISTED, reason: "unspecified" },
     },
@@ -77,7 +77,7 @@ for (
       },
     },
     {
-      name: "a certificate of which no time is known",
+      name: "a certificate without any known time",
       record: createRecord({ issuedAt: null, notBefore: null }, { revocation: { ...REVOCATION, time: null } }),
       want: undefined,
     },
@@ -106,7 +106,7 @@ test("findUnrecorded() reads the Revocation of a serial number that the register
   for (const other of others) assert.equal(findUnrecorded({ ...other, status: stored.status }), undefined);
 });
 
-test("selectRevoked() chooses what a CA issued and what no record knows, each serial number once", () => {
+test("selectRevoked() selects the certificates of a CA and those without a record, each serial number once", () => {
   const unrecorded = (serialNumber: string) => ({ ...LISTED, serialNumber, issuerFingerprint: undefined });
   const all = [
     LISTED,
@@ -118,7 +118,7 @@ test("selectRevoked() chooses what a CA issued and what no record knows, each se
   assert.deepEqual([select("f0"), select("f1"), select("f2")], [["0a0b", "0c"], ["0d", "0c"], ["0c"]]);
 });
 
-test("planNextCrl() is backdated like a certificate, valid for a week, and its number grows", () => {
+test("planNextCrl() plans a CRL that is backdated like a certificate and valid for a week, with a higher number", () => {
   const first = planNextCrl({ revoked: [LISTED], previous: undefined, now: NOW, random: RANDOM });
   assert.deepEqual(first, {
     entries: [LISTED],

@@ -110,22 +110,28 @@ for (
     },
     { name: "a serial number, without a certificate", spec: { serialNumber: "07" }, user: alice, want: false },
     { name: "its user", spec: { user: "alice" }, user: alice, certificate: presented(7), want: true },
-    { name: "its user, of a token", spec: { user: "alice" }, user: alice, want: true },
-    { name: "its user, newer", spec: { user: "alice" }, user: alice, certificate: presented(99, AFTER), want: true },
+    { name: "its user, without a certificate", spec: { user: "alice" }, user: alice, want: true },
+    {
+      name: "its user, with a newer certificate",
+      spec: { user: "alice" },
+      user: alice,
+      certificate: presented(99, AFTER),
+      want: true,
+    },
     { name: "another user", spec: { user: "bob" }, user: alice, want: false },
-    { name: "a group of it", spec: { group: "devs" }, user: alice, certificate: presented(7), want: true },
+    { name: "a group of its user", spec: { group: "devs" }, user: alice, certificate: presented(7), want: true },
     { name: "another group", spec: { group: "ops" }, user: alice, want: false },
     { name: "its token", spec: { token: "abcdef" }, user: token("abcdef"), want: true },
     { name: "another token", spec: { token: "abcdef" }, user: token("bcdefg"), want: false },
     {
-      name: "its token, of a certificate",
+      name: "the token behind its certificate",
       spec: { token: "oldold" },
       user: NODE_N1,
       certificate: presented(5),
       want: false,
     },
     {
-      name: "its token with certificates",
+      name: "the token behind its certificate, including certificates",
       spec: { token: "oldold", includeCertificates: true },
       user: NODE_N1,
       certificate: presented(5),
@@ -139,7 +145,7 @@ for (
       want: true,
     },
     {
-      name: "another token with certificates",
+      name: "another token, including certificates",
       spec: { token: "oldold", includeCertificates: true },
       user: NODE_N1,
       certificate: presented(13),
@@ -164,10 +170,10 @@ for (
       certificate: presented(99, AFTER),
       want: false,
     },
-    { name: "its node, of a token", spec: { node: "n1" }, user: NODE_N1, want: true },
+    { name: "its node, without a certificate", spec: { node: "n1" }, user: NODE_N1, want: true },
     { name: "another node", spec: { node: "n2" }, user: NODE_N1, certificate: presented(6), want: false },
     {
-      name: "its node, unrecorded, of the same moment",
+      name: "its node, unrecorded, issued at the same time",
       spec: { node: "n1" },
       user: NODE_N1,
       certificate: presented(99, new Date(TIME)),
@@ -187,7 +193,7 @@ for (
       want: false,
     },
     {
-      name: "a user without a group, of two",
+      name: "a group that the user does not have",
       spec: { group: "devs" },
       user: { ...alice, groups: ["ops"] },
       want: false,
@@ -379,7 +385,7 @@ test("RevocationIndex.findForRecord() covers no record without a fingerprint, an
   assert.equal(index.findForRecord(record(92, { notBefore: null }))?.spec.node, "n1");
 });
 
-test("RevocationIndex takes the creation for the time of a Revocation that has none", () => {
+test("RevocationIndex uses the creation time of a Revocation without a time", () => {
   const { status: _status, ...revocation } = revoke({ node: "n1" });
   const created = (creationTimestamp?: string) => {
     const metadata = { ...revocation.metadata, ...(creationTimestamp === undefined ? {} : { creationTimestamp }) };
@@ -399,7 +405,7 @@ test("RevocationIndex counts a certificate with the sequence number of the revoc
   assert.ok(createIndex(revocation).findForCredential(NODE_N1, presented(12)) !== undefined);
 });
 
-test("RevocationIndex forgets what a Revocation of the same name revoked before", () => {
+test("RevocationIndex forgets the earlier target of a Revocation with the same name", () => {
   const index = createIndex(revoke({ user: "alice" }));
   index.put({ ...revoke({ user: "bob" }), metadata: { name: "user:alice" } });
   assert.equal(index.findForCredential(alice), undefined);
@@ -408,7 +414,7 @@ test("RevocationIndex forgets what a Revocation of the same name revoked before"
   assert.equal(index.get("user:alice"), undefined);
 });
 
-test("RevocationIndex keeps the certificates of a token revoked when a node of the same name is not any more", () => {
+test("RevocationIndex keeps a token revoked when the Revocation of a node with the same name is deleted", () => {
   const index = createIndex(revoke({ token: "oldold", includeCertificates: true }), revoke({ node: "oldold" }));
   index.delete("node:oldold");
   assert.ok(index.findForCredential(NODE_N1, presented(5)) !== undefined);
@@ -476,7 +482,7 @@ test("RecordedCertificates reads subjects, and forgets removed records", () => {
   assert.equal(records.lastSequence, 16);
 });
 
-test("RecordedCertificates takes each record once, and counts the marks of revoked ones", () => {
+test("RecordedCertificates reads each record once, and counts the marks of revoked ones", () => {
   const records = new RecordedCertificates();
   const marked = (one: IssuedCertificate) => ({
     ...one,
@@ -505,7 +511,7 @@ test("RecordedCertificates takes each record once, and counts the marks of revok
   assert.equal(records.size, 1);
 });
 
-test("RecordedCertificates leaves out what has no fingerprint or was removed, but counts its number", () => {
+test("RecordedCertificates omits records that have no fingerprint or were removed, but counts their numbers", () => {
   const records = new RecordedCertificates();
   records.put(record(1, { fingerprint: "" }));
   records.put(record(2, { removed: { from: 1, hash: "", time: TIME } }));

@@ -89,7 +89,7 @@ for (
   const { name, spec, metadata, want } of [
     { name: "nothing", spec: {}, want: /^spec: Required value: set exactly one of serialNumber, node, user, group/ },
     {
-      name: "two things",
+      name: "two targets",
       spec: { node: "n1", user: "alice" },
       want: /^spec.user: Forbidden: may not be set together with node$/,
     },
@@ -171,7 +171,7 @@ test("createRevocation() creates what validateRevocation() accepts", () => {
   });
 });
 
-test("createRevocation() leaves out what is not asked for", () => {
+test("createRevocation() omits absent options", () => {
   const { metadata, spec } = createRevocation({ kind: "user", value: "alice" }, REASON);
   assert.deepEqual(metadata, { name: "user:alice" });
   assert.deepEqual(spec, { user: "alice", reason: "keyCompromise" });
@@ -202,7 +202,7 @@ test("canBeTakenBack() excludes certificates that are not on hold", () => {
   assert.equal(ask({ kind: "user", value: "alice" }, "keyCompromise"), true);
 });
 
-test("describeRevocation() names what, since when and why", () => {
+test("describeRevocation() describes the target, the time and the reason", () => {
   const revocation = createRevocation({ kind: "serial", value: "0a" }, { reason: "superseded", message: "new\nkey" });
   assert.equal(
     describeRevocation({ ...revocation, status: { time: "2026-11-28T02:00:00Z" } }),

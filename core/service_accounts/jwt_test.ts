@@ -42,7 +42,7 @@ test("parseClaims() reads what encodeClaims() writes", () => {
   }
 });
 
-test("parseClaims() reads a token without claims, and takes null for an absent claim", () => {
+test("parseClaims() reads a token without claims, and null as an absent claim", () => {
   const none = { issuer: "", subject: "", audiences: [], id: "", namespace: "", account: { name: "", uid: "" } };
   assert.deepEqual(parseClaims({}), none);
   const own = { namespace: null, serviceaccount: { name: null, uid: null }, pod: null, warnafter: 0 };
@@ -133,7 +133,7 @@ for (
     { name: "a node that does not exist", edit: { node: { name: "n", uid: "" } }, want: ["node-name"] },
   ]
 ) {
-  test(`toTokenUser() names in extra what a token is bound to: ${name}`, () => {
+  test(`toTokenUser() lists in extra the objects to which a token is bound: ${name}`, () => {
     const { extra } = toTokenUser({ ...claims, id: "", ...edit });
     assert.deepEqual(Object.keys(extra), want.map((key) => `authentication.kubernetes.io/${key}`));
   });
@@ -228,7 +228,7 @@ const hs256 = encode({ alg: "HS256" });
 
 for (
   const { name, text, error } of [
-    { name: "that names no algorithm", text: `${encode({ alg: "none" })}.${payload}.`, error: failure },
+    { name: "without an algorithm", text: `${encode({ alg: "none" })}.${payload}.`, error: failure },
     {
       name: "that is signed with the public key as a secret",
       text: `${hs256}.${payload}.${hmac(hs256)}`,
@@ -251,7 +251,7 @@ for (
       error: failure,
     },
     {
-      name: "that brings its key along",
+      name: "that carries its own key",
       text: `${encode({ alg: "ES256", jwk: other.key.jwk })}.${payload}.${signature}`,
       error: failure,
     },
@@ -283,8 +283,8 @@ for (
     { name: "with a repeated member of the header", text: `${encode('{"alg":"ES256","alg":"none"}')}.${payload}.AA` },
     { name: "with a repeated member of a claim", text: `${encode({ alg: "a" })}.${encode('{"k":{"a":1,"a":2}}')}.AA` },
     { name: "whose claims are a list", text: `${encode({ alg: "ES256" })}.${encode([])}.AA` },
-    { name: "whose algorithm is no text", text: `${encode({ alg: 1 })}.${payload}.AA` },
-    { name: "whose key is no text", text: `${encode({ alg: "ES256", kid: {} })}.${payload}.AA` },
+    { name: "whose algorithm is not a string", text: `${encode({ alg: 1 })}.${payload}.AA` },
+    { name: "whose key id is not a string", text: `${encode({ alg: "ES256", kid: {} })}.${payload}.AA` },
     { name: "with padding", text: `${token}=` },
     { name: "in the other alphabet", text: `${token.split(".")[0]}.${payload}.+/+/` },
     { name: "with an impossible length", text: `${token.split(".")[0]}.${payload}.AAAAA` },

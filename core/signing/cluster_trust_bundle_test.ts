@@ -95,7 +95,7 @@ test("validateTrustBundleUpdate() refuses another signer, whose bundles have oth
 });
 
 for (const block of [KEY, "-----BEGIN A-----\n", "-----END A-----\n"]) {
-  test(`validateTrustBundleCreate() takes linear time for many times ${block.split("\n")[0]}`, async () => {
+  test(`validateTrustBundleCreate() takes linear time for many copies of ${block.split("\n")[0]}`, async () => {
     await assertLinear({
       input: (size) => build("b", "", block.repeat(Math.floor(size / block.length))),
       read: (bundle) => validateTrustBundleCreate(bundle).map(formatFieldError),
@@ -126,7 +126,11 @@ function bundle(name: string, trustBundle: string, signerName = SIGNER, ageHours
 for (
   const { name, existing, annotations, want } of [
     { name: "creates the first bundle", existing: [], want: { verb: "create", deletions: [] } },
-    { name: "leaves a bundle as it is", existing: [bundle(NAME, "PEM")], want: { verb: undefined, deletions: [] } },
+    {
+      name: "does not change a correct bundle",
+      existing: [bundle(NAME, "PEM")],
+      want: { verb: undefined, deletions: [] },
+    },
     {
       name: "corrects a bundle",
       existing: [bundle(NAME, "other")],
@@ -139,13 +143,13 @@ for (
       want: { verb: "create", deletions: [], annotations: own },
     },
     {
-      name: "leaves an annotated bundle as it is",
+      name: "does not change a correct annotated bundle",
       existing: [annotated({ ...own, "example.com/x": "x" })],
       annotations: own,
       want: { verb: undefined, deletions: [] },
     },
     {
-      name: "replaces its own annotations alone",
+      name: "replaces only its own annotations",
       existing: [annotated({ "tlsboot/b": "0", "example.com/x": "x" })],
       annotations: own,
       want: { verb: "update", deletions: [], annotations: { ...own, "example.com/x": "x" } },

@@ -1,4 +1,7 @@
-/** From a custom profile to a certificate: lifetimes, default usages, added extensions; and the property behind all of it. */
+/**
+ * From a custom profile to a certificate: lifetimes, default usages and added extensions, and the property that no
+ * certificate exceeds its profile.
+ */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { test } from "node:test";
@@ -50,12 +53,22 @@ const bounded = parseProfileOrThrow(LEAST.replace("{ max: 24h }", "{ max: 24h, d
 for (
   const { name, seconds, signing = 8_760 * HOUR_S, want } of [
     { name: "no requested lifetime gives the default", seconds: undefined, want: 10 * HOUR_S },
-    { name: "more than the most is the most", seconds: 48 * HOUR_S, want: 24 * HOUR_S },
-    { name: "in between is as requested", seconds: 12 * HOUR_S, want: 12 * HOUR_S },
-    { name: "the least is fine", seconds: 2 * HOUR_S, want: 2 * HOUR_S + 300 },
-    { name: "the signer's own limit holds too", seconds: 12 * HOUR_S, signing: 3 * HOUR_S, want: 3 * HOUR_S + 300 },
-    { name: "the signer's own limit is the least", seconds: 12 * HOUR_S, signing: 2 * HOUR_S, want: 2 * HOUR_S + 300 },
-    { name: "also for the default", seconds: undefined, signing: 3 * HOUR_S, want: 3 * HOUR_S + 300 },
+    { name: "more than the maximum gives the maximum", seconds: 48 * HOUR_S, want: 24 * HOUR_S },
+    { name: "a lifetime in between is used as requested", seconds: 12 * HOUR_S, want: 12 * HOUR_S },
+    { name: "the minimum is allowed", seconds: 2 * HOUR_S, want: 2 * HOUR_S + 300 },
+    { name: "the signer's limit applies too", seconds: 12 * HOUR_S, signing: 3 * HOUR_S, want: 3 * HOUR_S + 300 },
+    {
+      name: "the signer's limit may be the minimum",
+      seconds: 12 * HOUR_S,
+      signing: 2 * HOUR_S,
+      want: 2 * HOUR_S + 300,
+    },
+    {
+      name: "the signer's limit applies to the default",
+      seconds: undefined,
+      signing: 3 * HOUR_S,
+      want: 3 * HOUR_S + 300,
+    },
   ]
 ) {
   test(`planCertificate() with lifetimes of a profile: ${name}`, async () => {
@@ -69,12 +82,12 @@ for (
 for (
   const { name, edit = {}, options = {}, want } of [
     {
-      name: "less than the least",
+      name: "less than the minimum",
       edit: { expirationSeconds: 2 * HOUR_S - 1 },
       want: { kind: "failed", message: "lifetime is too short: 1h59m59s, want at least 2h0m0s" },
     },
     {
-      name: "a signer that never signs for so long",
+      name: "a signer whose limit is below the minimum",
       options: { signingDurationSeconds: HOUR_S },
       want: { kind: "error", message: "the signing duration is below the least lifetime of this profile" },
     },
@@ -95,7 +108,7 @@ for (
   });
 }
 
-test("planCertificate() gives a request without usages those of the profile, or refuses it", async () => {
+test("planCertificate() uses the usages of the profile for a request without usages, or refuses it", async () => {
   const spec = parseProfileOrThrow(LEAST.replace("digital signature]", "digital signature], default: [server auth]"));
   const planned = await plan(spec, { usages: [] });
   assert.ok(planned.ok);
@@ -119,7 +132,7 @@ for (const usages of [["client auth"], ["any"], ["digital signature"]]) {
   });
 }
 
-test("issueCertificate() adds a profile's extensions behind all others, and node:crypto reads them", async () => {
+test("issueCertificate() adds a profile's extensions after all others, and node:crypto reads them", async () => {
   const planned = await plan(parseProfileOrThrow(FULL), {
     commonName: "web-1",
     organizations: ["web", "team"],
@@ -135,7 +148,7 @@ test("issueCertificate() adds a profile's extensions behind all others, and node
   const at = ["551d11", "2b06010505070101", "551d20", "551d1f", "2b06010505070118"].map((oid) => hex.indexOf(oid));
   assert.deepEqual([...at].sort((a, b) => a - b), at);
   assert.ok(at.every((index) => index > 0));
-  // Status request (RFC 7633): OID, no criticality, the very bytes of the file.
+  // Status request (RFC 7633): the OID, not critical, and the bytes of the file.
   assert.ok(hex.includes("301106082b0601050507011804053003020105"));
 });
 
@@ -209,12 +222,12 @@ test("an issued certificate never exceeds its profile", async () => {
       const [bits, purposes] = [toKeyUsageBits(wanted.usages), toExtendedKeyUsageOids(wanted.usages)];
       assert.ok(facts.keyUsages.every((bit) => bits.some((allowed) => allowed === bit)));
       assert.ok(facts.extendedKeyUsages.every((oid) => purposes.includes(oid)));
-      // No extension at all would mean every purpose.
+      // Without the extension, it would be valid for every purpose.
       assert.ok(facts.extendedKeyUsages.length > 0 || purposes.length === 0);
       assert.ok(facts.notAfter.getTime() - NOW.getTime() <= wanted.maxHours * HOUR_S * 1_000);
       assert.ok(facts.notAfter <= caEnd);
     }),
     { numRuns: 2_000 },
   );
-  assert.ok(issued > 100, `${issued} certificates say too little`);
+  assert.ok(issued > 100, `${issued} certificates are too few`);
 });

@@ -35,16 +35,24 @@ const cases: readonly { readonly name: string; readonly edit: CsrOptions; readon
     },
   },
   { name: "no common name", edit: { commonName: "" } },
-  { name: "an address alone", edit: { dnsNames: [], ipAddresses: ["10.0.0.7"] } },
-  { name: "a URI alone", edit: { dnsNames: [], uris: ["spiffe://example.com/web/a"] } },
-  { name: "an e-mail address alone", edit: { dnsNames: [], emailAddresses: ["a@example.com"] } },
+  { name: "only an address", edit: { dnsNames: [], ipAddresses: ["10.0.0.7"] } },
+  { name: "only a URI", edit: { dnsNames: [], uris: ["spiffe://example.com/web/a"] } },
+  { name: "only an e-mail address", edit: { dnsNames: [], emailAddresses: ["a@example.com"] } },
   { name: "many labels", edit: { dnsNames: ["a.b.c.svc.example.com"] } },
   { name: "a wildcard", edit: { dnsNames: ["*.web.example.com", "*.a.svc.example.com"] } },
   { name: "another common name", edit: { commonName: "db-1" }, want: "subject common name is not allowed: db-1" },
-  { name: "nothing for the star", edit: { commonName: "web-" }, want: "subject common name is not allowed: web-" },
-  { name: "a dot for the star", edit: { commonName: "web-a.b" }, want: "subject common name is not allowed: web-a.b" },
   {
-    name: "a line break for the star",
+    name: "an empty match of the star",
+    edit: { commonName: "web-" },
+    want: "subject common name is not allowed: web-",
+  },
+  {
+    name: "a dot in the match of the star",
+    edit: { commonName: "web-a.b" },
+    want: "subject common name is not allowed: web-a.b",
+  },
+  {
+    name: "a line break in the match of the star",
     edit: { commonName: "web-a\nb" },
     want: "subject common name is not allowed: web-a\nb",
   },
@@ -53,7 +61,7 @@ const cases: readonly { readonly name: string; readonly edit: CsrOptions; readon
     edit: { organizations: ["web", "system:masters", "team"] },
     want: "subject organization is not allowed: system:masters",
   },
-  { name: "an organization too few", edit: { organizations: ["web"] }, want: "subject organization is required: team" },
+  { name: "a missing organization", edit: { organizations: ["web"] }, want: "subject organization is required: team" },
   {
     name: "an organization twice",
     edit: { organizations: ["web", "team", "web"] },
@@ -66,7 +74,7 @@ const cases: readonly { readonly name: string; readonly edit: CsrOptions; readon
   { name: "a dot at the end", edit: { dnsNames: ["a.web.example.com."] }, want: `${DNS}: a.web.example.com.` },
   { name: "an empty label", edit: { dnsNames: ["a..svc.example.com"] }, want: `${DNS}: a..svc.example.com` },
   { name: "a star within a label", edit: { dnsNames: ["a*.web.example.com"] }, want: `${DNS}: a*.web.example.com` },
-  { name: "a wildcard too high", edit: { dnsNames: ["*.example.com"] }, want: `${DNS}: *.example.com` },
+  { name: "a wildcard above the pattern", edit: { dnsNames: ["*.example.com"] }, want: `${DNS}: *.example.com` },
   { name: "two wildcards", edit: { dnsNames: ["*.*.svc.example.com"] }, want: `${DNS}: *.*.svc.example.com` },
   {
     name: "too many names",
@@ -98,11 +106,11 @@ const cases: readonly { readonly name: string; readonly edit: CsrOptions; readon
     want: `Email subjectAltName is not allowed: ${email}`,
   })),
   {
-    name: "a usage too many",
+    name: "an extra usage",
     edit: { usages: ["server auth", "client auth"] },
     want: "usage is not allowed: client auth",
   },
-  { name: "a usage too few", edit: { usages: ["digital signature"] }, want: "usage is required: server auth" },
+  { name: "a missing usage", edit: { usages: ["digital signature"] }, want: "usage is required: server auth" },
   { name: "no usages", edit: { usages: [] }, want: "usages are missing" },
   { name: "an unknown usage", edit: { usages: ["x"] }, want: "usage is not allowed: x" },
   { name: "a small RSA key", edit: { keyAlgorithm: "rsa-2048" }, want: "key is not allowed: RSA of 2048 bits" },
@@ -150,7 +158,7 @@ for (
     },
   ]
 ) {
-  test(`createCustomProfile() allows nothing that is not named: ${name}`, async () => {
+  test(`createCustomProfile() allows nothing that the profile does not list: ${name}`, async () => {
     assert.equal(await check(least, bare), undefined);
     assert.equal(await check(least, { ...bare, ...edit }), want);
   });
@@ -194,7 +202,7 @@ for (
   });
 }
 
-test("createCustomProfile() refuses a second common name, of which signers would keep the last alone", async () => {
+test("createCustomProfile() refuses a second common name, because signers would keep only the last", async () => {
   const csr = await buildCsr(fine);
   const facts = parseRequest(csr.spec.request);
   assert.ok(facts.ok);
@@ -238,7 +246,7 @@ for (
   });
 }
 
-test("createCustomProfile() takes exact names as they are, addresses in any spelling", async () => {
+test("createCustomProfile() compares exact names unchanged, but addresses in any notation", async () => {
   const rules = 'names: { dns: { exactly: ["*.a.example"] }, ips: { exactly: ["2001:DB8:0::1"] } }\n';
   const profile = createCustomProfile("example.com/x", parseProfileOrThrow(`${LEAST}${rules}`));
   assert.equal(await check(profile, { ...bare, dnsNames: ["*.a.example"], ipAddresses: ["2001:db8::1"] }), undefined);

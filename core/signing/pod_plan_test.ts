@@ -39,7 +39,7 @@ const annotated = (unverifiedUserAnnotations: Record<string, string>) => ({ spec
 for (
   const { name, options, want } of [
     {
-      name: "by default what the profile says",
+      name: "by default the names and usages of the profile",
       options: {},
       want: { dnsNames: ["shop.web.svc.cluster.local"], usages: ["digital signature", "client auth"] },
     },
@@ -225,7 +225,7 @@ test("planPodCertificate() fails what cannot be signed, with the reason of a Cer
 for (
   const { name, options = {}, edit, want } of [
     {
-      name: "leaves a request pending while the CA ends too soon",
+      name: "leaves a request pending if the CA ends too soon",
       edit: { caNotAfter: new Date(NOW.getTime() + HOUR_MS) },
       want: "error",
     },
@@ -285,7 +285,7 @@ for (
   });
 }
 
-test("planPodCertificate() takes an annotation as one value where there can only be one", async () => {
+test("planPodCertificate() does not split an annotation where only one value is possible", async () => {
   const spec = parseProfileOrThrow(`${
     POD_PROFILE.replace(
       / {2}commonName:.*\n/,
@@ -307,7 +307,7 @@ test("findChainFault() limits a chain to what the API accepts", () => {
   assert.equal(findChainFault("x".repeat(MAX_POD_CHAIN_BYTES + 1))?.kind, "Failed");
 });
 
-test("createIssuedStatus() says the times of the certificate itself", async () => {
+test("createIssuedStatus() has the times of the certificate", async () => {
   const planned = await plan();
   assert.ok(planned.ok);
   const leaf = parseCertificate(await issueCertificate(planned.value.certificate, await ca, Uint8Array.of(9)));

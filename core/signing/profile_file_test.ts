@@ -57,7 +57,7 @@ test("describeProfile() describes every requirement and every property of a prof
   ]);
 });
 
-test("describeProfile() describes a profile that says little", () => {
+test("describeProfile() describes a minimal profile", () => {
   const profile = createCustomProfile("example.com/web", parseProfileOrThrow(LEAST));
   assert.deepEqual(profile.extensions, []);
   assert.deepEqual(describeProfile(profile), [
@@ -104,7 +104,7 @@ test("describeProfile() describes which pods a profile is for, and what they get
   ]);
 });
 
-test("parseProfile() gives pods all allowed usages and at least an hour, unless the file says otherwise", () => {
+test("parseProfile() by default gives pods all allowed usages and at least an hour", () => {
   const text = `${LEAST}pods: { namespace: { allowed: ["*"] } }\n`;
   const { usages, lifetime } = parseProfileOrThrow(text.replace("24h", "1h"));
   assert.deepEqual(usages.default, usages.allowed);
@@ -168,7 +168,7 @@ for (
       ],
     },
     {
-      name: "usages that contradict",
+      name: "contradictory usages",
       text: `${HEAD}${LIFETIME}usages: { allowed: [server auth, signing], required: [any], default: [signing] }\n`,
       want: [
         'usages.required: "any" is not allowed above',
@@ -207,7 +207,7 @@ for (
       ],
     },
     {
-      name: "values that contradict",
+      name: "contradictory values",
       text: `${HEAD}${USAGES}${LIFETIME}subject:
   organizations: { allowed: [a], exactly: [b, b], min: 1 }
   countries: { min: 3, max: 2 }
@@ -364,7 +364,7 @@ pods: { namespaces: { allowed: [web] } }
   });
 }
 
-/** Values where the file has them, and odd ones. */
+/** Values for the keys of the file, with odd ones among them. */
 const leaf = fc.oneof(
   fc.constantFrom(
     "server auth",

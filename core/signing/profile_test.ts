@@ -46,7 +46,7 @@ const cases: readonly { signer: string; name: string; edit: CsrOptions; want?: s
   },
   {
     signer: CLIENT,
-    name: "one organization too many",
+    name: "an extra organization",
     edit: { organizations: ["system:nodes", "system:masters"] },
     want: "subject organization is not system:nodes",
   },
@@ -65,10 +65,10 @@ const cases: readonly { signer: string; name: string; edit: CsrOptions; want?: s
     edit: { commonName: "mike" },
     want: "subject common name does not begin with system:node:",
   },
-  { signer: CLIENT, name: "a usage too few", edit: { usages: ["client auth"] }, want: CLIENT_USAGES },
+  { signer: CLIENT, name: "a missing usage", edit: { usages: ["client auth"] }, want: CLIENT_USAGES },
   {
     signer: CLIENT,
-    name: "a usage too many",
+    name: "an extra usage",
     edit: { usages: ["client auth", "digital signature", "server auth"] },
     want: CLIENT_USAGES,
   },
@@ -126,7 +126,7 @@ const cases: readonly { signer: string; name: string; edit: CsrOptions; want?: s
     want: "subject common name does not begin with system:node:",
   },
   { signer: API_CLIENT, name: "any subject", edit: { commonName: "alice", organizations: [], dnsNames: ["a"] } },
-  { signer: API_CLIENT, name: "client auth alone", edit: { usages: ["client auth"] } },
+  { signer: API_CLIENT, name: "only client auth", edit: { usages: ["client auth"] } },
   {
     signer: API_CLIENT,
     name: "server auth",
@@ -381,7 +381,7 @@ test("planCertificate() refuses an expired CA temporarily", async () => {
   });
 });
 
-test("planCertificate() gives no usages where neither the request nor the profile has any", async () => {
+test("planCertificate() plans no usages if neither the request nor the profile has any", async () => {
   const planned = await plan({ signerName: "kubernetes.io/legacy-unknown" }, { csr: { spec: {} } });
   assert.deepEqual(planned.ok && planned.value.usages, []);
 });
@@ -439,7 +439,7 @@ for (
   });
 }
 
-test("planCertificate() permanently refuses names that the constraints of the CA, or of one above it, forbid", async () => {
+test("planCertificate() permanently refuses names that violate the constraints of the CA or of one above it", async () => {
   const root = await createTestAuthority();
   const permitted = { ...NO_SUBTREES, dnsNames: ["example.org"] };
   const nameConstraints = { permitted, excluded: NO_SUBTREES };
@@ -482,14 +482,14 @@ test("findClientTrust() returns true, false, or undefined when it is unknown", a
   const below = await createSubordinate(root);
   const believed = [root.certificate, other.certificate];
   assert.equal(findClientTrust(root, believed), true);
-  assert.equal(findClientTrust(below, believed), true, "its issuer is believed");
+  assert.equal(findClientTrust(below, believed), true, "the API trusts its issuer");
   assert.equal(findClientTrust(below, [other.certificate]), undefined, "its issuer may be below the other one");
   // The same name with another key is another CA.
   assert.equal(findClientTrust(imposter, believed), false);
   assert.equal(findClientTrust(below, [imposter.certificate]), undefined);
-  assert.equal(findClientTrust(below, []), false, "an API that trusts no CA");
+  assert.equal(findClientTrust(below, []), false, "the API trusts no CA");
   const whole = { ...below, issuers: [root.certificate] };
-  assert.equal(findClientTrust(whole, [below.certificate]), true, "the CA alone is believed");
+  assert.equal(findClientTrust(whole, [below.certificate]), true, "the API trusts only the CA");
   assert.equal(findClientTrust(whole, [other.certificate]), false, "nothing is above its root");
 });
 

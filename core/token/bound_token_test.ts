@@ -192,7 +192,7 @@ for (
       want: "node",
     },
     {
-      name: "one organization more",
+      name: "an extra organization",
       secret: createLimited({ node: n1 }),
       request: {
         ...createRequest(keyA),
@@ -272,7 +272,7 @@ test("readTokenUse() reads the last use and the last refusal", () => {
   assert.deepEqual(lastRefusal, { at: new Date("2026-11-28T02:00:00Z"), address: "", reason: refusal.message });
 });
 
-test("withCreator() records who makes a limited token, whatever the client sent, and no other token", () => {
+test("withCreator() records the creator of a limited token, whatever the client sent, but of no other token", () => {
   const sent = withAnnotations(createLimited({ node: n1 }), {
     "tlsboot/created-by": "someone else",
     "tlsboot/node": "n1",
@@ -298,7 +298,7 @@ test("withCreator() writes the proof of the server, and removes one that a clien
   assert.deepEqual(withCreator(createSecret(forged), "alice", now), {});
 });
 
-test("withKeptRecords() keeps the proof only of a token that stays for the same node and key", () => {
+test("withKeptRecords() keeps the proof only of a token for the same node and key", () => {
   const proof = "ssh SHA256:abc 2026-11-28T02:00:00Z";
   const limits = { "tlsboot/node": "n1", "tlsboot/public-key": keyA };
   const stored = createSecret({ ...limits, "tlsboot/attested": proof });
@@ -335,7 +335,7 @@ test("withKeptRecords() works without annotations on either side", () => {
   assert.deepEqual(withKeptRecords(used, bare), { "tlsboot/used-keys": keyA });
 });
 
-test("withKeptRecords() keeps nothing of a Secret that was no token", () => {
+test("withKeptRecords() keeps nothing of a Secret that was not a token", () => {
   const stored = { ...createSecret({ "tlsboot/created-by": "alice", "tlsboot/used-keys": keyA }), type: "Opaque" };
   assert.deepEqual(withKeptRecords(createSecret({ a: "1" }), stored), { a: "1" });
 });

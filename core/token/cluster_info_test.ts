@@ -97,7 +97,7 @@ for (
       published(encodeClusterInfo({ ...CLUSTER, caPem: CA.replace("AA", "BB") + CA })),
       "update",
     ],
-    ["it is no kubeconfig", published("nothing: [of that"), "update"],
+    ["it is not a kubeconfig", published("nothing: [of that"), "update"],
   ] as const
 ) {
   test(`planClusterInfo() of several servers is ${want} when ${name}`, () => {
@@ -201,7 +201,7 @@ for (
     { name: "of another type", secret: { ...token("aaaaaa"), type: "Opaque" } },
     { name: "under another name", secret: { ...token("aaaaaa"), metadata: { name: "bootstrap-token-bbbbbb" } } },
     {
-      name: "with an id of the wrong form",
+      name: "with a malformed id",
       secret: { ...token("AAAAAA"), metadata: { name: "bootstrap-token-AAAAAA" } },
     },
     { name: "without a secret", secret: withoutValue(token("aaaaaa"), "token-secret") },

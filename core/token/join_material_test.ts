@@ -46,7 +46,7 @@ for (
       want: /is not an https URL|not allowed in a command/,
     })),
     ...["http://a", "https://a:99999", "https://999.1.1.1", "https://[::::]", "a:6443"].map((server) => ({
-      name: `a server that is none: ${server}`,
+      name: `an invalid server: ${server}`,
       kubeconfig: encodeClusterInfo({ server, caPem: "" }),
       want: /is not an https URL/,
     })),

@@ -74,12 +74,12 @@ for (
       want: 'parse error on line 1, column 3: bare " in non-quoted-field',
     },
     {
-      name: "a bare quote on a later line, behind letters of two bytes",
+      name: "a bare quote on a later line, after letters of two bytes",
       text: 'x,y\nß,é"\n',
       want: 'parse error on line 2, column 6: bare " in non-quoted-field',
     },
     {
-      name: "text behind a quoted field",
+      name: "text after a quoted field",
       text: '"a"b,c\n',
       want: 'parse error on line 1, column 3: extraneous or missing " in quoted-field',
     },

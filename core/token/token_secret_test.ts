@@ -274,9 +274,9 @@ for (
     { name: "expires now", secret: secretWith("2026-06-01T00:00:00Z"), want: { kind: "delete" } },
     { name: "expires later", secret: secretWith("2026-06-01T00:00:01Z"), want: { kind: "later", ms: 1000 } },
     { name: "another zone", secret: secretWith("2026-06-01T02:00:01+02:00"), want: { kind: "later", ms: 1000 } },
-    { name: "no time at all", secret: secretWith("tomorrow"), want: { kind: "delete" } },
+    { name: "text that is not a time", secret: secretWith("tomorrow"), want: { kind: "delete" } },
     {
-      name: "bytes that are no base64",
+      name: "bytes that are not base64",
       secret: secretWith("x", { data: { expiration: "*" } }),
       want: { kind: "delete" },
     },

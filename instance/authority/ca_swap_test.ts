@@ -29,7 +29,7 @@ for (
     { name: "an abort", steps: ["Trust", undefined], want: { ca: oldCa, [retiredName(newCa)]: newCa } },
   ] satisfies readonly { name: string; steps: readonly (CaRotationStep | undefined)[]; want: Record<string, Pair> }[]
 ) {
-  test(`the files of a CA are right after ${name}, wherever the process was killed`, async () => {
+  test(`the files of a CA are correct after ${name}, wherever the process was killed`, async () => {
     const wanted = Object.fromEntries(
       Object.entries(want).flatMap(([base, { certificatePem, keyPem }]) => [
         [`/pki/${base}.crt`, certificatePem],
@@ -76,7 +76,7 @@ test("a key without a certificate remains when no CA has it", async () => {
   assert.equal(files.text("/pki/next-ca.key"), newCa.keyPem);
 });
 
-test("a pair that cannot sign does not begin to sign", async () => {
+test("a pair that cannot sign is not selected", async () => {
   const files = createMemoryFiles({
     [PATHS.certificate]: oldCa.certificatePem,
     [PATHS.key]: oldCa.keyPem,
@@ -93,7 +93,7 @@ interface Pair {
   readonly fingerprint: string;
 }
 
-/** Does the same as a server at its start and for each step. */
+/** Adopts a step as a server does, at its start and for each change. */
 async function adopt(step: CaRotationStep | undefined, files: SwapFiles): Promise<void> {
   await completeCaSwap(PATHS, files);
   const target = step === undefined ? undefined : { step, oldCa: oldCa.fingerprint, newCa: newCa.fingerprint };
@@ -110,7 +110,7 @@ async function adopt(step: CaRotationStep | undefined, files: SwapFiles): Promis
   }, files);
 }
 
-/** Checks that no kill loses the only copy of the old key. */
+/** Asserts that no kill has lost the only copy of a key. */
 function assertKeysAreThere(files: MemoryFiles): Promise<void> {
   const texts = [...files.entries.keys()].map((path) => files.text(path));
   for (const text of [oldCa.keyPem, oldCa.certificatePem]) assert.ok(texts.includes(text));

@@ -70,7 +70,7 @@ test("openIssuedLog() writes a chain of records, private, that continues in the 
   );
 });
 
-test("openIssuedLog() records what many callers and several logs sign at once, each once", async () => {
+test("openIssuedLog() records each certificate once, although many callers and several logs sign at the same time", async () => {
   await using one = await setUp();
   using a = one.open();
   using b = one.open();
@@ -146,7 +146,7 @@ test("openIssuedLog() gives up when another program holds the lock for ten secon
   using held = one.open();
   const slow = Promise.withResolvers<Uint8Array<ArrayBuffer>>();
   const signing = Promise.withResolvers<void>();
-  // A signature that takes long holds the lock, as a stopped program does.
+  // A slow signature holds the lock, as a suspended program does.
   const sign = (): Promise<Uint8Array<ArrayBuffer>> => {
     signing.resolve();
     return slow.promise;

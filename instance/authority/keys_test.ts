@@ -47,7 +47,7 @@ for (
   test(`a key program that ${breakage} creates no signature`, async () => {
     await using folder = await createTempFolder();
     const program = await writeKeyProgram(folder, (await createSigningCa()).keyPem, breakage);
-    // Starting a runtime takes long on a busy machine; only the program that never ends has a short timeout.
+    // A runtime starts slowly on a busy machine, so only the program that never ends has a short timeout.
     const key = await openKeyProgram({
       program,
       certificate,

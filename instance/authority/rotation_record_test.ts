@@ -1,4 +1,4 @@
-/** The files of a CA that is replaced: each step, killed at every change, and repeated. */
+/** The files of a CA during a rotation: each step is killed at every change, and repeated. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encodeCertificates, encodeTrust } from "../../core/pki/x509/ca_bundle.ts";
@@ -102,7 +102,7 @@ test("storeRotationRecord() completes every step after a kill at any change, and
 });
 
 for (const step of ["Trust", "Switch"] as const) {
-  test(`removeRotationRecord() leaves the old CA alone, killed at any change, when the files are in ${step}`, async () => {
+  test(`removeRotationRecord() restores the old CA, even when killed at any change, if the files are in ${step}`, async () => {
     const { rotation, oldKey, newKey, adopted, files } = await begin();
     const { oldCA: oldPem, newCA: newPem } = rotation.spec;
     const deps = { files, verify };

@@ -32,7 +32,7 @@ describe("a backup", () => {
     return { kind: "keys", recipients: [await identityToRecipient(identity)] } as const;
   }
 
-  /** A folder with some files, and a storage with two objects whose counter is at 5. */
+  /** A folder with some files, and a storage with two objects at revision 5. */
   async function contents(folder: TempFolder) {
     await mkdir(folder.join("data/pki"), { recursive: true });
     await writeFile(folder.join("data/pki/ca.key"), "secret", { mode: 0o600 });
@@ -70,7 +70,7 @@ describe("a backup", () => {
     return await collect(createArchive({ files: files(), snapshot: snapshot(), facts }, () => {}));
   }
 
-  test("a restored data directory has the files, identical objects, and a counter far above that of the backup", async () => {
+  test("a restored data directory has the same files and objects, and a revision far above that of the backup", async () => {
     await using folder = await createTempFolder();
     const { items, revision, files, snapshot } = await contents(folder);
     const path = folder.join("a.backup");
@@ -154,7 +154,7 @@ describe("a backup", () => {
     await assert.rejects(open(sealed, wrong), (error) => isAppError(error, "passphrase_wrong"));
   });
 
-  test("writeBackup() does not replace a file without force, and leaves nothing unfinished after a failure", async () => {
+  test("writeBackup() does not replace a file without force, and leaves no partial file after a failure", async () => {
     await using folder = await createTempFolder();
     const { files, snapshot } = await contents(folder);
     const path = folder.join("a.backup");

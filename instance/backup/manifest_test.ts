@@ -21,7 +21,7 @@ const manifest: BackupManifest = {
   parts: [part],
 };
 
-test("parseManifest() reads what formatManifest() wrote", () => {
+test("parseManifest() reads the output of formatManifest()", () => {
   const read = parseManifest(formatManifest(manifest), 1);
   assert.ok(read.ok);
   assert.deepEqual({ ...manifest, ...read.value }, read.value);

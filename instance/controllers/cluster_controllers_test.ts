@@ -52,7 +52,7 @@ async function withControllers(
   }
 }
 
-/** Waits for several requests in a row, each of which takes some turns of the event loop. */
+/** Waits for several requests, each of which takes some turns of the event loop. */
 const rest = () => settle(300);
 
 test("runClusterControllers() fills every namespace, and restores an object that is removed", async () => {
@@ -274,7 +274,7 @@ test("runClusterControllers() keeps objects whose owner is of an unserved kind o
   });
 });
 
-test("runClusterControllers() lets a deletion in the foreground wait for dependents that block, and for theirs", async () => {
+test("runClusterControllers() lets a foreground deletion wait for blocking dependents, and for their dependents", async () => {
   await withControllers(async (app) => {
     const node = { ...await createNode(app, "n1"), blockOwnerDeletion: true };
     const map = await createMap(app, "middle", [node]);

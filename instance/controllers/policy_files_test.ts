@@ -124,7 +124,7 @@ test("followPolicies() follows nothing without a policy, and refuses an inventor
   assert.equal(followed?.current().inventory?.get("a")?.proofs?.tpm, `sha256:${"a".repeat(64)}`);
 });
 
-test("followPolicies() reads its files again on request, which does not replace a later change", async () => {
+test("followPolicies() reads its files again on request, and still follows later changes", async () => {
   const clock = createFakeClock();
   const files = createFiles({ "/inventory.yaml": INVENTORY });
   const deps = { files, clock, logger: createMemoryLogger(), cwd: "/" };

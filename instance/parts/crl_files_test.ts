@@ -115,7 +115,7 @@ test("openCrlFiles() makes the CRL at the start, in the file and for clients", a
   assert.equal(crls.find("ca.key"), undefined);
 });
 
-test("openCrlFiles() makes a new CRL at each revocation, and one when it is taken back", async () => {
+test("openCrlFiles() makes a new CRL for each revocation, and when one is taken back", async () => {
   const { clock, record, readSerials, readFacts, storage, deps, authority, writes } = await setUp();
   await record(1);
   await using crls = await openCrlFiles(storage, deps);
@@ -177,7 +177,7 @@ test("openCrlFiles() renews a CRL once a day, and drops an expired certificate a
   assert.deepEqual(lists, [["7f0001"], [], []]);
 });
 
-test("openCrlFiles() keeps the number growing over restarts, and after the clock was set back", async () => {
+test("openCrlFiles() increases the number across restarts, and after the clock was set back", async () => {
   const { clock, storage, deps, authority, readFacts } = await setUp();
   const numbers: bigint[] = [];
   for (const jump of [0, 1_000, -DAY_MS, 1_000]) {
@@ -212,7 +212,7 @@ test("openCrlFiles() uses no number twice when a CRL was written but its folder 
   await using crls = await openCrlFiles(storage, deps);
   await crls.add(PATHS, () => Promise.resolve(authority));
   await clock.advance(1_000);
-  // From now on each number is the previous one plus one, not the time.
+  // From now on each number is the previous one plus one instead of the time.
   clock.jump(-DAY_MS);
   const numbers = [readFacts().number ?? 0n];
   for (const isUnsynced of [true, false]) {
@@ -224,7 +224,7 @@ test("openCrlFiles() uses no number twice when a CRL was written but its folder 
   assert.equal(new Set(numbers).size, 3, `${numbers}`);
 });
 
-test("openCrlFiles() ignores a file that holds no CRL of the CA, and logs a CA that may not sign CRLs", async () => {
+test("openCrlFiles() ignores a file without a CRL of the CA, and logs a CA that may not sign CRLs", async () => {
   const root = await createTestAuthority();
   const one = await setUp(await createIntermediate(root, "kubeadm", { usages: ["cert sign"] }));
   one.texts[FILE] = "nonsense";

@@ -67,7 +67,7 @@ test("Parts.renew() renews the other parts after a failure, and throws each fail
   await assert.rejects(parts.renew(), /^AggregateError: first failed; third failed$/);
 });
 
-/** Work that ends when it is aborted, and can be made to fail then. */
+/** Waits for an abort, and then returns or fails. */
 async function workUntilAborted(signal: AbortSignal, fault?: Error): Promise<void> {
   await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
   if (fault !== undefined) throw fault;
@@ -97,7 +97,7 @@ test("runInBackground() passes a failure on once, and disposing it does not repe
   assert.deepEqual(failures, [fault]);
 });
 
-test("runInBackground() rejects with a failure of the end when it is disposed", async () => {
+test("runInBackground() rejects on disposal when its work fails at the end", async () => {
   const part = runInBackground((signal) => workUntilAborted(signal, new Error("cannot end")), {
     until: new AbortController().signal,
     onFailure: fail,

@@ -107,7 +107,7 @@ test("keepRevocations() denies pending requests, fails approved ones, and does n
   await part[Symbol.asyncDispose]?.();
 });
 
-test("keepRevocations() denies a request that was admitted before, also when another writer disturbs the first pass", async () => {
+test("keepRevocations() denies a request that was admitted before, also when another writer interferes with the first pass", async () => {
   const storage = createMemoryStorage({ clock: createFakeClock() });
   await using app = await start(storage);
   await permitAll(app);
@@ -158,7 +158,7 @@ test("keepRevocations() denies a request that was admitted before, also when a r
   await part[Symbol.asyncDispose]?.();
 });
 
-test("keepRevocations() does the same after a restart in between", async () => {
+test("keepRevocations() settles the same requests after a restart in between", async () => {
   await using app = await start();
   await permitAll(app);
   await addRequest(app, "pending", "alice");

@@ -28,8 +28,8 @@ function createAuthorities(reload: () => Promise<void>): LiveAuthorities {
 
 for (
   const { name, canReload, want } of [
-    { name: "ask clients of the old CA to renew once the new one signs", canReload: true, want: true },
-    { name: "ask for nothing while the new CA cannot be used", canReload: false, want: false },
+    { name: "asks clients of the old CA to renew once the new one signs", canReload: true, want: true },
+    { name: "asks for nothing while the new CA cannot be used", canReload: false, want: false },
   ]
 ) {
   test(`InstanceRotations.listAnnotations() ${name}`, async () => {

@@ -45,7 +45,7 @@ test("openServiceAccounts() accepts a deleted signing key until it is removed fr
   assert.deepEqual((await open(files)).keys.map(({ id }) => id), [rotated.signer.key.id]);
 });
 
-test("openServiceAccounts() uses the keys of the settings, and then creates none", async () => {
+test("openServiceAccounts() uses the keys of the settings without creating one", async () => {
   const files = createMemoryFiles({ "/sign.key": await newKey(), "/old.key": await newKey() });
   const options = await open(files, {
     serviceAccountSigningKeyFile: "sign.key",

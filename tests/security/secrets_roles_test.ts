@@ -9,7 +9,7 @@ import { test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import type { Running } from "../support/child.ts";
 import { writeKeyProgram } from "../support/key_program.ts";
-import { ask, type Pair, provoke, readPair, tellObjects } from "../support/secret_provocations.ts";
+import { ask, type Pair, provoke, readPair, recordObjects } from "../support/secret_provocations.ts";
 import { createSecretRun, type SecretRun } from "../support/secret_search.ts";
 import { createSigningCa } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
@@ -136,7 +136,7 @@ test("serve, signer, approver and a rotating bootstrap print no secret, also in 
     /the passphrase does not fit/,
   );
   await fails(`serve --data-dir data --secure-port 0 ${wrong}`);
-  await tellObjects(run, port, admin);
+  await recordObjects(run, port, admin);
   for (const role of [rotating, approver, web, signer, serve]) {
     assert.match((await run.end(role)).stderr, /debug: --debug: true[^]*"level":"/, "the log is there");
   }

@@ -7,7 +7,7 @@ import { Buffer } from "node:buffer";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import type { Running } from "../support/child.ts";
-import { provoke, readPair, tellObjects } from "../support/secret_provocations.ts";
+import { provoke, readPair, recordObjects } from "../support/secret_provocations.ts";
 import { createSecretRun, findSecrets, listForms, PIECE } from "../support/secret_search.ts";
 import { createTempFolder } from "../support/temp.ts";
 
@@ -105,7 +105,7 @@ test("a whole run prints no secret in logs, events, metrics, audit lines and err
   await write("key-as-config.yaml", privateKeyText(await readFile(at("n1/kubeconfig"), "utf8")));
   await fails("version --config key-as-config.yaml");
 
-  await tellObjects(run, port, admin);
+  await recordObjects(run, port, admin);
   const { stderr } = await run.end(up);
   run.record("audit.log", await readFile(at("audit.log"), "utf8"));
   assert.ok(await run.knowKeys(PASSPHRASE) >= 12, "keys of the run are known");

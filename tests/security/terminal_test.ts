@@ -22,7 +22,7 @@ import {
   refusal,
 } from "../support/hostile_api.ts";
 import { HOSTILE_ARCHIVES, writeHostileArchives } from "../support/hostile_archive.ts";
-import { assertShown, findObeyed, FORGING, HOSTILE } from "../support/hostile_text.ts";
+import { assertShown, findControls, FORGING, HOSTILE } from "../support/hostile_text.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { createSigningCa } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
@@ -250,7 +250,7 @@ describe("text of servers and files", () => {
           const what = `${name} ${debug.join(" ")} ${isTerminal ? "on a terminal" : "off it"}`;
           assertShown(run.stderr, isTerminal, `${what}: stderr`);
           // Data may contain line ends, but no other terminal control characters.
-          if (isData) assert.equal(isTerminal ? findObeyed(run.stdout, true) : undefined, undefined, what);
+          if (isData) assert.equal(isTerminal ? findControls(run.stdout, true) : undefined, undefined, what);
           else assertShown(run.stdout, isTerminal, `${what}: stdout`);
         }
       });

@@ -1,3 +1,4 @@
+/** Admission requests, and calls of a single admission plugin. */
 import { certificateSigningRequestKind } from "../../core/kube/kinds/mod.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import { testUser } from "./test_rbac.ts";

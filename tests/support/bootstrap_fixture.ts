@@ -13,28 +13,27 @@ import { Secret } from "../../core/lib/brand.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { encodeKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import { decodeBase64 } from "../../core/lib/encodings.ts";
+import { decodeBase64, encodeBase64 } from "../../core/lib/encodings.ts";
 import { findPemBlock } from "../../core/pki/asn1/pem.ts";
 import { parseCertificationRequest, type RequestFacts } from "../../core/pki/x509/pkcs10.ts";
 import { type FakeApi, type FakeApiOptions, startFakeApi } from "./fake_api.ts";
 import { createFakeClock, type FakeClock } from "./fake_clock.ts";
-import { encodeBase64, type TestCertificate } from "./issuing_ca.ts";
+import type { TestCertificate } from "./issuing_ca.ts";
 import { createMemoryFiles, type MemoryFiles } from "./memory_files.ts";
 import { createMemoryLogger, type MemoryLogger } from "./memory_logger.ts";
 import { createSeededRandom } from "./seeded_random.ts";
 
-// TLS stacks use the machine's clock, so certificates are dated around it, and the fake clock starts there.
-/** The start of the fake clock, to the second. */
+/** The start of the fake clock: the machine's time, at which TLS stacks verify certificates, to the second. */
 export const NOW = new Date(Math.floor(Date.now() / 1000) * 1000);
 export const HOUR_MS = 3_600_000;
 export const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 export const KEY = "/node/pki/kubelet-client.key.tmp";
 /** The link to the current pair. */
 export const CURRENT = "/node/pki/kubelet-client-current.pem";
-/** The CA that the bootstrap kubeconfig names. */
+/** The CA file of the bootstrap kubeconfig. */
 export const CA_FILE = "/node/ca.crt";
 
-/** A node without certificate, an API, and what is between them. */
+/** A node without a certificate, and the API that it uses. */
 export interface Fixture extends AsyncDisposable {
   readonly api: FakeApi;
   readonly clock: FakeClock;
@@ -44,11 +43,11 @@ export interface Fixture extends AsyncDisposable {
   readonly abort: AbortController;
   readonly options: BootstrapOptions;
   run(): Promise<BootstrapOutcome>;
-  /** Approves and issues; an edit makes the certificate wrong. */
+  /** Approves the request and issues its certificate; an edit makes the certificate invalid. */
   issue(csr: KubeObject, edit?: Partial<TestCertificate>): Promise<void>;
 }
 
-/** Creates a new fixture; nothing is approved until a test approves it. */
+/** Creates a fixture, in which only the test approves requests. */
 export async function fixture(apiOptions: FakeApiOptions = {}): Promise<Fixture> {
   const api = await startFakeApi({ now: NOW, ...apiOptions });
   const clock = createFakeClock(NOW);
@@ -100,7 +99,7 @@ function kubeconfigWithToken(server: string): string {
   });
 }
 
-/** The PKCS#10 request in a CSR. */
+/** Parses the PKCS#10 request of a CSR. */
 export function parseRequestOrThrow(csr: CertificateSigningRequest): RequestFacts {
   const block = findPemBlock(new TextDecoder().decode(decodeBase64(csr.spec.request ?? ""))) ?? assert.fail("no PEM");
   const facts = parseCertificationRequest(block.block.bytes);
@@ -108,7 +107,7 @@ export function parseRequestOrThrow(csr: CertificateSigningRequest): RequestFact
   return facts.value;
 }
 
-/** A condition of a CSR. */
+/** Creates a condition of status `True`. */
 export function condition(type: string, reason: string, message = ""): Record<string, unknown> {
   return { type, status: "True", reason, message, lastUpdateTime: null, lastTransitionTime: null };
 }

@@ -1,4 +1,6 @@
-/** Debian's Chromium without a window, for tests of pages: a profile of its own, no names but ours, and nothing missed. */
+/**
+ * Debian's Chromium without a window, for tests of pages. It has a temporary profile and resolves no other host names.
+ */
 import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,17 +12,17 @@ import { createTempFolder } from "./temp.ts";
 /** The program of Debian's package `chromium`, which `deno task debian-packages` installs. */
 const CHROMIUM = "/usr/bin/chromium";
 
-/** How long the browser and a page have for one step, on a machine that does other work too, in milliseconds. */
-const PATIENCE_MS = 180_000;
+/** The longest time for one step of the browser or a page, on a busy machine, in milliseconds. */
+const STEP_TIMEOUT_MS = 180_000;
 
 /** The folder of the pictures that the README and the guides show. */
 const SCREENSHOTS = join(ROOT, "docs", "images");
 
 /** How to start a browser. */
 interface BrowserOptions {
-  /** Names that the browser finds, and their addresses, with a port or without: `{ "evil.example": "127.0.0.1" }`. */
+  /** Host names that the browser resolves, each with an address that may have a port. */
   readonly hosts?: Readonly<Record<string, string>>;
-  /** The home folder: the CAs of its `.pki/nssdb` are trusted. It is a temporary folder unless one is given. */
+  /** The home folder, a temporary one by default. The CAs in its `.pki/nssdb` are trusted. */
   readonly home?: string;
 }
 
@@ -29,14 +31,14 @@ export interface PageOptions {
   readonly width?: number;
   readonly height?: number;
   readonly colorScheme?: "light" | "dark";
-  /** False when scripts do not run. */
+  /** False to turn scripts off. */
   readonly javascript?: boolean;
 }
 
-/** A page and all that Chromium complained of while it was shown. */
+/** A page, and the problems that Chromium reported for it. */
 export interface WatchedPage {
   readonly page: Page;
-  /** Errors and warnings of the console, among them violations of the Content-Security-Policy, and uncaught exceptions. */
+  /** Console errors and warnings, including Content-Security-Policy violations, and uncaught exceptions. */
   readonly problems: string[];
   /** The URL of every request that the page made. */
   readonly requests: string[];
@@ -45,15 +47,15 @@ export interface WatchedPage {
 /** A browser. Disposing it ends all of its processes. */
 export interface TestBrowser extends AsyncDisposable {
   readonly browser: Browser;
-  /** Opens a page with cookies and storage of its own, as if another person had started the browser. */
+  /** Opens a page with separate cookies and storage, as if another person had started the browser. */
   openPage(options?: PageOptions): Promise<WatchedPage>;
-  /** Opens another page with the cookies of one, and adds its problems and requests to those of that page. */
+  /** Opens another page with the same cookies. Its problems and requests are added to those of the first page. */
   openTab(watched: WatchedPage): Promise<Page>;
 }
 
 /**
- * Starts Chromium. It finds no host but loopback and those that are given. Its commands come through a pipe, so it ends
- * with the process of the test, even when that is killed.
+ * Starts Chromium, which reaches only loopback and the given hosts. It is controlled through a pipe, so it ends with
+ * the process of the test, even when that is killed.
  */
 export async function startBrowser({ hosts = {}, home }: BrowserOptions = {}): Promise<TestBrowser> {
   await using stack = new AsyncDisposableStack();
@@ -67,12 +69,12 @@ export async function startBrowser({ hosts = {}, home }: BrowserOptions = {}): P
   const browser = await puppeteer.launch({
     executablePath: CHROMIUM,
     pipe: true,
-    timeout: PATIENCE_MS,
+    timeout: STEP_TIMEOUT_MS,
     userDataDir: folder.join("profile"),
     env: { ...process.env, HOME: home ?? folder.path },
     args: [
       `--host-resolver-rules=${rules.join(",")}`,
-      // Chromium's sandbox does not work for root, as whom tests run in containers.
+      // Chromium's sandbox does not work for root, the user of tests in containers.
       ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
     ],
   });
@@ -95,7 +97,7 @@ async function openPage(
   { width = 1280, height = 800, colorScheme = "light", javascript = true }: PageOptions,
 ): Promise<Page> {
   const page = await context.newPage();
-  page.setDefaultTimeout(PATIENCE_MS);
+  page.setDefaultTimeout(STEP_TIMEOUT_MS);
   await page.setViewport({ width, height });
   await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: colorScheme }]);
   await page.setJavaScriptEnabled(javascript);
@@ -113,8 +115,8 @@ async function openPage(
 const MAX_SCREENSHOT_BYTES = 80_000;
 
 /**
- * Takes a picture of the page for the documents, always of the same size, and writes it as `docs/images/NAME.webp` when
- * TLSBOOT_UPDATE_SCREENSHOTS is 1: two runs never show the same times, so that nothing is compared.
+ * Takes a screenshot for the documents and writes it to `docs/images/NAME.webp` when TLSBOOT_UPDATE_SCREENSHOTS is 1.
+ * It compares nothing, because the times on a page differ between runs.
  */
 export async function takeScreenshot(
   page: Page,
@@ -130,9 +132,9 @@ export async function takeScreenshot(
   await writeFile(join(SCREENSHOTS, `${name}.webp`), image);
 }
 
-/** Runs axe-core on the page that is shown and fails with each violation and the elements that it is about. */
+/** Runs axe-core on the page, and fails with each violation and its elements. */
 export async function assertAccessible(page: Page): Promise<void> {
-  // Evaluated through the protocol, which the page's Content-Security-Policy does not forbid.
+  // The protocol evaluates it despite the page's Content-Security-Policy.
   await page.evaluate(await readFile("node_modules/axe-core/axe.min.js", "utf8"));
   const found = await page.evaluate(`axe.run({ resultTypes: ["violations"] }).then(({ violations }) =>
     violations.map(({ id, help, nodes }) => ({ id, help, nodes: nodes.map((node) => node.html + ": " + node.failureSummary) }))

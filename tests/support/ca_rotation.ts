@@ -1,4 +1,4 @@
-/** A rotation of a CA that a test drives through the API, without the commands. */
+/** The steps of a CA rotation through the API, without the commands. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -27,7 +27,7 @@ export interface TestRotation {
 }
 
 /**
- * Begins the rotation of a CA of a data directory: a new CA, its key in a Secret, and the object. With a leaked key the
+ * Begins the rotation of a CA: creates a new CA, a Secret with its key, and the CARotation. With a leaked key the
  * rotation finishes at once.
  */
 export async function beginRotation(
@@ -85,14 +85,14 @@ export async function changeRotation(api: ApiClient, spec: object, name = "ca"):
   await api.requestJson({ method: "PATCH", path: `${ROTATIONS}/${name}`, body: { spec }, contentType }, quiet);
 }
 
-/** Waits until the server has adopted the requested step without a fault. */
+/** Waits until the server has adopted the requested step without an error. */
 export async function waitUntilAdopted(api: ApiClient, name = "ca"): Promise<CaRotation> {
   return await eventually("the server has adopted the step", () => findAdopted(api, name));
 }
 
 /**
- * Requests the last step and waits until it is adopted. The administrator's own certificate is refused at some moment, and
- * the kubeconfig then has a new one.
+ * Requests the last step and waits until it is adopted. Meanwhile the server begins to refuse the administrator's
+ * certificate, and writes a new one to the kubeconfig.
  */
 export async function finishRotation(kubeconfig: string, name = "ca"): Promise<void> {
   {
@@ -117,7 +117,7 @@ export async function getRotation(api: ApiClient, name = "ca"): Promise<CaRotati
   return await api.requestJson({ method: "GET", path: `${ROTATIONS}/${name}` }, quiet) as CaRotation;
 }
 
-/** Deletes the object, as an aborted rotation does. */
+/** Deletes the CARotation, as aborting a rotation does. */
 export async function deleteRotation(api: ApiClient, name = "ca"): Promise<void> {
   await api.requestJson({ method: "DELETE", path: `${ROTATIONS}/${name}` }, quiet);
 }

@@ -1,4 +1,4 @@
-/** `Io` in memory: what a run of the program printed, and a world that a test decides about. */
+/** `Io` in memory: it captures what a run of the program prints, and the test chooses its surroundings. */
 import type { Clock, Random } from "../../core/ports.ts";
 import type { InputStream, Io, OutputStream } from "../../cli/io.ts";
 import { createFakeClock } from "./fake_clock.ts";
@@ -24,7 +24,8 @@ export interface CapturedIoOptions {
 }
 
 /**
- * Creates an Io without a terminal, with an empty environment and its clock at 2026-01-01. A passphrase takes little work.
+ * Creates an Io without a terminal, with an empty environment and its clock at 2026-01-01. Deriving keys from
+ * passphrases is cheap.
  */
 export function createCapturedIo(options: CapturedIoOptions = {}): CapturedIo {
   const written = { stdout: "", stderr: "" };

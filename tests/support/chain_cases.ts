@@ -1,6 +1,7 @@
 /**
- * Certification paths, good and bad, with the verdict of RFC 5280 (section 6) and of RFC 6125 on names, in the manner of
- * x509-limbo. Each stands for a TLS server that shows `chain`, before a client that trusts `roots` and connects to `host`.
+ * Valid and invalid certification paths, with the verdict of RFC 5280 (section 6) and, for names, of RFC 6125, in the
+ * manner of x509-limbo. In each case, a TLS server sends `chain` to a client that trusts `roots` and connects to
+ * `host`.
  */
 import { generatePrivateKey, type PrivateKey } from "../../core/pki/keys/keys.ts";
 import type { Bytes } from "../../core/pki/asn1/der.ts";
@@ -17,14 +18,14 @@ import {
   type Draft,
   HOST,
   identified,
-  type Judgements,
   LEAF,
   leaf,
   limited,
   lower,
-  many,
+  manyNames,
   named,
   NAMES,
+  type OtherVerdicts,
   type Outline,
   root,
   SERVER,
@@ -49,14 +50,14 @@ import {
   subjectKeyId,
 } from "./odd_certificate.ts";
 
-export interface ChainCase extends Judgements {
+export interface ChainCase extends OtherVerdicts {
   readonly name: string;
-  /** The verdict of our own verification, and of every verifier that is not listed with another one. */
+  /** The verdict of our own verification, and of every verifier without a different one. */
   readonly want: Verdict;
-  /** The leaf's DER first, then the certificates that a server would send after it. */
+  /** The DER of the leaf, then of the certificates that the server sends after it. */
   readonly chain: readonly Bytes[];
   readonly roots: readonly Bytes[];
-  /** A DNS name, or an address. */
+  /** The DNS name or address to which the client connects. */
   readonly host: string;
   /** The key of the leaf. */
   readonly key: PrivateKey;
@@ -73,11 +74,11 @@ const PATHS: readonly Outline[] = [
     leaf: leaf("upper"),
     behind: [authority("stranger", "elsewhere"), upper],
   },
-  { name: "the root is shown, too", want: "accept", leaf: leaf("upper"), behind: [upper, root] },
+  { name: "the root is sent, too", want: "accept", leaf: leaf("upper"), behind: [upper, root] },
   { name: "an intermediate is trusted without its root", want: "accept", ...below(lower), roots: [upper] },
   { name: "a chain of six", want: "accept", ...tower(6) },
   {
-    name: "two CAs of one name, of which one signed",
+    name: "two CAs with the same name, of which one signed",
     want: "accept",
     ...below(identified(upper, "upper", "root")),
     roots: [
@@ -86,15 +87,15 @@ const PATHS: readonly Outline[] = [
     ],
   },
   {
-    name: "two certificates of one CA, one of them expired",
+    name: "two certificates of the same CA, one of them expired",
     want: "accept",
     leaf: leaf("upper"),
     behind: [{ ...upper, from: -48, to: -24 }, upper],
   },
   { name: "an untrusted issuer", want: "refuse", leaf: leaf("elsewhere") },
   { name: "the intermediate is missing", want: "refuse", leaf: leaf("upper") },
-  { name: "another key signed the leaf", want: "refuse", leaf: leaf("root", { signer: "another root" }) },
-  { name: "another key signed the intermediate", want: "refuse", ...below({ ...upper, signer: "another root" }) },
+  { name: "a leaf signed by another key", want: "refuse", leaf: leaf("root", { signer: "another root" }) },
+  { name: "an intermediate signed by another key", want: "refuse", ...below({ ...upper, signer: "another root" }) },
   { name: "a leaf that signed itself", want: "refuse", leaf: leaf("leaf") },
   {
     name: "a ring of intermediates",
@@ -104,12 +105,15 @@ const PATHS: readonly Outline[] = [
   },
   { name: "twenty certificates of a CA that leads nowhere", want: "refuse", leaf: leaf("twin"), behind: twins(20) },
   { name: "a signature with SHA-1", want: "refuse", leaf: leaf("root", { isSha1: true }) },
-  { name: "two algorithms, inside and outside", want: "refuse", leaf: leaf("root", { isOfTwoAlgorithms: true }) },
+  { name: "different algorithms inside and outside", want: "refuse", leaf: leaf("root", { hasTwoAlgorithms: true }) },
 ];
 
 const OLD_CA = identified(root, "old");
 
-/** A server whose CA is being replaced: it shows the new CA, signed by the old one, to clients with either or both. */
+/**
+ * A server whose CA is being replaced. It sends the new CA, signed by the old one, to clients that trust either CA or
+ * both.
+ */
 function replaced(newName: string): readonly Outline[] {
   const newKey = { key: "new root", signer: "new root" };
   const newCa = identified(authority(newName, newName, newKey), "new");
@@ -181,7 +185,7 @@ const CONSTRAINTS: readonly Outline[] = [
   },
   { name: "an intermediate of version 1", want: "refuse", ...below({ ...upper, version: 1 }) },
   {
-    name: "an intermediate that may sign lists alone",
+    name: "an intermediate that may sign only CRLs",
     want: "refuse",
     ...below({ ...upper, extensions: [basicConstraints(true), keyUsage(CRL_SIGN)] }),
   },
@@ -258,7 +262,7 @@ const NAME_CONSTRAINTS: readonly Outline[] = [
   { name: "a permitted host", want: "accept", ...below(constrained([`DNS:${HOST}`])) },
   { name: "a permitted network", want: "accept", ...below(constrained(["IP:127.0.0.0/255.0.0.0"])), host: "127.0.0.1" },
   { name: "domains do not bind addresses", want: "accept", ...below(constrained(["DNS:example.org"])) },
-  { name: "an excluded domain that is another", want: "accept", ...below(constrained([], ["DNS:example.com"])) },
+  { name: "an unrelated excluded domain", want: "accept", ...below(constrained([], ["DNS:example.com"])) },
   { name: "a name that ends like the domain", want: "refuse", ...below(constrained(["DNS:1.example.org"])) },
   {
     name: "a URI without a host, below a CA that constrains domains",
@@ -317,13 +321,13 @@ const NAME_CONSTRAINTS: readonly Outline[] = [
     want: "refuse",
     roots: [{ ...root, extensions: [...AUTHORITY, nameConstraints(["DNS:example.com"])] }],
   },
-  { name: "a permitted directory name that is another", want: "refuse", ...below(constrained(["DIR:somebody"])) },
+  { name: "an unrelated permitted directory name", want: "refuse", ...below(constrained(["DIR:somebody"])) },
   {
-    name: "more comparisons than a verification should cost",
+    name: "too many comparisons of names with constraints",
     want: "refuse",
-    // Since 1.26 Go sorts them first.
+    // Since 1.26, Go sorts the names first.
     go: "accept",
-    ...below(constrained(many(1_100)), { extensions: [alternativeNames(`DNS:${HOST}`, ...many(1_100))] }),
+    ...below(constrained(manyNames(1_100)), { extensions: [alternativeNames(`DNS:${HOST}`, ...manyNames(1_100))] }),
   },
 ];
 
@@ -373,7 +377,7 @@ const OUTLINES: readonly Outline[] = [
 
 const HOUR_MS = 3_600_000;
 
-/** Keys that are not made by `generatePrivateKey`, by name. */
+/** Keys that `generatePrivateKey` cannot make, by name. */
 const CRAFTED: Readonly<Record<string, () => OddKey>> = {
   "RSA-1024": () => craftRsaKey(1_024),
   "RSA-2048 with exponent 3": () => craftRsaKey(2_048, 3n),
@@ -410,14 +414,14 @@ export async function buildChainCases(now: Date): Promise<readonly ChainCase[]> 
     };
     return encodeOddCertificate(odd);
   };
-  const theRoot = encode(root);
+  const encodedRoot = encode(root);
   return OUTLINES.map(
     ({ name, want, go = want, node = want, deno = want, openssl = node, host = HOST, ...outline }) => {
       const [own = leaf("root"), ...behind] = [outline.leaf ?? leaf("root"), ...outline.behind ?? []];
       return {
         ...{ name, want, go, node, deno, openssl, host },
         chain: [own, ...behind].map(encode),
-        roots: outline.roots?.map(encode) ?? [theRoot],
+        roots: outline.roots?.map(encode) ?? [encodedRoot],
         key: keys.get(own.key ?? own.subject)!,
       };
     },

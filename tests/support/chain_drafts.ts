@@ -1,6 +1,4 @@
-/**
- * The parts of the cases of `chain_cases.ts`: certificates in short, whose unmentioned fields have their usual values.
- */
+/** Short descriptions of the certificates in `chain_cases.ts`. Absent fields have their usual values. */
 import type { Bytes } from "../../core/pki/asn1/der.ts";
 import {
   alternativeNames,
@@ -13,14 +11,14 @@ import {
   subjectKeyId,
 } from "./odd_certificate.ts";
 
-/** The verdict about a chain. */
+/** The verdict of a verifier on a chain. */
 export type Verdict = "accept" | "refuse";
 
-/** A short description of a certificate; everything else is valid. */
+/** A short description of a certificate. */
 export interface Draft {
   readonly subject: string;
   readonly issuer: string;
-  /** The start of validity, in hours from now. */
+  /** The start of its validity, in hours from now. */
   readonly from?: number;
   readonly to?: number;
   readonly version?: 1 | 3;
@@ -29,25 +27,25 @@ export interface Draft {
   readonly key?: string;
   /** The name of the signing key; the issuer's own when absent. */
   readonly signer?: string;
-  /** The content of the INTEGER; a default when absent. */
+  /** The content of the INTEGER; a counter when absent. */
   readonly serial?: Bytes;
   readonly isSha1?: boolean;
-  readonly isOfTwoAlgorithms?: boolean;
+  readonly hasTwoAlgorithms?: boolean;
 }
 
-/** The verdicts of other verifiers about the same certificates; a missing one equals ours. */
-export interface Judgements {
-  /** Go's client, beside which ours stands. */
+/** The verdicts of other verifiers on the same certificates; an absent one equals ours. */
+export interface OtherVerdicts {
+  /** The client of Go, whose verdicts we follow. */
   readonly go: Verdict;
-  /** Our client on Node: OpenSSL's word for the path, ours for the leaf and its names. */
+  /** Our client on Node, where OpenSSL and our own code verify. */
   readonly node: Verdict;
-  /** Our client on Deno: rustls, and behind it our own verification. */
+  /** Our client on Deno, where rustls and our own code verify. */
   readonly deno: Verdict;
-  /** OpenSSL's command alone; as Node's when absent. */
+  /** The openssl command; the verdict of Node when absent. */
   readonly openssl: Verdict;
 }
 
-export interface Outline extends Partial<Judgements> {
+export interface Outline extends Partial<OtherVerdicts> {
   readonly name: string;
   readonly want: Verdict;
   readonly leaf?: Draft;
@@ -80,7 +78,7 @@ export const root = authority("root", "root");
 export const upper = authority("upper", "root");
 export const lower = authority("lower", "upper");
 
-/** The root's constraints, or those of the CA below it. */
+/** The intermediate `upper` with name constraints. */
 export function constrained(permitted: readonly string[], excluded?: readonly string[]): Draft {
   return { ...upper, extensions: [...AUTHORITY, nameConstraints(permitted, excluded)] };
 }
@@ -89,7 +87,9 @@ export function below(behind: Draft, edit: Partial<Draft> = {}): Pick<Outline, "
   return { leaf: leaf(behind.subject, edit), behind: [behind] };
 }
 
-/** Adds key identifiers, with which a verifier without backtracking finds the right CA of a name at once. */
+/**
+ * Adds key identifiers, so that a verifier without backtracking finds the right one of several CAs with the same name.
+ */
 export function identified(ca: Draft, own: string, issuer?: string): Draft {
   const ids = [subjectKeyId(own), ...(issuer === undefined ? [] : [authorityKeyId(issuer)])];
   return { ...ca, extensions: [...ca.extensions, ...ids] };
@@ -109,7 +109,7 @@ export function twins(count: number): readonly Draft[] {
   return Array.from({ length: count }, () => authority("twin", "twin"));
 }
 
-export function many(count: number): readonly string[] {
+export function manyNames(count: number): readonly string[] {
   return Array.from({ length: count }, (_, index) => `DNS:n${index}.example.org`);
 }
 

@@ -1,7 +1,6 @@
 /**
- * More cases for `chain_cases.ts`: those in which the judges differ, and those that are odd, weak or large. Where they
- * differ we follow Go, beside whose clients ours stands; the TLS layers of the runtimes may refuse more. What they refuse
- * less stands with its reason.
+ * More cases for `chain_cases.ts`: odd, weak and large certificates, and those on which verifiers disagree. Where they
+ * disagree, we follow Go. The TLS layers of the runtimes may refuse more. Where they refuse less, a comment says why.
  */
 import {
   AUTHORITY,
@@ -13,7 +12,7 @@ import {
   HOST,
   LEAF,
   leaf,
-  many,
+  manyNames,
   named,
   NAMES,
   type Outline,
@@ -38,17 +37,17 @@ import { encodeOctetString } from "../../core/pki/asn1/der_writer.ts";
 
 const ANY_USAGE = "2.5.29.37.0";
 
-/** A CA below the root whose key is one of the crafted ones. */
+/** A CA below the root with one of the crafted keys. */
 function keyed(key: string): Pick<Outline, "leaf" | "behind"> {
   return { leaf: leaf("upper", { signer: key }), behind: [{ ...upper, key }] };
 }
 
-/** A leaf of the root with these extensions beside the usual ones. */
+/** A leaf of the root with these extensions in addition to the usual ones. */
 function leafWith(...extensions: Draft["extensions"]): Pick<Outline, "leaf"> {
   return { leaf: leaf("root", { extensions: [...LEAF, ...extensions] }) };
 }
 
-/** A leaf below a constrained CA, with these names beside its own. */
+/** A leaf below a constrained CA, with these names in addition to its own. */
 function namesBelow(ca: Draft, ...names: readonly string[]): Pick<Outline, "leaf" | "behind"> {
   return below(ca, { extensions: [extendedKeyUsage(SERVER), alternativeNames(`DNS:${HOST}`, ...names)] });
 }
@@ -61,7 +60,7 @@ const DATES: readonly Outline[] = [
 ];
 
 const USAGES: readonly Outline[] = [
-  // RFC 5280 §4.2.1.12 leaves it to the application; Go takes it, no TLS layer does.
+  // RFC 5280 §4.2.1.12 leaves it to the application. Go accepts it; no TLS layer does.
   {
     name: "any usage in the leaf",
     want: "accept",
@@ -94,12 +93,12 @@ const USAGES: readonly Outline[] = [
   {
     name: "a CA as a server",
     want: "accept",
-    // rustls distinguishes the two.
+    // rustls accepts no CA as a server.
     deno: "refuse",
     leaf: leaf("root", { extensions: [basicConstraints(true), NAMES] }),
   },
-  { name: "a path length, and no CA", want: "accept", ...leafWith(basicConstraints(false, 0)) },
-  // Go takes it for none at all, which allows everything.
+  { name: "a path length without a CA", want: "accept", ...leafWith(basicConstraints(false, 0)) },
+  // Go treats it as an absent extension, which allows everything.
   {
     name: "an empty list of usages",
     want: "accept",
@@ -112,7 +111,7 @@ const USAGES: readonly Outline[] = [
 const SIGNATURES: readonly Outline[] = [
   { name: "an intermediate that is signed with SHA-1", want: "refuse", ...below({ ...upper, isSha1: true }) },
   { name: "a root that signed itself with SHA-1", want: "accept", roots: [{ ...root, isSha1: true }] },
-  // Go refuses what is smaller. The TLS layers want 2048 bits.
+  // Go refuses smaller keys. The TLS layers require 2048 bits.
   {
     name: "an intermediate with an RSA key of 1024 bits",
     want: "accept",
@@ -120,9 +119,9 @@ const SIGNATURES: readonly Outline[] = [
     deno: "refuse",
     ...keyed("RSA-1024"),
   },
-  // Sound where the padding is checked to its end.
+  // Safe if the verifier checks the padding to its end.
   { name: "an intermediate with an RSA key of exponent 3", want: "accept", ...keyed("RSA-2048 with exponent 3") },
-  // Anyone can sign with it. OpenSSL accepts it; what our client adds on Node does not.
+  // Anyone can sign with it. OpenSSL accepts it; our own check on Node refuses it.
   {
     name: "an intermediate with an RSA key of exponent 1",
     want: "refuse",
@@ -131,7 +130,7 @@ const SIGNATURES: readonly Outline[] = [
   },
   // Deno's crypto stops at 4096 bits.
   { name: "an intermediate with an RSA key of 7680 bits", want: "accept", deno: "refuse", ...keyed("RSA-7680") },
-  // Go's TLS takes none above 8192 bits, because of what they cost; OpenSSL stops at 16384.
+  // Go's TLS refuses more than 8192 bits because they are expensive; OpenSSL stops at 16384.
   { name: "an intermediate with an RSA key of 8704 bits", want: "refuse", openssl: "accept", ...keyed("RSA-8704") },
   { name: "an intermediate with an RSA key of 16896 bits", want: "refuse", ...keyed("RSA-16896") },
 ];
@@ -167,7 +166,7 @@ const KEY_IDS: readonly Outline[] = [
   {
     name: "key ids that do not belong together",
     want: "refuse",
-    // To Go they are hints. We follow OpenSSL, which is below our client anyhow.
+    // Go uses them as hints only. We follow OpenSSL, which our client uses on Node.
     go: "accept",
     ...below({ ...upper, extensions: [...AUTHORITY, subjectKeyId("upper")] }, {
       extensions: [...LEAF, authorityKeyId("another")],
@@ -188,7 +187,7 @@ const NAME_CONSTRAINTS: readonly Outline[] = [
   {
     name: "a wildcard that covers an excluded host",
     want: "refuse",
-    // RFC 5280 knows no wildcards, and OpenSSL compares the asterisk as it is; what our client adds on Node does not.
+    // RFC 5280 has no wildcards, and OpenSSL compares the asterisk literally. Our own check on Node refuses it.
     openssl: "accept",
     ...below(constrained([], ["DNS:n2.example.org"]), {
       extensions: [extendedKeyUsage(SERVER), alternativeNames("DNS:*.example.org")],
@@ -201,7 +200,7 @@ const NAME_CONSTRAINTS: readonly Outline[] = [
       extensions: [extendedKeyUsage(SERVER), alternativeNames("DNS:*.example.org")],
     }),
   },
-  // rustls knows names of hosts and addresses: who constrains others is refused when there are any.
+  // rustls knows only host names and addresses. It refuses names of other kinds where they are constrained.
   {
     name: "a permitted mailbox",
     want: "accept",
@@ -230,7 +229,7 @@ const NAME_CONSTRAINTS: readonly Outline[] = [
     ...namesBelow(constrained([], ["EMAIL:example.org"]), "EMAIL:a@example.org"),
   },
   {
-    name: "mailboxes are constrained, and there are none",
+    name: "constrained mailboxes, and no mailbox",
     want: "accept",
     ...below(constrained(["EMAIL:example.com"])),
   },
@@ -240,7 +239,7 @@ const NAME_CONSTRAINTS: readonly Outline[] = [
     deno: "refuse",
     ...namesBelow(constrained([`URI:${HOST}`]), `URI:https://${HOST}/x`),
   },
-  // RFC 5280 means that host alone, and so does OpenSSL; Go means what is below it, too.
+  // To RFC 5280 and OpenSSL this is a single host; Go also permits the hosts below it.
   {
     name: "a URI below a permitted host",
     want: "accept",
@@ -283,16 +282,16 @@ const NAME_CONSTRAINTS: readonly Outline[] = [
     want: "refuse",
     ...namesBelow(constrained(["IP:2001:db8::/ffff:ffff::"]), "IP:10.0.0.1"),
   },
-  // OpenSSL applies the mask as it is.
+  // OpenSSL applies any mask.
   {
     name: "a network with holes in its mask",
     want: "refuse",
     node: "accept",
     ...below(constrained(["IP:127.0.0.0/255.0.255.0"])),
   },
-  // RFC 5280 §4.2.1.10 forbids them; OpenSSL finds nothing to apply.
+  // RFC 5280 §4.2.1.10 forbids them; to OpenSSL they constrain nothing.
   {
-    name: "constraints that are empty",
+    name: "empty constraints",
     want: "refuse",
     node: "accept",
     ...below({ ...upper, extensions: [...AUTHORITY, nameConstraints([])] }),
@@ -311,14 +310,14 @@ const HOSTS: readonly Outline[] = [
     leaf: leaf("root", { extensions: [extendedKeyUsage(SERVER), marked(true, alternativeNames())] }),
   },
   {
-    name: "names that are no list",
+    name: "names that are not a list",
     want: "refuse",
     leaf: leaf("root", {
       extensions: [extendedKeyUsage(SERVER), extension("2.5.29.17", encodeOctetString(new Uint8Array(4)))],
     }),
   },
   {
-    name: "names that end in the middle",
+    name: "names that are cut off",
     want: "refuse",
     leaf: leaf("root", {
       extensions: [extendedKeyUsage(SERVER), extension("2.5.29.17", Uint8Array.of(0x30, 0x10, 0x82, 0x0e, 0x6e))],
@@ -327,7 +326,7 @@ const HOSTS: readonly Outline[] = [
   named("a zero byte behind the name", "refuse", [`DNS:${HOST}\0`]),
   named("a zero byte, and another domain behind it", "refuse", [`DNS:${HOST}\0.evil.example`]),
   named("a name that is not ASCII", "refuse", ["DNS:n1.exämple.org"]),
-  named("a name that is not ASCII beside a good one", "refuse", [`DNS:${HOST}`, "DNS:n1.exämple.org"]),
+  named("a name that is not ASCII, and a valid one", "refuse", [`DNS:${HOST}`, "DNS:n1.exämple.org"]),
   named("a final dot in the certificate", "refuse", [`DNS:${HOST}.`]),
   named("a final dot in the requested name", "accept", [`DNS:${HOST}`], `${HOST}.`),
   named("an empty name", "refuse", ["DNS:"]),
@@ -339,16 +338,16 @@ const HOSTS: readonly Outline[] = [
 ];
 
 const SIZES: readonly Outline[] = [
-  // rustls goes up six.
+  // rustls stops after six intermediates.
   { name: "a chain of eight", want: "accept", deno: "refuse", ...tower(8) },
-  // Our limit. Go counts signatures alone, OpenSSL stops at a hundred certificates.
+  // Our limit. Go counts only signatures; OpenSSL stops at a hundred certificates.
   { name: "a chain of nine", want: "refuse", go: "accept", node: "accept", ...tower(9) },
-  named("two thousand names", "accept", [...many(2_000), `DNS:${HOST}`]),
+  named("two thousand names", "accept", [...manyNames(2_000), `DNS:${HOST}`]),
   {
     name: "two thousand names, each of them permitted",
     want: "accept",
     ...below(constrained(["DNS:example.org"]), {
-      extensions: [extendedKeyUsage(SERVER), alternativeNames(...many(2_000), `DNS:${HOST}`)],
+      extensions: [extendedKeyUsage(SERVER), alternativeNames(...manyNames(2_000), `DNS:${HOST}`)],
     }),
   },
   {

@@ -1,4 +1,4 @@
-/** The chart, as what is rendered of it knows it. */
+/** The header of the files that are rendered from the Helm chart. */
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -6,7 +6,9 @@ import { ROOT } from "./child.ts";
 
 const CHART = "packaging/helm/tlsboot";
 
-/** The first line of what is rendered of the chart, with a digest of the chart: Helm is not at hand in every run of the tests. */
+/**
+ * Formats the first line of a rendered file. Its digest of the chart shows without Helm whether the file is up to date.
+ */
 export async function formatChartHeader(): Promise<string> {
   const hash = createHash("sha256");
   const entries = await readdir(join(ROOT, CHART), { recursive: true, withFileTypes: true });

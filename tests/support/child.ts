@@ -1,6 +1,6 @@
 /**
- * Programs that tests run: tlsboot in the process of the test, or as a child process, and its peers as children. A child
- * is ended by its own pid only.
+ * Programs that tests run: tlsboot, in the process of the test or as a child process, and other programs as child
+ * processes. A child process is signalled only by its pid.
  */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
@@ -18,22 +18,22 @@ export interface Finished {
   readonly stderr: string;
 }
 
-/** A program that runs. Disposing it ends it and waits for its end. */
+/** A running program. Disposing it stops it and waits until it has ended. */
 export interface Running extends AsyncDisposable {
   stdout(): string;
   stderr(): string;
   /**
-   * Resolves with the match once stdout or stderr has it, or the one that is named; rejects when the program ends before
-   * or time is up.
+   * Waits until an output matches, by default stdout or stderr, and returns the match. Rejects when the program ends
+   * first or the time is over.
    */
   waitFor(pattern: RegExp, timeoutMs?: number, stream?: "stdout" | "stderr"): Promise<RegExpMatchArray>;
   hasEnded(): boolean;
-  /** Sends a signal. SIGINT and SIGTERM interrupt tlsboot in the process of the test; only a child has other signals. */
+  /** Sends a signal. In the process of the test, only SIGINT and SIGTERM work, and interrupt tlsboot. */
   kill(signal: NodeJS.Signals): void;
   finished(): Promise<Finished>;
 }
 
-/** A program in a process of its own. Disposing it kills it. */
+/** A program in a child process. Disposing it kills it. */
 export interface Child extends Running {
   readonly pid: number;
 }
@@ -45,12 +45,12 @@ export interface StartOptions {
   readonly stdin?: string;
 }
 
-/** The longest time for a program that a test runs to its end, on a machine that does other work too. */
-const END_WITHIN_MS = 300_000;
+/** The longest time for a program that a test runs to its end, on a busy machine. */
+const RUN_TIMEOUT_MS = 300_000;
 
 export const ROOT = process.cwd();
 
-/** Flags of Node for sources: none of its warnings, and JSX. */
+/** The flags with which Node runs the sources: no warnings, and JSX. */
 export const NODE_FLAGS: readonly string[] = [
   "--disable-warning=ExperimentalWarning",
   "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON",
@@ -58,9 +58,9 @@ export const NODE_FLAGS: readonly string[] = [
 ];
 
 /**
- * Command and arguments that run tlsboot: the released file that `TLSBOOT_TEST_BINARY` names, or the sources. Those run
- * on the Node that `TLSBOOT_TEST_NODE` names, which the interoperability suite does because the released file runs on
- * Node, else on the runtime of the test.
+ * Returns the command and arguments that run tlsboot: the released file `TLSBOOT_TEST_BINARY`, or the sources. The
+ * sources run on the Node `TLSBOOT_TEST_NODE`, which the interoperability suite sets because the released file runs on
+ * Node, or else on the runtime of the test.
  */
 export function tlsbootCommand(args: readonly string[]): readonly [string, readonly string[]] {
   const binary = process.env["TLSBOOT_TEST_BINARY"];
@@ -74,15 +74,15 @@ export function tlsbootCommand(args: readonly string[]): readonly [string, reado
 }
 
 /**
- * Starts tlsboot. It runs in the process of the test, which takes a tenth of the time of a child, unless a variable names
- * the released file or a Node for it.
+ * Starts tlsboot in the process of the test, which takes a tenth of the time of a child process. If a variable names
+ * the released file or a Node, it starts a child process.
  */
 export function startTlsboot(args: readonly string[], options: StartOptions = {}): Running {
   const isChild = ["TLSBOOT_TEST_BINARY", "TLSBOOT_TEST_NODE"].some((name) => process.env[name] !== undefined);
   return isChild ? spawnTlsboot(args, options) : startCaptured(args, createWorld(options));
 }
 
-/** The surroundings that a child would have, for tlsboot in the process of the test. */
+/** Gives tlsboot in the process of the test the surroundings of a child process. */
 function createWorld(options: StartOptions): CapturedIoOptions {
   return {
     cwd: process.cwd(),
@@ -95,13 +95,13 @@ function createWorld(options: StartOptions): CapturedIoOptions {
   };
 }
 
-/** Runs tlsboot to its end, where `startTlsboot` starts it. */
+/** Runs tlsboot to its end, in the same way as `startTlsboot`. */
 export async function runTlsboot(args: readonly string[], options: StartOptions = {}): Promise<Finished> {
   await using running = startTlsboot(args, options);
   return await awaitEnd(running, ["tlsboot", ...args]);
 }
 
-/** Starts tlsboot as a child process, for tests of what only a process has: signals, limits, a kill. */
+/** Starts tlsboot as a child process, for tests of signals, limits and kills. */
 export function spawnTlsboot(args: readonly string[], options: StartOptions = {}): Child {
   const [command, all] = tlsbootCommand(args);
   return start(command, all, options);
@@ -113,7 +113,7 @@ export async function spawnTlsbootToEnd(args: readonly string[], options: StartO
   return await awaitEnd(running, ["tlsboot", ...args]);
 }
 
-/** Runs tlsboot as a child process to its end, which must be a success. */
+/** Runs tlsboot as a child process to its end, and fails unless it succeeds. */
 export async function succeedTlsboot(args: readonly string[], options: StartOptions = {}): Promise<Finished> {
   return assertSuccess(await spawnTlsbootToEnd(args, options), ["tlsboot", ...args]);
 }
@@ -123,15 +123,15 @@ function assertSuccess(finished: Finished, words: readonly string[]): Finished {
   return finished;
 }
 
-/** Runs tlsboot to its end, in the process of the test and on a terminal, on which `stdin` is typed. */
+/** Runs tlsboot to its end in the process of the test, on a terminal where `stdin` is typed. */
 export async function runOnTerminal(args: readonly string[], options: StartOptions = {}): Promise<Finished> {
   await using running = startCaptured(args, { ...createWorld(options), isTerminal: true });
   return await awaitEnd(running, ["tlsboot", ...args]);
 }
 
 /**
- * Starts tlsboot in the process of the test, with surroundings that the test decides about. The program is loaded only for
- * tests that run it.
+ * Starts tlsboot in the process of the test, in surroundings that the test chooses. The program is loaded only by tests
+ * that run it.
  */
 export function startCaptured(args: readonly string[], options: CapturedIoOptions, signal?: AbortSignal): Running {
   const output = createOutput(["tlsboot", ...args].join(" "));
@@ -149,7 +149,7 @@ export function startCaptured(args: readonly string[], options: CapturedIoOption
     ...output.reader,
     kill(signal) {
       if (signal !== "SIGINT" && signal !== "SIGTERM") {
-        throw new Error(`only a child process has ${signal}: spawnTlsboot`);
+        throw new Error(`only a child process can receive ${signal}; use spawnTlsboot`);
       }
       interruption.abort(new AppError("aborted", "interrupted"));
     },
@@ -171,7 +171,7 @@ export async function runProgram(
   return await awaitEnd(running, [command, ...args]);
 }
 
-/** Runs any program to its end, which must be a success. */
+/** Runs any program to its end, and fails unless it succeeds. */
 export async function succeedProgram(
   command: string,
   args: readonly string[],
@@ -180,13 +180,13 @@ export async function succeedProgram(
   return assertSuccess(await runProgram(command, args, options), [command, ...args]);
 }
 
-/** A program that should end and does not fails its test, instead of holding up the whole run. */
+/** Waits for the end of a program; a program that does not end fails its test instead of blocking the run. */
 async function awaitEnd(running: Running, words: readonly string[]): Promise<Finished> {
   const { promise, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
     const output = `--- stdout\n${running.stdout()}\n--- stderr\n${running.stderr()}`;
-    reject(new Error(`${words.join(" ")}: still running after ${END_WITHIN_MS} ms\n${output}`));
-  }, END_WITHIN_MS);
+    reject(new Error(`${words.join(" ")}: still running after ${RUN_TIMEOUT_MS} ms\n${output}`));
+  }, RUN_TIMEOUT_MS);
   try {
     return await Promise.race([running.finished(), promise]);
   } finally {
@@ -194,15 +194,13 @@ async function awaitEnd(running: Running, words: readonly string[]): Promise<Fin
   }
 }
 
-/**
- * Sends a signal by pid while the child lives: on Deno `kill` of the child does nothing once it has sent any signal.
- */
+/** Sends a signal by pid if the child is alive. On Deno, `child.kill` works only once. */
 function sendSignal({ pid, exitCode, signalCode }: ChildProcess, signal: NodeJS.Signals): void {
   if (pid === undefined || exitCode !== null || signalCode !== null) return;
   try {
     process.kill(pid, signal);
   } catch (error) {
-    // It has ended, and its end is not reported yet.
+    // It has ended, but Node has not reported that yet.
     if (findErrorCode(error) !== "ESRCH") throw error;
   }
 }
@@ -236,7 +234,7 @@ export function start(command: string, args: readonly string[], options: StartOp
   };
 }
 
-/** What a program has printed so far, for the program that writes it and the test that reads it. */
+/** The output of a program so far, which the program writes and the test reads. */
 interface Output {
   readonly reader: Pick<Running, "stdout" | "stderr" | "hasEnded" | "waitFor">;
   write(stream: "stdout" | "stderr", text: string): void;

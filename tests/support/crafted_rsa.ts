@@ -1,6 +1,6 @@
 /**
- * RSA keys that no tool makes: weak ones, huge ones, and such with a strange exponent. They have many small primes, so
- * that a huge one is made at once.
+ * RSA keys that no tool makes: weak and huge keys, and keys with an unusual exponent. They have many small primes, so
+ * that even a huge key is made quickly.
  */
 import { createHash, generatePrimeSync } from "node:crypto";
 import { type Bytes, contextTag } from "../../core/pki/asn1/der.ts";
@@ -20,7 +20,7 @@ import { toBase64 } from "./csr_builder.ts";
 import type { OddKey } from "./odd_certificate.ts";
 
 const PRIME_BITS = 513;
-/** The product of many primes is shorter than all of their bits, by less than a bit for two of them. */
+/** The least number of bits that each prime adds to the product. */
 const BITS_A_PRIME = 512;
 const RSA_OID = "1.2.840.113549.1.1.1";
 const RSA_SHA256_OID = "1.2.840.113549.1.1.11";
@@ -30,7 +30,7 @@ const DIGEST_INFO: Readonly<Partial<Record<HashName, string>>> = {
   sha256: "3031300d060960864801650304020105000420",
 };
 
-/** Creates a key of a number of bits, a multiple of 512, or of a few more. */
+/** Creates a key of at least this many bits, a multiple of 512. */
 export function craftRsaKey(bits: number, exponent = 65_537n): OddKey {
   const primes = generatePrimes(bits / BITS_A_PRIME, exponent);
   const modulus = primes.reduce((product, prime) => product * prime, 1n);
@@ -63,18 +63,18 @@ export function buildRsaRequest(bits: number): string {
   return toBase64(encodePem("CERTIFICATE REQUEST", encodeSequence(body, algorithm, encodeBitString(key.sign(body)))));
 }
 
-/** Different primes that have roots for the exponent. */
+/** Generates different primes for which the exponent has an inverse. */
 function generatePrimes(count: number, exponent: bigint): readonly bigint[] {
   const primes = new Set<bigint>();
   while (primes.size < count) {
     const prime = generatePrimeSync(PRIME_BITS, { bigint: true });
-    // Both upper bits, so that the product is not much shorter.
+    // The two upper bits are set, so that the product is long enough.
     if (prime >> BigInt(PRIME_BITS - 2) === 3n && gcd(prime - 1n, exponent) === 1n) primes.add(prime);
   }
   return [...primes];
 }
 
-/** The number whose power is the message: prime by prime, and put together (RFC 8017 §5.1.2). */
+/** Finds the number whose power is the message, by the Chinese remainder theorem (RFC 8017 §5.1.2). */
 function findRoot(message: bigint, exponent: bigint, primes: readonly bigint[], modulus: bigint): bigint {
   return primes.reduce((sum, prime) => {
     const root = power(message % prime, inverse(exponent, prime - 1n), prime);

@@ -1,4 +1,4 @@
-/** CSRs with real keys and signatures, from the few things a test cares about. */
+/** CSRs with real keys and signatures, from the few fields that matter to a test. */
 import {
   type CertificateSigningRequest,
   type CertificateSigningRequestCondition,
@@ -26,7 +26,7 @@ export interface CsrOptions {
   readonly username?: string;
   readonly groups?: readonly string[];
   readonly keyAlgorithm?: KeyAlgorithm;
-  /** Instead of a request that is built. */
+  /** Replaces the request that is built from the other options. */
   readonly request?: string | null;
   readonly conditions?: readonly CertificateSigningRequestCondition[];
   /** The certificate in the status, base64 of its PEM. */
@@ -35,7 +35,7 @@ export interface CsrOptions {
 
 const keys = new Map<KeyAlgorithm, Promise<PrivateKey>>();
 
-/** One key of each algorithm for the whole run; making RSA keys takes long. */
+/** Returns one key of each algorithm for the whole run, because RSA keys are expensive. */
 export async function sharedKey(algorithm: KeyAlgorithm = "ecdsa-p256"): Promise<PrivateKey> {
   const known = keys.get(algorithm) ?? generatePrivateKey(algorithm);
   keys.set(algorithm, known);
@@ -48,7 +48,7 @@ export async function buildRequest(options: RequestOptions, keyAlgorithm?: KeyAl
   return toBase64(encodePem("CERTIFICATE REQUEST", der));
 }
 
-/** Builds a request whose name, of at least six letters, was changed after it was signed. */
+/** Builds a request whose common name, of at least six letters, is changed after signing. */
 export async function forgeRequest(commonName: string): Promise<string> {
   const der = Buffer.from(createCertificationRequest({ subject: { commonName } }, await sharedKey()));
   der.write("forged", der.indexOf(commonName));
@@ -84,7 +84,7 @@ export async function buildCsr(options: CsrOptions = {}): Promise<CertificateSig
   };
 }
 
-/** A condition of status `True`, with both times when a time is given. */
+/** Creates a condition of status `True` with this time in both of its times. */
 export function condition(type: string, time: string | null = null, reason = ""): CertificateSigningRequestCondition {
   return {
     type,
@@ -95,7 +95,7 @@ export function condition(type: string, time: string | null = null, reason = "")
   };
 }
 
-/** Text as `spec.request` and `status.certificate` carry it. */
+/** Encodes text as base64, as in `spec.request` and `status.certificate`. */
 export function toBase64(text: string): string {
   return Buffer.from(text).toString("base64");
 }

@@ -1,20 +1,20 @@
 /** Waits for the effects of another process. */
 
-const LOOK_EVERY_MS = 50;
+const POLL_MS = 50;
 
-/** Returns the first answer; fails with the description of the awaited condition. */
+/** Polls until there is an answer, and returns it. The description is for the error. */
 export async function eventually<T>(
   what: string,
-  look: () => Promise<T | undefined>,
+  poll: () => Promise<T | undefined>,
   withinMs = 180_000,
 ): Promise<T> {
   const until = Date.now() + withinMs;
-  // The last look begins when the time is over: the machine may have held up this process since the one before.
+  // Polls once more when the time is over, because a busy machine may have delayed this process.
   for (let isOver = false; !isOver;) {
     isOver = Date.now() >= until;
-    const found = await look();
+    const found = await poll();
     if (found !== undefined) return found;
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
   throw new Error(`${what}: not within ${withinMs} ms`);
 }

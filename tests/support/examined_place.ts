@@ -1,4 +1,4 @@
-/** An instance, machines and files for `tlsboot doctor`, with what breaks them and what runs its fixes. */
+/** An instance, machines and files for `tlsboot doctor`, and functions that break them and run the printed fixes. */
 import assert from "node:assert/strict";
 import { copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import process from "node:process";
@@ -24,35 +24,35 @@ const random = createSystemRandom();
 /** A part of a file with a chain of certificates. */
 type ChainPart = "leaf" | "intermediate" | "root";
 
-/** A folder with an instance in `data`, its machine `n1`, and more. Disposing ends all programs. */
+/** A folder with an instance in `data`, its machine `n1`, and more. Disposing it ends all programs. */
 export interface ExaminedPlace extends AsyncDisposable {
   readonly folder: TempFolder;
-  /** A program of its own: doctor names the program that has the port of a server. */
+  /** A child process, because doctor names the program that has a server's port. */
   readonly instance: Instance<Child>;
   /** How far the clock of the machine under test is ahead. */
   clockAheadMs: number;
   /** Runs the program in this process, with the clock of the machine under test. */
   run(args: readonly string[]): Promise<Finished>;
   /** Runs a command that must succeed; returns its output. */
-  runWell(args: readonly string[]): Promise<string>;
-  /** Writes a bootstrap kubeconfig with a new token for n1 alone, which approves a new certificate by itself. */
+  succeed(args: readonly string[]): Promise<string>;
+  /** Writes a bootstrap kubeconfig with a new token, which approves a new certificate for n1. */
   renewToken(): Promise<void>;
   /** Changes the text of a file. */
   edit(path: string, change: (text: string) => string): Promise<void>;
   readAuthority(): Promise<Authority>;
   /** Writes a folder of certificates: a root, an intermediate, and a leaf whose file has the given order. */
   writeChain(name: string, order: readonly ChainPart[]): Promise<void>;
-  /** Runs a printed command unchanged in a shell. The passphrase of a backup, which would be typed, is in a file. */
+  /** Runs a printed command unchanged in a shell, but reads the passphrase of a backup from a file. */
   runFix(command: string): Promise<void>;
   /** Starts a program that is not tlsboot, and that listens on a port. */
   listenElsewhere(): Promise<number>;
-  /** Examines targets and returns what is wrong with them. */
+  /** Runs doctor and returns its errors and warnings. */
   findProblems(targets: readonly string[]): Promise<readonly Finding[]>;
   /** Copies the backup to the place where doctor looks for one, and returns its path. */
   copyBackup(): Promise<string>;
 }
 
-/** Creates a CA, signed by another one or by itself. */
+/** Creates a CA that is signed by another one or by itself. */
 async function makeAuthority(commonName: string, lifetimeMs: number, issuer?: Authority): Promise<Authority> {
   const key = await generatePrivateKey("ecdsa-p256");
   const [notBefore, notAfter] = [new Date(Date.now() - HOUR_MS), new Date(Date.now() + lifetimeMs)];
@@ -72,12 +72,15 @@ async function makeAuthority(commonName: string, lifetimeMs: number, issuer?: Au
   };
 }
 
-/** Creates a CA of five years, which nothing trusts; returns its certificate as PEM. */
+/** Creates an untrusted CA for five years, and returns its certificate. */
 export async function makeCaPem(commonName: string): Promise<string> {
   return encodePem("CERTIFICATE", (await makeAuthority(commonName, 5 * YEAR_MS)).certificate.der);
 }
 
-/** Creates the place: an instance with a machine, a backup and what is restored from it, and a CA that ends soon. */
+/**
+ * Creates the folder: an instance with a machine, a backup, a restored data directory, and an instance whose CA ends
+ * soon.
+ */
 export async function createExaminedPlace(): Promise<ExaminedPlace> {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await createTempFolder());
@@ -90,7 +93,7 @@ export async function createExaminedPlace(): Promise<ExaminedPlace> {
     return runCaptured(args, { cwd: folder.path, clock, random });
   }
 
-  async function runWell(args: readonly string[]): Promise<string> {
+  async function succeed(args: readonly string[]): Promise<string> {
     const { code, stdout, stderr } = await run(args);
     assert.equal(code, 0, `${args.join(" ")}\n${stderr}`);
     return stdout;
@@ -98,7 +101,7 @@ export async function createExaminedPlace(): Promise<ExaminedPlace> {
 
   async function renewToken(): Promise<void> {
     await rm(folder.join("n1.kubeconfig"), { force: true });
-    await runWell([
+    await succeed([
       ...["token", "create", "--data-dir", "data", "--node", "n1", "--approve"],
       ...["-o", "kubeconfig", "--server", instance.url, "--out", "n1.kubeconfig"],
     ]);
@@ -138,7 +141,7 @@ export async function createExaminedPlace(): Promise<ExaminedPlace> {
   }
 
   async function runFix(command: string): Promise<void> {
-    // A test must not set the clock of this computer, so this sets that of the machine under test.
+    // A test must not set the clock of this computer, so `date` sets that of the machine under test.
     const setClock = 'date() { for word; do case $word in --set=*) echo "$word" >new_time;; esac; done; }\n';
     const { code, stderr } = await runInShell(setClock + command, {
       cwd: folder.path,
@@ -177,21 +180,21 @@ export async function createExaminedPlace(): Promise<ExaminedPlace> {
   }
 
   await renewToken();
-  await runWell([
+  await succeed([
     ...["bootstrap", "--bootstrap-kubeconfig", "n1.kubeconfig", "--hostname-override", "n1"],
     ...["--kubeconfig", "n1/kubeconfig", "--cert-dir", "n1/pki"],
   ]);
   await writeFile(folder.join("passphrase"), "correct horse battery staple\n", { mode: 0o600 });
   await mkdir(folder.join("kept"));
-  await runWell(["backup", "kept/tlsboot.backup", "--data-dir", "data", "--passphrase-file", "passphrase"]);
-  await runWell([
+  await succeed(["backup", "kept/tlsboot.backup", "--data-dir", "data", "--passphrase-file", "passphrase"]);
+  await succeed([
     ...["restore", "kept/tlsboot.backup", "--data-dir", "stopped", "--passphrase-file", "passphrase"],
   ]);
-  // An instance and a machine of a CA that ends soon.
-  await runWell(["ca", "init", "--data-dir", "short", "--duration", "4000h"]);
+  // An instance whose CA ends soon, and its machine.
+  await succeed(["ca", "init", "--data-dir", "short", "--duration", "4000h"]);
   const short = ["up", "--data-dir", "short", "--secure-port", "0", "--auto-approve"];
   await stack.use(startTlsboot(short, { cwd: folder.path })).waitFor(/is up at/);
-  await runWell([
+  await succeed([
     ...["bootstrap", "--bootstrap-kubeconfig", "short/bootstrap.kubeconfig", "--hostname-override", "s1"],
     ...["--kubeconfig", "s1/kubeconfig", "--cert-dir", "s1/pki"],
   ]);
@@ -206,7 +209,7 @@ export async function createExaminedPlace(): Promise<ExaminedPlace> {
       clockAheadMs = ms;
     },
     run,
-    runWell,
+    succeed,
     renewToken,
     edit,
     readAuthority,

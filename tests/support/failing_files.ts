@@ -1,12 +1,9 @@
-/** File systems that fail: at the n-th call, reading ones too, or at each change after a simulated kill of the process. */
+/** File systems that fail: at the n-th call, or at every change after a simulated kill of the process. */
 import { basename, dirname, join } from "node:path";
 import type { FilePort } from "../../client/files.ts";
 import { AppError } from "../../core/errors.ts";
 
-/**
- * Faults of a disk that leave a file in another state each, and the words of `createFilePort` for them: its callers see
- * the other ones as the first, in other words.
- */
+/** Disk faults that leave a file in different states, with the error texts of `createFilePort`. */
 export const FILE_FAULTS: readonly FileFault[] = [
   { name: "ENOSPC", text: "no space left on device", done: "nothing" },
   { name: "ENOSPC in the middle of a write, and then EIO", text: "no space left on device", done: "half" },
@@ -17,19 +14,18 @@ export interface FileFault {
   readonly name: string;
   readonly text: string;
   /**
-   * The effect of a failing write: half leaves half of the text beside the file, where it was written and cannot be
-   * removed.
+   * How much of a failing write is done. Half leaves a temporary file with half of the text, which cannot be removed.
    */
   readonly done: "nothing" | "half" | "all";
 }
 
-/** Files over others, and whether a call of theirs has failed. */
+/** Files that fail, and whether a call has failed. */
 interface FailingFiles {
   readonly files: FilePort;
   hasFailed(): boolean;
 }
 
-/** The calls after which a fault leaves another state than one that does nothing. */
+/** The calls that a fault affects. */
 const AFFECTED: Readonly<Record<FileFault["done"], RegExp>> = {
   nothing: /./,
   half: /^(?:writeAtomic|createExclusive)$/,
@@ -38,7 +34,7 @@ const AFFECTED: Readonly<Record<FileFault["done"], RegExp>> = {
 
 type Call = (...args: readonly unknown[]) => Promise<unknown>;
 
-/** Passes a number of calls that the fault affects, then fails one. A real disk may fail on writes only; this one is worse. */
+/** Creates files that fail at one affected call, after a number of others. Reads may fail too. */
 export function createFailingFiles(files: FilePort, skipped: number, { text, done }: FileFault): FailingFiles {
   let left = skipped;
   let failed = false;
@@ -49,13 +45,13 @@ export function createFailingFiles(files: FilePort, skipped: number, { text, don
       if (!isNow) return await (call as Call)(...args);
       if (done === "all") await (call as Call)(...args);
       if (done === "half") await writeHalf(files, args);
-      throw new AppError("io", `cannot ${name} "${args[0]}": ${text}`, { hint: "mend the disk" });
+      throw new AppError("io", `cannot ${name} "${args[0]}": ${text}`, { hint: "repair the disk" });
     }]]
   );
   return { files: { ...files, ...Object.fromEntries(failing) }, hasFailed: () => failed };
 }
 
-/** Under the name that the real files would give it; there may be one already. */
+/** Writes to the temporary file that the real file system would use; it may exist already. */
 async function writeHalf(files: FilePort, args: readonly unknown[]): Promise<void> {
   const [path, text, mode] = args as [string, string, number];
   const rest = join(dirname(path), `.${basename(path)}.0.tmp`);
@@ -68,7 +64,7 @@ export class Killed extends Error {}
 
 const CHANGES = ["writeAtomic", "createExclusive", "symlink", "rename", "unlink", "makeDirectory"] as const;
 
-/** Simulates a kill: lets `changes` changing calls through, then throws `Killed` from each. */
+/** Simulates a kill: after a number of changes, every further change throws `Killed`. */
 export function createDyingFiles(files: FilePort, changes: number): FilePort {
   let left = changes;
   const dying = CHANGES.map((name) => [

@@ -1,17 +1,17 @@
-/** Timers that a test moves on. */
+/** Timers that a test advances. */
 import { type After, runAfter } from "../../server/storage/storage.ts";
 import { settle } from "./fake_clock.ts";
 
-/** Timers under a test's control. */
+/** Timers that only a test advances. */
 interface FakeAfter {
   readonly after: After;
-  /** The number of timers that are set. */
+  /** The number of pending timers. */
   readonly pending: number;
-  /** Moves on, running each at its own time and letting what it starts run. */
+  /** Advances the time and runs each timer when it is due, with all that follows from it. */
   advance(ms: number): Promise<void>;
 }
 
-/** Creates timers that only the test advances. */
+/** Creates timers that only their `advance` runs. */
 export function createFakeAfter(): FakeAfter {
   const timers = new Set<{ readonly at: number; readonly run: () => void }>();
   let now = 0;
@@ -40,7 +40,7 @@ export function createFakeAfter(): FakeAfter {
   };
 }
 
-/** Creates timers in real time, all of which end when it is disposed, as Node runs on while one is left. */
+/** Creates timers in real time. Disposing them cancels all, because a pending timer keeps Node running. */
 export function createRealAfter(): Disposable & { readonly after: After } {
   const cancels: (() => void)[] = [];
   return {

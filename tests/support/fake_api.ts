@@ -1,6 +1,6 @@
 /**
- * A small Kubernetes API on a real TLS socket, for tests of the client: one collection with list, watch, watch-list,
- * get, create, update and delete, and hooks to misbehave. It decides nothing: tests put answers into it.
+ * A small Kubernetes API on a real TLS socket, for tests of the client. It has one collection with list, watch,
+ * watch-list, get, create, update and delete, and hooks for faults. It decides nothing: tests put the answers into it.
  */
 import { Buffer } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -19,11 +19,11 @@ export interface FakeRequest {
   readonly query: URLSearchParams;
   readonly headers: IncomingMessage["headers"];
   readonly body: unknown;
-  /** Common name of the client certificate, if one was shown. */
+  /** The common name of the client certificate, if there was one. */
   readonly clientName: string | undefined;
 }
 
-/** An answer made by a test. */
+/** An answer that a test gives. */
 export interface FakeAnswer {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
@@ -33,14 +33,14 @@ export interface FakeAnswer {
 export interface FakeApiOptions {
   readonly ca?: IssuingCa;
   readonly serving?: Partial<TestCertificate>;
-  /** The machine's time; the dates of the CA and the serving certificate are around it. */
+  /** The time around which the CA and the serving certificate are valid; by default the machine's. */
   readonly now?: Date;
 }
 
 export interface FakeApi extends AsyncDisposable {
   readonly server: string;
   readonly ca: IssuingCa;
-  /** A kubeconfig that reaches it, for a user without credentials. */
+  /** A kubeconfig for it, without credentials. */
   readonly kubeconfig: string;
   /** `METHOD path?query` of every request. */
   readonly requests: string[];
@@ -48,20 +48,20 @@ export interface FakeApi extends AsyncDisposable {
   readonly objects: Map<string, KubeObject>;
   /** Called before the API; undefined lets the API answer. */
   intercept: ((request: FakeRequest) => Promise<FakeAnswer> | FakeAnswer | "destroy" | undefined) | undefined;
-  /** Called after a creation was answered for. */
+  /** Called after the answer to a creation. */
   onCreate: ((object: KubeObject) => void | Promise<void>) | undefined;
   watchList: boolean;
-  /** Creates or replaces; sets uid and resourceVersion. */
+  /** Creates or replaces an object; sets uid and resourceVersion. */
   put<T extends KubeObject>(object: T): T;
   remove(name: string): void;
-  /** Forgets history: watches from before get 410. */
+  /** Compacts the history: watches from an earlier revision get 410. */
   compact(): void;
-  /** Cuts (or ends cleanly) every open watch. */
+  /** Cuts every open watch, or ends it cleanly. */
   endWatches(how: "cut" | "clean"): void;
   sendBookmarks(): void;
-  /** Shows a certificate of another CA on all later connections. */
+  /** Presents a certificate of another CA on all later connections. */
   showCertificateOf(other: IssuingCa): Promise<void>;
-  /** Resolves when a request that matches has arrived, now or earlier than this call counts from `from`. */
+  /** Waits until one of the requests from index `from` on matches. */
   arrival(pattern: RegExp, from?: number): Promise<void>;
   readonly openWatches: number;
 }
@@ -77,7 +77,7 @@ interface Watcher {
   readonly query: URLSearchParams;
 }
 
-/** Starts one on a free port of 127.0.0.1. */
+/** Starts the API on a free port of 127.0.0.1. */
 export async function startFakeApi(options: FakeApiOptions = {}): Promise<FakeApi> {
   const ca = options.ca ?? await createIssuingCa(options.now ?? new Date());
   const serving = await issueServing(ca, options.serving);
@@ -94,14 +94,14 @@ export async function startFakeApi(options: FakeApiOptions = {}): Promise<FakeAp
       ca: ca.caPem,
       requestCert: true,
       rejectUnauthorized: false,
-      // After Node's five seconds, a kept connection would end under the request of a test that the machine held up.
+      // Node closes an idle connection after five seconds, just when a slow test may use it.
       keepAliveTimeout: 0,
     },
     (request, response) => void handle(request, response),
   );
 
   async function handle(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
-    // A client may go away before its request is whole or before it is answered.
+    // A client may disconnect before its request is complete or answered.
     incoming.on("error", () => {});
     const request = await readRequest(incoming).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== "ECONNRESET") throw error;
@@ -270,7 +270,7 @@ export async function startFakeApi(options: FakeApiOptions = {}): Promise<FakeAp
   return api;
 }
 
-/** An answer that is a Status. */
+/** Creates an answer with a Status. */
 export function failure(code: number, reason: string, message: string): FakeAnswer {
   const body = { kind: "Status", apiVersion: "v1", metadata: {}, status: "Failure", message, reason, code };
   return { status: code, body };
@@ -297,7 +297,7 @@ async function readRequest(incoming: IncomingMessage): Promise<FakeRequest> {
   for await (const chunk of incoming) chunks.push(chunk);
   const text = Buffer.concat(chunks).toString("utf8");
   const url = new URL(incoming.url ?? "/", "https://fake");
-  // Deno answers `null` where Node answers an empty object.
+  // Deno returns `null` where Node returns an empty object.
   const certificate = (incoming.socket as TLSSocket).getPeerCertificate?.() ?? {};
   return {
     method: incoming.method ?? "",

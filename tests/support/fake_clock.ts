@@ -1,20 +1,17 @@
-/** Clocks for tests: one that moves only when a test moves it, and one that does not wait for short pauses. */
+/** Clocks for tests: one that only a test advances, and one that skips short sleeps. */
 import type { Clock } from "../../core/ports.ts";
 
-/** Time under a test's control. */
+/** A clock that only a test advances. */
 export interface FakeClock extends Clock {
   /** The number of callers that are sleeping. */
   readonly sleepers: number;
-  /**
-   * Moves on, waking each sleeper at its own deadline and letting what it starts run, so that sleeps that follow one
-   * another within the span are all seen.
-   */
+  /** Advances the time. Each sleeper wakes at its deadline, and may sleep again within the same span. */
   advance(ms: number): Promise<void>;
   /**
-   * Jumps without waking the sleepers, as a machine that slept does; the next `advance` wakes all whose time has come.
+   * Jumps ahead without waking sleepers, as when a machine was suspended; the next `advance` wakes those that are due.
    */
   jump(ms: number): void;
-  /** Sets the wall clock forward or back, as a person or NTP does; no time passes. */
+  /** Sets the wall clock forward or back, as an administrator or NTP does; no time passes. */
   set(ms: number): void;
 }
 
@@ -23,7 +20,7 @@ interface Sleeper {
   wake(): void;
 }
 
-/** Creates a clock that stands still at a time. */
+/** Creates a clock that is stopped at a time. */
 export function createFakeClock(start: Date | string = "2026-01-01T00:00:00Z"): FakeClock {
   let now = new Date(start).getTime();
   let elapsed = 0;
@@ -80,31 +77,32 @@ export function createFakeClock(start: Date | string = "2026-01-01T00:00:00Z"): 
   };
 }
 
-/** Lets everything run that can run without time passing: a few turns of the event loop. */
+/** Waits for a few turns of the event loop, in which everything runs that needs no time. */
 export async function settle(turns = 5): Promise<void> {
   for (let turn = 0; turn < turns; turn += 1) await new Promise<void>((resolve) => setImmediate(resolve));
 }
 
-/** The number of turns in which only the event loop is waited for; a disk takes longer. */
+/** The number of turns after which `until` pauses between turns, because it waits for a disk. */
 const QUICK_TURNS = 1_000;
-const LOOK_EVERY_MS = 5;
-const LOOK_FOR_MS = 60_000;
+const POLL_MS = 5;
+const UNTIL_TIMEOUT_MS = 60_000;
 
-/** Turns the event loop until a condition holds: for cryptography and disks, which take real turns and no fake time. */
+/** Waits until a condition holds, without advancing the fake time: for cryptography and disks. */
 export async function until(condition: () => boolean): Promise<void> {
-  const end = Date.now() + LOOK_FOR_MS;
+  const end = Date.now() + UNTIL_TIMEOUT_MS;
   for (let [turn, isOver] = [0, false]; !isOver; turn += 1) {
     isOver = Date.now() >= end;
     if (condition()) return;
     if (turn < QUICK_TURNS) await settle(1);
-    else await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    else await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
-  throw new Error("the condition never came true");
+  throw new Error("the condition did not become true");
 }
 
 /**
- * Creates a clock for tests over real sockets. Sleeps whose length is in the range move the fake clock to their end; all
- * others wait for it. So backoff takes no time, while the limit of a watch cannot fire just because the machine is slow.
+ * Creates a clock for tests over real sockets. Sleeps with a length in the range advance the fake clock and end at
+ * once; all others wait for the test. Backoff takes no time, and the limit of a watch does not fire because the machine
+ * is slow.
  */
 export function createImpatientClock(clock: FakeClock, fromMs: number, toMs: number): Clock {
   async function hurry(lengthMs: number, wait: () => Promise<void>, signal: AbortSignal): Promise<void> {
@@ -125,7 +123,7 @@ export function createImpatientClock(clock: FakeClock, fromMs: number, toMs: num
 
 const HOUR_MS = 3_600_000;
 
-/** How far clocks are set by people, by NTP after a boot without a battery, and by daylight saving on a clock of local time. */
+/** Changes of the wall clock: by hand, by NTP after a boot without a battery, and by daylight saving time. */
 export const CLOCK_JUMPS: readonly { readonly name: string; readonly ms: number }[] = [
   { name: "an hour forward", ms: HOUR_MS },
   { name: "an hour back", ms: -HOUR_MS },

@@ -1,4 +1,4 @@
-/** Reports whether a test belongs to the full run, in which some tests have a longer form. */
+/** Reports whether this is the full run, in which some tests do more. */
 import process from "node:process";
 
 /** Whether this is the full run (`.ci/full`). */

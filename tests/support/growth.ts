@@ -1,40 +1,39 @@
-/** Measures how the time of a reader grows with its input, so that a reader of client input that is not linear fails a test. */
+/** Measures how the CPU time of a reader grows with its input. Readers of client input must be linear. */
 import assert from "node:assert/strict";
 import process from "node:process";
 import { describeRefusal } from "./describe_refusal.ts";
 
-/** A reader and the inputs that it is measured with. */
+/** A reader and its inputs. */
 interface Growth<Input> {
-  /** An input of about this size, in the unit of `limit`. It is made once and is no part of the measured time. */
+  /** Creates an input of about this size, in the unit of `limit`. Its creation is not measured. */
   readonly input: (size: number) => Input;
-  /** Reads one input. A refusal that the API answers with a 4xx is a result like any other. */
+  /** Reads one input. A refusal that the API answers with a 4xx is a valid result. */
   readonly read: (input: Input) => unknown;
-  /** The largest size that the server lets through to the reader. */
+  /** The largest size that the server passes to the reader. */
   readonly limit: number;
-  /** Returns the processor's time of some readings, in milliseconds. By default they are made and measured. */
+  /** Returns the CPU time of some readings, in milliseconds; by default it is measured. */
   readonly time?: typeof timed<Input>;
 }
 
-/** The factor between the sizes that are tried; the measurement of a size that is not harmless goes by doublings. */
+/** The factor between the sizes that are tried. */
 export const STEP = 16;
-/** Time for twice the input over time for the input: 2 for a linear reader, 4 for a quadratic one, 8 for a cubic one. */
+/** The largest ratio between the time for twice the input and for the input: 2 is linear, 4 quadratic, 8 cubic. */
 const MAX_RATIO = 3;
-/** The ratio that passes a size at once. */
+/** The largest ratio that passes a size in the first rounds. */
 const LINEAR_RATIO = 2.2;
-/** The least size of the first measurement. A cubic reader of a large input is found long before the limit. */
+/** The smallest size that is tried. A cubic reader fails at such a size, long before the limit. */
 const FIRST_SIZE = 256;
 /**
- * A reader that takes no longer than this for a size passes it, whatever the ratio: with an input of 64 KiB, one that is
- * quadratic takes seconds.
+ * A size passes, whatever the ratio, if the reader takes no longer than this. A quadratic one takes seconds for 64 KiB.
  */
 const HARMLESS_MS = 10;
-/** Readings are repeated until one measurement takes as long as this, because the clock is coarse. */
+/** The shortest measurement. Shorter readings are repeated, because the clock is coarse. */
 const MEASURE_MS = 3;
-/** The number of measurements of a size before it counts as too slow: noise only ever adds time. */
+/** The number of measurements before a size counts as too slow. Their minimum counts, because noise only adds time. */
 const ROUNDS = 6;
-/** The number of measurements before a ratio in between passes a size, because noise in the smaller sizes hides growth. */
+/** The number of measurements with the lower ratio, because noise in the smaller sizes hides growth. */
 const LEAST_ROUNDS = 3;
-/** From this duration on, noise is short in comparison, so that the least number of rounds is enough. */
+/** The duration from which the smaller number of rounds is enough, because noise is short in comparison. */
 const LONG_MS = 200;
 
 /** Asserts that a reader takes about linear time at every size up to its limit. */
@@ -44,8 +43,8 @@ export async function assertLinear<Input>(growth: Growth<Input>): Promise<void> 
 }
 
 /**
- * The sizes and times that show a reader not to be linear; undefined where none do. The processor's time of this thread
- * decides, so that other programs do not.
+ * Returns the sizes and times that show that a reader is not linear; undefined if it is. It uses CPU time, so that
+ * other programs do not matter.
  */
 export async function findSteepGrowth<Input>(growth: Growth<Input>): Promise<string | undefined> {
   const { input, read, limit, time = timed } = growth;
@@ -61,7 +60,7 @@ export async function findSteepGrowth<Input>(growth: Growth<Input>): Promise<str
   return undefined;
 }
 
-/** Two doublings have to be too slow: the garbage collector may begin to work at a size, but only at one. */
+/** Requires two slow doublings, because the garbage collector can slow down one of them. */
 async function measureDoublings<Input>(
   { input, read, time = timed }: Growth<Input>,
   largest: number,
@@ -73,7 +72,7 @@ async function measureDoublings<Input>(
     const [quarter = 0, half = 0, whole = 0] = times;
     const isEarly = round + 1 < LEAST_ROUNDS;
     const ratio = isEarly ? LINEAR_RATIO : MAX_RATIO;
-    // Noise in the first readings may have brought a harmless size here.
+    // The first readings may have been slow only because of noise.
     if (whole <= HARMLESS_MS || whole < ratio * half || half < ratio * quarter) return undefined;
     if (!isEarly && whole > LONG_MS) break;
   }
@@ -81,7 +80,7 @@ async function measureDoublings<Input>(
   return `${list} for a size of ${Math.ceil(largest / 4)}, twice and four times as much: not linear`;
 }
 
-/** The time of one reading, in milliseconds, over enough of them for a measurement. */
+/** Returns the average time of a reading in milliseconds. */
 async function measure<Input>(
   read: (input: Input) => unknown,
   input: Input,
@@ -93,7 +92,7 @@ async function measure<Input>(
   }
 }
 
-/** The processor's time of readings, in milliseconds. */
+/** Returns the CPU time of readings, in milliseconds. */
 async function timed<Input>(read: (input: Input) => unknown, input: Input, count = 1): Promise<number> {
   const used = process.cpuUsage();
   const startedAt = performance.now();
@@ -107,6 +106,6 @@ async function timed<Input>(read: (input: Input) => unknown, input: Input, count
   }
   const wallMs = performance.now() - startedAt;
   const { user, system } = process.cpuUsage(used);
-  // The machine's other work lengthens the one, threads of the runtime the other.
+  // Other programs add to the wall time, and other threads of the runtime to the CPU time.
   return Math.min(wallMs, (user + system) / 1000);
 }

@@ -1,4 +1,4 @@
-/** A guide below `docs/guides` as a shell script, so that a test can type what a reader would. */
+/** A guide below `docs/guides` as a shell script, so that a test can run its commands. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ROOT } from "./child.ts";
@@ -7,7 +7,7 @@ import { ROOT } from "./child.ts";
 export interface Guide {
   /** Files to save, by name. */
   readonly files: ReadonlyMap<string, string>;
-  /** The blocks of commands in their order, without those that a comment `<!-- not run: … -->` stands before. */
+  /** The blocks of commands in their order, without those after a comment `<!-- not run: … -->`. */
   readonly blocks: readonly string[];
 }
 
@@ -29,8 +29,8 @@ export function parseGuide(page: string): Guide {
 }
 
 /**
- * Makes a bash script of the blocks. A server, a controller and a `bootstrap` that waits go to the background, as in a
- * terminal of their own, `NAME` becomes the name of the pending request, and a machine is approved when it asks.
+ * Makes a bash script of the blocks. Servers, controllers and waiting `bootstrap` commands run in the background, as in
+ * other terminals. `NAME` becomes the name of the pending request, and a machine is approved once it has a request.
  */
 export function toScript(blocks: readonly string[], port: number): string {
   const commands = blocks.join("\n").replaceAll("\\\n", " ").split("\n").map((line) =>

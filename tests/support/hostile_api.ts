@@ -1,15 +1,16 @@
-/** Servers that answer everything, with hostile text wherever text can be, and their objects. */
+/** Servers that answer every request with hostile text wherever text is possible, and their objects. */
 import type { KubeObject } from "../../core/kube/meta.ts";
+import { encodeBase64 } from "../../core/lib/encodings.ts";
 import { buildCsr, sharedKey } from "./csr_builder.ts";
 import type { FakeAnswer, FakeRequest } from "./fake_api.ts";
 import { FORGING, HOSTILE } from "./hostile_text.ts";
-import { encodeBase64, type IssuingCa } from "./issuing_ca.ts";
+import type { IssuingCa } from "./issuing_ca.ts";
 
 export interface HostileObjects {
   readonly certificate: string;
-  /** A request with a certificate, for a signer that does not exist. */
+  /** An issued request for a signer that does not exist. */
   readonly csr: KubeObject;
-  /** The objects that a signer and an approver work on. */
+  /** The requests on which a signer and an approver act. */
   readonly atWork: readonly KubeObject[];
   readonly token: KubeObject;
 }
@@ -95,7 +96,7 @@ const LEASE = {
   metadata: { name: HOSTILE, namespace: FORGING, resourceVersion: "7" },
   spec: { holderIdentity: FORGING, leaseDurationSeconds: 15, renewTime: "2026-01-01T00:00:00.000000Z" },
 };
-/** Its server is a URL, for those that leave out what a URL cannot hold. */
+/** Its server is a URL, so that clients do not ignore it. */
 const HOSTILE_CLUSTER = { server: `https://a$(id)/\nforged: line ${FORGING}`, "certificate-authority-data": FORGING };
 const CLUSTER_INFO = {
   kind: "ConfigMap",
@@ -109,21 +110,21 @@ const CLUSTER_INFO = {
 };
 const REVIEWED = { allowed: false, denied: true, reason: FORGING, evaluationError: HOSTILE };
 
-/** The path at which controllers check their own rights, before anything else. */
+/** The path of the review in which controllers first check their own rights. */
 export const OWN_RIGHTS = "/selfsubjectaccessreviews";
 
-/** Headers take no ASCII controls, but those above; ESC [ is one character there. */
+/** Headers cannot contain ASCII control characters, but they can contain U+009B, which is ESC [ in one character. */
 const WARNING = '299 - "x\x9b31mevil\xad"';
 
 function respond(body: unknown): FakeAnswer {
   return { status: 200, headers: { warning: WARNING }, body };
 }
 
-/** Answers with hostile text wherever text can be. */
+/** Answers with hostile text wherever text is possible. */
 export function hostileAnswer(request: FakeRequest, objects: HostileObjects): FakeAnswer {
   const { method, path, query, headers } = request;
   const { csr, atWork, token } = objects;
-  // Controllers without rights end at once.
+  // Controllers without rights would end at once.
   if (path.endsWith(OWN_RIGHTS)) {
     return respond({ ...request.body as object, status: { ...REVIEWED, allowed: true, denied: false } });
   }
@@ -165,7 +166,7 @@ function createTable({ metadata }: KubeObject): object {
   };
 }
 
-/** Creates a watch that lists, sends an event of an unknown type, and ends with an error. */
+/** Creates the events of a watch: the list, changes, an event of an unknown type, and an error. */
 function createEvents(objects: readonly unknown[]): string {
   const annotations = { "k8s.io/initial-events-end": "true" };
   const events = [
@@ -185,12 +186,12 @@ function createStatus(code: number): object {
   return { ...head, message: FORGING, reason, details, code };
 }
 
-/** A server whose every answer is a refusal. */
+/** Creates a server that refuses every request. */
 export function refusal(code: number): () => FakeAnswer {
   return () => ({ status: code, headers: { warning: WARNING }, body: createStatus(code) });
 }
 
-/** Servers by what they do. */
+/** Hostile servers by their behaviour. */
 export const HOSTILE_SERVERS: Readonly<
   Record<string, (...asked: Parameters<typeof hostileAnswer>) => FakeAnswer | "destroy">
 > = {

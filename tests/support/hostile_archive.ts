@@ -1,4 +1,4 @@
-/** Backups from an untrusted source: whole ones and broken ones, with hostile text wherever text can be. */
+/** Backups from an untrusted source, valid and damaged, with hostile text wherever text is possible. */
 import { Buffer } from "node:buffer";
 import { writeFile } from "node:fs/promises";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
@@ -9,16 +9,16 @@ import type { TempFolder } from "./temp.ts";
 import { toBackupPart } from "../../instance/backup/archive.ts";
 import { encryptBackup } from "../../instance/backup/encryption.ts";
 
-/** Short enough for a header of tar. */
+/** Short enough for a tar header. */
 const NAME = "x\x1b[2J\u202e\tforged column\nforged: line";
 
 interface Archive {
-  /** Paths of its files, which are empty. */
+  /** The paths of its files, all of which are empty. */
   readonly paths: readonly string[];
   readonly manifest?: Partial<BackupManifest> & Readonly<Record<string, unknown>>;
   /** Text written in place of a valid manifest. */
   readonly manifestText?: string;
-  /** A text that is printed only after the archive has been read. */
+  /** A message that appears only after the archive has been read. */
   readonly says: RegExp;
 }
 
@@ -43,7 +43,7 @@ const ARCHIVES: Readonly<Record<string, Archive>> = {
   "objects.backup": { paths: [`objects/${NAME}`], manifest: { objects: 1 }, says: /it contains 0 of 1 objects/ },
 };
 
-/** The files of `writeHostileArchives`, and messages that appear only when they were read. */
+/** The files of `writeHostileArchives`, with messages that appear only after they have been read. */
 export const HOSTILE_ARCHIVES: Readonly<Record<string, RegExp>> = {
   ...Object.fromEntries(Object.entries(ARCHIVES).map(([name, { says }]) => [name, says])),
   "header.backup": /it is not an age file, or it is damaged: invalid non-ASCII byte in header/,

@@ -1,19 +1,19 @@
-/** An HTTP proxy on a socket, which opens tunnels (CONNECT). It resolves names itself: every tunnel leads to 127.0.0.1. */
+/** An HTTP proxy that opens tunnels (CONNECT), all of them to 127.0.0.1. */
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer as createPlainServer, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 
-/** A running proxy, and the tunnels that it was asked for. */
-export interface HttpProxy extends AsyncDisposable {
+/** A running proxy, and the requests that it received. */
+interface HttpProxy extends AsyncDisposable {
   /** The address of the proxy: `http://127.0.0.1:port`, or `https://localhost:port`. */
   readonly url: string;
   /** The request line and the headers of every CONNECT. */
   readonly heads: readonly string[];
-  /** The answer in place of a tunnel; "hang" answers nothing. */
+  /** The answer in place of a tunnel; "hang" for no answer. */
   answer: string | undefined;
 }
 
-/** Starts a proxy, by TLS when it gets a certificate. */
+/** Starts a proxy, over TLS if it gets a certificate. */
 export async function startHttpProxy(
   pair?: { readonly certificatePem: string; readonly keyPem: string },
 ): Promise<HttpProxy> {

@@ -3,11 +3,11 @@ import { Buffer } from "node:buffer";
 import type { IncomingHttpHeaders } from "node:http";
 import { request, type RequestOptions } from "node:https";
 
-/** A request. One with a body is a POST of JSON, unless it says otherwise. */
+/** A request; by default a GET, or a POST of JSON if it has a body. */
 export interface Asked extends RequestOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly token?: string | undefined;
-  /** An object is written as JSON. */
+  /** A body; an object is sent as JSON. */
   readonly body?: object | string | undefined;
 }
 
@@ -17,7 +17,7 @@ export interface Reply {
   readonly text: string;
 }
 
-/** Sends a request. Rejects when there is no whole answer. */
+/** Sends a request. Rejects without a complete answer. */
 export function ask({ token, body, headers, ...options }: Asked): Promise<Reply> {
   const text = typeof body === "object" ? JSON.stringify(body) : body;
   return new Promise((resolve, reject) => {
@@ -26,7 +26,7 @@ export function ask({ token, body, headers, ...options }: Asked): Promise<Reply>
       ...options,
       headers: {
         ...token === undefined ? {} : { authorization: `Bearer ${token}` },
-        // Node leaves the length out of a DELETE, and its body would be taken for the next request.
+        // Node omits the length of a DELETE, and the server would read its body as the next request.
         ...text === undefined
           ? {}
           : { "content-type": "application/json", "content-length": `${Buffer.byteLength(text)}` },

@@ -7,7 +7,7 @@ import type { InstanceDeps } from "../../instance/deps.ts";
 import { createCapturedIo } from "./captured_io.ts";
 import { createMemoryLogger } from "./memory_logger.ts";
 
-/** The real ones, but for the log, in a folder. */
+/** Creates real dependencies in a folder; only the log is in memory. */
 export function createInstanceDeps(cwd: string, edit: Partial<InstanceDeps> = {}): InstanceDeps {
   return {
     files: createFilePort(),
@@ -22,7 +22,7 @@ export function createInstanceDeps(cwd: string, edit: Partial<InstanceDeps> = {}
   };
 }
 
-/** Creates a store of plain keys: there is no passphrase and no prompt. */
+/** Creates the CA keys without a passphrase. */
 export function createPlainKeys(): CaKeys {
   const signal = new AbortController().signal;
   const settings = { caPassphraseFile: undefined };

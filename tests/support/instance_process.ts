@@ -24,18 +24,15 @@ import { createTempFolder, type TempFolder } from "./temp.ts";
 export interface Commands extends Expecting<readonly string[]> {
   /** Runs a command to its end. */
   tlsboot(...args: readonly string[]): Promise<Finished>;
-  /** Runs a command on a terminal, on which a text is typed. */
+  /** Runs a command on a terminal where a text is typed. */
   typeAt(typed: string, ...args: readonly string[]): Promise<Finished>;
   /** Starts a command and does not wait for its end. */
   start(...args: readonly string[]): Running;
-  /** Runs a command in the process of the test. Its --timeout is over once `end` has resolved. */
+  /** Runs a command in the process of the test. Its --timeout passes once `end` has resolved. */
   timeOut(end: (running: Running) => Promise<unknown>, ...args: readonly string[]): Promise<Finished>;
 }
 
-/**
- * The seconds of a timeout, which no other pause has. Some commands refuse one above 300, and of a long one others take only
- * a part to find their server.
- */
+/** The timeout in seconds, which differs from every other sleep. Some commands refuse more than 300. */
 const TIMEOUT_SECONDS = 287;
 
 /** A folder in which commands run. */
@@ -48,18 +45,18 @@ export interface Instance<P extends Running = Running> extends Commands, AsyncDi
   readonly port: number;
   /** The path of its data directory. */
   readonly data: string;
-  /** Ends it by a signal and waits. */
+  /** Ends it with a signal and waits. */
   end(signal: NodeJS.Signals): Promise<Finished>;
 }
 
-/** An instance that several tests share, with a folder of its own. */
+/** An instance that several tests share, and its folder. */
 export interface SharedInstance extends Omit<Instance, keyof AsyncDisposable> {
   readonly folder: TempFolder;
-  /** Keeps something until the tests have ended; it is disposed before the instance. */
-  use<T extends AsyncDisposable>(thing: T): T;
+  /** Disposes a value after the tests, before the instance. */
+  use<T extends AsyncDisposable>(value: T): T;
 }
 
-/** What an instance is started with. */
+/** How to start an instance. */
 interface SharedInstanceOptions {
   readonly args?: readonly string[];
   readonly command?: "up" | "serve";
@@ -68,8 +65,8 @@ interface SharedInstanceOptions {
 }
 
 /**
- * Declares tests that share one instance, which starts before the first of them and ends after the last. Its functions
- * are there while tests are declared, the other properties only while they run.
+ * Declares tests that share one instance, which starts before the first test and ends after the last. While tests are
+ * declared, only its functions exist.
  */
 export function describeInstance(
   title: string,
@@ -79,7 +76,7 @@ export function describeInstance(
   describe(title, () => {
     const shared = {
       ...createCommands(() => shared.folder.path),
-      use: (thing) => stack.use(thing),
+      use: (value) => stack.use(value),
     } as SharedInstance;
     const stack = new AsyncDisposableStack();
     before(async () => {
@@ -125,12 +122,12 @@ export async function createWorkplace(): Promise<Workplace> {
   return { ...folder, ...createCommands(() => folder.path) };
 }
 
-/** The command line that gets a machine its certificate by the file of `up`, with its files in a folder of its name. */
+/** Returns the command line that bootstraps a machine with the bootstrap kubeconfig of `up`. */
 export function bootstrapLine(node: string, ...more: readonly string[]): readonly string[] {
   return ["bootstrap", "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig", ...machineFlags(node), ...more];
 }
 
-/** The name of a machine and its files, in a folder of that name. */
+/** Returns the flags for the name of a machine and for its files, in a folder of that name. */
 export function machineFlags(node: string): readonly string[] {
   return ["--hostname-override", node, "--kubeconfig", `${node}/kubeconfig`, "--cert-dir", `${node}/pki`];
 }
@@ -184,14 +181,14 @@ async function startWith<P extends Running>(
   }
 }
 
-/** Describes for a failed test whether the program has ended, and what it printed. */
+/** Describes for a failed test whether the program has ended, with its messages. */
 export async function describeFate({ running }: Pick<Instance, "running">): Promise<string> {
-  // It has ended a moment before it is known to have.
+  // A program that has just ended is not reported at once.
   await Promise.race([running.finished(), setTimeout(1_000, undefined, { ref: false })]);
   return running.hasEnded() ? `tlsboot has ended:\n${running.stderr()}` : "tlsboot is still running";
 }
 
-/** An API over a kubeconfig. */
+/** A client of the API that a kubeconfig names. */
 export interface Connected extends AsyncDisposable {
   readonly api: ApiClient;
 }
@@ -203,13 +200,13 @@ export async function connectWith(kubeconfig: string): Promise<Connected> {
   return { api: createApiClient(transport, { clock }), [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose]() };
 }
 
-/** Reads the name of the user that the API sees behind a kubeconfig; 401 when the server does not accept it. */
+/** Returns the name of a kubeconfig's user as the API reports it; 401 if the server refuses the credentials. */
 export async function whoIs(kubeconfig: string): Promise<string> {
   const identity = await readIdentity(kubeconfig);
   return identity === "401" ? identity : identity.username;
 }
 
-/** Reads the user that the API sees behind a kubeconfig; 401 when the server does not accept it. */
+/** Returns a kubeconfig's user as the API reports it; 401 if the server refuses the credentials. */
 export async function readIdentity(kubeconfig: string): Promise<UserInfo | "401"> {
   await using connected = await connectWith(kubeconfig);
   const body = { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" };

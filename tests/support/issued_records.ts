@@ -1,14 +1,14 @@
-/** Registers of issued certificates for tests, with a correct chain of hashes. */
+/** Registers of issued certificates with a valid hash chain. */
 import { X509Certificate } from "node:crypto";
 import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { createRecord, formatRecordName, getChainHash } from "../../core/register/record.ts";
 
-/** The parts of a record that a test sets. */
+/** The fields of a record that a test sets. */
 export type RecordEdit = Partial<Omit<IssuedCertificateSpec, "sequence" | "previousHash" | "removed">> & {
   readonly status?: IssuedCertificate["status"];
 };
 
-/** Creates a register of a record for each edit; without an edit, a record is one of the node `n<sequence>`. */
+/** Creates a register with a record for each edit, by default of the node `n<sequence>`. */
 export function createRecords(edits: readonly RecordEdit[]): readonly IssuedCertificate[] {
   let previousHash: string | undefined;
   return edits.map(({ status = {}, issuedAt, replaces, ...edit }, index) => {
@@ -40,7 +40,7 @@ export function formatIssuedLog(records: readonly IssuedCertificate[]): string {
   return records.map(({ spec, status }) => `${JSON.stringify({ spec, status })}\n`).join("");
 }
 
-/** The serial number as a record has it: two digits a byte. Deno's class omits a leading zero, which Node's has. */
+/** Returns the serial number as a record has it, with two digits for each byte. Deno omits a leading zero. */
 export function getRecordedSerial(certificate: X509Certificate | string): string {
   const { serialNumber } = typeof certificate === "string" ? new X509Certificate(certificate) : certificate;
   const digits = serialNumber.toLowerCase().replace(/^0+/, "");

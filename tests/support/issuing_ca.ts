@@ -1,5 +1,4 @@
-/** A CA that issues any certificate that a test needs, serving certificates included. */
-import { Buffer } from "node:buffer";
+/** A CA for tests of clients and servers. */
 import { type Authority, createAuthority } from "../../core/pki/authority/authority.ts";
 import { issueCertificate } from "../../core/pki/authority/issue.ts";
 import { generatePrivateKey, type PrivateKey } from "../../core/pki/keys/keys.ts";
@@ -27,7 +26,7 @@ export interface IssuingCa {
 
 const HOUR_MS = 3_600_000;
 
-/** Creates a CA around a time: the machine's own where TLS stacks verify its certificates. */
+/** Creates a CA that is valid around a time. TLS stacks verify its certificates only at the machine's time. */
 export async function createIssuingCa(now: Date, commonName = "test-ca"): Promise<IssuingCa> {
   let serial = 1;
   const authority = await createAuthority({
@@ -62,7 +61,7 @@ export async function createIssuingCa(now: Date, commonName = "test-ca"): Promis
   };
 }
 
-/** A serving certificate for loopback, with its key, both PEM. */
+/** Issues a serving certificate for loopback, and returns it with its key. */
 export async function issueServing(
   ca: IssuingCa,
   edit: Partial<TestCertificate> = {},
@@ -76,9 +75,4 @@ export async function issueServing(
     ...edit,
   });
   return { certificatePem, keyPem: key.toPem(), key };
-}
-
-/** Base64 of a text, as the API carries PEM. */
-export function encodeBase64(text: string): string {
-  return Buffer.from(text, "utf8").toString("base64");
 }

@@ -1,4 +1,4 @@
-/** A program that holds a CA key, for `--signing-key-command`: honest, or broken in one of many ways. */
+/** A program with a CA key for `--signing-key-command`, which can have a fault. */
 import { createPublicKey } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import process from "node:process";
@@ -15,7 +15,7 @@ export type Breakage =
   | "waits for four others"
   | "prints no public key";
 
-/** How the program answers a request for a signature, in sh, where it needs no key. */
+/** The shell commands that answer a request for a signature without a key. */
 const KEYLESS: Partial<Readonly<Record<Breakage, string>>> = {
   "exits with 3 when it signs": 'printf "the token\\nis not there\\n" >&2; exit 3',
   "prints nothing for a signature": "exit 0",
@@ -24,9 +24,9 @@ const KEYLESS: Partial<Readonly<Record<Breakage, string>>> = {
 };
 
 /**
- * Writes the program and its key; answers the program's path. Each run adds a line to the file `runs`. With a next key, it
- * uses the first one for the certificate that it sees first, and the next one for others and for a certificate `next-…`
- * that does not exist yet. It is a script, and starts another program for signatures only.
+ * Writes the program and its key, and returns its path. Each run adds a line to the file `runs`. With a next key, it
+ * uses the first key for the first certificate that it sees, and the next key for others and for a certificate `next-…`
+ * that does not exist yet. The script starts another program only for signatures.
  */
 export async function writeKeyProgram(
   folder: TempFolder,
@@ -59,7 +59,7 @@ if (breakage === "waits for four others") {
   process.stdout.write(sign(hash === undefined ? "sha256" : hash, signed, key));
 }
 `;
-  // CommonJS, which starts in two thirds of the time of a module.
+  // CommonJS starts in two thirds of the time of a module.
   await writeFile(folder.join("program.cjs"), source);
   const runtime = process.versions["deno"] === undefined ? "" : "run -A --no-check --quiet ";
   const path = folder.join("hsm program");

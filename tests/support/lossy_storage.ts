@@ -1,8 +1,8 @@
-/** A store whose watch of a prefix can be lost, as that of a shared store which has compacted its history. */
+/** A store that can end a watch, as a shared store does after it has compacted its history. */
 import { CompactedError, type Storage } from "../../server/storage/storage.ts";
 
 interface LossyStorage {
-  /** Lists and watches only. Its watches report nothing. */
+  /** A store that only lists and watches. Its watches report nothing. */
   readonly storage: Storage;
   /** Ends the first watch of the prefix; resolves when the prefix is watched again. */
   loseWatch(): Promise<void>;

@@ -1,4 +1,4 @@
-/** Files in memory, which can be made to fail: a full disk, a read-only file system. */
+/** Files in memory, which a test can let fail as on a full disk or a read-only file system. */
 import { Buffer } from "node:buffer";
 import { dirname, resolve } from "node:path";
 import type { FileFacts, FilePort } from "../../client/files.ts";
@@ -16,7 +16,7 @@ export interface MemoryFiles extends FilePort {
   readonly calls: string[];
   /** Makes each changing call that matches fail with AppError `io` until it is set to undefined. */
   failOn: RegExp | undefined;
-  /** Text of a file, links followed. */
+  /** The text of a file; follows links. */
   text(path: string): string | undefined;
   mode(path: string): number | undefined;
 }

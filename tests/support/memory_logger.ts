@@ -1,3 +1,4 @@
+/** A logger that records its lines in memory. */
 import type { LogFields, Logger } from "../../core/ports.ts";
 
 interface LogEntry {
@@ -6,7 +7,7 @@ interface LogEntry {
   readonly fields: LogFields;
 }
 
-/** A logger whose lines a test can read; children write into the same list. */
+/** A logger whose lines a test can read, including those of its children. */
 export interface MemoryLogger extends Logger {
   readonly entries: readonly LogEntry[];
   /** The messages of one level, or of all. */

@@ -1,21 +1,21 @@
 /**
- * An `ObjectStore` in memory, with the guards a real API has. Its objects are frozen, because those of a server in the same
- * process must not be changed.
+ * An `ObjectStore` in memory, with the preconditions of a real API. Its objects are frozen, because a server in the
+ * same process shares its objects.
  */
 import { AppError } from "../../core/errors.ts";
 import { formatTime, getName, type KubeObject } from "../../core/kube/meta.ts";
 import type { Clock, ObjectChange, ObjectStore } from "../../core/ports.ts";
 
-/** A write or read that reached the store, in words: `update n1/status`. */
+/** A write or read that reached the store, such as `update n1/status`. */
 type StoreCall = string;
 
-/** A store whose calls a test can read and break. */
+/** A store whose calls a test can read and let fail. */
 export interface MemoryObjectStore<T extends KubeObject> extends ObjectStore<T> {
   /** Every call, refused ones included. */
   readonly calls: readonly StoreCall[];
-  /** The object as it is now, without a call; throws when there is none. */
+  /** Returns the current object without recording a call; throws when there is none. */
   peek(name: string): T;
-  /** Writes like another client: without a guard and without a recorded call. */
+  /** Writes as another client, without a precondition or a recorded call. */
   put(object: T): T;
   /** The next call that starts with this text fails with this error, once. */
   failNext(call: string, error: unknown): void;
@@ -25,7 +25,7 @@ export interface MemoryObjectStore<T extends KubeObject> extends ObjectStore<T> 
 
 interface MemoryObjectStoreOptions<T extends KubeObject> {
   readonly objects?: readonly T[];
-  /** Stamps creation times when given. */
+  /** Sets creation times, if given. */
   readonly clock?: Clock;
   /** Prepares an update as an endpoint does, such as `prepareCsrForApprovalUpdate`. */
   readonly prepareUpdate?: (object: T, stored: T, subresource: string | undefined) => T;
@@ -167,7 +167,9 @@ function freeze<V>(value: V): V {
   return Object.freeze(value);
 }
 
-/** A rejection may arrive while the reader is busy elsewhere; the reader sees it when it waits again. */
+/**
+ * Creates the signal that wakes a watch. It may reject while nothing waits for it; the watch rejects at its next wait.
+ */
 function createWake(): PromiseWithResolvers<void> {
   const wake = Promise.withResolvers<void>();
   wake.promise.catch(() => undefined);

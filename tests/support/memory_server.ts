@@ -1,4 +1,4 @@
-/** The dependencies of a server over real sockets that keeps nothing: objects in memory, a free port on loopback. */
+/** The options of a server over real sockets, with objects in memory and a free port on loopback. */
 import type { Clock } from "../../core/ports.ts";
 import type { ServerOptions } from "../../server/server.ts";
 import { createMemoryStorage } from "../../server/storage/memory/journaled_storage.ts";
@@ -8,7 +8,7 @@ import { createSeededRandom } from "./seeded_random.ts";
 /** The options that a test may set. */
 type MemoryServerEdit = Pick<ServerOptions, "serving" | "clientCaPem"> & Partial<ServerOptions>;
 
-/** Options of a server without tokens of any kind, unless the edit says otherwise. */
+/** Returns the options of a server, by default without tokens of any kind. */
 export function memoryServerOptions(clock: Clock, edit: MemoryServerEdit): ServerOptions {
   return {
     storage: createMemoryStorage({ clock }),

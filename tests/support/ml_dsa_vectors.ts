@@ -1,5 +1,6 @@
-/** Keys of ML-DSA and requests for them, made by Go 1.27. The seed of each key is the SHA-256 of a public text. */
+/** ML-DSA keys and requests for them, made by Go 1.27. The seed of each key is the SHA-256 of a public text. */
 import { Buffer } from "node:buffer";
+import { encodeBase64 } from "../../core/lib/encodings.ts";
 import type { MlDsaName } from "../../core/pki/keys/key_names.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
 
@@ -37,5 +38,5 @@ export const ML_DSA_VECTORS: readonly MlDsaVector[] = [
 /** Returns the request of a vector as `spec.request`: base64 of a PEM block. */
 export function getMlDsaRequest(name: MlDsaName = "ML-DSA-44"): string {
   const der = Buffer.from(ML_DSA_VECTORS.find((one) => one.name === name)?.request ?? "", "base64");
-  return Buffer.from(encodePem("CERTIFICATE REQUEST", der)).toString("base64");
+  return encodeBase64(encodePem("CERTIFICATE REQUEST", der));
 }

@@ -1,4 +1,4 @@
-/** Requests as nodes send them, through an administrator who acts for the node. */
+/** Requests of nodes, sent by an administrator who impersonates them. */
 import { type ApiClient, createApiClient } from "../../client/objects/api.ts";
 import { createConnector, readCluster } from "../../client/transport/connect.ts";
 import { createFilePort } from "../../client/files.ts";
@@ -16,7 +16,7 @@ export function servingRequest(node: string, edit: CsrOptions = {}): Promise<Cer
   return buildCsr({ name: `serving-${node}`, ...servingOptions(node), ...edit });
 }
 
-/** Sends the request of a machine for its first client certificate, as a bootstrap token of `up` would. */
+/** Sends the request of a machine for its first client certificate, as the user of a bootstrap token of `up`. */
 export async function submitFirstRequest(
   kubeconfig: string,
   name: string,
@@ -42,7 +42,10 @@ export async function submitAs(kubeconfig: string, csr: CertificateSigningReques
   await api.requestJson({ method: "POST", path: CSRS, body: csr }, signal);
 }
 
-/** Gives a user or a group a cluster role. Rules make the role first, with the name of the binding. */
+/**
+ * Binds a user or a group to a cluster role. If rules are given, it first creates the role, with the name of the
+ * binding.
+ */
 export async function grant(
   api: ApiClient,
   name: string,
@@ -68,7 +71,7 @@ export async function untilIssued({ tlsboot }: Pick<SharedInstance, "tlsboot">, 
   });
 }
 
-/** Waits for the Event that says why a request is left pending, and returns the description of the request. */
+/** Waits for the Event with the reason why a request is pending, and returns the description of the request. */
 export async function untilHeld(
   { tlsboot }: Pick<SharedInstance, "tlsboot">,
   name: string,
@@ -80,14 +83,14 @@ export async function untilHeld(
   });
 }
 
-/** Creates a request and approves it as the same user, and waits until its signer has issued a certificate or failed. */
+/** Creates and approves a request as the same user, and waits until the signer has issued a certificate or failed. */
 export async function requestAndApprove(api: ApiClient, options: CsrOptions): Promise<CertificateSigningRequest> {
   const { signal } = new AbortController();
   const body = await buildCsr(options);
   const created = await api.requestObject<CertificateSigningRequest>({ method: "POST", path: CSRS, body }, signal);
   const path = `${CSRS}/${created.metadata.name}`;
   const approved = withApproval(created, { reason: "Test", message: "by the test" });
-  if (!approved.ok) throw new Error(`${created.metadata.name} is decided already`);
+  if (!approved.ok) throw new Error(`${created.metadata.name} has already been decided`);
   await api.requestJson({ method: "PUT", path: `${path}/approval`, body: approved.value }, signal);
   return await eventually(`the signer answers ${created.metadata.name}`, async () => {
     const csr = await api.requestObject<CertificateSigningRequest>({ method: "GET", path }, signal);

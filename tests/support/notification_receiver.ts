@@ -1,7 +1,4 @@
-/**
- * A receiver of notifications over HTTPS on loopback, which records what it gets. Its certificate is also for
- * `phone.example.com`.
- */
+/** A receiver on loopback that records notifications. Its certificate is also valid for `phone.example.com`. */
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
@@ -19,12 +16,12 @@ export interface ReceivedNotification {
 }
 
 export interface NotificationReceiver extends AsyncDisposable {
-  /** Its address without a path. */
+  /** The URL of the receiver, without a path. */
   readonly url: string;
   /** The CA of its serving certificate; it is empty for plain HTTP. */
   readonly caPem: string;
   readonly received: readonly ReceivedNotification[];
-  /** The status of its answers. */
+  /** The HTTP status of its answers. */
   status: number;
 }
 

@@ -1,4 +1,4 @@
-/** Certificates that no signer of ours would issue, written value by value, for tests of verifiers. */
+/** Certificates that our signers would not issue, for tests of verifiers. */
 import type { PrivateKey } from "../../core/pki/keys/keys.ts";
 import type { Bytes } from "../../core/pki/asn1/der.ts";
 import { contextTag, DerReader, TAG } from "../../core/pki/asn1/der.ts";
@@ -23,10 +23,10 @@ export interface OddExtension {
   readonly value: Bytes;
 }
 
-/** A key as far as a certificate needs it; RSA or ECDSA. */
+/** The parts of an RSA or ECDSA key that a certificate needs. */
 export type OddKey = Pick<PrivateKey, "algorithm" | "publicKeyDer" | "sign">;
 
-/** Everything that a certificate says. */
+/** The contents of a certificate. */
 export interface OddCertificate {
   /** Common names; the empty text is the empty name. */
   readonly subject: string;
@@ -35,14 +35,14 @@ export interface OddCertificate {
   readonly signer: OddKey;
   readonly notBefore: Date;
   readonly notAfter: Date;
-  /** The content of the INTEGER, as it is written. */
+  /** The content of the INTEGER, written unchanged. */
   readonly serial: Bytes;
   readonly version: 1 | 3;
   readonly extensions: readonly OddExtension[];
   /** Whether the certificate is signed with SHA-1. */
   readonly isSha1?: boolean;
-  /** Another algorithm outside than inside. */
-  readonly isOfTwoAlgorithms?: boolean;
+  /** Whether the signature's algorithm differs from the one in the signed part. */
+  readonly hasTwoAlgorithms?: boolean;
 }
 
 const ECDSA_SHA1 = "1.2.840.10045.4.1";
@@ -71,11 +71,11 @@ export function encodeOddCertificate(odd: OddCertificate): Bytes {
     ...(odd.version === 1 ? [] : [encodeValue(contextTag(3, true), encodeSequence(...extensions))]),
   );
   const signature = odd.signer.sign(signed, isSha1 ? "sha1" : "sha256");
-  const outside = odd.isOfTwoAlgorithms === true ? encodeSequence(encodeOid(ECDSA_SHA384)) : algorithm;
+  const outside = odd.hasTwoAlgorithms === true ? encodeSequence(encodeOid(ECDSA_SHA384)) : algorithm;
   return encodeSequence(signed, outside, encodeBitString(signature));
 }
 
-/** Lists the elements of a SEQUENCE, each with its tag, so that a test can write them again with a change. */
+/** Lists the elements of a SEQUENCE with their tags, so that a test can change one and write them again. */
 export function listElements(sequence: Bytes): readonly Bytes[] {
   const reader = new DerReader(sequence).enter(TAG.sequence, "");
   const elements: Bytes[] = [];
@@ -83,30 +83,32 @@ export function listElements(sequence: Bytes): readonly Bytes[] {
   return elements;
 }
 
-/** BasicConstraints; without a path length there is none. */
 export function basicConstraints(isCa: boolean, maxPathLength?: number): OddExtension {
   const length = maxPathLength === undefined ? [] : [encodeSmallInteger(maxPathLength)];
   return extension("2.5.29.19", encodeSequence(...(isCa ? [encodeTrue()] : []), ...length), true);
 }
 
-/** KeyUsage; bits as RFC 5280 numbers them. */
+/** Encodes KeyUsage with bits as RFC 5280 numbers them. */
 export function keyUsage(...bits: readonly number[]): OddExtension {
   const byte = bits.reduce((sum, bit) => sum | (0x80 >> bit), 0);
   return extension("2.5.29.15", encodeBitString(Uint8Array.of(byte), 7 - Math.max(...bits)), true);
 }
 
-/** ExtKeyUsage by the last arcs of its OIDs below id-kp, or whole OIDs. */
+/** Encodes ExtKeyUsage with whole OIDs, or their last arcs below id-kp. */
 export function extendedKeyUsage(...purposes: readonly (number | string)[]): OddExtension {
   const oids = purposes.map((one) => typeof one === "string" ? one : `1.3.6.1.5.5.7.3.${one}`);
   return extension("2.5.29.37", encodeSequence(...oids.map(encodeOid)));
 }
 
-/** SubjectAltName of names such as `DNS:a.example`, `IP:10.0.0.1`, `MAPPED:10.0.0.1` for an IPv4 address within IPv6. */
+/**
+ * Encodes SubjectAltName with names such as `DNS:a.example`, `IP:10.0.0.1`, or `MAPPED:10.0.0.1` for an IPv4-mapped
+ * IPv6 address.
+ */
 export function alternativeNames(...names: readonly string[]): OddExtension {
   return extension("2.5.29.17", encodeSequence(...names.map(generalName)));
 }
 
-/** Encodes NameConstraints of bases such as `DNS:example.org`, `IP:10.0.0.0/255.0.0.0`, `DIR:a`. */
+/** Encodes NameConstraints with bases such as `DNS:example.org`, `IP:10.0.0.0/255.0.0.0`, `DIR:a`. */
 export function nameConstraints(permitted: readonly string[], excluded: readonly string[] = []): OddExtension {
   const subtrees = (tag: number, bases: readonly string[]): readonly Bytes[] =>
     bases.length === 0
@@ -151,12 +153,12 @@ function generalName(text: string): Bytes {
     case "MAPPED":
       return encodeValue(contextTag(7, false), new Uint8Array(10), Uint8Array.of(0xff, 0xff), parseAddressBytes(value));
     default:
-      throw new TypeError(`no such kind of name: ${text}`);
+      throw new TypeError(`unknown kind of name: ${text}`);
   }
 }
 
 function parseAddressBytes(text: string): Bytes {
   const bytes = parseIpAddress(text);
-  if (bytes === undefined) throw new TypeError(`no IP address: ${text}`);
+  if (bytes === undefined) throw new TypeError(`not an IP address: ${text}`);
   return bytes;
 }

@@ -24,7 +24,7 @@ interface OfflineMachine {
 }
 
 export async function createOfflineMachine(): Promise<OfflineMachine> {
-  // TLS stacks read the machine's clock, so certificates are dated around it.
+  // TLS stacks use the machine's time, so certificates are valid around it.
   const now = new Date(Math.floor(Date.now() / 1000) * 1000);
   const clock = createFakeClock(now);
   const ca = await createIssuingCa(now);

@@ -1,4 +1,4 @@
-/** A server over real sockets whose time a test moves, for attacks, and an honest client of it. */
+/** A server over real sockets with a fake clock, for tests that attack it, and an honest client. */
 import { parseTokenFile } from "../../core/token/token_file.ts";
 import type { GuardLimits } from "../../server/connections/connection_guard.ts";
 import { type Server, startServer } from "../../server/server.ts";
@@ -22,22 +22,22 @@ ${TOKENS.honest},honest,4,"system:bootstrappers"
 /** The time between two sweeps of the listener. */
 const SWEEP_MS = 1_000;
 
-/** A server that tests attack. */
+/** A server that a test attacks. */
 export interface OverloadedServer extends AsyncDisposable {
   readonly server: Server;
   readonly port: number;
   readonly logger: MemoryLogger;
   readonly clock: FakeClock;
   /**
-   * Lets time pass, ten seconds for each look, until the server has reacted to a limit of time. No more passes than the
-   * limit and one sweep of the listener, which ends what has timed out.
+   * Advances the clock, ten seconds at a time, until the condition holds: at most by the limit and one sweep of the
+   * listener, which closes what has timed out.
    */
-  passUntil(what: string, limitMs: number, isSo: () => boolean): Promise<void>;
+  passUntil(what: string, limitMs: number, condition: () => boolean): Promise<void>;
   /** Sends a request of an honest client over a new connection; returns the status code. */
   ask(path: string, token?: string): Promise<number>;
 }
 
-/** Starts a server in memory. Only the timeout of handshakes is in real time. */
+/** Starts a server in memory. Only its handshake timeout is in real time. */
 export async function startOverloadedServer(
   connectionLimits: Partial<GuardLimits> = {},
   maxRequestsInflight = 600,
@@ -45,7 +45,7 @@ export async function startOverloadedServer(
   const clock = createFakeClock(new Date());
   const ca = await createIssuingCa(clock.now());
   const tokenFile = parseTokenFile(TOKEN_FILE, "tokens.csv");
-  if (!tokenFile.ok) throw new Error("the token file is wrong");
+  if (!tokenFile.ok) throw new Error("the token file is invalid");
   const logger = createMemoryLogger();
   const storage = createMemoryStorage({ clock });
   const server = await startServer(memoryServerOptions(clock, {
@@ -63,11 +63,11 @@ export async function startOverloadedServer(
     port: server.port,
     logger,
     clock,
-    async passUntil(what, limitMs, isSo) {
+    async passUntil(what, limitMs, condition) {
       const end = clock.elapsedMs() + limitMs + SWEEP_MS;
       await eventually(what, async () => {
-        if (!isSo()) await clock.advance(Math.min(10_000, end - clock.elapsedMs()));
-        return isSo() ? true : undefined;
+        if (!condition()) await clock.advance(Math.min(10_000, end - clock.elapsedMs()));
+        return condition() ? true : undefined;
       });
     },
     ask: async (path, token) => (await ask({ port: server.port, ca: ca.caPem, path, token })).code,

@@ -6,7 +6,7 @@ import { buildPodRequest, buildStubRequest } from "./pod_request_builder.ts";
 
 export const POD_SIGNER = "example.com/pods";
 
-/** A profile for the pods of namespace `web` and of those that begin with `team-`. */
+/** A profile for the pods of the namespaces `web` and `team-*`. */
 export const POD_PROFILE = `apiVersion: tlsboot/v1alpha1
 kind: SigningProfile
 signerName: ${POD_SIGNER}
@@ -32,12 +32,12 @@ pods:
   node: { allowed: ["node-*"] }
 `;
 
-/** The differences of a request from that of the pod `shop-1` of `web/shop` on `node-1`. */
+/** The differences from a request of the pod `shop-1` of the service account `web/shop` on `node-1`. */
 export interface ShopRequestOptions {
   readonly name?: string;
   readonly namespace?: string;
   readonly keyAlgorithm?: KeyAlgorithm;
-  /** The names in the PKCS#10 request, which a kubelet leaves empty. */
+  /** The names in the PKCS#10 request; a kubelet sends none. */
   readonly stub?: RequestOptions;
   readonly spec?: Partial<PodCertificateRequestSpec>;
 }

@@ -1,3 +1,4 @@
+/** Certificate requests of pods, with real keys and signatures. */
 import type {
   PodCertificateRequest,
   PodCertificateRequestSpec,
@@ -8,7 +9,7 @@ import type { KeyAlgorithm } from "../../core/pki/keys/keys.ts";
 import { createCertificationRequest, type RequestOptions } from "../../core/pki/x509/pkcs10.ts";
 import { sharedKey } from "./csr_builder.ts";
 
-/** Builds `spec.stubPKCS10Request` as a kubelet does: without names by default, signed by the key. */
+/** Builds `spec.stubPKCS10Request` as a kubelet does, by default without names. */
 export async function buildStubRequest(
   keyAlgorithm?: KeyAlgorithm,
   names: RequestOptions = { subject: {} },

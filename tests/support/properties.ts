@@ -1,6 +1,6 @@
 /**
- * fast-check with one seed for all runs, so that a failure repeats until it is fixed. `TLSBOOT_TEST_SEED` chooses another,
- * and with `TLSBOOT_TEST_SEED=random` each process takes one by chance and prints it.
+ * fast-check with one seed for all runs, so that a failure repeats until it is fixed. `TLSBOOT_TEST_SEED` sets another
+ * seed; with `TLSBOOT_TEST_SEED=random` each process chooses one and prints it.
  */
 import { randomInt } from "node:crypto";
 import process from "node:process";
@@ -9,7 +9,7 @@ import { isFullRun } from "./full_run.ts";
 
 const SEED = 20_261_125;
 
-/** What holds for the values of one engine holds for those of the other, so Deno tries fewer of them. */
+/** Deno tries fewer values, because a property rarely depends on the engine. */
 const RUNS = process.versions["deno"] === undefined || isFullRun ? 100 : 20;
 
 fc.configureGlobal({ seed: chooseSeed(process.env["TLSBOOT_TEST_SEED"]), numRuns: RUNS });
@@ -21,12 +21,15 @@ function chooseSeed(wanted: string | undefined): number {
   return seed;
 }
 
-/** The first of the surrogates, which are code points but no characters, and their number. */
+/** The first surrogate, and the number of surrogates, which are code points but not characters. */
 const [SURROGATE, SURROGATES] = [0xd800, 0x800];
 const character = fc.integer({ min: 0, max: 0x10ffff - SURROGATES })
   .map((at) => String.fromCodePoint(at < SURROGATE ? at : at + SURROGATES));
 
-/** Any well-formed text, as `unit: "binary"` of fast-check, which first spends a second on a table of all characters. */
+/**
+ * Creates any well-formed text, as `unit: "binary"` of fast-check does, but without its table of all characters, which
+ * takes a second.
+ */
 export function anyText(
   lengths: { readonly minLength?: number; readonly maxLength?: number } = {},
 ): fc.Arbitrary<string> {

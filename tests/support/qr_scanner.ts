@@ -1,9 +1,9 @@
-/** Reads printed QR codes with ZXing, the library behind many scanners: it sees pixels, not how they were made. */
+/** Reads printed QR codes from their pixels with ZXing, the library behind many scanners. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { prepareZXingModule, readBarcodes } from "zxing-wasm/reader";
 
-/** The pixels for each module; a camera has rather fewer. */
+/** The pixels for each module; a camera often has fewer. */
 const SCALE = 3;
 
 /** Draws every code of a document and returns the texts that ZXing reads, in the order of the document. */

@@ -1,19 +1,18 @@
-/** HTTP/1.1 by hand over TLS, for bytes that no client library would send. */
+/** HTTP/1.1 written by hand over TLS, for bytes that no client library would send. */
 import { connect } from "node:tls";
 
-/** The bytes of the server until it closed the connection. */
+/** What the server sent until it closed the connection. */
 export interface RawAnswer {
   readonly text: string;
-  /** The codes of all answers in it: more than one where a request was smuggled. */
+  /** The codes of all answers; several when a request was smuggled. */
   readonly codes: readonly number[];
 }
 
-/** The longest time for a connection, on a machine that does other work too. */
-const CLOSED_WITHIN_MS = 60_000;
+/** The longest time for a connection, on a busy machine. */
+const CLOSE_TIMEOUT_MS = 60_000;
 
 /**
- * Sends bytes as they are, and waits until the server closes the connection: because the bytes ask for it, or because they
- * are refused.
+ * Sends bytes unchanged, and waits until the server closes the connection: on request, or because it refuses the bytes.
  */
 export function sendRaw(
   port: number,
@@ -30,11 +29,11 @@ export function sendRaw(
       ...pair,
     });
     const timer = setTimeout(
-      () => socket.destroy(new Error(`open for ${CLOSED_WITHIN_MS} ms: ${text.slice(0, 500)}`)),
-      CLOSED_WITHIN_MS,
+      () => socket.destroy(new Error(`open for ${CLOSE_TIMEOUT_MS} ms: ${text.slice(0, 500)}`)),
+      CLOSE_TIMEOUT_MS,
     );
     socket.setEncoding("latin1").on("data", (chunk: string) => text += chunk);
-    // A server that closes while the client still writes resets the connection.
+    // If the server closes while the client still writes, it resets the connection.
     socket.on("error", (error: NodeJS.ErrnoException) => error.code === undefined && reject(error));
     socket.on("close", () => {
       clearTimeout(timer);

@@ -18,7 +18,7 @@ export const FRAME = {
 const END_STREAM = 1;
 const END_HEADERS = 4;
 
-/** The preface of a client, and empty SETTINGS. */
+/** The preface of a client, with empty SETTINGS. */
 export const PREFACE: Buffer = Buffer.concat([
   Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
   frame(FRAME.settings, 0, 0),
@@ -33,7 +33,7 @@ export function frame(type: number, flags: number, stream: number, payload: Uint
   return Buffer.concat([head, payload]);
 }
 
-/** A request without a body, or one whose body follows. */
+/** Encodes the headers of a request with or without a body. */
 export function requestFrame(
   stream: number,
   method: string,
@@ -46,7 +46,7 @@ export function requestFrame(
   return frame(FRAME.headers, END_HEADERS | (hasBody ? 0 : END_STREAM), stream, block);
 }
 
-/** A request of which only the first piece of its headers is there. */
+/** Encodes the first fragment of the headers of a request, which are never completed. */
 export function openHeadersFrame(stream: number): Buffer {
   const fields = { ":method": "GET", ":scheme": "https", ":authority": "localhost", ":path": "/version" };
   return frame(FRAME.headers, END_STREAM, stream, Buffer.concat(Object.entries(fields).map(([n, v]) => literal(n, v))));
@@ -57,7 +57,7 @@ export function resetFrame(stream: number): Buffer {
   return frame(FRAME.reset, 0, stream, Buffer.from([0, 0, 0, 8]));
 }
 
-/** A header that neither side remembers (RFC 7541 section 6.2.2). */
+/** Encodes a header field without indexing (RFC 7541 section 6.2.2). */
 export function literal(name: string, value: string): Buffer {
   return Buffer.concat([Buffer.of(0), text(name), text(value)]);
 }
@@ -76,30 +76,33 @@ function text(value: string): Buffer {
   return Buffer.concat([Buffer.from(length), bytes]);
 }
 
-/** A TLS connection that a test writes on. */
+/** A TLS connection on which a test writes. */
 export interface RawConnection extends Disposable {
   readonly socket: TLSSocket;
-  /** Settles when the connection is gone. */
+  /** Resolves when the connection is closed. */
   readonly closed: Promise<void>;
   isClosed(): boolean;
-  /** All received bytes, as long as it reads. */
+  /** The received bytes, if the connection reads. */
   received(): Buffer;
   /** The frames that were received so far. */
   frames(): readonly { readonly type: number; readonly stream: number; readonly payload: Buffer }[];
-  /** Writes and waits until the kernel has taken it, or the connection is gone. */
+  /** Writes, and waits until the kernel has accepted the bytes or the connection is closed. */
   write(bytes: Uint8Array | string): Promise<void>;
 }
 
-/** Opens a connection. `isReading` false leaves received bytes in the kernel; `stays` keeps it open when the server closes. */
+/**
+ * Opens a connection. Without `isReading`, received bytes stay in the kernel; with `allowHalfOpen`, it stays open when
+ * the server closes.
+ */
 export async function openRaw(
   port: number,
   protocol: "h2" | "http/1.1",
   isReading = true,
-  stays = false,
+  allowHalfOpen = false,
 ): Promise<RawConnection> {
   const host = { host: "127.0.0.1", port, rejectUnauthorized: false, ALPNProtocols: [protocol] };
-  // Node's types do not know that `connect` takes it.
-  const socket = connect({ ...host, ...{ allowHalfOpen: stays } });
+  // Node's types lack this option of `connect`.
+  const socket = connect({ ...host, ...{ allowHalfOpen } });
   const chunks: Buffer[] = [];
   let isClosed = false;
   const closed = new Promise<void>((resolve) => {
@@ -130,9 +133,9 @@ export async function openRaw(
   };
 }
 
-/** Waits for a reaction of the other end. */
-export async function until(what: string, isSo: () => boolean): Promise<void> {
-  await eventually(what, () => Promise.resolve(isSo() ? true : undefined));
+/** Waits until a condition holds. */
+export async function until(what: string, condition: () => boolean): Promise<void> {
+  await eventually(what, () => Promise.resolve(condition() ? true : undefined));
 }
 
 function parseFrames(bytes: Buffer): { type: number; stream: number; payload: Buffer }[] {

@@ -1,4 +1,4 @@
-/** Conversations with a TPM: recorded with a real one, and played again. */
+/** Exchanges with a TPM: records those of a real one, and replays them. */
 import assert from "node:assert/strict";
 import type { TpmTransport } from "../../client/attestation/tpm_device.ts";
 import { decodeHex, encodeHex } from "../../core/lib/encodings.ts";
@@ -6,7 +6,7 @@ import { decodeHex, encodeHex } from "../../core/lib/encodings.ts";
 /** A command and its response, both hexadecimal. */
 export type TpmExchange = readonly [command: string, response: string];
 
-/** Records what passes a transport. */
+/** Records the commands and responses of a transport. */
 export function recordTpm(transport: TpmTransport, exchanges: TpmExchange[]): TpmTransport {
   return {
     async send(command) {
@@ -18,7 +18,7 @@ export function recordTpm(transport: TpmTransport, exchanges: TpmExchange[]): Tp
   };
 }
 
-/** Answers as the TPM did, and fails for any other command. Closing it fails while commands are missing. */
+/** Replays the responses; any other command fails, and so does closing it before all commands were sent. */
 export function replayTpm(exchanges: readonly TpmExchange[]): TpmTransport {
   const rest = [...exchanges];
   return {

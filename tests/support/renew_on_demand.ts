@@ -1,8 +1,8 @@
 /**
- * An instance that renews its own certificates on demand: `renew_on_demand.ts DATA_DIR`. It prints where it serves. At
- * each line on stdin it checks its certificates and CRLs and prints `done` or `failed`, and `, no CRL` after it if a CRL
- * could not be made; at the line `turn` its clock is set before, most of a year forward or back again, so that all have
- * to be made anew.
+ * An instance that renews its own certificates on demand: `renew_on_demand.ts DATA_DIR`. It prints its URL. For each
+ * line on stdin it checks its certificates and CRLs and prints `done` or `failed`, followed by `, no CRL` if a CRL
+ * could not be made. For the line `turn` it first sets its clock most of a year forward, or back again, so that
+ * everything has to be renewed.
  */
 import process from "node:process";
 import { createInterface } from "node:readline";
@@ -16,7 +16,7 @@ import { createPlainKeys } from "./instance_deps.ts";
 import { createMemoryLogger } from "./memory_logger.ts";
 
 const TURN_MS = 300 * 86_400_000;
-/** The pause that is skipped: a CRL is followed by a second in which a check makes none, and checks here come sooner. */
+/** The sleep that is skipped: for a second after a CRL, a check makes no other one, but checks come faster here. */
 const SKIPPED_PAUSE_MS = 1_000;
 
 async function main(dataDir: string): Promise<void> {
@@ -26,7 +26,7 @@ async function main(dataDir: string): Promise<void> {
   const clock: Clock = {
     ...system,
     now: () => new Date(system.now().getTime() + (isAhead ? TURN_MS : 0)),
-    // Not zero: the listener pauses for a second too, and must not use up the processor.
+    // Not 0, because the listener sleeps for a second too, and would spin.
     sleep: (ms, signal) => system.sleep(ms === SKIPPED_PAUSE_MS ? 1 : ms, signal),
   };
   await using instance = await startInstance(

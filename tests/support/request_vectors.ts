@@ -1,16 +1,14 @@
-/**
- * Requests made by OpenSSL 3.0 for the tests, each with what Go 1.26 says of its signature. Keys were thrown away.
- */
+/** Requests made by OpenSSL 3.0, each with the verdict of Go 1.26 on its signature. Their keys were not kept. */
 
-/** One request: base64 of its DER, and the verdict (`good`, or the error's text). */
+/** A request as base64 of its DER, and the verdict: `good` or the text of the error. */
 interface RequestVector {
   readonly name: string;
   readonly base64: string;
-  /** The verdict of Go, which Node gives too. */
+  /** The verdict of Go and Node. */
   readonly verdict: string;
 }
 
-/** Returns the verdict of this runtime. Deno 2.9 does not verify a digest that is shorter than half the field. */
+/** Returns the verdict of this runtime. Deno 2.9 does not verify digests shorter than half of the curve's field. */
 export function verdictHere({ name, verdict }: RequestVector): string {
   const [, curve, hash] = /^(P-384|P-521), (SHA-1|SHA-256)$/.exec(name) ?? [];
   if (!("Deno" in globalThis) || curve === undefined || hash === undefined) return verdict;
@@ -18,7 +16,7 @@ export function verdictHere({ name, verdict }: RequestVector): string {
   return `x509: cannot verify signature: Deno verifies no ECDSA ${curve} over ${digest}; Node.js does`;
 }
 
-/** Every pair of key and hash that a client may send. */
+/** Requests with every pair of key and hash that a client may use. */
 export const REQUEST_VECTORS: readonly RequestVector[] = [
   {
     name: "P-224, SHA-256",
@@ -160,10 +158,10 @@ export const REQUEST_VECTORS: readonly RequestVector[] = [
   },
 ];
 
-/** Subject in UTF-8, with several O, emailAddress and UID; SANs of every kind; keyUsage and CA:TRUE requested. */
+/** A request with a UTF-8 subject with several O, emailAddress and UID, SANs of every kind, keyUsage and CA:TRUE. */
 export const FULL_REQUEST =
   "MIICIzCCAcgCAQAwgaoxCzAJBgNVBAYTAkRFMQ8wDQYDVQQIDAZCYXllcm4xETAPBgNVBAcMCE3DvG5jaGVuMRUwEwYDVQQKDAxzeXN0ZW06bm9kZXMxDjAMBgNVBAoMBWEtb3JnMQ0wCwYDVQQLDAR1bml0MRcwFQYDVQQDDA5zeXN0ZW06bm9kZTpuMTEUMBIGCSqGSIb3DQEJARYFYUBiLmMxEjAQBgoJkiaJk/IsZAEBDAJtZTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABDN2zmP2i9C4pbebv/gbv2vbXHa8CI+dKObY4IlsHZOhlBbGv0Rb142hVSNAYQjGuNr07tFZ2RpJfbNUSDKAq56ggbowgbcGCSqGSIb3DQEJDjGBqTCBpjCBggYDVR0RBHsweYIJYS5leGFtcGxlggsqLmIuZXhhbXBsZYcECgAAAYcQ/oAAAAAAAAAAAQAAAAAAAYEFeEB5LnqGJkhUVFBTOi8vVXNlckBob3N0LmV4YW1wbGU6ODAvcCUyMHE/eD0xhgd1cm46YTpioAsGAyoDBKAEDAJoaYgCKgMwDgYDVR0PAQH/BAQDAgeAMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSQAwRgIhANWFDmUq63xfn5lLIi2nMAvmX8H/4N+48yw3ulNe0bwrAiEAxoVSlM2NhvyegIiLYoC3qYiR46tNsGvYBBh1ql48VoE=";
 
-/** A request whose curve, secp256k1, Go does not know. */
+/** A request with a key on secp256k1, which Go does not support. */
 export const SECP256K1_REQUEST =
   "MIHEMGwCAQAwDTELMAkGA1UEAwwCazEwVjAQBgcqhkjOPQIBBgUrgQQACgNCAARywwbBbr4WzXyxx046fTz4IpJngtcFSgUoc2eRkqzzKJOSH8tpCJhiiR2ByV/RIi9f3UsAatlZicD3a72PzknmoAAwCgYIKoZIzj0EAwIDSAAwRQIhAK0QJBKjQPWuSOOD/VdNFj/cGGmhBrbR8ydkzADs9e4aAiB4tYTVs5auM9Wv4mDhIrn3sn5C28XL4+XJB6+m5USBrg==";

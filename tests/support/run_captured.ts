@@ -1,4 +1,4 @@
-/** Commands in the process of a test, by a fake clock and seeded randomness unless the test gives others. */
+/** Commands in the process of a test, by default with a fake clock and seeded randomness. */
 import assert from "node:assert/strict";
 import type { CapturedIoOptions } from "./captured_io.ts";
 import { type Finished, startCaptured } from "./child.ts";
@@ -19,15 +19,15 @@ export async function runCaptured(
 export interface Expecting<Args extends readonly unknown[]> {
   /** Runs a command that must end with 0. */
   succeed(...args: Args): Promise<Finished>;
-  /** Runs a command that must end with 0, and returns its answer on stdout. */
+  /** Runs a command that must end with 0, and returns its stdout. */
   answer(...args: Args): Promise<string>;
-  /** Runs a command that must end with another code, and returns everything that it printed. */
+  /** Runs a command that must end with this code, and returns all its output. */
   fail(code: number, ...args: Args): Promise<string>;
-  /** Runs a command that must end with another code and without an answer on stdout, and returns its messages on stderr. */
+  /** Runs a command that must end with this code and print nothing on stdout, and returns its stderr. */
   refuse(code: number, ...args: Args): Promise<string>;
 }
 
-/** Creates runs that must end as expected, of a function that runs a command to its end. */
+/** Creates these runs from a function that runs a command to its end. */
 export function expecting<Args extends readonly unknown[]>(
   run: (...args: Args) => Promise<Finished>,
 ): Expecting<Args> {
@@ -53,12 +53,12 @@ export function expecting<Args extends readonly unknown[]>(
 
 type Line = readonly [line: string, options?: CapturedIoOptions];
 
-/** Runs command lines; a word in quotes may contain spaces. */
+/** Runs command lines, in which a word in quotes may contain spaces. */
 export interface Runner extends Expecting<Line> {
   (...line: Line): Promise<Finished>;
 }
 
-/** Creates a runner of command lines in a folder, one after another, so that no two have the same randomness. */
+/** Creates a runner of command lines in a folder. They share one random source, so that no two get the same values. */
 export function createRunner(cwd: string, base: CapturedIoOptions = {}): Runner {
   const random = createSeededRandom();
   const run = (...[line, options]: Line) => {

@@ -1,4 +1,4 @@
-/** Requests that go wrong around a secret, and would like to show why. */
+/** Requests that fail because of a secret, whose errors could show it. */
 import { readFile } from "node:fs/promises";
 import { request } from "node:https";
 import { parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
@@ -10,14 +10,14 @@ export interface Pair {
   readonly key?: string;
 }
 
-/** Secrets that are sent, and must appear nowhere. */
+/** The secrets that are sent, and must not appear in any output. */
 interface SentSecrets {
-  /** The bearer token of a user of the token file. */
+  /** The bearer token of a user in the token file. */
   readonly token: string;
   readonly wrongToken: string;
-  /** An Authorization header that is malformed. */
+  /** An Authorization header with a malformed value. */
   readonly malformed: string;
-  /** A text that is in a Secret. */
+  /** A value in a Secret. */
   readonly content: string;
 }
 
@@ -25,7 +25,7 @@ const SECRETS = "/api/v1/namespaces/default/secrets";
 const ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts";
 const REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews";
 
-/** Refused credentials, refused and accepted writes of a Secret, a reviewed token. */
+/** Sends refused credentials, refused and accepted writes of a Secret, and token reviews. */
 export async function provoke(run: SecretRun, port: string, admin: Pair, sent: SentSecrets): Promise<void> {
   const { token, wrongToken, malformed, content } = sent;
   const headers = [`Bearer ${wrongToken}`, malformed, `Bearer  ${token}`, `Basic ${token}`, `Bearer ${token}`];
@@ -34,10 +34,10 @@ export async function provoke(run: SecretRun, port: string, admin: Pair, sent: S
     ask(port, "POST", SECRETS, { authorization: `Bearer ${token}` }, createSecret("x", { a: content })),
     ask(port, "POST", SECRETS, {}, createSecret("y", { [`not a key ${content}`]: "x" }), admin),
   ]);
-  // The sender of an object may see what is wrong with it, in its own words; unauthenticated clients see nothing.
+  // The sender of an object may see its values in an error; unauthenticated clients may not.
   refused.slice(0, -1).forEach((text, index) => run.record(`refusal ${index}`, text));
   await ask(port, "POST", SECRETS, {}, createSecret("s", { a: content }), admin);
-  // A user who may patch an object receives it with the patch applied; no other user does.
+  // Only a user who may patch the object receives it with the patch applied.
   const patch = { "content-type": "application/merge-patch+json" };
   await ask(port, "PATCH", `${SECRETS}/s`, patch, { stringData: { a: [content] } }, admin);
   await ask(port, "PATCH", `${SECRETS}/s`, patch, { stringData: { b: content } }, admin);
@@ -47,7 +47,7 @@ export async function provoke(run: SecretRun, port: string, admin: Pair, sent: S
   await provokeAccountToken(run, port, admin);
 }
 
-/** A service account token that is issued, used, reviewed and refused. */
+/** Issues a service account token, and sends it whole and damaged. */
 async function provokeAccountToken(run: SecretRun, port: string, admin: Pair): Promise<void> {
   await ask(port, "POST", ACCOUNTS, {}, { metadata: { name: "probe" } }, admin);
   const issued = await ask(port, "POST", `${ACCOUNTS}/probe/token`, {}, {}, admin);
@@ -67,13 +67,13 @@ function createSecret(name: string, stringData: Readonly<Record<string, string>>
   return { apiVersion: "v1", kind: "Secret", metadata: { name }, stringData };
 }
 
-/** The answer repeats the question. */
+/** Removes the spec of a review, which repeats the token. */
 function withoutSpec(answer: string): string {
   return answer.replace(/"spec":\{[^}]*\}/, "");
 }
 
-/** Records the objects that the API shows to an administrator, except Secrets. */
-export async function tellObjects(run: SecretRun, port: string, admin: Pair): Promise<void> {
+/** Records the objects that an administrator can read, except Secrets. */
+export async function recordObjects(run: SecretRun, port: string, admin: Pair): Promise<void> {
   const paths = [
     "/metrics",
     ...["events", "configmaps", "serviceaccounts", "nodes"].map((resource) => `/api/v1/${resource}`),
@@ -84,14 +84,14 @@ export async function tellObjects(run: SecretRun, port: string, admin: Pair): Pr
   for (const path of paths) run.record(path, await ask(port, "GET", path, {}, undefined, admin));
 }
 
-/** The client certificate of a kubeconfig. */
+/** Reads the client certificate and key of a kubeconfig. */
 export async function readPair(path: string): Promise<Pair> {
   const config = parseKubeconfig(await readFile(path, "utf8"), path);
   const user = config.ok ? config.value.users[0]?.user : undefined;
   return { cert: user?.clientCertificateData ?? "", key: user?.clientKeyData?.reveal() ?? "" };
 }
 
-/** Sends a request; the whole answer, headers too. */
+/** Sends a request, and returns the answer with its headers. */
 export function ask(
   port: string,
   method: string,

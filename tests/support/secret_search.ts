@@ -1,4 +1,4 @@
-/** Searches the output of a run for its secrets: each secret in each form that it could have. */
+/** Searches the output of a run for its secrets, in every form that they could have. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createPrivateKey } from "node:crypto";
@@ -8,7 +8,7 @@ import { parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import { decryptPrivateKey } from "../../core/pki/keys/encrypted_key.ts";
 import { type Finished, type Running, runTlsboot, startTlsboot } from "./child.ts";
 
-/** A secret, and where it came from. */
+/** A secret and its origin. */
 export interface Known {
   readonly name: string;
   readonly value: Value;
@@ -22,10 +22,10 @@ interface RunOutput {
   readonly text: string;
 }
 
-/** The shortest piece of a secret that counts as a leak; twelve equal characters are no coincidence. */
+/** The shortest piece of a secret that counts as a leak. Twelve equal characters are not a coincidence. */
 export const PIECE = 12;
 
-/** The forms of a secret: as it is, base64 at each of its three offsets, hexadecimal, in URLs, in JSON. */
+/** Lists the forms of a secret: unchanged, in base64 at each of three offsets, in hexadecimal, in URLs, and in JSON. */
 export function listForms(value: Value): readonly string[] {
   const bytes = typeof value === "string" ? Buffer.from(value, "utf8") : value;
   const base64 = [0, 1, 2].flatMap((skip) => {
@@ -37,7 +37,7 @@ export function listForms(value: Value): readonly string[] {
   return [...text, ...base64, hex, hex.toUpperCase()];
 }
 
-/** Pieces of a form that reveal it. They overlap, so that any long part of it contains one. */
+/** Lists overlapping pieces of a form, so that any long part of it contains one. */
 function listPieces(form: string): readonly string[] {
   if (form.length <= PIECE) return [form];
   const pieces: string[] = [];
@@ -46,8 +46,7 @@ function listPieces(form: string): readonly string[] {
 }
 
 /**
- * Finds the private parts of the keys in a text, each as its bytes and as it stands in PEM: the public key beside it
- * may be printed.
+ * Finds the private parts of the keys in a text, each as its bytes and as in PEM. Their public parts may be printed.
  */
 function privateParts(text: string): readonly Value[] {
   const blocks = text.match(/-----BEGIN (?:EC )?PRIVATE KEY-----[^-]*-----END (?:EC )?PRIVATE KEY-----/g) ?? [];
@@ -87,12 +86,12 @@ export function findSecrets(outputs: readonly RunOutput[], secrets: readonly Kno
 
 /** The options of a command of a run. */
 interface CommandOptions {
-  /** Whether stdout may hold a secret because the command prints one on request; nothing else may. */
+  /** Whether the command prints a secret on stdout on request. */
   readonly isAnswerSecret?: boolean;
   readonly stdin?: string;
 }
 
-/** Commands at the highest verbosity in one folder, their output, and the secrets that it must not hold. */
+/** Commands at the highest verbosity in one folder, their output, and the secrets that it must not contain. */
 export interface SecretRun {
   record(where: string, text: string): void;
   getOutput(where: string): string;
@@ -103,7 +102,7 @@ export interface SecretRun {
   /** Starts a server or a role; its output is searched when `end` ends it. */
   start(words: string): Running;
   end(running: Running): Promise<Finished>;
-  /** Knows the keys in all files of the folder, those under the passphrase too; answers how many. */
+  /** Adds the keys in all files of the folder, encrypted ones too, to the secrets, and returns their number. */
   knowKeys(passphrase: string): Promise<number>;
   /** Returns every place where a secret was printed. */
   found(): readonly string[];

@@ -1,7 +1,7 @@
 /** Randomness that is the same in every run, and choices from it. */
 import type { Random } from "../../core/ports.ts";
 
-/** A random source from a seed (mulberry32); for tests only. */
+/** Creates a random source from a seed (mulberry32). */
 export function createSeededRandom(seed = 1): Random {
   let state = seed;
   function float(): number {
@@ -13,7 +13,7 @@ export function createSeededRandom(seed = 1): Random {
   return { float, bytes: (length) => Uint8Array.from({ length }, () => Math.floor(float() * 256)) };
 }
 
-/** A whole number from 0, below a bound; 0 for bounds below 1. */
+/** Returns a whole number from 0 to below the bound; 0 for a bound below 1. */
 export function below(random: Random, bound: number): number {
   return Math.floor(random.float() * Math.max(bound, 0));
 }
@@ -23,12 +23,12 @@ export function oneIn(random: Random, times: number): boolean {
   return below(random, times) === 0;
 }
 
-/** Picks an element of a list, which is not empty. */
+/** Picks an element of a list that is not empty. */
 export function pick<T>(random: Random, list: readonly T[]): T {
   return list[below(random, list.length)] as T;
 }
 
-/** A number below a bound, small ones more often. */
+/** Returns a whole number below the bound; small ones are more likely. */
 export function mostlySmall(random: Random, bound: number): number {
   return Math.floor(bound ** random.float());
 }

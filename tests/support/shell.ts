@@ -1,4 +1,6 @@
-/** Shell scripts whose `tlsboot` runs in the process of the test, which takes a tenth of the time of a child. */
+/**
+ * Shell scripts whose `tlsboot` runs in the process of the test, which takes a tenth of the time of a child process.
+ */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
@@ -8,9 +10,9 @@ import { type Finished, runTlsboot, type StartOptions } from "./child.ts";
 import { createTempFolder } from "./temp.ts";
 
 /**
- * Runs a script unchanged in a shell. For each call of tlsboot the shell prints the number of its words, its folder and its
- * words, each on a line; it reads the exit code, and then what the command printed. Only `tlsboot approve -i` reads stdin,
- * to its end.
+ * Runs a script unchanged in a shell. For each call of tlsboot, the shell prints the number of words, the folder and
+ * the words, each on a line, and then reads the exit code and the output. Only `tlsboot approve -i` reads stdin, to its
+ * end.
  */
 export async function runInShell(
   script: string,

@@ -1,7 +1,8 @@
+/** Reads the certificate that a server presents. */
 import { Buffer } from "node:buffer";
 import { connect } from "node:tls";
 
-/** Reads the certificate that a server on this machine presents, PEM without its frame, without verifying it. */
+/** Returns the certificate that a server on this machine presents as base64 of its DER, without verifying it. */
 export function readShownCertificate(port: number): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const socket = connect({ host: "127.0.0.1", port, rejectUnauthorized: false }, () => {

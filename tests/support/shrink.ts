@@ -1,11 +1,11 @@
-/** Makes something that fails smaller, as long as it fails in the same way. */
+/** Makes a failing input smaller, as long as it fails in the same way. */
 
 /**
- * Removes all, halves, quarters and so on down to single parts.
+ * Tries to remove all, halves, quarters and so on down to single parts.
  *
- * @param without a copy without `size` parts from a place on
- * @param isSame whether a shorter one fails as the first one did
- * @param isOver whether the time has run out
+ * @param without Returns a copy without `size` parts from an index on
+ * @param isSame Reports whether a shorter input fails in the same way
+ * @param isOver Reports whether the time is over
  */
 export async function shrink<T extends { readonly length: number }>(
   whole: T,
@@ -24,7 +24,7 @@ export async function shrink<T extends { readonly length: number }>(
   return best;
 }
 
-/** Makes a list shorter, as long as it fails as the first one did. */
+/** Makes a failing list shorter, as long as it fails in the same way. */
 export function shrinkList<T>(
   list: readonly T[],
   isSame: (shorter: readonly T[]) => Promise<boolean>,

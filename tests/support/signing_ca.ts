@@ -1,4 +1,4 @@
-/** A CA that tests of signers use, and certificates from it. */
+/** A CA for tests of signers, and certificates from it. */
 import { type Authority, createAuthority, parseAuthority } from "../../core/pki/authority/authority.ts";
 import { type CertificatePlan, issueCertificate } from "../../core/pki/authority/issue.ts";
 import { encodeTrust } from "../../core/pki/x509/ca_bundle.ts";
@@ -11,7 +11,7 @@ export interface SigningCa extends Authority {
   readonly keyPem: string;
 }
 
-/** The differences of the CA from the usual one. */
+/** The differences from the usual CA. */
 interface SigningCaOptions {
   readonly commonName?: string;
   readonly keyAlgorithm?: KeyAlgorithm;
@@ -30,7 +30,7 @@ export async function createSigningCa(options: SigningCaOptions = {}): Promise<S
   return { ...authority, keyPem: key.toPem() };
 }
 
-/** A CA below another one; `issuers` holds those above it. */
+/** Creates a CA below another one; its `issuers` are the CAs above it. */
 export async function createIntermediateCa(
   parent: Authority,
   commonName = "intermediate",
@@ -47,7 +47,7 @@ export async function createIntermediateCa(
   return { ...authority.value, keyPem: key.toPem() };
 }
 
-/** A client certificate of the CA, as PEM; the key is thrown away. */
+/** Issues a client certificate as PEM, without keeping its key. */
 export async function issueClientCertificate(
   ca: Authority,
   notBefore: Date,

@@ -1,6 +1,6 @@
 /**
- * What a TPM does for an attestation, with keys in memory. It is written apart from the code that it tests, and shows what
- * a machine could forge without a TPM.
+ * What a TPM does for an attestation, with keys in memory. It is independent of the code that it tests, and shows what
+ * a machine without a TPM could forge.
  */
 import { createCipheriv, createHash, createHmac, timingSafeEqual, webcrypto } from "node:crypto";
 import { Buffer } from "node:buffer";
@@ -18,9 +18,9 @@ import {
 import type { Bytes } from "../../core/pki/asn1/der.ts";
 
 export interface SoftwareTpmOptions {
-  /** The type of the endorsement key; P-256 by default, which takes no time. */
+  /** The type of the endorsement key; by default P-256, which is cheap. */
   readonly endorsement?: "rsa" | "ecc";
-  /** Changes of the attestation key's public area. */
+  /** Changes to the public area of the attestation key. */
   readonly attestationKey?: Partial<TpmPublicArea>;
 }
 
@@ -61,8 +61,8 @@ export async function createSoftwareTpm(
       return new Uint8Array(await subtle.decrypt({ ...OAEP, label: LABEL }, endorsementPair.privateKey, content));
     }
     const [x, y] = read(content, (reader) => [reader.sized(), reader.sized()] as const);
-    const theirs = await subtle.importKey("raw", joinTpm(Uint8Array.of(4), x, y), ECDH, false, []);
-    const shared = await subtle.deriveBits({ ...ECDH, public: theirs }, endorsementPair.privateKey, 256);
+    const ephemeral = await subtle.importKey("raw", joinTpm(Uint8Array.of(4), x, y), ECDH, false, []);
+    const shared = await subtle.deriveBits({ ...ECDH, public: ephemeral }, endorsementPair.privateKey, 256);
     const own = await exportKey("raw", endorsementPair.publicKey);
     return sha256(joinTpm(tpmNumber(4, 1), new Uint8Array(shared), LABEL, x, own.slice(1, 33)));
   }

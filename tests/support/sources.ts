@@ -1,4 +1,4 @@
-/** The texts of this repository, for tests of what is written in it: each file is read once a process. */
+/** The texts of this repository, for tests of its sources. A process reads each file once. */
 import { globSync, readFileSync } from "node:fs";
 
 /** A file and its path from the root, with slashes. */
@@ -9,7 +9,7 @@ export interface SourceText {
 
 const known = new Map<string, SourceText>();
 
-/** Reads the files of some patterns, but for those whose path `skipped` matches. */
+/** Reads the files that match the patterns, except paths that match `skipped`. */
 export function readSources(patterns: readonly string[], skipped = /^$/): readonly SourceText[] {
   const paths = globSync([...patterns], { exclude: (name) => name === "node_modules" });
   return paths.map((path) => path.replaceAll("\\", "/")).filter((path) => !skipped.test(path)).map((path) => {

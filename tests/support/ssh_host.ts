@@ -1,4 +1,4 @@
-/** A machine that proves by its SSH host key which one it is. */
+/** A machine that proves its identity with its SSH host key. */
 import assert from "node:assert/strict";
 import { createProofMessage, type ProofMessage } from "../../core/attestation/exchange.ts";
 import type { Evidence, ProofAnswer } from "../../core/attestation/proof.ts";
@@ -15,11 +15,11 @@ export interface SshHost {
   readonly privateKey: PrivateKey;
   readonly fingerprint: string;
   readonly evidence: Extract<Evidence, { kind: "ssh" }>;
-  /** Signs a message with the host key, by default for the exchange of proofs. */
+  /** Signs a message with the host key, by default for a proof. */
   sign(message: Bytes | ProofMessage, namespace?: string): Extract<ProofAnswer, { kind: "ssh" }>;
 }
 
-/** Creates a machine with a new host key; Ed25519 by default, which takes no time. */
+/** Creates a machine with a new host key; by default Ed25519, which is cheap. */
 export async function createSshHost(algorithm: KeyAlgorithm = "ed25519"): Promise<SshHost> {
   const privateKey = await generatePrivateKey(algorithm);
   const key = toSshPublicKey(privateKey);

@@ -1,9 +1,9 @@
 /** SSH keys and signatures that OpenSSH 9.2 made for the tests: `ssh-keygen -t`, `-l`, `-Y sign -n tlsboot-join` and `-H`. */
 
-/** A key and a signature by it. */
+/** A key and a signature with it. */
 export interface SshVector {
   readonly type: string;
-  /** The base64 of a file of `ssh-keygen`, without armor. */
+  /** The private key file in base64, without armor. */
   readonly privateKey: string;
   /** The base64 of the public key. */
   readonly publicKey: string;
@@ -67,11 +67,11 @@ export const SSH_VECTORS: readonly SshVector[] = [
   },
 ];
 
-/** The Ed25519 key signed `SSH_MESSAGE` with `-O hashalg=sha256`. */
+/** The signature of `SSH_MESSAGE` with the Ed25519 key and `-O hashalg=sha256`. */
 export const ED25519_SIGNATURE_SHA256 =
   "U1NIU0lHAAAAAQAAADMAAAALc3NoLWVkMjU1MTkAAAAg9fzuPRavh2dmlO4EzukxpzpJc9hoOMCT4uwR4qB1qvQAAAAMdGxzYm9vdC1qb2luAAAAAAAAAAZzaGEyNTYAAABTAAAAC3NzaC1lZDI1NTE5AAAAQJMPwlHxVVvkVqwzxjTuXCgaK4OWLzuDeYcN4+6kc2f2XK1rq0OHBsSR9UAO/x8IXvn4Gg10p2ORfkSAWijkNAY=";
 
-/** The Ed25519 key signed `SSH_MESSAGE` in the namespace `file`. */
+/** The signature of `SSH_MESSAGE` with the Ed25519 key in the namespace `file`. */
 export const FOREIGN_SIGNATURE =
   "U1NIU0lHAAAAAQAAADMAAAALc3NoLWVkMjU1MTkAAAAg9fzuPRavh2dmlO4EzukxpzpJc9hoOMCT4uwR4qB1qvQAAAAEZmlsZQAAAAAAAAAGc2hhNTEyAAAAUwAAAAtzc2gtZWQyNTUxOQAAAECDYmJzXR98GgOloCMdzBWXoTnZe5/pp1WWMEx2d87TH8Pdd91+ZffNXplhIiaKegwZzrjdGVyrv8R2fMhzjJUH";
 

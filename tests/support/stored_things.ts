@@ -1,4 +1,4 @@
-/** Made-up objects that tests store, and how they read what a store has. */
+/** Objects that tests store, and functions that read a store. */
 import { Buffer } from "node:buffer";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { StoredValues } from "../../server/storage/etcd/contents.ts";
@@ -10,7 +10,7 @@ export function thing(name: string, value: number | string = 0): KubeObject {
   return object;
 }
 
-/** Collects every event of a watch. */
+/** Collects the events of a watch until it is stopped. */
 export function collect(storage: Storage, prefix: string, afterRevision: number): {
   readonly events: StorageEvent[];
   stop(): void;
@@ -20,7 +20,7 @@ export function collect(storage: Storage, prefix: string, afterRevision: number)
   return { events, stop: () => watch.stop() };
 }
 
-/** The creations of one thing and its companions, which are of other resources. */
+/** Returns the creations of an object and of two others with the same name under other resources. */
 export function creations(name: string, value: number | string = 0): readonly Write[] {
   return ["things", "others", "events/default"].map((resource) => ({
     kind: "create",
@@ -29,7 +29,7 @@ export function creations(name: string, value: number | string = 0): readonly Wr
   }));
 }
 
-/** The newest state by key, as the store shows it. */
+/** Returns the revision of each key. */
 export async function readContent(storage: Storage): Promise<ReadonlyMap<string, number>> {
   return new Map((await storage.list("/registry/")).items.map(({ key, revision }) => [key, revision]));
 }
@@ -41,7 +41,7 @@ export function describeEvents(events: readonly StorageEvent[]): string[] {
   );
 }
 
-/** Plain JSON, for the made-up kinds of tests. */
+/** Values as plain JSON, for the objects of tests. */
 export const JSON_VALUES: StoredValues = {
   root: "/registry/",
   prefixes: ["/registry/"],
@@ -52,7 +52,7 @@ export const JSON_VALUES: StoredValues = {
   isDecoded: () => true,
 };
 
-/** Finds the oldest revision whose state and later history a store still knows. */
+/** Finds the revision up to which a store has compacted its history. */
 export function findCompactedRevision(storage: Pick<Storage, "watch">): number {
   try {
     storage.watch("/", -1, () => {}).stop();

@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 /**
- * Below the ports that systems give to outgoing connections (32768 on Linux): a client that asks a server which is down
- * could be given the very port, be connected to itself, and keep the server from it.
+ * The ports of servers are below those of outgoing connections (from 32768 on Linux). Otherwise a client that connects
+ * to a stopped server could get its port, connect to itself, and block the port.
  */
 const [LOWEST_SERVER_PORT, SERVER_PORTS] = [20_000, 6_000];
 
@@ -21,7 +21,7 @@ export async function createTempFolder(prefix = "tlsboot-"): Promise<TempFolder>
   return toTempFolder(await mkdtemp(join(tmpdir(), prefix)));
 }
 
-/** A folder that exists already. */
+/** Wraps a folder that exists already. */
 export function toTempFolder(path: string): TempFolder {
   return {
     path,
@@ -31,9 +31,8 @@ export function toTempFolder(path: string): TempFolder {
 }
 
 /**
- * Finds a port for a server that restarts, or that cannot report which port it was given: no client is given this port
- * meanwhile, and no second caller. The process listens on another port for as long as it runs, which excludes callers in
- * other processes too.
+ * Finds a port for a server that restarts or cannot report its port. No client and no other caller gets this port. To
+ * exclude callers in other processes, this process listens on a second port as long as it runs.
  */
 export async function findServerPort(): Promise<number> {
   while (true) {

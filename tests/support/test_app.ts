@@ -1,4 +1,4 @@
-/** The whole API in memory: real pipeline, fake clock, no sockets. The test chooses the user of each request. */
+/** The whole API in memory, with a fake clock and without sockets. The test chooses the user of each request. */
 import { DEFAULT_AUDIT_POLICY } from "../../core/audit/policy.ts";
 import { fromRequest, toResponse } from "../../server/loopback.ts";
 import type { PeerCertificate } from "../../server/authn/authentication.ts";
@@ -13,7 +13,7 @@ import { createFakeClock, type FakeClock } from "./fake_clock.ts";
 import { createMemoryLogger, type MemoryLogger } from "./memory_logger.ts";
 import { createSeededRandom } from "./seeded_random.ts";
 
-/** The optional parts of a request beside method and path. */
+/** The optional parts of a request. */
 export interface TestRequest {
   /** An in-process user; undefined sends the request through authentication. */
   readonly user?: UserInfo | undefined;
@@ -31,20 +31,20 @@ export interface Answer {
   readonly headers: Headers;
   readonly bytes: Uint8Array;
   readonly text: string;
-  /** A value inside a JSON body by its path, such as `items/0/metadata/name`; undefined where there is none. */
+  /** Returns the value at a path of the JSON body, such as `items/0/metadata/name`; undefined if there is none. */
   at(path: string): unknown;
-  /** Names of the items of a list. */
+  /** Returns the names of the items of a list. */
   names(): readonly string[];
 }
 
 /** One event of a watch. */
 interface EventView {
   readonly type: string;
-  /** A value inside the event's object. */
+  /** Returns the value at a path of the object. */
   at(path: string): unknown;
 }
 
-/** Follows a path of keys and indices separated by `/`. */
+/** Follows a path of keys and indices, separated by `/`. */
 export function valueAt(value: unknown, path: string): unknown {
   return path.split("/").reduce<unknown>(
     (inside, key) => typeof inside === "object" && inside !== null ? Reflect.get(inside, key) : undefined,
@@ -52,23 +52,23 @@ export function valueAt(value: unknown, path: string): unknown {
   );
 }
 
-/** The API and its surroundings. */
+/** The API and its dependencies. */
 export interface TestApp extends AsyncDisposable {
   readonly api: Api;
   readonly storage: Storage;
   readonly clock: FakeClock;
   readonly logger: MemoryLogger;
   readonly auditLines: readonly string[];
-  /** Sends a request as the admin, or as the named user. */
+  /** Sends a request, by default as the admin. */
   send(method: string, path: string, request?: TestRequest): Promise<Answer>;
-  /** The answer with its body unread: for watches. */
+  /** Sends a request without reading the body of the answer, for watches. */
   open(method: string, path: string, request?: TestRequest): Promise<Response>;
 }
 
 /** A user in the group system:masters. */
 export const ADMIN: UserInfo = createUser("admin", MASTERS_GROUP);
 
-/** A user of some groups. */
+/** Creates an authenticated user in some groups. */
 export function createUser(username: string, ...groups: readonly string[]): UserInfo {
   return { username, uid: "", groups: [...groups, AUTHENTICATED_GROUP], extra: {} };
 }
@@ -146,7 +146,7 @@ export class WatchReader implements AsyncDisposable {
     this.#reader = response.body.getReader();
   }
 
-  /** The next event; undefined at the end of the stream. */
+  /** Reads the next event; undefined at the end of the stream. */
   async next(): Promise<EventView | undefined> {
     while (!this.#rest.includes("\n")) {
       const { done, value } = await this.#reader.read();

@@ -1,4 +1,4 @@
-/** An approver over memory stores. It has no evidence but what a test gives it. */
+/** An approver over memory stores, with the evidence that a test gives it. */
 import { type Approver, type ApproverDeps, createApprover } from "../../controllers/approver/approver.ts";
 import type { PolicySettings } from "../../core/approval/decide_from_sources.ts";
 import { createFakeClock } from "./fake_clock.ts";

@@ -1,4 +1,4 @@
-/** Builders for the tests of this room. */
+/** CAs and certificates at a fixed time. */
 import { strict as assert } from "node:assert";
 import type { Result } from "../../core/lib/result.ts";
 import { type Authority, createAuthority } from "../../core/pki/authority/authority.ts";
@@ -8,7 +8,7 @@ import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { type CertificatePlan, issueCertificate } from "../../core/pki/authority/issue.ts";
 import { getIntermediates } from "../../core/pki/x509/ca_bundle.ts";
 
-/** The moment at which the tests happen. */
+/** The time of these tests. */
 export const NOW = new Date("2026-11-25T12:00:00Z");
 
 /** Unwraps a success, or fails the test with the error. */
@@ -33,7 +33,7 @@ export async function createTestAuthority(
   return { ...authority, privateKey: key };
 }
 
-/** A plan of a kubelet's client certificate for an hour. */
+/** Returns the plan of a kubelet's client certificate for an hour. */
 export function planTestLeaf(key: PrivateKey, edit: Partial<CertificatePlan> = {}): CertificatePlan {
   return {
     subject: { commonName: "system:node:n1", organizations: ["system:nodes"] },
@@ -50,7 +50,7 @@ export function planTestLeaf(key: PrivateKey, edit: Partial<CertificatePlan> = {
   };
 }
 
-/** Creates a CA below another one, by default valid for as long as a leaf, together with its issuers. */
+/** Creates a CA below another one, by default with the validity of a leaf. */
 export async function createIntermediate(
   parent: Authority,
   commonName: string,

@@ -1,11 +1,11 @@
-/** Authorizers for tests: fixed answers, and the real chain over a memory store. */
+/** Authorizers for tests: with fixed answers, and the real one over a memory store. */
 import type { KubeObject } from "../../core/kube/meta.ts";
-import type { Clock } from "../../core/ports.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { Attributes, Decision } from "../../core/rbac/attributes.ts";
 import { type Authorizer, createAuthorizer, createRbacSource, type RbacSource } from "../../server/authz/authorizer.ts";
 import { createMemoryStorage } from "../../server/storage/memory/journaled_storage.ts";
 import type { Storage } from "../../server/storage/storage.ts";
+import { createFakeClock } from "./fake_clock.ts";
 
 /** An authorizer that decides by a function and records the attributes of each call. */
 interface FakeAuthorizer extends Pick<Authorizer, "authorize"> {
@@ -28,26 +28,18 @@ export function fakeAuthorizer(allows: (attributes: Attributes) => boolean): Fak
   };
 }
 
-/** A clock that stands still, because nothing expires in these tests. */
-const STANDING_CLOCK: Clock = {
-  now: () => new Date("2026-01-01T00:00:00Z"),
-  sleepUntil: () => Promise.reject(new Error("this clock has no sleep")),
-  elapsedMs: () => 0,
-  sleep: () => Promise.reject(new Error("this clock has no sleep")),
-};
-
-/** The real authorizer chain, and the memory store that it reads. */
+/** The real authorizer, and the memory store that it reads. */
 interface RbacWorld {
   readonly storage: Storage;
   readonly rbac: RbacSource;
   readonly authorizer: Authorizer;
 }
 
-/** Creates the chain and stores objects, each under its plural. */
+/** Creates the authorizer over a store with objects, each under its plural. */
 export async function createRbacWorld(
   objects: readonly (readonly [plural: string, object: KubeObject])[] = [],
 ): Promise<RbacWorld> {
-  const storage = createMemoryStorage({ clock: STANDING_CLOCK });
+  const storage = createMemoryStorage({ clock: createFakeClock() });
   const rbac = await createRbacSource(storage);
   for (const [plural, object] of objects) await storage.create(getStorageKey(plural, object), object);
   return { storage, rbac, authorizer: createAuthorizer({ rbac, storage }) };

@@ -1,4 +1,4 @@
-/** Client certificates as the listener passes them on. */
+/** Client certificates as the listener passes them to the API. */
 import { DAY_MS } from "../../core/lib/duration.ts";
 import { parsePemBlocks } from "../../core/pki/asn1/pem.ts";
 import { type Authority, createAuthority } from "../../core/pki/authority/authority.ts";
@@ -18,7 +18,7 @@ export async function createClientCa(now: Date): Promise<Authority> {
   });
 }
 
-/** Creates a verified peer with this subject and its chain up to the CA, valid around a time. */
+/** Creates a verified peer with a certificate of the CA, valid around a time. */
 export async function verifiedPeer(
   ca: Authority,
   now: Date,

@@ -1,21 +1,21 @@
-/** Profiles of signers, for tests. */
+/** Signing profiles, and a parser of valid ones. */
 import assert from "node:assert/strict";
 import { parseProfile } from "../../core/signing/profile_file.ts";
 import type { ProfileSpec } from "../../core/signing/profile_spec.ts";
 
-/** The least that a profile says. */
+/** A profile with only the required keys. */
 export const LEAST = `apiVersion: tlsboot/v1alpha1
 kind: SigningProfile
 usages: { allowed: [server auth, digital signature] }
 lifetime: { max: 24h }
 `;
 
-/** The profile of a signer of web servers. */
+/** A profile for web servers. */
 export const WEB = `${LEAST}signerName: example.com/web
 names: { dns: { allowed: ["*.example.com"] } }
 `;
 
-/** A profile that says everything once. */
+/** A profile with every key. */
 export const FULL = `apiVersion: tlsboot/v1alpha1
 kind: SigningProfile
 signerName: example.com/web
@@ -51,7 +51,7 @@ extensions:
 chain: false
 `;
 
-/** Reads a profile that must be right. */
+/** Reads a profile that must be valid. */
 export function parseProfileOrThrow(text: string): ProfileSpec {
   const read = parseProfile(text);
   assert.ok(read.ok, read.ok ? "" : read.error.join("\n"));

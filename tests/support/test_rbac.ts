@@ -1,4 +1,4 @@
-/** Small RBAC worlds for tests. */
+/** Builders of RBAC objects, users and requests. */
 import type {
   ClusterRole,
   ClusterRoleBinding,
@@ -17,7 +17,7 @@ export function testUser(username: string, ...groups: string[]): UserInfo {
   return { username, uid: "", groups, extra: {} };
 }
 
-/** A resource request; the default is `get pods` in the core group. */
+/** Creates a resource request, by default `get pods` in the core group. */
 export function resourceRequest(edit: Partial<ResourceAttributes> = {}): ResourceAttributes {
   return {
     kind: "resource",
@@ -56,12 +56,12 @@ export function role(namespace: string, name: string, rules: readonly PolicyRule
   return { metadata: { name, namespace }, rules };
 }
 
-/** A ClusterRoleBinding of a ClusterRole. */
+/** Creates a ClusterRoleBinding to a ClusterRole. */
 export function clusterRoleBinding(name: string, roleName: string, ...subjects: Subject[]): ClusterRoleBinding {
   return { metadata: { name }, subjects, roleRef: { apiGroup: RBAC_GROUP, kind: "ClusterRole", name: roleName } };
 }
 
-/** A RoleBinding of a Role or ClusterRole. */
+/** Creates a RoleBinding to a Role or ClusterRole. */
 export function roleBinding(
   namespace: string,
   name: string,
@@ -72,7 +72,7 @@ export function roleBinding(
   return { metadata: { name, namespace }, subjects, roleRef: { apiGroup: RBAC_GROUP, kind, name: roleName } };
 }
 
-/** The index that the evaluator reads. */
+/** Creates the index that the evaluator reads. */
 export function rbacObjects(parts: {
   readonly clusterRoles?: readonly ClusterRole[];
   readonly clusterRoleBindings?: readonly ClusterRoleBinding[];

@@ -1,4 +1,4 @@
-/** A kind with every form of field, for the tests of this folder. */
+/** A kind with every form of field. */
 import { clusterWide, describeVersion } from "../../core/kube/kinds/kind.ts";
 import {
   always,
@@ -43,7 +43,7 @@ const spec = message("Spec", "Every form of field.", {
   part: optional(11, part),
 });
 
-/** Every form of field below `spec`; `status` for subresources and what a strategy resets. */
+/** A kind with every form of field in `spec`, and a `status` for subresources and reset fields. */
 export const thingKind: Kind = kind("Thing", clusterWide(), "A kind for tests.", {
   spec: always(2, spec),
   status: optional(3, part),

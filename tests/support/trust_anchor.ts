@@ -1,4 +1,4 @@
-/** A root certificate (CN=one, until 2051), as `openssl req -x509 -addext basicConstraints=critical,CA:TRUE` made it. */
+/** A root certificate (CN=one, until 2051), made by `openssl req -x509 -addext basicConstraints=critical,CA:TRUE`. */
 export const TRUST_ANCHOR = `-----BEGIN CERTIFICATE-----
 MIIBYTCCAQagAwIBAgIBATAKBggqhkjOPQQDAjAOMQwwCgYDVQQDDANvbmUwIBcN
 MjYxMTI4MDUxOTAwWhgPMjA1MTA3MjAwNTE5MDBaMA4xDDAKBgNVBAMMA29uZTBZ
@@ -10,7 +10,7 @@ IQCfG5RPyjIltXaLn+oyIb2DzIvJ6UKeecXKoovAJLBRmAIhAMyGBHV63RkegkaB
 G9vBMe1K4p3Y9prVPD4CGi/2osuA
 -----END CERTIFICATE-----
 `;
-/** Another one with another key (CN=two, until 2051). */
+/** A second root certificate with another key (CN=two, until 2051). */
 export const SECOND_TRUST_ANCHOR = `-----BEGIN CERTIFICATE-----
 MIIBczCCARmgAwIBAgIUeKM0NrBzIvfR5NmTe9uE47lhYgAwCgYIKoZIzj0EAwIw
 DjEMMAoGA1UEAwwDdHdvMCAXDTI2MTEyODA4NDEzN1oYDzIwNTEwNzIwMDg0MTM3

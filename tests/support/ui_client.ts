@@ -1,18 +1,18 @@
-/** A client of `tlsboot ui` that is no browser: it sends what a test gives it, and returns the answer as it is. */
+/** A plain HTTP client of `tlsboot ui`, which sends exactly what a test gives it. */
 import assert from "node:assert/strict";
 import { request } from "node:http";
 import { type Running, type StartOptions, startTlsboot } from "./child.ts";
 
-/** The page of a person's kubeconfig. Disposing it ends the program. */
+/** A running `tlsboot ui`. Disposing it ends the program. */
 export interface RunningUi extends AsyncDisposable {
   readonly running: Running;
   /** The origin of its pages: `http://127.0.0.1:PORT`. */
   readonly origin: string;
-  /** The link that was printed, which is good once. */
+  /** The printed link, which is valid once. */
   readonly link: string;
 }
 
-/** Starts the page with these flags, which say where the API is, and waits for its link. */
+/** Starts `tlsboot ui` with these flags, and waits for its link. */
 export async function startUi(args: readonly string[], options: StartOptions = {}): Promise<RunningUi> {
   const running = startTlsboot(["ui", ...args], options);
   try {
@@ -36,7 +36,7 @@ interface UiAnswer {
   readonly body: string;
 }
 
-/** The parts of a request that a test chooses. */
+/** The optional parts of a request. */
 export interface UiRequest {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -44,10 +44,10 @@ export interface UiRequest {
   readonly form?: Readonly<Record<string, string>>;
 }
 
-/** Sends one request with these headers and no others. A redirect is an answer like any other. */
+/** Sends one request. It does not follow a redirect. */
 export function send(url: string, { method, headers = {}, form }: UiRequest = {}): Promise<UiAnswer> {
   const body = form === undefined ? undefined : new URLSearchParams(form).toString();
-  const of = body === undefined ? {} : {
+  const formHeaders = body === undefined ? {} : {
     "content-type": "application/x-www-form-urlencoded",
     "content-length": `${body.length}`,
     origin: new URL(url).origin,
@@ -55,7 +55,7 @@ export function send(url: string, { method, headers = {}, form }: UiRequest = {}
   return new Promise((resolve, reject) => {
     const sent = request(url, {
       method: method ?? (form === undefined ? "GET" : "POST"),
-      headers: { ...of, ...headers },
+      headers: { ...formHeaders, ...headers },
     });
     sent.once("error", reject);
     sent.once("response", (response) => {
@@ -71,9 +71,9 @@ export function send(url: string, { method, headers = {}, form }: UiRequest = {}
 /** Requests with the cookie of a session. */
 export interface UiClient {
   readonly cookie: string;
-  /** Sends a request for a path; the answer must have this status. */
+  /** Sends a request; the answer must have this status. */
   send(path: string, status: number, request?: UiRequest): Promise<UiAnswer>;
-  /** Sends a form with the token that the session's forms have. */
+  /** Sends a form with the token of the session. */
   submit(path: string, status: number, form?: Readonly<Record<string, string>>): Promise<UiAnswer>;
 }
 

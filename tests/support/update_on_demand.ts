@@ -1,6 +1,6 @@
 /**
- * A program that switches pairs on demand: `update_on_demand.ts FOLDER`. Each line on stdin is a name; it puts a pair
- * of that name into a credential store (`pki`), a pair folder (`pair`) and a kubeconfig, and prints `done` or `failed`.
+ * A program that replaces a pair on demand: `update_on_demand.ts FOLDER`. Each line on stdin is a target, `pki`, `pair`
+ * or `kubeconfig`, and a common name. It stores a new pair with that name there, and prints `done` or `failed`.
  */
 import { join } from "node:path";
 import process from "node:process";

@@ -1,7 +1,7 @@
 /**
- * Writes the byte-exact test vectors of every kind of Kubernetes into one module, so that tests need no Go module cache:
- * `deno run -A tests/support/write_vectors.ts <k8s.io/api>/testdata/HEAD`, then `deno fmt`. Run it again when the Kubernetes version
- * changes.
+ * Writes the test vectors of every Kubernetes kind into one module, so that tests need no Go module cache:
+ * `deno run -A tests/support/write_vectors.ts <k8s.io/api>/testdata/HEAD`, then `deno fmt`. Run it again when the
+ * Kubernetes version changes.
  */
 import type { Buffer } from "node:buffer";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -32,11 +32,11 @@ function main(source: string): void {
   writeFileSync(TARGET, `${head}${START}${entries.join("")}};\n`);
 }
 
-/** The text before the first vector, which stays as it is. */
+/** The last line before the vectors; the text up to it is kept. */
 const START = "export const VECTORS: Readonly<Record<string, Vector>> = {\n";
 
 const source = process.argv[2];
 if (source === undefined) {
-  process.stderr.write("usage: vectors.ts <folder of testdata/HEAD>\n");
+  process.stderr.write("usage: write_vectors.ts <folder of testdata/HEAD>\n");
   process.exitCode = 2;
 } else main(source);

@@ -104,7 +104,7 @@ for (
       isHeld: true,
     },
     {
-      name: "reissue: whenExpiring with a certificate whose beginning is unknown",
+      name: "reissue: whenExpiring with a certificate whose start is unknown",
       certificates: [createCertificate({ notBefore: undefined })],
       settings: { reissue: "whenExpiring" },
       isHeld: true,
@@ -119,7 +119,7 @@ for (
       isHeld: true,
     },
     {
-      name: "reissue: whenExpiring with a second certificate that is fresh",
+      name: "reissue: whenExpiring with a second, new certificate",
       certificates: [
         createCertificate({ notBefore: new Date(NOW.getTime() - 9 * DAY_MS) }),
         createCertificate({ notAfter: new Date(NOW.getTime() + 2 * DAY_MS) }),
@@ -176,7 +176,7 @@ test("decideHold() does not hold a request with the key of a valid certificate",
   assert.equal((await decide(found(same, createCertificate()))).kind, "none");
 });
 
-test("decideHold() describes the certificate that is in the way, and what to do", async () => {
+test("decideHold() describes the conflicting certificate, and what to do", async () => {
   const hold = await decide(found(createCertificate()));
   assert.deepEqual(hold, {
     kind: "found",
@@ -190,7 +190,7 @@ test("decideHold() describes the certificate that is in the way, and what to do"
   });
 });
 
-test("decideHold() holds a machine that the inventory lacks, also its renewal, where a policy asks for it", async () => {
+test("decideHold() holds a machine that the inventory lacks, also its renewal, if a policy requires it", async () => {
   for (const edit of [{}, { username: "system:node:n4", groups: ["system:nodes"] }]) {
     const hold = await decide(found(), { machines: "inventory" }, { ...edit, commonName: "system:node:n4" });
     assert.equal(hold.kind === "found" && hold.value.fault, "machine n4 is not in the inventory");
@@ -204,7 +204,7 @@ test("decideHold() fails while the certificates of the node are unknown", async 
   assert.equal((await decide(failed, { reissue: "allow" })).kind, "none");
 });
 
-test("collectNodeClientSettings() takes reissue from the first policy that has it, and the inventory from any", () => {
+test("collectNodeClientSettings() uses reissue of the first policy that has it, and the inventory if any policy requires it", () => {
   const policy = (edit: Partial<Policy>): Policy => ({
     name: "p",
     description: "",
@@ -270,12 +270,12 @@ test("readRecordedNodeCertificate() reads the records of nodes only", () => {
   assert.equal(read("OU=CN=system:node:n1"), undefined);
   assert.equal(read("CN=system:node:n1,OU=,C=DE,O=system:nodes,O=")?.node, "n1");
   assert.equal(read("CN=a\\,CN=system:node:n1"), undefined);
-  // The user in the status counts, and not the subject.
+  // The user in the status decides, not the subject.
   const status = { identifies: { username: "system:node:n2" } };
   assert.equal(readRecordedNodeCertificate({ metadata: {}, spec: { ...spec, subject: "CN=x" }, status })?.node, "n2");
 });
 
-test("a certificate of the kubelet client signer whose user is unknown may be that of any node", async () => {
+test("a kubelet client certificate with an unknown user may be that of any node", async () => {
   const spec: IssuedCertificateSpec = {
     sequence: 1,
     fingerprint: "f",
@@ -517,7 +517,7 @@ const RECORD: IssuedCertificate = {
   status: {},
 };
 
-test("listRecordedClaims() claims for the requester, or for the user of a client certificate", () => {
+test("listRecordedClaims() returns claims of the requester, or of the user of a client certificate", () => {
   const [name, address] = listRecordedClaims(RECORD);
   assert.deepEqual([name?.name, address?.name], ["nas.home.lan", "2001:db8::1"]);
   assert.equal(name?.holder, "tlsboot:web:nas.home.lan");
@@ -529,7 +529,7 @@ test("listRecordedClaims() claims for the requester, or for the user of a client
   assert.equal(listRecordedClaims(identity)[0]?.holder, "tlsboot:web:nas.home.lan");
 });
 
-test("listRecordedClaims() gives no user the names in an unknown user's client certificate", async () => {
+test("listRecordedClaims() gives the names in an unknown user's client certificate to no user", async () => {
   const spec = { ...RECORD.spec, subject: "nas", requester: { username: "alice" }, usages: ["client auth"] };
   const [claim] = listRecordedClaims({ ...RECORD, spec });
   assert.equal(claim?.holder, undefined);
@@ -541,13 +541,13 @@ test("listRecordedClaims() gives no user the names in an unknown user's client c
   }
 });
 
-test("listRecordedClaims() claims nothing for a certificate that is revoked, or for a CA", () => {
+test("listRecordedClaims() returns no claims for a revoked certificate or a CA", () => {
   const revocation = { name: "r", reason: "keyCompromise", time: null };
   assert.deepEqual(listRecordedClaims({ ...RECORD, status: { revocation } }), []);
   assert.deepEqual(listRecordedClaims({ ...RECORD, spec: { ...RECORD.spec, isCA: true } }), []);
 });
 
-test("listRequestClaims() claims for a request that is approved and not signed yet", async () => {
+test("listRequestClaims() returns claims for a request that is approved and not signed yet", async () => {
   const csr = await buildCsr(SERVING);
   assert.deepEqual(listRequestClaims(csr), []);
   const approved = { ...csr, status: { conditions: [withTimes({ type: "Approved", status: "True" })] } };

@@ -66,7 +66,7 @@ for (
       csrs: [{ signerName: "kubernetes.io/kubelet-serving", usages: ["server auth", "digital signature"] }],
       want: "missing",
     },
-    { name: "a name too many", csrs: [{ dnsNames: ["x.example"] }], want: "missing" },
+    { name: "an extra name", csrs: [{ dnsNames: ["x.example"] }], want: "missing" },
   ] as const
 ) {
   test(`planExpectedMachine() with ${name}: ${want}`, async () => {

@@ -117,7 +117,7 @@ test("parseInventory() reads the CAs of endorsement certificates", () => {
   ) assert.deepEqual(parse(authorities), { ok: false, error: [`endorsementAuthorities${fault}`] });
 });
 
-test("parseInventory() reads known_hosts: several lines of a machine add up", () => {
+test("parseInventory() reads known_hosts: the lines of a machine are combined", () => {
   const read = parseInventory(`n1,n1.lan,10.0.0.1 ${ED25519}\nn1,10.0.0.2 ${P256}\nn1 ${ED25519}\n`);
   assert.ok(read.ok);
   assert.deepEqual([...read.value], [["n1", {
@@ -171,7 +171,7 @@ for (
   });
 }
 
-test("findExpectedProofs() takes the TPM of an endorsement certificate for a node without a TPM in the list", async () => {
+test("findExpectedProofs() accepts the TPM of an endorsement certificate for a node that is listed without a TPM", async () => {
   const [now, notBefore, notAfter] = ["2026-12-02", "2026-12-01", "2099-12-31"].map((day) => new Date(day)) as [
     Date,
     Date,

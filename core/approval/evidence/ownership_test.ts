@@ -31,7 +31,7 @@ async function issued(
   });
 }
 
-test("listReportedNames() splits as a kubelet does, in one spelling", () => {
+test("listReportedNames() separates names and addresses as a kubelet does, and normalizes them", () => {
   const addresses = [
     { type: "Hostname", address: "Node-A" },
     { type: "InternalDNS", address: "node-a.example." },

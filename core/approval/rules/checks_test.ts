@@ -241,13 +241,13 @@ for (
       fault: /1h0m1s is longer than 1h0m0s/,
     },
     {
-      name: "no lifetime named",
+      name: "no requested lifetime",
       require: { lifetime: { maxMs: 3_600_000, mayBeAbsent: false } },
       edit: {},
       fault: /has no lifetime/,
     },
     {
-      name: "no lifetime named where none is required",
+      name: "no requested lifetime where none is required",
       require: { lifetime: { mayBeAbsent: true } },
       edit: {},
       fault: undefined,
@@ -396,7 +396,7 @@ for (
       kind: "pending",
     },
     {
-      name: "a name among others, in whatever case",
+      name: "a name among others, in any case",
       require: { names: { ...names, dns: ["*.pay.example"] } },
       edit: { dnsNames: ["a.web.example", "A.Pay.example"] },
       kind: "deny",
@@ -469,7 +469,7 @@ test("a rule that passes a request on lets the next rule decide", async () => {
   assert.equal(verdict.trace[0]?.outcome, "next");
 });
 
-test("a verdict escapes control characters of a terminal", async () => {
+test("a verdict escapes terminal control characters", async () => {
   const verdict = await decide({}, { commonName: "x\u001b[2J\u202e" });
   assert.match(verdict.message, /common name "x\\u001b\[2J\\u202e" is not/);
 });
@@ -479,7 +479,7 @@ test("checkNames() refuses a name of another kind, which no rule can list", asyn
   assert.deepEqual([outcome, fault], ["fails", "a name is not a DNS name, an address, an e-mail address or a URI"]);
 });
 
-test("checks show what they saw, or that there was nothing", async () => {
+test("checks show the values that they compared, or that there were none", async () => {
   const empty = await createInput({ commonName: "", usages: [] });
   const { usages: _usages, username: _username, ...spec } = empty.csr.spec;
   const bare = { ...empty, csr: { ...empty.csr, spec } };
@@ -524,7 +524,7 @@ test("checkKey() lists the keys that are allowed", async () => {
 });
 
 for (const { msAgo, kind } of [{ msAgo: 3_600_000, kind: "approve" }, { msAgo: 3_599_999, kind: "pending" }]) {
-  test(`a rule of one request an hour answers ${kind} when the last one was ${msAgo} ms ago`, async () => {
+  test(`a rule of one request an hour returns ${kind} when the last one was ${msAgo} ms ago`, async () => {
     const at = new Date(Date.parse("2026-03-02T10:30:00Z") - msAgo);
     const approvedBefore = [{ policy: "web", rule: "one", at }];
     assert.equal((await decide({ rate: { max: 1, perMs: 3_600_000 } }, {}, { approvedBefore })).kind, kind);

@@ -80,12 +80,12 @@ for (
     },
     { name: "no organization", edit: { organizations: [] }, message: /organization "system:nodes" is missing/ },
     {
-      name: "one organization too many",
+      name: "an extra organization",
       edit: { organizations: ["system:nodes", "system:masters"] },
       message: /organization "system:masters" is not allowed/,
     },
     {
-      name: "one usage too many",
+      name: "an extra usage",
       edit: { usages: ["digital signature", "server auth", "client auth"] },
       message: /usage "client auth" is not allowed/,
     },
@@ -103,7 +103,7 @@ for (
       message: /the inventory does not give auth\.example to node a/,
     },
     {
-      name: "another node's address alone",
+      name: "only another node's address",
       edit: { dnsNames: [], ipAddresses: ["10.0.0.2"] },
       message: /10\.0\.0\.2 belongs to node b, by the inventory/,
     },
@@ -210,7 +210,7 @@ for (
     readonly fix: string;
   }[]
 ) {
-  test(`evaluatePolicy() says how to fix: ${name}`, async () => {
+  test(`evaluatePolicy() explains how to fix ${name}`, async () => {
     const names = value.startsWith("10.") ? { dnsNames: [], ipAddresses: [value] } : { dnsNames: [value] };
     const policy = BUILTIN_POLICIES.get("kubelet-serving")!;
     const verdict = await decide({ ipAddresses: [], ...names }, { inventory: INVENTORY, ...evidence }, {
@@ -274,7 +274,7 @@ for (
   });
 }
 
-test("evaluatePolicy() lets the inventory alone decide about a node that it knows", async () => {
+test("evaluatePolicy() uses only the inventory for a node that it lists", async () => {
   const own = { dns: ["a.example"], ips: ["10.0.0.9"] };
   const verdict = await decide({ ipAddresses: ["10.0.0.9"] }, {
     inventory: INVENTORY,
@@ -310,7 +310,7 @@ test("evaluatePolicy() gives no node an address that two nodes report", async ()
 for (
   const value of ["127.0.0.1", "::1", "0.0.0.0", "::ffff:127.0.0.1", "169.254.1.1", "fe80::1", "224.0.0.1", "ff02::1"]
 ) {
-  test(`evaluatePolicy() gives no node ${value}, whatever the inventory says`, async () => {
+  test(`evaluatePolicy() gives no node ${value}, even if the inventory does`, async () => {
     const ips = [value.replace("::ffff:", "")];
     const verdict = await decide({ ipAddresses: [value] }, {
       inventory: new Map([["a", { dns: ["a.example"], ips }]]),
@@ -369,7 +369,7 @@ test("evaluatePolicy() tries again when evidence is missing, and never denies be
   assert.match(verdict.message, /cannot list nodes: connection refused/);
 });
 
-test("evaluatePolicy() denies where a rule does", async () => {
+test("evaluatePolicy() denies what a rule denies", async () => {
   const strict: Policy = { ...TRUSTING, rules: TRUSTING.rules.map((rule) => ({ ...rule, otherwise: "deny" })) };
   const verdict = await decide({ dnsNames: ["*.example"] }, {}, strict);
   assert.ok(verdict.kind === "deny");
@@ -433,16 +433,16 @@ for (
       granted: ["selfnodeclient"],
       rule: undefined,
     },
-    { name: "a name too many", edit: { dnsNames: ["x"] }, granted: BOTH, rule: undefined },
+    { name: "an extra name", edit: { dnsNames: ["x"] }, granted: BOTH, rule: undefined },
     {
-      name: "an organization too many",
+      name: "an extra organization",
       edit: { organizations: ["system:nodes", "x"] },
       granted: BOTH,
       rule: undefined,
     },
     { name: "a missing organization", edit: { organizations: [] }, granted: BOTH, rule: undefined },
     {
-      name: "a usage too many",
+      name: "an extra usage",
       edit: { usages: ["client auth", "digital signature", "server auth"] },
       granted: BOTH,
       rule: undefined,
@@ -462,7 +462,7 @@ for (
   });
 }
 
-/** Formats a verdict, and each rule with what its checks saw. A check that does not hold is in brackets. */
+/** Formats a verdict, and each rule with the values of its checks. A failed check is in brackets. */
 function format({ kind, message, trace }: PolicyVerdict): readonly string[] {
   const rules = trace.map(({ rule, mismatch, outcome, checks }) => {
     const saw = checks.map(({ what, saw, outcome }) => outcome === "holds" ? `${what} ${saw}` : `[${what} ${saw}]`);

@@ -81,9 +81,9 @@ test("applyConfig() creates an object, and owns the sent fields", () => {
 // structured-merge-diff `merge/*_test.go`: the fields that remain when an applier drops one
 for (
   const { name, others, want } of [
-    { name: "it alone owned", others: (live: KubeObject) => live, want: { text: "x" } },
+    { name: "only it owned", others: (live: KubeObject) => live, want: { text: "x" } },
     {
-      name: "another applier owns as well",
+      name: "another applier owns too",
       others: (live: KubeObject) => applied(live, "b", config({ count: 1 })),
       want: { text: "x", count: 1 },
     },
@@ -161,7 +161,7 @@ test("applyConfig() reports several conflicts by owner, each level before the ne
   );
 });
 
-test("applyConfig() takes fields with force, and shares equal ones", () => {
+test("applyConfig() takes over fields with force, and shares equal ones", () => {
   const live = applied(undefined, "a", config({ text: "x", count: 1 }));
   const taken = applied(live, "b", config({ text: "y", count: 1 }), true);
   assert.deepEqual(listOwners(taken), {
@@ -229,7 +229,7 @@ for (
       want: "invalid object type: /, Kind=Thing",
     },
     {
-      name: "a version of too many parts",
+      name: "a version with too many parts",
       edit: { apiVersion: "a/b/c" },
       kind: "badRequest",
       want: "invalid object type: /, Kind=",
@@ -335,7 +335,7 @@ test("applyConfig() records exactly the leaves of the sent configuration", () =>
   }));
 });
 
-test("findConfigFault() finds faults in more members than a call takes arguments", () => {
+test("findConfigFault() finds faults in more members than a call may have arguments", () => {
   const data = Object.fromEntries(Array.from({ length: 200_000 }, (_, index) => [`k${index}`, 1]));
   assert.match(findConfigFault({ metadata: {}, data }, getAtom(configMapKind.schema)) ?? "", /expected string, got/);
 });

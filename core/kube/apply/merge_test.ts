@@ -98,7 +98,7 @@ for (
   });
 }
 
-test("mergeValue() ends, keeps every item once and the configuration's order, for any two lists", () => {
+test("mergeValue() terminates, keeps every item once, and keeps the configuration's order, for any two lists", () => {
   const items = fc.uniqueArray(fc.constantFrom(..."abcdefgh"), { maxLength: 8 });
   fc.assert(fc.property(items, items, (live, config) => {
     const { set = [] } = mergeValue({ set: live }, { set: config }, SPEC) as { set?: readonly string[] };

@@ -225,7 +225,7 @@ test("trackUpdate() adds to the fields of a manager, and keeps its time when not
   ]);
 });
 
-test("trackUpdate() drops a manager that owns no field any more", () => {
+test("trackUpdate() drops a manager that no longer owns a field", () => {
   const live = stored(thing({ text: "a" }), owned("m", { "f:spec": { "f:text": {} } }));
   assert.equal(trackUpdate(MAIN, live, thing({}), { manager: "n", time: at(2) }), undefined);
 });
@@ -240,9 +240,9 @@ for (
   const { name, sent, want } of [
     { name: "an empty list removes all", sent: [], want: undefined },
     { name: "one empty entry removes all", sent: [{}], want: undefined },
-    { name: "entries that make no sense are ignored", sent: [{ manager: "x" }], want: LIVE.metadata.managedFields },
+    { name: "invalid entries are ignored", sent: [{ manager: "x" }], want: LIVE.metadata.managedFields },
     {
-      name: "entries that do are taken",
+      name: "valid entries are stored",
       sent: [owned("x", { "f:spec": { "f:text": {} } }, { operation: "Apply" })],
       want: [owned("x", { "f:spec": { "f:text": {} } }, { operation: "Apply" })],
     },
@@ -259,7 +259,7 @@ for (
   });
 }
 
-test("trackUpdate() takes no entries from the body of a subresource", () => {
+test("trackUpdate() ignores entries in the body of a subresource", () => {
   const object = thing({ text: "a" }, { managedFields: [{}] });
   assert.deepEqual(trackUpdate(STATUS, LIVE, object, { manager: "n", time: at(2) }), LIVE.metadata.managedFields);
 });

@@ -117,7 +117,7 @@ for (
   });
 }
 
-test("parseKubeconfig() ignores unknown keys and takes an empty file for an empty configuration", () => {
+test("parseKubeconfig() ignores unknown keys and reads an empty file as an empty configuration", () => {
   const empty = { clusters: [], contexts: [], users: [], currentContext: "" };
   for (const text of ["", "---\n", "extensions: []\nfoo: bar\npreferences: {}", "clusters: null\nusers:"]) {
     assert.deepEqual(parseKubeconfig(text, "k"), { ok: true, value: empty });
@@ -234,7 +234,7 @@ function resolved(text: string, context?: string): ResolvedCluster {
   return result.value;
 }
 
-test("resolveContext() takes the current context, with paths relative to the file", () => {
+test("resolveContext() uses the current context, with paths relative to the file", () => {
   assert.deepEqual(resolved(TWO), {
     server: "https://cluster-b.com/",
     ca: { kind: "file", path: "/etc/k/ca-b.crt" },
@@ -249,7 +249,7 @@ test("resolveContext() takes the current context, with paths relative to the fil
   });
 });
 
-test("resolveContext() takes another context by name", () => {
+test("resolveContext() uses another context by name", () => {
   const cluster = resolved(TWO, "context-a");
   assert.equal(cluster.server, "https://cluster-a.com");
   assert.equal(cluster.token?.reveal(), "mytoken-a");
@@ -345,9 +345,9 @@ const part = fc.constantFrom("a", "b.c", ".", "..", "");
 test("joinPath() agrees with node:path on POSIX and on Windows", () => {
   const parts = fc.array(part, { minLength: 1, maxLength: 6 }).map((list) => list.join("/"));
   fc.assert(fc.property(parts, parts, (base, path) => {
-    for (const { root, judge } of [{ root: "/", judge: posix }, { root: "C:\\", judge: win32 }]) {
+    for (const { root, reference } of [{ root: "/", reference: posix }, { root: "C:\\", reference: win32 }]) {
       if (isAbsolutePath(path) || isAbsolutePath(base)) continue;
-      const want = judge.join(root + base, path).replace(/(?<=[^\\/:])[\\/]$/, "");
+      const want = reference.join(root + base, path).replace(/(?<=[^\\/:])[\\/]$/, "");
       assert.equal(joinPath(root + base, path), want);
     }
   }));

@@ -73,7 +73,7 @@ test("createOpenApiV3Documents() has the paths of a namespaced kind", () => {
   assert.deepEqual(Object.keys(at(core, "paths", "/api/v1/secrets")), ["get", "parameters"]);
 });
 
-test("createOpenApiV3Documents() gives kubectl the patch operation it looks for", () => {
+test("createOpenApiV3Documents() has the patch operation that kubectl looks for", () => {
   const patch = at(certificates, "paths", `${ROOT}/{name}`, "patch");
   assert.deepEqual(patch["x-kubernetes-group-version-kind"], {
     group: "certificates.k8s.io",

@@ -57,7 +57,7 @@ for (
     { name: "a missing path", operation: { op: "add", path: "/no/such", value: 1 } },
     { name: "removing a missing member", operation: { op: "remove", path: "/no" } },
     { name: "an index beyond the end", operation: { op: "add", path: "/list/3", value: 1 } },
-    { name: "an index that is none", operation: { op: "remove", path: "/list/x" } },
+    { name: "an index that is not a number", operation: { op: "remove", path: "/list/x" } },
     { name: "a step through a scalar", operation: { op: "remove", path: "/a/b" } },
     { name: "moving a missing member", operation: { op: "move", from: "/no", path: "/b" } },
     { name: "no path", operation: { op: "add", value: 1 } },
@@ -88,7 +88,7 @@ for (
   });
 }
 
-test("applyJsonPatch() takes 10000 operations and no more", () => {
+test("applyJsonPatch() accepts 10000 operations and no more", () => {
   const operations = (count: number) => Array.from({ length: count }, () => ({ op: "test", path: "/a", value: 1 }));
   assert.ok(applyJsonPatch({ a: 1 }, operations(10_000)).ok);
   assert.deepEqual(applyJsonPatch({ a: 1 }, operations(10_001)), {

@@ -172,17 +172,17 @@ for (
       ],
     },
     {
-      name: "the revision away",
+      name: "the revision to none",
       edit: { resourceVersion: "" },
       want: ['metadata.resourceVersion: Invalid value: "": must be specified for an update'],
     },
     {
-      name: "the generation down",
+      name: "the generation to a lower one",
       edit: { generation: 1 },
       want: ["metadata.generation: Invalid value: 1: must not be decremented"],
     },
     {
-      name: "finalizers of a dying object",
+      name: "the finalizers of an object that is being deleted",
       edit: { finalizers: ["x/c", "x/a", "x/b"] },
       stored: { ...STORED, deletionTimestamp: "2026-01-02T00:00:00Z", finalizers: ["x/b"] },
       want: [

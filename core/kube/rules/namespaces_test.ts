@@ -117,7 +117,7 @@ test("updateDeletionConditions() reports failures", () => {
   );
 });
 
-test("updateDeletionConditions() keeps foreign conditions and the time of a status that stays", () => {
+test("updateDeletionConditions() keeps foreign conditions, and the time of an unchanged status", () => {
   const foreign = { type: "Mine", status: "True" };
   const remaining = (count: number) => [{ group: "", resource: "secrets", count, finalizers: ["x"] }];
   const first = updateDeletionConditions([foreign], { ...WELL, remaining: remaining(2) }, T0) ?? [];

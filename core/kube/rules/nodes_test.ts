@@ -71,7 +71,7 @@ for (
       want: ['spec.podCIDRs: Forbidden: node updates may not change podCIDR except from "" to valid'],
     },
     {
-      name: "a podCIDR away",
+      name: "a podCIDR to none",
       stored: node({ podCIDRs: ["10.0.0.0/24"] }),
       changed: node({}),
       want: ['spec.podCIDRs: Forbidden: node updates may not change podCIDR except from "" to valid'],
@@ -83,7 +83,7 @@ for (
       want: ["spec.providerID: Invalid value: null: field cannot be modified once set"],
     },
     {
-      name: "the provider id away",
+      name: "the provider id to none",
       stored: node({ providerID: "a" }),
       changed: node({}),
       want: ["spec.providerID: Invalid value: null: field cannot be cleared once set"],

@@ -9,7 +9,7 @@ for (
   const { name, errors, want } of [
     { name: "empty create options", errors: validateUpdateOptions({}), want: [] },
     {
-      name: "good create options",
+      name: "valid create options",
       errors: validateUpdateOptions({ dryRun: ["All"], fieldManager: "kubectl", fieldValidation: "Strict" }),
       want: [],
     },
@@ -64,7 +64,7 @@ for (
       ],
     },
     {
-      name: "an unsafe deletion with manners",
+      name: "an unsafe deletion with a grace period and preconditions",
       errors: validateDeleteOptions({
         ignoreStoreReadErrorWithClusterBreakingPotential: true,
         gracePeriodSeconds: 0,
@@ -95,7 +95,7 @@ for (
       want: ['resourceVersionMatch: Unsupported value: "x": supported values: "Exact", "NotOlderThan", ""'],
     },
     {
-      name: "exactly zero",
+      name: "an exact match of revision 0",
       errors: validateListOptions({ resourceVersion: "0", resourceVersionMatch: "Exact" }),
       want: [`${MATCH} resourceVersionMatch "exact" is forbidden for resourceVersion "0"`],
     },

@@ -160,9 +160,9 @@ for (
     { name: "a first call with a TPM", spec: { evidence: { tpm } }, want: [] },
     { name: "a second call", spec: { answer: { ssh: { signature: "AAAA" } }, state: "AAAA" }, want: [] },
     { name: "nothing", spec: {}, want: [`spec.evidence: Required value: ${CALLS}`] },
-    { name: "a state alone", spec: { state: "AAAA" }, want: [`spec.answer: Required value: ${CALLS}`] },
+    { name: "only a state", spec: { state: "AAAA" }, want: [`spec.answer: Required value: ${CALLS}`] },
     {
-      name: "an answer alone",
+      name: "only an answer",
       spec: { answer: { ssh: { signature: "AAAA" } } },
       want: [`spec.state: Required value: ${CALLS}`],
     },

@@ -47,7 +47,7 @@ for (
     },
     { name: "a bad key", secret: { data: { "a/b": "" } }, want: [`data[a/b]: Invalid value: "a/b": ${KEY_TEXT}`] },
     {
-      name: "a mebibyte and one",
+      name: "a mebibyte and a byte",
       secret: { data: { a: base64("x".repeat(MIB + 1)) } },
       want: ["data: Too long: may not be more than 1048576 bytes"],
     },
@@ -67,7 +67,7 @@ for (
       secret: { type: "kubernetes.io/basic-auth" },
       want: ["data[username]: Required value", "data[password]: Required value"],
     },
-    { name: "a password alone", secret: { type: "kubernetes.io/basic-auth", data: { password: "" } }, want: [] },
+    { name: "only a password", secret: { type: "kubernetes.io/basic-auth", data: { password: "" } }, want: [] },
     {
       name: "an empty SSH key",
       secret: { type: "kubernetes.io/ssh-auth", data: { "ssh-privatekey": "" } },
@@ -130,7 +130,7 @@ for (
 
 for (
   const { name, map, want } of [
-    { name: "a good map", map: { data: { a: "b" }, binaryData: { b: "AA==" } }, want: [] },
+    { name: "a valid map", map: { data: { a: "b" }, binaryData: { b: "AA==" } }, want: [] },
     {
       name: "a key in both",
       map: { data: { a: "b" }, binaryData: { a: "" } },

@@ -68,7 +68,7 @@ test("parseJson() agrees with JSON.parse", () => {
   }));
 });
 
-test("parseJson() reads what an encoder writes as it reads any other text", () => {
+test("parseJson() reads the output of an encoder like any other text", () => {
   const texts = [
     '{"a":"b","c":[1,-1.5,true,null,{}],"d":1e+21,"é":"\\n"}',
     '{"a":1}\n',

@@ -35,7 +35,7 @@ test("storedForm() returns the same object when nothing changes", () => {
   assert.equal(storedForm(certificateSigningRequestKind.schema, csr), csr);
 });
 
-/** The values of scalars; protobuf gives some of them back in another form. */
+/** The values of scalars, some of which protobuf returns in another form. */
 const SCALARS: Readonly<Record<string, readonly unknown[]>> = {
   string: ["", "x", "\u2028<ü", "\ud800", "\ufffd"],
   bytes: ["", "YQ==", "YWJj", "YR=="],

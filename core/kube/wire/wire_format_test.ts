@@ -68,7 +68,7 @@ test("WireWriter writes a message that is larger than any before, and small ones
   for (const message of [large.slice(2), large, large.slice(0, 1)]) assert.ok(isAsExpected(message));
 });
 
-test("WireWriter makes room in time, wherever a field meets the start of its scratch buffer", () => {
+test("WireWriter grows in time, wherever a field reaches the start of its buffer", () => {
   for (let length = 2 ** 14 - 20; length < 2 ** 14 + 20; length++) {
     const content: Field = { number: 2, kind: "bytes", value: new Uint8Array(length).fill(7) };
     assert.ok(isAsExpected([{ number: 1, kind: "bool", value: true }, content]), String(length));

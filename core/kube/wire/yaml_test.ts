@@ -79,7 +79,7 @@ for (
   });
 }
 
-/** Documents that only go-yaml reads: js-yaml reads them differently, or no one writes them. */
+/** Documents that only go-yaml reads: js-yaml reads them differently, or they are not used. */
 for (
   const text of [
     'a: !!int "5"',
@@ -121,7 +121,7 @@ for (
   });
 }
 
-test("parseYaml() keeps the last line of a block as it is", () => {
+test("parseYaml() keeps the last line of a block unchanged", () => {
   assert.deepEqual(parseYaml("a: |\n  b\n  c").value, { a: "b\nc" });
 });
 

@@ -175,7 +175,7 @@ const STRINGS: readonly (readonly [string, string])[] = [
 for (const [text, want] of STRINGS) {
   test(`formatYaml() prints the string ${JSON.stringify(text).slice(0, 60)} as kubectl does`, () => {
     assert.equal(formatYaml({ a: text }), want);
-    // These separators are line breaks for YAML 1.1 alone, and are not read.
+    // These separators are line breaks only in YAML 1.1, and are not read.
     if (/[\u2028\u2029]/.test(want)) assert.throws(() => parseYaml(want), { name: "JsonSyntaxError" });
     else assert.deepEqual(parseYaml(want).value, { a: text });
   });

@@ -35,7 +35,7 @@ function toHex(bytes: Uint8Array): string {
 for (
   const { name, hex, message } of [
     { name: "nothing", hex: "", message: "asn1: syntax error: sequence truncated" },
-    { name: "a tag alone", hex: "30", message: "asn1: syntax error: truncated tag or length" },
+    { name: "only a tag", hex: "30", message: "asn1: syntax error: truncated tag or length" },
     { name: "an indefinite length", hex: "30800000", message: "asn1: syntax error: indefinite length found (not DER)" },
     { name: "a long length that is short", hex: "30817f", message: "asn1: structure error: non-minimal length" },
     {
@@ -85,10 +85,10 @@ for (
     { what: "decodeUnsigned() refuses a padded integer", decode: decodeUnsigned, hex: "0001" },
     { what: "checkInt64() refuses a padded integer", decode: checkInt64, hex: "0001" },
     { what: "checkInt64() refuses 9 bytes", decode: checkInt64, hex: "010000000000000000" },
-    { what: "decodeBitString() refuses nothing", decode: decodeBitString, hex: "" },
-    { what: "decodeBitString() refuses unused bits of no byte", decode: decodeBitString, hex: "01" },
+    { what: "decodeBitString() refuses empty content", decode: decodeBitString, hex: "" },
+    { what: "decodeBitString() refuses unused bits without a byte", decode: decodeBitString, hex: "01" },
     { what: "decodeBoolean() refuses two bytes", decode: decodeBoolean, hex: "0000" },
-    { what: "decodeOid() refuses nothing", decode: decodeOid, hex: "" },
+    { what: "decodeOid() refuses empty content", decode: decodeOid, hex: "" },
     { what: "decodeBitString() refuses set padding bits", decode: decodeBitString, hex: "0101" },
     { what: "decodeBitString() refuses 8 unused bits", decode: decodeBitString, hex: "0800" },
     { what: "decodeOid() refuses a padded arc", decode: decodeOid, hex: "2a8001" },
@@ -107,7 +107,7 @@ for (
   test(`decodeSmallInteger() reads ${hex}`, () => assert.equal(decodeSmallInteger(fromHex(hex)), want));
 }
 
-test("decodeUnsigned() and decodeBitString() return the digits and the bits alone", () => {
+test("decodeUnsigned() and decodeBitString() return only the digits and the bits", () => {
   assert.deepEqual(["00", "0080", "7f"].map((hex) => toHex(decodeUnsigned(fromHex(hex))!)), ["00", "80", "7f"]);
   assert.equal(decodeUnsigned(fromHex("80")), undefined);
   assert.deepEqual(decodeBitString(fromHex("0780")), { bytes: fromHex("80"), unusedBits: 7 });

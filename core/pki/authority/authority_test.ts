@@ -56,7 +56,7 @@ test("chooseSignatureAlgorithm() refuses malformed and unknown keys", () => {
   assert.throws(() => chooseSignatureAlgorithm(unknown), { code: "key_invalid" });
 });
 
-test("parseAuthorityCertificate() refuses anything but one CA, and parseAuthority() a key of another one", async () => {
+test("parseAuthorityCertificate() refuses anything but one CA, and parseAuthority() the key of another CA", async () => {
   const one = await createTestAuthority();
   const other = await createTestAuthority();
   const keyPem = one.privateKey.toPem();
@@ -78,7 +78,7 @@ test("parseAuthorityCertificate() refuses anything but one CA, and parseAuthorit
   assert.equal(error(keyPem + one.certificatePem), "accepted");
 });
 
-test("joinAuthority() verifies one signature of the key", async () => {
+test("joinAuthority() verifies a signature with the key", async () => {
   const one = await createTestAuthority();
   const other = await createTestAuthority();
   const outcome = async (edit: Partial<CaKey>): Promise<string> => {
@@ -117,7 +117,7 @@ test("issueIntermediate() issues a CA below the root", async () => {
   );
 });
 
-test("parseAuthority() never rejects over a damaged key", async () => {
+test("parseAuthority() never rejects because of a damaged key", async () => {
   const { certificatePem, privateKey } = await createTestAuthority("rsa-2048");
   const [block] = parsePemBlocks(privateKey.toPem());
   assert.ok(block !== undefined);
@@ -130,7 +130,7 @@ test("parseAuthority() never rejects over a damaged key", async () => {
   }
 });
 
-test("parseCaBundle() reads every certificate, text between them included", async () => {
+test("parseCaBundle() reads every certificate, and ignores the text between them", async () => {
   const one = await createTestAuthority();
   const other = await createTestAuthority();
   const bundle = unwrap(parseCaBundle(`# one\n${one.certificatePem}\n# two\n${other.certificatePem}`));

@@ -91,7 +91,7 @@ test("createCrl() writes lists that @peculiar/x509 and our own reader read alike
   );
 });
 
-/** Reads an entry of the other reader, as `toRead` writes ours. */
+/** Converts an entry of @peculiar/x509 to the form of `toRead`. */
 function readEntry({ serialNumber, revocationDate, reason }: X509Crl["entries"][number]): readonly unknown[] {
   return [BigInt(`0x${serialNumber}`), revocationDate, reason];
 }
@@ -113,7 +113,7 @@ test("createCrl() identifies the key of the CA, also when its certificate has no
   for (const der of [named, computed]) assert.ok(Buffer.from(der).toString("hex").includes(`8014${subjectKeyId}`));
 });
 
-test("createCrl() marks no extension as critical", async () => {
+test("createCrl() writes no critical extension", async () => {
   const entries = [{ serialNumber: "02", revokedAt: NOW, reason: "keyCompromise" }] as const;
   const text = Buffer.from(await createCrl(planCrl({ entries }), await createTestAuthority(), NO_PAUSE)).toString(
     "hex",
@@ -208,7 +208,7 @@ test("parseCrl() refuses or returns, whatever the bytes", async () => {
   assert.equal(parseCrl(root.certificate.der).ok, false);
 });
 
-test("isCrlOf() refuses the list of another CA of the same name", async () => {
+test("isCrlOf() refuses the list of another CA with the same name", async () => {
   const [one, other] = [await createTestAuthority(), await createTestAuthority()];
   const facts = unwrap(parseCrl(await createCrl(planCrl(), one, NO_PAUSE)));
   assert.equal(isCrlOf(facts, one.certificate), true);

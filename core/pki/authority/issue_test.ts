@@ -37,7 +37,7 @@ async function issuedBy(certificatesPem: string, keyPem: string): Promise<string
   return names(encodeIssued(leaf.der, authority));
 }
 
-test("encodeIssued() puts the intermediates behind the leaf, without the root", async () => {
+test("encodeIssued() appends the intermediates to the leaf, without the root", async () => {
   const [{ certificatePem: top, privateKey: topKey }, one, two] = await Promise.all([root, upper, lower]);
   const renewed = await createIntermediate(await root, "root");
   const files = [
@@ -56,7 +56,7 @@ test("encodeIssued() puts the intermediates behind the leaf, without the root", 
   for (const { pem, key, want } of files) assert.equal(await issuedBy(pem, key.toPem()), want);
 });
 
-test("encodeIssued() puts as many certificates behind the leaf as the caller says", async () => {
+test("encodeIssued() appends as many certificates to the leaf as the caller requests", async () => {
   const authority = await lower;
   const { der } = authority.certificate;
   assert.equal(names(encodeIssued(der, authority, false)), "lower");
@@ -64,14 +64,14 @@ test("encodeIssued() puts as many certificates behind the leaf as the caller say
   assert.equal(names(encodeIssued(der, { ...authority, intermediates: [] })), "lower");
 });
 
-test("findAuthorityFault() takes a CA without key usages, and none with an unknown critical extension", async () => {
+test("findAuthorityFault() accepts a CA without key usages, but not one with an unknown critical extension", async () => {
   const { certificate } = await createIntermediate(await root, "any", { usages: [] });
   assert.equal(findAuthorityFault(certificate), undefined);
   const unknown = { ...certificate, unknownCriticalExtensions: ["1.2.3"] };
   assert.equal(findAuthorityFault(unknown), "the certificate has an unknown critical extension (1.2.3)");
 });
 
-test("findRootDamage() and isSelfSigned() verify the signature of a root, SHA-1 too, and of no other CA", async () => {
+test("findRootDamage() and isSelfSigned() verify the signature of a root, also with SHA-1, but of no other CA", async () => {
   const { privateKey: key } = await root;
   const [notBefore, notAfter] = [hoursFromNow(-1), hoursFromNow(1)];
   const names = { subject: "root", issuer: "root", version: 1, serial: Uint8Array.of(1), extensions: [] } as const;
@@ -85,7 +85,7 @@ test("findRootDamage() and isSelfSigned() verify the signature of a root, SHA-1 
   assert.equal(findRootDamage(unidentified), undefined);
 });
 
-test("parseAuthorityCertificate() reads an intermediate that sends only its leaf", async () => {
+test("parseAuthorityCertificate() reads an intermediate without its issuers", async () => {
   const authority = unwrap(parseAuthorityCertificate((await upper).certificatePem));
   assert.deepEqual([authority.issuers, authority.intermediates], [[], []]);
 });
@@ -137,7 +137,7 @@ test("parseAuthorityChain() refuses certificates that are not a chain, and names
   }
 });
 
-test("parseAuthority() refuses a root of which any byte was changed, except one that was renamed", async () => {
+test("parseAuthority() refuses a root with any changed byte, except in its names", async () => {
   const { certificate, privateKey } = await createTestAuthority("ecdsa-p256", { commonName: "root" });
   let renamed = 0;
   for (let at = 0; at < certificate.der.length; at++) {
@@ -146,7 +146,7 @@ test("parseAuthority() refuses a root of which any byte was changed, except one 
     const parsed = await parseAuthority(encodePem("CERTIFICATE", der), privateKey.toPem());
     if (!parsed.ok) continue;
     const { subject, issuer } = parsed.value.certificate;
-    // It is then a CA of which no issuer is known.
+    // It is then a CA with an unknown issuer.
     assert.notDeepEqual(subject.raw, issuer.raw, `byte ${at}`);
     renamed++;
   }

@@ -32,12 +32,12 @@ for (
       want: "its names have changed",
     },
     {
-      name: "one with an address too many",
+      name: "one with an extra address",
       hours: 1,
       wanted: { ...names, ipAddresses: [] },
       want: "its names have changed",
     },
-    { name: "a client's, whose names do not matter", hours: 1, wanted: undefined, want: undefined },
+    { name: "a client certificate, whose names do not matter", hours: 1, wanted: undefined, want: undefined },
   ]
 ) {
   test(`findRenewalReason() returns ${want ?? "nothing"} for ${name}`, async () => {

@@ -4,7 +4,7 @@ import { createIssuingCa } from "../../../tests/support/issuing_ca.ts";
 import { parseCaBundle } from "../x509/ca_bundle.ts";
 import { parsePublicKeyPin, publicKeyPin } from "./key_names.ts";
 
-test("publicKeyPin() is read back by parsePublicKeyPin(), in capitals too", async () => {
+test("parsePublicKeyPin() reads the output of publicKeyPin(), also in capitals", async () => {
   const bundle = parseCaBundle((await createIssuingCa(new Date("2026-01-01T00:00:00Z"))).caPem);
   assert.ok(bundle.ok && bundle.value[0] !== undefined);
   const pin = publicKeyPin(bundle.value[0]);

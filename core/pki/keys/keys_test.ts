@@ -99,7 +99,7 @@ for (
     { name: "an empty block", pem: encodePem("PRIVATE KEY", new Uint8Array(0)), error: /^asn1: / },
     { name: "noise", pem: encodePem("EC PRIVATE KEY", new Uint8Array([5, 0])), error: /^malformed private key: / },
     {
-      name: "PKCS#8 under encryption",
+      name: "encrypted PKCS#8",
       pem: encodePem("ENCRYPTED PRIVATE KEY", new Uint8Array(3)),
       error: /the private key is encrypted/,
     },
@@ -135,7 +135,7 @@ test("parsePrivateKey() never throws, parsePublicKey() only DerError", () => {
 });
 
 for (const algorithm of ["ecdsa-p256", "ecdsa-p384", "ed25519"] as const) {
-  test(`parsePrivateKey() refuses a key of ${algorithm} with a changed byte, unless it is another whole key`, async () => {
+  test(`parsePrivateKey() refuses a key of ${algorithm} with a changed byte, unless the result is a valid key`, async () => {
     const key = await generatePrivateKey(algorithm);
     const { label, bytes } = parsePemBlocks(key.toPem())[0]!;
     let refused = 0;

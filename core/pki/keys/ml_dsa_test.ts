@@ -18,7 +18,7 @@ import { encodePem } from "../asn1/pem.ts";
 import { createCertificationRequest, parseCertificationRequest, verifyRequestSignature } from "../x509/pkcs10.ts";
 
 const UNIMPLEMENTED = "x509: cannot verify signature: algorithm unimplemented";
-/** What a runtime without ML-DSA reports instead of the result of a verification. */
+/** The error of a runtime without ML-DSA in place of a verification. */
 const NOT_VERIFIED = `x509: cannot verify signature: ${NO_ML_DSA}`;
 
 function decode(base64: string): Bytes {
@@ -31,7 +31,7 @@ function readVector(name: MlDsaName): { readonly pem: string; readonly request: 
   return { pem: encodePem("PRIVATE KEY", decode(vector.privateKey)), request: decode(vector.request) };
 }
 
-/** Runs a check with a key where the runtime has ML-DSA; elsewhere the key is refused with a sentence. */
+/** Runs a check with a key if the runtime has ML-DSA, or else asserts that the key is refused. */
 async function withKey(name: MlDsaName, check: (key: PrivateKey, pem: string) => void | Promise<void>): Promise<void> {
   const { pem } = readVector(name);
   const key = parsePrivateKey(pem);
@@ -51,7 +51,7 @@ for (const { name, oid, publicKeyBytes } of ML_DSA) {
     assert.deepEqual(verified, hasMlDsa() ? { ok: true, value: true } : { ok: false, error: NOT_VERIFIED });
   });
 
-  test(`parsePrivateKey() reads Go's key of ${name}, which stays a seed, also encrypted`, async () => {
+  test(`parsePrivateKey() reads Go's key of ${name}, and keeps it as a seed, also encrypted`, async () => {
     await withKey(name, async (key, pem) => {
       assert.deepEqual([key.algorithm, key.bits, key.toPem()], [name, publicKeyBytes * 8, pem]);
       assert.deepEqual(key.publicKeyDer(), unwrap(parseCertificationRequest(readVector(name).request)).publicKeyDer);
@@ -60,7 +60,7 @@ for (const { name, oid, publicKeyBytes } of ML_DSA) {
     });
   });
 
-  test(`parsePrivateKey() reads the longer forms of a key of ${name}, and keeps one without a seed as it is`, async () => {
+  test(`parsePrivateKey() reads the longer forms of a key of ${name}, and keeps one without a seed unchanged`, async () => {
     await withKey(name, (key, pem) => {
       const both = new Uint8Array(createPrivateKey(pem).export({ format: "der", type: "pkcs8" }));
       assert.equal(unwrap(parsePrivateKey(encodePem("PRIVATE KEY", both))).toPem(), pem);
@@ -130,7 +130,7 @@ for (const { name, oid, publicKeyBytes } of ML_DSA) {
       },
     ]
   ) {
-    // The words are Go 1.27's, except that it reports the wrong length of the last key while it parses.
+    // The messages are those of Go 1.27, except that it reports the wrong length of the last key while it parses.
     test(`verifyRequestSignature() refuses ${what}: ${name}`, () => {
       const facts = unwrap(parseCertificationRequest(der));
       const isVerified = want.includes("verification failure") && !hasMlDsa();

@@ -33,12 +33,12 @@ for (
     },
     { name: "an unknown key", der: spki([encodeOid("1.2.3")], bytes(1)), want: "unknown 0" },
     {
-      name: "something behind the key",
+      name: "a value after the key",
       der: spki([ED25519], bytes(32), NULL),
       want: "asn1: syntax error: trailing data",
     },
     {
-      name: "something behind the whole",
+      name: "a byte after the end",
       der: Uint8Array.of(...spki([ED25519], bytes(32)), 0),
       want: "asn1: syntax error: trailing data",
     },
@@ -55,7 +55,7 @@ for (
       der: spki([RSA, Uint8Array.of(5, 1, 0)], bytes(1)),
       want: "x509: RSA key missing NULL parameters",
     },
-    { name: "no RSA key", der: spki([RSA, NULL], bytes(1)), want: "x509: invalid RSA public key" },
+    { name: "bytes that are not an RSA key", der: spki([RSA, NULL], bytes(1)), want: "x509: invalid RSA public key" },
     { name: "modulus 0", der: rsa(bytes(1, 0), F4), want: "x509: RSA modulus is not a positive number" },
     {
       name: "exponent 0",
@@ -88,13 +88,13 @@ for (
     },
     { name: "16384 bits", der: rsa(bytes(2048), F4), want: "RSA 16384" },
     {
-      name: "more bits",
+      name: "more than 16384 bits",
       der: rsa(bytes(2049), F4),
       want: "crypto/rsa: 16392-bit keys are too large: limit is 16384",
     },
     { name: "three numbers", der: rsa(bytes(256), F4, ONE), want: "asn1: syntax error: trailing data" },
     {
-      name: "something behind the RSA key",
+      name: "a byte after the RSA key",
       der: spki([RSA, NULL], Uint8Array.of(...encodeSequence(ONE, ONE), 0)),
       want: "asn1: syntax error: trailing data",
     },
@@ -102,7 +102,7 @@ for (
     { name: "an unknown curve", der: spki([EC, RSA], bytes(65)), want: "x509: unsupported elliptic curve" },
     { name: "a compressed point", der: spki([EC, P256], bytes(33, 2)), want: "ecdsa: invalid uncompressed public key" },
     { name: "a short point", der: spki([EC, P256], bytes(64, 4)), want: "invalid P256 point encoding" },
-    { name: "a point elsewhere", der: spki([EC, P256], bytes(65, 4)), want: "P256 point not on curve" },
+    { name: "a point that is not on the curve", der: spki([EC, P256], bytes(65, 4)), want: "P256 point not on curve" },
     { name: "a DSA key", der: spki([DSA, encodeSequence(ONE, ONE, ONE)], ONE), want: "DSA 1" },
     { name: "a DSA key without parameters", der: spki([DSA, NULL], ONE), want: "x509: invalid DSA parameters" },
     {
@@ -111,7 +111,7 @@ for (
       want: "x509: invalid DSA parameters",
     },
     {
-      name: "DSA key 0",
+      name: "a DSA key of 0",
       der: spki([DSA, encodeSequence(ONE, ONE, ONE)], ZERO),
       want: "x509: zero or negative DSA parameter",
     },

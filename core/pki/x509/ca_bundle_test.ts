@@ -4,7 +4,7 @@ import { createTestAuthority, hoursFromNow } from "../../../tests/support/test_a
 import { encodePem } from "../asn1/pem.ts";
 import { describeTrustBundle, mergeTrustBundles } from "./ca_bundle.ts";
 
-test("mergeTrustBundles() has each certificate once, in an order that depends on nothing but them", async () => {
+test("mergeTrustBundles() has each certificate once, in an order that depends only on the certificates", async () => {
   const pems = await Promise.all(
     ["one", "two", "three"].map(async (commonName) =>
       (await createTestAuthority("ecdsa-p256", { commonName })).certificatePem

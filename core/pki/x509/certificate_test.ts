@@ -83,7 +83,7 @@ test("issueCertificate() makes the certificate of the conformance list (L.9)", a
   assert.ok(Object.isFrozen(leaf));
 });
 
-test("issueCertificate() takes names and key from a request, and none of its extensions", async () => {
+test("issueCertificate() takes names and key from a request, but none of its extensions", async () => {
   const der = decodeBase64(FULL_REQUEST);
   assert.ok(der !== undefined);
   const request = unwrap(parseCertificationRequest(der));
@@ -231,7 +231,7 @@ for (
       value: encodeSequence(encodeSequence(method, CUT)),
       want: "invalid authority info access",
     },
-    { name: "an access without a place", oid: ACCESS, value: encodeSequence(encodeSequence(method)) },
+    { name: "an access without a location", oid: ACCESS, value: encodeSequence(encodeSequence(method)) },
     {
       name: "a point whose URI is cut off",
       oid: POINTS,
@@ -317,7 +317,7 @@ for (
   });
 }
 
-test("parseCertificate() reads the extensions behind the unique identifiers", async () => {
+test("parseCertificate() reads the extensions after the unique identifiers", async () => {
   const [signed, ...rest] = listElements((await createTestAuthority()).certificate.der);
   const parts = listElements(signed!);
   const unique = [0x81, 0x82].map((tag) => encodeValue(tag, Uint8Array.of(0, 1)));
@@ -351,7 +351,7 @@ test("parseCertificate() refuses broken certificates, and never throws", async (
   }));
 });
 
-test("parseCertificates() reads any number of certificates, also zero", async () => {
+test("parseCertificates() reads any number of certificates, also none", async () => {
   const { certificate } = await createTestAuthority();
   const two = Uint8Array.of(...certificate.der, ...certificate.der);
   assert.equal(unwrap(parseCertificates(two)).length, 2);

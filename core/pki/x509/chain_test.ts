@@ -39,7 +39,7 @@ for (
     { name: "server auth", usages: ["server auth"], usage: "server", want: "good" },
     { name: "any", usages: ["any"], usage: "client", want: "good" },
     { name: "no extended usage", usages: ["digital signature"], usage: "client", want: "good" },
-    { name: "code signing, whatever for", usages: ["code signing"], usage: undefined, want: "good" },
+    { name: "code signing", usages: ["code signing"], usage: undefined, want: "good" },
   ] as const
 ) {
   test(`verifyChain() finds ${name} ${want} for ${usage ?? "everything"}`, async () => {
@@ -73,7 +73,7 @@ test("verifyChain() checks the dates of the root, unless another component has c
   assert.equal(outcome(leaf, [], [root.certificate], { at: undefined }), "system:node:n1 < kubernetes");
 });
 
-test("verifyChain() refuses another root of the same name", async () => {
+test("verifyChain() refuses another root with the same name", async () => {
   const root = await createTestAuthority();
   const impostor = await createTestAuthority();
   const leaf = await issueTestCertificate(root, planTestLeaf(root.privateKey));
@@ -140,7 +140,7 @@ for (
   });
 }
 
-test("verifyChain() leaves rings of issuers and dead ends", async () => {
+test("verifyChain() finds a path despite rings of issuers and dead ends", async () => {
   const root = await createTestAuthority();
   const other = await createTestAuthority("ecdsa-p256", { commonName: "other" });
   const unknown = await createTestAuthority("ecdsa-p256", { commonName: "unknown" });
@@ -155,7 +155,7 @@ test("verifyChain() leaves rings of issuers and dead ends", async () => {
   );
 });
 
-test("verifyChain() refuses unknown critical extensions and keys that cost too much, and trusts the key of a root", async () => {
+test("verifyChain() refuses unknown critical extensions and keys that are too large, but not the large key of a root", async () => {
   const root = await createTestAuthority("rsa-2048");
   const leaf = await issueTestCertificate(root, planTestLeaf(root.privateKey));
   const ofBits = (bits: number) => ({ publicKey: { ...leaf.publicKey, bits } });
@@ -171,20 +171,20 @@ test("verifyChain() checks the names of a leaf against the constraints of every 
   const root = await createTestAuthority();
   const upper = await createIntermediate(root, "upper", { nameConstraints: only({ dnsNames: ["example.org"] }) });
   const lower = await createIntermediate(upper, "lower", { nameConstraints: only({ ipRanges: ["10.0.0.0/8"] }) });
-  const judge = async (names: { readonly dnsNames?: string[]; readonly ipAddresses?: string[] }): Promise<string> => {
+  const check = async (names: { readonly dnsNames?: string[]; readonly ipAddresses?: string[] }): Promise<string> => {
     const leaf = await issueTestCertificate(lower, planTestLeaf(root.privateKey, names));
     return outcome(leaf, [lower.certificate, upper.certificate], [root.certificate]);
   };
   const good = "system:node:n1 < lower < upper < kubernetes";
   const prefix = "x509: issuer has name constraints but leaf contains unknown or unconstrained name: ";
-  assert.equal(await judge({}), good);
-  assert.equal(await judge({ dnsNames: ["n1.example.org"], ipAddresses: ["10.1.2.3"] }), good);
+  assert.equal(await check({}), good);
+  assert.equal(await check({ dnsNames: ["n1.example.org"], ipAddresses: ["10.1.2.3"] }), good);
   assert.equal(
-    await judge({ dnsNames: ["n1.example.com"] }),
+    await check({ dnsNames: ["n1.example.com"] }),
     `${prefix}DNS name "n1.example.com" is not permitted by any constraint`,
   );
   assert.equal(
-    await judge({ ipAddresses: ["192.0.2.1"] }),
+    await check({ ipAddresses: ["192.0.2.1"] }),
     `${prefix}IP address "192.0.2.1" is not permitted by any constraint`,
   );
 });
@@ -202,11 +202,11 @@ test("verifyChain() checks names against the constraints of a trusted root, too"
   assert.equal(outcome(below, [next.certificate], [root]), "system:node:n1 < kubernetes < kubernetes");
 });
 
-// Each case before our own verification of paths and of hosts; tls_transport_test.ts puts it before a client.
-/** A path that costs too much never ends; these take milliseconds each. */
+// Each case against our own verification of paths and hosts; tls_transport_test.ts runs them against a client.
+/** The time limit of one case. An expensive path search would never end; each of these cases takes milliseconds. */
 const NEVER_ENDING_MS = 120_000;
 
-/** Built once, because the keys take long, and `deno task mutants` runs the test often. */
+/** Built once, because keys are expensive, and `deno task mutants` runs the test often. */
 let built: Promise<readonly ChainCase[]> | undefined;
 
 test("verifyChain() and findHostFault() decide as RFC 5280 and RFC 6125 do", async (t) => {

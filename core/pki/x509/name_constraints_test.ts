@@ -105,14 +105,14 @@ for (
   });
 }
 
-test("findNameFault() gives up when it would have to compare too much", () => {
+test("findNameFault() gives up before too many comparisons", () => {
   const dnsNames = Array.from({ length: 500 }, (_, index) => `n${index}.example.org`);
   const constraints = createConstraints({ permit: { dnsNames }, exclude: { dnsNames: ["example.com"] } });
   assert.equal(findNameFault(permit({ dnsNames }), { ...NO_NAMES, dnsNames }), undefined);
   assert.equal(findNameFault(constraints, { ...NO_NAMES, dnsNames }), "too many name constraints");
 });
 
-test("findSubtreeFault() finds subtrees outside of what a CA may permit", () => {
+test("findSubtreeFault() finds subtrees that a CA may not permit", () => {
   const excluded = { ...NO_SUBTREES, dnsNames: ["secret.example.org"], ipRanges: ["10.9.0.0/16"] };
   const permitted = { ...NO_SUBTREES, dnsNames: [".example.org"], ipRanges: ["10.0.0.0/8"] };
   const find = (dnsNames: readonly string[], ipRanges: readonly string[] = []): string | undefined =>
@@ -146,7 +146,7 @@ for (
   const [name, hex, fault] of [
     ["nothing", "3000", "x509: empty name constraints extension"],
     ["no subtree", "3002a000", "x509: empty name constraints extension"],
-    ["bytes behind it", "3007a00530038201610500", "x509: invalid NameConstraints extension"],
+    ["bytes after it", "3007a00530038201610500", "x509: invalid NameConstraints extension"],
     ["bytes within it", "3009a00530038201610500", "x509: invalid NameConstraints extension"],
     ["no SEQUENCE", "0400", "x509: invalid NameConstraints extension"],
     ["a DNS name with a final dot", "3008a00630048202612e", 'failed to parse dnsName constraint "a."'],
@@ -180,7 +180,7 @@ test("a certificate with constraints on directory names has an unknown critical 
   assert.deepEqual(unwrap(parseCertificate(foreign)).unknownCriticalExtensions, ["2.5.29.30"]);
 });
 
-test("issueCertificate() gives name constraints to a CA alone", async () => {
+test("issueCertificate() gives name constraints only to a CA", async () => {
   const root = await createTestAuthority();
   const plan = planTestLeaf(root.privateKey, { nameConstraints: EXAMPLE });
   await assert.rejects(issueTestCertificate(root, plan), { code: "invalid" });
@@ -195,7 +195,7 @@ test("findDnsSubtreeFault() describes the expected form", () => {
   }
 });
 
-test("findDnsNameFault() accepts plain names alone", () => {
+test("findDnsNameFault() accepts only plain names", () => {
   const longest = `${"a.".repeat(126)}a`;
   for (const good of ["example.org", "a_b", longest]) assert.equal(findDnsNameFault(good), undefined, good);
   for (const bad of ["", "*.a", "a.", "A.b", "10.0.0.1", `a${longest}`]) {

@@ -18,7 +18,7 @@ const messy = encodeSequence(
   rdn(["2.5.4.99", encodeValue(2, Uint8Array.of(5))]),
 );
 
-test("parseName() fills buckets, keeps the last CN and the order of O", () => {
+test("parseName() groups values by attribute, and keeps the last CN and the order of O", () => {
   const name = parseName(messy, "request");
   assert.equal(name.commonName, "Jürgen");
   assert.deepEqual(name.organizations, ["zz", "a-org"]);
@@ -112,7 +112,7 @@ for (
       message: "x509: invalid RDNSequence: invalid attribute value: invalid UTF-8 string",
     },
     {
-      what: "a value that is no string in a certificate",
+      what: "a value that is not a string in a certificate",
       der: encodeSequence(rdn(["2.5.4.3", encodeValue(2, Uint8Array.of(1))])),
       dialect: "certificate",
       message: "x509: invalid RDNSequence: invalid attribute value: unsupported string type: 2",
@@ -124,7 +124,7 @@ for (
       message: "asn1: structure error: integer too large",
     },
     {
-      what: "a UTCTime of no day in a request",
+      what: "a UTCTime with an impossible date in a request",
       der: encodeSequence(rdn(["2.5.4.99", encodeValue(0x17, new TextEncoder().encode("260230000000Z"))])),
       dialect: "request",
       message: "x509: malformed UTCTime",
@@ -166,7 +166,7 @@ for (
       message: "x509: invalid RDNSequence",
     },
     {
-      what: "bytes behind a name",
+      what: "bytes after a name",
       der: Uint8Array.of(...encodeSequence(), 0),
       dialect: "request",
       message: "x509: trailing data after X.509 Subject",
@@ -181,18 +181,18 @@ for (
 ) test(`parseName() refuses ${what}`, () => assert.throws(() => parseName(der, dialect), { message }));
 
 for (const bytes of [[127, 1, 1, 1, 1, 1, 1, 1], [128, 0, 0, 0, 0, 0, 0, 0], [0]]) {
-  test(`parseName() takes an INTEGER of ${bytes.length * 8} bits that begins with ${bytes[0]}`, () => {
+  test(`parseName() accepts an INTEGER of ${bytes.length * 8} bits that begins with ${bytes[0]}`, () => {
     const der = encodeSequence(rdn(["2.5.4.99", encodeValue(2, Uint8Array.from(bytes))]));
     assert.deepEqual(parseName(der, "request").otherAttributes, [{ oid: "2.5.4.99", value: undefined }]);
   });
 }
 
-test("parseName() takes a SEQUENCE as a value in a request", () => {
+test("parseName() accepts a SEQUENCE as a value in a request", () => {
   const der = encodeSequence(rdn(["2.5.4.99", encodeSequence()]));
   assert.deepEqual(parseName(der, "request").otherAttributes, [{ oid: "2.5.4.99", value: undefined }]);
 });
 
-test("parseName() takes a GeneralizedTime with a fraction of a second in a request", () => {
+test("parseName() accepts a GeneralizedTime with a fraction of a second in a request", () => {
   const der = encodeSequence(rdn(["2.5.4.99", encodeValue(0x18, new TextEncoder().encode("20260101000000.5Z"))]));
   assert.deepEqual(parseName(der, "request").otherAttributes, [{ oid: "2.5.4.99", value: undefined }]);
 });

@@ -43,7 +43,7 @@ for (const vector of REQUEST_VECTORS) {
   });
 }
 
-test("verifyRequestSignature() verifies with an RSA key of 7680 bits on Node, and says on Deno that it cannot", () => {
+test("verifyRequestSignature() verifies with an RSA key of 7680 bits on Node, and reports on Deno that it cannot", () => {
   const pem = new TextDecoder().decode(decodeBytes(buildRsaRequest(7_680)));
   const result = verifyRequestSignature(unwrap(parseCertificationRequest(parsePemBlocks(pem)[0]!.bytes)));
   assert.deepEqual(
@@ -129,8 +129,8 @@ const plain = decodeBytes(REQUEST_VECTORS.find(({ name }) => name === "P-256, SH
 for (
   const { name, der, error } of [
     { name: "no bytes", der: new Uint8Array(0), error: /^asn1: syntax error: sequence truncated$/ },
-    { name: "a byte too many", der: Uint8Array.of(...plain, 0), error: /^asn1: syntax error: trailing data$/ },
-    { name: "a byte too few", der: plain.slice(0, -1), error: /^asn1: syntax error: data truncated$/ },
+    { name: "an extra byte", der: Uint8Array.of(...plain, 0), error: /^asn1: syntax error: trailing data$/ },
+    { name: "a missing byte", der: plain.slice(0, -1), error: /^asn1: syntax error: data truncated$/ },
     { name: "an indefinite length", der: Uint8Array.of(0x30, 0x80, 0, 0), error: /indefinite length found/ },
     { name: "10,000 nested sequences", der: nest(10_000), error: /^asn1: (structure|syntax) error: / },
     { name: "an octet string", der: encodeValue(4, plain), error: /^asn1: structure error: tags don't match \(16 vs / },

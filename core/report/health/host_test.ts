@@ -105,7 +105,7 @@ test("isWholeArchive() finds the cut of an age file by its size", () => {
   }
 });
 
-test("checkBackups() names a backup that is cut off, and findNewest() never proposes it", () => {
+test("checkBackups() reports a backup that is cut off, and findNewest() never proposes it", () => {
   const cut = { path: "cut.backup", madeAt: NOW, hasPassphrase: true, isWhole: false };
   const whole = { path: "old.backup", madeAt: new Date(NOW.getTime() - 1), hasPassphrase: true, isWhole: true };
   assert.equal(findNewest([cut, whole]), whole);

@@ -25,7 +25,7 @@ const WORDS: BootstrapCommands = {
   line: (name, purpose) => `tlsboot bootstrap ${name}${purpose === undefined ? "" : ` ${purpose}`}`,
 };
 
-/** The beginnings of the commands that replace the pair, that keep it, and that find none. */
+/** The first words of the command that replaces the pair, keeps it, or requests the first one. */
 const FIXES = { again: "rm -f ", keep: "mv ", first: "tlsboot bootstrap n1" };
 
 function clockAt(minutes: number): MachineEvidence["server"] {
@@ -78,7 +78,7 @@ for (
       problems: [],
     },
     {
-      name: "a server that is away",
+      name: "an unreachable server",
       edit: { server: { kind: "unreachable", reason: "connection refused" } },
       isReady: true,
       problems: [
@@ -198,13 +198,13 @@ for (
       want: "first",
     },
     {
-      name: "a pair that has ended",
+      name: "an expired pair",
       edit: { ...NO_KUBECONFIG, client: { path: "c", state: "expired" } },
       check: "client-certificate",
       want: "again",
     },
     {
-      name: "an overdue renewal while the server is away",
+      name: "an overdue renewal while the server is unreachable",
       edit: { server: UNREACHABLE, client: { path: "c", state: "renewalDue" } },
       check: "client-certificate",
       want: "keep",
@@ -216,7 +216,7 @@ for (
       want: "keep",
     },
     {
-      name: "a pair for another name while the server is away",
+      name: "a pair for another name while the server is unreachable",
       edit: { server: UNREACHABLE, client: { path: "c", state: "mismatched" } },
       check: "client-certificate",
       want: undefined,
@@ -235,7 +235,7 @@ for (
   });
 }
 
-test("checkMachine() gives the hint of an untrusted server where no command can be run unchanged", () => {
+test("checkMachine() returns the hint of an untrusted server if no command can be run unchanged", () => {
   const words = { ...WORDS, credentials: undefined };
   const findings = checkMachine({ ...GOOD, server: UNTRUSTED }, words, "n1/pki");
   assert.equal(findings.find(({ check }) => check === "server-access")?.advice, "y");

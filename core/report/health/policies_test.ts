@@ -23,33 +23,33 @@ for (
   const { name, rules, want } of [
     { name: "one rule", rules: [{}], want: [] },
     {
-      name: "a rule of the same signer behind one that decides",
+      name: "a rule of the same signer after one that decides",
       rules: [{}, {}],
       want: [/"b" .* never reached: rule "a"/],
     },
-    { name: "a rule behind one that passes on", rules: [{ otherwise: "next" }, {}], want: [] },
+    { name: "a rule after one that passes on", rules: [{ otherwise: "next" }, {}], want: [] },
     {
-      name: "a rule behind one that passes on what it does not deny",
+      name: "a rule after one that passes on what it does not deny",
       rules: [{ then: "next", otherwise: "deny" }, {}],
       want: [],
     },
     {
-      name: "a rule behind one of fewer users",
+      name: "a rule after one of fewer users",
       rules: [{ match: { signerNames: ["example.com/web"], users: ["x"] } }, {}],
       want: [],
     },
     {
-      name: "a rule of some users behind one of all",
+      name: "a rule of some users after one of all",
       rules: [{}, { match: { signerNames: ["example.com/web"], users: ["x"] } }],
       want: [/"b" .* never reached/],
     },
     {
-      name: "a rule behind one of a whole domain",
+      name: "a rule after one of a whole domain",
       rules: [{ match: { signerNames: ["example.com/*"] } }, {}],
       want: [/"b" .* never reached/],
     },
     {
-      name: "a rule behind one of a group",
+      name: "a rule after one of a group",
       rules: [{ match: { signerNames: ["example.com/web"], groups: ["g"] } }, {}],
       want: [],
     },
@@ -106,7 +106,7 @@ for (
   });
 }
 
-test("checkRuleFile() says that a stock kubelet cannot renew where a policy requires a proof", () => {
+test("checkRuleFile() reports that a stock kubelet cannot renew if a policy requires a proof", () => {
   const text = `apiVersion: tlsboot/v1alpha1
 kind: ApprovalPolicy
 name: proven

@@ -1,13 +1,13 @@
-/** The released files that are tested: `deno task file` builds them. */
+/** The released files under test, which `deno task file` builds. */
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { TLSBOOT_VERSION } from "../../../core/version.ts";
 import { type Platform, toFileName } from "../../../scripts/build/node_runtime.ts";
 
-/** Path of the file for this machine. */
+/** Returns the path of the file for this machine. */
 export function hostFile(): string {
   const path = process.env["TLSBOOT_TEST_BINARY"];
-  if (path === undefined) throw new Error("these tests are of the released file: deno task file");
+  if (path === undefined) throw new Error("these tests need the released file: deno task file");
   return path;
 }
 
@@ -16,7 +16,7 @@ export function releasedFolder(): string {
   return dirname(hostFile());
 }
 
-/** Path of the file of a target. */
+/** Returns the path of the file for a platform. */
 export function releasedFile(target: Platform): string {
   return join(releasedFolder(), toFileName(target, TLSBOOT_VERSION));
 }

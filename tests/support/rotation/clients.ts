@@ -1,8 +1,9 @@
 /**
- * Stock programs that live through a rotation: a kubelet whose CA file `tlsboot trust fetch` keeps fresh, restarted after
- * each change of it, and `kubectl get --watch`, started again when its server dies, as a person or a script would.
+ * Stock programs during a rotation: a kubelet that is restarted whenever `tlsboot trust fetch` changes its CA file, and
+ * a `kubectl get --watch` that is restarted when its server dies.
  */
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { setTimeout } from "node:timers/promises";
 import { parseKubeconfig } from "../../../core/kube/kubeconfig/kubeconfig.ts";
 import { type Child, spawnTlsboot } from "../child.ts";
 import { eventually } from "../eventually.ts";
@@ -11,13 +12,13 @@ import { startWholeKubelet, type WholeKubelet } from "../interop/whole_kubelet.t
 import type { TempFolder } from "../temp.ts";
 import { type FleetMachine, openMachine } from "./fleet.ts";
 
-/** A kubelet that follows the CA. Disposing ends it. */
+/** A kubelet that follows the CA. Disposing it ends it. */
 interface FollowingKubelet extends AsyncDisposable {
   readonly machine: FleetMachine;
   readonly kubelet: WholeKubelet;
-  /** The number of restarts after a change of its CA file. */
+  /** The number of restarts after changes of its CA file. */
   restarts(): number;
-  /** What went wrong with the process that fetches the CA; undefined for nothing. */
+  /** Describes a process that has ended; undefined while both are running. */
   fault(): string | undefined;
 }
 
@@ -38,7 +39,7 @@ export async function startFollowingKubelet(
   await writeFile(ca, embedded ?? "");
   await copyFile(bootstrapKubeconfig, bootstrap);
   const text = await readFile(bootstrap, "utf8");
-  // A file instead of the embedded certificates: the kubelet takes the reference over into its own kubeconfig.
+  // A file instead of embedded certificates: the kubelet copies the reference to its own kubeconfig.
   await writeFile(bootstrap, text.replace(/certificate-authority-data: \S+/, `certificate-authority: ${ca}`));
   const kubelet = stack.use(await startWholeKubelet(folder, name, bootstrap));
   const machine = openMachine(folder.path, name);
@@ -64,7 +65,7 @@ export async function startFollowingKubelet(
         await kubelet.restart();
         restarts = changes;
       }
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await setTimeout(100);
     }
   })();
   following.catch(() => {});
@@ -87,18 +88,17 @@ export async function startFollowingKubelet(
   };
 }
 
-/** A watch over config maps. Disposing ends it. */
+/** A watch of ConfigMaps. Disposing it ends it. */
 interface RestartedWatch extends AsyncDisposable {
-  /** Creates a config map and waits until the watch has delivered it; both may need several attempts. */
+  /** Creates a ConfigMap and waits until the watch has delivered it; both may need several attempts. */
   sees(kubectl: Kubectl, name: string): Promise<void>;
-  /** The number of times that it was started. */
   starts(): number;
 }
 
 const PAUSE_MS = 200;
 const SEEN_WITHIN_MS = 180_000;
 
-/** Starts a watch as the user of a kubectl. */
+/** Starts a watch with the kubeconfig of a kubectl. */
 export function startRestartedWatch(kubectl: Kubectl): RestartedWatch {
   const outputs: string[] = [];
   let current: Child | undefined;
@@ -108,7 +108,7 @@ export function startRestartedWatch(kubectl: Kubectl): RestartedWatch {
       current = kubectl.start("get", "configmaps", "-n", "default", "--watch", "--output=name");
       await current.finished();
       outputs.push(current.stdout());
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      await setTimeout(PAUSE_MS);
     }
   })();
   return {

@@ -1,4 +1,4 @@
-/** A fleet of machines that renew their certificates, in one process, each machine with its own files and connections. */
+/** A fleet of machines in one process, which renew their certificates. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
@@ -8,7 +8,7 @@ import { parseCertificateChain } from "../../../core/machine/credential_pair.ts"
 import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
 import { NODE_FLAGS, ROOT, start } from "../child.ts";
 
-/** A machine of the fleet, by its files. */
+/** A machine and its files. */
 export interface FleetMachine {
   readonly name: string;
   readonly kubeconfig: string;
@@ -18,15 +18,15 @@ export interface FleetMachine {
   readCertificate(): Promise<CertificateFacts | undefined>;
 }
 
-/** A running fleet. Disposing ends it. */
+/** A running fleet. Disposing it ends it. */
 export interface Fleet extends AsyncDisposable {
   readonly machines: readonly FleetMachine[];
-  /** Lists the machines whose command has ended, which none may. */
+  /** Lists the machines whose command has ended; none should. */
   ended(): readonly string[];
   output(): string;
 }
 
-/** Starts the machines; each begins with its bootstrap. */
+/** Starts the machines, which begin with a bootstrap. */
 export function startFleet(folder: string, bootstrapKubeconfig: string, count: number): Fleet {
   const script = join(ROOT, "tests", "support", "rotation", "fleet_process.ts");
   const args = [script, folder, bootstrapKubeconfig, `${count}`];

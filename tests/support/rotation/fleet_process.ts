@@ -1,6 +1,7 @@
 /**
- * Many machines in one process: each is the command `bootstrap --rotate-certificates` with files and connections of its own.
- * Everything that they print goes to stdout with the name of the machine in front; a machine that ends is reported.
+ * Many machines in one process, each of which is a command `bootstrap --rotate-certificates` with separate files and
+ * connections. Each line of their output goes to stdout after the name of the machine, and so does the end of a
+ * machine.
  * Usage: fleet_process.ts FOLDER BOOTSTRAP_KUBECONFIG COUNT
  */
 import { join } from "node:path";

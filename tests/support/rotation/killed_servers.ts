@@ -1,13 +1,14 @@
-/** Servers that are killed again and again while a rotation is in progress: one on SQLite, or three on an etcd. */
+/** Servers that are killed again and again during a rotation: one on SQLite, or three on etcd. */
 import { readFile, writeFile } from "node:fs/promises";
 import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import type { Random } from "../../../core/ports.ts";
 import { createTorturedServer, startTogether, type TorturedServer } from "../../torture/server.ts";
 import { startEtcd } from "../interop/etcd.ts";
 import { findServerPort, type TempFolder } from "../temp.ts";
 
-/** The servers of one instance. Disposing ends them. */
+/** The servers of one instance. Disposing it ends them. */
 export interface KilledServers extends AsyncDisposable {
   /** The data directory of each server. */
   readonly dataDirs: readonly string[];
@@ -16,7 +17,7 @@ export interface KilledServers extends AsyncDisposable {
   readonly bootstrapKubeconfig: string;
   /** The number of kills so far. */
   kills(): number;
-  /** Runs a part of a test while servers are killed at a few random times; resolves when all are up again. */
+  /** Runs a part of a test while servers are killed at random times, and waits until all are up again. */
   disturb(part: () => Promise<void>): Promise<void>;
   /** Starts all servers again with other flags. */
   restart(flags: readonly string[]): Promise<void>;
@@ -25,12 +26,12 @@ export interface KilledServers extends AsyncDisposable {
 }
 
 /**
- * The number of kills in a part, the longest time before each, and the longest absence after it. Clients pause for up to half
- * a minute after several failures, so a server that is down for most of the time would only make them wait.
+ * The number of kills in a part, and the longest times before each kill and until the restart. Restarts are quick,
+ * because clients pause for up to half a minute after several failures.
  */
 const KILLS = 1;
 const LONGEST_RUN_MS = 4_000;
-const LONGEST_ABSENCE_MS = 800;
+const LONGEST_DOWNTIME_MS = 800;
 
 /** Starts one server on its own database. */
 export async function startLoneServer(folder: TempFolder, random: Random): Promise<KilledServers> {
@@ -41,7 +42,7 @@ export async function startLoneServer(folder: TempFolder, random: Random): Promi
   return servers;
 }
 
-/** Starts three servers on an etcd of three members, behind a load balancer. */
+/** Starts three servers behind a load balancer, on an etcd of three members. */
 export async function startSharedServers(folder: TempFolder, random: Random): Promise<KilledServers> {
   await using stack = new AsyncDisposableStack();
   const etcd = stack.use(await startEtcd({ members: 3 }));
@@ -110,11 +111,11 @@ class Servers implements KilledServers {
 
   async #killSome(): Promise<void> {
     for (let left = KILLS; left > 0; left--) {
-      await pause(this.#random.float() * LONGEST_RUN_MS);
+      await setTimeout(this.#random.float() * LONGEST_RUN_MS);
       const server = this.#servers[Math.floor(this.#random.float() * this.#servers.length)]!;
       await server.kill();
       this.#kills++;
-      await pause(this.#random.float() * LONGEST_ABSENCE_MS);
+      await setTimeout(this.#random.float() * LONGEST_DOWNTIME_MS);
       server.start();
       await server.up();
     }
@@ -134,16 +135,12 @@ class Servers implements KilledServers {
   }
 }
 
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-/** A relay that accepts connections until it is disposed. */
+/** A load balancer that accepts connections until it is disposed. */
 interface Relay extends AsyncDisposable {
   readonly port: number;
 }
 
-/** Starts a load balancer of whole connections, which knows nothing of TLS: each one goes to a server that accepts it. */
+/** Starts a TCP load balancer, which passes each connection to a server that accepts it. */
 async function startRelay(port: number, servers: readonly number[]): Promise<Relay> {
   let turn = 0;
   const open = new Set<Socket>();

@@ -1,6 +1,6 @@
 /**
- * A new CA without an interruption: a fleet of rotating clients, stock kubelets and a watch of kubectl live through a whole
- * rotation, while servers are killed at random, and at the end nothing trusts the old CA.
+ * A CA rotation without interruption: a fleet of machines, stock kubelets and a watch by kubectl run through it while
+ * servers are killed at random, and at the end nothing trusts the old CA.
  */
 import assert from "node:assert/strict";
 import { readdir, readFile, writeFile } from "node:fs/promises";
@@ -25,24 +25,25 @@ import { requestUsername } from "../../torture/node.ts";
 
 export const MACHINES = 40;
 const KUBELETS = 2;
-/** The number of machines that show their certificate to the server at the end. */
-const ASKED = 10;
+/** The number of machines that use their certificate at the end. */
+const CHECKED_MACHINES = 10;
 
 /**
- * Certificates are backdated by five minutes, so that a kubelet, which renews at 70 to 90 % of the whole, does so within three
- * minutes. The machines of the fleet have longer ones from before, and renew only because the rotation asks them to.
+ * The lifetime of the kubelets' certificates. They are backdated by five minutes, so a kubelet renews, at 70 to 90 % of
+ * the whole, within three minutes. The machines of the fleet got longer ones before, and renew only because of the
+ * rotation.
  */
 const SHORT_LIFE = "200s";
 const STEP_WITHIN_MS = 300_000;
 const ANSWERS_WITHIN_MS = 60_000;
 
-/** How much of what the machines wrote is shown when some of them are left behind. */
+/** The number of lines of the machines' output that a failure shows. */
 const LINES_SHOWN = 20;
 
-/** The seed of the times of the kills, and of the servers that die. */
+/** The seed for the times and targets of the kills. */
 const SEED = 20261201;
 
-/** Starts the servers and everyone else, and replaces the CA. */
+/** Starts servers and clients, and replaces the CA. */
 export async function rotateUnderLoad(
   start: (folder: TempFolder, random: Random) => Promise<KilledServers>,
 ): Promise<void> {
@@ -98,11 +99,11 @@ async function rotate(folder: TempFolder, servers: KilledServers): Promise<void>
   }
   assert.ok(servers.kills() > 0);
   await assertOldIsGone(servers, kubectl, newCa);
-  await assertServed(fleet.machines.slice(0, ASKED), servers);
+  await assertServed(fleet.machines.slice(0, CHECKED_MACHINES), servers);
   await assert.rejects(whoami(oldPair), (error) => isAppError(error, "unauthorized"));
 }
 
-/** Runs a command of the rotation until it succeeds: a server may die under it. */
+/** Runs a command of the rotation until it succeeds, because a server may die meanwhile. */
 async function step(dataDir: string, ...args: readonly string[]): Promise<void> {
   let last = "";
   await eventually(
@@ -155,7 +156,7 @@ function parseBundle(pem: string): readonly CertificateFacts[] {
   return bundle.value;
 }
 
-/** Copies the pair of a machine, as a thief would; returns a kubeconfig that will trust the new CA. */
+/** Copies the pair of a machine, as a thief would, and returns a kubeconfig with it that follows the server's CA. */
 async function keepOldPair(
   folder: TempFolder,
   { url, dataDirs }: KilledServers,
@@ -175,7 +176,7 @@ async function keepOldPair(
   return path;
 }
 
-/** Nothing that is published, written or served has the old CA. */
+/** Asserts that nothing that is published, written or served has the old CA. */
 async function assertOldIsGone(
   { url, dataDirs }: KilledServers,
   kubectl: Kubectl,
@@ -245,7 +246,7 @@ async function assertServed(machines: readonly FleetMachine[], servers: KilledSe
   }
 }
 
-/** Asks the server who the user of a kubeconfig is. */
+/** Returns the name of a kubeconfig's user as the server reports it. */
 async function whoami(kubeconfig: string): Promise<string | undefined> {
   const [clock, files] = [createSystemClock(), createFilePort()];
   const connect = createConnector({ files, clock, userAgent: "test" });
