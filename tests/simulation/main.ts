@@ -28,14 +28,14 @@ import { type Ended, runAside } from "../../scripts/processes.ts";
 import { NODE_FLAGS } from "../support/child.ts";
 import { runMain } from "../support/command_line.ts";
 import { ensurePeers } from "../support/peers/go.ts";
-import { formatVerdict, JUDGE_PEER, judgeHistory, listVerdictFaults } from "../torture/judge.ts";
+import { formatVerdict, HISTORY_CHECKER, checkHistory, listVerdictFaults } from "../torture/history_check.ts";
 import { readFlags, type SimulationFlags } from "./flags.ts";
 import { readScenario, type Scenario, shrinkScenario } from "./scenario.ts";
 
 async function main(): Promise<number> {
   const args = process.argv.slice(2);
   const flags = readFlags(args);
-  if (flags.judge) await ensurePeers(process.cwd(), [JUDGE_PEER]);
+  if (flags.judge) await ensurePeers(process.cwd(), [HISTORY_CHECKER]);
   const folder = await mkdtemp(join(tmpdir(), "tlsboot-simulation-"));
   for (let seed = flags.seed; seed < flags.seed + flags.seeds; seed++) {
     const scenario = readScenario({ ...flags, seed });
@@ -77,7 +77,7 @@ async function simulate(
     ...more,
   ]);
   if (!judge || history === undefined || ended.code !== 0) return ended;
-  const verdict = await judgeHistory(history);
+  const verdict = await checkHistory(history);
   const faults = listVerdictFaults(verdict);
   const output = [formatVerdict(verdict), ...faults.map((fault) => `  ${fault}`), ""].join("\n");
   return { code: faults.length === 0 ? 0 : 1, output: ended.output + output };
