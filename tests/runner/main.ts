@@ -10,8 +10,7 @@
  *   adds tests that only `.ci/full` runs, and the longer form of some tests.
  *
  * No test is retried. A test that takes far too long is killed with its batch, and reported by name.
- * Usage: main.ts unit|file|interop|packages|programs [--full] [--changed] [--binary] [--timings] [--report FILE]
- * [words…]
+ * Usage: main.ts unit|file|interop|packages|programs [--full] [--changed] [--binary] [--timings] [--report FILE] [words…]
  */
 import { existsSync, readFileSync } from "node:fs";
 import { glob, mkdtemp, rm, writeFile } from "node:fs/promises";

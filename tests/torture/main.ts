@@ -27,9 +27,10 @@
  *
  * `--power-loss` simulates power loss instead, in `--states` states of each scene (`power_loss/scenes.ts`), and starts
  * programs again on `--starts` of them; `--scene NAME` chooses scenes.
- * Usage: main.ts [--kills N] [--seconds N] [--settle N] [--nodes N] [--servers N] [--faults kill,pause,…|all] [--seed
- * S] [--binary] [--keep] | --plant NAME,…|all main.ts --replay FOLDER main.ts --power-loss [--states N] [--starts N]
- * [--scene NAME]... [--seed S] [--binary]
+ * Usage: main.ts [--kills N] [--seconds N] [--settle N] [--nodes N] [--servers N] [--faults kill,pause,…|all] [--seed S]
+ *        [--binary] [--keep] | --plant NAME,…|all
+ *        main.ts --replay FOLDER
+ *        main.ts --power-loss [--states N] [--starts N] [--scene NAME]... [--seed S] [--binary]
  */
 import { join } from "node:path";
 import process from "node:process";

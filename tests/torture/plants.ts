@@ -46,14 +46,14 @@ const SIMULATED: Finder = {
 /** Clients of one server in simulated time, for longer than a server keeps history. */
 const SIMULATED_HISTORY: Finder = {
   task: "simulate",
-  flags: ["--nodes", "1", "--clients", "6", "--hours", "3", "--seed", "22", "--shrink", "0", "--judge"],
+  flags: ["--nodes", "1", "--clients", "6", "--hours", "3", "--seed", "22", "--shrink", "0", "--check-history"],
 };
 /** Clients of two servers on an etcd of three members in simulated time, with 12 faults, including compactions. */
 const SIMULATED_SERVERS: Finder = {
   task: "simulate",
   flags: [
     ...["--servers", "2", "--nodes", "1", "--clients", "6", "--hours", "1", "--faults", "12"],
-    ...["--seed", "1", "--shrink", "0", "--judge"],
+    ...["--seed", "1", "--shrink", "0", "--check-history"],
   ],
 };
 /** Credentials of one server that are revoked in simulated time and used again at once. */
