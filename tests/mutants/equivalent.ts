@@ -121,8 +121,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     changes: ['"never" → ""'],
   },
   {
-    why:
-      "a certificate of another CA is in the register, so the last filter removes it; the condition only saves time",
+    why: "a certificate of another CA is in the register, so the last filter removes it; the condition only saves time",
     file: "core/revocation/crl_plan.ts",
     changes: ["one.issuerFingerprint === undefined → true", "unrecorded.length === 0 → false"],
   },
@@ -173,8 +172,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     changes: ['"admit" → ""', "slash < 0 → slash <= 0"],
   },
   {
-    why:
-      "the restricted namespace is below kubernetes.io and not one of kubelet's, so the next rule forbids it too",
+    why: "the restricted namespace is below kubernetes.io and not one of kubelet's, so the next rule forbids it too",
     file: "server/admission/node_restriction.ts",
     changes: ["isWithin(namespace, RESTRICTED_NAMESPACE) → false"],
   },

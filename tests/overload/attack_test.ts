@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createTally, formatTally, findShortfalls } from "./attack.ts";
+import { createTally, findShortfalls, formatTally } from "./attack.ts";
 
 const ATTACK = { unit: "pieces", least: { opened: 1_000, sent: 20 } };
 

@@ -6,8 +6,8 @@ import type { Attack } from "./attack.ts";
 import {
   badTokens,
   continuations,
-  expensiveBodies,
   endlessHeaders,
+  expensiveBodies,
   flood,
   FLOODERS,
   nothing,

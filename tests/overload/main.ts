@@ -30,7 +30,7 @@ import type { Attack } from "./attack.ts";
 import { ATTACKS } from "./attacks.ts";
 import { createAccount, type Observation, type StoredCounts } from "./observation.ts";
 import { createMachines } from "./proofs.ts";
-import { formatReport, type Report, replaceTable } from "./report.ts";
+import { formatReport, replaceTable, type Report } from "./report.ts";
 import { type Instance, overload } from "./overload.ts";
 import { findFaults, findGrowth } from "./verdict.ts";
 import { pause } from "./waiting.ts";
@@ -128,7 +128,10 @@ function chosen(words: readonly string[]): readonly Attack[] {
   throw new UsageError(`no attack has the words ${words.join(", ")} in its name; there are:${names}`);
 }
 
-async function runAttacks(instance: Instance, attacks: readonly Attack[]): Promise<readonly (readonly Observation[])[]> {
+async function runAttacks(
+  instance: Instance,
+  attacks: readonly Attack[],
+): Promise<readonly (readonly Observation[])[]> {
   const seen: Observation[][] = [];
   for (let round = 1; round <= ROUNDS || (round <= MAX_ROUNDS && findGrowth(seen) !== undefined); round++) {
     const observations: Observation[] = [];

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createTally } from "./attack.ts";
 import type { Observation } from "./observation.ts";
-import { formatReport, type Report, replaceTable } from "./report.ts";
+import { formatReport, replaceTable, type Report } from "./report.ts";
 
 function seen(name: string, ms: number, peak: number, lines: number): Observation {
   return {

@@ -93,9 +93,7 @@ function logFaults({ log, seconds, answers, tally }: Observation): readonly stri
     ...Object.entries(log).filter(([, count]) => count > maxLines).map(([message, count]) =>
       `${count} lines of "${message}" in the log, ${maxLines} are allowed`
     ),
-    ...(messages.length > MAX_MESSAGES
-      ? [`${messages.length} messages in the log, ${MAX_MESSAGES} are allowed`]
-      : []),
+    ...(messages.length > MAX_MESSAGES ? [`${messages.length} messages in the log, ${MAX_MESSAGES} are allowed`] : []),
   ];
 }
 

@@ -113,7 +113,10 @@ async function runBatch(batch: Batch, path: string, silentMs: number): Promise<B
   const words = ["-c", TIMED, times, command, ...await args(batch.files, report)];
   const { code, output, isSilent } = await runUntilSilent("/bin/sh", words, env, silentMs);
   const outcome = isSilent
-    ? createFailure(findRunningTest(output), `it ran for more than ${silentMs / 1000} s, and was killed with its programs`)
+    ? createFailure(
+      findRunningTest(output),
+      `it ran for more than ${silentMs / 1000} s, and was killed with its programs`,
+    )
     : await readOutcome(report, code);
   return {
     ...batch,

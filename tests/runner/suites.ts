@@ -215,7 +215,11 @@ export function findNeeded(
   const changedTests = (changed ?? []).filter((path) => path.startsWith("tests/"));
   const importsChanged = (name: string) => changedTests.some((path) => imports(toInteropFile(name), path));
   const all = [...INTEROP_CORE, ...GROUPS.flatMap(({ interop }) => interop)];
-  const chosen = new Set([...INTEROP_CORE, ...touched.flatMap(({ interop }) => interop), ...all.filter(importsChanged)]);
+  const chosen = new Set([
+    ...INTEROP_CORE,
+    ...touched.flatMap(({ interop }) => interop),
+    ...all.filter(importsChanged),
+  ]);
   return {
     interop: all.filter((name) => chosen.has(name)).map(toInteropFile),
     steps: [...new Set(touched.flatMap(({ steps = [] }) => steps))],

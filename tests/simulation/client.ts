@@ -81,7 +81,8 @@ export function createClientProgram({ kind, observe, newest, onFault }: ClientOp
     const never = new AbortController().signal;
     if (kind === "writer") return await runWriter(options, never);
     if (kind === "reader") return await runReader({ ...options, oldest: newest(), newest }, never);
-    await startWatcher({ ...options, path: CONFIG_MAPS_PATH, streamingShare: STREAMING_SHARE }, newest(), never).running;
+    await startWatcher({ ...options, path: CONFIG_MAPS_PATH, streamingShare: STREAMING_SHARE }, newest(), never)
+      .running;
   };
 }
 

@@ -28,7 +28,7 @@ import { type Ended, runAside } from "../../scripts/processes.ts";
 import { NODE_FLAGS } from "../support/child.ts";
 import { runMain } from "../support/command_line.ts";
 import { ensurePeers } from "../support/peers/go.ts";
-import { formatVerdict, HISTORY_CHECKER, checkHistory, listVerdictFaults } from "../torture/history_check.ts";
+import { checkHistory, formatVerdict, HISTORY_CHECKER, listVerdictFaults } from "../torture/history_check.ts";
 import { readFlags, type SimulationFlags } from "./flags.ts";
 import { readScenario, type Scenario, shrinkScenario } from "./scenario.ts";
 

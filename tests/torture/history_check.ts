@@ -45,7 +45,9 @@ export async function checkHistory(folder: string): Promise<Verdict> {
 export function listVerdictFaults({ faults, unknown }: Verdict): readonly string[] {
   return [
     ...faults.map(({ property, message }) => `${property}: ${message}`),
-    ...unknown.map((name) => `not proved: whether the calls about ${name} are linearizable could not be decided in time`),
+    ...unknown.map((name) =>
+      `not proved: whether the calls about ${name} are linearizable could not be decided in time`
+    ),
   ];
 }
 

@@ -111,7 +111,9 @@ export async function createLoneInstance(options: TorturedInstanceOptions, kills
           faults.count("upgrade");
           return await startAndWait(server);
         case "compact":
-          throw new Error("the database of one server cannot be compacted on request: compactions need --servers 2 or more");
+          throw new Error(
+            "the database of one server cannot be compacted on request: compactions need --servers 2 or more",
+          );
       }
     },
     settle: async () => await clocks?.settle(),

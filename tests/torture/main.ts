@@ -42,7 +42,7 @@ import { ensureNode, ensureReleasedFile } from "../../scripts/build/node_runtime
 import { ensurePeers } from "../support/peers/go.ts";
 import { ensureEarlierBuild } from "./earlier_build.ts";
 import { readFlags } from "./flags.ts";
-import { formatVerdict, HISTORY_CHECKER, checkHistory, listVerdictFaults } from "./history_check.ts";
+import { checkHistory, formatVerdict, HISTORY_CHECKER, listVerdictFaults } from "./history_check.ts";
 import { runPlants } from "./plant_runs.ts";
 
 async function main(): Promise<number> {

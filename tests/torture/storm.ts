@@ -80,7 +80,11 @@ const RECORDS_PATH = "/apis/tlsboot/v1alpha1/issuedcertificates";
 const WATCHERS = [
   ...[0, 0, 0.3].map((streamingShare, index) => ({ name: `requests-${index}`, path: REQUESTS_PATH, streamingShare })),
   { name: "records", path: RECORDS_PATH, streamingShare: 0.2 },
-  ...[0, 0.3].map((streamingShare, index) => ({ name: `config-maps-${index}`, path: CONFIG_MAPS_PATH, streamingShare })),
+  ...[0, 0.3].map((streamingShare, index) => ({
+    name: `config-maps-${index}`,
+    path: CONFIG_MAPS_PATH,
+    streamingShare,
+  })),
   ...NAMESPACES.map((namespace) => ({
     name: `config-maps-${namespace}`,
     path: toConfigMapsPath(namespace),

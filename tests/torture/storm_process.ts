@@ -12,7 +12,7 @@ import { findCommit, runMain } from "../support/command_line.ts";
 import { earlierBuildPath } from "./earlier_build.ts";
 import { findMissingFaults, formatFaults } from "./faults.ts";
 import { readFlags, type TortureFlags } from "./flags.ts";
-import { formatVerdict, checkHistory, listVerdictFaults, type Verdict } from "./history_check.ts";
+import { checkHistory, formatVerdict, listVerdictFaults, type Verdict } from "./history_check.ts";
 import { runStorm, type StormReport } from "./storm.ts";
 
 const SHOWN_VIOLATIONS = 20;

@@ -33,7 +33,10 @@ function show({ leaves }: Tree): string {
 }
 
 /** Returns all states that may be left after some changes. */
-function crash(changes: readonly DiskRecord[], survivals: readonly Survival[] = [...EXTREMES, ...Array(100).fill(CHANCE)]) {
+function crash(
+  changes: readonly DiskRecord[],
+  survivals: readonly Survival[] = [...EXTREMES, ...Array(100).fill(CHANCE)],
+) {
   const disk = new Disk("/r", ROOT);
   for (const change of changes) disk.apply(change);
   const random = createSeededRandom();

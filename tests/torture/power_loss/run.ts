@@ -97,7 +97,8 @@ async function checkScene(
       const digest = digestTree(tree);
       if (seen.has(digest + ledger.promises)) continue;
       seen.add(digest + ledger.promises);
-      const name = `${scene.name} at change ${at} (${record.kind}), ${survival.names} of names, ${survival.content} of content`;
+      const name =
+        `${scene.name} at change ${at} (${record.kind}), ${survival.names} of names, ${survival.content} of content`;
       const state = place.join(`state-${seen.size}`);
       await writeTree(tree, state);
       const found = [...await findCrashFaults(tree, state, ledger)];
@@ -180,7 +181,9 @@ function choosePlaces(
   }
   const first = firstCommits.map((at) => ({ at, survival: EVERYTHING }));
   const chosen = new Map<number, Survival[]>();
-  for (const { at, survival } of [...first, ...all].slice(0, states)) chosen.set(at, [...chosen.get(at) ?? [], survival]);
+  for (const { at, survival } of [...first, ...all].slice(0, states)) {
+    chosen.set(at, [...chosen.get(at) ?? [], survival]);
+  }
   return chosen;
 }
 
