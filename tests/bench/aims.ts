@@ -1,14 +1,16 @@
-/** All aims of the table of `deno task bench`. An aim compares the medians of the two sides; it is never a limit. */
+/**
+ * The aims of the table of `deno task bench`. An aim compares the medians of both sides; missing it is not a failure.
+ */
 
-/** What a line is to reach. */
+/** The aim that a line should reach. */
 export interface Aim {
   readonly text: string;
   isMet(ours: number, theirs: number): boolean;
-  /** What would be more than the aim. */
+  /** A more ambitious aim than this one. */
   readonly beyond?: Aim | undefined;
 }
 
-/** The aims of lines that depend on the store; `rest` and `after` are memory, before the requests and after them. */
+/** The aims of lines that depend on the store; `rest` and `after` are memory before and after the requests. */
 export type StoreAims =
   & Readonly<Record<"create" | "storm" | "peak" | "json" | "table" | "pages", Aim>>
   & Readonly<Partial<Record<"cpu" | "protobuf" | "rest" | "after", Aim>>>;
@@ -70,7 +72,7 @@ export function atLeastTimes(ratio: number, beyond?: Aim): Aim {
   return { text: `${ratio} ×`, isMet: (ours, theirs) => ours >= ratio * theirs, beyond };
 }
 
-/** Describes in a word whether an aim is met; empty without one. */
+/** Formats whether an aim is met; empty without an aim. */
 export function formatVerdict(aim: Aim | undefined, ours: number, theirs: number): string {
   if (aim === undefined) return "";
   if (aim.beyond?.isMet(ours, theirs) === true) return "beyond it";

@@ -12,9 +12,9 @@ import type { Section } from "./section.ts";
 import { type BenchInstance, usedBy, usedSince } from "./instance.ts";
 import { findMedian } from "./stats.ts";
 
-/** How many requests of each kind are sent, before `--scale`. */
+/** The number of requests of each kind at scale 1. */
 const COUNTS = { renewals: 6_000, patches: 2_000, joins: 300 };
-/** Servers that share an etcd. */
+/** The number of servers that share an etcd. */
 const SHARING = 3;
 
 /** CPU milliseconds of one act. */
@@ -22,7 +22,7 @@ interface Cost {
   readonly servers: number;
   readonly etcd: number;
   readonly perSecond: number;
-  /** How often a client had no answer and retried. */
+  /** The number of retries after a request without an answer. */
   readonly retries: number;
 }
 
@@ -43,7 +43,7 @@ export async function runCapacity(
     machine: machine(),
     settings: "CPU milliseconds for each act, of all servers together and of etcd, from /proc. " +
       `${formatRounds(rounds)} 16 connections that stay open, JSON, as administrator; a join is a whole bootstrap ` +
-      "over a TLS connection of its own, approved and signed.",
+      "over its own TLS connection, approved and signed.",
     head: ["servers", "act", "servers' CPU ms", "etcd's CPU ms", "acts/s here", "retries"],
     rows: reports.flatMap(({ setup, acts }) =>
       acts.map(({ name, costs }) => [
@@ -77,7 +77,7 @@ async function measureActs(start: () => Promise<BenchInstance>, scale: number): 
   await using traffic = await openNodeTraffic(instance.adminKubeconfigs);
   const toCount = (count: number): number => Math.max(1, Math.round(count * scale));
   const [renewals, patches, joins] = [toCount(COUNTS.renewals), toCount(COUNTS.patches), toCount(COUNTS.joins)];
-  // Cold code is not what a day costs.
+  // Warm up, because a server in use does not run cold code.
   await traffic.renewLeases(toCount(WARMING));
   await traffic.patchStatuses(toCount(WARMING));
   return [
@@ -89,7 +89,7 @@ async function measureActs(start: () => Promise<BenchInstance>, scale: number): 
 
 const WARMING = 1_000;
 
-/** `drive` answers how often a client had to ask again. */
+/** Measures the CPU cost of some acts; `drive` returns the number of retries. */
 async function measureCost(instance: BenchInstance, count: number, drive: () => Promise<number>): Promise<Cost> {
   const [startedAt, before] = [performance.now(), usedBy(instance)];
   const retries = await drive();
@@ -100,7 +100,7 @@ async function measureCost(instance: BenchInstance, count: number, drive: () => 
   return { servers: each(usage.cpuSeconds - ofEtcd), etcd: each(ofEtcd), perSecond, retries };
 }
 
-/** Throws when an act has no answer. */
+/** Awaits an act, which throws unless it has an answer; returns 0 retries. */
 async function answered(act: Promise<unknown>): Promise<number> {
   await act;
   return 0;

@@ -1,31 +1,31 @@
-/** What grows: nodes that join, stored requests, watchers, and nodes that renew their Leases. */
+/** The axes of growth: nodes that join, stored requests, watchers, and nodes that renew their Leases. */
 import { type Grounds, onEtcd } from "./grounds.ts";
 import { create, list, storm, watch } from "./load.ts";
 import { type BenchInstance, since } from "./instance.ts";
 import { openNodeTraffic } from "./node_traffic.ts";
 import { readUsage } from "./processes.ts";
 
-/** One count of one side. */
+/** The measurement of one side at one count. */
 export interface GrowthPoint {
   readonly count: number;
-  /** The milliseconds of one node, request or event. */
+  /** The milliseconds per node, request or event. */
   readonly milliseconds: number;
   readonly megabytes: number;
   readonly cpuSeconds: number;
-  /** How often a client had no answer and retried. */
+  /** The number of retries after a request without an answer. */
   readonly retries: number;
 }
 
 export interface Axis {
   readonly key: string;
-  /** The noun for what is counted, in the plural. */
+  /** The plural noun for what is counted. */
   readonly items: string;
   readonly counts: readonly number[];
-  /** Where it is measured; as each side ships by default. */
+  /** The configuration of the servers; the default is that of each side. */
   readonly grounds?: Grounds;
-  /** The costs that it answers, in words, by key. */
+  /** The names of the measured costs by key. */
   readonly costs: Readonly<Record<string, string>>;
-  /** Points of each cost, in the order of the counts. */
+  /** Measures the points of each cost, in the order of the counts. */
   measure(
     startInstance: () => Promise<BenchInstance>,
     counts: readonly number[],
@@ -106,7 +106,7 @@ export const AXES: readonly Axis[] = [
     measure: async (...how) => ({
       renewal: await measureEach(...how, "nodes", async (instance, count) => {
         await using traffic = await openNodeTraffic(instance.adminKubeconfigs, count);
-        // Cold code is not what a day costs.
+        // Warm up, because a server in use does not run cold code.
         await traffic.renewLeases(MIN_RENEWALS);
         const renewals = Math.max(count, MIN_RENEWALS);
         return await measurePoint(instance, count, renewals, async () => ({
@@ -118,7 +118,7 @@ export const AXES: readonly Axis[] = [
   },
 ];
 
-/** Measures each count on an instance of its own. */
+/** Measures each count on a separate instance. */
 async function measureEach(
   startInstance: () => Promise<BenchInstance>,
   counts: readonly number[],

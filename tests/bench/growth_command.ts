@@ -89,7 +89,7 @@ function medianPoint(runs: readonly (readonly GrowthPoint[])[], at: number): Gro
   };
 }
 
-/** The aim is in the row of the largest count, which decides. */
+/** Formats the rows of a track. The aim is in the row of the largest count, which decides whether it is met. */
 function toGrowthRows({ cost, side, isOurs, points }: Track): readonly (readonly string[])[] {
   const isMet = !risesAtTheEnd(points.map(({ milliseconds }) => milliseconds)) && !bendsUpward(toMemoryPoints(points));
   return points.map(({ count, milliseconds, megabytes, cpuSeconds, retries }, index) => [

@@ -1,4 +1,4 @@
-/** A place where nodes can bootstrap: ours or the peer's. */
+/** An instance on which nodes can bootstrap: ours or the peer's. */
 import type { TempFolder } from "../support/temp.ts";
 import { readUsage, type Usage } from "./processes.ts";
 import type { Reading } from "./scenario.ts";
@@ -6,20 +6,22 @@ import type { Reading } from "./scenario.ts";
 /** A running instance. Disposing it ends its processes and removes its folder. */
 export interface BenchInstance extends AsyncDisposable {
   readonly folder: TempFolder;
-  /** One bootstrap kubeconfig for each of its servers, over which clients are spread. */
+  /** A bootstrap kubeconfig for each server; clients are spread over them. */
   readonly bootstrapKubeconfigs: readonly string[];
-  /** One administrator's kubeconfig for each of its servers. */
+  /** An administrator's kubeconfig for each server. */
   readonly adminKubeconfigs: readonly string[];
-  /** Its servers, with the etcd below them. */
+  /** The processes of the servers and of etcd. */
   readonly pids: readonly number[];
-  /** The processes among them that are etcd. */
+  /** The processes of etcd, which are also in `pids`. */
   readonly etcdPids: readonly number[];
 }
 
-/** The usage of an instance: all of it, and etcd's part where it has one. */
+/** The usage of an instance, and the part of etcd if it has one. */
 export type Used = Required<Pick<Reading, "usage">> & Pick<Reading, "etcd">;
 
-/** Acts on an instance, and returns the result with the CPU seconds that the servers used and their memory at the end. */
+/**
+ * Runs an action on an instance, and returns its result, the CPU seconds of the servers and their memory at the end.
+ */
 export async function measureReading(
   instance: BenchInstance,
   act: () => Promise<Omit<Reading, keyof Used>>,
@@ -42,23 +44,23 @@ export function usedSince(before: Used, instance: BenchInstance): Used {
     : { usage, etcd: since(before.etcd, now.etcd) };
 }
 
-/** Usage from one look to a later one. */
+/** Returns the usage between two readings. */
 export function since(before: Usage, after: Usage): Usage {
   return { ...after, cpuSeconds: after.cpuSeconds - before.cpuSeconds };
 }
 
-/** Resident memory of an instance in MB (10^6 bytes), once it is idle. */
+/** Measures the resident memory of an idle instance in MB (10^6 bytes). */
 export async function restingMegabytes(instance: BenchInstance): Promise<number> {
   await new Promise((resolve) => setTimeout(resolve, REST_MS));
   return readUsage(instance.pids).residentBytes / 1e6;
 }
 
-/** Long enough for what a server does after it has answered. */
+/** Long enough for the work that a server does after its last answer. */
 const REST_MS = 15_000;
 
 /**
- * Starts several servers at once. The owner of the stack ends them, including those that did start when another one
- * failed.
+ * Starts several servers at once. The owner of the stack disposes them, including those that started although another
+ * one failed.
  */
 export async function startTogether<Started extends AsyncDisposable>(
   stack: AsyncDisposableStack,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { startTogether } from "./instance.ts";
 
-test("startTogether() hands started instances to its stack, even when another one fails", async () => {
+test("startTogether() adds started instances to its stack, even if another one fails", async () => {
   const ended: string[] = [];
   const createStart = (names: string[]) => () => {
     const name = names.shift();

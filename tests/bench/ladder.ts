@@ -1,10 +1,11 @@
-/** The layers of a server by what one creation costs with each of them, and the table of these costs. */
+/** The layers of a server, and the table of the cost of one creation with each of them. */
 import { type CpuShares, SHARES } from "./processes.ts";
 import { findMedian } from "./stats.ts";
 
 /**
  * The layers from the lowest, and what each adds. Each rung of the ladder has all layers below it. The first two answer
- * with the body of the request, the next four with a fixed answer; from `creation` on it is decoded and answered as usual.
+ * with the body of the request and the next four with a fixed answer; from `creation` on, the request is decoded and
+ * answered as usual.
  */
 const ADDED = {
   "core stream": "streams of `node:http2`, echo",
@@ -36,7 +37,7 @@ export const LADDER_HEAD: readonly string[] = [
   ...["main thread", "pool", "V8", "other threads", "clients", "rest of the machine"],
 ];
 
-/** Formats the rounds of each rung; microseconds of CPU for one request. */
+/** Formats the rounds of each rung, in microseconds of CPU per request. */
 export function formatLadder(rounds: readonly (readonly RungCost[])[]): readonly (readonly string[])[] {
   let below = 0;
   return LAYERS.map((layer, index) => {
@@ -49,7 +50,7 @@ export function formatLadder(rounds: readonly (readonly RungCost[])[]): readonly
     below = median;
     const mean = (key: keyof CpuShares): string => {
       const values = each((shares) => shares[key]);
-      // Ticks are counted by process and by thread, so what is left of their difference may be below 0.
+      // Ticks are counted separately by process and by thread, so their difference may be below 0.
       return Math.max(0, values.reduce((sum, value) => sum + value, 0) / values.length).toFixed(0);
     };
     return [

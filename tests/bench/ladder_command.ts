@@ -1,4 +1,4 @@
-/** `deno task bench ladder`: the CPU of one creation, as one layer after the other is added to a server. */
+/** `deno task bench ladder`: the CPU cost of one creation, as layers are added to a server one after another. */
 import { cp, readFile, writeFile } from "node:fs/promises";
 import { YOUNG_GENERATION_FLAG } from "../../scripts/build/node_runtime.ts";
 import { createTempFolder } from "../support/temp.ts";
@@ -11,7 +11,7 @@ import { readShares, sharesSince } from "./processes.ts";
 import { sourcesOn } from "./program.ts";
 import type { Section } from "./section.ts";
 
-/** The counts before `--scale`: the first requests meet cold code and are not measured. */
+/** The counts at scale 1. The first requests warm up the code and are not measured. */
 const [WARMING, REQUESTS] = [3_000, 10_000];
 const CLIENTS = 16;
 

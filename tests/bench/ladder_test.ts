@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatLadder, LADDER_HEAD, LAYERS } from "./ladder.ts";
 
-test("formatLadder() shows all rounds of each layer, and what it adds to the median of the one below", () => {
+test("formatLadder() shows all rounds of each layer, and what it adds to the median of the layer below", () => {
   const costOf = (main: number) => ({
     requests: 1000,
     shares: { main, pool: 0.01, v8: 0.04, others: -0.01, clients: 0.3, rest: 0.1 },

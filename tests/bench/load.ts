@@ -1,4 +1,4 @@
-/** The load program, `tests/interop/peers/kubernetes/cmd/load`: what it can do and what it says of it. */
+/** Runs the load program, `tests/interop/peers/kubernetes/cmd/load`, and reads its reports. */
 import process from "node:process";
 import { peerPath } from "../support/peers/go.ts";
 import { start } from "../support/child.ts";
@@ -6,30 +6,30 @@ import { checkOpenFiles } from "./processes.ts";
 import { mustEnd } from "./program.ts";
 
 interface Facts {
-  /** How often a client had no answer and retried. */
+  /** The number of retries after a request without an answer. */
   readonly retries: number;
 }
 
-/** Nodes that bootstrapped, or had a certificate from cfssl. */
+/** The report about nodes that bootstrapped or got a certificate from cfssl. */
 export interface StormFacts extends Facts {
   readonly nodes: number;
   readonly seconds: number;
 }
 
-/** The whole list, in each form; times are seconds. */
+/** The report about the whole list in each form; times are in seconds. */
 export interface ListFacts extends Facts {
   readonly requests: number;
   readonly forms: Readonly<Record<"json" | "table" | "protobuf", { readonly p50: number; readonly bytes: number }>>;
 }
 
-/** The kubeconfig of each server that clients are spread over. */
+/** The kubeconfigs of the servers over which clients are spread. */
 type Kubeconfigs = readonly string[];
 
-/** How long a client retries. */
+/** The flag for how long a client retries. */
 const TIMEOUT = "-timeout=15m";
 const OPEN_WITHIN_MS = 300_000;
 
-/** Nodes that bootstrap at once; with `clients`, over that number of persistent connections. */
+/** Bootstraps nodes at once, or, with `clients`, over that number of persistent connections. */
 export async function storm(
   kubeconfigs: Kubeconfigs,
   nodes: number,
@@ -45,8 +45,8 @@ export async function storm(
 }
 
 /**
- * More than the number of requests that a server remembers as verified. In turns, each of them is verified every time, as
- * no two machines send the same one.
+ * More different requests than a server caches as verified. Sent in turn, each is verified every time, because no two
+ * machines send the same request.
  */
 const DIFFERENT_REQUESTS = 10_000;
 
@@ -72,7 +72,7 @@ export function page(
   return load("page", kubeconfigs, [`-limit=${limit}`]);
 }
 
-/** Watchers that all see each of a few writes. */
+/** Runs watchers, all of which see each of a few writes. */
 export function watch(
   kubeconfigs: Kubeconfigs,
   watchers: number,
@@ -82,17 +82,17 @@ export function watch(
   return load("watch", kubeconfigs, [`-watchers=${watchers}`, `-writes=${writes}`]);
 }
 
-/** Deletes all requests, as administrator. */
+/** Deletes all requests as an administrator. */
 export function clean(kubeconfigs: Kubeconfigs): Promise<Facts> {
   return load("clean", kubeconfigs, []);
 }
 
-/** Certificates from `cfssl serve` at the servers of the kubeconfigs. */
+/** Requests certificates from `cfssl serve` at the servers of the kubeconfigs. */
 export function signWithCfssl(kubeconfigs: Kubeconfigs, nodes: number, clients: number): Promise<StormFacts> {
   return load("cfssl", kubeconfigs, [`-nodes=${nodes}`, `-clients=${clients}`]);
 }
 
-/** Connections that stay open and do nothing while something is done; what came of both. */
+/** Keeps idle connections open during an action, and returns the results of both. */
 export async function whileIdle<Result>(
   kubeconfigs: Kubeconfigs,
   connections: number,
@@ -103,7 +103,7 @@ export async function whileIdle<Result>(
   await using running = start(peerPath("load"), toWords("idle", kubeconfigs, flags));
   await running.waitFor(/"opened"/, OPEN_WITHIN_MS);
   const result = await act();
-  // Not by the child's own kill: Deno then says that the signal ended it, whatever it did.
+  // Do not use the child's own kill, after which Deno always reports that the signal ended the child.
   process.kill(running.pid, "SIGTERM");
   const { code, stdout, stderr } = await running.finished();
   if (code !== 0) throw new Error(`idle connections were lost: ${stderr.slice(-4000)}`);

@@ -1,4 +1,4 @@
-/** The facts without which numbers mean nothing. */
+/** The facts about the machine, without which numbers mean nothing. */
 import { execFileSync } from "node:child_process";
 import { cpus, loadavg, release, totalmem, type } from "node:os";
 import process from "node:process";
@@ -7,7 +7,7 @@ import { CFSSL, ETCD, KUBERNETES } from "../support/peers/go.ts";
 
 /** The machine and the versions of a measurement. */
 export interface Machine {
-  /** ISO 8601, to the second. */
+  /** The time in ISO 8601, to the second. */
   readonly date: string;
   readonly cores: number;
   readonly processor: string;
@@ -15,11 +15,11 @@ export interface Machine {
   readonly system: string;
   /** Name and version of each program. */
   readonly versions: Readonly<Record<string, string>>;
-  /** The load of the last minute, at the end. */
+  /** The load average of the last minute, at the end. */
   readonly load: number;
 }
 
-/** Reads the facts of this machine. `node` is the Node that our program ran on. */
+/** Reads the facts about this machine. `node` is the Node that our program ran on. */
 export function readMachine(node: string): Machine {
   const [cpu] = cpus();
   return {

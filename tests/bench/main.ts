@@ -1,6 +1,6 @@
 /**
  * `deno task bench`: measures tlsboot and its peers in the same run. A missing peer or a node without its certificate
- * is a failure, a slow result is not. `--help` prints the usage.
+ * is a failure; a slow result is not. `--help` prints the usage.
  */
 import process from "node:process";
 import { runMain } from "../support/command_line.ts";

@@ -1,4 +1,4 @@
-/** Several rounds of a scenario: ours and the peer in turn, so that a busy machine slows both of them. */
+/** Runs several rounds of a scenario, our side and the peer in turn, so that a busy machine slows both. */
 import type { Program } from "./program.ts";
 import type { Line, Reading, Scenario } from "./scenario.ts";
 
@@ -9,13 +9,13 @@ export interface Measured {
   readonly theirs: readonly Reading[];
 }
 
-/** What takes its turn in a round. */
+/** A side that takes its turn in each round. */
 export interface Side<Result> {
   readonly name: string;
   run(): Promise<Result>;
 }
 
-/** Runs every side in every round, each first in turn. `progress` receives a line about the step that begins. */
+/** Runs every side in every round. The first side changes each round. `progress` gets a line about each step. */
 export async function runRounds<Result>(
   sides: readonly Side<Result>[],
   rounds: number,
@@ -32,7 +32,7 @@ export async function runRounds<Result>(
   return results;
 }
 
-/** Acts a scenario. A run that fails fails the benchmark; a slow one never does. */
+/** Measures a scenario. A failed run fails the benchmark; a slow run never does. */
 export async function measure(
   scenario: Scenario,
   program: Program,
@@ -51,7 +51,7 @@ export async function measure(
   }));
 }
 
-/** Rotates the order of the sides, so that none of them always runs on the warmer machine. */
+/** Rotates the order of the sides, so that none always runs on a warmer machine. */
 function rotate<Item>(items: readonly Item[], by: number): readonly Item[] {
   const start = by % items.length;
   return [...items.slice(start), ...items.slice(0, start)];

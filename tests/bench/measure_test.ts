@@ -18,7 +18,7 @@ test("runRounds() begins with another side each time", async () => {
   assert.equal(begun.join(""), "abcbcacababc");
 });
 
-test("measure() runs both sides in every round, each first in turn, and sorts readings by line", async () => {
+test("measure() runs both sides in every round in alternating order, and sorts readings by line", async () => {
   const { scenario, acted } = createScenario({});
   const measured = await measure(scenario, PROGRAM, 3, () => {});
   assert.deepEqual(acted, ["ours", "peer", "peer", "ours", "ours", "peer"]);
@@ -29,12 +29,12 @@ test("measure() runs both sides in every round, each first in turn, and sorts re
   assert.deepEqual(first?.theirs.map(({ value }) => value), [2, 3, 6]);
 });
 
-test("measure() fails with a run that fails", async () => {
+test("measure() fails if a run fails", async () => {
   const { scenario } = createScenario({ theirs: () => Promise.reject(new Error("no peer")) });
   await assert.rejects(measure(scenario, PROGRAM, 1, () => {}), /no peer/);
 });
 
-/** Creates a scenario whose runs return their number, and its negative for the second line. */
+/** Creates a scenario whose runs return the number of the run, and its negative for the second line. */
 function createScenario(edit: Partial<Scenario>): { readonly scenario: Scenario; readonly acted: readonly string[] } {
   const acted: string[] = [];
   const act = (who: string) => {

@@ -1,13 +1,13 @@
-/** The usual traffic of nodes: each renews its Lease, and now and then patches its status. */
+/** The usual traffic of nodes: each renews its Lease, and sometimes patches its status. */
 import { connectWith } from "../support/instance_process.ts";
 
-/** The number of connections that stay open, where there are as many nodes. */
+/** The largest number of persistent connections; there are not more than nodes. */
 const CLIENTS = 16;
-/** The number of nodes unless another one is given. */
+/** The number of nodes by default. */
 const NODES = 128;
 const LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
 
-/** Nodes whose objects are there. */
+/** Traffic of nodes whose objects exist. */
 export interface NodeTraffic extends AsyncDisposable {
   /** Renews Leases as kubelet does, with a PUT of the whole object, and returns the seconds that it took. */
   renewLeases(count: number): Promise<number>;
@@ -15,7 +15,7 @@ export interface NodeTraffic extends AsyncDisposable {
   patchStatuses(count: number): Promise<number>;
 }
 
-/** Creates nodes, as administrator, over connections to each of the servers in turn. */
+/** Creates nodes as an administrator, over connections to the servers in turn. */
 export async function openNodeTraffic(kubeconfigs: readonly string[], nodeCount = NODES): Promise<NodeTraffic> {
   const signal = new AbortController().signal;
   const clients = await Promise.all(Array.from({ length: Math.min(CLIENTS, nodeCount) }, async (_, index) => {
@@ -27,7 +27,7 @@ export async function openNodeTraffic(kubeconfigs: readonly string[], nodeCount 
     return { ...connected, nodes, leases: new Map<string, Lease>() };
   }));
 
-  /** Drives all connections at once, each with one act after the other, until the count is reached. */
+  /** Uses all connections in parallel, each for one act after another, until the count is reached. */
   async function drive(count: number, act: (client: typeof clients[number], name: string) => Promise<void>) {
     const startedAt = performance.now();
     let begun = 0;

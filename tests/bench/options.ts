@@ -5,18 +5,18 @@ import { type Command, COMMANDS } from "./section.ts";
 /** The parts to measure, and how. */
 export interface Options {
   readonly command: Command;
-  /** Selects only the lines with all of these words; all lines when there are none. */
+  /** Selects the lines with all of these words; without words, all lines. */
   readonly words: readonly string[];
   readonly rounds: number;
-  /** 1 for the counts of the design. */
+  /** The factor for all counts; 1 for the designed counts. */
   readonly scale: number;
-  /** How many minutes the load of `steady` lasts. */
+  /** The duration of the load of `steady`, in minutes. */
   readonly minutes: number;
   /** Whether the command rewrites docs/engineering/benchmarks.md. */
   readonly writes: boolean;
 }
 
-/** The default number of rounds of each command: growth takes minutes a round. */
+/** The default number of rounds of each command. A round of growth takes minutes. */
 const ROUNDS: Readonly<Record<Command, number>> = {
   table: 5,
   growth: 1,
@@ -50,7 +50,7 @@ The table is printed on stdout, progress on stderr. The exit code is 1 when a pe
 a node gets no certificate, but not when a number is bad; it is 2 for an invalid command line.
 `;
 
-/** Reads a command line; undefined when help is requested. Throws `UsageError`. */
+/** Parses a command line; returns undefined if help is requested. Throws a `UsageError`. */
 export function parseOptions(args: readonly string[]): Options | undefined {
   const { values, positionals } = parseFlags({
     args: [...args],

@@ -4,7 +4,7 @@ import { positiveNumber, UsageError } from "../support/command_line.ts";
 import { HELP, parseOptions } from "./options.ts";
 import { COMMANDS } from "./section.ts";
 
-test("parseOptions() takes the table, and five rounds of it, by default", () => {
+test("parseOptions() selects five rounds of the table by default", () => {
   assert.deepEqual(parseOptions([]), {
     command: "table",
     words: [],
@@ -27,7 +27,7 @@ test("parseOptions() distinguishes a command from a word of a line", () => {
   assert.equal(table?.scale, 0.1);
 });
 
-test("parseOptions() refuses unknown words", () => {
+test("parseOptions() rejects unknown words", () => {
   const wrong = [
     ["--rounds", "0"],
     ["--rounds", "1.5"],
@@ -41,7 +41,7 @@ test("parseOptions() refuses unknown words", () => {
   for (const args of wrong) assert.throws(() => parseOptions(args), UsageError, args.join(" "));
 });
 
-test("the help names every command and option, and printing it runs nothing", () => {
+test("HELP lists every command and option, and --help runs nothing", () => {
   for (const args of [["--help"], ["growth", "-h"]]) assert.equal(parseOptions(args), undefined);
   for (const command of COMMANDS.filter((name) => name !== "table")) assert.ok(HELP.includes(`bench ${command}`));
   for (const option of ["rounds", "scale", "minutes", "write"]) {

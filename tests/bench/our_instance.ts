@@ -1,4 +1,4 @@
-/** `tlsboot up --auto-approve` in an empty folder, until it is reached. */
+/** Starts `tlsboot up --auto-approve` in an empty folder. */
 import { waitUntilUp } from "../support/interop/instance.ts";
 import { createTempFolder } from "../support/temp.ts";
 import type { Program } from "./program.ts";
@@ -11,8 +11,8 @@ export interface OurInstance extends BenchInstance {
 }
 
 /**
- * Starts one on a free port, with more flags; answers once it says that it is up. `prepare` may put something into the
- * data directory before.
+ * Starts an instance on a free port, with additional flags; resolves once it reports that it is up. `prepare` may write
+ * into the data directory before.
  */
 export async function startOurInstance(
   program: Program,

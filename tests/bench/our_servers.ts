@@ -1,11 +1,11 @@
-/** Several `tlsboot up --auto-approve` on one etcd; each has its own folder, with the CA of the first one. */
+/** Starts several `tlsboot up --auto-approve` on one etcd. Each has its own folder, with the CA of the first. */
 import { startEtcd } from "../support/interop/etcd.ts";
 import { copyCa } from "../support/interop/servers.ts";
 import { startOurInstance } from "./our_instance.ts";
 import type { Program } from "./program.ts";
 import { type BenchInstance, startTogether } from "./instance.ts";
 
-/** Starts an etcd of one member and `count` servers on it: one, then the others at the same time. */
+/** Starts an etcd of one member and `count` servers on it: first one, then the others at the same time. */
 export async function startOurServers(program: Program, count: number): Promise<BenchInstance> {
   await using stack = new AsyncDisposableStack();
   const etcd = stack.use(await startEtcd());

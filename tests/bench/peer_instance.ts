@@ -1,4 +1,6 @@
-/** Real control planes on one etcd, from an empty folder, with the two bindings that let nodes bootstrap by themselves. */
+/**
+ * Starts real control planes on one etcd in an empty folder, with the two bindings that nodes need for bootstrapping.
+ */
 import { readFile } from "node:fs/promises";
 import { ask } from "../support/https_request.ts";
 import { type ControlPlane, startControlPlane } from "../support/interop/control_plane.ts";
@@ -10,12 +12,12 @@ const LIFTED = ["--kube-api-qps=10000", "--kube-api-burst=10000"] as const;
 
 const BINDINGS = ["system:node-bootstrapper", "system:certificates.k8s.io:certificatesigningrequests:nodeclient"];
 
-/** Controllers of which one has to lead, as wherever there is more than one control plane. */
+/** The flag for leader election among the controllers of several control planes. */
 const ELECTED = ["--leader-elect=true"] as const;
 
 /**
- * Starts an etcd of one member and `count` kube-apiservers on it, each with its kube-controller-manager: one, and once it
- * is ready and has the bindings, the others at the same time. Answers once all of them are ready.
+ * Starts an etcd of one member and `count` kube-apiservers on it, each with its kube-controller-manager: first one, and
+ * once it is ready and has the bindings, the others at the same time. Resolves once all are ready.
  */
 export async function startPeerInstance(count = 1): Promise<BenchInstance> {
   await using stack = new AsyncDisposableStack();
@@ -43,7 +45,7 @@ export async function startPeerInstance(count = 1): Promise<BenchInstance> {
   };
 }
 
-/** Sends a plain request, because the start of kubectl would be charged to the peer. */
+/** Creates a binding with a plain request, because kubectl would add its own start to the peer's time. */
 async function bindBootstrappers(plane: ControlPlane, name: string, role: string): Promise<void> {
   const [ca, cert, key] = await Promise.all([
     readFile(plane.caPath, "utf8"),

@@ -3,27 +3,30 @@ import { readdirSync, readFileSync } from "node:fs";
 import process from "node:process";
 
 export interface Usage {
-  /** The CPU seconds on all cores, in user and kernel mode, since their start. */
+  /** The CPU seconds on all cores, in user and kernel mode, since the processes started. */
   readonly cpuSeconds: number;
-  /** Memory that is theirs now (VmRSS). */
+  /** The current resident memory, in bytes (VmRSS). */
   readonly residentBytes: number;
-  /** The most that each of them ever had, summed (VmHWM). */
+  /** The sum of the peak memory of each process (VmHWM). */
   readonly peakBytes: number;
 }
 
 /** Ticks of /proc/PID/stat in a second; the same on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
-/** Fields of /proc/PID/stat behind the command's name: utime and stime are the 14th and 15th of all. */
+/**
+ * The index of utime among the fields of /proc/PID/stat after the command's name; utime and stime are the 14th and 15th
+ * of all.
+ */
 const USER_AND_SYSTEM = 11;
-/** Likewise for all children that have ended. */
+/** Likewise the index for all children that have ended. */
 const OF_CHILDREN = 13;
 
-/** More than the number of files that a program opens besides its connections. */
+/** More files than a program opens in addition to its connections. */
 const OTHER_FILES = 500;
 
 /**
- * Fails when a program cannot have that many connections. The hard limit counts: Node and Go raise their own soft
- * one to it when they start.
+ * Throws an Error if a program cannot have that many connections. The hard limit counts, because Node and Go raise
+ * their soft limit to it when they start.
  */
 export function checkOpenFiles(connections: number): void {
   const allowed = openFilesIn(readFileSync("/proc/self/limits", "utf8"));
@@ -35,28 +38,28 @@ export function checkOpenFiles(connections: number): void {
   );
 }
 
-/** Files that a program may have open, from the text of a /proc/PID/limits: the hard limit. */
+/** Reads the hard limit of open files from the text of /proc/PID/limits. */
 export function openFilesIn(limits: string): number {
   const match = /^Max open files +\S+ +(\S+)/m.exec(limits);
   if (match === null) throw new Error("/proc/self/limits does not list open files");
   return match[1] === "unlimited" ? Infinity : Number(match[1]);
 }
 
-/** Usage of processes and of all that they started. Throws when one of them has ended. */
+/** Reads the usage of processes and their descendants. Throws an Error if a process has ended. */
 export function readUsage(pids: readonly number[]): Usage {
   return pids.flatMap(findFamily).map(usageOfOne).reduce(addUsage, { cpuSeconds: 0, residentBytes: 0, peakBytes: 0 });
 }
 
-/** CPU seconds in the text of a /proc/PID/stat; the command in it may hold spaces and parentheses. */
+/** Reads the CPU seconds from the text of /proc/PID/stat, in which the command may contain spaces and parentheses. */
 export function cpuSecondsIn(stat: string, field = USER_AND_SYSTEM): number {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[field]) + Number(fields[field + 1])) / TICKS_PER_SECOND;
 }
 
 /**
- * Who uses a machine: of a Node server the main thread, libuv's pool (files, and cryptography with a callback), V8's
- * threads (garbage and compiling) and its other threads, also those that have ended; children of this process that have
- * ended, such as clients; and all other processes. Together they are what all cores did.
+ * The shares of a machine's CPU time: the main thread of a Node server, libuv's pool (files, and cryptography with a
+ * callback), V8's threads (garbage collection and compilation) and other threads, including ended ones; ended children
+ * of this process, such as clients; and all other processes. Together they are the time of all cores.
  */
 export const SHARES = ["main", "pool", "v8", "others", "clients", "rest"] as const;
 
@@ -79,19 +82,19 @@ export function readShares(pid: number): CpuShares {
   return { main, pool, v8, others: server - main - pool - v8, clients, rest };
 }
 
-/** The shares of the time between two readings. */
+/** Returns the shares of the time between two readings. */
 export function sharesSince(before: CpuShares, after: CpuShares): CpuShares {
   return Object.fromEntries(SHARES.map((share) => [share, after[share] - before[share]])) as CpuShares;
 }
 
-/** The seconds in which the cores of a machine were busy, from the text of /proc/stat. */
+/** Reads the seconds in which the cores of a machine were busy, from the text of /proc/stat. */
 export function busySecondsIn(stat: string): number {
   const [user = 0, nice = 0, system = 0, , , interrupts = 0, softInterrupts = 0] = stat.slice(0, stat.indexOf("\n"))
     .split(/ +/).slice(1).map(Number);
   return (user + nice + system + interrupts + softInterrupts) / TICKS_PER_SECOND;
 }
 
-/** Reads the bytes in one line of a /proc/PID/status, such as `VmRSS`. */
+/** Reads the bytes in one line of /proc/PID/status, such as `VmRSS`. */
 export function bytesIn(status: string, name: string): number {
   const match = new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status);
   return match === null ? 0 : Number(match[1]) * 1024;
@@ -117,7 +120,7 @@ function findChildren(path: string): readonly number[] {
   return readThread(path).split(" ").filter((text) => text !== "").map(Number);
 }
 
-/** Reads a file of one thread; empty when the thread has ended since it was listed, or when the kernel has no such file. */
+/** Reads a file of one thread; returns an empty text if the thread has ended, or if the kernel has no such file. */
 function readThread(path: string): string {
   try {
     return readFileSync(path, "utf8");

@@ -14,17 +14,17 @@ import {
   sharesSince,
 } from "./processes.ts";
 
-test("cpuSecondsIn() reads after a command that has spaces and parentheses", () => {
+test("cpuSecondsIn() handles a command with spaces and parentheses", () => {
   const stat = "42 (a) b (c)) S 1 42 42 0 -1 4194304 101 0 0 0 250 50 7 8 20 0 1 0 1872280";
   assert.equal(cpuSecondsIn(stat), 3);
 });
 
-test("busySecondsIn() counts what processes and interrupts took, and no waiting", () => {
+test("busySecondsIn() counts the time of processes and interrupts, but no waiting", () => {
   const stat = "cpu  100 20 300 9000 800 5 15 60 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n";
   assert.equal(busySecondsIn(stat), 4.4);
 });
 
-test("readShares() splits what a process took by thread, so that its shares add up", () => {
+test("readShares() splits the time of a process by thread, and the shares add up", () => {
   const before = readShares(process.pid);
   const used = readUsage([process.pid]);
   const after = readShares(process.pid);
@@ -37,13 +37,13 @@ test("readShares() splits what a process took by thread, so that its shares add 
   }
 });
 
-test("bytesIn() reads one line of a status, and 0 when it is not there", () => {
+test("bytesIn() reads one line of a status, and returns 0 for a missing line", () => {
   const status = "Name:\tnode\nVmHWM:\t  153136 kB\nVmRSS:\t    2048 kB\n";
   assert.equal(bytesIn(status, "VmRSS"), 2 * 1024 * 1024);
   assert.equal(bytesIn(status, "VmSwap"), 0);
 });
 
-test("openFilesIn() reads the hard limit, which may be none", () => {
+test("openFilesIn() reads the hard limit, which may be unlimited", () => {
   const formatLimits = (hard: string) =>
     `Limit                     Soft Limit           Hard Limit           Units     \n` +
     `Max processes             95820                95820                processes \n` +
@@ -58,12 +58,12 @@ test("checkOpenFiles() reports the wanted and the allowed number, and the remedy
   assert.throws(() => checkOpenFiles(1e12), /1000000000000 connections take .* allows a program \d+: .*--scale/);
 });
 
-/** Takes some processor time, says so, and waits for the end of its input. */
-const BUSY_THEN_STILL = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; echo ready; read _";
+/** A script that uses some processor time, prints a line, and waits for the end of its input. */
+const BUSY_THEN_IDLE = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; echo ready; read _";
 
-test("readUsage() sums processes", async () => {
-  // Runs in a separate process, because this one has children of other tests, which end at any time.
-  const still = spawn("sh", ["-c", BUSY_THEN_STILL]);
+test("readUsage() adds up processes", async () => {
+  // Run in a separate process, because children of other tests may end in this one at any time.
+  const still = spawn("sh", ["-c", BUSY_THEN_IDLE]);
   const ended = once(still, "close");
   try {
     await once(still.stdout, "data");

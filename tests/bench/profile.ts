@@ -1,11 +1,11 @@
-/** Reads a V8 CPU profile: where time went, by function, function with its callees, and file. */
+/** Reads a V8 CPU profile: the time by function, by function with its callees, and by file. */
 
 /** The part of a `.cpuprofile` that is read. */
 export interface CpuProfile {
   readonly nodes: readonly ProfileNode[];
   /** The ids of the profile nodes that were sampled. */
   readonly samples: readonly number[];
-  /** The microseconds that passed before each sample. */
+  /** The microseconds since the previous sample. */
   readonly timeDeltas: readonly number[];
 }
 
@@ -15,7 +15,7 @@ interface ProfileNode {
   readonly children?: readonly number[];
 }
 
-/** Milliseconds by name, the largest first. */
+/** Milliseconds by name, in descending order. */
 export type Ranking = readonly (readonly [string, number])[];
 
 export interface Hotspots {
@@ -28,7 +28,7 @@ export interface Hotspots {
 
 const IDLE = "(idle)";
 
-/** Sums a profile up. `root` is the checkout, which is left out of names. */
+/** Summarizes a profile. `root` is the checkout, which is removed from names. */
 export function findHotspots(profile: CpuProfile, root: string): Hotspots {
   const nodes = new Map(profile.nodes.map((node) => [node.id, node]));
   const parents = new Map(profile.nodes.flatMap(({ id, children = [] }) => children.map((child) => [child, id])));
@@ -46,7 +46,7 @@ export function findHotspots(profile: CpuProfile, root: string): Hotspots {
     busyMs += time;
     addTo(self, toFunctionName(node, root), time);
     addTo(files, toFileName(node, root), time);
-    // A function that calls itself counts once.
+    // A recursive function counts once.
     for (const name of new Set(findStack(id, nodes, parents).map((each) => toFunctionName(each, root)))) {
       addTo(inclusive, name, time);
     }
@@ -62,7 +62,7 @@ function findStack(
   const stack: ProfileNode[] = [];
   for (let id: number | undefined = leaf; id !== undefined; id = parents.get(id)) {
     const node = nodes.get(id);
-    // The root is in every stack, so it has no information.
+    // The root is in every stack and so carries no information.
     if (node !== undefined && node.callFrame.functionName !== "(root)") stack.push(node);
   }
   return stack;

@@ -1,4 +1,4 @@
-/** `deno task bench profile`: where our server's time goes, from its sources under Node's own profiler. */
+/** `deno task bench profile`: where our server spends its time, from the sources with Node's profiler. */
 import { readdir, readFile } from "node:fs/promises";
 import process from "node:process";
 import { createTempFolder } from "../support/temp.ts";
@@ -10,7 +10,7 @@ import { sourcesOn } from "./program.ts";
 import type { Section } from "./section.ts";
 import type { BenchInstance } from "./instance.ts";
 
-/** The loads that can be profiled, with the counts of the design. */
+/** The loads that can be profiled, with their designed counts. */
 const LOADS: Readonly<
   Record<string, (instance: BenchInstance, scaled: (count: number) => number) => Promise<unknown>>
 > = {
@@ -24,7 +24,7 @@ const LOADS: Readonly<
   watch: (instance, scaled) => watch(instance.bootstrapKubeconfigs, scaled(1000), 50),
 };
 
-/** The number of rows shown of each ranking. */
+/** How many rows of each ranking are shown. */
 const SHOWN = 40;
 
 export async function runProfile({ options, node, progress, machine }: Bench): Promise<Section> {
@@ -61,7 +61,10 @@ function toRows(of: string, ranking: Ranking, { busyMs }: Hotspots): readonly (r
   return ranking.slice(0, SHOWN).map(([where, ms]) => [of, ms.toFixed(0), ((100 * ms) / busyMs).toFixed(1), where]);
 }
 
-/** The profile is written when the server ends, of its main thread and of each worker; the largest is the server's. */
+/**
+ * Reads the profile of the server. Node writes one for the main thread and one for each worker when the server ends;
+ * the largest is that of the main thread.
+ */
 async function readProfile(folder: string): Promise<CpuProfile> {
   const names = (await readdir(folder)).filter((name) => name.endsWith(".cpuprofile"));
   const texts = await Promise.all(names.map((name) => readFile(`${folder}/${name}`, "utf8")));

@@ -4,7 +4,7 @@ import { type CpuProfile, findHotspots } from "./profile.ts";
 
 const frame = (functionName: string, url = "", lineNumber = -1) => ({ functionName, url, lineNumber });
 
-/** serve calls read, which calls itself; a package and the collector stand beside it. */
+/** A profile in which serve calls read, which calls itself, with a package and the garbage collector. */
 const PROFILE: CpuProfile = {
   nodes: [
     { id: 1, callFrame: frame("(root)"), children: [2, 5, 6, 7] },
@@ -30,7 +30,7 @@ test("findHotspots() separates the time of a function itself from the time with 
   assert.deepEqual(inclusive.slice(0, 2), [["serve server/app.ts:10", 4], ["read core/read.ts:1", 3]]);
 });
 
-test("findHotspots() sums by file and keeps idle time apart", () => {
+test("findHotspots() adds up the time by file, and counts idle time separately", () => {
   const { busyMs, idleMs, files } = findHotspots(PROFILE, "/code");
   assert.deepEqual([busyMs, idleMs], [4.75, 8]);
   assert.deepEqual(files[0], ["core/read.ts", 3]);

@@ -1,26 +1,26 @@
-/** The program under measurement: the released file, or the sources on the same Node. */
+/** The measured program: the released file, or the sources on the same Node. */
 import { join } from "node:path";
 import process from "node:process";
 import { type Child, type Finished, NODE_FLAGS, start } from "../support/child.ts";
 import { ensureReleasedFile } from "../../scripts/build/node_runtime.ts";
 
 export interface Program {
-  /** Runs a command to its end; throws with its output unless it exits 0. */
+  /** Runs a command to its end; throws an Error with its output unless it exits with 0. */
   run(args: readonly string[]): Promise<Finished>;
   start(args: readonly string[]): Child;
 }
 
-/** The sources of the checkout, with more flags of Node; or another program among them. */
+/** Creates a program from the sources of the checkout, with additional flags for Node. */
 export function sourcesOn(node: string, flags: readonly string[] = [], main = "cli/main.ts"): Program {
   return createProgram(node, [...flags, ...NODE_FLAGS, join(process.cwd(), main)]);
 }
 
-/** The released file, built into a folder. */
+/** Builds the released file in a folder, unless it is there. */
 export async function releasedFile(folder: string): Promise<Program> {
   return createProgram(await ensureReleasedFile("host", folder), []);
 }
 
-/** Without the CAs of the machine: Node would read them beside the only one that tlsboot trusts. */
+/** Excludes the CAs of the machine, which Node would read in addition to the only one that tlsboot trusts. */
 const OWN_CAS_ONLY = { NODE_EXTRA_CA_CERTS: "", SSL_CERT_FILE: "" };
 
 function createProgram(command: string, before: readonly string[]): Program {
@@ -30,7 +30,10 @@ function createProgram(command: string, before: readonly string[]): Program {
   };
 }
 
-/** Runs any program to its end, with further variables; throws with its output unless it exits 0. */
+/**
+ * Runs any program to its end, with additional environment variables; throws an Error with its output unless it exits
+ * with 0.
+ */
 export async function mustEnd(
   command: string,
   args: readonly string[],

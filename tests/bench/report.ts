@@ -1,26 +1,26 @@
-/** The results as data that can be kept, and as the table that a person reads. */
+/** The results as data that is kept, and as a table for people. */
 import { formatVerdict } from "./aims.ts";
 import type { Measured } from "./measure.ts";
 import type { Usage } from "./processes.ts";
 import type { Reading, Unit } from "./scenario.ts";
 import { findMedian } from "./stats.ts";
 
-/** Medians of what was used. */
+/** The medians of the usage of the servers. */
 export interface UsageReport {
   readonly cpuSeconds: number;
   readonly residentMegabytes: number;
   readonly peakMegabytes: number;
 }
 
-/** One side of a line; what was used is undefined where no server was measured. */
+/** One side of a line; the usage is undefined if no server was measured. */
 export interface SideReport extends Partial<UsageReport> {
   readonly median: number;
   readonly values: readonly number[];
-  /** The size of the answer that was timed. */
+  /** The size of the timed answer. */
   readonly bodyMegabytes?: number;
-  /** The number of retries in all runs together, after a request without an answer. */
+  /** The total number of retries after a request without an answer, over all runs. */
   readonly retries: number;
-  /** The part of it that etcd used. */
+  /** The part of etcd in the usage. */
   readonly etcd?: UsageReport;
 }
 
@@ -34,7 +34,7 @@ export interface LineReport {
   /** Ours divided by the peer's. */
   readonly ratio: number;
   readonly aim?: string | undefined;
-  /** What would be more than the aim. */
+  /** A more ambitious aim than `aim`. */
   readonly beyond?: string | undefined;
   readonly verdict: string;
 }
@@ -61,7 +61,7 @@ export const LINES_HEAD: readonly string[] = [
   ...["CPU s", "of etcd", "RSS MB", "peak MB", "the peer is"],
 ];
 
-/** A line as the cells of a row. */
+/** Formats a line as the cells of a row. */
 export function toRow({ what, unit, peer, ours, theirs, ratio, aim, beyond, verdict }: LineReport): readonly string[] {
   return [
     ...[what, formatSide(ours, unit), formatSide(theirs, unit), `${ratio.toFixed(2)} ×`],
@@ -97,19 +97,19 @@ function toUsageReport(usages: readonly Usage[]): UsageReport {
   };
 }
 
-/** The median, and all rounds in their order. */
+/** Formats the median and all rounds in order. */
 function formatSide({ median, values, bodyMegabytes, retries }: SideReport, unit: Unit): string {
   const body = bodyMegabytes === undefined ? "" : `, ${formatNumber(bodyMegabytes)} MB`;
   const again = retries === 0 ? "" : `, ${formatCount(retries, "retry", "retries")}`;
   return `${formatNumber(median)} ${unit} (${values.map(formatNumber).join(", ")})${body}${again}`;
 }
 
-/** How often clients retried; empty without retries. */
+/** Formats the number of retries; empty without retries. */
 export function formatRetries(retries: number): string {
   return retries === 0 ? "" : formatNumber(retries);
 }
 
-/** Three digits that count, no more. */
+/** Formats a number with three significant digits. */
 export function formatNumber(value: number): string {
   if (value >= 100) return value.toFixed(0);
   return value >= 10 ? value.toFixed(1) : value.toFixed(2);
@@ -120,7 +120,7 @@ function formatBoth(mine: number | undefined, peers: number | undefined, digits:
   return [mine, peers].map((value) => value?.toFixed(digits) ?? "–").join(" / ");
 }
 
-/** Says how often something was measured. */
+/** Formats how often something was measured. */
 export function formatRounds(rounds: number): string {
   return rounds === 1 ? "One round." : `Medians of ${rounds} rounds.`;
 }

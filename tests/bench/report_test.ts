@@ -16,7 +16,7 @@ test("createLineReport() takes medians of the numbers and of the servers' usage"
   assert.equal(report.verdict, "met");
 });
 
-test("an aim is met at its limit, and what is beyond it is more", () => {
+test("formatVerdict() meets an aim at its limit, and reports the more ambitious aim", () => {
   const cases: readonly (readonly [Aim, number, number, string])[] = [
     [atMost(2, "s"), 2, 0, "met"],
     [atMost(2, "s"), 2.01, 0, "missed"],
@@ -33,7 +33,7 @@ test("an aim is met at its limit, and what is beyond it is more", () => {
   assert.equal(formatVerdict(undefined, 1, 2), "");
 });
 
-test("toRow() has a cell for each column, ours before the peer's, with all rounds", () => {
+test("toRow() returns a cell for each column, with our value before the peer's and all rounds", () => {
   const row = toRow(createLineReport(measured(atMost(1, "s"))));
   assert.equal(row.length, LINES_HEAD.length);
   assert.deepEqual(row, [
@@ -46,7 +46,7 @@ test("toRow() has a cell for each column, ours before the peer's, with all round
   assert.deepEqual(without.slice(4, 7), ["–", "–", ""]);
 });
 
-test("toRow() has etcd's part of the CPU", () => {
+test("toRow() includes etcd's part of the CPU", () => {
   const usage = { cpuSeconds: 0.5, residentBytes: 90e6, peakBytes: 100e6 };
   const etcd = { cpuSeconds: 0.2, residentBytes: 30e6, peakBytes: 40e6 };
   const { line } = measured(undefined);
@@ -54,7 +54,7 @@ test("toRow() has etcd's part of the CPU", () => {
   assert.deepEqual(row.slice(7, 11), ["0.50 / 0.50", "0.20 / –", "90 / 90", "100 / 100"]);
 });
 
-test("formatNumber() keeps three digits that count", () => {
+test("formatNumber() keeps three significant digits", () => {
   assert.deepEqual([0.123, 1.234, 12.34, 123.4, 1234.5].map(formatNumber), ["0.12", "1.23", "12.3", "123", "1235"]);
 });
 
@@ -62,7 +62,7 @@ test("formatRetries() is empty without retries", () => {
   assert.deepEqual([0, 0.5, 5000].map(formatRetries), ["", "0.50", "5000"]);
 });
 
-test("formatRounds() calls one round no median", () => {
+test("formatRounds() does not call one round a median", () => {
   assert.deepEqual([1, 5].map(formatRounds), ["One round.", "Medians of 5 rounds."]);
 });
 

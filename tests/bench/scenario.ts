@@ -1,5 +1,5 @@
 /**
- * The parts of a benchmark: a scenario runs on our side and on a peer in turn, and yields a number for each of its
+ * The types of a benchmark. A scenario runs on our side and on a peer in turn, and returns a number for each of its
  * lines.
  */
 import type { Aim } from "./aims.ts";
@@ -12,11 +12,11 @@ export type Unit = "s" | "ms" | "/s" | "MB" | "%";
 /** One number of one run. */
 export interface Reading {
   readonly value: number;
-  /** The size of the body of the answer that was timed. */
+  /** The size of the body of the timed answer. */
   readonly bytes?: number;
-  /** How often a client had no answer and retried. */
+  /** The number of retries after a request without an answer. */
   readonly retries?: number;
-  /** The usage of the servers, etcd included: CPU seconds of this line alone, memory at its end. */
+  /** The usage of the servers including etcd: the CPU seconds of this line, and the memory at its end. */
   readonly usage?: Usage;
   /** The part of the usage that belongs to etcd. */
   readonly etcd?: Usage;
@@ -27,7 +27,7 @@ export interface Line {
   readonly what: string;
   readonly unit: Unit;
   readonly peer: string;
-  /** Undefined when the design has none. */
+  /** The aim of the line; undefined if it has none. */
   readonly aim?: Aim | undefined;
 }
 
@@ -40,6 +40,6 @@ export type Readings<Key extends string> = Readonly<Record<Key, Reading>>;
 export interface Scenario<Key extends string = string> {
   readonly lines: Readonly<Record<Key, Line>>;
   ours(program: Program): Promise<Readings<Key>>;
-  /** Runs the peer; where that takes a client, it is the same program. */
+  /** Runs the peer; if that takes a client, it is the given program. */
   theirs(program: Program): Promise<Readings<Key>>;
 }

@@ -1,4 +1,4 @@
-/** The section of one command of the benchmarks, and the page that keeps the last section of each. */
+/** The section of one benchmark command, and the page with the latest section of each command. */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { formatMachine, type Machine } from "./machine.ts";
@@ -29,7 +29,7 @@ export interface Picture {
   readonly svg: string;
 }
 
-/** The part of a section that is kept as data: a picture is a separate file. */
+/** The part of a section that is kept as data, without the pictures, which are separate files. */
 type KeptSection = Omit<Section, "pictures"> & { readonly pictures: readonly Omit<Picture, "svg">[] };
 
 /** Formats the section as text for the terminal. */
@@ -63,7 +63,7 @@ Numbers are of one machine and one day; the ratios are what counts. [measurement
 and how to measure it yourself. Where two numbers stand in one cell, ours is before the peer's. Aims are the design's.
 `;
 
-/** Keeps a section below `docs` of a checkout and writes the page of all that are kept. */
+/** Writes a section below `docs` of a checkout, and the page with all kept sections. */
 export async function writeSection(root: string, section: Section): Promise<void> {
   const folder = join(root, "docs", "engineering", "bench");
   await mkdir(folder, { recursive: true });

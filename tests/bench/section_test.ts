@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { createTempFolder } from "../support/temp.ts";
 import { type Command, formatSection, type Section, writeSection } from "./section.ts";
 
-test("writeSection() keeps a section beside those of other commands, in the order of the page", async () => {
+test("writeSection() adds a section to those of other commands, in the order of the page", async () => {
   await using folder = await createTempFolder();
   await writeSection(folder.path, formatTestSection("growth", "0.5 ms"));
   await writeSection(folder.path, formatTestSection("table", "old"));
@@ -22,7 +22,7 @@ test("writeSection() keeps a section beside those of other commands, in the orde
   assert.equal(JSON.stringify(kept).includes("<svg"), false);
 });
 
-test("formatSection() has the table, the settings and the machine", () => {
+test("formatSection() prints the table, the settings and the machine", () => {
   assert.equal(
     formatSection(formatTestSection("steady", "1 %")),
     "\n| what  | ours |\n| ----- | ---- |\n| storm | 1 %  |\n\nof one round\n" +

@@ -1,6 +1,6 @@
-/** Numbers out of several runs. */
+/** Statistics over the numbers of several runs. */
 
-/** The middle of numbers in any order. Throws for none. */
+/** Finds the median of numbers in any order. Throws an Error for none. */
 export function findMedian(values: readonly number[]): number {
   const sorted = toSorted(values);
   const middle = Math.floor(sorted.length / 2);
@@ -14,16 +14,16 @@ function toSorted(values: readonly number[]): readonly number[] {
   return [...values].sort((one, other) => one - other);
 }
 
-/** The factor that noise may add to a line that is flat or straight. */
+/** The factor by which noise may raise a flat or straight line. */
 const NOISE = 1.25;
 
-/** Reports whether a cost per item is higher for the largest count than for the one before it. */
+/** Reports whether a cost per item is higher for the largest count than for the second largest. */
 export function risesAtTheEnd(costs: readonly number[]): boolean {
   const [before, last] = costs.slice(-2);
   return before !== undefined && last !== undefined && last > before * NOISE;
 }
 
-/** Reports whether the last stretch of a line is steeper than the one before; a line of two points is straight. */
+/** Reports whether the last segment of a line is steeper than the one before; a line of two points is straight. */
 export function bendsUpward(points: readonly { readonly x: number; readonly y: number }[]): boolean {
   const [first, middle, last] = points.slice(-3);
   if (first === undefined || middle === undefined || last === undefined) return false;
@@ -39,7 +39,10 @@ export interface Sample {
   readonly residentBytes: number;
 }
 
-/** Median of the last quarter of the time divided by that of the quarter before. Throws when one of them has no sample. */
+/**
+ * Divides the median of the last quarter of the time by that of the quarter before. Throws an Error if either has no
+ * sample.
+ */
 export function growthAtTheEnd(samples: readonly Sample[]): number {
   const end = samples.at(-1)?.atMs ?? 0;
   const between = (from: number, to: number): number =>

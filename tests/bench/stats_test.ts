@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bendsUpward, findMedian, growthAtTheEnd, risesAtTheEnd } from "./stats.ts";
 
-test("findMedian() takes the middle, and the mean of two middles", () => {
+test("findMedian() returns the middle number, or the mean of the two middle ones", () => {
   assert.equal(findMedian([3]), 3);
   assert.equal(findMedian([10, 9, 1]), 9);
   assert.equal(findMedian([4, 1, 100, 2]), 3);
@@ -15,7 +15,7 @@ test("risesAtTheEnd() compares the last two values, with tolerance for noise", (
   assert.equal(risesAtTheEnd([1]), false);
 });
 
-test("bendsUpward() distinguishes a straight line from one that gets steeper", () => {
+test("bendsUpward() distinguishes a straight line from one that becomes steeper", () => {
   const line = (...heights: readonly number[]) => heights.map((y, index) => ({ x: [100, 1000, 5000][index] ?? 0, y }));
   assert.equal(bendsUpward(line(110, 200, 600)), false);
   assert.equal(bendsUpward(line(110, 200, 300)), false);
@@ -30,7 +30,7 @@ test("growthAtTheEnd() compares the last quarter with the one before, whatever c
     Array.from({ length: 101 }, (_, second) => ({ atMs: second * 1000, residentBytes: bytesAt(second) }));
   assert.equal(growthAtTheEnd(samples((second) => Math.min(second, 50))), 1);
   assert.equal(growthAtTheEnd(samples((second) => second > 75 ? 30 : 20)), 1.5);
-  // One peak of a collector is not growth.
+  // A single peak before a garbage collection is not growth.
   assert.equal(growthAtTheEnd(samples((second) => second === 90 ? 1000 : 20)), 1);
   assert.throws(() => growthAtTheEnd([]), /median of nothing/);
 });

@@ -1,4 +1,4 @@
-/** `deno task bench steady`: nodes come, requests are cleaned away, and memory is to stay where it was. */
+/** `deno task bench steady`: nodes bootstrap, their requests are deleted, and memory should not grow. */
 import { formatMet } from "./aims.ts";
 import { clean, storm } from "./load.ts";
 import { startOurInstance } from "./our_instance.ts";
@@ -19,10 +19,10 @@ interface SteadyReport {
   readonly nodes: number;
   readonly storms: number;
   readonly cpuSeconds: number;
-  /** How often a client had no answer and retried. */
+  /** The number of retries after a request without an answer. */
   readonly retries: number;
   readonly samples: readonly Sample[];
-  /** Median of the last quarter divided by that of the quarter before. */
+  /** The median of the last quarter divided by that of the quarter before. */
   readonly growth: number;
   readonly peakMegabytes: number;
 }

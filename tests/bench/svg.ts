@@ -1,4 +1,4 @@
-/** Line plots as SVG: a few series over one axis, readable on light and dark ground, without a script or a font. */
+/** Line plots as SVG: a few series over one axis, readable on light and dark backgrounds, without scripts or fonts. */
 
 export interface Series {
   readonly name: string;
@@ -14,7 +14,7 @@ export interface Plot {
   readonly title: string;
   readonly xLabel: string;
   readonly yLabel: string;
-  /** Logarithmic when counts grow by factors; the marks are then the measured counts. */
+  /** Logarithmic if counts grow by factors; then the marks are the measured counts. */
   readonly xScale: "linear" | "logarithmic";
   readonly series: readonly Series[];
 }
@@ -25,12 +25,15 @@ const LEFT = 72;
 const RIGHT = 24;
 const TOP = 48;
 const BOTTOM = 84;
-/** Colours that readers with colour blindness can distinguish; each line also has its name beside its mark. */
+/** Colours that readers with colour blindness can distinguish. The legend has the name of each line. */
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"] as const;
 const GREY = "#808080";
 const MARKS = 5;
 
-/** Draws one. The y axis starts at 0, so that a line that bends is seen to bend. Throws when there is nothing to draw. */
+/**
+ * Draws a plot. The y axis starts at 0, so that the shape of a line is not exaggerated. Throws an Error if there are no
+ * points.
+ */
 export function drawPlot(plot: Plot): string {
   const points = plot.series.flatMap((series) => series.points);
   if (points.length === 0) throw new Error(`nothing to draw in "${plot.title}"`);
@@ -50,7 +53,7 @@ export function drawPlot(plot: Plot): string {
     `${parts.join("\n")}\n</svg>\n`;
 }
 
-/** The smallest of 1, 2, 2.5, 5 and 10 times a power of ten that is not below a number. */
+/** Returns the smallest number not below `value` that is 1, 2, 2.5 or 5 times a power of ten. */
 export function niceCeiling(value: number): number {
   if (value <= 0) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
@@ -58,7 +61,7 @@ export function niceCeiling(value: number): number {
   return step * power;
 }
 
-/** Multiples of a round number in a range, its ends included. */
+/** Returns the multiples of a round number within a range, including its ends. */
 export function roundMarks(least: number, most: number): readonly number[] {
   const step = niceCeiling((most - least) / MARKS);
   const first = Math.ceil(least / step);
@@ -97,7 +100,7 @@ function drawSeries(
   const colour = COLOURS[index % COLOURS.length] ?? GREY;
   const line = points.map(({ x, y }) => `${at(toX(x))},${at(toY(y))}`).join(" ");
   const legend = LEFT + (index * (WIDTH - LEFT - RIGHT)) / count;
-  // Dots would hide a line of a thousand samples.
+  // Do not draw dots on a line of a thousand samples, which they would hide.
   const dots = points.length > 20
     ? []
     : points.map(({ x, y }) => `<circle cx="${at(toX(x))}" cy="${at(toY(y))}" r="3.5" fill="${colour}"/>`);

@@ -23,7 +23,7 @@ test("drawPlot() places points by the logarithm of x and by y from zero", () => 
   assert.equal(new Set(theirs?.map(([, y]) => y)).size, 1);
 });
 
-test("drawPlot() places points by x itself when the scale is linear", () => {
+test("drawPlot() places points by x itself if the scale is linear", () => {
   const [ours] = parseLines(drawPlot({ ...PLOT, xScale: "linear" }));
   const [first, second, last] = ours?.map(([x]) => x) ?? [];
   assert.equal(first, 72);
@@ -39,7 +39,7 @@ test("drawPlot() escapes text and closes its elements", () => {
   assert.doesNotMatch(svg, /NaN|Infinity|undefined/);
 });
 
-test("drawPlot() draws one point, equal points and zeros, and refuses nothing", () => {
+test("drawPlot() draws one point, equal points and zeros, and rejects an empty plot", () => {
   for (const points of [[{ x: 5, y: 0 }], [{ x: 5, y: 3 }, { x: 5, y: 3 }]]) {
     for (const xScale of ["linear", "logarithmic"] as const) {
       assert.doesNotMatch(drawPlot({ ...PLOT, xScale, series: [{ name: "ours", points }] }), /NaN|Infinity/);
@@ -48,12 +48,12 @@ test("drawPlot() draws one point, equal points and zeros, and refuses nothing", 
   assert.throws(() => drawPlot({ ...PLOT, series: [] }), /nothing to draw/);
 });
 
-test("niceCeiling() is the next round number", () => {
+test("niceCeiling() returns the next round number", () => {
   const cases = [[0, 1], [1, 1], [1.1, 2], [2.3, 2.5], [3, 5], [7, 10], [0.03, 0.05], [2500, 2500]] as const;
   for (const [value, ceiling] of cases) assert.ok(Math.abs(niceCeiling(value) - ceiling) < 1e-9, `${value}`);
 });
 
-test("roundMarks() are multiples of a round number within the range", () => {
+test("roundMarks() returns multiples of a round number within the range", () => {
   assert.deepEqual(roundMarks(0.02, 10.1), [2.5, 5, 7.5, 10]);
   assert.deepEqual(roundMarks(0, 100), [0, 20, 40, 60, 80, 100]);
   assert.deepEqual(roundMarks(5, 5), [5]);

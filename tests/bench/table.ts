@@ -1,4 +1,4 @@
-/** Markdown tables whose columns stand under each other, so that they are read in a terminal too. */
+/** Formats a Markdown table with aligned columns, so that it is readable in a terminal too. */
 
 export function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, column) => Math.max(3, title.length, ...rows.map((row) => row[column]?.length ?? 0)));

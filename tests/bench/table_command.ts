@@ -1,4 +1,4 @@
-/** `deno task bench`: every line of the table. */
+/** `deno task bench`: measures the lines of the table. */
 import type { Bench } from "./bench.ts";
 import { createScenarios, isWanted } from "./lines/mod.ts";
 import { measure } from "./measure.ts";

@@ -1,4 +1,6 @@
-/** The process that fuzzes one target, and prints a report as JSON: child.ts TARGET JOURNAL SEED SECONDS INPUTS [FILE]. */
+/**
+ * The process that fuzzes one target and prints a report as JSON: child.ts TARGET JOURNAL SEED SECONDS INPUTS [FILE].
+ */
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import { runMain } from "../support/command_line.ts";
@@ -7,7 +9,7 @@ import { openJournal } from "./journal.ts";
 import type { Bytes, Target } from "./target.ts";
 import { TARGETS } from "./targets.ts";
 
-/** A report as the parent reads it; the input of a finding is the last one of the journal. */
+/** A report for the parent; the input of a finding is the last one in the journal. */
 export type WireReport = Omit<Report, "finding"> & { readonly finding: Omit<Finding, "input"> | undefined };
 
 async function main(): Promise<number> {
@@ -34,5 +36,5 @@ async function runOnce(target: Target, input: Bytes, onInput: (count: number, in
   return { inputs: 1, seconds: ms / 1000, slowestMs: ms, slowestBytes: input.length, finding };
 }
 
-// A server may keep the process alive for something that is of no use any more: the end is forced.
+// Force the exit, because a server may keep the process alive.
 runMain("fuzz", main);

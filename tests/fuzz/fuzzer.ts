@@ -1,11 +1,11 @@
-/** Runs one target: input after input, each within bounds of time and memory, until the time limit has passed. */
+/** Runs one target with input after input, each within limits of time and memory, until the time is over. */
 import process from "node:process";
 import { below, createSeededRandom, oneIn, pick } from "../support/seeded_random.ts";
 import { findSteepGrowth } from "../support/growth.ts";
 import { inflate, minimize, mutate, type Pool, pump, pumpEach, type Sized } from "./mutate.ts";
 import type { Bytes, Target } from "./target.ts";
 
-/** A fault and the input that shows it. */
+/** A fault, and the input that triggers it. */
 export interface Finding {
   readonly kind: "wrong" | "slow" | "memory" | "hang" | "crash";
   readonly message: string;
@@ -20,7 +20,7 @@ export interface Report {
   readonly finding: Finding | undefined;
 }
 
-/** How a target is run. */
+/** The limits of a run, and its seed. */
 export interface FuzzOptions {
   readonly seed: number;
   readonly seconds: number;
@@ -30,20 +30,20 @@ export interface FuzzOptions {
   readonly onInput: (count: number, input: Bytes) => void;
 }
 
-/** The time for each MiB beside the target's grace, because time has to be linear. */
+/** The time for each MiB in addition to the target's grace, because time must be linear. */
 const MS_PER_MIB = 500;
 const GRACE_MS = 250;
-/** The memory that a target may keep. */
+/** The largest memory that a target may retain. */
 const MEMORY_BYTES = 512 * 2 ** 20;
 const MINIMIZE_MS = 10_000;
 const POOL_LIMIT = 2_000;
 const POOL_ENTRY_BYTES = 8_192;
 const MEDIUM_BYTES = 65_536;
-/** The size of the inputs whose growth is measured: a quadratic reader takes a second, a linear one a millisecond. */
+/** The size of inputs for measuring growth: a quadratic reader takes a second, a linear one a millisecond. */
 const PUMPED_BYTES = 32_768;
-/** The largest size of a seed in which each byte is repeated in turn. */
+/** The largest seed in which each byte is repeated in turn. */
 const PUMPED_SEED_BYTES = 200;
-/** One in this many inputs is a piece of another one that is repeated, and measured at growing sizes. */
+/** One in this many inputs repeats a piece of another input, and is measured at growing sizes. */
 const PUMP_EVERY = 2;
 
 /** Runs the seeds, then inputs made from them. */
@@ -62,7 +62,7 @@ export async function fuzz(target: Target, { seed, seconds, inputs: most, onInpu
     if (count >= target.seeds.length && count % PUMP_EVERY === 0) {
       const sized = pumps.next().value ?? pump(pool, pick(random, inputs));
       const finding = await findGrowth(target, sized, (input) => onInput(count, input));
-      // A smaller input would show less of how the time grows.
+      // A smaller input would show less growth.
       if (finding?.kind === "slow") return report(finding);
       if (finding !== undefined) return report(await minimized(target, finding, (smaller) => onInput(count, smaller)));
       continue;
@@ -89,7 +89,9 @@ export async function fuzz(target: Target, { seed, seconds, inputs: most, onInpu
   }
 }
 
-/** Small ones for the grammar, some of medium size, few as large as a client may send. */
+/**
+ * Creates the next input: mostly small for the grammar, some of medium size, and a few as large as a client may send.
+ */
 function nextInput(target: Target, pool: Pool, count: number): Bytes {
   const { random } = pool;
   const base = pick(random, pool.inputs);
@@ -113,8 +115,8 @@ export interface InputResult {
 }
 
 /**
- * Runs one input. One that is slow is run again, and then only the processor's time counts: the machine may have been
- * busy with something else.
+ * Runs one input. A slow input is run again, and then only processor time counts, because the machine may have been
+ * busy.
  */
 export async function runInput(target: Target, input: Bytes): Promise<InputResult> {
   const limit = (target.graceMs ?? GRACE_MS) + MS_PER_MIB * input.length / 2 ** 20;
@@ -136,7 +138,7 @@ export async function runInput(target: Target, input: Bytes): Promise<InputResul
   return { label, ms, finding: { kind: "slow", message, input } };
 }
 
-/** Finds more than linear time, where the time itself is still within its bounds. */
+/** Finds superlinear time while the time itself is still within its limits. */
 async function findGrowth(
   target: Target,
   sized: Sized,
@@ -165,7 +167,7 @@ function toFinding(error: unknown, input: Bytes): Finding {
 function findMemoryFault(input: Bytes, count: number, before: number): Finding | undefined {
   if (before === 0 || (input.length < MEDIUM_BYTES && count % 256 !== 0)) return undefined;
   if (process.memoryUsage().rss - before <= MEMORY_BYTES) return undefined;
-  // Garbage does not count; memory that V8 cannot provide ends the process.
+  // Garbage does not count. If V8 runs out of memory, the process ends.
   (globalThis as { gc?: () => void }).gc?.();
   const { heapUsed, external } = process.memoryUsage();
   const grown = heapUsed + external;

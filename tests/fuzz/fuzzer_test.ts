@@ -14,7 +14,7 @@ function createTarget(run: Target["run"]): Target {
   return { name: "t", seeds: ["hello", "a<b>c"].map(encodeText), words: WORDS, maxBytes: 1000, run };
 }
 
-test("fuzz() finds an input that throws, and a smaller one that throws the same", async () => {
+test("fuzz() finds an input that throws, and a smaller one that throws the same error", async () => {
   const target = createTarget((input) => {
     const text = decodeText(input);
     if (text.includes("<<")) throw new Error("two of them");
@@ -29,7 +29,7 @@ test("fuzz() finds an input that throws, and a smaller one that throws the same"
 test("fuzz() runs the seeds first, and the same inputs for the same seed", async () => {
   const collectInputs = async (seed: number): Promise<readonly string[]> => {
     const seen: string[] = [];
-    // The time is never over before the hundredth input.
+    // The time limit is never reached before the hundredth input.
     const target = createTarget((input) => {
       seen.push(decodeText(input));
       if (seen.length === 100) throw new Error("enough");
@@ -44,7 +44,7 @@ test("fuzz() runs the seeds first, and the same inputs for the same seed", async
   assert.notDeepEqual(await collectInputs(2), first);
 });
 
-test("fuzz() inserts names that every object inherits", async () => {
+test("fuzz() inserts inherited property names", async () => {
   const table: Readonly<Record<string, string>> = { hello: "greeting" };
   const target = createTarget((input) => {
     const found = table[decodeText(input).replace("hello", "")];
@@ -55,7 +55,7 @@ test("fuzz() inserts names that every object inherits", async () => {
   assert.match(finding?.message ?? "", /^Error: inherited/);
 });
 
-test("fuzz() ends after as many inputs as it was given", async () => {
+test("fuzz() ends after the given number of inputs", async () => {
   let runs = 0;
   const target = createTarget(() => `${runs++ % 7}`);
   const report = await fuzz(target, { seed: 1, seconds: 60, inputs: 50, onInput: () => {} });
@@ -63,7 +63,7 @@ test("fuzz() ends after as many inputs as it was given", async () => {
   assert.equal(report.finding, undefined);
 });
 
-test("fuzz() finds time that is not linear while it is still short", async () => {
+test("fuzz() finds superlinear time while it is still short", async () => {
   const target = {
     ...createTarget((input) => `${/^a<\w*b?\w*>c$/.test(decodeText(input).slice(0, 20_000))}`),
     maxBytes: 8_192,
@@ -107,7 +107,7 @@ for (
     { name: "PROTOBUF.restructure()", restructure: PROTOBUF.restructure, input: Uint8Array.of(8, 1, 0x12, 2, 8, 5) },
   ]
 ) {
-  test(`${name} changes inputs of its own grammar, and no others`, () => {
+  test(`${name} changes inputs of its own grammar only`, () => {
     const random = createSeededRandom(4);
     const made = new Set(Array.from({ length: 50 }, () => String(restructure(input, random))));
     assert.ok(made.size > 10, `${made.size}`);

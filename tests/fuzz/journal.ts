@@ -1,9 +1,9 @@
-/** Keeps the input that is being run in a file, because a process that hangs or dies cannot report it. */
+/** Keeps the current input in a file, because a process that hangs or dies cannot report it. */
 import { Buffer } from "node:buffer";
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import type { Bytes } from "./target.ts";
 
-/** Number of the input and its length, before its bytes. */
+/** The size of the number and the length of an input, which precede its bytes. */
 const HEAD_BYTES = 16;
 
 /** Writes each input before it is run. */
@@ -31,7 +31,7 @@ export function openJournal(path: string): Journal {
   };
 }
 
-/** The input that was written last; undefined before the first. */
+/** Reads the last input; returns undefined if there is none. */
 export function readJournal(path: string): Entry | undefined {
   const bytes = readFileSync(path);
   if (bytes.length < HEAD_BYTES) return undefined;

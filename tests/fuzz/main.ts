@@ -1,7 +1,7 @@
 /**
- * `deno task fuzz`: runs every decoder of untrusted bytes on mutated real inputs, and checks its result, linear time
- * and bounded memory. The same seed produces the same inputs; `--inputs` limits their number for each target, so that a
- * run is the same on a fast and on a slow machine.
+ * `deno task fuzz`: runs every decoder of untrusted bytes on mutated real inputs, and checks its results, linear time
+ * and bounded memory. The same seed produces the same inputs; `--inputs` limits their number per target, so that a run
+ * is the same on fast and slow machines.
  *
  * Usage: main.ts [--seconds N] [--inputs N] [--seed S] [--target NAME] [--replay FILE|HEX]
  */
@@ -21,7 +21,7 @@ import { TARGETS } from "./targets.ts";
 /** The default number of seconds, shared by all targets. */
 const SECONDS = "60";
 const SEED = "20261125";
-/** Longer inputs are printed by their file only. */
+/** Longer inputs are kept in a file instead of being printed. */
 const SHOWN_BYTES = 400;
 
 async function main(): Promise<number> {
@@ -72,7 +72,7 @@ function formatLine(target: string, { inputs, seconds, slowestMs, slowestBytes }
   return `${target.padEnd(16)} ${`${inputs}`.padStart(9)} inputs ${`${rate}`.padStart(7)}/s  ${slowest}`;
 }
 
-/** Describes a finding, and the command that shows it again. A long input stays in a file. */
+/** Describes a finding and the command that reproduces it. A long input stays in a file. */
 async function describe(target: string, seed: number, { kind, message, input }: Finding): Promise<string> {
   const hex = Buffer.from(input).toString("hex");
   let replay = hex;

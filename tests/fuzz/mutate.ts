@@ -1,4 +1,7 @@
-/** New inputs from old ones: bytes are flipped, cut, doubled, crossed; pieces are repeated up to the limit. */
+/**
+ * Creates new inputs from old ones: bytes are flipped, removed, duplicated and crossed; pieces are repeated up to the
+ * limit.
+ */
 import { Buffer } from "node:buffer";
 import type { Random } from "../../core/ports.ts";
 import { shrink } from "../support/shrink.ts";
@@ -7,9 +10,9 @@ import { type Bytes, encodeText } from "./target.ts";
 
 export interface Pool {
   readonly random: Random;
-  /** Inputs that are worth building on. */
+  /** The inputs from which new ones are made. */
   readonly inputs: readonly Bytes[];
-  /** Words of the input's grammar. Mutations insert them, and the words of all grammars too. */
+  /** The words of the input's grammar, which mutations insert in addition to common words. */
   readonly words: readonly string[];
 }
 
@@ -28,7 +31,7 @@ const ODD_NUMBERS = [
 ];
 const SMALL = 4096;
 
-/** Names that every object inherits: no table may find them. */
+/** Property names that every object inherits, which no lookup may find. */
 const INHERITED_NAMES = ["constructor", "__proto__", "toString", "valueOf", "hasOwnProperty"];
 /** Words of many grammars, inserted into the inputs of all targets. */
 const COMMON_WORDS: readonly string[] = [
@@ -38,17 +41,14 @@ const COMMON_WORDS: readonly string[] = [
   ...["==", "!=", "//", "..", "[[", "%00", "%ff", "%2f", "null", "true", "0", "-0", "-1", "1e9", "9223372036854775808"],
 ];
 
-/** An input like another, changed in a few places. */
+/** Returns an input with changes in a few places. */
 export function mutate(pool: Pool, input: Bytes, maxBytes: number): Bytes {
   let out = input;
   for (let steps = 1 + below(pool.random, 5); steps > 0; steps--) out = mutateOnce(pool, out);
   return out.length > maxBytes ? out.subarray(0, maxBytes) : out;
 }
 
-/**
- * An input that is large because one piece of it is repeated, or because its pieces enclose each other: what
- * takes more than linear time shows here.
- */
+/** Returns an input that is large because one piece is repeated or nested, which exposes superlinear time. */
 export function inflate(pool: Pool, input: Bytes, size: number): Bytes {
   const { random } = pool;
   const at = below(random, input.length + 1);
@@ -60,12 +60,12 @@ export function inflate(pool: Pool, input: Bytes, size: number): Bytes {
   return join(input.subarray(0, at), ...middle, input.subarray(at)).subarray(0, size);
 }
 
-/** Makes inputs of any size. */
+/** Creates an input of about a given size. */
 export type Sized = (size: number) => Bytes;
 
 /**
- * Inputs in which a piece of another one is repeated in its place, and followed by something odd half of the time: a
- * reader that can take the repetitions in many ways, and has to give each up at their end, takes more than linear time.
+ * Creates inputs in which a piece of another input is repeated in place, followed by something odd half of the time. A
+ * reader that can match the repetitions in many ways and must give each up at the end takes superlinear time.
  */
 export function pump(pool: Pool, input: Bytes): Sized {
   const { random } = pool;
@@ -76,10 +76,7 @@ export function pump(pool: Pool, input: Bytes): Sized {
   return pumped(input.subarray(0, at), repeated, join(end, input.subarray(oneIn(random, 2) ? at : input.length)));
 }
 
-/**
- * Generates one function for every byte of some inputs in turn, which ends the input with a byte that no grammar
- * expects.
- */
+/** Generates a function for every byte of some inputs in turn. Its inputs end with a byte that no grammar expects. */
 export function* pumpEach(inputs: readonly Bytes[]): Generator<Sized> {
   const end = Uint8Array.of(0x7f);
   for (const input of inputs) {
@@ -130,7 +127,7 @@ function word({ random, words }: Pool): Bytes {
   return encodeText(pick(random, words.length === 0 || oneIn(random, 2) ? COMMON_WORDS : words));
 }
 
-/** A word, some words, or a part of the input. */
+/** Returns a word, some words, or a part of the input. */
 function piece(pool: Pool, input: Bytes): Bytes {
   const { random } = pool;
   if (input.length === 0 || oneIn(random, 2)) {
@@ -140,7 +137,7 @@ function piece(pool: Pool, input: Bytes): Bytes {
   return input.slice(from, from + 1 + mostlySmall(random, 64));
 }
 
-/** The first decimal number from a place on becomes an odd one. */
+/** Replaces the first decimal number after a random place with an odd one. */
 function withOddNumber(random: Random, input: Bytes): Bytes {
   let at = below(random, input.length);
   while (at < input.length && !isDigit(input[at])) at++;
@@ -159,7 +156,7 @@ function repeat(part: Bytes, times: number): Bytes {
   return out;
 }
 
-/** Repeated with a running number in the place of an `N`, so that names differ; the word needs one. */
+/** Repeats a part with a running number in place of its `N`, so that names differ. */
 function repeatNumbered(part: Bytes, times: number): Bytes {
   const mark = part.indexOf(0x4e);
   if (mark < 0) return repeat(part, times);
@@ -169,7 +166,7 @@ function repeatNumbered(part: Bytes, times: number): Bytes {
   return new Uint8Array(Buffer.concat(parts));
 }
 
-/** Makes an input smaller, as long as it fails as the first one did; `isOver` reports whether the time has run out. */
+/** Shrinks an input as long as it fails in the same way; `isOver` reports whether the time is over. */
 export function minimize(
   input: Bytes,
   isSame: (input: Bytes) => Promise<boolean>,

@@ -1,14 +1,14 @@
-/** Distinguishes expected outcomes from findings, and outcomes from each other. */
+/** Separates expected outcomes from findings, and distinguishes outcomes. */
 import { isDeepStrictEqual } from "node:util";
 import type { Result } from "../../core/lib/result.ts";
 import { describeRefusal as statusRefusal } from "../support/describe_refusal.ts";
 
-/** The outcome of a refusal; the error itself is thrown when the API would answer it with anything but a 4xx. */
+/** Returns the outcome of a refusal. Throws the error itself if the API would not answer it with a 4xx. */
 export function describeRefusal(error: unknown, meant: readonly number[] = []): string {
   return toOutcome(statusRefusal(error, meant));
 }
 
-/** The outcome of a decoder that throws a refusal. */
+/** Returns the outcome of a decoder that throws refusals. */
 export function attempt(decode: () => unknown): string {
   try {
     decode();
@@ -18,22 +18,22 @@ export function attempt(decode: () => unknown): string {
   }
 }
 
-/** The outcome of a decoder that answers with a value. */
+/** Returns the outcome of a decoder that returns a Result. */
 export function resultOutcome(result: Result<unknown, string>): string {
   return result.ok ? "ok" : toOutcome(result.error);
 }
 
-/** A text without the parts that differ from input to input. */
+/** Removes the parts of a text that vary between inputs. */
 export function toOutcome(text: string): string {
   return text.slice(0, 400).replace(/"[^"]*"|'[^']*'|[0-9]+/g, "#").slice(0, 60);
 }
 
-/** Throws unless two values are the same in depth. */
+/** Throws an Error unless two values are deeply equal. */
 export function assertSame(actual: unknown, wanted: unknown, what: string): void {
   if (!isDeepStrictEqual(actual, wanted)) throw new Error(`${what}: ${show(actual)} is not ${show(wanted)}`);
 }
 
-/** Throws an error that says `what` unless the condition holds. */
+/** Throws an Error with the message `what` unless the condition holds. */
 export function assertHolds(holds: boolean, what: string): void {
   if (!holds) throw new Error(what);
 }

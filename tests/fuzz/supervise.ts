@@ -16,17 +16,17 @@ export interface Run {
   readonly seconds: number;
   /** The largest number of inputs to run. */
   readonly inputs: number;
-  /** Runs this input alone, for a replay. */
+  /** The only input to run, for a replay. */
   readonly input?: Bytes;
   readonly folder: string;
 }
 
 /**
- * An input that takes longer counts as hanging, even on a busy machine where a child loads all targets first. One that is
- * only slow is found by its processor time.
+ * An input that takes longer counts as hanging. This includes the time in which a child loads all targets on a busy
+ * machine. Slow inputs are found by their processor time.
  */
 const HANG_MS = 120_000;
-/** The most that V8 gives to a target's objects. */
+/** The heap limit of a target's process, in MiB. */
 const HEAP_MIB = 1024;
 const POLL_MS = 250;
 /** The program of the child, relative to the checkout, where tasks run. */

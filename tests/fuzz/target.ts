@@ -1,4 +1,4 @@
-/** A target of the fuzzer: one decoder of foreign bytes, with its inputs and what must hold for every input. */
+/** A target of the fuzzer: one decoder of untrusted bytes, with its seeds and the checks of every input. */
 import type { Random } from "../../core/ports.ts";
 
 export type Bytes = Uint8Array<ArrayBuffer>;
@@ -6,24 +6,24 @@ export type Bytes = Uint8Array<ArrayBuffer>;
 export interface Target {
   /** The name that `--target` takes. */
   readonly name: string;
-  /** Real inputs, from which all others are made. */
+  /** Real inputs, from which all others are derived. */
   readonly seeds: readonly Bytes[];
-  /** Pieces of its grammar alone, inserted and repeated. */
+  /** Pieces of its grammar, which are inserted and repeated. */
   readonly words: readonly string[];
-  /** The most that a client can send. */
+  /** The largest input that a client can send. */
   readonly maxBytes: number;
-  /** Changes an input within its own grammar; undefined where the input is too broken for that. */
+  /** Changes an input within its own grammar; returns undefined if the input is too broken. */
   readonly restructure?: (input: Bytes, random: Random) => Bytes | undefined;
-  /** Enlarges an input within its own grammar; undefined where the input is too broken for that. */
+  /** Enlarges an input within its own grammar; returns undefined if the input is too broken. */
   readonly inflate?: (input: Bytes, random: Random, size: number) => Bytes | undefined;
   /**
-   * Decodes one input and checks what must hold. The result names the kind of outcome: an input with a new kind is kept
-   * for further mutations. Throws for a finding, whatever the error.
+   * Decodes one input and checks the result. Returns the kind of outcome: an input with a new kind is kept for further
+   * mutations. Any error that it throws is a finding.
    */
   readonly run: (input: Bytes) => string | Promise<string>;
-  /** The time that one input may take beside its size, in milliseconds; 250 when omitted. */
+  /** The milliseconds that an input may take in addition to the time for its size; 250 by default. */
   readonly graceMs?: number;
-  /** Ends what runs beside the target, and checks what must hold at the end. */
+  /** Stops the target's servers, and makes the final checks. */
   readonly close?: () => Promise<void>;
 }
 

@@ -1,4 +1,4 @@
-/** Every target by name. A target is loaded when it is run. */
+/** All targets by name. A target is loaded when it is run. */
 import type { Target } from "./target.ts";
 
 /** The functions that load each target, in the order in which they run. */

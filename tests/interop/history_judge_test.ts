@@ -7,7 +7,7 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createTempFolder } from "../support/temp.ts";
 import { createHistoryWriter, HISTORY_FILE, type HistoryRecord, type RecordedState } from "../torture/history.ts";
-import { judgeHistory, listVerdictFaults, type Verdict } from "../torture/judge.ts";
+import { checkHistory, listVerdictFaults, type Verdict } from "../torture/history_check.ts";
 
 const TARGET = { resource: "configmaps", namespace: "default" } as const;
 
@@ -26,7 +26,7 @@ function writeHistory(path: string, records: readonly HistoryRecord[], promised:
 async function judge(records: readonly HistoryRecord[], promised = KEPT): Promise<Verdict> {
   await using folder = await createTempFolder();
   writeHistory(folder.join(HISTORY_FILE), records, promised);
-  return await judgeHistory(folder.path);
+  return await checkHistory(folder.path);
 }
 
 type Labels = Readonly<Record<string, string>>;
@@ -397,7 +397,7 @@ for (const { name, changes, want } of BROKEN) {
 test("the judge shows faults on a page, and the calls about an object on one by porcupine", async () => {
   await using folder = await createTempFolder();
   writeHistory(folder.join(HISTORY_FILE), broken({ get: call(110, 115, "get", { name: "a", status: 404 }) }), KEPT);
-  const { page } = await judgeHistory(folder.path);
+  const { page } = await checkHistory(folder.path);
   const html = await readFile(page, "utf8");
   assert.match(html, /no order of its \d+ calls explains the answers/);
   const [, name = ""] = /<a href="(object-\d+\.html)">configmaps default\/a<\/a>/.exec(html) ?? [];

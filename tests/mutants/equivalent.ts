@@ -1,22 +1,22 @@
 /**
- * Mutants that change nothing anybody could observe, each with the reason. They do not count as survivors. A place is
- * named by its file and the texts that `deno task mutants` prints, so that it may move within its file.
+ * Mutants without an observable effect, each with the reason. They do not count as survivors. A mutant is identified by
+ * its file and the text that `deno task mutants` prints, so it may move within its file.
  */
 export interface Equivalent {
   readonly why: string;
   readonly file: string;
-  /** The texts of mutants, each as `original → mutated`. */
+  /** The mutants, each as `original → mutated`. */
   readonly changes: readonly string[];
 }
 
 export const EQUIVALENT: readonly Equivalent[] = [
   {
-    why: "the parser throws on undefined, and that is caught two lines below with the same answer",
+    why: "the parser throws on undefined, which is caught two lines below with the same result",
     file: "core/service_accounts/jwt.ts",
     changes: ["bytes === undefined → false"],
   },
   {
-    why: "the writer of JSON leaves out members that are undefined, too",
+    why: "JSON.stringify omits undefined members too",
     file: "core/service_accounts/jwt.ts",
     changes: ["Object.entries(value).filter(([, item]) => item !== undefined) → without filter"],
   },
@@ -26,22 +26,22 @@ export const EQUIVALENT: readonly Equivalent[] = [
     changes: ["a < b → a <= b"],
   },
   {
-    why: "a block with another label is no private key for the parser either, and only ECDSA keys have a named curve",
+    why: "the parser also rejects a block with another label, and only ECDSA keys have a named curve",
     file: "core/service_accounts/jwt.ts",
     changes: ['"PRIVATE KEY" → ""', 'family === "ECDSA" → true'],
   },
   {
-    why: "a list of length one has a first error",
+    why: "a list of one error has a first error",
     file: "server/authz/authorizer.ts",
     changes: ['errors[0] ?? "" → errors[0]'],
   },
   {
-    why: "the authorizer allows a superuser to escalate, too",
+    why: "the authorizer also allows a superuser to escalate",
     file: "server/authz/escalation_check.ts",
     changes: ["user.groups.includes(MASTERS_GROUP) → false"],
   },
   {
-    why: "no RoleBinding is in the namespace undefined, as none is in the empty one",
+    why: "no RoleBinding is in the namespace undefined or in the empty one",
     file: "server/authz/escalation_check.ts",
     changes: [
       'role.metadata.namespace ?? "" → role.metadata.namespace',
@@ -54,7 +54,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     changes: ["a < b → a <= b"],
   },
   {
-    why: "a path has no resource, and so no rule",
+    why: "a path has no resource, so no rule applies",
     file: "server/authz/authorizer.ts",
     changes: ['attributes.kind === "resource" → true'],
   },
@@ -64,7 +64,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     changes: ["getName(a) < getName(b) → getName(a) <= getName(b)"],
   },
   {
-    why: "what is remembered about an object that does not change is the same when it is computed again",
+    why: "the cached values of an unchanged object are the same when they are computed again",
     file: "core/token/bound_token.ts",
     changes: ["limits === undefined → true"],
   },
@@ -87,7 +87,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     changes: ["id === undefined || secret === undefined → id === undefined && secret === undefined"],
   },
   {
-    why: "the pattern matches with all of its groups or not at all; without a match the day is not that of any date",
+    why: "the pattern matches with all of its groups or not at all, and without a match the day equals that of no date",
     file: "core/token/token_secret.ts",
     changes: [
       "day === undefined || time === undefined || zone === undefined → false",
@@ -96,7 +96,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     ],
   },
   {
-    why: "what is remembered about an object that does not change is the same when it is computed again",
+    why: "the cached values of an unchanged object are the same when they are computed again",
     file: "core/token/token_secret.ts",
     changes: [
       "known === undefined → true",
@@ -106,7 +106,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     ],
   },
   {
-    why: "the keys differ; a Secret with an id has data; an error has no value; no bytes decode as no text",
+    why: "the keys differ; a Secret with an id has data; an error has no value; no bytes decode to no text",
     file: "core/token/token_secret.ts",
     changes: [
       "a < b → a <= b",
@@ -116,18 +116,17 @@ export const EQUIVALENT: readonly Equivalent[] = [
     ],
   },
   {
-    why: "a function that ends without a return returns undefined, too",
+    why: "a function that ends without a return returns undefined too",
     file: "core/token/token_secret.ts",
     changes: ['"never" → ""'],
   },
   {
-    why:
-      "a certificate of another CA is in the register, so the filter at the end leaves it out; and it costs only time",
+    why: "a certificate of another CA is in the register, so the last filter removes it; the condition only saves time",
     file: "core/revocation/crl_plan.ts",
     changes: ["one.issuerFingerprint === undefined → true", "unrecorded.length === 0 → false"],
   },
   {
-    why: "no fingerprint, name or token id is empty or undefined, so looking for it finds nothing",
+    why: "no fingerprint, name or token id is empty or undefined, so a lookup finds nothing",
     file: "core/revocation/revocation_index.ts",
     changes: [
       'requester.certificateFingerprint === undefined && replaces === "" → false',
@@ -141,7 +140,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     changes: ['"serial" → ""', '"token" → ""'],
   },
   {
-    why: "a lookup in an empty map finds nothing: the condition saves time",
+    why: "a lookup in an empty map finds nothing; the condition only saves time",
     file: "core/revocation/revocation_index.ts",
     changes: [
       "this.size === 0 → false",
@@ -153,7 +152,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     ],
   },
   {
-    why: "a Revocation that was found by its node has one, and is stored, so that it has a time",
+    why: "a Revocation that was found by its node has a node, and a stored Revocation has a time",
     file: "core/revocation/revocation_index.ts",
     changes: [
       'node.spec.node ?? "" → node.spec.node',
@@ -163,28 +162,27 @@ export const EQUIVALENT: readonly Equivalent[] = [
     ],
   },
   {
-    why: "sequence numbers begin at 1, and no number is at most undefined",
+    why: "sequence numbers begin at 1, and a comparison with undefined is false",
     file: "core/revocation/revocation_index.ts",
     changes: ["status.lastSequence ?? 0 → status.lastSequence"],
   },
   {
-    why: "a function that ends without a return returns undefined, too; and nothing without a domain is restricted",
+    why: "a function that ends without a return returns undefined too, and names without a domain are not restricted",
     file: "server/admission/node_restriction.ts",
     changes: ['"admit" → ""', "slash < 0 → slash <= 0"],
   },
   {
-    why:
-      "the restricted namespace is below kubernetes.io and is not one of a kubelet, so the next rule forbids it, too",
+    why: "the restricted namespace is below kubernetes.io and not one of kubelet's, so the next rule forbids it too",
     file: "server/admission/node_restriction.ts",
     changes: ["isWithin(namespace, RESTRICTED_NAMESPACE) → false"],
   },
   {
-    why: "what has no spec has no entries, and JSON has no member that is undefined",
+    why: "an object without a spec has no entries, and JSON has no undefined members",
     file: "server/admission/node_restriction.ts",
     changes: ['"spec" in object → true'],
   },
   {
-    why: "without plugins the index is not read; sets that are empty or stale count nothing, and only take memory",
+    why: "without plugins the index is not read; empty or stale sets count nothing and only use memory",
     file: "server/admission/certificates.ts",
     changes: [
       "maxOpenPerRequester === 0 && servedSigners === undefined → false",
@@ -203,7 +201,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     changes: ['operation === "DELETE" || object === undefined → operation === "DELETE" && object === undefined'],
   },
   {
-    why: "waiting for a value that is no promise gives the value, a turn later",
+    why: "awaiting a value that is not a promise returns the value, a microtask later",
     file: "server/admission/admission.ts",
     changes: ["answer instanceof Promise → true"],
   },
@@ -213,12 +211,12 @@ export const EQUIVALENT: readonly Equivalent[] = [
     changes: ['operation === "DELETE" || object === undefined → operation === "DELETE" && object === undefined'],
   },
   {
-    why: "only a deletion has no object, and it is none of the requests that are checked",
+    why: "only a deletion has no object, and deletions are not checked",
     file: "server/revocation/revocations.ts",
     changes: ["object === undefined → false"],
   },
   {
-    why: "a failed certificate was presented, and a result that is no user is not refused as revoked",
+    why: "a failed certificate was presented, and a result without a user is not refused as revoked",
     file: "server/authn/authenticator.ts",
     changes: [
       'presented.kind === "failed" && peerCertificate !== undefined → presented.kind === "failed" || peerCertificate !== undefined',
@@ -226,7 +224,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     ],
   },
   {
-    why: "what was verified is verified again with the same result, and takes longer",
+    why: "a second verification has the same result and only takes longer",
     file: "server/authn/authenticator.ts",
     changes: [
       "cached !== undefined && now >= cached.notBefore && now <= cached.notAfter && trusted.some(({ sha256… → false",
@@ -237,7 +235,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     ],
   },
   {
-    why: "a text of another form is no token for the parser either; a missing token has no issuer",
+    why: "the parser also rejects a text of another form, and a missing token has no issuer",
     file: "server/authn/service_account_tokens.ts",
     changes: [
       "!hasJwtForm(token) → false",
@@ -245,22 +243,22 @@ export const EQUIVALENT: readonly Equivalent[] = [
     ],
   },
   {
-    why: "a token that its Secret refuses is refused before its limits are looked at",
+    why: "a token that its Secret refuses is refused before its limits are checked",
     file: "server/authn/authenticator.ts",
     changes: ["identity.ok → true"],
   },
   {
-    why: "an option that is absent is false",
+    why: "an absent option is false",
     file: "core/signing/profile.ts",
     changes: ["input.allowMlDsa ?? false → input.allowMlDsa"],
   },
   {
-    why: "a rule for RSA or ECDSA has a least size by default",
+    why: "a rule for RSA or ECDSA has a default minimum size",
     file: "core/signing/profile_spec.ts",
     changes: ["minBits ?? least → minBits"],
   },
   {
-    why: "what the engine remembers of past states is the same when it is computed again, and takes only memory",
+    why: "the cached past states are the same when they are computed again, and only use memory",
     file: "server/storage/memory/engine.ts",
     changes: [
       "revision === this.#revision → false",
@@ -274,7 +272,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     ],
   },
   {
-    why: "dropped changes are only freed earlier or later: those before the head are not read",
+    why: "the mutants only change when dropped changes are freed: those before the head are not read",
     file: "server/storage/memory/engine.ts",
     changes: [
       "this.#entries.fill(undefined, this.#head, this.#head + count); → removed",
@@ -284,12 +282,12 @@ export const EQUIVALENT: readonly Equivalent[] = [
     ],
   },
   {
-    why: "an error of another kind has no status, and undefined is not in the set",
+    why: "another kind of error has no status, and undefined is not in the set",
     file: "server/storage/etcd/errors.ts",
     changes: ["error instanceof GrpcError → true"],
   },
   {
-    why: "what is smaller is within the limit, too: the condition saves a measurement",
+    why: "smaller values are within the limit too; the condition only saves a measurement",
     file: "server/storage/memory/journaled_storage.ts",
     changes: ["bytes <= LARGE_JSON_BYTES → false", "bytes <= LARGE_JSON_BYTES → bytes < LARGE_JSON_BYTES"],
   },

@@ -1,11 +1,12 @@
 /**
- * `deno task mutants [WORDS]`: changes one operator at a time in the rooms that decide who gets in and what is kept, runs
- * the tests that import the changed file, and lists the changes that no test finds. With words, only files whose path
- * contains one of them are changed. The exit code is 1 when a tenth or more of a room's mutants survive, or when an entry of
- * `equivalent.ts` matches no survivor.
+ * `deno task mutants [WORDS]`: changes one operator at a time in the rooms that control access and storage, runs the
+ * tests that import the changed file, and lists the changes that no test finds. With words, only files whose path
+ * contains one of them are changed. The exit code is 1 if a tenth or more of a room's mutants survive, or if an entry
+ * of `equivalent.ts` matches no survivor.
  *
- * All mutants of a file are in its source (`mutate.ts`), and only the tests that reach a mutant run for it, the quickest
- * first (`room.ts`, `worker.ts`). Stryker knows what a test file reaches, but not what a test reaches, and would take hours.
+ * All mutants of a file are compiled into its source (`mutate.ts`). For each mutant, only the tests that reach it run,
+ * the fastest first (`room.ts`, `worker.ts`). Stryker records what a test file reaches, but not what a test reaches,
+ * and would take hours.
  */
 import { readFileSync } from "node:fs";
 import { stripTypeScriptTypes } from "node:module";
@@ -26,9 +27,9 @@ interface Room {
   readonly name: string;
   /** The paths of its files. */
   readonly files: RegExp;
-  /** The paths of tests that use it through other rooms; by default only those count that import it themselves. */
+  /** The paths of tests that use it through other rooms; by default only tests that import it directly count. */
   readonly tests?: RegExp;
-  /** True when only its own tests and the contracts count, because most tests of its part only need some of it. */
+  /** True if only its own tests and the contracts count, because most other tests use it only as a fixture. */
   readonly isFixture?: boolean;
 }
 
@@ -42,34 +43,34 @@ const ROOMS: readonly Room[] = [
   { name: "server/authn", files: /^server\/authn\//, tests: /^server\/registry\/token_requests_test/ },
   { name: "server/authz", files: /^server\/authz\// },
   { name: "server/admission", files: /^server\/admission\// },
-  // Not counted: locks of other processes, kill -9 (processes_test), and a real etcd (interop); etcd is simulated.
+  // Locks of other processes, kill -9 (processes_test) and a real etcd (interop) are not covered; etcd is simulated.
   { name: "server/storage", files: /^server\/storage\//, isFixture: true },
 ];
 
 /** The largest share of mutants of a room that may survive. */
 const MOST_SURVIVORS = 0.1;
 
-/** The files by path that each source of the tree imports, itself and in all. */
+/** The files that each source imports, directly and in total, by path. */
 type Imports = ReadonlyMap<string, { readonly direct: readonly string[]; readonly all: ReadonlySet<string> }>;
 
 async function main(): Promise<number> {
   const { positionals: words } = parseFlags({ allowPositionals: true });
-  // The workers are Node, whose modules can be changed while they load.
+  // The workers run on Node, which can change modules while they load.
   if ("Deno" in globalThis) {
     return await run(await ensureNode(), [...NODE_FLAGS, fileURLToPath(import.meta.url), ...words]);
   }
   const imports = readImports();
-  let isGood = true;
+  let isPassed = true;
   for (const room of ROOMS) {
     const all = [...imports.keys()].filter((file) => room.files.test(file) && !file.endsWith("_test.ts"));
     if (all.length === 0) throw new Error(`${room.name} has no files: they have moved`);
     const files = all.filter((file) => words.length === 0 || words.some((word) => file.includes(word)));
-    if (files.length > 0) isGood = await measure(room, files, imports) && isGood;
+    if (files.length > 0) isPassed = await measure(room, files, imports) && isPassed;
   }
-  return isGood ? 0 : 1;
+  return isPassed ? 0 : 1;
 }
 
-/** Runs the mutants of some files of a room, prints what became of them, and reports whether few enough survive. */
+/** Runs the mutants of some files of a room, prints the results, and reports whether few enough survive. */
 async function measure(room: Room, files: readonly string[], imports: Imports): Promise<boolean> {
   const mutants: Mutant[] = [];
   const changed: Record<string, string> = {};
@@ -79,19 +80,19 @@ async function measure(room: Room, files: readonly string[], imports: Imports): 
     mutants.push(...instrumented.mutants);
   }
   const { survivors, tests } = await runRoom(mutants, changed, listTestFiles(imports, files, room));
-  const { open, unmatched } = sortSurvivors(survivors, EQUIVALENT.filter(({ file }) => files.includes(file)));
-  const share = open.length / Math.max(1, mutants.length);
+  const { surviving, unmatched } = sortSurvivors(survivors, EQUIVALENT.filter(({ file }) => files.includes(file)));
+  const share = surviving.length / Math.max(1, mutants.length);
   const found = `${mutants.length} mutants, ${mutants.length - survivors.length} found by ${tests.length} tests`;
-  const survived = `${open.length} survived (${(share * 100).toFixed(1)} %)`;
+  const survived = `${surviving.length} survived (${(share * 100).toFixed(1)} %)`;
   const isReached = (id: number) => tests.some(({ reached }) => reached.has(id));
   const lines = [
-    `${room.name}: ${found}, ${survivors.length - open.length} equivalent, ${survived}`,
+    `${room.name}: ${found}, ${survivors.length - surviving.length} equivalent, ${survived}`,
     ...tests.filter(({ fault }) => fault !== undefined)
       .map(({ file, name, fault }) => `  UNUSABLE ${file}: ${name}: ${fault}`),
-    ...open.map(({ id, file, line, original, mutated }) =>
+    ...surviving.map(({ id, file, line, original, mutated }) =>
       `  ${file}:${line}  ${original} → ${mutated}${isReached(id) ? "" : "  (no test reaches it)"}`
     ),
-    ...unmatched.map((entry) => `  equivalent.ts lists what did not survive: ${entry}`),
+    ...unmatched.map((entry) => `  equivalent.ts has an entry without a survivor: ${entry}`),
   ];
   process.stdout.write(`${lines.join("\n")}\n`);
   return share < MOST_SURVIVORS && unmatched.length === 0;
@@ -111,8 +112,8 @@ function readImports(): Imports {
 }
 
 /**
- * The quick test files that use changed files of a room: its own and those of contracts that import one, directly or not,
- * and others of its part of the product that do so directly.
+ * Lists the fast test files that use changed files of a room: those of the room and of contracts, with direct or
+ * indirect imports, and others in its top-level folder with direct imports.
  */
 function listTestFiles(imports: Imports, files: readonly string[], room: Room): readonly string[] {
   const part = /^\w+\//.exec(room.name)![0];
@@ -128,13 +129,13 @@ function listTestFiles(imports: Imports, files: readonly string[], room: Room): 
 
 /** Finds the survivors that are not equivalent, and the entries that match none. */
 export function sortSurvivors(survivors: readonly Mutant[], equivalents: readonly Equivalent[]): {
-  readonly open: readonly Mutant[];
+  readonly surviving: readonly Mutant[];
   readonly unmatched: readonly string[];
 } {
   const key = ({ file, original, mutated }: Mutant) => `${file}  ${original} → ${mutated}`;
   const entries = equivalents.flatMap(({ file, changes }) => changes.map((change) => `${file}  ${change}`));
   return {
-    open: survivors.filter((mutant) => !entries.includes(key(mutant))),
+    surviving: survivors.filter((mutant) => !entries.includes(key(mutant))),
     unmatched: entries.filter((entry) => !survivors.some((mutant) => key(mutant) === entry)),
   };
 }

@@ -14,11 +14,11 @@ for (
       source: "if (a === b) c++;",
       want: ["a === b → true", "a === b → false"],
     },
-    { name: "a loop, which may end only", source: "while (a) b++;", want: ["a → false"] },
-    { name: "a loop that never ends", source: "while (true) b++;", want: [] },
+    { name: "a loop, whose condition becomes only false", source: "while (a) b++;", want: ["a → false"] },
+    { name: "an endless loop", source: "while (true) b++;", want: [] },
     { name: "a logical operator", source: "x = a && b || c;", want: ["a && b || c → a && b && c", "a && b → a || b"] },
     { name: "a default", source: "x = a ?? b;", want: ["a ?? b → a"] },
-    { name: "a number, but no text", source: 'x = a + 1; y = a + "s";', want: ["a + 1 → a - 1"] },
+    { name: "an addition of numbers, but not of text", source: 'x = a + 1; y = a + "s";', want: ["a + 1 → a - 1"] },
     { name: "a negation and a boolean", source: "x = [!a, true];", want: ["!a → a", "true → false"] },
     { name: "a call whose result is not used", source: "f(a);", want: ["f(a); → removed"] },
     {
@@ -27,16 +27,16 @@ for (
       want: ["a.some(f).filter(g) → without filter", "a.some(f) → .every(…)"],
     },
     {
-      name: "a text that decides",
+      name: "a text that selects a branch",
       source: 'x = a.startsWith("p") ? "q" : "r";',
       want: ['a.startsWith("p") → true', 'a.startsWith("p") → false', '"p" → ""'],
     },
     {
-      name: "no types, logs, errors and templates",
+      name: "nothing in types, logs, errors and templates",
       source: 'type T = true; logger.info("x", !a); throw new AppError(!a ? `${!b}` : "");',
       want: [],
     },
-    { name: "no chain that goes on", source: "x = a?.filter(f).length;", want: [] },
+    { name: "nothing in an optional chain that continues", source: "x = a?.filter(f).length;", want: [] },
   ]
 ) {
   test(`instrument() finds ${name}`, () => {
@@ -60,13 +60,13 @@ export function decide(age: number, names: readonly string[]): string {
 const SCRIPT = ts.transpile(instrument("a.ts", SOURCE, 0).text, { target: ts.ScriptTarget.ESNext })
   .replace("export ", "");
 
-/** Runs the source with one mutant in force. */
+/** Runs the source with one mutant enabled. */
 function decide(active: number | undefined, age: number, names: readonly string[]): unknown {
   const call = `${SCRIPT}; decide(${age}, ${JSON.stringify(names)})`;
   return runInNewContext(call, { __mutant: (id: number) => id === active });
 }
 
-test("instrument() writes a source that does the same without a mutant, and something else with each", () => {
+test("instrument() writes a source that behaves the same without a mutant, and differently with each", () => {
   const inputs = [[1, ["a"]], [3, ["a", "b"]], [3, ["b"]], [3, ["b", "a"]], [2, []], [0, ["b"]], [-1, ["b"]]] as const;
   const answers = (active?: number) => inputs.map(([age, names]) => decide(active, age, names)).join();
   assert.equal(answers(), "first,first,no,yes,yes,yes,yes");
@@ -76,7 +76,7 @@ test("instrument() writes a source that does the same without a mutant, and some
   }
 });
 
-test("loadTests() keeps tests with the hooks around them", async () => {
+test("loadTests() returns tests that run with the hooks around them", async () => {
   const seen: string[] = [];
   const [outer, inner] = await loadTests(() => {
     before(() => seen.push("before"));
@@ -101,7 +101,7 @@ test("sortSurvivors() finds survivors that are not equivalent, and entries that 
   const survivor = { id: 1, file: "a.ts", line: 3, original: "a < b", mutated: "a <= b" };
   const other = { ...survivor, file: "b.ts" };
   const equivalents = [{ why: "a is never b", file: "a.ts", changes: ["a < b → a <= b", "moved → true"] }];
-  const { open, unmatched } = sortSurvivors([survivor, other], equivalents);
-  assert.deepEqual(open, [other]);
+  const { surviving, unmatched } = sortSurvivors([survivor, other], equivalents);
+  assert.deepEqual(surviving, [other]);
   assert.deepEqual(unmatched, ["a.ts  moved → true"]);
 });

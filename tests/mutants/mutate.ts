@@ -1,6 +1,6 @@
 /**
- * Finds the mutants of a source, and writes the source with all of them in it: each changed place asks `__mutant(id)`
- * whether its own change is in force, so that a module is loaded once for all of its mutants.
+ * Finds the mutants of a source, and writes the source with all of them in it. Each changed place calls `__mutant(id)`
+ * to find out whether its change is enabled, so a module is loaded only once for all of its mutants.
  */
 import ts from "typescript";
 
@@ -12,23 +12,26 @@ export interface Mutant {
   readonly line: number;
   /** The source text of the place, in one line. */
   readonly original: string;
-  /** What takes its place: the changed text, or a word for a larger change. */
+  /** The replacement: the changed text, or a word for a larger change. */
   readonly mutated: string;
 }
 
-/** A change of an expression: the text that replaces it, and what it is called in reports if not by its text. */
+/** A change of an expression: the text that replaces it, and its name in reports if that is not the text. */
 type Change = readonly [text: string, shown?: string];
 
-/** What each operator or method becomes. A negation comes last, and is left out where a condition becomes true and false. */
+/**
+ * The replacements of each operator or method. A negation comes last, and is skipped for a condition that becomes true
+ * and false.
+ */
 const REPLACEMENTS: ReadonlyMap<string, readonly string[]> = new Map([
   ...[["<", "<=", ">="], ["<=", "<", ">"], [">", ">=", "<="], [">=", ">", "<"], ["===", "!=="], ["!==", "==="]],
   ...[["&&", "||"], ["||", "&&"], ["+", "-"], ["-", "+"], ["some", "every"], ["every", "some"]],
 ].map(([name = "", ...others]) => [name, others]));
 
-/** Methods that decide by a literal text. */
+/** Methods that test for a literal text. */
 const TEXT_TESTS = /^(?:startsWith|endsWith|includes|has)$/;
 
-/** Instruments one source; its mutants count up from an id. */
+/** Instruments one source. The ids of its mutants begin at `firstId`. */
 export function instrument(file: string, text: string, firstId: number): {
   readonly text: string;
   readonly mutants: readonly Mutant[];
@@ -45,7 +48,7 @@ export function instrument(file: string, text: string, firstId: number): {
   }
 
   function visit(node: ts.Node): void {
-    if (isLeftAlone(node)) return;
+    if (isIgnored(node)) return;
     let [opening, closing] = ["", ""];
     if (isRemovable(node)) [opening, closing] = [`{ if (!${add(node, "removed")}) {`, " } }"];
     for (const [changed, shown = changed] of ts.isExpression(node) ? listChanges(node) : []) {
@@ -59,28 +62,28 @@ export function instrument(file: string, text: string, firstId: number): {
   }
 
   visit(source);
-  // The sort is stable, so what encloses a place stays outside of what is in it.
+  // The sort is stable, so enclosing insertions stay outside of enclosed ones.
   inserted.sort((a, b) => a.at - b.at);
   const pieces = inserted.map(({ at, text: piece }, index) => text.slice(inserted[index - 1]?.at ?? 0, at) + piece);
   return { text: pieces.join(""), mutants };
 }
 
-/** Types, imports, logs and the making of errors and texts have no mutants. */
-function isLeftAlone(node: ts.Node): boolean {
+/** Reports whether a node has no mutants: types, imports, logs, and the creation of errors and texts. */
+function isIgnored(node: ts.Node): boolean {
   if (ts.isTypeNode(node) || ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node)) return true;
   if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node) || ts.isTemplateExpression(node)) return true;
   if (ts.isNewExpression(node)) return node.expression.getText().endsWith("Error");
   return ts.isCallExpression(node) && /(?:^|\.)(?:logger|log)\??\.\w+$/.test(node.expression.getText());
 }
 
-/** A statement that only calls something, which matters only when the call has an effect. */
+/** Reports whether a node is a statement that only calls a function. */
 function isRemovable(node: ts.Node): boolean {
   if (!ts.isExpressionStatement(node)) return false;
   const called = ts.isAwaitExpression(node.expression) ? node.expression.expression : node.expression;
-  return ts.isCallExpression(called) && !isLeftAlone(called) && called.expression.kind !== ts.SyntaxKind.SuperKeyword;
+  return ts.isCallExpression(called) && !isIgnored(called) && called.expression.kind !== ts.SyntaxKind.SuperKeyword;
 }
 
-/** A branch may become true and false; a loop only false, because it might never end. */
+/** A branch becomes true and false; a loop becomes only false, because it might never end. */
 function* listChanges(node: ts.Expression): Generator<Change> {
   const { parent } = node;
   const isBranch = ts.isIfStatement(parent) && parent.expression === node ||
@@ -95,7 +98,7 @@ function* listChanges(node: ts.Expression): Generator<Change> {
   }
   if (ts.isBinaryExpression(node)) yield* listBinaryChanges(node, isCondition);
   if (ts.isCallExpression(node)) yield* listCallChanges(node);
-  if (ts.isStringLiteral(node) && node.text !== "" && decides(node)) yield ['""'];
+  if (ts.isStringLiteral(node) && node.text !== "" && selectsBranch(node)) yield ['""'];
 }
 
 function* listBinaryChanges(node: ts.BinaryExpression, isCondition: boolean): Generator<Change> {
@@ -113,7 +116,7 @@ function* listBinaryChanges(node: ts.BinaryExpression, isCondition: boolean): Ge
 }
 
 function* listCallChanges(node: ts.CallExpression): Generator<Change> {
-  // An optional chain that goes on after a call must not be put in parentheses.
+  // An optional chain that continues after a call must not be put in parentheses.
   const continuesChain = (node.flags & node.parent.flags & ts.NodeFlags.OptionalChain) !== 0;
   if (!ts.isPropertyAccessExpression(node.expression) || continuesChain) return;
   const { expression: receiver, name } = node.expression;
@@ -125,14 +128,14 @@ function* listCallChanges(node: ts.CallExpression): Generator<Change> {
   if (name.text === "filter") yield [receiver.getText(), "without filter"];
 }
 
-/** Whether a text chooses what happens next: a case, or the argument of a test of texts. */
-function decides({ parent }: ts.StringLiteral): boolean {
+/** Reports whether a text selects a branch: as a case, or as the argument of a text test. */
+function selectsBranch({ parent }: ts.StringLiteral): boolean {
   if (ts.isCaseClause(parent)) return true;
   return ts.isCallExpression(parent) && ts.isPropertyAccessExpression(parent.expression) &&
     TEXT_TESTS.test(parent.expression.name.text);
 }
 
-/** The text of a place in one line of a report, of at most 100 characters. */
+/** Formats a text as one line of a report, with at most 100 characters. */
 function toLine(text: string): string {
   return text.replace(/\s+/g, " ").replace(/^(.{99}).{2,}$/u, "$1…");
 }

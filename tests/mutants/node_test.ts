@@ -1,6 +1,6 @@
 /**
- * A small `node:test` for the workers, which keeps the tests of a file as functions: they run one by one. It has what the
- * tests of the rooms use: `test`, `describe`, `before`, `after`, `t.test` and `t.after`.
+ * A small `node:test` for the workers, which keeps the tests of a file as functions that run one by one. It has the
+ * parts that the rooms' tests use: `test`, `describe`, `before`, `after`, `t.test` and `t.after`.
  */
 type Hook = () => unknown;
 type Body = (context: TestContext) => unknown;
@@ -14,12 +14,12 @@ export interface TestContext {
 
 export interface RegisteredTest {
   readonly name: string;
-  /** Runs it between the hooks of the groups around it. */
+  /** Runs the test between the hooks of the groups around it. */
   readonly run: () => Promise<void>;
 }
 
 let registered: RegisteredTest[] = [];
-/** The hooks of the file and of each `describe` around what is registered next. */
+/** The hooks of the file and of each `describe` around the next test. */
 let groups: readonly { readonly before: Hook[]; readonly after: Hook[] }[] = [];
 
 /** Loads a test file and returns its tests. */

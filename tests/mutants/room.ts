@@ -1,4 +1,4 @@
-/** Runs the mutants of one room, each in a process of its own, on the tests that reach it. */
+/** Runs the mutants of one room, each in its own process, on the tests that reach it. */
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
@@ -11,17 +11,19 @@ import { NODE_FLAGS } from "../support/child.ts";
 import type { Mutant } from "./mutate.ts";
 import type { MeasuredTest, Request } from "./worker.ts";
 
-/** Tests have hung after this time, in which a slow machine loads them, and many times their usual time. */
-const PATIENCE_MS = 15_000;
-const PATIENCE_FACTOR = 5;
+/**
+ * Tests count as hanging after this time, which covers loading on a slow machine, plus a multiple of their usual time.
+ */
+const HANG_MS = 15_000;
+const HANG_FACTOR = 5;
 
-/** The longest time of the tests of a file without a mutant. */
-const LONG_MS = 600_000;
+/** The time limit for the tests of a file without a mutant. */
+const BASELINE_LIMIT_MS = 600_000;
 
-/** The folder of the tests' files: in memory where there is one, because a disk takes milliseconds for each commit. */
+/** The folder of the tests' files: in memory if possible, because a disk takes milliseconds for each commit. */
 const TMPDIR = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
-/** Returns the mutants that no test finds, and the tests as they ran without a mutant. */
+/** Returns the mutants that no test finds, and the results of the tests without a mutant. */
 export async function runRoom(
   mutants: readonly Mutant[],
   changed: Request["changed"],
@@ -29,24 +31,26 @@ export async function runRoom(
 ): Promise<{ readonly survivors: readonly Mutant[]; readonly tests: readonly MeasuredTest[] }> {
   const tests: MeasuredTest[] = [];
   await runInLanes(testFiles, async (file) => {
-    const measured = await runWorker({ changed, files: [{ file }] }, LONG_MS);
+    const measured = await runWorker({ changed, files: [{ file }] }, BASELINE_LIMIT_MS);
     if (measured === undefined) throw new Error(`cannot run ${file} without a mutant`);
     tests.push(...measured);
   });
-  // A mutant is not tried on tests that fail without it. The quickest come first.
+  // Tests that fail without a mutant are not used. The fastest come first.
   const usable = tests.filter(({ fault }) => fault === undefined).sort((a, b) => a.ms - b.ms);
   const survivors: Mutant[] = [];
   await runInLanes(mutants, async (mutant) => {
     const reaching = usable.filter(({ reached }) => reached.has(mutant.id));
     const files = [...Map.groupBy(reaching, ({ file }) => file)]
       .map(([file, own]) => ({ file, tests: own.map(({ index }) => index) }));
-    const limit = PATIENCE_MS + PATIENCE_FACTOR * Math.ceil(reaching.reduce((sum, { ms }) => sum + ms, 0));
+    const limit = HANG_MS + HANG_FACTOR * Math.ceil(reaching.reduce((sum, { ms }) => sum + ms, 0));
     if (await runWorker({ changed, mutant: mutant.id, files }, limit) !== undefined) survivors.push(mutant);
   });
   return { survivors: survivors.sort((a, b) => a.id - b.id), tests };
 }
 
-/** Runs a worker; undefined when a test fails with the mutant, or the worker does not end well or in time. */
+/**
+ * Runs a worker; returns undefined if a test fails with the mutant, or if the worker fails or exceeds its time limit.
+ */
 async function runWorker(request: Request, timeout: number): Promise<readonly MeasuredTest[] | undefined> {
   const child = fork(fileURLToPath(new URL("./worker.ts", import.meta.url)), {
     execArgv: [...NODE_FLAGS, "--no-warnings"],
@@ -63,7 +67,7 @@ async function runWorker(request: Request, timeout: number): Promise<readonly Me
   return measured;
 }
 
-/** Does something with each value, with as many at a time as there are processors. */
+/** Calls a function with each value, with as many calls in parallel as there are processors. */
 async function runInLanes<T>(values: readonly T[], act: (value: T) => Promise<void>): Promise<void> {
   const queue = values.values();
   await Promise.all(Array.from({ length: availableParallelism() }, async () => {

@@ -1,6 +1,7 @@
 /**
- * A process that runs tests of some files, with all mutants in the changed files and at most one of them in force. It
- * answers when it has run them all. A test that fails with the mutant ends it, and so does one that waits for nothing.
+ * A process that runs tests of some files, with all mutants in the changed files and at most one of them enabled. It
+ * sends its results when all tests have run. It ends early when a test fails with the mutant, or waits for something
+ * that never happens.
  */
 import { registerHooks } from "node:module";
 import process from "node:process";
@@ -10,38 +11,38 @@ import { loadTests } from "./node_test.ts";
 
 /** The only message that a worker gets. */
 export interface Request {
-  /** The changed files by path, with all of their mutants in them. */
+  /** The sources of the changed files by path, with all of their mutants. */
   readonly changed: Readonly<Record<string, string>>;
-  /** The mutant that is in force, also while the modules load. */
+  /** The enabled mutant, which is also enabled while modules load. */
   readonly mutant?: number;
-  /** The test files, and which tests of each by their place in the file; by default all. */
+  /** The test files, and the indices of their tests; by default all tests of a file. */
   readonly files: readonly { readonly file: string; readonly tests?: readonly number[] }[];
 }
 
-/** A test as it ran; the answer has all of them. */
+/** The result of a test, which the worker sends. */
 export interface MeasuredTest {
   readonly file: string;
-  /** Its place in the file. */
+  /** The index of the test in its file. */
   readonly index: number;
   readonly name: string;
   readonly ms: number;
-  /** The mutants that it reaches, and those that its file reaches while it loads. */
+  /** The mutants that the test reaches, including those that its file reaches while loading. */
   readonly reached: ReadonlySet<number>;
-  /** The error with which it failed. */
+  /** The error of a failed test. */
   readonly fault: string | undefined;
 }
 
-/** A loop that passes mutants more often than this never ends. */
+/** A test that passes mutants more often than this has an endless loop. */
 const MOST_PASSES = 5_000_000;
 
 process.once("message", async ({ changed, mutant, files }: Request) => {
   let [passes, reached] = [0, new Set<number>()];
-  const isInForce = (id: number): boolean => {
+  const isEnabled = (id: number): boolean => {
     reached.add(id);
     if (++passes > MOST_PASSES) throw new Error("a loop that never ends");
     return id === mutant;
   };
-  Object.assign(globalThis, { __mutant: isInForce });
+  Object.assign(globalThis, { __mutant: isEnabled });
   registerChanges(changed);
   // A property that fails need not find its smallest counterexample.
   fc.configureGlobal({ endOnFailure: true });
@@ -62,13 +63,13 @@ process.once("message", async ({ changed, mutant, files }: Request) => {
   process.send?.(measured, () => process.exit());
 });
 
-/** From here on, imports find the changed files and the stand-in of `node:test`. */
+/** Makes later imports load the changed files, and the replacement for `node:test`. */
 function registerChanges(changed: Request["changed"]): void {
   const sources = new Map(Object.entries(changed).map(([file, source]) => [pathToFileURL(file).href, source]));
-  const standIn = new URL("./node_test.ts", import.meta.url).href;
+  const replacement = new URL("./node_test.ts", import.meta.url).href;
   registerHooks({
     resolve: (specifier, context, next) =>
-      specifier === "node:test" ? { url: standIn, shortCircuit: true } : next(specifier, context),
+      specifier === "node:test" ? { url: replacement, shortCircuit: true } : next(specifier, context),
     load(url, context, next) {
       const source = sources.get(url);
       return source === undefined ? next(url, context) : { format: "module", source, shortCircuit: true };

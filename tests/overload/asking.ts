@@ -7,18 +7,18 @@ import {
 } from "../../core/kube/kinds/certificates_v1.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 
-/** The path of a review that every authenticated user may create. */
+/** The path of a review that any authenticated user may create. */
 export const WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
-/** The path of the requests that a bootstrap token may create. */
+/** The path of certificate signing requests, which a bootstrap token may create. */
 export const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-/** The largest answer that a bootstrap token gets. */
+/** The path of the largest answer that a bootstrap token may read. */
 export const LARGE = "/openapi/v2";
 
 export function bearer(token: string): Readonly<Record<string, string>> {
   return { authorization: `Bearer ${token}`, "content-type": "application/json" };
 }
 
-/** Creates a request of a node, signed with its own new key. */
+/** Creates a node's certificate signing request with a new key. */
 export async function createNodeRequest(name: string): Promise<CertificateSigningRequest> {
   const nodeName = parseNodeName(name);
   if (!nodeName.ok) throw new Error(nodeName.error);

@@ -1,36 +1,36 @@
-/** The definition of an attack, and the account of it: an attack that did not take place proves nothing. */
+/** The definition of an attack and its tally. An attack that did not take place proves nothing. */
 
-export const DEEDS = ["opened", "refused", "sent", "answered", "created", "ended"] as const;
+export const ACTIONS = ["opened", "refused", "sent", "answered", "created", "ended"] as const;
 
 /** The actions of an attack, and their results. */
 export interface Tally {
-  /** Connections that were made, with their handshake if the attack wants one. */
+  /** Connections that were opened, including the handshake if the attack has one. */
   opened: number;
-  /** Connections that could not be made. */
+  /** Connections that could not be opened. */
   refused: number;
-  /** Requests, bytes or frames that the kernel took; each attack says which. */
+  /** Requests, bytes or frames that were written to sockets; `unit` says which. */
   sent: number;
-  /** The number of answers of the kind that the attack waits for. */
+  /** Answers of the kind that the attack waits for. */
   answered: number;
   /** Certificate signing requests that were created. */
   created: number;
-  /** Connections that the server ended. */
+  /** Connections that the server closed. */
   ended: number;
 }
 
 /** The dependencies of an attack. */
 export interface Target {
   readonly port: number;
-  /** A bootstrap token: what any machine of the instance has. */
+  /** A bootstrap token, which any machine of the instance has. */
   readonly token: string;
-  /** 1 for the figures of the manual, less for a short run. */
+  /** 1 for the counts in the documentation, less for a short run. */
   readonly scale: number;
   /** The shortest duration of a flood, or how long opened connections are held. */
   readonly ms: number;
   /** Returns a random number, uniform in [0, 1). */
   random(): number;
   readonly tally: Tally;
-  /** Reports whether the attack has reached its aim. */
+  /** Reports whether the attack has reached its required counts. */
   isEnough(): boolean;
   /** Ends an attack that would not end by itself, such as a count that is never reached. */
   readonly deadline: AbortSignal;
@@ -40,13 +40,13 @@ export interface Attack {
   readonly name: string;
   /** The noun for what `sent` counts. */
   readonly unit: string;
-  /** The aim at scale 1, of which a smaller scale takes a share. */
+  /** The required counts at scale 1. */
   readonly least: Partial<Tally>;
-  /** Runs until its time is over and its aim is reached, or until the deadline. */
+  /** Runs until its time is over and the required counts are reached, or until the deadline. */
   run(target: Target): Promise<void>;
 }
 
-/** Creates a tally before anything has been done. */
+/** Creates a tally with all counts at zero. */
 export function createTally(): Tally {
   return { opened: 0, refused: 0, sent: 0, answered: 0, created: 0, ended: 0 };
 }
@@ -56,24 +56,24 @@ export function scaled(count: number, scale: number): number {
   return Math.max(1, Math.round(count * scale));
 }
 
-/** Lists what is missing before the attack counts as having taken place. */
-export function lacking(
+/** Lists the counts that are too low for the attack to prove anything. */
+export function findShortfalls(
   { least, unit }: Pick<Attack, "least" | "unit">,
   tally: Tally,
   scale: number,
 ): readonly string[] {
-  return DEEDS.flatMap((deed) => {
-    const wanted = least[deed];
-    if (wanted === undefined || tally[deed] >= scaled(wanted, scale)) return [];
-    const what = deed === "sent" ? `${unit} sent` : deed;
-    return [`nothing is proved: ${tally[deed]} ${what}, ${scaled(wanted, scale)} are wanted`];
+  return ACTIONS.flatMap((action) => {
+    const wanted = least[action];
+    if (wanted === undefined || tally[action] >= scaled(wanted, scale)) return [];
+    const what = action === "sent" ? `${unit} sent` : action;
+    return [`nothing is proved: ${tally[action]} ${what}, ${scaled(wanted, scale)} are wanted`];
   });
 }
 
 /** Formats the actions of an attack in words. */
 export function formatTally(unit: string, tally: Tally): string {
-  return DEEDS.filter((deed) => tally[deed] > 0).map((deed) => {
-    const count = tally[deed].toLocaleString("en");
-    return deed === "sent" ? `${count} ${unit}` : `${count} ${deed}`;
+  return ACTIONS.filter((action) => tally[action] > 0).map((action) => {
+    const count = tally[action].toLocaleString("en");
+    return action === "sent" ? `${count} ${unit}` : `${count} ${action}`;
   }).join(", ");
 }

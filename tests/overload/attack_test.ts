@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createTally, formatTally, lacking } from "./attack.ts";
+import { createTally, findShortfalls, formatTally } from "./attack.ts";
 
 const ATTACK = { unit: "pieces", least: { opened: 1_000, sent: 20 } };
 
@@ -22,8 +22,8 @@ for (
     },
   ]
 ) {
-  test(`lacking() finds ${want.length === 0 ? "nothing" : "a fault"} with ${name}`, () => {
-    assert.deepEqual(lacking(ATTACK, { ...createTally(), ...tally }, scale), want);
+  test(`findShortfalls() finds ${want.length === 0 ? "nothing" : "a fault"} with ${name}`, () => {
+    assert.deepEqual(findShortfalls(ATTACK, { ...createTally(), ...tally }, scale), want);
   });
 }
 

@@ -1,13 +1,13 @@
 /**
- * The attacks on the server, each as a value: written by hand on sockets, bounded, counted, the same with the same
- * seed.
+ * The attacks on the server, each as a value. They write to sockets directly, are bounded and counted, and depend only
+ * on the seed.
  */
 import type { Attack } from "./attack.ts";
 import {
   badTokens,
   continuations,
-  costlyBodies,
   endlessHeaders,
+  expensiveBodies,
   flood,
   FLOODERS,
   nothing,
@@ -53,7 +53,7 @@ export const ATTACKS: readonly Attack[] = [
   {
     name: "200 bodies of 3 MB at once, unfinished",
     unit: "pieces",
-    // 128 MiB are received; of a larger body at most another piece.
+    // The server receives 128 MiB of bodies in all; of a further body it takes at most a piece.
     least: { opened: 200, sent: 2_000 },
     run: (target) => largeBodies(200, target),
   },
@@ -90,7 +90,7 @@ export const ATTACKS: readonly Attack[] = [
   {
     name: "rapid reset with a token",
     unit: "streams",
-    // A user's own share of cancelled requests ends them (`server/connections/connection_guard.ts`).
+    // The limit for a user's cancelled requests ends them (`server/connections/connection_guard.ts`).
     least: { opened: FLOODERS, sent: 80_000, ended: FLOODERS },
     run: (target) => flood(target, rapidReset(target.token)),
   },
@@ -109,7 +109,7 @@ export const ATTACKS: readonly Attack[] = [
   {
     name: "wrong proofs of machines",
     unit: "calls",
-    // A hundred calls a second are served, two for each proof (`server/attestation/node_attestations.ts`).
+    // The server serves a hundred calls a second, and a proof needs two (`server/attestation/node_attestations.ts`).
     least: { sent: 10_000, answered: 500 },
     run: wrongProofs,
   },
@@ -123,7 +123,7 @@ export const ATTACKS: readonly Attack[] = [
     name: "bodies with 29,000 faults, as many as fit",
     unit: "bodies",
     least: { opened: FLOODERS, sent: 40, answered: 40 },
-    run: (target) => flood(target, costlyBodies, { protocol: "http/1.1", code: 422 }),
+    run: (target) => flood(target, expensiveBodies, { protocol: "http/1.1", code: 422 }),
   },
   { name: "handshakes, as many as fit", unit: "", least: { opened: 1_000 }, run: (target) => flood(target, nothing) },
 ];

@@ -4,35 +4,35 @@ import { connect, type Socket } from "node:net";
 import { FRAME, frame, openRaw, PREFACE } from "../support/raw_http2.ts";
 import type { Tally, Target } from "./attack.ts";
 
-/** One connection of an attack. Disposing it closes it without counting an end by the server. */
+/** One connection of an attack. Disposing it closes the connection, which does not count as ended by the server. */
 export interface AttackConnection extends Disposable {
   isClosed(): boolean;
   /** The number of answers received on this connection. */
   answers(): number;
-  /** Requests over HTTP/2 that have ended, with any answer or none. */
+  /** The number of HTTP/2 requests that have ended, with or without an answer. */
   settled(): number;
-  /** PINGs that the server has answered: it has taken everything before them. */
+  /** The number of answered PINGs: the server has read everything before them. */
   pongs(): number;
-  /** Writes, and waits until the kernel has taken it; false when the connection is gone. */
+  /** Writes bytes and waits until the kernel has taken them; returns false if the connection is gone. */
   write(bytes: Uint8Array | string): Promise<boolean>;
 }
 
 export interface OpenOptions {
   readonly protocol: "h2" | "http/1.1";
-  /** The status code of the counted answers over HTTP/1.1. Over HTTP/2 those with 200 are counted. */
+  /** The status code of HTTP/1.1 answers that count. Over HTTP/2, answers with 200 count. */
   readonly code?: number;
-  /** False leaves received bytes in the kernel, and no answer is counted. */
+  /** If false, received bytes stay in the kernel, and no answer is counted. */
   readonly isReading?: boolean;
 }
 
-/** A connection attempt that takes longer counts as refused: TCP retries after 1, 3, 7, 15 and 31 seconds. */
+/** A connection attempt that takes longer counts as refused. TCP retries after 1, 3, 7, 15 and 31 seconds. */
 const OPENED_WITHIN_MS = 40_000;
-/** An HTTP/2 window that never limits the answers of a connection together. */
+/** An HTTP/2 connection window that never limits the answers. */
 const WIDE_WINDOW = frame(FRAME.windowUpdate, 0, 0, Uint8Array.of(0x7f, 0, 0, 0));
 /** HTTP/2 settings for a client that does not read: the server may send headers and no data. */
 const NO_WINDOW = frame(FRAME.settings, 0, 0, Uint8Array.of(0, 4, 0, 0, 0, 0));
 
-/** Opens a TLS connection; over HTTP/2 with the preface. Rejects when it is refused. */
+/** Opens a TLS connection, and sends the preface for HTTP/2. Rejects if the connection is refused. */
 export async function open(
   { port, tally }: Target,
   { protocol, code = 200, isReading = true }: OpenOptions,
@@ -92,14 +92,14 @@ export async function openSilent({ port, tally }: Target): Promise<Disposable> {
       one.on("error", reject);
       one.once("connect", () => resolve(one));
     }));
-  let isOurs = false;
+  let isClosedHere = false;
   socket.once("close", () => {
-    if (!isOurs) tally.ended++;
+    if (!isClosedHere) tally.ended++;
   });
   socket.resume();
   return {
     [Symbol.dispose]() {
-      isOurs = true;
+      isClosedHere = true;
       socket.destroy();
     },
   };
@@ -120,7 +120,7 @@ async function counted<T>(tally: Tally, connect: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Creates a reader that reports each HTTP/1.1 status line with a code, also one that arrives in pieces. */
+/** Creates a reader that reports each HTTP/1.1 status line with a code, even if it arrives in pieces. */
 export function statusReader(code: number, onAnswer: () => void): (chunk: Buffer) => void {
   const line = `HTTP/1.1 ${code}`;
   let rest = "";
@@ -131,7 +131,7 @@ export function statusReader(code: number, onAnswer: () => void): (chunk: Buffer
   };
 }
 
-/** `:status` with its code as HPACK's static table has it; the server sends others as text. */
+/** `:status: 200` in HPACK's static table; the server sends most other codes as text. */
 const STATUS_OK = 0x88;
 const ACK = 1;
 const END_STREAM = 1;
@@ -160,7 +160,10 @@ export function frameReader(
   };
 }
 
-/** A block of headers may begin with the size of the table, a number in one byte or more (RFC 7541 section 6.3). */
+/**
+ * Reports whether a header block has the status 200. It may begin with a table size of one or more bytes (RFC 7541
+ * section 6.3).
+ */
 function isOk(block: Buffer): boolean {
   let at = 0;
   while ((block[at] ?? 0) >> 5 === 1) {

@@ -4,12 +4,12 @@ import { test } from "node:test";
 import { FRAME, frame } from "../support/raw_http2.ts";
 import { frameReader, statusReader } from "./connection.ts";
 
-/** Returns all ways to cut bytes in two. */
+/** Returns all ways to split bytes in two. */
 function toPairs(bytes: Buffer): readonly (readonly [Buffer, Buffer])[] {
   return Array.from({ length: bytes.length }, (_, at) => [bytes.subarray(0, at), bytes.subarray(at)] as const);
 }
 
-test("statusReader() counts each status line with its code, wherever it is cut", () => {
+test("statusReader() counts each status line with its code, wherever the bytes are split", () => {
   const answers = Buffer.from(
     "HTTP/1.1 401 Unauthorized\r\n\r\n{}HTTP/1.1 429 Too\r\n\r\nHTTP/1.1 401 Unauthorized\r\n",
   );
@@ -21,7 +21,7 @@ test("statusReader() counts each status line with its code, wherever it is cut",
   }
 });
 
-test("frameReader() counts answers with 200, streams that are over and answered PINGs, wherever they are cut", () => {
+test("frameReader() counts answers with 200, ended streams and answered PINGs, wherever the bytes are split", () => {
   const bytes = Buffer.concat([
     frame(FRAME.settings, 0, 0, Buffer.alloc(6)),
     frame(FRAME.headers, 4, 1, Buffer.of(0x3f, 0xe1, 0x1f, 0x88, 0x61)),

@@ -1,4 +1,4 @@
-/** Attacks that send as much as fits, from a few connections that are opened again and again. */
+/** Attacks that send as much as possible over a few connections, which are reopened when they are closed. */
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import { Agent } from "node:https";
@@ -13,26 +13,29 @@ import { type AttackConnection, open, type OpenOptions } from "./connection.ts";
 import { ATTESTATIONS, createWrongProofs, nameMachine } from "./proofs.ts";
 import { pause, repeat, waitUntil } from "./waiting.ts";
 
-/** Connections at a time, at scale 1. */
+/** The number of parallel connections at scale 1. */
 export const FLOODERS = 20;
 /** The number of frames written at once. */
 const BATCH = 50;
 /** The number of streams that the server allows on one connection. */
 const STREAMS = 100;
 
-/** The action of an attacker on each connection until it is closed or the flood has ended. */
+/** The action of an attacker on each connection, until the connection is closed or the flood is over. */
 type Flood = (connection: AttackConnection, target: Target, over: AbortSignal) => Promise<void>;
 
-/** Repeats a flood for the time of the target, and until its aim is reached. */
+/** Repeats a flood for the time of the target, and until its required counts are reached. */
 export function flood(target: Target, act: Flood, options: OpenOptions = { protocol: "h2" }): Promise<void> {
-  return floodBeside(target, async (_index, over) => {
+  return floodInParallel(target, async (_index, over) => {
     using connection = await open(target, options);
     await Promise.race([act(connection, target, over), once(over, "abort")]);
   });
 }
 
-/** Repeats what each of the attackers does, for the time of the target, and until its aim is reached. */
-async function floodBeside(
+/**
+ * Repeats the actions of all attackers in parallel, for the time of the target and until its required counts are
+ * reached.
+ */
+async function floodInParallel(
   target: Target,
   act: (index: number, over: AbortSignal) => Promise<unknown>,
 ): Promise<void> {
@@ -43,7 +46,7 @@ async function floodBeside(
       try {
         await act(index, over);
       } catch {
-        // Refused, which is counted: once more.
+        // The refusal is counted already; try again.
         await pause(20, over);
       }
     }
@@ -54,7 +57,7 @@ async function floodBeside(
   await flooding;
 }
 
-/** A frame of headers that continue those of the first stream. */
+/** A CONTINUATION frame with more headers for the first stream. */
 export const CONTINUATION: Buffer = frame(
   FRAME.continuation,
   0,
@@ -62,7 +65,7 @@ export const CONTINUATION: Buffer = frame(
   Buffer.concat(Array.from({ length: 16 }, (_, index) => literal(`x-${index}`, "y".repeat(1_000)))),
 );
 
-/** A hundred requests, on new streams, that are cancelled as soon as they are sent. */
+/** Creates a hundred requests on new streams, each cancelled at once. */
 export function resetRequests(turn: number, path: string, headers: Readonly<Record<string, string>>): Buffer {
   return Buffer.concat(Array.from({ length: 100 }, (_, index) => {
     const stream = (turn * 100 + index) * 2 + 3;
@@ -70,26 +73,26 @@ export function resetRequests(turn: number, path: string, headers: Readonly<Reco
   }));
 }
 
-/** Headers over HTTP/2 that never end. */
+/** Sends HTTP/2 headers that never end. */
 export async function continuations(connection: AttackConnection, target: Target, over: AbortSignal): Promise<void> {
   await connection.write(openHeadersFrame(1));
   await writeOn(connection, target, over, 1, () => CONTINUATION);
 }
 
-/** Sends header blocks without an end over HTTP/1.1. */
+/** Sends HTTP/1.1 headers that never end. */
 export async function endlessHeaders(connection: AttackConnection, target: Target, over: AbortSignal): Promise<void> {
   await connection.write("GET /version HTTP/1.1\r\nhost: localhost\r\n");
   await writeOn(connection, target, over, 1, (turn) => `x-${turn}: ${"y".repeat(4_000)}\r\n`);
 }
 
-/** Streams that are cancelled as soon as they are opened. */
+/** Creates a flood of streams that are cancelled as soon as they are opened. */
 export function rapidReset(token: string): Flood {
   const headers = { authorization: `Bearer ${token}` };
   return (connection, target, over) =>
     writeOn(connection, target, over, 100, (turn) => resetRequests(turn, "/version", headers));
 }
 
-/** Frames that each require an answer, which is not read. */
+/** Sends frames that each require an answer, without reading the answers. */
 export function pings(connection: AttackConnection, target: Target, over: AbortSignal): Promise<void> {
   const piece = Buffer.concat(
     Array.from({ length: 500 }, (_, index) => index % 2 ? frame(FRAME.ping, 0, 0, new Uint8Array(8)) : frame(4, 0, 0)),
@@ -108,14 +111,14 @@ export async function requests(connection: AttackConnection, target: Target, ove
   });
 }
 
-/** The number of elements of a costly body: nearly as many as the server reads. */
+/** The number of elements of an expensive body, close to the largest number that the server reads. */
 const ELEMENTS = 29_000;
 
 /**
- * Sends certificate signing requests with as many faults as fit into a body, each when the one before is answered: with
- * bad labels, annotations, finalizers and usages by turns.
+ * Sends certificate signing requests with as many faults as fit into a body, one after another, alternating between
+ * invalid labels, annotations, finalizers and usages.
  */
-export async function costlyBodies(connection: AttackConnection, target: Target, over: AbortSignal): Promise<void> {
+export async function expensiveBodies(connection: AttackConnection, target: Target, over: AbortSignal): Promise<void> {
   const { metadata = {}, spec, ...csr } = await createNodeRequest("costly");
   const texts = Array.from({ length: ELEMENTS }, (_, index) => `!${index}`);
   const map = Object.fromEntries(texts.map((text) => [text, ""]));
@@ -133,12 +136,12 @@ export async function costlyBodies(connection: AttackConnection, target: Target,
   });
 }
 
-/** The action of an attack that consists of the open connection only. */
+/** Does nothing, for an attack that only opens connections. */
 export function nothing(): Promise<void> {
   return Promise.resolve();
 }
 
-/** The number of pieces on one connection, for which the numbers of streams suffice. */
+/** The number of pieces on one connection, small enough for the stream ids. */
 const PIECES = 10_000;
 
 async function writeOn(
@@ -154,10 +157,10 @@ async function writeOn(
   }
 }
 
-/** The largest number of tokens on one connection that wait for their answer, so that the kernel does not keep them. */
+/** The largest number of unanswered tokens on one connection, so that they do not pile up in the kernel. */
 const UNANSWERED = 200;
 
-/** Sends tokens that no user has, until all are answered. It uses HTTP/1.1, where a connection takes many. */
+/** Sends unknown tokens until all are answered. It uses HTTP/1.1, where a connection accepts many. */
 export async function badTokens(count: number, target: Target): Promise<void> {
   const { tally, deadline, random } = target;
   const wanted = scaled(count, target.scale);
@@ -179,16 +182,16 @@ export async function badTokens(count: number, target: Target): Promise<void> {
 }
 
 /**
- * Begins exchanges and answers them with wrong proofs, by turns for a machine of the inventory and for another one. Each
- * attacker has an address of its own, and the honest clients have another one; `sent` counts calls, `answered` wrong proofs
- * that were refused, and `created` those that were not.
+ * Begins exchanges and answers them with wrong proofs, alternately for a machine of the inventory and for an unknown
+ * one. Each attacker has its own address, which honest clients do not share. `sent` counts calls, `answered` refused
+ * proofs, and `created` accepted ones.
  */
 export async function wrongProofs(target: Target): Promise<void> {
   const { port, tally, random } = target;
   const proofs = await createWrongProofs();
   const publicKey = encodeBase64((await generatePrivateKey("ecdsa-p256")).publicKeyDer());
   let turn = 0;
-  await floodBeside(target, async (index, over) => {
+  await floodInParallel(target, async (index, over) => {
     const agent = new Agent({ keepAlive: true, maxSockets: 1, localAddress: `127.0.0.${index + 2}` });
     const call = async (spec: Partial<NodeAttestationSpec>, nodeName: string): Promise<Reply> => {
       const body = { apiVersion: "tlsboot/v1alpha1", kind: "NodeAttestation", spec: { nodeName, publicKey, ...spec } };

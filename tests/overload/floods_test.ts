@@ -1,4 +1,7 @@
-/** Clients that flood the server over real sockets: they lose their connection, the log stays short, others are served. */
+/**
+ * Tests clients that flood the server over real sockets: they lose their connection, the log stays short, and others
+ * are served.
+ */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
@@ -24,7 +27,7 @@ import { CONTINUATION, resetRequests } from "./floods.ts";
 /** More bytes than both kernels buffer for a connection that is not read. */
 const FAR_TOO_MUCH_BYTES = 16_777_216;
 
-/** More turns of the event loop than the server in the same process needs to read a piece. */
+/** More turns of the event loop than the server, in the same process, needs to read a piece. */
 const TURNS_OF_A_PIECE = 1_000;
 
 /** Writes pieces until the connection is closed, which must happen before the server has accepted too many bytes. */
@@ -40,7 +43,10 @@ async function floodUntilClosed(attacker: RawConnection, piece: (index: number) 
   }
 }
 
-/** Writes pieces until the connection is closed or takes no more, which must happen before it has taken too many bytes. */
+/**
+ * Writes pieces until the connection is closed or accepts no more, which must happen before it has accepted too many
+ * bytes.
+ */
 async function floodUntilUnread(attacker: RawConnection, piece: Buffer): Promise<void> {
   let isTaken = true;
   for (let taken = 0; isTaken && !attacker.isClosed(); taken += piece.length) {
@@ -124,7 +130,7 @@ test("a user may cancel 900 watches at once on one connection, as informers do",
   );
 });
 
-test("a user who begins and cancels watches loses the connection, and the next one much sooner", async () => {
+test("a user who keeps cancelling watches loses the connection, and the next one much sooner", async () => {
   await using overloaded = await startOverloadedServer({ userCancellationBurst: 300, userCancellationsPerSecond: 1 });
   const headers = { authorization: `Bearer ${TOKENS.admin}` };
   const cancelUntilClosed = async (): Promise<number> => {
@@ -160,7 +166,7 @@ for (
     { what: "PING", flood: frame(FRAME.ping, 0, 0, new Uint8Array(8)), isRefused: "Deno" in globalThis },
   ]
 ) {
-  test(`a flood of ${what} whose answers are not read is not read either, and its connection ends`, async () => {
+  test(`a flood of ${what} whose answers are not read stops being read, and its connection ends`, async () => {
     await using overloaded = await startOverloadedServer();
     using attacker = await openRaw(overloaded.port, "h2", false);
     await attacker.write(PREFACE);
@@ -178,7 +184,7 @@ for (
   });
 }
 
-test("an HTTP/2 connection with a bad token gets one answer and no second", async () => {
+test("an HTTP/2 connection with a bad token gets only one answer", async () => {
   await using overloaded = await startOverloadedServer();
   using attacker = await openRaw(overloaded.port, "h2");
   await attacker.write(PREFACE);
@@ -194,7 +200,7 @@ test("an HTTP/2 connection with a bad token gets one answer and no second", asyn
   }
 });
 
-test("five hundred bad tokens cause few lines in the log, and no token is logged", async () => {
+test("five hundred bad tokens cause few log lines, and no token is logged", async () => {
   await using overloaded = await startOverloadedServer();
   using attacker = await openRaw(overloaded.port, "http/1.1");
   for (let index = 0; index < 500; index++) {

@@ -1,4 +1,4 @@
-/** Many connections at once, over real sockets: they are accepted before waiting requests begin. */
+/** Tests many connections at once over real sockets: they are accepted before waiting requests begin. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import process from "node:process";
@@ -13,8 +13,8 @@ import { FRAME, openRaw, PREFACE, requestFrame, until } from "../support/raw_htt
 const BUSY = 10;
 const STREAMS = 100;
 const NEWCOMERS = 100;
-/** Deno accepts all connections in one turn, before the pacing can slow the requests. */
-const MOST_BEGUN = process.versions["deno"] === undefined ? BUSY * STREAMS / 2 : BUSY * STREAMS;
+/** Deno accepts all connections in one turn, before pacing can delay the requests. */
+const MAX_BEGUN = process.versions["deno"] === undefined ? BUSY * STREAMS / 2 : BUSY * STREAMS;
 
 test("the listener accepts a hundred connections before a thousand requests have begun", async () => {
   const ca = await createIssuingCa(createSystemClock().now());
@@ -49,7 +49,7 @@ test("the listener accepts a hundred connections before a thousand requests have
     client.socket.write(Buffer.concat(requests));
   }
   await secured;
-  assert.ok(begun <= MOST_BEGUN, `${begun} requests had begun`);
+  assert.ok(begun <= MAX_BEGUN, `${begun} requests had begun`);
   await until("all are answered", () => begun === BUSY * STREAMS);
   for (const socket of newcomers) socket.destroy();
   for (const client of busy) client[Symbol.dispose]();

@@ -1,10 +1,10 @@
-/** Attacks that open many connections and keep them. */
+/** Attacks that open many connections and keep them open. */
 import { requestFrame } from "../support/raw_http2.ts";
 import { scaled, type Target } from "./attack.ts";
 import { open, openSilent } from "./connection.ts";
 import { pause, repeat, waitUntil } from "./waiting.ts";
 
-/** The number of connections that are opened at a time. */
+/** The number of connections that are opened in parallel. */
 const WIDTH = 50;
 const ANSWERED_WITHIN_MS = 30_000;
 
@@ -18,7 +18,7 @@ export function holdIdle(count: number, target: Target): Promise<void> {
   return hold(count, target, () => open(target, { protocol: "h2" }));
 }
 
-/** Holds connections of authenticated clients, each of which has had an answer. */
+/** Holds connections of authenticated clients, each of which has received an answer. */
 export function holdKnown(count: number, target: Target): Promise<void> {
   return hold(count, target, async () => {
     const connection = await open(target, { protocol: "h2" });
@@ -31,7 +31,7 @@ export function holdKnown(count: number, target: Target): Promise<void> {
   });
 }
 
-/** Opens connections and holds them. Those that the server has ended are not opened again. */
+/** Opens connections and holds them. Connections that the server has closed are not reopened. */
 async function hold(count: number, target: Target, connect: () => Promise<Disposable>): Promise<void> {
   using held = new DisposableStack();
   await repeat(scaled(count, target.scale), WIDTH, target.deadline, async () => void held.use(await connect()));

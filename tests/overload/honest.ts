@@ -1,7 +1,8 @@
 /**
- * Honest clients, in a separate process so that no attacker takes their time: an administrator with requests on an open
- * connection, a health check on a new connection each time, new nodes that request a certificate, with the token that the
- * attackers have, and machines that prove which ones they are. None waits for another. Prints a line of JSON for each answer.
+ * Honest clients, in a separate process so that attackers do not slow them: an administrator with requests on an open
+ * connection, a health check on a new connection each time, new nodes that request a certificate, with the same token
+ * as the attackers, and machines that prove their identity. They do not wait for each other. Each answer is printed as
+ * a line of JSON.
  *
  * Usage: honest.ts PORT ADMIN_KUBECONFIG BOOTSTRAP_TOKEN FOLDER_OF_HOST_KEYS
  */
@@ -27,13 +28,13 @@ import { createNodeRequest, CSRS } from "./asking.ts";
 import { nameMachine } from "./proofs.ts";
 
 const PAUSE_MS: Readonly<Record<Kind, number>> = { admin: 50, probe: 250, node: 500, proof: 1_000 };
-const LOOK_EVERY_MS = 50;
-/** The longest time that one answer may take. */
+const POLL_MS = 50;
+/** The longest time for one answer. */
 const ANSWERED_WITHIN_MS = 20_000;
 /** The longest time from a request to its certificate, or from a proof to its token. */
 const ISSUED_WITHIN_MS = 60_000;
 
-/** An answer; the code is 0 when there was none. */
+/** An answer; the code is 0 if there was none. */
 interface Answered {
   readonly code: number;
   readonly text: string;
@@ -66,7 +67,10 @@ async function main(): Promise<never> {
   ]);
 }
 
-/** Creates the exchange of a machine's proof for a token, as `tlsboot attest` makes it; it returns 200 for a token. */
+/**
+ * Creates a function that exchanges a machine's proof for a token, as `tlsboot attest` does. It returns 200 for a
+ * token, otherwise 0.
+ */
 async function createProof(
   server: string,
   caPem: string,
@@ -110,7 +114,7 @@ async function bootstrap(
   const created = await ask({ path: CSRS, body: await createNodeRequest(name) });
   if (created.code !== 201) return created.code;
   for (const end = performance.now() + ISSUED_WITHIN_MS; performance.now() < end;) {
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     const { code, text } = await ask({ path: `${CSRS}/${name}` });
     if (code !== 200) return code;
     if ((JSON.parse(text) as CertificateSigningRequest).status?.certificate !== undefined) return 200;

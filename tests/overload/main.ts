@@ -1,12 +1,12 @@
 /**
- * `deno task overload`: attacks a running `tlsboot up` in every way of `tests/overload/attacks.ts`, one after another
- * and then all once more, or more often while memory grows. Honest clients keep sending requests meanwhile. It prints a
- * table of the attacks, of memory and of the honest clients' response times. The exit code is 1 when a promise of
- * `tests/overload/verdict.ts` is broken, an attack did not take place, or the server or the honest clients have ended; it
- * is 2 for an invalid command line.
+ * `deno task overload`: runs the attacks of `tests/overload/attacks.ts` on a running `tlsboot up`, one after another
+ * and all of them twice, or more often while memory grows. Honest clients keep sending requests. It prints a table of
+ * the attacks, of memory and of the honest clients' response times. The exit code is 1 if a promise of
+ * `tests/overload/verdict.ts` is broken, an attack did not take place, or the server or the honest clients have ended.
+ * It is 2 for an invalid command line.
  *
  * With `--binary` the released file is attacked, and `--write` writes the table into docs/engineering/measurements.md.
- * Only attacks with all words in their name are made.
+ * With words, only attacks whose names contain all of them run.
  * Usage: main.ts [--scale N] [--seconds N] [--binary] [--write] [WORDS]
  */
 import { readFile, writeFile } from "node:fs/promises";
@@ -30,22 +30,22 @@ import type { Attack } from "./attack.ts";
 import { ATTACKS } from "./attacks.ts";
 import { createAccount, type Observation, type StoredCounts } from "./observation.ts";
 import { createMachines } from "./proofs.ts";
-import { formatReport, type Report, writtenInto } from "./report.ts";
+import { formatReport, replaceTable, type Report } from "./report.ts";
 import { type Instance, overload } from "./overload.ts";
 import { findFaults, findGrowth } from "./verdict.ts";
 import { pause } from "./waiting.ts";
 
 const PAGE = join("docs", "engineering", "measurements.md");
-/** Connections of the largest attack at scale 1. */
+/** The number of connections of the largest attack at scale 1. */
 const CONNECTIONS = 10_000;
 
 /**
- * The attacks are made twice, and more often while memory grows: what has leaked grows each time, but a heap that V8
- * collects late, as it does on a quiet machine, grows once.
+ * The attacks run twice, and more often while memory grows: a leak grows each time, but a heap that V8 collects late,
+ * as on a quiet machine, grows only once.
  */
-const [ROUNDS, MOST_ROUNDS] = [2, 5];
+const [ROUNDS, MAX_ROUNDS] = [2, 5];
 
-/** A time without an attack, with which everything else is compared. */
+/** A period without an attack, which is the baseline. */
 const CALM: Attack = {
   name: "no attack",
   unit: "",
@@ -70,7 +70,7 @@ async function main(): Promise<number> {
   const attacks = chosen(words);
   checkOpenFiles(CONNECTIONS * scale);
   const node = await ensureNode();
-  // The sources get the memory that the released file has.
+  // The sources get the same memory setting as the released file.
   const program = binary ? await releasedFile(join(process.cwd(), "dist")) : sourcesOn(node, [YOUNG_GENERATION_FLAG]);
   await using folder = await createTempFolder();
   const data = folder.join("data");
@@ -80,7 +80,7 @@ async function main(): Promise<number> {
   const [, port = ""] = await server.waitFor(/tlsboot is up at https:\S+:(\d+)[^]*Next, in another terminal/);
   const kubeconfig = join(data, "admin.kubeconfig");
   await using admin = await connectWith(kubeconfig);
-  // With --auto-approve only the machines in the inventory would be approved.
+  // With --auto-approve, only machines in the inventory would be approved.
   await approveNodes(admin.api);
   const token = (await program.run(["token", "create", "--data-dir", data])).stdout.trim();
   const honestArgs = [join("tests", "overload", "honest.ts"), port, kubeconfig, token, hostKeys];
@@ -90,14 +90,14 @@ async function main(): Promise<number> {
   const count = () => countStored(admin.api);
   const instance = { server, honest, account, port: Number(port), token, scale, random, ms: seconds * 1000, count };
 
-  const seen = await actAll(instance, attacks);
+  const seen = await runAttacks(instance, attacks);
   const report: Report = {
     machine: readMachine(node),
     settings: `${binary ? "the released file" : "the sources"}, scale ${scale}, ${seconds} s each`,
     rounds: seen,
   };
   process.stdout.write(formatReport(report));
-  if (write) await writeFile(PAGE, writtenInto(await readFile(PAGE, "utf8"), formatReport(report)));
+  if (write) await writeFile(PAGE, replaceTable(await readFile(PAGE, "utf8"), formatReport(report)));
   const ended = Object.entries({ server, honest }).filter(([, running]) => running.hasEnded());
   const faults = [
     ...findFaults(seen, scale),
@@ -107,7 +107,7 @@ async function main(): Promise<number> {
   return faults.length === 0 ? 0 : 1;
 }
 
-/** Lets requests of nodes with any bootstrap token be approved. */
+/** Makes the server approve requests of nodes with any bootstrap token. */
 async function approveNodes(api: ApiClient): Promise<void> {
   const path = formatCollectionPath(clusterRoleBindingKind);
   await api.requestJson({ method: "POST", path, body: AUTO_APPROVE_BINDING }, new AbortController().signal);
@@ -128,9 +128,12 @@ function chosen(words: readonly string[]): readonly Attack[] {
   throw new UsageError(`no attack has the words ${words.join(", ")} in its name; there are:${names}`);
 }
 
-async function actAll(instance: Instance, attacks: readonly Attack[]): Promise<readonly (readonly Observation[])[]> {
+async function runAttacks(
+  instance: Instance,
+  attacks: readonly Attack[],
+): Promise<readonly (readonly Observation[])[]> {
   const seen: Observation[][] = [];
-  for (let round = 1; round <= ROUNDS || (round <= MOST_ROUNDS && findGrowth(seen) !== undefined); round++) {
+  for (let round = 1; round <= ROUNDS || (round <= MAX_ROUNDS && findGrowth(seen) !== undefined); round++) {
     const observations: Observation[] = [];
     for (const attack of [CALM, ...attacks]) {
       process.stderr.write(`overload: round ${round}, ${attack.name}\n`);

@@ -1,4 +1,4 @@
-/** The observations during one attack: every answer that an honest client received, memory, and the log. */
+/** The observations during one attack: the answers to honest clients, memory, and the log. */
 import type { Attack, Tally } from "./attack.ts";
 
 /** The kinds of honest requests: a list, a readiness probe, a certificate, a token for a proof. */
@@ -9,19 +9,19 @@ export type Kind = (typeof KINDS)[number];
 /** One answer, as `honest.ts` prints it. */
 export interface Answer {
   readonly kind: Kind;
-  /** 200 for the expected answer, 0 when there was none. */
+  /** 200 for the expected answer, 0 if there was none. */
   readonly code: number;
-  /** The time until the answer; of a certificate until it is issued, and of a proof until there is a token. */
+  /** The milliseconds until the answer, until the certificate is issued, or until a proof has its token. */
   readonly ms: number;
 }
 
 /** The answers printed so far, each returned once. */
 export interface Account {
-  /** Takes the answers that have not been taken yet. */
+  /** Returns the answers since the last call. */
   take(): readonly Answer[];
 }
 
-/** Creates an account of a text that grows by lines. */
+/** Creates an account of a growing text of lines. */
 export function createAccount(text: () => string): Account {
   let read = 0;
   return {
@@ -35,7 +35,7 @@ export function createAccount(text: () => string): Account {
   };
 }
 
-/** The kinds of which there is no answer. */
+/** Returns the kinds of which no answer is there. */
 export function missingKinds(answers: readonly Answer[]): readonly Kind[] {
   return KINDS.filter((kind) => !answers.some((answer) => answer.kind === kind));
 }
@@ -43,14 +43,14 @@ export function missingKinds(answers: readonly Answer[]): readonly Kind[] {
 export interface Observation {
   readonly attack: Pick<Attack, "name" | "unit" | "least">;
   readonly tally: Tally;
-  /** How long the attack took, with the rest after it. */
+  /** The duration of the attack, including the pause after it. */
   readonly seconds: number;
   /** Resident memory of the server, in megabytes. */
   readonly rss: Memory;
   /** The answers that honest clients received. */
   readonly answers: readonly Answer[];
   readonly log: LogLines;
-  /** The objects in the storage after the attack. */
+  /** The numbers of objects that were stored during the attack. */
   readonly stored: StoredCounts;
 }
 
@@ -61,7 +61,7 @@ export interface StoredCounts {
   readonly refusals: number;
 }
 
-/** Memory before an attack, its maximum during it, and after it. */
+/** Memory before an attack, its peak during it, and after it. */
 export interface Memory {
   readonly before: number;
   readonly peak: number;
@@ -75,25 +75,25 @@ export interface Times {
   readonly longest: number;
 }
 
-/** Times of one kind of answers; NaN where there was none. */
+/** Summarizes the times of one kind of answers; NaN if there are none. */
 export function summarizeTimes(answers: readonly Answer[], kind: Kind): Times {
   const sorted = answers.filter((answer) => answer.kind === kind).map(({ ms }) => ms).sort((a, b) => a - b);
   const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;
   return { p50: at(0.5), p99: at(0.99), longest: sorted.at(-1) ?? NaN };
 }
 
-/** The most memory that the server had in any of them. */
+/** Returns the peak memory of the server over all observations. */
 export function findPeak(observations: readonly Observation[]): number {
   return Math.max(...observations.map(({ rss }) => rss.peak));
 }
 
-/** The number of lines of each message. */
+/** The number of log lines with each message. */
 export type LogLines = Readonly<Record<string, number>>;
 
-/** Lines that are not of the log, such as the messages of `up` to a person. */
+/** The key for lines that are not log lines, such as the messages of `up` to a person. */
 export const NO_MESSAGE = "(no message)";
 
-/** Counts the lines of a piece of a log in JSON. */
+/** Counts the lines of a JSON log by message. */
 export function countLines(text: string): LogLines {
   const counts: Record<string, number> = {};
   for (const line of text.split("\n").filter((line) => line.trim() !== "")) {

@@ -7,7 +7,7 @@ const PROBE = { kind: "probe", code: 0, ms: 20_000 } as const;
 const PROOF = { kind: "proof", code: 200, ms: 40 } as const;
 const NODE = { kind: "node", code: 200, ms: 90 } as const;
 
-test("createAccount() takes each whole line once, also when it arrives in pieces", () => {
+test("createAccount() returns each complete line once, even if it arrives in pieces", () => {
   let text = "";
   const account = createAccount(() => text);
   assert.deepEqual(account.take(), []);
@@ -18,13 +18,13 @@ test("createAccount() takes each whole line once, also when it arrives in pieces
   assert.deepEqual(account.take(), [PROBE, ADMIN]);
 });
 
-test("missingKinds() names the kinds without an answer", () => {
+test("missingKinds() lists the kinds without an answer", () => {
   assert.deepEqual(missingKinds([]), ["admin", "probe", "node", "proof"]);
   assert.deepEqual(missingKinds([ADMIN, ADMIN]), ["probe", "node", "proof"]);
   assert.deepEqual(missingKinds([ADMIN, PROBE, NODE, PROOF]), []);
 });
 
-test("countLines() counts by message, and counts other lines apart", () => {
+test("countLines() counts log lines by message, and other lines separately", () => {
   const line = (message: string) => `${JSON.stringify({ level: "INFO", message })}\n`;
   const lines = countLines(
     `${line("request refused")}not JSON\n\n${line("CSR approved")}${line("request refused")}{}\n`,

@@ -1,4 +1,4 @@
-/** A process with a low limit of open files and more connections than that: it serves, writes, and logs it once. */
+/** Tests a process with more connections than its limit of open files: it serves, writes, and logs only a few lines. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { runTlsboot, start, tlsbootCommand } from "../support/child.ts";
@@ -8,7 +8,7 @@ import { createTempFolder } from "../support/temp.ts";
 
 const OPEN_FILES = 200;
 
-test("tlsboot up with 200 open files is ready and writes while 400 unauthenticated clients connect", async () => {
+test("tlsboot up with a limit of 200 open files is ready and writes while 400 unauthenticated clients connect", async () => {
   await using folder = await createTempFolder();
   const data = folder.join("data");
   const [command, args] = tlsbootCommand(["up", "--secure-port", "0", "--data-dir", data]);
@@ -21,7 +21,7 @@ test("tlsboot up with 200 open files is ready and writes while 400 unauthenticat
   assert.equal(created.code, 0, created.stderr);
   await until("the surplus connections are closed", () => connections.filter((one) => one.isClosed()).length > 200);
   const lines = server.stderr().split("\n").filter((line) => line.includes("too many connections"));
-  // Twenty lines in each window of ten seconds, and their number of repetitions (`server/log_limiter.ts`).
+  // The log has twenty lines in each ten seconds, and a count of the omitted ones (`server/log_limiter.ts`).
   assert.ok(lines.length >= 1 && lines.length < 200, `${lines.length} lines`);
   for (const one of connections) one[Symbol.dispose]();
 });

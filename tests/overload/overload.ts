@@ -1,4 +1,4 @@
-/** Runs one attack on a server, and observes both meanwhile. */
+/** Runs one attack on a server, and observes the server and the honest clients. */
 import { readFile, writeFile } from "node:fs/promises";
 import { setTimeout } from "node:timers/promises";
 import { bytesIn } from "../bench/processes.ts";
@@ -11,7 +11,7 @@ import {
   type Observation,
   type StoredCounts,
 } from "./observation.ts";
-import { type Attack, createTally, lacking } from "./attack.ts";
+import { type Attack, createTally, findShortfalls } from "./attack.ts";
 
 /** The instance that is attacked. */
 export interface Instance {
@@ -28,24 +28,24 @@ export interface Instance {
   count(): Promise<StoredCounts>;
 }
 
-/** The pause after each attack, in which its remains end. */
+/** The pause after each attack, for the server to recover. */
 const REST_MS = 500;
-/** The time limit of an attack, which otherwise continues until it has done enough; at scale 1 the second is added. */
+/** The time limit of an attack, to which the second constant is added in proportion to the scale. */
 const ENOUGH_WITHIN_MS = 180_000;
 const ENOUGH_AT_SCALE_MS = 240_000;
 /** Longer than honest clients wait for an answer after the previous one. */
 const ANSWERED_WITHIN_MS = 120_000;
 
-/** Attacks, and waits until honest clients have been answered once more. */
+/** Runs an attack, then waits until every kind of honest request has been answered once more. */
 export async function overload(instance: Instance, attack: Attack): Promise<Observation> {
   const { server, account } = instance;
   const startedAt = performance.now();
   const readLines = linesFrom(server);
-  await forgetPeak(server.pid);
+  await resetPeak(server.pid);
   const before = await readMemory(server.pid, "VmRSS");
   const first = await instance.count();
   const tally = createTally();
-  const isEnough = () => lacking(attack, tally, instance.scale).length === 0;
+  const isEnough = () => findShortfalls(attack, tally, instance.scale).length === 0;
   const deadline = AbortSignal.timeout(ENOUGH_WITHIN_MS + ENOUGH_AT_SCALE_MS * instance.scale);
   await attack.run({ ...instance, tally, isEnough, deadline });
   // From here on, connections end because of the test itself.
@@ -65,7 +65,7 @@ export async function overload(instance: Instance, attack: Attack): Promise<Obse
   };
 }
 
-/** Waits for one more of each, because answers that an attack delays count as answers during it. */
+/** Waits for one more answer of each kind, because answers that an attack delayed count as answers during it. */
 async function answersOfEachKind({ honest, account }: Instance): Promise<readonly Answer[]> {
   const answers: Answer[] = [];
   for (const until = performance.now() + ANSWERED_WITHIN_MS; performance.now() < until && !honest.hasEnded();) {
@@ -76,8 +76,8 @@ async function answersOfEachKind({ honest, account }: Instance): Promise<readonl
   return answers;
 }
 
-/** Resets the peak of its memory to the current value (proc(5), `clear_refs`). */
-async function forgetPeak(pid: number): Promise<void> {
+/** Resets the peak memory of a process to the current value (proc(5), `clear_refs`). */
+async function resetPeak(pid: number): Promise<void> {
   await writeFile(`/proc/${pid}/clear_refs`, "5");
 }
 

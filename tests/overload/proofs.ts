@@ -1,4 +1,4 @@
-/** Machines that prove which ones they are: those in the inventory of the server, and wrong proofs for an attack. */
+/** Machines that prove their identity: those in the inventory of the server, and wrong proofs for an attack. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseWireChallenge, toWireAnswer, toWireEvidence } from "../../core/attestation/node_attestation.ts";
@@ -10,17 +10,17 @@ import type {
 import { createSoftwareTpm } from "../support/software_tpm.ts";
 import { createSshHost } from "../support/ssh_host.ts";
 
-/** The path of the review to which machines prove which ones they are. */
+/** The path of the review with which machines prove their identity. */
 export const ATTESTATIONS = "/apis/tlsboot/v1alpha1/nodeattestations";
-/** So many that honest clients do not reach the limit of tokens for one of them. */
+/** Enough machines that honest clients do not reach the limit of tokens for any of them. */
 const MACHINES = 50;
 
-/** The name of a machine in the inventory; there are fewer than numbers. */
+/** Returns the name of a machine in the inventory. Indices wrap around. */
 export function nameMachine(index: number): string {
   return `machine-${index % MACHINES}`;
 }
 
-/** Writes an inventory and, beside it, the host key of each machine by its name. */
+/** Writes an inventory, and a file with the host key of each machine, into a folder. */
 export async function createMachines(folder: string): Promise<{ readonly inventory: string }> {
   await mkdir(folder);
   const lines = await Promise.all(Array.from({ length: MACHINES }, async (_, index) => {
@@ -34,13 +34,13 @@ export async function createMachines(folder: string): Promise<{ readonly invento
   return { inventory };
 }
 
-/** A machine that is not in the inventory, and answers each challenge for another text. */
+/** A machine that is not in the inventory and signs another text than the challenge requires. */
 export interface WrongProof {
   readonly evidence: AttestationEvidence;
   answer(challenge: AttestationChallenge): Promise<AttestationAnswer>;
 }
 
-/** Creates a wrong proof of each kind. The server finds out only when it verifies the signature. */
+/** Creates a wrong proof of each kind. Only the check of the signature can reject it. */
 export async function createWrongProofs(): Promise<readonly WrongProof[]> {
   const message = new TextEncoder().encode("another text");
   const [host, tpm] = [await createSshHost(), await createSoftwareTpm()];

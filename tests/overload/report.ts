@@ -1,4 +1,4 @@
-/** Formats the observations as a table, as data that can be kept, and in docs/engineering/measurements.md. */
+/** Formats the observations as a table, and writes it into docs/engineering/measurements.md. */
 import { formatMachine, type Machine } from "../bench/machine.ts";
 import { formatTable } from "../bench/table.ts";
 import { formatTally } from "./attack.ts";
@@ -7,7 +7,7 @@ import { KINDS, type Observation, sumLines, summarizeTimes, type Times } from ".
 export interface Report {
   readonly machine: Machine;
   readonly settings: string;
-  /** The rounds, each of which began without an attack. */
+  /** The rounds, each of which begins with a period without an attack. */
   readonly rounds: readonly (readonly Observation[])[];
 }
 
@@ -16,7 +16,7 @@ const PROGRAMS = ["tlsboot", "Node", "Deno"];
 /** The line width of `deno fmt`. */
 const LINE_WIDTH = 120;
 
-/** The table, with the machine and how it was measured. */
+/** Formats the table, followed by the machine and the settings. */
 export function formatReport({ machine, settings, rounds }: Report): string {
   const [first = []] = rounds;
   const [calm] = rows(rounds);
@@ -36,10 +36,10 @@ export function formatReport({ machine, settings, rounds }: Report): string {
       ];
     }),
   );
-  return `${table}\n${wrapped(`${formatMachine({ ...machine, versions })}, ${settings}`)}\n`;
+  return `${table}\n${wrap(`${formatMachine({ ...machine, versions })}, ${settings}`)}\n`;
 }
 
-/** Creates one row for each attack, over all rounds except for memory. */
+/** Creates one row for each attack. All values but memory cover all rounds. */
 function rows(rounds: Report["rounds"]) {
   const [first = [], ...later] = rounds;
   return first.map((_, index) => {
@@ -58,12 +58,12 @@ function formatTimes({ p50, p99, longest }: Times): string {
   return `${p50.toFixed(0)}, ${p99.toFixed(0)}, ${longest.toFixed(0)} ms`;
 }
 
-/** Formats how many times as long an honest client waits as without an attack. */
+/** Formats response times as multiples of those without an attack. */
 function formatRatios(own: Times, calm: Times): string {
   return `${(own.p50 / calm.p50).toFixed(1)}, ${(own.longest / calm.longest).toFixed(1)}`;
 }
 
-function wrapped(text: string): string {
+function wrap(text: string): string {
   const lines = [""];
   for (const word of text.split(" ")) {
     const line = lines.at(-1)!;
@@ -76,8 +76,8 @@ function wrapped(text: string): string {
 const BEGIN = "<!-- Written by `deno task overload --write`. Do not edit. -->";
 const END = "<!-- The end of what is written. -->";
 
-/** Returns the page with a text between its marks. Throws when it has no marks. */
-export function writtenInto(page: string, text: string): string {
+/** Replaces the text between the marks of a page. Throws an Error if the page has no marks. */
+export function replaceTable(page: string, text: string): string {
   const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
   if (begin === -1 || end < begin) throw new Error(`the page lacks "${BEGIN}" before "${END}"`);
   return `${page.slice(0, begin + BEGIN.length)}\n\n${text}\n${page.slice(end)}`;

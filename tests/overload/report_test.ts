@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createTally } from "./attack.ts";
 import type { Observation } from "./observation.ts";
-import { formatReport, type Report, writtenInto } from "./report.ts";
+import { formatReport, replaceTable, type Report } from "./report.ts";
 
 function seen(name: string, ms: number, peak: number, lines: number): Observation {
   return {
@@ -38,7 +38,7 @@ const REPORT: Report = {
   ],
 };
 
-test("formatReport() has a row for each attack, with memory of each time and times of all", () => {
+test("formatReport() has a row for each attack, with memory by round and response times over all rounds", () => {
   const [, , calm, flood, , machine, ...rest] = formatReport(REPORT).split("\n");
   const cells = (row = "") => row.split("|").slice(1, -1).map((cell) => cell.trim());
   assert.deepEqual(cells(calm).slice(0, 6), [
@@ -56,12 +56,12 @@ test("formatReport() has a row for each attack, with memory of each time and tim
   );
 });
 
-test("writtenInto() replaces the text between the marks, and nothing else", () => {
-  const page = writtenInto(
+test("replaceTable() replaces the text between the marks, and nothing else", () => {
+  const page = replaceTable(
     "# Title\n\n<!-- Written by `deno task overload --write`. Do not edit. -->\n\nold\n\n<!-- The end of what is written. -->\n\nMore.\n",
     "new\n",
   );
   assert.match(page, /^# Title\n\n<!-- Written.*-->\n\nnew\n\n<!-- The end.*-->\n\nMore\.\n$/);
-  assert.equal(writtenInto(page, "new\n"), page);
-  assert.throws(() => writtenInto("# Title\n", "new\n"), /lacks/);
+  assert.equal(replaceTable(page, "new\n"), page);
+  assert.throws(() => replaceTable("# Title\n", "new\n"), /lacks/);
 });

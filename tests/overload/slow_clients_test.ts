@@ -1,4 +1,4 @@
-/** Slow clients, over real sockets: each loses its connection, and others are served meanwhile. */
+/** Tests slow clients over real sockets: each loses its connection, and others are served meanwhile. */
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { test } from "node:test";
@@ -42,14 +42,14 @@ test("the listener ends connections whose request never arrives, or arrives byte
     await silent.write(PING);
     await overloaded.clock.advance(1_000);
   }
-  assert.ok(!slow.isClosed() && !silent.isClosed(), "they end no earlier");
+  assert.ok(!slow.isClosed() && !silent.isClosed(), "they are not closed early");
   await overloaded.clock.advance(1_000);
   await Promise.all([slow.closed, silent.closed]);
   assert.equal(await overloaded.ask("/livez"), 200);
 });
 
 for (const protocol of ["h2", "http/1.1"] as const) {
-  test(`the listener ends an endless body over ${protocol}, and it delays no other client`, async () => {
+  test(`the listener ends an endless body over ${protocol} without delaying other clients`, async () => {
     await using overloaded = await startOverloadedServer({}, 1);
     using attacker = await openRaw(overloaded.port, protocol);
     const headers = { authorization: `Bearer ${TOKENS.attacker}`, "content-type": "application/json" };
@@ -111,7 +111,7 @@ test("the listener closes an idle authenticated connection gracefully", async ()
 test("the listener ends an answer that the client does not read", async () => {
   await using overloaded = await startOverloadedServer();
   using reader = await openRaw(overloaded.port, "h2");
-  // With an empty window not a byte of the answer may be sent.
+  // With an empty window, no byte of the answer's body may be sent.
   await reader.write(PREFACE);
   await reader.write(frame(FRAME.settings, 0, 0, Uint8Array.of(0, 4, 0, 0, 0, 0)));
   await reader.write(requestFrame(1, "GET", "/openapi/v2", { authorization: `Bearer ${TOKENS.admin}` }));
@@ -123,7 +123,7 @@ test("the listener ends an answer that the client does not read", async () => {
   );
 });
 
-test("the listener ends the unauthenticated connections that are idle longest when there are many, and accepts an honest one", async () => {
+test("the listener closes the longest idle of too many unauthenticated connections, and accepts an honest client", async () => {
   await using overloaded = await startOverloadedServer({ maxUnauthenticated: 20 });
   const idle = await Promise.all(Array.from({ length: 60 }, () => openRaw(overloaded.port, "h2")));
   await overloaded.clock.advance(GUARD_LIMITS.unauthenticatedIdleMs);

@@ -1,4 +1,4 @@
-/** Attacks that begin and do not end: a transfer in one of the directions stands still. */
+/** Attacks that begin a transfer, in either direction, and do not finish it. */
 import { Buffer } from "node:buffer";
 import { Agent } from "node:https";
 import { ask } from "../support/https_request.ts";
@@ -13,7 +13,7 @@ const TAKEN_WITHIN_MS = 30_000;
 const CREATORS = 40;
 const PING = frame(FRAME.ping, 0, 0, new Uint8Array(8));
 
-/** Requests whose headers arrive byte by byte; `sent` counts bytes. */
+/** Sends requests whose headers arrive byte by byte; `sent` counts bytes. */
 export async function slowHeaders(count: number, target: Target): Promise<void> {
   using held = new DisposableStack();
   const all: AttackConnection[] = [];
@@ -32,14 +32,17 @@ export async function slowHeaders(count: number, target: Target): Promise<void> 
   }
 }
 
-/** Bodies that never arrive; `sent` counts requests that the server has taken. */
+/** Sends requests whose bodies never arrive; `sent` counts requests that the server has read. */
 export async function slowBodies(count: number, target: Target): Promise<void> {
   using held = new DisposableStack();
   await openStreams(count, target, held, (stream) => requestFrame(stream, "POST", WHOAMI, bearer(target.token), true));
   await pause(target.ms, target.deadline);
 }
 
-/** Bodies of 3 MB in pieces that stop before the end; `sent` counts pieces, `answered` bodies that were given up. */
+/**
+ * Sends bodies of 3 MB in pieces without the end; `sent` counts pieces, `answered` counts bodies that the server
+ * rejected.
+ */
 export async function largeBodies(count: number, target: Target): Promise<void> {
   using held = new DisposableStack();
   const piece = Buffer.concat([Buffer.from("10000\r\n"), Buffer.alloc(65_536, 0x20), Buffer.from("\r\n")]);
@@ -56,7 +59,7 @@ export async function largeBodies(count: number, target: Target): Promise<void> 
   await pause(target.ms, target.deadline);
 }
 
-/** Large answers of which nothing may be sent but the headers. */
+/** Requests large answers of which the server may send only the headers. */
 export async function unreadAnswers(count: number, target: Target): Promise<void> {
   using held = new DisposableStack();
   const streams = await openStreams(
@@ -69,7 +72,7 @@ export async function unreadAnswers(count: number, target: Target): Promise<void
   await pause(target.ms, target.deadline);
 }
 
-/** Watches that are never read, while what they watch changes. */
+/** Opens watches that are never read, while their objects change. */
 export async function unreadWatches(count: number, changes: number, target: Target): Promise<void> {
   using held = new DisposableStack();
   const streams = await openStreams(
@@ -83,7 +86,7 @@ export async function unreadWatches(count: number, changes: number, target: Targ
   await pause(target.ms, target.deadline);
 }
 
-/** Creates certificate signing requests over a few connections; one that is refused is sent again. */
+/** Creates certificate signing requests over a few connections, and retries refused ones. */
 async function createRequests(count: number, { port, token, tally, deadline, random }: Target): Promise<void> {
   const csr = await createNodeRequest("flood");
   const agent = new Agent({ keepAlive: true });
@@ -96,7 +99,9 @@ async function createRequests(count: number, { port, token, tally, deadline, ran
   agent.destroy();
 }
 
-/** Opens `count` streams without a window for answers, a hundred on a connection; resolves when the server has them. */
+/**
+ * Opens `count` streams without a window for answers, a hundred per connection; resolves when the server has read them.
+ */
 async function openStreams(
   count: number,
   target: Target,

@@ -1,48 +1,51 @@
-/** The promises of the server under attack, compared with the observations. */
-import { lacking } from "./attack.ts";
+/** Compares the promises of a server under attack with the observations. */
+import { findShortfalls } from "./attack.ts";
 import { findPeak, KINDS, missingKinds, type Observation, summarizeTimes } from "./observation.ts";
 
 /**
- * No kind of honest request may take longer than this under an attack, all rounds together, but for one in a hundred: of
- * a hundred answers or fewer none may. A certificate is three answers or more.
+ * The limit for the 99th percentile of each kind of honest request under an attack, over all rounds. Of a hundred
+ * answers or fewer, none may take longer. A certificate takes at least three requests.
  */
 export const MAX_HONEST_P99_MS = 20_000;
 
 /** The number of lines that `server/log_limiter.ts` passes of each message within its period. */
-const LINES = 20;
+const LINES_PER_WINDOW = 20;
 const WINDOW_SECONDS = 10;
 /**
- * More messages than the server has for all that unauthenticated clients do; messages made of client input would be
+ * More distinct messages than the server has for unauthenticated clients. Messages with client input would be
  * unlimited.
  */
-const MOST_MESSAGES = 20;
+const MAX_MESSAGES = 20;
 
 /**
- * The memory of an idle server that has been used for a while, with the garbage that V8 has not collected: the faster it
- * allocates, the more. A twentieth of the attacks left 250 MB on a busy machine and 340 on a quiet one.
+ * The memory of an idle server that has been used for a while, including garbage that V8 has not collected, which grows
+ * with the rate of allocation. A twentieth of the attacks left 250 MB on a busy machine and 340 MB on a quiet one.
  */
 const IDLE_MB = 350;
 /**
- * The memory that attacks may add, all of it as the memory of one is not all used by the next: 10,000 connections
- * without a handshake, 10,000 authenticated ones, bodies in pieces and joined, a batch of each
+ * The memory that all attacks together may add, because an attack does not reuse all memory of earlier ones: 10,000
+ * connections without a handshake, 10,000 authenticated connections, bodies in pieces and joined, a batch for each
  * watch, and the history of what they create (`server/storage/memory/engine.ts`).
  */
 const ATTACKED_MB = 10_000 * 0.04 + 10_000 * 0.08 + 2 * 128 + 500 * 0.25 + 256;
 /**
- * The factor by which a round may grow the memory of the round before. malloc cannot reuse all of what was freed: six
- * times the same flood took an eighth more than one, twenty a fifth more, and from then on next to nothing is added
+ * The factor by which memory may grow from one round to the next. malloc cannot reuse all freed memory: six floods took
+ * an eighth more than one, twenty took a fifth more, and further ones add next to nothing
  * (docs/engineering/measurements.md). A leak keeps growing.
  */
 const MAX_GROWTH = 1.2;
-/** The growth in megabytes that is always allowed: history and compiled code weigh as much at any scale. */
+/** The growth in megabytes that is always allowed, because history and compiled code do not depend on the scale. */
 const MAX_GROWTH_MB = 80;
 
-/** Events about refused proofs, at once and then one each so many seconds (`server/attestation/node_attestations.ts`). */
+/**
+ * The burst of Events about refused proofs, and the seconds between further ones
+ * (`server/attestation/node_attestations.ts`).
+ */
 const [EVENTS_AT_ONCE, SECONDS_OF_EVENT] = [30, 2];
-/** Tokens that are stored although the answer is counted before or after the attack. */
-const TOKENS_ON_THEIR_WAY = 2;
+/** Tokens that are stored during the attack although the answer is counted before or after it. */
+const TOKENS_IN_FLIGHT = 2;
 
-/** Finds everything that is wrong, as one line each. */
+/** Finds all broken promises, one line each. */
 export function findFaults(rounds: readonly (readonly Observation[])[], scale: number): readonly string[] {
   return [
     ...rounds.flat().flatMap((one) => findFaultsInOne(one, scale)),
@@ -51,7 +54,7 @@ export function findFaults(rounds: readonly (readonly Observation[])[], scale: n
   ];
 }
 
-/** The most memory, in megabytes, that a server may have at a scale. */
+/** Returns the largest memory, in megabytes, that a server may use at a scale. */
 export function maxRssMb(scale: number): number {
   return Math.round(IDLE_MB + ATTACKED_MB * scale);
 }
@@ -60,7 +63,7 @@ function findFaultsInOne(observation: Observation, scale: number): readonly stri
   const { attack, tally, rss, answers } = observation;
   const failed = answers.filter(({ code }) => code !== 200).map(({ kind, code }) => `${kind} ${code}`);
   return [
-    ...lacking(attack, tally, scale),
+    ...findShortfalls(attack, tally, scale),
     ...(failed.length === 0 ? [] : [`${failed.length} honest requests failed: ${failed.slice(0, 5).join(", ")}`]),
     ...missingKinds(answers).map((kind) => `no answers of the kind ${kind}`),
     ...(rss.peak > maxRssMb(scale) ? [`${rss.peak} MB of memory, ${maxRssMb(scale)} are allowed`] : []),
@@ -69,7 +72,7 @@ function findFaultsInOne(observation: Observation, scale: number): readonly stri
   ].map((fault) => `${attack.name}: ${fault}`);
 }
 
-/** Finds attacks with late answers over all rounds: one round has too few answers for one in a hundred. */
+/** Finds attacks with late answers over all rounds, because one round has too few answers for a percentile. */
 function lateFaults(rounds: readonly (readonly Observation[])[]): readonly string[] {
   return (rounds[0] ?? []).flatMap(({ attack }, index) => {
     const answers = rounds.flatMap((round) => round[index]?.answers ?? []);
@@ -79,24 +82,24 @@ function lateFaults(rounds: readonly (readonly Observation[])[]): readonly strin
   });
 }
 
-/** Requested and issued certificates may be logged each time; other messages may not repeat. */
+/**
+ * Finds messages that are logged too often. Each request for a certificate and each issued certificate may be logged.
+ */
 function logFaults({ log, seconds, answers, tally }: Observation): readonly string[] {
   const certificates = answers.filter(({ kind }) => kind === "node").length + tally.created;
-  const most = LINES * (Math.ceil(seconds / WINDOW_SECONDS) + 1) + certificates;
+  const maxLines = LINES_PER_WINDOW * (Math.ceil(seconds / WINDOW_SECONDS) + 1) + certificates;
   const messages = Object.keys(log);
   return [
-    ...Object.entries(log).filter(([, count]) => count > most).map(([message, count]) =>
-      `${count} lines of "${message}" in the log, ${most} are allowed`
+    ...Object.entries(log).filter(([, count]) => count > maxLines).map(([message, count]) =>
+      `${count} lines of "${message}" in the log, ${maxLines} are allowed`
     ),
-    ...(messages.length > MOST_MESSAGES
-      ? [`${messages.length} messages in the log, ${MOST_MESSAGES} are allowed`]
-      : []),
+    ...(messages.length > MAX_MESSAGES ? [`${messages.length} messages in the log, ${MAX_MESSAGES} are allowed`] : []),
   ];
 }
 
-/** A wrong proof may store nothing but a limited number of Events. */
+/** Finds excess stored objects: wrong proofs may store only a limited number of Events. */
 function storedFaults({ stored, seconds, answers }: Observation): readonly string[] {
-  const tokens = answers.filter(({ kind }) => kind === "proof").length + TOKENS_ON_THEIR_WAY;
+  const tokens = answers.filter(({ kind }) => kind === "proof").length + TOKENS_IN_FLIGHT;
   const events = EVENTS_AT_ONCE + Math.ceil(seconds / SECONDS_OF_EVENT);
   return [
     ...(stored.secrets > tokens ? [`${stored.secrets} Secrets were stored, ${tokens} are allowed`] : []),
@@ -104,7 +107,7 @@ function storedFaults({ stored, seconds, answers }: Observation): readonly strin
   ];
 }
 
-/** Finds memory that grew too much from the last round but one to the last. */
+/** Finds memory that grew too much between the last two rounds. */
 export function findGrowth(rounds: readonly (readonly Observation[])[]): string | undefined {
   if (rounds.length < 2) return undefined;
   const peaks = rounds.map(findPeak);

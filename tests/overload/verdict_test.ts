@@ -24,7 +24,7 @@ function seen(edit: Partial<Observation> = {}, peak = 200): Observation {
   };
 }
 
-test("findFaults() finds none in an attack that ran, was survived and needed no more memory when repeated", () => {
+test("findFaults() finds nothing wrong if the attack ran and memory did not grow in the second round", () => {
   assert.deepEqual(findFaults([[seen()], [seen({}, 239)]], 1), []);
 });
 
@@ -48,16 +48,16 @@ for (
       want: /no answers of the kind node$/,
     },
     {
-      name: "a health check that waited",
+      name: "a late health check",
       edit: { answers: [...ANSWERS, { kind: "probe", code: 200, ms: MAX_HONEST_P99_MS + 1 }] },
       want: /probe waited \d+ ms, \d+ are allowed$/,
     },
     {
-      name: "a line of the log for each frame",
+      name: "a log line for each frame",
       edit: { log: { "request refused": 42 } },
       want: /42 lines of "request/,
     },
-    { name: "a message of the log for each frame", edit: { log: MANY }, want: /21 messages in the log/ },
+    { name: "a different log message for each frame", edit: { log: MANY }, want: /21 messages in the log/ },
     {
       name: "a Secret for a wrong proof",
       edit: { stored: { secrets: 4, refusals: 0 } },
@@ -68,7 +68,7 @@ for (
       edit: { stored: { secrets: 0, refusals: 34 } },
       want: /34 Events were stored, 33 are allowed$/,
     },
-    { name: "memory beyond the bound", peak: maxRssMb(1) + 1, want: /2188 MB of memory, 2187 are allowed$/ },
+    { name: "memory above the limit", peak: maxRssMb(1) + 1, want: /2188 MB of memory, 2187 are allowed$/ },
   ] satisfies readonly {
     readonly name: string;
     readonly edit?: Partial<Observation>;
@@ -87,23 +87,23 @@ test("findFaults() allows less memory at a smaller scale", () => {
   assert.match(findFaults([[seen({}, 443)]], 0.05).join(), /443 MB of memory, 442 are allowed/);
 });
 
-test("findFaults() finds memory that grows when everything is repeated", () => {
+test("findFaults() finds memory that grows in the second round", () => {
   const faults = findFaults([[seen(), seen({}, 500)], [seen({}, 601), seen()]], 1);
   assert.deepEqual(faults, ["memory grows: 500, 601 MB at most, each time that everything was done"]);
 });
 
-test("findFaults() allows 80 MB more where a fifth is less than that", () => {
+test("findFaults() always allows a growth of 80 MB", () => {
   assert.deepEqual(findFaults([[seen({}, 210)], [seen({}, 290)]], 1), []);
   assert.match(findFaults([[seen({}, 210)], [seen({}, 291)]], 1).join(), /^memory grows: 210, 291 MB/);
 });
 
-test("findFaults() finds memory that grows each time, and none that grew once", () => {
+test("findFaults() finds memory that grows in each round, but not memory that grew once", () => {
   const rounds = (...peaks: readonly number[]) => peaks.map((peak) => [seen({}, peak)]);
   assert.match(findFaults(rounds(200, 300, 400), 1).join(), /^memory grows: 200, 300, 400 MB/);
   assert.deepEqual(findFaults(rounds(200, 300, 310), 1), []);
 });
 
-test("findFaults() judges times of all rounds together", () => {
+test("findFaults() compares response times over all rounds", () => {
   const late: Answer = { kind: "probe", code: 200, ms: MAX_HONEST_P99_MS + 1 };
   const many = Array.from({ length: 60 }, (): readonly Answer[] => ANSWERS).flat();
   assert.deepEqual(findFaults([[seen({ answers: [...many, late] })], [seen({ answers: many })]], 1), []);

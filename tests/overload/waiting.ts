@@ -1,4 +1,4 @@
-/** Waits until the signal of the attack fires. */
+/** Waits that end early when the signal of the attack fires. */
 import { setTimeout } from "node:timers/promises";
 
 /** Waits for a time, or until the signal ends the wait. */
@@ -6,16 +6,18 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await setTimeout(ms, undefined, { signal }).catch(() => {});
 }
 
-/** Waits until a condition holds; false when it did not in time, or when the signal fired. */
-export async function waitUntil(isSo: () => boolean, signal: AbortSignal, withinMs = Infinity): Promise<boolean> {
-  for (const end = performance.now() + withinMs; !isSo();) {
+/** Waits until a condition holds; returns false if it does not hold in time, or when the signal fires. */
+export async function waitUntil(isMet: () => boolean, signal: AbortSignal, withinMs = Infinity): Promise<boolean> {
+  for (const end = performance.now() + withinMs; !isMet();) {
     if (signal.aborted || performance.now() > end) return false;
     await pause(5, signal);
   }
   return true;
 }
 
-/** Repeats a task, several at once, until `count` of them have succeeded; retries failures until the signal fires. */
+/**
+ * Runs a task, several times in parallel, until `count` runs have succeeded; retries failures until the signal fires.
+ */
 export async function repeat(
   count: number,
   width: number,

@@ -1,10 +1,11 @@
 /**
- * Imported by Node before the test files. It prints the name of each test when it starts, at once, as Deno does; and it
- * keeps `node:test` from following every promise.
+ * Node imports this before the test files. It prints the name of each test as it starts, as Deno does, and keeps
+ * `node:test` from tracking every promise.
  *
- * `node:test` follows all asynchronous resources of the process with a hook, to name the test of an uncaught error. A
- * million awaits take 2.8 s with it and 0.1 s without. What it needs to know which test or suite declares a hook or a
- * subtest are its own resources, so these alone are handed to it. An uncaught error still fails the run, without a name.
+ * `node:test` tracks all asynchronous resources of the process with a hook, to find the test of an uncaught error. A
+ * million awaits take 2.8 s with the hook and 0.1 s without. Its own resources suffice to find the test or suite that
+ * declares a hook or a subtest, so it is given only those. An uncaught error still fails the run, but without the name
+ * of a test.
  */
 import { writeSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -27,6 +28,6 @@ hooks.AsyncResource = class extends AsyncResource {
 
 const { beforeEach } = await import("node:test");
 beforeEach((context) => {
-  // A test that never yields holds up everything that a stream has buffered.
+  // The write is synchronous, because a test that never yields would keep a stream from flushing its buffer.
   writeSync(1, `${(context as TestContext).fullName} ...\n`);
 });

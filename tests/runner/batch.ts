@@ -1,4 +1,4 @@
-/** Test files that one process runs: how it starts, how long it may be silent, and what it reports. */
+/** Runs batches of test files, each in one process: how it starts, how long it may be silent, and what it reports. */
 import { spawn } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { pathToFileURL } from "node:url";
 import { findErrorCode } from "../../core/errors.ts";
 import { cacheDir } from "../../scripts/processes.ts";
 import { NODE_FLAGS, ROOT } from "../support/child.ts";
-import { failure, type Outcome, readOutcome } from "./junit.ts";
+import { createFailure, type Outcome, readOutcome } from "./junit.ts";
 
 /** Runs test files in one process and writes a JUnit report. */
 export interface Runtime {
@@ -23,7 +23,7 @@ export interface Runtime {
 export interface Batch {
   readonly runtime: Runtime;
   readonly files: readonly string[];
-  /** Whether another batch, perhaps of another suite, runs the same tests elsewhere, so that these are not counted. */
+  /** Whether another batch, perhaps of another suite, runs the same tests, so that these do not count. */
   readonly isRepeat?: boolean;
 }
 
@@ -37,12 +37,12 @@ export interface BatchResult extends Batch {
   readonly cpuSeconds: number;
 }
 
-/** Tests on the Node with a path, and more variables for them. */
+/** Creates the runtime of a Node executable, with additional environment variables for the tests. */
 export function node(command: string, env: Readonly<Record<string, string>> = {}): Runtime {
   return {
     name: "Node",
     command,
-    // Without compiled files of an earlier process, loading them is half of the work of each process.
+    // Loading modules is half of a process's work unless an earlier process has compiled them.
     env: { NODE_COMPILE_CACHE: join(cacheDir(), "compiled-tests"), ...env },
     args: async (files, report) => [
       ...NODE_FLAGS,
@@ -54,7 +54,7 @@ export function node(command: string, env: Readonly<Record<string, string>> = {}
   };
 }
 
-/** The Deno that runs this program. */
+/** Creates the runtime of the Deno that runs this program. */
 export function deno(env: Readonly<Record<string, string>> = {}): Runtime {
   return {
     name: "Deno",
@@ -67,7 +67,10 @@ export function deno(env: Readonly<Record<string, string>> = {}): Runtime {
   };
 }
 
-/** Writes a script that imports test files. Deno loads all modules anew for each file that it is given, and for this one once. */
+/**
+ * Writes a script that imports test files. Deno reloads all modules for each file on its command line, so it gets only
+ * this one.
+ */
 async function writeEntry(files: readonly string[], report: string): Promise<string> {
   const imports = files.map((file) => `import ${JSON.stringify(pathToFileURL(join(ROOT, file)).href)};\n`);
   await writeFile(`${report}.ts`, imports.join(""));
@@ -75,8 +78,8 @@ async function writeEntry(files: readonly string[], report: string): Promise<str
 }
 
 /**
- * Runs batches, `lanes` at a time, and calls `onEnd` after each. A batch that starts no test for `silentMs` is killed with
- * all its programs, and fails with the name of the test that was running.
+ * Runs batches, `lanes` at a time, and calls `onEnd` after each. A batch that starts no test for `silentMs` is killed
+ * with all its programs and fails with the name of the running test.
  */
 export async function runBatches(
   batches: readonly Batch[],
@@ -110,7 +113,10 @@ async function runBatch(batch: Batch, path: string, silentMs: number): Promise<B
   const words = ["-c", TIMED, times, command, ...await args(batch.files, report)];
   const { code, output, isSilent } = await runUntilSilent("/bin/sh", words, env, silentMs);
   const outcome = isSilent
-    ? failure(findRunningTest(output), `it ran for more than ${silentMs / 1000} s, and was killed with its programs`)
+    ? createFailure(
+      findRunningTest(output),
+      `it ran for more than ${silentMs / 1000} s, and was killed with its programs`,
+    )
     : await readOutcome(report, code);
   return {
     ...batch,
@@ -121,24 +127,24 @@ async function runBatch(batch: Batch, path: string, silentMs: number): Promise<B
   };
 }
 
-/** How a program has ended, and everything that it printed. */
-export interface Ended {
+/** How a program ended, and everything that it printed. */
+export interface ProgramEnd {
   readonly code: number;
   readonly output: string;
   readonly isSilent: boolean;
 }
 
-/** The shortest time for a program to print something at all: on a busy machine it takes long to load. */
+/** The least time that a program has until its first output, because loading takes long on a busy machine. */
 const LOADED_WITHIN_MS = 120_000;
 
-/** Runs a program in a process group of its own, which is killed once the program has printed nothing for `silentMs`. */
+/** Runs a program in its own process group, and kills the group once the program has printed nothing for `silentMs`. */
 export function runUntilSilent(
   command: string,
   args: readonly string[],
   env: Readonly<Record<string, string>>,
   silentMs: number,
   onOutput: (text: string) => void = () => {},
-): Promise<Ended> {
+): Promise<ProgramEnd> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, [...args], {
       stdio: ["ignore", "pipe", "pipe"],
@@ -151,12 +157,12 @@ export function runUntilSilent(
       try {
         if (child.pid !== undefined) process.kill(-child.pid, signal);
       } catch (error) {
-        // The programs have ended, which is not reported yet.
+        // The programs have already ended.
         if (findErrorCode(error) !== "ESRCH") throw error;
       }
     };
-    // An interrupted run asks its programs to end. A runner among them passes this on to its own groups, and a program
-    // that a test has stopped gets SIGTERM only when it continues.
+    // An interrupted run terminates its programs. A runner among them forwards this to its own groups, and a program
+    // that a test has stopped receives SIGTERM only when it continues.
     const interrupt = (): void => {
       kill("SIGTERM");
       kill("SIGCONT");
@@ -184,7 +190,7 @@ export function runUntilSilent(
   });
 }
 
-/** Finds the last test in the output that has started: both runtimes print its name and three dots. */
+/** Finds the test that started last: both runtimes print its name and three dots. */
 function findRunningTest(output: string): string {
   const started = [...stripVTControlCharacters(output).matchAll(/^(.*\S) \.\.\.(?: |$)/gm)];
   return started.at(-1)?.[1]?.trim() ?? "no test had started";
@@ -194,6 +200,6 @@ function findRunningTest(output: string): string {
 function parseCpuSeconds(times: string): number {
   const [, children = ""] = times.split("\n");
   const parts = [...children.matchAll(/(\d+)m([\d.]+)s/g)];
-  if (parts.length !== 2) throw new Error(`the shell prints its times in an unknown form: ${times}`);
+  if (parts.length !== 2) throw new Error(`cannot parse the times that the shell printed: ${times}`);
   return parts.reduce((sum, [, minutes, seconds]) => sum + Number(minutes) * 60 + Number(seconds), 0);
 }

@@ -7,11 +7,11 @@ import { eventually } from "../support/eventually.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { type BatchResult, deno, node, runBatches, type Runtime } from "./batch.ts";
 
-/** What `announce.ts` changes, Deno does otherwise: it also reports the suite of a failed test. */
+/** Deno does not import `announce.ts`, and also reports the suite of a failed test. */
 const NODE_ONLY = { skip: "Deno" in globalThis && "Deno does not import announce.ts" };
 
 /** The runtime of this test. */
-function sameRuntime(): Runtime {
+function currentRuntime(): Runtime {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env as Record<string, string>;
   return "Deno" in globalThis ? deno() : { ...node(process.execPath), env: { ...env, NODE_TEST_CONTEXT: "" } };
 }
@@ -20,7 +20,7 @@ async function run(tests: string, silentMs: number): Promise<BatchResult> {
   await using folder = await createTempFolder();
   const file = folder.join("some_test.ts");
   await writeFile(file, `import { after, before, describe, test } from "node:test";\n${tests}`);
-  const batch = { runtime: sameRuntime(), files: [relative(process.cwd(), file)] };
+  const batch = { runtime: currentRuntime(), files: [relative(process.cwd(), file)] };
   const [result] = await runBatches([batch], { folder: folder.path, lanes: 1, silentMs, onEnd: () => {} });
   assert.ok(result !== undefined);
   return result;
@@ -50,7 +50,7 @@ test("one", () => failed.promise);
   assert.notEqual(outcome.failures.length, 0);
 });
 
-test("runBatches() names the test that fails in a describe with hooks, and fails no other", NODE_ONLY, async () => {
+test("runBatches() reports only the failing test in a describe with hooks", NODE_ONLY, async () => {
   const { outcome } = await run(
     `
 let isReady = false;
@@ -82,7 +82,7 @@ test("has no hook", () => {
   assert.match(outcome.failures[0]?.text ?? "", /after its hook/);
 });
 
-test("runBatches() kills a batch whose test never yields, with its programs, and names the test", async () => {
+test("runBatches() kills a batch whose test never yields, together with its programs, and reports the test", async () => {
   await using folder = await createTempFolder();
   const pidFile = folder.join("pid");
   const { outcome } = await run(

@@ -1,7 +1,7 @@
 /**
- * Runs the steps of `.ci/run`, or with `--full` those of `.ci/full`, one after the other; a few wait most of the time and
- * run beside the next one. The line before the last counts the skipped tests, the last one is "N passed, N failed".
- * `.ci/full` writes its counts to `dist/full.json`.
+ * Runs the steps of `.ci/run`, or with `--full` those of `.ci/full`, one after another, except for a few that wait most
+ * of the time and run in parallel with the next one. The second-to-last line counts the skipped tests; the last line is
+ * "N passed, N failed". `.ci/full` writes its counts to `dist/full.json`.
  */
 import { execFileSync } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -16,8 +16,8 @@ import { type Step, STEPS } from "./steps.ts";
 /** How long a step may print nothing before it is killed. */
 const SILENT_MS = 1_500_000;
 
-/** The number of lines of a failed step that are printed again at the end. */
-const LAST_LINES = 80;
+/** How many lines of a failed step are printed again at the end. */
+const LINES_PER_STEP = 80;
 
 interface StepResult {
   readonly step: Step;
@@ -35,15 +35,15 @@ async function main(isFull: boolean): Promise<number> {
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
   try {
     const results: StepResult[] = [];
-    const beside: Promise<StepResult>[] = [];
+    const parallel: Promise<StepResult>[] = [];
     for (const step of steps) {
-      if (step.isBeside) {
-        beside.push(runStep(step, folder, () => {}));
+      if (step.isParallel) {
+        parallel.push(runStep(step, folder, () => {}));
         continue;
       }
       process.stdout.write(`== ${step.name}\n`);
       results.push(await runStep(step, folder, (text) => process.stdout.write(text)));
-      for (const result of await Promise.all(beside.splice(0))) {
+      for (const result of await Promise.all(parallel.splice(0))) {
         process.stdout.write(`== ${result.step.name}\n${result.output}`);
         results.push(result);
       }
@@ -60,8 +60,8 @@ async function runStep(step: Step, folder: string, onOutput: (text: string) => v
   const args = ["task", ...step.task, ...(step.hasReport ? ["--report", report] : [])];
   const start = performance.now();
   const { code, output, isSilent } = await runUntilSilent(process.execPath, args, {}, SILENT_MS, onOutput);
-  const fate = isSilent ? " and was killed, because it printed nothing" : "";
-  onOutput(`== ${step.name} took ${((performance.now() - start) / 1000).toFixed(0)} s${fate}\n`);
+  const suffix = isSilent ? " and was killed, because it printed nothing" : "";
+  onOutput(`== ${step.name} took ${((performance.now() - start) / 1000).toFixed(0)} s${suffix}\n`);
   const summary = step.hasReport ? JSON.parse(await readFile(report, "utf8").catch(() => "null")) : undefined;
   return { step, isFailed: code !== 0 || summary === null, output, summary: summary ?? undefined };
 }
@@ -88,10 +88,10 @@ async function writeFull(results: readonly StepResult[]): Promise<void> {
   await writeFile("dist/full.json", `${JSON.stringify(full, undefined, 2)}\n`);
 }
 
-/** Prints how each failed step ended, the skipped tests, and the counts. */
+/** Prints the last lines of each failed step, the skipped tests, and the counts. */
 function printEnd(results: readonly StepResult[]): number {
   for (const { step, output } of results.filter(({ isFailed }) => isFailed)) {
-    process.stdout.write(`!! the end of ${step.name}:\n${output.split("\n").slice(-LAST_LINES).join("\n")}\n`);
+    process.stdout.write(`!! the end of ${step.name}:\n${output.split("\n").slice(-LINES_PER_STEP).join("\n")}\n`);
   }
   const skipped = results.flatMap(({ summary }) => summary?.skipped ?? []);
   const reasons = skipped.map(({ name, text }) => `${name} (${text})`).join("; ");

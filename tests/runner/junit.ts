@@ -1,7 +1,7 @@
 /** Reads the reports that the test runners write (JUnit XML). */
 import { readFile } from "node:fs/promises";
 
-/** What the tests of a process did. */
+/** The results of the tests in a process. */
 export interface Outcome {
   readonly passed: number;
   readonly failures: readonly NamedText[];
@@ -9,38 +9,38 @@ export interface Outcome {
   readonly skipped: readonly NamedText[];
 }
 
-/** A test and what its runner says of it; or a runner that did not run any test. */
+/** A test with its runner's message, or a runner that ran no test. */
 export interface NamedText {
   /** The test's name, after the names of the suites and tests that it is in. */
   readonly name: string;
   readonly text: string;
 }
 
-/** Attribute values may contain a bare ">": names of tests do. */
+/** Attribute values, such as names of tests, may contain a bare ">". */
 const CASE = /<testcase\b((?:[^>"]|"[^"]*")*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g;
 const FAULT = /<(?:failure|error)\b(?:[^>"]|"[^"]*")*?(?:\/>|>([\s\S]*?)<\/)/;
 const SKIP = /<skipped\b((?:[^>"]|"[^"]*")*?)\/>/;
 
 /**
- * Reads the report of a runner that ended with a code. A missing or empty one is a failure, because a suite that ran no
- * test has not passed. So is a code of failure without a failed test: Deno's report does not mention a file that it cannot
- * load.
+ * Reads the report of a runner that ended with an exit code. A missing or empty report is a failure, because a suite
+ * that ran no test has not passed. So is a failing exit code without a failed test: Deno's report omits a file that
+ * cannot be loaded.
  */
 export async function readOutcome(path: string, code: number): Promise<Outcome> {
   let report: string;
   try {
     report = await readFile(path, "utf8");
   } catch (error) {
-    return failure("no test ran", `its report cannot be read: ${error instanceof Error ? error.message : error}`);
+    return createFailure("no test ran", `its report cannot be read: ${error instanceof Error ? error.message : error}`);
   }
   const cases = [...report.matchAll(CASE)].map(([, attributes = "", body = ""]) => ({
     name: parseName(attributes),
     fault: FAULT.exec(body),
     skip: SKIP.exec(body),
   }));
-  if (cases.length === 0) return failure("no test ran", "its report has no test");
+  if (cases.length === 0) return createFailure("no test ran", "its report has no test");
   const failures = cases.flatMap(({ name, fault }) =>
-    fault === null ? [] : [{ name, text: plain(fault[1] ?? fault[0]).trim() }]
+    fault === null ? [] : [{ name, text: decodeEntities(fault[1] ?? fault[0]).trim() }]
   );
   const skipped = cases.flatMap(({ name, skip }) =>
     skip === null ? [] : [{ name, text: readAttribute(skip[1] ?? "", "message") ?? "no reason given" }]
@@ -52,12 +52,12 @@ export async function readOutcome(path: string, code: number): Promise<Outcome> 
   return { passed, failures, skipped };
 }
 
-/** The outcome of a process that failed as a whole. */
-export function failure(name: string, text: string): Outcome {
+/** Creates the outcome of a process that failed as a whole. */
+export function createFailure(name: string, text: string): Outcome {
   return { passed: 0, failures: [{ name, text }], skipped: [] };
 }
 
-/** The failures for a person: each with its name and the first lines of its message. */
+/** Formats each failure with its name and the first lines of its message. */
 export function formatFailures(failures: readonly NamedText[], lines: number): string {
   return failures.map(({ name, text }) => {
     const all = text.split("\n");
@@ -68,20 +68,20 @@ export function formatFailures(failures: readonly NamedText[], lines: number): s
 
 function parseName(attributes: string): string {
   const name = readAttribute(attributes, "name") ?? "";
-  // Node names the suite of a test here, "test" where there is none, and Deno the file.
+  // On Node this is the suite of the test, or "test" if it has none; on Deno it is the file.
   const parent = readAttribute(attributes, "classname") ?? "test";
   return parent === "test" ? name : `${parent} > ${name}`;
 }
 
 function readAttribute(attributes: string, name: string): string | undefined {
   const value = new RegExp(`\\b${name}="([^"]*)"`).exec(attributes)?.[1];
-  return value === undefined ? undefined : plain(value);
+  return value === undefined ? undefined : decodeEntities(value);
 }
 
 const ENTITIES: Readonly<Record<string, string>> = { lt: "<", gt: ">", amp: "&", quot: '"', apos: "'" };
 
-/** The text that is written in XML. */
-function plain(xml: string): string {
+/** Decodes the entities of XML text. */
+function decodeEntities(xml: string): string {
   return xml.replace(/&(?:(lt|gt|amp|quot|apos)|#(\d+)|#x([0-9a-f]+));/gi, (_, name, decimal, hexadecimal) => {
     if (name !== undefined) return ENTITIES[name] ?? "";
     return String.fromCodePoint(decimal === undefined ? parseInt(hexadecimal, 16) : Number(decimal));

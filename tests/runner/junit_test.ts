@@ -14,13 +14,13 @@ for (
       want: [2, 0, 0],
     },
     {
-      name: "a failing, an erring and a skipped case",
+      name: "a failure, an error and a skipped case",
       report:
         '<testcase name="a"><failure message="x > y"/></testcase><testcase name="b"/><testcase name="c"><error/></testcase>' +
         '<testcase name="d"><skipped/></testcase>',
       want: [1, 2, 1],
     },
-    { name: "no case at all, as a failure", report: "<testsuites/>", want: [0, 1, 0] },
+    { name: "a report without cases as a failure", report: "<testsuites/>", want: [0, 1, 0] },
   ] as const
 ) {
   test(`readOutcome() counts ${name}`, async () => {
@@ -37,7 +37,7 @@ test("readOutcome() reports a missing report as a failure", async () => {
   assert.match(failures[0]?.text ?? "", /cannot be read: .*\/nowhere\/report\.xml/);
 });
 
-/** A file with a test that fails, in a step, whose name and message have all that XML writes in another way. */
+/** A test file with a failing subtest, whose name and message have every character that XML escapes. */
 const FAILING = `
 import { test } from "node:test";
 import assert from "node:assert/strict";
@@ -48,14 +48,14 @@ test("a <b> & 'c'", async (t) => {
 test("needs more", { skip: "no <root>" }, () => {});
 `;
 
-test("readOutcome() finds the failed tests and their messages in the report of the runtime that runs this", async () => {
+test("readOutcome() finds the failed tests and their messages in a report of the current runtime", async () => {
   await using folder = await createTempFolder();
   const [file, report] = [folder.join("failing_test.mjs"), folder.join("report.xml")];
   await writeFile(file, FAILING);
   const args = "Deno" in globalThis
     ? ["test", "-A", "--no-check", `--junit-path=${report}`, file]
     : ["--test", "--test-isolation=none", "--test-reporter=junit", `--test-reporter-destination=${report}`, file];
-  // The runner of this test would take the other for a part of itself.
+  // With this variable, the child would report to the runner of this test.
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
   const { status } = spawnSync(process.execPath, args, { env });
   assert.equal(status, 1);
@@ -77,7 +77,7 @@ test("readOutcome() reports a runner that fails without a failing test as a fail
   assert.match(failures[0]?.text ?? "", /ended with 1/);
 });
 
-test("formatFailures() has each name and the beginning of its message", () => {
+test("formatFailures() prints each name and the first lines of its message", () => {
   const failures = [{ name: "a", text: "one\ntwo\nthree" }, { name: "b", text: "one" }];
   assert.equal(formatFailures(failures, 2), "FAILED: a\n    one\n    two\n    …\nFAILED: b\n    one\n");
 });

@@ -1,14 +1,15 @@
 /**
- * Runs suites and sums what their reports say.
+ * Runs a suite of tests and adds up the results.
  *
- * - `unit` needs Node and npm only. Everything runs on Node; what differs between runtimes, and some end-to-end tests, run
- *   on Deno too. `--full` runs everything on both, and every end-to-end and security test with the released file.
+ * - `unit` needs only Node and npm. Everything runs on Node. Tests of code that differs between runtimes, and some
+ *   end-to-end tests, also run on Deno. `--full` runs everything on both, and every end-to-end and security test with
+ *   the released file.
  * - `file` runs the tests of the released file, and some end-to-end tests with it.
- * - `interop` needs a real Kubernetes, `packages` builds, installs and uses what is handed out, `programs` runs more
- *   programs of others. `--changed` leaves out what the change since `.ci/base` does not need; `--full` runs what only
- *   `.ci/full` has, and the longer form of some tests.
+ * - `interop` needs a real Kubernetes, `packages` builds, installs and uses the packages and images, and `programs`
+ *   runs further third-party programs. `--changed` skips tests that the change since `.ci/base` does not need; `--full`
+ *   adds tests that only `.ci/full` runs, and the longer form of some tests.
  *
- * A test runs once. One that starts no other test for a long time is killed with its batch, and named.
+ * No test is retried. A test that takes far too long is killed with its batch, and reported by name.
  * Usage: main.ts unit|file|interop|packages|programs [--full] [--changed] [--binary] [--timings] [--report FILE] [words…]
  */
 import { existsSync, readFileSync } from "node:fs";
@@ -32,7 +33,7 @@ import {
 } from "./suites.ts";
 import { formatFailures, type NamedText } from "./junit.ts";
 
-/** A file that imports this module starts programs, or tlsboot in its process, and waits for it. */
+/** A file that imports this module starts programs, or runs tlsboot in its process, and waits for them. */
 const STARTS_PROGRAMS = "tests/support/child.ts";
 
 /** A file that imports this module can share a control plane with others in its process. */
@@ -41,23 +42,26 @@ const SHARES_PEERS = "tests/support/interop/shared.ts";
 /** Where the released files are built. */
 const DIST = join(process.cwd(), "dist");
 
-/** The number of lines of each failure that are printed at the end. */
-const LINES_EACH = 20;
+/** How many lines of each failure are printed at the end. */
+const LINES_PER_FAILURE = 20;
 
 /**
  * The number of files that share a process. A process for each file would take twice as long: loading the server and all
  * commands takes 2 s.
  */
-const QUICK_IN_A_BATCH = 120;
-const SLOW_IN_A_BATCH = { unit: 13, interop: 8 };
+const QUICK_PER_BATCH = 120;
+const SLOW_PER_BATCH = { unit: 13, interop: 8 };
 
 /**
- * The number of processes that run side by side for each core. Tests of the interoperability suite wait most of the time,
- * for programs to start. With more of them, a slow machine makes programs miss the time that tests give them.
+ * The number of parallel processes per core. Tests of the interoperability suite mostly wait for programs to start.
+ * With more processes, programs on a slow machine exceed the time limits of the tests.
  */
 const LANES_PER_CORE = { quick: 1.5, interop: 3 };
 
-/** How long a batch may start no test before it is killed: several times what the longest test takes on a slow machine. */
+/**
+ * How long a batch may start no test before it is killed: several times the duration of the longest test on a slow
+ * machine.
+ */
 const SILENT_MS = { quick: 300_000, interop: 1_200_000 };
 
 interface Options {
@@ -99,7 +103,7 @@ async function main(): Promise<number> {
     if (values.timings) process.stdout.write(formatTimings(results));
     const summary = summarize(results);
     if (values.report !== undefined) await writeFile(values.report, JSON.stringify(summary));
-    process.stdout.write(formatFailures(results.flatMap(({ outcome }) => outcome.failures), LINES_EACH));
+    process.stdout.write(formatFailures(results.flatMap(({ outcome }) => outcome.failures), LINES_PER_FAILURE));
     process.stdout.write(summary.skipped.map(({ name, text }) => `skipped: ${name}: ${text}\n`).join(""));
     const { passed, repeated, failed, skipped } = summary;
     process.stdout.write(
@@ -118,10 +122,10 @@ function plan(suite: string, options: Options): Promise<readonly Batch[]> {
   return planPeers(suite, options);
 }
 
-/** Plans what another runtime repeats, first because its batches take longest, and everything on Node. */
+/** Plans everything on Node, after the tests that Deno repeats, whose batches take longest. */
 async function planUnit({ isFull, words }: Options): Promise<readonly Batch[]> {
   const files = await findFiles(SUITES["unit"] ?? [], words);
-  const repeated = files.filter((file) => isFull || SMOKE.includes(file) || meetsRuntime(file));
+  const repeated = files.filter((file) => isFull || SMOKE.includes(file) || dependsOnRuntime(file));
   return [
     ...split(deno(fullRun(isFull)), repeated).map(repeat),
     ...split(node(await ensureNode(), fullRun(isFull)), files),
@@ -141,7 +145,10 @@ async function planFile({ isFull, words }: Options): Promise<readonly Batch[]> {
   ];
 }
 
-/** Plans a suite that runs next to programs of others. The servers run on Node, as the released file does, or are that. */
+/**
+ * Plans a suite that needs third-party programs. The servers run on Node, as in the released file, or are the released
+ * file.
+ */
 async function planPeers(suite: string, { isFull, isChanged, isBinary, words }: Options): Promise<readonly Batch[]> {
   const found = await findFiles(SUITES[suite] ?? [], words);
   const needed = isChanged ? findNeeded(listChanges()).interop : undefined;
@@ -159,11 +166,11 @@ async function planPeers(suite: string, { isFull, isChanged, isBinary, words }: 
     ...(isBinary ? { TLSBOOT_TEST_BINARY: await ensureReleasedFile("host", DIST) } : {}),
     ...fullRun(isFull),
   };
-  // Packages are made by scripts that run on Deno.
+  // The scripts that build packages run on Deno.
   const runtime = suite === "packages" ? deno(fullRun(isFull)) : node(executable, env);
   const shared = files.filter((file) => importsFile(file, SHARES_PEERS));
   const alone = files.filter((file) => !shared.includes(file));
-  return [...deal(shared, SLOW_IN_A_BATCH.interop), ...alone.map((file) => [file])].map((files) => ({
+  return [...deal(shared, SLOW_PER_BATCH.interop), ...alone.map((file) => [file])].map((files) => ({
     runtime,
     files,
   }));
@@ -178,18 +185,21 @@ function fullRun(isFull: boolean): Readonly<Record<string, string>> {
   return isFull ? { TLSBOOT_TEST_FULL: "1" } : {};
 }
 
-/** The modules that Node and Deno implement each in its own way; a test may use files for something else. */
-const DIFFERENT = /^(?:crypto|http2?|https|net|sqlite|tls)$/;
+/**
+ * The modules that Node and Deno implement differently. In tests, files do not count, because they may serve as set-up
+ * only.
+ */
+const DIFFERENT_IN_TESTS = /^(?:crypto|http2?|https|net|sqlite|tls)$/;
 const DIFFERENT_IN_PRODUCT = /^(?:child_process|crypto|fs|http2?|https|net|sqlite|stream|tls|zlib)$/;
 
-/** What is the same in both: digests, comparisons of bytes and forms of addresses; keys, ciphers and sockets are not. */
+/** The names in these modules that behave the same on both: digests, byte comparisons and forms of addresses. */
 const SAME = /^(?:type \w+|createHash|createHmac|hash|isIP\w*|random\w+|timingSafeEqual|)$/;
 
 /** Reports whether a test, or the file that it is next to, uses what differs between runtimes. */
-function meetsRuntime(file: string): boolean {
+function dependsOnRuntime(file: string): boolean {
   if (/^(?:tests|scripts)\//.test(file)) return /^tests\/(?:contract|runner)\//.test(file);
   const tested = file.replace(/_test\.(tsx?)$/, ".$1");
-  return usesDifferent(file, DIFFERENT) || existsSync(tested) && usesDifferent(tested, DIFFERENT_IN_PRODUCT);
+  return usesDifferent(file, DIFFERENT_IN_TESTS) || existsSync(tested) && usesDifferent(tested, DIFFERENT_IN_PRODUCT);
 }
 
 function usesDifferent(file: string, modules: RegExp): boolean {
@@ -199,22 +209,22 @@ function usesDifferent(file: string, modules: RegExp): boolean {
   );
 }
 
-/** Splits files into batches, the slow ones first, as they wait for others. */
+/** Splits files into batches, the slow ones first, because they wait for programs. */
 function split(runtime: Runtime, files: readonly string[]): readonly Batch[] {
   const isSlow = (file: string): boolean => file.startsWith("tests/") && importsFile(file, STARTS_PROGRAMS);
   return [
-    ...deal(files.filter(isSlow), SLOW_IN_A_BATCH.unit),
-    ...deal(files.filter((file) => !isSlow(file)), QUICK_IN_A_BATCH),
+    ...deal(files.filter(isSlow), SLOW_PER_BATCH.unit),
+    ...deal(files.filter((file) => !isSlow(file)), QUICK_PER_BATCH),
   ].map((files) => ({ runtime, files }));
 }
 
-/** Deals files out to as many processes as `size` files for each need, so that expensive neighbours are apart. */
+/** Deals files out to batches of at most `size` files, so that expensive neighbours are in different ones. */
 function deal(files: readonly string[], size: number): readonly (readonly string[])[] {
   const count = Math.ceil(files.length / size);
   return Array.from({ length: count }, (_, at) => files.filter((_, index) => index % count === at));
 }
 
-/** What the tests of a suite did. */
+/** The results of the tests of a suite. */
 export interface Summary {
   /** The tests that passed, each counted once. */
   readonly passed: number;
@@ -242,15 +252,15 @@ function formatResult({ runtime, files, outcome, seconds, cpuSeconds }: BatchRes
   return `${runtime.name} ${name}: ${counts}, ${seconds.toFixed(1)} s, ${cpuSeconds.toFixed(1)} s of CPU`;
 }
 
-/** The batches that took longest and those that took most processor time, a line each, and the sum of all. */
+/** Lists the batches that took longest and those that took most processor time, and the total. */
 function formatTimings(results: readonly BatchResult[]): string {
   const list = (by: "seconds" | "cpuSeconds") =>
     [...results].sort((a, b) => b[by] - a[by]).slice(0, 20).map((result) => `  ${formatResult(result)}\n`).join("");
   const sum = results.reduce((total, { cpuSeconds }) => total + cpuSeconds, 0);
-  return `The slowest:\n${list("seconds")}With the most CPU of ${sum.toFixed(0)} s:\n${list("cpuSeconds")}`;
+  return `The slowest:\n${list("seconds")}The most CPU, of ${sum.toFixed(0)} s in all:\n${list("cpuSeconds")}`;
 }
 
-/** Returns the files of some patterns whose paths contain one of the words, or all without words. */
+/** Finds the files of some patterns whose paths contain one of the words; without words, all of them. */
 async function findFiles(patterns: readonly string[], words: readonly string[]): Promise<readonly string[]> {
   const files: string[] = [];
   for (const pattern of patterns) for await (const file of glob(pattern)) files.push(file);

@@ -1,6 +1,6 @@
 /**
- * Imported by Deno before the test files. A promise that is rejected outside of the tests, as while they are loaded, and that
- * nothing handles fails the next test: Deno itself ignores it, and fails a test only for its own.
+ * Deno imports this before the test files. An unhandled rejection outside of the tests, for example while a file is
+ * loading, fails the next test. Deno itself fails a test only for rejections during that test.
  */
 import { afterEach, beforeEach } from "node:test";
 

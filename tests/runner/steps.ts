@@ -4,14 +4,14 @@
 export interface Step {
   readonly name: string;
   readonly task: readonly string[];
-  /** The one script that has the step; by default both do. */
+  /** The only script that runs the step; by default both do. */
   readonly only?: "run" | "full";
-  /** Whether `.ci/run` takes it only for changes of some paths; see `GROUPS`. */
+  /** Whether `.ci/run` runs it only if certain paths have changed; see `GROUPS`. */
   readonly isByPath?: boolean;
   /** Whether the task writes a report of its counts. */
   readonly hasReport?: boolean;
-  /** Whether the next step starts before this one has ended. */
-  readonly isBeside?: boolean;
+  /** Whether the next step starts without waiting for this one. */
+  readonly isParallel?: boolean;
 }
 
 export const STEPS: readonly Step[] = [
@@ -22,8 +22,8 @@ export const STEPS: readonly Step[] = [
   { name: "file", task: ["file", "--timings"], only: "run", hasReport: true },
   { name: "file", task: ["file", "--full", "--timings"], only: "full", hasReport: true },
   { name: "peers", task: ["peers"] },
-  { name: "fuzz", task: ["fuzz", "--seconds", "15", "--inputs", "200"], only: "run", isBeside: true },
-  { name: "fuzz", task: ["fuzz", "--seconds", "60", "--inputs", "500"], only: "full", isBeside: true },
+  { name: "fuzz", task: ["fuzz", "--seconds", "15", "--inputs", "200"], only: "run", isParallel: true },
+  { name: "fuzz", task: ["fuzz", "--seconds", "60", "--inputs", "500"], only: "full", isParallel: true },
   { name: "packages", task: ["packages"], isByPath: true, hasReport: true },
   { name: "interop", task: ["interop", "--binary", "--changed", "--timings"], only: "run", hasReport: true },
   { name: "interop", task: ["interop", "--binary", "--full", "--timings"], only: "full", hasReport: true },
@@ -43,7 +43,7 @@ export const STEPS: readonly Step[] = [
   },
   { name: "power loss", task: ["torture", "--power-loss"], only: "full" },
   { name: "torture under faults", task: ["torture", "--faults", "all"], only: "full" },
-  // Planted bugs need a server that lives long enough to show them, so no other step runs beside them.
+  // Planted bugs need a server that lives long enough to show them, so no other step runs in parallel.
   { name: "planted bugs", task: ["torture", "--plant", "write-behind,precondition-ignored"], only: "run" },
   { name: "planted bugs", task: ["torture", "--plant", "all"], only: "full" },
 ];

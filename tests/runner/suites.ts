@@ -1,6 +1,6 @@
 /**
- * Which tests there are, and which of them a change needs. Every file of a suite is found by its folder; a file of the
- * interoperability suite is also named here once, in the core or in a group, and `suites_test.ts` finds one that is not.
+ * The suites of tests, and which of the tests a change needs. The files of a suite are found by folder. Each file of
+ * the interoperability suite is also listed here once, in the core or in a group, as `suites_test.ts` checks.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -22,7 +22,7 @@ export const SUITES: Readonly<Record<string, readonly string[]>> = {
     "tests/contract/*_test.ts",
     "tests/e2e/*_test.ts",
     "tests/fuzz/**/*_test.ts",
-    // How answers are read, cut down and compared needs no Kubernetes.
+    // Reading, reducing and comparing answers needs no Kubernetes.
     "tests/interop/comparison/*_test.ts",
     "tests/interop/differential/*_test.ts",
     "tests/mutants/*_test.ts",
@@ -49,7 +49,7 @@ export const SMOKE: readonly string[] = [
   "tests/e2e/upgrade_test.ts",
 ];
 
-/** The files of the interoperability suite that every change needs, those that take longest first. */
+/** The files of the interoperability suite that every change needs, the slowest first. */
 export const INTEROP_CORE: readonly string[] = [
   "comparison",
   "kubectl_comparison",
@@ -71,14 +71,14 @@ export const INTEROP_CORE: readonly string[] = [
   "workflows",
 ];
 
-/** What a change of some paths needs in addition. */
+/** The additional tests for a change of some paths. */
 export interface Group {
   readonly name: string;
-  /** The paths, or the beginnings of paths, of what these tests are for. */
+  /** The paths, or prefixes of paths, of the code that these tests cover. */
   readonly paths: readonly string[];
-  /** Files of the interoperability suite, those that take longest first. */
+  /** Files of the interoperability suite, the slowest first. */
   readonly interop: readonly string[];
-  /** The names of steps in `steps.ts` that run too. */
+  /** The names of additional steps in `steps.ts`. */
   readonly steps?: readonly string[];
 }
 
@@ -190,7 +190,7 @@ export const GROUPS: readonly Group[] = [
 /** Files of the interoperability suite that only `.ci/full` runs. */
 export const INTEROP_FULL: readonly string[] = ["tls_scan"];
 
-/** Paths that decide what runs and how: a change of one needs everything. */
+/** Paths whose change needs everything, because they decide what runs and how. */
 const EVERYTHING = /^(?:\.ci\/|\.github\/|deno\.(?:json|lock)$|tests\/runner\/)/;
 
 /** The files of the interoperability suite and the steps of `.ci/run` that a change needs. */
@@ -200,22 +200,26 @@ export interface Needed {
 }
 
 /**
- * Finds what a change needs: the core, the groups whose paths it touches, and the tests that are changed or import what is.
- * `changed` has the paths of the change, undefined when they are not known; `imports` reports whether a test file imports a
- * file of the tests, itself or through others.
+ * Finds what a change needs: the core, the groups whose paths it touches, and the tests that have changed or import a
+ * changed file. `changed` has the paths of the change, or is undefined if they are not known; `imports` reports whether
+ * a test file imports a file of the tests, directly or through others.
  */
 export function findNeeded(
   changed: readonly string[] | undefined,
   imports: (file: string, imported: string) => boolean = importsFile,
 ): Needed {
-  const isAll = changed === undefined || changed.some((path) => EVERYTHING.test(path));
+  const needsAll = changed === undefined || changed.some((path) => EVERYTHING.test(path));
   const touched = GROUPS.filter(({ paths }) =>
-    isAll || changed.some((path) => paths.some((start) => path.startsWith(start)))
+    needsAll || changed.some((path) => paths.some((start) => path.startsWith(start)))
   );
   const changedTests = (changed ?? []).filter((path) => path.startsWith("tests/"));
-  const needsOwn = (name: string) => changedTests.some((path) => imports(toInteropFile(name), path));
+  const importsChanged = (name: string) => changedTests.some((path) => imports(toInteropFile(name), path));
   const all = [...INTEROP_CORE, ...GROUPS.flatMap(({ interop }) => interop)];
-  const chosen = new Set([...INTEROP_CORE, ...touched.flatMap(({ interop }) => interop), ...all.filter(needsOwn)]);
+  const chosen = new Set([
+    ...INTEROP_CORE,
+    ...touched.flatMap(({ interop }) => interop),
+    ...all.filter(importsChanged),
+  ]);
   return {
     interop: all.filter((name) => chosen.has(name)).map(toInteropFile),
     steps: [...new Set(touched.flatMap(({ steps = [] }) => steps))],
@@ -227,12 +231,12 @@ export function toInteropFile(name: string): string {
   return `tests/interop/${name}_test.ts`;
 }
 
-/** Names the last commit that passed `.ci/full`. */
+/** The file with the last commit that passed `.ci/full`. */
 const BASE = ".ci/base";
 
 /**
- * Lists the paths that differ from the commit in `.ci/base`. Undefined when they cannot be known: the file is missing, or
- * the clone is shallow and does not have the commit.
+ * Lists the paths that differ from the commit in `.ci/base`. Returns undefined if the file is missing, or if the clone
+ * is shallow and lacks the commit.
  */
 export function listChanges(): readonly string[] | undefined {
   if (!existsSync(BASE)) return undefined;
@@ -248,7 +252,7 @@ export function listChanges(): readonly string[] | undefined {
   }
 }
 
-/** Reports whether a file of the tests imports another, itself or through others, or is it. Types do not count. */
+/** Reports whether a test file is another file or imports it, directly or through others. Type imports do not count. */
 export function importsFile(file: string, imported: string, seen: Set<string> = new Set()): boolean {
   if (file === imported) return true;
   if (seen.has(file) || !file.startsWith("tests/") || !existsSync(file)) return false;

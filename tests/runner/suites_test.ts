@@ -6,7 +6,7 @@ import { findNeeded, GROUPS, INTEROP_CORE, INTEROP_FULL, SMOKE, toInteropFile } 
 
 const never = () => false;
 
-test("every file of the interoperability suite has one place, and every place has a file", async () => {
+test("every file of the interoperability suite is listed once, and every listed file exists", async () => {
   const names = [...INTEROP_CORE, ...GROUPS.flatMap(({ interop }) => interop), ...INTEROP_FULL];
   const files = (await readdir("tests/interop")).filter((name) => name.endsWith("_test.ts"));
   assert.deepEqual(names.map(toInteropFile).sort(), files.map((name) => `tests/interop/${name}`).sort());
@@ -19,14 +19,14 @@ test("every path of a group and every smoke test exists", () => {
   for (const file of SMOKE) assert.ok(existsSync(file), file);
 });
 
-test("findNeeded() takes everything when the change is not known, or decides what runs", () => {
+test("findNeeded() selects everything for an unknown change and for a change of the runner", () => {
   const all = findNeeded(undefined, never);
   assert.equal(all.interop.length, INTEROP_CORE.length + GROUPS.flatMap(({ interop }) => interop).length);
   assert.ok(all.steps.includes("packages"));
   for (const path of ["deno.lock", ".ci/run", "tests/runner/main.ts"]) assert.deepEqual(findNeeded([path], never), all);
 });
 
-test("findNeeded() takes the core and the groups of the paths that changed", () => {
+test("findNeeded() selects the core and the groups of the changed paths", () => {
   assert.deepEqual(findNeeded(["README.md"], never), { interop: INTEROP_CORE.map(toInteropFile), steps: [] });
   const storage = findNeeded(["server/storage/sqlite/journal.ts"], never);
   assert.ok(storage.interop.includes("tests/interop/disk_fault_test.ts"));
@@ -34,7 +34,7 @@ test("findNeeded() takes the core and the groups of the paths that changed", () 
   assert.deepEqual(storage.steps, ["torture on etcd", "power loss"]);
 });
 
-test("findNeeded() takes a test that imports a changed file of the tests", () => {
+test("findNeeded() selects a test that imports a changed file of the tests", () => {
   const { interop } = findNeeded(
     ["tests/support/browser.ts"],
     (file, imported) => file === "tests/interop/ui_test.ts" && imported === "tests/support/browser.ts",

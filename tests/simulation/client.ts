@@ -1,5 +1,5 @@
 /**
- * The clients of the API in a simulation: torture's writers, readers, watchers and revokers, with an administrator's
+ * The API clients of a simulation: torture's writers, readers, watchers and revokers, with an administrator's
  * credentials.
  */
 import { createConnector, readCluster } from "../../client/transport/connect.ts";
@@ -20,20 +20,20 @@ import { API_HOST, PORT } from "./server.ts";
 import { USER_AGENT } from "../../core/version.ts";
 
 const KUBECONFIG = "/root/.kube/config";
-/** How much longer the pauses of the clients are than in torture. */
-const STRETCHED = 500;
-/** How much longer the pauses of a revoker are. */
+/** The factor by which the clients' pauses are longer than in torture. */
+const PAUSE_FACTOR = 500;
+/** The factor by which a revoker's pauses are longer than in torture. */
 const REVOKER_PACE = 600;
-/** The folder of its victims. */
+/** The folder of a revoker's victims. */
 const VICTIMS = "/root/victims";
-/** Several servers refuse a revoked credential a second after the acknowledgement. */
+/** Several servers refuse a revoked credential within a second of the acknowledgement. */
 const REFUSED_WITHIN_MS = 1_000;
 /** The share of watches that begin with all objects. */
-const STREAMS = 0.2;
+const STREAMING_SHARE = 0.2;
 const EARLIER_MS = 43_200_000;
 const YEAR_MS = 365 * 86_400_000;
 
-/** Writes an administrator's kubeconfig to the disk of a client; it is valid for a server whose clock is set back, too. */
+/** Writes an administrator's kubeconfig to a client's disk. It is also valid for a server whose clock is set back. */
 export async function ensureAdminKubeconfig(host: Host, authority: Authority): Promise<void> {
   const identity = { commonName: host.name, organizations: [MASTERS_GROUP], lifetimeMs: 10 * YEAR_MS };
   const random = createSeededRandom(host.scheduler.seed);
@@ -56,21 +56,22 @@ export async function ensureAdminKubeconfig(host: Host, authority: Authority): P
   await host.files.writeAtomic(KUBECONFIG, text, 0o600);
 }
 
-/** Where a client reports, and how its connections are recorded. */
+/** The callbacks of a client, and the recorder of its connections. */
 export interface ClientOptions {
   readonly kind: "writer" | "reader" | "watcher";
   readonly observe: Observe;
-  /** Returns the newest revision of a server that runs. */
+  /** Returns the newest revision of any running server. */
   readonly newest: () => number;
-  /** Called for each answer that no client may get. */
+  /** Called for each answer that no client may receive. */
   readonly onFault: (fault: string) => void;
 }
 
-/** Creates the program of a client, which torture has too. */
+/** Creates the program of a client of torture. */
 export function createClientProgram({ kind, observe, newest, onFault }: ClientOptions): Program {
   return async (own) => {
     const { clock, random, host: { files } } = own;
-    // A writer counts its writes from 1 after each start, and their names must not repeat.
+    // A writer numbers its writes from 1 after each start, so its name must be new for the names of writes to be
+    // unique.
     const name = own.clientName;
     const connect = observe(createConnector({ files, clock, userAgent: USER_AGENT }), name);
     const cluster = await readCluster(KUBECONFIG, files);
@@ -80,22 +81,26 @@ export function createClientProgram({ kind, observe, newest, onFault }: ClientOp
     const never = new AbortController().signal;
     if (kind === "writer") return await runWriter(options, never);
     if (kind === "reader") return await runReader({ ...options, oldest: newest(), newest }, never);
-    await startWatcher({ ...options, path: CONFIG_MAPS_PATH, streams: STREAMS }, newest(), never).running;
+    await startWatcher({ ...options, path: CONFIG_MAPS_PATH, streamingShare: STREAMING_SHARE }, newest(), never)
+      .running;
   };
 }
 
-/** The cluster of a revoker, and where it reports. */
+/** The cluster of a revoker, and its callbacks. */
 export interface RevokerHostOptions {
   readonly servers: number;
   /** Whether clocks are set during the run. */
   readonly areClocksSet: boolean;
-  /** Returns the time from which on every server can end a watch; Infinity when one that was open at a time never ends. */
+  /**
+   * Returns the time from which every server can end a watch, or Infinity if a watch that was open at a given time can
+   * never end.
+   */
   readonly calmSinceMs: (openedMs: number) => number;
   readonly onStart: (own: Process, revoker: Revoker) => void;
   readonly onFault: (fault: string) => void;
 }
 
-/** Creates the program of a revoker: credentials of its victims are stolen, revoked, and used for the rest of the run. */
+/** Creates the program of a revoker: it steals credentials, revokes them, and uses them for the rest of the run. */
 export function createRevokerProgram({ servers, onStart, ...options }: RevokerHostOptions): Program {
   return async (own) => {
     const { name, random, logger, host: { files, scheduler } } = own;
@@ -115,7 +120,7 @@ export function createRevokerProgram({ servers, onStart, ...options }: RevokerHo
   };
 }
 
-/** Lengthens the pauses, so that a client does in a day what those of torture do in minutes. */
+/** Lengthens the pauses, so that a client does in a day what torture's clients do in minutes. */
 function stretch(clock: Clock): Clock {
-  return { ...clock, sleep: (ms, signal) => clock.sleep(ms * STRETCHED, signal) };
+  return { ...clock, sleep: (ms, signal) => clock.sleep(ms * PAUSE_FACTOR, signal) };
 }

@@ -1,6 +1,6 @@
 /**
- * Cryptography that is the same in every run: keys that are derived from the seed, and ECDSA with the nonces of RFC 6979.
- * The certificates are real, and every other program verifies them.
+ * Deterministic cryptography: keys derived from the seed, and ECDSA with the nonces of RFC 6979. The certificates are
+ * real, and any program can verify them.
  */
 import { Buffer } from "node:buffer";
 import { createECDH, createHash, createHmac, createPrivateKey, KeyObject, type SigningOptions } from "node:crypto";
@@ -26,10 +26,10 @@ export function deriveKey(random: Random): KeyObject {
   });
 }
 
-/** The results that a cache keeps, which only saves time. */
+/** The largest number of results that a cache keeps. */
 const MAX_RESULTS = 1_000;
 
-/** The results of a function that depends on its arguments alone, by their text. */
+/** Caches the results of a pure function by the text of its arguments. */
 export class ResultCache<T> {
   readonly #results = new Map<string, T>();
 
@@ -46,7 +46,7 @@ export class ResultCache<T> {
 const signatures = new ResultCache<Buffer>();
 const scalars = new WeakMap<KeyObject, Buffer>();
 
-/** Signs with ECDSA on P-256 as RFC 6979 says; the key and the options are those of `crypto.sign`. */
+/** Signs with ECDSA on P-256 as in RFC 6979. Takes the same key and options as `crypto.sign`. */
 export function signDeterministically(
   hash: string,
   data: Uint8Array,
@@ -71,7 +71,7 @@ function computeSignature(d: Buffer, digest: Buffer, dsaEncoding: SigningOptions
     const integers = Buffer.concat([encodeInteger(r), encodeInteger(s)]);
     return Buffer.concat([Uint8Array.of(0x30, integers.length), integers]);
   }
-  throw new Error("unreachable: the nonces do not end");
+  throw new Error("unreachable: there is always another nonce");
 }
 
 /** The nonces of RFC 6979, section 3.2, with HMAC-SHA256. */
@@ -93,14 +93,14 @@ function* generateNonces(d: Uint8Array, h1: Uint8Array): Generator<bigint> {
   }
 }
 
-/** Multiplies the base point; OpenSSL does it in a thousandth of the time of a BigInt. */
+/** Multiplies the base point with OpenSSL, which is a thousand times faster than BigInt arithmetic. */
 function multiply(scalar: Uint8Array): Buffer {
   const ecdh = createECDH("prime256v1");
   ecdh.setPrivateKey(scalar);
   return ecdh.getPublicKey();
 }
 
-/** Inverts a number modulo the order by Euclid's algorithm. */
+/** Inverts a number modulo the order with Euclid's algorithm. */
 function invert(number: bigint): bigint {
   let [a, b, x, y] = [number, ORDER, 1n, 0n];
   while (a > 1n) {

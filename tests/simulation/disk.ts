@@ -1,6 +1,6 @@
 /**
- * The disks of a simulation. What a program wrote and did not sync is there for as long as the machine has power; when
- * the power is cut, each of those changes is kept or lost by chance, whatever their order was.
+ * The disks of a simulation. Unsynced changes are visible while the machine has power. When the power is cut, each of
+ * them is kept or lost at random, regardless of their order.
  */
 import { DatabaseSync, type Session } from "node:sqlite";
 import { dirname } from "node:path";
@@ -14,15 +14,15 @@ import { loadChanges, SqliteJournal } from "../../server/storage/sqlite/journal.
 import type { Storage, StorageEvent } from "../../server/storage/storage.ts";
 import { createMemoryFiles, type MemoryFiles } from "../support/memory_files.ts";
 
-/** What a disk needs: chance, and the time that passes with each of its steps. */
+/** The dependencies of a disk: randomness, and the time that each step takes. */
 export interface DiskDeps {
   readonly random: Random;
   readonly wait: (ms: number) => Promise<void>;
 }
 
-/** Files as a machine keeps them. */
+/** The files of a simulated machine. */
 export interface SimulatedFiles extends FilePort {
-  /** Loses what was not synced. */
+  /** Loses some of the changes that were not synced. */
   cutPower(): void;
 }
 
@@ -31,13 +31,13 @@ type Entries = MemoryFiles["entries"];
 /** The longest time of one step of a write, in milliseconds. */
 const STEP_MS = 4;
 
-/** Creates an empty disk, with the steps of `createFilePort`. */
+/** Creates an empty disk, whose writes have the steps of `createFilePort`. */
 export function createSimulatedFiles({ random, wait }: DiskDeps): SimulatedFiles {
   const files = createMemoryFiles();
   let durable: Entries = new Map();
   let unsynced: { readonly folder: string; readonly apply: (entries: Entries) => void }[] = [];
   const step = () => wait(random.float() * STEP_MS);
-  /** Changes the names of a folder, for which a power cut is the end unless the folder is synced. */
+  /** Changes the names of a folder. A power cut may undo the change until the folder is synced. */
   const change = (path: string, apply: (entries: Entries) => void): void => {
     apply(files.entries);
     unsynced.push({ folder: dirname(path), apply });
@@ -47,7 +47,7 @@ export function createSimulatedFiles({ random, wait }: DiskDeps): SimulatedFiles
     unsynced = unsynced.filter((one) => one.folder !== folder);
   };
   const check = (write: () => Promise<void>): Promise<void> => {
-    // The checks of the files in memory, on a copy.
+    // Apply the change to a copy, with the checks of files in memory.
     const before = new Map(files.entries);
     return write().finally(() => {
       files.entries.clear();
@@ -111,8 +111,8 @@ export function createSimulatedFiles({ random, wait }: DiskDeps): SimulatedFiles
 }
 
 /**
- * The database of one server: SQLite in memory, whose commits reach the platter when they are synced. A commit that was
- * not synced is kept or lost as a whole, because the checksums of the log end it before a torn one.
+ * The database of one server: SQLite in memory, whose commits reach the disk when they are synced. An unsynced commit
+ * is kept or lost as a whole, because SQLite's log ends before the first record with a wrong checksum.
  */
 export class SimulatedDatabase {
   readonly #deps: DiskDeps;
@@ -121,13 +121,13 @@ export class SimulatedDatabase {
   #database: DatabaseSync | undefined;
   #session: Session | undefined;
 
-  /** `onCommit` is called with each change of a commit before the store acknowledges it. */
+  /** Calls `onCommit` with each change of a commit before the store acknowledges it. */
   constructor(deps: DiskDeps, onCommit: (event: StorageEvent) => void) {
     this.#deps = deps;
     this.#onCommit = onCommit;
   }
 
-  /** Opens the store for a process that starts. */
+  /** Opens the store for a process that is starting. */
   open(deps: { readonly clock: Clock; readonly logger: Logger; readonly values: StoredValues }): Storage {
     const database = this.#database ?? copyDatabase(this.#platter);
     this.#database = database;
@@ -168,7 +168,7 @@ export class SimulatedDatabase {
     this.#keep();
   }
 
-  /** Puts what was committed on the platter. */
+  /** Copies what was committed to the disk. */
   #keep(): void {
     if (this.#session === undefined || this.#database === undefined) return;
     const changes = this.#session.changeset();

@@ -8,13 +8,13 @@ import { createSimulatedFiles, SimulatedDatabase } from "./disk.ts";
 
 const SEEDS = Array.from({ length: 40 }, (_, seed) => seed);
 
-/** A wait that ends at once, until the step at which the program is killed. */
+/** Creates a wait that ends at once, until the step at which the program is killed. */
 function createWait(steps = Infinity): () => Promise<void> {
   let left = steps;
   return () => left-- > 0 ? Promise.resolve() : new Promise(() => {});
 }
 
-test("createSimulatedFiles() keeps what was synced, and loses some of the rest with the power", async () => {
+test("createSimulatedFiles() keeps what was synced, and loses some of the rest in a power cut", async () => {
   const links = new Set<string | undefined>();
   for (const seed of SEEDS) {
     const files = createSimulatedFiles({ random: createSeededRandom(seed), wait: createWait() });
@@ -24,7 +24,7 @@ test("createSimulatedFiles() keeps what was synced, and loses some of the rest w
     files.cutPower();
     assert.equal(await files.readText("/pki/key"), "first");
     links.add(await files.readLink("/pki/current"));
-    // A file that is synced into the folder makes the names before it last, too.
+    // Syncing the folder for a file also makes the earlier names last.
     const again = createSimulatedFiles({ random: createSeededRandom(seed), wait: createWait() });
     await again.symlink("key", "/pki/current");
     await again.writeAtomic("/pki/key", "first", 0o600);
@@ -34,7 +34,7 @@ test("createSimulatedFiles() keeps what was synced, and loses some of the rest w
   assert.deepEqual(links, new Set(["key", undefined]));
 });
 
-test("createSimulatedFiles().writeAtomic() leaves the old or the new text at each of its steps", async () => {
+test("createSimulatedFiles().writeAtomic() leaves the old or the new text after a power cut at any step", async () => {
   const texts = new Set<string | undefined>();
   for (const seed of SEEDS) {
     for (const step of [0, 1, 2]) {
@@ -49,7 +49,7 @@ test("createSimulatedFiles().writeAtomic() leaves the old or the new text at eac
   assert.deepEqual(texts, new Set(["old", "new"]));
 });
 
-test("SimulatedDatabase keeps acknowledged writes without power, and the others as a whole or not at all", async () => {
+test("SimulatedDatabase keeps acknowledged writes in a power cut, and other writes as a whole or not at all", async () => {
   const counts = new Set<number>();
   for (const seed of SEEDS) {
     const committed: string[] = [];

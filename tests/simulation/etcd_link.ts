@@ -1,6 +1,6 @@
 /**
- * One client's connection to one member of the simulated etcd, as a `GrpcChannel`: messages arrive in order, wait
- * while the way is cut and are lost when the connection breaks, so that a client may not know what became of a write.
+ * One client's connection to one member of the simulated etcd, as a `GrpcChannel`: messages arrive in order, wait while
+ * the link is cut and are lost when the connection breaks, so a client may not learn the outcome of a write.
  */
 import { Buffer } from "node:buffer";
 import {
@@ -15,33 +15,33 @@ import type { After } from "../../server/storage/storage.ts";
 /** The answer of a member to one call. */
 export type Reply = (answer: Buffer | GrpcError) => void;
 
-/** What a member needs of a stream of messages. */
+/** The server's side of a stream of messages. */
 export interface ServerStream {
-  /** False while messages cannot be sent, because the way is cut. */
+  /** Returns false while messages cannot be sent because the link is cut. */
   isFlowing(): boolean;
   send(message: Buffer): void;
   end(error: GrpcError): void;
 }
 
-/** A member as its clients reach it. */
+/** The interface of a member to its clients. */
 export interface LinkedMember {
   readonly isUp: boolean;
   call(path: string, message: Buffer, reply: Reply): void;
-  /** Opens a stream; each further message is passed to the function that is returned. */
+  /** Opens a stream; returns the function that takes each further message. */
   stream(stream: ServerStream): (message: Buffer) => void;
-  /** Forgets a stream whose client is gone. */
+  /** Drops a stream whose client is gone. */
   drop(stream: ServerStream): void;
-  /** Continues streams that could not send. */
+  /** Continues streams that could not send for a while. */
   flow(stream: ServerStream): void;
 }
 
 export interface LinkDeps {
   readonly after: After;
-  /** The time that the next message takes, in milliseconds. */
+  /** Returns the time that the next message takes, in milliseconds. */
   readonly latencyMs: () => number;
   readonly member: LinkedMember;
   readonly isCut: () => boolean;
-  /** Runs what happens in the client's process, which may be paused or gone. */
+  /** Runs a function in the client's process, which may be paused or gone. */
   readonly inClient: (run: () => void) => void;
 }
 
@@ -60,7 +60,7 @@ export class EtcdLink {
   readonly #down: (() => void)[] = [];
   readonly #calls = new Set<Call>();
   readonly #streams = new Map<ServerStream, Call>();
-  /** Counts connections; what belongs to an earlier one is lost. */
+  /** The number of the connection; messages of earlier connections are lost. */
   #connection = 0;
   #isConnected = false;
   #isClosed = false;
@@ -72,7 +72,7 @@ export class EtcdLink {
     this.#deps = deps;
   }
 
-  /** The connection as the client's code uses it. */
+  /** The server as the client's code connects to it. */
   get client(): GrpcServer {
     return {
       begin: (path, message, listener, isOpen) =>
@@ -81,7 +81,7 @@ export class EtcdLink {
     };
   }
 
-  /** Ends all calls; what was sent may still arrive, as after the end of the client's process. */
+  /** Ends all calls. Sent messages may still arrive, as after the end of the client's process. */
   close(): void {
     this.#isClosed = true;
     this.break("Call cancelled");
@@ -101,7 +101,7 @@ export class EtcdLink {
     this.#answersToLose = count;
   }
 
-  /** Reports that the way was cut. */
+  /** Handles a cut of the link. */
   cut(): void {
     const cuts = ++this.#cuts;
     this.#deps.after(KEEPALIVE_MS, () => {
@@ -111,7 +111,7 @@ export class EtcdLink {
     });
   }
 
-  /** Reports that the way is open again: what waited goes on. */
+  /** Delivers the waiting messages, because the link is no longer cut. */
   heal(): void {
     this.#cuts++;
     for (const _ of this.#up) this.#deps.after(this.#deps.latencyMs(), () => this.#pump(this.#up));
@@ -184,7 +184,7 @@ export class EtcdLink {
     return call;
   }
 
-  /** Runs a function once there is a connection; otherwise the call was not sent. */
+  /** Runs a function once there is a connection; without one, fails the call as not sent. */
   #connect(call: Call, run: () => void): void {
     const { after, latencyMs, member, isCut } = this.#deps;
     if (this.#isConnected) return run();

@@ -1,6 +1,6 @@
 /**
- * The messages of etcd's v3 API as a member of etcd reads and writes them (etcd `rpc.proto` and `kv.proto`). Keys are
- * strings with one character for each byte, so that they compare as bytes do.
+ * The messages of etcd's v3 API as a member reads and writes them (etcd `rpc.proto` and `kv.proto`). Keys are strings
+ * with one character per byte, so that they compare like bytes.
  */
 import { Buffer } from "node:buffer";
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
@@ -33,7 +33,7 @@ export interface ModelTransaction {
   readonly failure: readonly ModelOperation[];
 }
 
-/** One key as etcd has it. */
+/** A key with its value and revisions. */
 export interface ModelKeyValue {
   readonly key: string;
   readonly createRevision: number;
@@ -100,7 +100,8 @@ export function decodeModelWatch(bytes: Uint8Array): ModelWatchRequest {
         1: (fields) => (create.key = readKey(fields)),
         2: (fields) => (create.rangeEnd = readKey(fields)),
         3: (fields) => (create.startRevision = readNumber(fields)),
-        // The client wants a message every ten minutes without changes; the model sends none, and no one waits for it.
+        // The client requests a progress message every ten minutes without changes. The model sends none, and nothing
+        // waits for it.
         4: (fields) => fields.bool(),
       });
       request = create;

@@ -1,8 +1,8 @@
 /**
- * An etcd of several members in memory, for simulations: a leader and terms, quorums, members that lag, refuse or are
- * gone, watches, leases and compaction, with etcd's errors. What a member has applied is a prefix of one log; what was
- * proposed and not committed when a leader is lost is committed in part or not at all, as in Raft. Time passes only by
- * `after`, and nothing runs while nothing happens.
+ * An in-memory etcd of several members, for simulations. It has a leader and terms, quorums, members that lag, refuse
+ * requests or are down, watches, leases and compaction, with etcd's errors. Each member has applied a prefix of one
+ * log. When a leader is lost, some or none of the uncommitted proposals are committed, as in Raft. Time passes only
+ * through `after`, and nothing runs while nothing happens.
  */
 import type { Buffer } from "node:buffer";
 import type { After } from "../../server/storage/storage.ts";
@@ -31,15 +31,15 @@ export interface EtcdModelDeps {
   readonly onChange?: (change: ModelChange) => void;
 }
 
-/** How long etcd tries to serve a request (`ReqTimeout` with the default times of heartbeat and election). */
+/** How long etcd tries to serve a request (`ReqTimeout` with the default heartbeat and election times). */
 const REQUEST_TIMEOUT_MS = 7_000;
-/** The time without a leader after which members elect one; at random up to twice as long. */
+/** The least time without a leader until members elect one; the longest is twice that. */
 const ELECTION_MS = 1_000;
-/** The election times without a leader after which streams end (`maxNoLeaderCnt`). */
+/** The number of election times without a leader after which streams end (`maxNoLeaderCnt`). */
 const STREAM_ELECTIONS = 3;
-/** The interval at which etcd catches up watches that begin in the past (`watchResyncPeriod`). */
+/** The interval at which etcd sends past changes to watches that are behind (`watchResyncPeriod`). */
 const RESYNC_MS = 100;
-/** The largest request (`--max-request-bytes`), and what etcd adds to it. */
+/** The largest request (`--max-request-bytes`), and the bytes that Raft adds to it. */
 const MAX_REQUEST_BYTES = 1_572_864;
 const RAFT_BYTES = 17;
 /** The shortest lease that etcd grants, in seconds (`minLeaseTTL` with the default times). */
@@ -64,7 +64,7 @@ interface Stream {
   readonly watchers: Watcher[];
 }
 
-/** What a member waits for until it answers. */
+/** A call that a member answers once a condition holds. */
 interface Waiter {
   isReady(): boolean;
   run(): void;
@@ -74,7 +74,7 @@ interface Proposal {
   /** Changes the store. Throws GrpcError; then nothing was changed. */
   readonly apply: () => Buffer;
   outcome?: Buffer | GrpcError;
-  /** The index of its entry once it is committed. */
+  /** The index of its entry, set when it is committed. */
   index?: number;
 }
 
@@ -123,7 +123,7 @@ export class EtcdModel {
   readonly #cuts = new Set<string>();
   readonly #links: { readonly client: string; readonly member: Member; readonly link: EtcdLink }[] = [];
   readonly #leases = new Map<bigint, { readonly ttlSeconds: number; cancel: () => void }>();
-  /** What each entry of the log led to, from the oldest on that a member has not applied. */
+  /** The results of the entries of the log, from the oldest that some member has not applied. */
   #views: ModelView[] = [{ revision: 1, compacted: 0 }];
   #firstIndex = 0;
   #leader: Member | undefined;
@@ -140,7 +140,7 @@ export class EtcdModel {
     this.#leader = this.#members[0];
   }
 
-  /** The names of the members, for `cut` and others. */
+  /** The names of the members, as `cut` and other methods take them. */
   get members(): readonly string[] {
     return this.#members.map(({ name }) => name);
   }
@@ -158,7 +158,7 @@ export class EtcdModel {
     return this.#store;
   }
 
-  /** The connections of one client to all members; `inClient` runs what happens in its process. */
+  /** Connects one client to all members; `inClient` runs functions in the client's process. */
   connect(client: string, inClient: (run: () => void) => void = (run) => run()): readonly GrpcServer[] {
     return this.#members.map((member) => {
       const link = new EtcdLink({
@@ -181,7 +181,7 @@ export class EtcdModel {
     }
   }
 
-  /** Kills a member; what it has applied lasts. */
+  /** Kills a member; it keeps what it has applied. */
   crash(name: string): void {
     const member = this.#find(name);
     member.isUp = false;
@@ -198,22 +198,22 @@ export class EtcdModel {
     this.#settle();
   }
 
-  /** Cuts the way between two members, or a client and a member, until it is healed. */
+  /** Cuts the link between two members, or a client and a member, until it is healed. */
   cut(one: string, other: string): void {
     if (this.isCut(one, other)) return;
-    this.#cuts.add(toWay(one, other));
+    this.#cuts.add(toLinkName(one, other));
     for (const { link } of this.#linksOf(one, other)) link.cut();
     this.#settle();
   }
 
   heal(one: string, other: string): void {
-    if (!this.#cuts.delete(toWay(one, other))) return;
+    if (!this.#cuts.delete(toLinkName(one, other))) return;
     for (const { link } of this.#linksOf(one, other)) link.heal();
     this.#settle();
   }
 
   isCut(one: string, other: string): boolean {
-    return this.#cuts.has(toWay(one, other));
+    return this.#cuts.has(toLinkName(one, other));
   }
 
   /** Breaks the connections between a client and a member; they may connect again at once. */
@@ -221,29 +221,29 @@ export class EtcdModel {
     for (const { link } of this.#linksOf(client, member)) link.break();
   }
 
-  /** Lets a number of writes of a client take place without an answer. */
+  /** Loses the answers to a number of a client's writes, which still take place. */
   loseAnswers(client: string, count: number): void {
     for (const { link } of this.#linksOf(client)) link.loseAnswers(count);
   }
 
-  /** Makes a member apply entries late, by up to a time; without one, promptly. */
+  /** Makes a member apply entries up to a given time late; promptly by default. */
   slow(name: string, lagMs = LATENCY_MS): void {
     this.#find(name).lagMs = lagMs;
   }
 
-  /** Raises or disarms the alarm of an etcd without space. */
+  /** Raises or disarms the alarm for a full database. */
   setFull(isFull: boolean): void {
     this.#isFull = isFull;
   }
 
-  /** Makes the members elect a leader, another one if there is one. */
+  /** Makes the members elect a leader other than the current one. */
   moveLeader(): void {
     const others = this.#members.filter((member) => member !== this.#leader && this.#hasQuorum(member));
     if (others.length > 0) this.#lead(others[this.#pick(others.length)]!);
     this.#settle();
   }
 
-  /** Compacts as another user of the same etcd does. */
+  /** Compacts the history, as another user of the same etcd would. */
   compact(revision = this.#store.view.revision): void {
     const { compacted } = this.#store.view;
     if (revision > compacted) this.#commitOwn(() => this.#store.compact(revision));
@@ -283,7 +283,7 @@ export class EtcdModel {
     };
   }
 
-  /** Catches up the watches of a stream that have missed changes. */
+  /** Sends the missed changes to the watches of a stream that are behind. */
   resync(member: Member, stream: Stream): void {
     if (stream.watchers.every(({ isSynced }) => isSynced)) return;
     this.#after(this.#random() * RESYNC_MS, () => {
@@ -346,7 +346,9 @@ export class EtcdModel {
     if (this.#isFull) throw new GrpcError(GRPC_STATUS.resourceExhausted, "etcdserver: mvcc: database space exceeded");
   }
 
-  /** Reads once the member has applied what was committed when a leader with a quorum was asked. */
+  /**
+   * Reads once the member has applied everything that was committed when the leader, with a quorum, confirmed the read.
+   */
   #read(member: Member, reply: Reply, read: () => Buffer): void {
     let index: number | undefined;
     this.#wait(member, reply, () => {
@@ -440,7 +442,7 @@ export class EtcdModel {
     this.#commit(this.#pending.length);
   }
 
-  /** Lets every member that the leader reaches apply what is committed, each in its time. */
+  /** Makes every member that the leader reaches apply the committed entries, each after its delay. */
   #spread(): void {
     const index = this.#lastIndex;
     for (const member of this.#members) {
@@ -452,7 +454,7 @@ export class EtcdModel {
   }
 
   #apply(member: Member, index: number): void {
-    // A member that is behind may learn of several entries at once.
+    // A member that is behind may apply several entries at once.
     const merges = this.#random() < 0.5;
     while (member.applied < index) {
       member.applied = merges ? index : member.applied + 1;
@@ -467,7 +469,7 @@ export class EtcdModel {
     this.#wake(member);
   }
 
-  /** Drops what every member has applied. */
+  /** Drops the entries that every member has applied. */
   #forget(): void {
     const applied = Math.min(...this.#members.map((member) => member.applied));
     this.#views.splice(0, applied - this.#firstIndex);
@@ -499,7 +501,7 @@ export class EtcdModel {
     this.#notify(member, stream);
   }
 
-  /** Reacts to a change of who is up and who reaches whom. */
+  /** Reacts to a change in which members are up and connected. */
   #settle(): void {
     if (!this.#isLeading() && !this.#isElecting) {
       this.#isElecting = true;
@@ -527,7 +529,7 @@ export class EtcdModel {
   #lead(member: Member): void {
     this.#leader = member;
     this.#term++;
-    // The new leader has some of what the old one had not committed, and the rest never was.
+    // The new leader has some of the uncommitted proposals; the others are lost.
     const kept = this.#pick(this.#pending.length + 1);
     this.#pending.length = kept;
     this.#commit(kept);
@@ -535,7 +537,7 @@ export class EtcdModel {
     this.#spread();
   }
 
-  /** Notes whether a member knows a leader; one that does not for long ends its streams. */
+  /** Records whether a member has a leader. Without one for too long, it ends its streams. */
   #meet(member: Member): void {
     if (!member.isUp) return;
     const isMet = () => this.#leader !== undefined && this.#reaches(member, this.#leader);
@@ -554,7 +556,7 @@ export class EtcdModel {
     });
   }
 
-  /** Starts the time of a lease, anew when another leader keeps it. */
+  /** Starts the time of a lease, again after a change of leader. */
   #renew(id: bigint): void {
     const lease = this.#leases.get(id)!;
     lease.cancel();
@@ -596,7 +598,7 @@ export class EtcdModel {
   }
 }
 
-function toWay(one: string, other: string): string {
+function toLinkName(one: string, other: string): string {
   return [one, other].sort().join(" ");
 }
 

@@ -1,4 +1,4 @@
-/** The simulated etcd keeps the promises of a store, under the real client, mirror and storage. */
+/** Tests that the simulated etcd keeps the promises of a store, with the real client, mirror and storage. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
@@ -46,7 +46,7 @@ for (const members of [1, 3]) {
   testStorageModel(`openEtcdStorage() on a simulated etcd of ${members}`, openOn(members), 10, 1);
 }
 
-test("openEtcdStorage() of several servers compacts, once an interval, what is older than one", async () => {
+test("openEtcdStorage() of several servers compacts revisions older than an interval, once per interval", async () => {
   using timers = createRealAfter();
   const model = new EtcdModel({ after: timers.after, random: createSeededRandom().float });
   const clock = createFakeClock();
@@ -69,7 +69,7 @@ test("openEtcdStorage() of several servers compacts, once an interval, what is o
   assert.deepEqual(compacted, [0, 3, 5]);
 });
 
-test("EtcdRestore writes a backup into an empty prefix, continues where it stopped, and puts aside only when forced", async () => {
+test("EtcdRestore writes a backup into an empty prefix, continues where it stopped, and moves existing data aside only with force", async () => {
   using timers = createRealAfter();
   const model = new EtcdModel({ after: timers.after, random: createSeededRandom().float });
   const deps = { endpoints: ENDPOINTS, values: JSON_VALUES, clock: createFakeClock() };
@@ -111,7 +111,7 @@ test("EtcdRestore writes a backup into an empty prefix, continues where it stopp
   assert.deepEqual([...(await readContent(storage)).keys()], keys.slice(1, 2));
 });
 
-test("EtcdRestore refuses what another program writes meanwhile, and what that has spoiled", async () => {
+test("EtcdRestore refuses concurrent writes of another program, and a prefix that they have spoiled", async () => {
   using timers = createRealAfter();
   const model = new EtcdModel({ after: timers.after, random: createSeededRandom().float });
   const client = new EtcdClient(ENDPOINTS, undefined, { members: model.connect("other") });
@@ -129,7 +129,7 @@ test("EtcdRestore refuses what another program writes meanwhile, and what that h
   client.close();
 });
 
-test("EtcdStore keeps the change at the revision of a compaction, with which a watch may begin", () => {
+test("EtcdStore keeps the change at the compacted revision, because a watch may begin with it", () => {
   const store = new EtcdStore();
   const perform = (operation: ModelOperation) => store.transact({ guards: [], success: [operation], failure: [] });
   perform({ kind: "put", key: "a", value: Buffer.from("1"), lease: 0n });
@@ -143,7 +143,7 @@ test("EtcdStore keeps the change at the revision of a compaction, with which a w
   assert.deepEqual(store.changes("a", "z", 0, revision - 1), []);
 });
 
-test("a simulated etcd keeps what it acknowledged and reads are current, whatever fails", async () => {
+test("EtcdModel keeps acknowledged writes and reads are current, whatever fails", async () => {
   const { after, advance } = createFakeAfter();
   const { float } = createSeededRandom(3);
   const pick = <T>(items: readonly T[]): T => items[Math.floor(float() * items.length)]!;

@@ -1,7 +1,7 @@
 /**
  * The state machine that etcd's members replicate: keys with all their versions since the last compaction, and leases.
- * It is the state after the last committed entry; a member that is behind reads an earlier revision of it
- * (etcd `server/storage/mvcc/kvstore.go`, `server/lease/lessor.go`).
+ * It is the state after the last committed entry; a member that is behind reads at an earlier revision (etcd
+ * `server/storage/mvcc/kvstore.go`, `server/lease/lessor.go`).
  */
 import type {
   ModelKeyValue,
@@ -44,7 +44,7 @@ export class EtcdStore {
     return { revision: this.#revision, compacted: this.#compacted };
   }
 
-  /** Reads at a revision, as a member sees it that has applied up to `view`. Throws GrpcError. */
+  /** Reads at a revision, on a member that has applied the log up to `view`. Throws GrpcError. */
   range(request: ModelRange, view: ModelView = this.view): ModelRangeAnswer {
     const { key, rangeEnd, limit, countOnly } = request;
     const revision = request.revision === 0 ? view.revision : request.revision;
@@ -63,7 +63,7 @@ export class EtcdStore {
     return { kvs, more: kvs.length < found.length, count: found.length };
   }
 
-  /** Applies a transaction, whole or not at all. Throws GrpcError. */
+  /** Applies a transaction completely or not at all. Throws GrpcError. */
   transact({ guards, success, failure }: ModelTransaction): {
     readonly succeeded: boolean;
     readonly answers: readonly ModelOperationAnswer[];
@@ -91,7 +91,10 @@ export class EtcdStore {
     this.#compacted = revision;
   }
 
-  /** Frees what no member can read any more; a watch may begin with the change at the revision of the compaction. */
+  /**
+   * Frees what no member can read any more, but keeps the change at the compacted revision, with which a watch may
+   * begin.
+   */
   forgetBefore(revision: number): void {
     this.#changes = this.#changes.filter(({ kv }) => kv.modRevision >= revision);
     for (const [key, versions] of this.#versions) {
@@ -104,7 +107,7 @@ export class EtcdStore {
     }
   }
 
-  /** The changes of a range of keys after one revision and up to another one. */
+  /** Returns the changes of a range of keys after one revision and up to another. */
   changes(key: string, rangeEnd: string, after: number, upTo: number): ModelChange[] {
     const found: ModelChange[] = [];
     for (let index = this.#changes.length - 1; index >= 0; index--) {
@@ -169,7 +172,7 @@ export class EtcdStore {
     return this.#order.slice(this.#indexOf(key), this.#indexOf(rangeEnd));
   }
 
-  /** The index of the first key that is not less than another one. */
+  /** Finds the index of the first key that is not less than the given one. */
   #indexOf(key: string): number {
     let low = 0;
     let high = this.#order.length;

@@ -1,8 +1,8 @@
-/** The faults of a run, as data: what happens to whom and when, so that a run can be repeated without some of them. */
+/** The faults of a run as data, so that a run can be repeated without some of them. */
 import type { Random } from "../../core/ports.ts";
 import { formatTime } from "./trace.ts";
 
-/** One fault. It begins when a number of lines have been traced after its time, that is, between any two steps. */
+/** One fault. It begins a number of trace lines after its time, and so between any two steps. */
 export type FaultStep = { readonly atMs: number; readonly afterLines: number } & Fault;
 
 export type Fault =
@@ -15,16 +15,16 @@ export type Fault =
   | { readonly kind: "etcdLeader" | "etcdCompact" }
   | { readonly kind: "lostAnswers"; readonly host: string; readonly count: number };
 
-/** Who is there for faults to happen to. */
+/** The possible targets of faults. */
 export interface FaultTargets {
   readonly servers: readonly string[];
   readonly nodes: readonly string[];
   readonly clients: readonly string[];
-  /** The members of the etcd; none for one server with a database of its own. */
+  /** The members of the etcd; empty for one server with its own database. */
   readonly members: readonly string[];
 }
 
-/** The lines after which a fault begins, at most. */
+/** The largest number of trace lines after which a fault begins. */
 const MOST_LINES = 30;
 const HOUR_MS = 3_600_000;
 
@@ -50,7 +50,7 @@ export function planFaults(
 function drawFault(random: Random, { servers, nodes, clients, members }: FaultTargets): Fault {
   const draw = (below: number): number => Math.floor(random.float() * below);
   const pick = <T>(items: readonly T[]): T => items[draw(items.length)]!;
-  // Short ones are the most interesting: they end while others still wait.
+  // Short faults are the most interesting, because they end while other parts still wait.
   const forMs = 10 ** (2 + random.float() * 3);
   const server = pick(servers);
   const other = pick([...nodes, ...clients]);
@@ -95,7 +95,7 @@ function drawFault(random: Random, { servers, nodes, clients, members }: FaultTa
   }
 }
 
-/** Describes one fault as a sentence; with the time at which it began, where that is known. */
+/** Describes one fault in a sentence, with the time at which it began if that is known. */
 export function describeFault(step: FaultStep, beganMs?: number): string {
   const lines = `${step.afterLines} line${step.afterLines === 1 ? "" : "s"} of the trace later`;
   const when = beganMs === undefined ? `At ${formatTime(step.atMs)}, ${lines},` : `At ${formatTime(beganMs)},`;

@@ -1,11 +1,11 @@
-/** Makes the faults of a plan happen in a world. */
+/** Inflicts the faults of a plan on a world. */
 import type { EtcdModel } from "./etcd_model.ts";
 import { describeFault, type FaultStep } from "./fault_plan.ts";
 import type { Host } from "./host.ts";
 import type { Network } from "./network.ts";
 import type { Scheduler } from "./scheduler.ts";
 
-/** The parts of a world that faults happen to. */
+/** The parts of a world that faults affect. */
 export interface FaultyWorld {
   readonly scheduler: Scheduler;
   readonly network: Network;
@@ -15,13 +15,13 @@ export interface FaultyWorld {
   readonly troubles: Trouble[];
 }
 
-/** The time of a fault, which may be over earlier. */
+/** The period of a fault, which may end earlier. */
 export interface Trouble {
   readonly fromMs: number;
   readonly untilMs: number;
 }
 
-/** Measures the longest time between two instants in which there was no fault. */
+/** Measures the longest period without a fault between two times. */
 export function measureCalm(troubles: readonly Trouble[], fromMs: number, untilMs: number): number {
   let longest = 0;
   let calmSince = fromMs;
@@ -33,8 +33,8 @@ export function measureCalm(troubles: readonly Trouble[], fromMs: number, untilM
 }
 
 /**
- * Schedules all faults of a plan, and their ends. The trace may be silent for so long that a fault would not be over at the
- * time at which all of them must be: it does not happen then. Returns the times at which the others begin, as they begin.
+ * Schedules all faults of a plan, and their ends. A fault that would not end before the time limit, because the trace
+ * was silent for too long, does not happen. Returns the times at which faults began, to which further ones are added.
  */
 export function scheduleFaults(
   world: FaultyWorld,
@@ -59,7 +59,7 @@ export function scheduleFaults(
   return begun;
 }
 
-/** Ends everything that a fault has left: every host runs, and every way is open. */
+/** Undoes what the faults have left: every host runs, and every link is open. */
 export function endFaults({ network, etcd, hosts }: FaultyWorld): void {
   for (const [name, host] of hosts) {
     host.resume();

@@ -1,39 +1,39 @@
 /** The command line of `deno task simulate`. */
 import { parseFlags, wholeNumber } from "../support/command_line.ts";
 
-/** The hosts of a run, and how long it lasts. */
+/** The hosts and the duration of a run. */
 export interface RunSettings {
   readonly seed: number;
   readonly hours: number;
   /** The lifetime that nodes request for their certificates, in hours. */
   readonly lifetime: number;
   readonly nodes: number;
-  /** One server has a database of its own; several share an etcd of three members. */
+  /** The number of servers. One server has its own database; several share an etcd of three members. */
   readonly servers: number;
-  /** Clients that write, read and watch ConfigMaps. */
+  /** The number of clients that write, read and watch ConfigMaps. */
   readonly clients: number;
-  /** Clients that revoke credentials, and use them afterwards. */
+  /** The number of clients that revoke credentials and use them afterwards. */
   readonly revokers: number;
 }
 
 export interface SimulationFlags extends RunSettings {
   /** The number of faults, which the seed chooses. */
   readonly faults: number;
-  /** The folder that keeps the history of all calls. */
+  /** The folder for the history of all calls. */
   readonly history: string | undefined;
-  /** Whether the history of a run that keeps the promises of the simulation is also checked by the judge of torture. */
-  readonly judge: boolean;
-  /** The file that keeps the trace. */
+  /** Whether to check the history too, as torture does, if a run breaks no promise of the simulation. */
+  readonly isHistoryChecked: boolean;
+  /** The path of a file for the trace. */
   readonly trace: string | undefined;
-  /** The file of a scenario that an earlier run has kept. */
+  /** The file of a scenario from an earlier run. */
   readonly replay: string | undefined;
   /** The bug of `tests/torture/plants.ts` that the run must find. */
   readonly plant: string | undefined;
   /** The number of runs, with this seed and the next ones, until one breaks a promise. */
   readonly seeds: number;
-  /** Whether a run that breaks a promise prints its faults. */
+  /** Whether to describe the scenario of the run as a story. */
   readonly story: boolean;
-  /** The number of runs that may be spent on a shorter story of a broken promise. */
+  /** The largest number of runs for finding a simpler scenario that breaks the same promise. */
   readonly shrink: number;
 }
 
@@ -50,7 +50,7 @@ export function readFlags(args: readonly string[]): SimulationFlags {
     revokers: wholeNumber("revokers", values.revokers),
     faults: wholeNumber("faults", values.faults),
     history: values.history,
-    judge: values.judge,
+    isHistoryChecked: values["check-history"],
     trace: values.trace,
     replay: values.replay,
     plant: values.plant,
@@ -73,7 +73,7 @@ function parse(args: readonly string[]) {
       clients: { type: "string", default: "0" },
       revokers: { type: "string", default: "0" },
       history: { type: "string" },
-      judge: { type: "boolean", default: false },
+      "check-history": { type: "boolean", default: false },
       faults: { type: "string", default: "0" },
       trace: { type: "string" },
       replay: { type: "string" },

@@ -1,18 +1,22 @@
-/** The machines of a simulation: each has a name, a clock, a disk, and a program that can be killed, paused and started. */
+/**
+ * The machines of a simulation. Each has a name, a clock, a disk, and a program that can be started, paused and killed.
+ */
 import type { FilePort } from "../../client/files.ts";
 import type { Clock, LogFields, Logger, Random } from "../../core/ports.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
 import { cancelEvent, deriveSeed, type EventOwner, type ScheduledEvent, type Scheduler } from "./scheduler.ts";
 
-/** Runs on a host until the process is killed; when it returns or throws, the process ends by itself. */
+/**
+ * A program that runs on a host until its process is killed. The process also ends when the function returns or throws.
+ */
 export type Program = (own: Process) => Promise<void>;
 
-/** The moment at which every simulation begins. */
+/** The time at which every simulation begins. */
 export const EPOCH_MS: number = Date.UTC(2026, 0, 1);
 
 /** The longest single timer of `createSystemClock`, after which a change of the clock is noticed. */
 const SLICE_MS = 30_000;
-/** How long a service manager waits before it starts a program again that has ended. */
+/** How long the service manager waits before it restarts a program that has ended. */
 const RESTART_MS = 5_000;
 
 /** A machine. Its disk outlives its processes. */
@@ -20,11 +24,11 @@ export class Host {
   readonly name: string;
   readonly scheduler: Scheduler;
   readonly files: FilePort;
-  /** The process that runs on it; undefined while there is none. */
+  /** The running process; undefined while there is none. */
   running: Process | undefined;
-  /** Whether the machine has power; without it, it does not even refuse a connection. */
+  /** Whether the machine has power; without power, it does not even refuse connections. */
   hasPower = true;
-  /** How much its clock is ahead of the simulated time. */
+  /** How far its clock is ahead of the simulated time, in milliseconds. */
   #aheadMs = 0;
   #starts = 0;
   #program: Program | undefined;
@@ -36,17 +40,17 @@ export class Host {
     this.files = files;
   }
 
-  /** The time on its clock, in milliseconds since 1970. */
+  /** Returns the time on its clock, in milliseconds since 1970. */
   wallMs(): number {
     return EPOCH_MS + this.scheduler.nowMs + this.#aheadMs;
   }
 
-  /** Whether its clock has been set, and not been set right again. */
+  /** Whether its clock differs from the simulated time. */
   get isClockSet(): boolean {
     return this.#aheadMs !== 0;
   }
 
-  /** Starts a program, which a service manager starts again when it ends by itself. */
+  /** Starts a program, which the service manager restarts when it ends by itself. */
   start(program: Program): void {
     if (this.running !== undefined) throw new Error(`${this.name} runs already`);
     this.#program = program;
@@ -69,13 +73,13 @@ export class Host {
     this.#end("killed");
   }
 
-  /** Ends the process together with its machine, which sends nothing more. */
+  /** Ends the process and its machine, which sends nothing more. */
   cutPower(): void {
     this.hasPower = false;
     this.#end("lost power");
   }
 
-  /** Stops the process as SIGSTOP does; its timers and what it receives wait. */
+  /** Stops the process as SIGSTOP does; its timers and incoming messages wait. */
   pause(): void {
     if (this.running?.fate !== "run") return;
     this.scheduler.trace.add(this.name, "pause");
@@ -117,11 +121,11 @@ export class Host {
   }
 }
 
-/** One run of a program on a host, with the adapters that the product takes. */
+/** One run of a program on a host, with the product's adapters. */
 export class Process implements EventOwner {
   readonly host: Host;
   readonly name: string;
-  /** The name of this process in the history of calls, where another one of the same host is another client. */
+  /** The name of this process in the history of calls, in which each process of a host is another client. */
   readonly clientName: string;
   readonly clock: Clock;
   readonly random: Random;
@@ -150,13 +154,13 @@ export class Process implements EventOwner {
     this.#held.push(event);
   }
 
-  /** Runs what has waited, in the order in which it would have run. */
+  /** Runs the waiting events in their original order. */
   continue(): void {
     this.fate = "run";
     for (const event of this.#held.splice(0)) this.host.scheduler.release(event);
   }
 
-  /** Lets every sleep until a time compute its end again. */
+  /** Makes every sleep until a time recompute its end. */
   clockChanged(): void {
     for (const wakeAgain of [...this.#sleepers]) wakeAgain();
   }
@@ -179,7 +183,7 @@ export class Process implements EventOwner {
     const wake = (): void => finish(resolve);
     const again = (): void => {
       cancelEvent(event);
-      // The real clock looks again after each slice, so it notices a step no sooner.
+      // The real clock checks the time after each slice, so it does not notice a step earlier.
       const sliceMs = SLICE_MS - (scheduler.nowMs - startedMs) % SLICE_MS;
       event = scheduler.schedule(Math.max(sliceMs, leftMs()), () => leftMs() > 0 ? again() : wake(), this);
     };
@@ -190,7 +194,7 @@ export class Process implements EventOwner {
   }
 }
 
-/** Writes the lines of a program's log from `info` on into the trace. */
+/** Writes a program's log lines of level `info` and above to the trace. */
 function createTraceLogger(own: Process, scope: LogFields): Logger {
   const write = (level: string) => (message: string, fields: LogFields = {}): void => {
     if (own.fate === "drop") return;

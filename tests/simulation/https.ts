@@ -1,6 +1,6 @@
 /**
- * `node:https` for clients, and the HTTPS listener of servers, over the simulated network. What TLS decides is decided
- * here: the server's chain by the client's CAs, and the client's chain by those of the server, by the clock of each.
+ * `node:https` for clients, and the HTTPS listener of servers, over the simulated network. It verifies what TLS would:
+ * the server's chain with the client's CAs and clock, and the client's chain with those of the server.
  */
 import { Buffer } from "node:buffer";
 import { EventEmitter } from "node:events";
@@ -16,7 +16,7 @@ import { type Answer, isStream, joinPieces } from "../../server/http/answer.ts";
 import type { Process } from "./host.ts";
 import type { Connection, Network } from "./network.ts";
 
-/** The messages of a connection: a handshake, then requests and answers in turn. */
+/** The messages of a connection: a handshake, then alternating requests and answers. */
 type Message =
   | { readonly kind: "hello" }
   | { readonly kind: "certificate"; readonly chain: Chain }
@@ -36,17 +36,17 @@ interface SentRequest {
   readonly body: Uint8Array<ArrayBuffer> | undefined;
 }
 
-/** What a server needs to answer: its app, its certificate, and the CAs whose clients it trusts. */
+/** The parts of a server: its app, its certificate, and the CAs of the clients that it trusts. */
 export interface HttpsService {
   readonly app: App;
   readonly serving: () => ServingPair;
   readonly clientCas: () => readonly CertificateFacts[];
 }
 
-/** How long a server keeps a connection that sends nothing, in milliseconds. */
+/** How long a server keeps an idle connection, in milliseconds. */
 const IDLE_MS = 120_000;
 
-/** Serves an app to the clients of the network. */
+/** Serves an app on the network; returns a function that stops it. */
 export function serveHttps(own: Process, network: Network, port: number, service: HttpsService): () => void {
   return network.listen(own, port, (connection) => new ServedConnection(own, connection, service));
 }
@@ -134,7 +134,7 @@ class ServedConnection {
       signal.addEventListener("abort", () => body.cancel(), { once: true });
       if (signal.aborted) body.cancel();
       for (let piece = await body.next(); piece !== undefined; piece = await body.next()) {
-        // The server uses its buffers again.
+        // Copy the chunk, because the server reuses its buffers.
         connection.send({ kind: "piece", bytes: piece.slice() });
       }
     } else if (body !== undefined) {
@@ -150,7 +150,7 @@ function describeSize({ body }: Answer): string {
   return ` ${body instanceof Uint8Array ? body.length : body.reduce((sum, piece) => sum + piece.length, 0)}`;
 }
 
-/** Gives each host an address of the block for documentation (RFC 3849), in the order of their first connections. */
+/** The address of each host, from the documentation block (RFC 3849), in the order of first connections. */
 const addresses = new Map<string, string>();
 
 function toAddress(host: string): string {
@@ -160,7 +160,7 @@ function toAddress(host: string): string {
 }
 
 const chains = new Map<string, Chain>();
-/** The number of parsed texts that are kept, which only saves time. */
+/** The largest number of parsed chains in the cache. */
 const MAX_CHAINS = 1_000;
 
 function readChain(pem: string): Chain {
@@ -253,7 +253,7 @@ class ClientSocket extends EventEmitter {
     agent.keep(this);
   }
 
-  /** Takes over a connection that was opened for it. */
+  /** Uses a connection that was opened for this socket. */
   open(connection: Connection): void {
     this.connection = connection;
     connection.handlers = {

@@ -1,8 +1,8 @@
 /**
- * What must hold in every state that was committed, judged from outside: whatever a store commits is shown here, in order,
- * and whatever clients are answered. A write is committed before it is acknowledged, and is there after every start and at
- * the end. A certificate needs an approval that stays, is issued once for a request, and has a serial number of its own; the
- * register has a record of each, in one chain.
+ * Checks the invariants of every committed state from outside, given all commits in order and all answers to clients. A
+ * write is committed before it is acknowledged, and is there after every start and at the end. A certificate needs an
+ * approval that is never withdrawn, is issued once per request, and has a unique serial number. The register has a
+ * record of each certificate, in one chain.
  */
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
@@ -16,7 +16,7 @@ import { findStoredFaults, RegisterAudit } from "../torture/register_audit.ts";
 const REQUESTS = "/registry/certificatesigningrequests/";
 const RECORDS = "/registry/tlsboot/issuedcertificates/";
 
-/** The time within which an approved request has a certificate when there are no faults. */
+/** How long it may take without faults to sign an approved request. */
 const SIGNED_WITHIN_MS = 60_000;
 
 /** An object as it was committed. */
@@ -31,15 +31,15 @@ export class Invariants {
   readonly #onFault: (fault: string) => void;
   readonly #nowMs: () => number;
   readonly #objects = new Map<string, Committed>();
-  /** The name of the write that made a revision. */
+  /** The name of the write that created each revision. */
   readonly #writes = new Map<number, string>();
   readonly #audit = new RegisterAudit();
-  /** The request that a serial number was issued for, and the record that has it. */
+  /** The request and the record of each serial number. */
   readonly #requests = new Map<string, string>();
   readonly #records = new Map<string, string>();
   #revision = 0;
 
-  /** `nowMs` is the simulated time. */
+  /** Calls `onFault` for each broken promise; `nowMs` returns the simulated time. */
   constructor(onFault: (fault: string) => void, nowMs: () => number) {
     this.#onFault = onFault;
     this.#nowMs = nowMs;
@@ -50,7 +50,7 @@ export class Invariants {
     return this.#revision;
   }
 
-  /** Takes one committed change; `object` is undefined for a deletion. */
+  /** Checks one committed change; `object` is undefined for a deletion. */
   committed(key: string, revision: number, object: KubeObject | undefined): void {
     if (revision < this.#revision) {
       this.#onFault(`revision ${revision} of ${key} was committed after ${this.#revision}`);
@@ -61,11 +61,14 @@ export class Invariants {
     this.#objects.set(key, { revision, object, atMs: this.#nowMs() });
     const write = findWriteName(object as { readonly data?: unknown });
     if (write !== undefined) this.#writes.set(revision, write);
-    if (key.startsWith(REQUESTS)) this.#judgeRequest(object as CertificateSigningRequest, earlier);
-    if (key.startsWith(RECORDS)) this.#judgeRecord(object as IssuedCertificate, earlier);
+    if (key.startsWith(REQUESTS)) this.#checkRequest(object as CertificateSigningRequest, earlier);
+    if (key.startsWith(RECORDS)) this.#checkRecord(object as IssuedCertificate, earlier);
   }
 
-  /** Takes the state with which a store starts: it may have a last commit that was not acknowledged, and loses no other. */
+  /**
+   * Checks the state with which a store starts. It may have or lack a last commit that was not acknowledged, but must
+   * have all others.
+   */
   started({ items, revision }: StoragePage): void {
     const unseen = revision - this.#revision;
     const newer = items.filter((item) => item.revision > this.#revision);
@@ -82,7 +85,7 @@ export class Invariants {
     this.#revision = Math.max(this.#revision, revision);
   }
 
-  /** Takes a call as its client saw it: a write that it was acknowledged has been committed. */
+  /** Checks a call as its client saw it: an acknowledged write must have been committed. */
   answered({ client, verb, status, object, deleted }: RecordedCall): void {
     if (status === undefined || status >= 300 || verb === "get" || verb === "list") return;
     if (deleted !== undefined && [...this.#objects.values()].some((one) => one.object.metadata.uid === deleted)) {
@@ -99,7 +102,7 @@ export class Invariants {
     }
   }
 
-  /** Compares all that a server shows at the end with what was committed. */
+  /** Compares everything that a server shows at the end with what was committed. */
   shown(server: string, items: readonly Stored[]): void {
     const shown = new Map(items.map((item) => [item.key, item]));
     for (const [key, { revision, object }] of this.#objects) {
@@ -114,7 +117,7 @@ export class Invariants {
     }
   }
 
-  /** Judges the whole state at the end. */
+  /** Checks the complete state at the end. */
   async end(cas: readonly CertificateFacts[]): Promise<void> {
     for (const serial of this.#requests.keys()) {
       if (!this.#records.has(serial)) this.#onFault(`serial number ${serial}: its certificate has no record`);
@@ -135,7 +138,7 @@ export class Invariants {
     }
   }
 
-  #judgeRequest(request: CertificateSigningRequest, earlier: KubeObject | undefined): void {
+  #checkRequest(request: CertificateSigningRequest, earlier: KubeObject | undefined): void {
     const { name, uid } = request.metadata;
     const before = earlier?.metadata.uid === uid ? earlier as CertificateSigningRequest : undefined;
     for (const type of ["Approved", "Denied"]) {
@@ -156,7 +159,7 @@ export class Invariants {
     this.#requests.set(serial, `${uid}`);
   }
 
-  #judgeRecord({ metadata: { name }, spec }: IssuedCertificate, earlier: KubeObject | undefined): void {
+  #checkRecord({ metadata: { name }, spec }: IssuedCertificate, earlier: KubeObject | undefined): void {
     if (earlier !== undefined || spec.serialNumber === undefined) return;
     const other = this.#records.get(spec.serialNumber);
     if (other !== undefined) this.#onFault(`records ${other} and ${name} have the serial number ${spec.serialNumber}`);
@@ -168,20 +171,20 @@ function has(request: CertificateSigningRequest | undefined, type: string): bool
   return request?.status?.conditions?.some((condition) => condition.type === type) === true;
 }
 
-/** Reports whether a request is approved, and neither has a certificate nor has failed. */
+/** Reports whether a request is approved, but not issued or failed yet. */
 function isWaiting(request: CertificateSigningRequest): boolean {
   return has(request, "Approved") && !has(request, "Failed") && (request.status?.certificate ?? "") === "";
 }
 
-/** Compares two states, of which one may have no resourceVersion. */
+/** Reports whether two states are equal, apart from their resourceVersion. */
 function isSame(one: KubeObject, other: KubeObject): boolean {
   return toRecordedState(one).digest === toRecordedState(other).digest;
 }
 
-/** Reads the serial number of the first certificate of a request's status, which is base64 of PEM. */
+/** Reads the serial number of the first certificate in a request's status, which is base64 of PEM. */
 function readSerial(certificate: string): string {
   const [block] = parsePemBlocks(atob(certificate));
   const leaf = block === undefined ? undefined : parseCertificate(block.bytes);
-  if (leaf?.ok !== true) throw new Error("a certificate that was issued cannot be read");
+  if (leaf?.ok !== true) throw new Error("cannot read an issued certificate");
   return leaf.value.serialNumber;
 }

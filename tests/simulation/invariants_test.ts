@@ -1,4 +1,4 @@
-/** Each promise is seen to be broken once. */
+/** Breaks each promise once, and checks that it is found. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
@@ -51,7 +51,7 @@ function store(key: string, revision: number, object: KubeObject): Stored {
   return { key, revision, object, bytes: new Uint8Array(), size: 0 };
 }
 
-/** A write of `shared` that was acknowledged. */
+/** Creates the call of an acknowledged write of `one`. */
 function acknowledge(revision: number, write: string): RecordedCall {
   const { metadata, ...rest } = createMap(write);
   const object = toRecordedState({ ...rest, metadata: { ...metadata, resourceVersion: `${revision}` } });
@@ -77,7 +77,7 @@ for (
       want: /^client-0 was acknowledged one at revision 2, which was not committed$/,
     },
     {
-      name: "a write that is acknowledged with the revision of another one",
+      name: "a write that is acknowledged with the revision of another write",
       happens(it) {
         it.committed(MAP, 2, createMap("w-2"));
         it.answered(acknowledge(2, "w-1"));
@@ -85,7 +85,7 @@ for (
       want: /^client-0 was acknowledged w-1 at revision 2, where another write was committed$/,
     },
     {
-      name: "a deletion that is acknowledged and not done",
+      name: "a deletion that is acknowledged but not done",
       happens(it) {
         it.committed(MAP, 2, createMap("w-1"));
         const { object: _object, ...call } = acknowledge(3, "w-1");
@@ -133,7 +133,7 @@ for (
       want: /^server-0 shows \/registry\/configmaps\/default\/one, which was deleted$/,
     },
     {
-      name: "revisions that go back",
+      name: "revisions that decrease",
       happens(it) {
         it.committed(MAP, 3, createMap("w-1"));
         it.committed(MAP, 2, createMap("w-2"));
@@ -151,7 +151,7 @@ for (
       want: /^request a has a certificate although it was denied$/,
     },
     {
-      name: "an approval that is taken back",
+      name: "an approval that is withdrawn",
       happens(it) {
         it.committed(REQUEST, 2, createRequest("a", ["Approved"], ""));
         it.committed(REQUEST, 3, createRequest("a", [], ""));
@@ -206,7 +206,7 @@ for (
   });
 }
 
-test("Invariants finds nothing in a store that starts with a last commit that was not acknowledged", async () => {
+test("Invariants allows a store to start with a last commit that was not acknowledged", async () => {
   const faults: string[] = [];
   const invariants = new Invariants((fault) => void faults.push(fault), () => 0);
   invariants.committed(MAP, 2, createMap("w-1"));

@@ -1,23 +1,23 @@
 /**
- * `deno task simulate`: a cluster in one process, in simulated time. Servers, controllers and nodes are the real code; the
- * clock, timers, network, randomness and keys are simulated, and depend on the seed alone: the same seed gives the same
- * trace, byte for byte. Months pass in minutes. It runs on Node, whose timers and built-in modules can be replaced
- * (`runtime.ts`); whatever would wait for the real world ends the run with an error that names it.
+ * `deno task simulate`: a cluster in one process, in simulated time. Servers, controllers and nodes run the real code.
+ * The clock, timers, network, randomness and keys are simulated and depend only on the seed: the same seed gives the
+ * same trace, byte for byte. Months pass in minutes. It runs on Node, whose timers and built-in modules can be replaced
+ * (`runtime.ts`). Anything that would wait for the real world ends the run with an error that reports it.
  *
- * `--faults N` draws that many faults from the seed: servers, nodes, clients and members of etcd are killed, stopped, cut
- * off, lose power and what they have not synced, or get no answers, between any two steps, and clocks are set. Meanwhile
- * and at the end the promises of `invariants.ts` are checked. A run that breaks one is repeated with less for as long as
- * it still does, and what remains is printed as a story and kept in a file for `--replay FILE`; `--shrink 0` leaves that
- * out. `--seeds N` runs further seeds until one breaks a promise; with `--plant NAME` the sources have a bug of
+ * `--faults N` draws that many faults from the seed. Servers, nodes, clients and members of etcd are killed, paused,
+ * cut off, lose power with what they have not synced, or get no answers, between any two steps; and clocks are set. The
+ * promises of `invariants.ts` are checked all the time and at the end. A scenario that breaks one is simplified as long
+ * as it still does; the result is described as a story and kept in a file for `--replay FILE`. `--shrink 0` skips this.
+ * `--seeds N` runs further seeds until one breaks a promise. With `--plant NAME`, the sources have a bug of
  * `tests/torture/plants.ts`, which a run must find.
  *
- * The exit code is 1 when a promise is broken, 2 for an invalid command line. The last line of a run has the seed, the
- * counts, the node-days that a minute of one core simulates, and the SHA-256 of the trace. `--trace FILE` keeps the trace;
- * `--history FOLDER` keeps every call of nodes and clients, for `deno task torture --replay FOLDER`; `--judge` checks them
- * at once.
+ * The exit code is 1 if a promise is broken, 2 for an invalid command line. The last line of a run has the seed, the
+ * counts, the node-days that a minute of one core simulates, and the SHA-256 of the trace. `--trace FILE` writes the
+ * trace to a file; `--history FOLDER` keeps every call of nodes and clients for `deno task torture --replay FOLDER`;
+ * `--check-history` checks them at once.
  * Usage: main.ts [--seed S] [--days N | --hours N] [--servers N] [--nodes N] [--clients N] [--revokers N]
- *   [--lifetime HOURS] [--history FOLDER] [--judge] [--trace FILE] [--faults N] [--seeds N] [--shrink N] [--replay FILE]
- *   [--plant NAME]
+ *   [--lifetime HOURS] [--history FOLDER] [--check-history] [--trace FILE] [--faults N] [--seeds N] [--shrink N]
+ *   [--replay FILE] [--plant NAME]
  */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -28,14 +28,14 @@ import { type Ended, runAside } from "../../scripts/processes.ts";
 import { NODE_FLAGS } from "../support/child.ts";
 import { runMain } from "../support/command_line.ts";
 import { ensurePeers } from "../support/peers/go.ts";
-import { formatVerdict, JUDGE_PEER, judgeHistory, listVerdictFaults } from "../torture/judge.ts";
+import { checkHistory, formatVerdict, HISTORY_CHECKER, listVerdictFaults } from "../torture/history_check.ts";
 import { readFlags, type SimulationFlags } from "./flags.ts";
 import { readScenario, type Scenario, shrinkScenario } from "./scenario.ts";
 
 async function main(): Promise<number> {
   const args = process.argv.slice(2);
   const flags = readFlags(args);
-  if (flags.judge) await ensurePeers(process.cwd(), [JUDGE_PEER]);
+  if (flags.isHistoryChecked) await ensurePeers(process.cwd(), [HISTORY_CHECKER]);
   const folder = await mkdtemp(join(tmpdir(), "tlsboot-simulation-"));
   for (let seed = flags.seed; seed < flags.seed + flags.seeds; seed++) {
     const scenario = readScenario({ ...flags, seed });
@@ -57,14 +57,16 @@ async function main(): Promise<number> {
   return 0;
 }
 
-/** Runs a scenario in a process of its own, as the runtime is replaced for good. A broken promise is an exit code of 1. */
+/**
+ * Runs a scenario in its own process, because the runtime is replaced for good. The exit code of a broken promise is 1.
+ */
 async function simulate(
   path: string,
   scenario: Scenario,
-  { trace, judge, plant, ...flags }: SimulationFlags,
+  { trace, isHistoryChecked, plant, ...flags }: SimulationFlags,
   more: readonly string[] = [],
 ): Promise<Ended> {
-  const history = flags.history ?? (judge ? dirname(path) : undefined);
+  const history = flags.history ?? (isHistoryChecked ? dirname(path) : undefined);
   await writeFile(path, `${JSON.stringify(scenario, undefined, 2)}\n`);
   const ended = await runAside(await ensureNode(), [
     ...NODE_FLAGS,
@@ -76,8 +78,8 @@ async function simulate(
     ...(plant === undefined ? [] : ["--plant", plant]),
     ...more,
   ]);
-  if (!judge || history === undefined || ended.code !== 0) return ended;
-  const verdict = await judgeHistory(history);
+  if (!isHistoryChecked || history === undefined || ended.code !== 0) return ended;
+  const verdict = await checkHistory(history);
   const faults = listVerdictFaults(verdict);
   const output = [formatVerdict(verdict), ...faults.map((fault) => `  ${fault}`), ""].join("\n");
   return { code: faults.length === 0 ? 0 : 1, output: ended.output + output };
@@ -88,7 +90,7 @@ function findBroken(output: string): string | undefined {
   return output.split("\n").find((line) => /^ {2}\S/.test(line))?.trim();
 }
 
-/** Two runs break the same promise when they say the same about other numbers. */
+/** Removes the numbers of a finding, because two runs that differ only in numbers break the same promise. */
 function withoutNumbers(text: string): string {
   return text.replaceAll(/[0-9a-f]*[0-9][0-9a-f]*/g, "0");
 }

@@ -7,7 +7,7 @@ import { cancelEvent, type Scheduler } from "./scheduler.ts";
 
 /** The state of the link between two hosts, for both directions. */
 export interface Link {
-  /** The time of one packet, and how much longer it may take, in milliseconds. */
+  /** The least time of a packet, and the largest random addition, in milliseconds. */
   delayMs: number;
   jitterMs: number;
   /** The share of packets that are lost and sent again. */
@@ -16,10 +16,10 @@ export interface Link {
   isCut: boolean;
 }
 
-/** What one end of a connection does with what arrives. */
+/** The callbacks of one end of a connection. */
 export interface ConnectionHandlers {
   message(message: unknown): void;
-  /** Called once, unless this end has closed the connection: in order, or as a reset. */
+  /** Called once for an orderly end or a reset, unless this end has closed the connection. */
   closed(code: "end" | "ECONNRESET"): void;
 }
 
@@ -31,29 +31,29 @@ export interface Connection {
   handlers: ConnectionHandlers | undefined;
   readonly isClosed: boolean;
   send(message: unknown): void;
-  /** Closes this end; the other one gets what was sent before. */
+  /** Closes this end; the other end still receives what was sent before. */
   close(): void;
 }
 
-/** Takes the connections of clients. */
+/** Accepts the connections of clients to a port. */
 export type Accept = (connection: Connection) => void;
 
-/** The first pause before TCP sends a packet again; each further one is twice as long. */
+/** The first pause before TCP resends a packet; each further pause is twice as long. */
 const RETRANSMIT_MS = 200;
-/** How often a packet of a cut link is sent again before the system gives up: about a quarter of an hour. */
+/** How long TCP resends a packet over a cut link before it gives up: about a quarter of an hour. */
 const GIVE_UP_MS = 924_000;
 
 /** The links and the listeners of all hosts. */
 export class Network {
   readonly scheduler: Scheduler;
-  /** The link between hosts that have none of their own. */
+  /** The state of links that have not been changed. */
   readonly usual: Link = { delayMs: 0.5, jitterMs: 0.5, loss: 0, isCut: false };
   readonly #hosts = new Map<string, Host>();
   readonly #names = new Map<string, readonly string[]>();
   readonly #links = new Map<string, Link>();
   readonly #listeners = new Map<string, { readonly own: Process; readonly accept: Accept }>();
   readonly #open = new Map<Process, Set<End>>();
-  /** What waits until a link is no longer cut. */
+  /** The functions that wait until a link is no longer cut. */
   readonly #waiting = new Map<string, (() => void)[]>();
 
   constructor(scheduler: Scheduler) {
@@ -71,7 +71,7 @@ export class Network {
     });
   }
 
-  /** Gives several hosts one name, as a balancer does: each connection goes to one of those that listen. */
+  /** Gives several hosts one name, as a load balancer does: each connection goes to one of the hosts that listen. */
   name(name: string, hosts: readonly string[]): void {
     this.#names.set(name, hosts);
   }
@@ -101,8 +101,8 @@ export class Network {
   }
 
   /**
-   * Opens a connection: `done` gets it after a round trip, or a code such as ECONNREFUSED. Without an answer nothing
-   * happens until the caller gives up, as with a host that has no power.
+   * Opens a connection, and passes it or a code such as ECONNREFUSED to `done` after a round trip. Without an answer,
+   * as from a host without power, nothing happens until the caller gives up.
    */
   connect(
     own: Process,
@@ -128,7 +128,7 @@ export class Network {
     });
   }
 
-  /** Resets every connection between two hosts, in the middle of whatever is sent. */
+  /** Resets every connection between two hosts, even in the middle of a message. */
   reset(one: string, other: string): void {
     this.scheduler.trace.add(one, `connections to ${other} are reset`);
     for (const ends of this.#open.values()) {
@@ -142,7 +142,7 @@ export class Network {
     this.#carry(from.own.name, to.own.name, to.own, arrived, () => from.break());
   }
 
-  /** A machine that has power again resets a connection that it does not know; until then TCP sends the packet again. */
+  /** Resends a packet until the machine has power again, and resets the connection that it no longer knows. */
   #deliverToEnded(from: End, to: End, againMs: number): void {
     const [near, far] = [from.own.name, to.own.name];
     this.#carry(near, far, undefined, () => {
@@ -162,7 +162,7 @@ export class Network {
     return choice[Math.floor(this.scheduler.random.float() * choice.length)]!;
   }
 
-  /** Runs `arrived` in the receiving program when a packet that is sent now has arrived. */
+  /** Runs `arrived` in the receiving program when a packet sent now has arrived. */
   #carry(
     from: string,
     to: string,
@@ -196,7 +196,7 @@ export class Network {
   }
 }
 
-/** A message on its way; those behind it wait until it has arrived. */
+/** A message in transit; later messages wait until it has arrived. */
 interface Underway {
   readonly receive: () => void;
   hasArrived: boolean;
@@ -234,7 +234,7 @@ class End implements Connection {
     }
   }
 
-  /** The process has ended; a system that still runs resets its connections. */
+  /** Handles the end of the process: the system resets its connections if it still runs. */
   processEnded(isReset: boolean): void {
     this.isClosed = true;
     if (isReset) this.#deliver((other) => other.#ended("ECONNRESET"));

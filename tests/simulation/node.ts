@@ -20,14 +20,14 @@ export const NODE_FILES = {
   certDir: "/var/lib/kubelet/pki",
 } as const;
 
-/** What runs on a node, and where its certificates are reported. */
+/** The program of a node, and the callback for its certificates. */
 export interface NodeOptions {
-  /** A kubelet renews its client certificate; `tlsboot` also follows the CAs of the cluster, over a watch. */
+  /** A kubelet renews its client certificate; `tlsboot` also follows the CAs of the cluster with a watch. */
   readonly kind: "kubelet" | "tlsboot";
-  /** The lifetime that it requests, in milliseconds. */
+  /** The requested lifetime of certificates, in milliseconds. */
   readonly durationMs: number;
   readonly observe: Observe;
-  /** Called for each pair that is on its disk. */
+  /** Called for each pair that the node has written to its disk. */
   readonly onPair: (own: Process, pair: CredentialPair) => void;
 }
 

@@ -1,7 +1,7 @@
 /**
- * Replaces what this Node process has of time, randomness, threads and sockets by the simulation: timers, clocks,
- * randomness, keys and signatures, compression and HTTPS. Whatever else would wait for the real world ends the run with
- * an error that names it.
+ * Replaces time, randomness, threads and sockets in this Node process: timers, clocks, random numbers, keys and
+ * signatures, compression and HTTPS. Anything else that would wait for the real world ends the run with an error that
+ * reports it.
  */
 import { createHook } from "node:async_hooks";
 import { EventEmitter } from "node:events";
@@ -15,12 +15,12 @@ import { createHttpsModule } from "./https.ts";
 import type { Network } from "./network.ts";
 import { cancelEvent, type ScheduledEvent, type Scheduler } from "./scheduler.ts";
 
-/** The resources of `async_hooks` that end with the event that created them; OpenSSL verifies within the call. */
+/** The `async_hooks` resources that end within the event that created them; OpenSSL verifies synchronously. */
 const WITHIN_EVENT: ReadonlySet<string> = new Set(["TickObject", "Microtask", "PROMISE", "SIGNREQUEST"]);
 
 type Callback = (...args: unknown[]) => void;
 
-/** Installs the simulation in this process, for good. */
+/** Installs the simulation in this process permanently. */
 export function installRuntime(scheduler: Scheduler, network: Network): void {
   const owner = (): Process | undefined => {
     const current = scheduler.owner.getStore();
@@ -65,7 +65,7 @@ export function installRuntime(scheduler: Scheduler, network: Network): void {
   }
   replace("node:os", { hostname: () => owner()?.name ?? "world", networkInterfaces: () => ({}) });
   replace("node:https", createHttpsModule(network, owner));
-  // Only for a better message about a server that is not trusted, which a failure here leaves as it is.
+  // This serves only a better message about an untrusted server; a failure leaves the message as it is.
   replace("node:tls", {
     connect() {
       const socket = Object.assign(new EventEmitter(), { destroy() {}, setTimeout() {} });
@@ -78,7 +78,7 @@ export function installRuntime(scheduler: Scheduler, network: Network): void {
   refuseRealWork(scheduler);
 }
 
-/** A histogram of an event loop that is never late. */
+/** An event loop delay histogram without any delay. */
 const NO_DELAY = { enable() {}, disable() {}, reset() {}, percentile: () => 0, min: 0, max: 0, mean: 0, stddev: 0 };
 
 /** A timer of the simulation, with the methods of Node's. */
@@ -147,7 +147,7 @@ function createWaits(scheduler: Scheduler): object {
   };
 }
 
-/** A `Date` that shows the clock of the host whose code asks. */
+/** Creates a `Date` that shows the clock of the host whose code is running. */
 function createDate(wallMs: () => number): DateConstructor {
   const Real = Date;
   function Simulated(...args: readonly unknown[]): Date | string {
@@ -191,7 +191,8 @@ function replaceCrypto(
     scheduler.schedule(0, () => done(null, bytes));
     return undefined;
   };
-  // A server reads and checks its files again each minute: the same bytes are the same key, with the same signatures.
+  // A server rereads and checks its files each minute. The same bytes give the same key object, whose signatures are
+  // cached.
   const privateKeys = new ResultCache<KeyObject>();
   const publicKeys = new WeakMap<KeyObject, KeyObject>();
   const verified = new WeakMap<KeyObject, ResultCache<boolean>>();
@@ -251,7 +252,7 @@ function replaceCrypto(
   });
 }
 
-/** Ends the run with the place of whatever waits for a thread, a socket or a real timer. */
+/** Ends the run with an error at the place of anything that waits for a thread, a socket or a real timer. */
 function refuseRealWork(scheduler: Scheduler): void {
   createHook(
     {
@@ -259,7 +260,7 @@ function refuseRealWork(scheduler: Scheduler): void {
         if (WITHIN_EVENT.has(type) || scheduler.owner.getStore() === undefined) return;
         scheduler.fail(new Error(`the simulation cannot wait for the real world: ${type}`));
       },
-      // Promises are within an event, and watching them would double the time of a run.
+      // Promises end within an event, and tracking them would double the time of a run.
       trackPromises: false,
     } as Parameters<typeof createHook>[0],
   ).enable();

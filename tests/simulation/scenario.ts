@@ -1,4 +1,4 @@
-/** What a run simulates, as data that a file keeps: the same scenario is the same run. */
+/** The scenario of a run as data, which can be kept in a file. The same scenario gives the same run. */
 import { readFileSync } from "node:fs";
 import { createSeededRandom } from "../support/seeded_random.ts";
 import { shrinkList } from "../support/shrink.ts";
@@ -9,15 +9,15 @@ export interface Scenario extends RunSettings {
   readonly faults: readonly FaultStep[];
 }
 
-/** The time at the end of a run without faults, in which everything must become well. */
+/** The time without faults at the end of a run, in which everything must recover. */
 export const QUIET_MS = 1_200_000;
 const HOUR_MS = 3_600_000;
-/** The servers have started before the first fault. */
+/** The time before the first fault, in which the servers start. */
 const FIRST_FAULT_MS = 10_000;
 /** The longest time that a fault lasts. */
 const LONGEST_MS = 100_000;
 
-/** Reads the scenario of a file, or makes the one of the flags. */
+/** Reads a scenario from a file, or creates the one of the flags. */
 export function readScenario(
   { replay, faults, seed, hours, lifetime, nodes, servers, clients, revokers }: SimulationFlags,
 ): Scenario {
@@ -44,13 +44,15 @@ export function createScenario(settings: RunSettings, count: number): Scenario {
   return { ...settings, faults };
 }
 
-/** Describes a run of a scenario as a story, one sentence a line; `begun` has the times at which faults began. */
+/**
+ * Describes a run of a scenario as a story, with one sentence per line; `begun` has the times at which faults began.
+ */
 export function describeScenario(
   { seed, hours, nodes, servers, clients, revokers, faults }: Scenario,
   begun: ReadonlyMap<FaultStep, number>,
 ): readonly string[] {
   const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? "" : "s"}`;
-  const store = servers === 1 ? "on a database of its own" : "on an etcd of three members";
+  const store = servers === 1 ? "on its own database" : "on an etcd of three members";
   return [
     `Seed ${seed}: ${count(servers, "server")} ${store}, ${count(nodes, "node")} and ${count(clients, "client")}, for ${
       hours.toFixed(1)
@@ -61,7 +63,7 @@ export function describeScenario(
   ];
 }
 
-/** Simplifies a scenario for as long as the run of the simpler one still fails; `fails` is called `runs` times at most. */
+/** Simplifies a scenario as long as the simpler one still fails; `fails` is called at most `runs` times. */
 export async function shrinkScenario(
   scenario: Scenario,
   fails: (scenario: Scenario) => Promise<boolean>,
@@ -74,7 +76,7 @@ export async function shrinkScenario(
     best = simpler;
     return true;
   };
-  // Faults first, in halves and then in smaller parts, as each costs a sentence.
+  // Remove faults first, in halves and then in smaller parts, because each adds a sentence.
   await shrinkList(best.faults, (faults) => attempt({ ...best, faults }));
   for (const name of ["nodes", "clients", "revokers", "servers"] as const) {
     const used = Math.max(
@@ -87,7 +89,7 @@ export async function shrinkScenario(
   return best;
 }
 
-/** The highest number of a host with a prefix that a fault happens to; -1 for none. */
+/** Finds the highest number among the hosts with a prefix that a fault affects; -1 if there is none. */
 function findHighest(fault: FaultStep, prefix: string): number {
   const hosts = "host" in fault ? [fault.host] : "between" in fault ? fault.between : [];
   return Math.max(-1, ...hosts.flatMap((host) => host.startsWith(prefix) ? [Number(host.slice(prefix.length))] : []));

@@ -5,7 +5,7 @@ import { createScenario, describeScenario, type Scenario, shrinkScenario } from 
 
 const SETTINGS = { seed: 5, hours: 2, lifetime: 1, nodes: 4, servers: 3, clients: 2, revokers: 1 };
 
-test("createScenario() draws the same faults from the same seed, all before the quiet end", () => {
+test("createScenario() draws the same faults from the same seed, and ends them before the quiet period", () => {
   const scenario = createScenario(SETTINGS, 200);
   assert.deepEqual(createScenario(SETTINGS, 200), scenario);
   assert.notDeepEqual(createScenario({ ...SETTINGS, seed: 6 }, 200).faults, scenario.faults);
@@ -55,10 +55,10 @@ for (
   const { name, troubles, want } of [
     { name: "no fault", troubles: [], want: 100 },
     { name: "a fault in the middle", troubles: [[140, 170]], want: 40 },
-    { name: "a fault from before", troubles: [[0, 130]], want: 70 },
-    { name: "a fault until after", troubles: [[110, 300]], want: 10 },
-    { name: "two that overlap", troubles: [[130, 150], [120, 180]], want: 20 },
-    { name: "a fault all the time", troubles: [[0, 300]], want: 0 },
+    { name: "a fault that began before", troubles: [[0, 130]], want: 70 },
+    { name: "a fault that ends after", troubles: [[110, 300]], want: 10 },
+    { name: "two overlapping faults", troubles: [[130, 150], [120, 180]], want: 20 },
+    { name: "a fault for the whole time", troubles: [[0, 300]], want: 0 },
   ]
 ) {
   test(`measureCalm() measures ${name}`, () => {

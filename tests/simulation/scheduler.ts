@@ -1,6 +1,6 @@
 /**
- * The order of everything that happens in a simulation: a queue of events in simulated time. After each event all
- * microtasks and ticks run, and only then does time move on, so a run depends on its seed alone.
+ * Orders everything that happens in a simulation with a queue of events in simulated time. After each event all
+ * microtasks and ticks run before time moves on, so a run depends only on its seed.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { createHash } from "node:crypto";
@@ -14,9 +14,9 @@ import { createTrace, type DigestedTrace } from "./trace.ts";
 export interface EventOwner {
   /** The name in the trace. */
   readonly name: string;
-  /** `drop` for the events of a program that has ended, `hold` for those of one that is paused. */
+  /** `drop` for the events of a program that has ended, `hold` for those of a paused program. */
   readonly fate: "run" | "hold" | "drop";
-  /** Takes an event of a paused program. */
+  /** Keeps an event of a paused program for later. */
   hold(event: ScheduledEvent): void;
 }
 
@@ -25,7 +25,7 @@ export interface ScheduledEvent {
   readonly atMs: number;
   readonly number: number;
   readonly owner: EventOwner | undefined;
-  /** Undefined when the event has run or was cancelled. */
+  /** The function to run; undefined once the event has run or was cancelled. */
   run: (() => void) | undefined;
 }
 
@@ -36,18 +36,18 @@ const turnLoop = setImmediate;
 const drain = (process as unknown as { readonly _tickCallback: () => void })._tickCallback;
 
 /**
- * The number of events in one turn of the real event loop. Nothing real can complete within a turn; between two of them
- * V8 may finalize what it has collected.
+ * The number of events in one turn of the real event loop. Nothing real can complete within a turn; between turns V8
+ * may run finalizers.
  */
 const EVENTS_IN_TURN = 1_000;
 
-/** The longest time for which the world waits for a function. */
+/** The longest simulated time for which the world waits for a function. */
 const LONGEST_WORK_MS = 3_600_000;
 
-/** A power of two, so that times since 1970 are exact in a double. */
+/** The resolution of time: a power of two, so that times since 1970 are exact in a double. */
 const TICKS_IN_MS = 1_024;
 
-/** The queue of events, the simulated time, and the randomness that decides what the world does. */
+/** The queue of events, the simulated time, and the randomness of the world. */
 export class Scheduler {
   readonly seed: number;
   /** The randomness of the world: delays, faults, and what clients do. */
@@ -68,14 +68,14 @@ export class Scheduler {
     this.trace = createTrace(() => this.#nowMs, tracePath);
   }
 
-  /** Milliseconds since the start of the simulation, which no clock of a host shows. */
+  /** Milliseconds since the start of the simulation, independent of the hosts' clocks. */
   get nowMs(): number {
     return this.#nowMs;
   }
 
   /**
-   * Adds an event of the program that is running, or of the given one; undefined for the world itself. Events of the same
-   * time run in the order in which they were added.
+   * Adds an event of the running program, or of the given one; undefined stands for the world itself. Events of the
+   * same time run in the order in which they were added.
    */
   schedule(delayMs: number, run: () => void, ...owners: readonly (EventOwner | undefined)[]): ScheduledEvent {
     const owner = owners.length === 0 ? this.owner.getStore() : owners[0];
@@ -84,17 +84,17 @@ export class Scheduler {
     return event;
   }
 
-  /** Adds an event of a paused program again, which happens when it continues. */
+  /** Adds a held event of a paused program again when the program continues. */
   release({ run, owner }: ScheduledEvent): void {
     if (run !== undefined) this.schedule(0, run, owner);
   }
 
-  /** Ends the run with an error: code outside of the simulation, or a broken promise. */
+  /** Ends the run with an error: for example for code outside of the simulation. */
   fail(error: unknown): void {
     this.#fault ??= error;
   }
 
-  /** Runs events until the time, or until the condition holds after an event. Rejects with the error of `fail`. */
+  /** Runs events until a time, or until the condition holds after an event. Rejects with the error passed to `fail`. */
   run(untilMs: number, isDone: () => boolean = () => false): Promise<void> {
     return new Promise((resolve, reject) => {
       const turn = (): void => {
@@ -120,11 +120,11 @@ export class Scheduler {
       work().then((value) => result = { value }, (error: unknown) => this.fail(error));
     }, owner);
     await this.run(this.#nowMs + LONGEST_WORK_MS, () => result !== undefined);
-    if (result === undefined) throw new Error("something that the world waits for has not ended within an hour");
+    if (result === undefined) throw new Error("a function that the world waits for has not ended within an hour");
     return result.value;
   }
 
-  /** Runs the next event, and everything that follows from it without time passing; false when none is due. */
+  /** Runs the next event and everything that follows from it at the same time; returns false if none is due. */
   #step(untilMs: number): boolean {
     const next = this.#queue[0];
     if (next === undefined || next.atMs > untilMs) {
@@ -173,19 +173,19 @@ export class Scheduler {
 }
 
 /**
- * Rounds a duration up to parts of a millisecond that add up without an error: a remainder of a sleep that is too small to
- * change the time would be slept for ever.
+ * Rounds a duration up to ticks, which add up without rounding errors: a sleep whose remainder is too small to change
+ * the time would never end.
  */
 function toWholeTicks(ms: number): number {
   return Math.max(0, Math.ceil(ms * TICKS_IN_MS)) / TICKS_IN_MS;
 }
 
-/** Derives a number from the seed of a run and a name, so that one more host changes nothing for the others. */
+/** Derives a seed from the seed of a run and a name, so that an additional host does not affect the others. */
 export function deriveSeed(seed: number, name: string): number {
   return createHash("sha256").update(`${seed} ${name}`).digest().readUInt32BE(0);
 }
 
-/** Cancels an event; one that has run stays as it is. */
+/** Cancels an event unless it has already run. */
 export function cancelEvent(event: ScheduledEvent | undefined): void {
   if (event !== undefined) event.run = undefined;
 }

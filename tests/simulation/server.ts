@@ -1,6 +1,6 @@
 /**
- * A server of the simulation: the parts of `up` as `instance` wires them, over a given storage, with the simulated
- * network instead of a listener.
+ * A server of the simulation: the parts of `up`, wired as in `instance`, with a given storage and the simulated
+ * network.
  */
 import { ensureServing } from "../../instance/parts/serving.ts";
 import {
@@ -34,20 +34,20 @@ import { tokenApproverObjects } from "../../instance/controllers/run_approver.ts
 
 /** The port of every server. */
 export const PORT = 6443;
-/** The name under which clients reach one of the servers. */
+/** The name that clients use for any of the servers. */
 export const API_HOST = "api";
 
-/** An open storage; `contents` is there when other servers share it. */
+/** An open storage; `contents` is set if other servers share it. */
 export interface OpenStorage {
   readonly storage: Storage;
   readonly contents: StoreContents | undefined;
 }
 
-/** What the servers of a cluster have in common. */
+/** The parts that the servers of a cluster share. */
 export interface Cluster {
   readonly network: Network;
   readonly authority: Authority;
-  /** Opens the storage of a process that starts. */
+  /** Opens the storage of a process that is starting. */
   readonly openStorage: (own: Process) => Promise<OpenStorage>;
   /** Called when a server has started. */
   readonly onReady: (own: Process, api: Api) => void;
@@ -59,8 +59,8 @@ const DATA_DIR = "/var/lib/tlsboot";
 const YEAR_MS = 365 * 86_400_000;
 
 /**
- * The election of the servers, with times that are twenty times as long as in `up`: three servers would otherwise spend
- * most of a run on asking whether the leader is still there.
+ * The leader election, with times twenty times as long as in `up`, because three servers would otherwise spend most of
+ * a run on renewing and checking the Lease.
  */
 const ELECTION: Election = {
   ...SHARED_STORE_ELECTION,
@@ -171,7 +171,7 @@ export function createDeps(own: Process): InstanceDeps {
     random,
     logger,
     cwd: "/",
-    // The CA of the simulation is in memory.
+    // The CA of the simulation is in memory only.
     keys: undefined as unknown as InstanceDeps["keys"],
     heap: undefined,
     stdout: { write() {} },

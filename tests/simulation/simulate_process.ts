@@ -1,6 +1,6 @@
 /**
- * Runs one simulation on Node, for `deno task simulate`, and writes its account.
- * Usage: simulate_process.ts with the flags of `main.ts` beside it
+ * Runs one simulation on Node for `deno task simulate`, and prints its report.
+ * Usage: simulate_process.ts with the flags of `main.ts`
  */
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -22,17 +22,17 @@ async function main(): Promise<number> {
   const scenario = readScenario(flags);
   const { seed, hours, nodes, servers, clients, revokers, faults: plan } = scenario;
   if (flags.plant !== undefined) plantSources(flags.plant);
-  // Loaded only now, when what it loads may have a bug.
+  // Load the world only now, so that planted bugs apply to what it imports.
   const { World } = await import("./world.ts");
   const used = process.cpuUsage();
   if (folder !== undefined) {
     mkdirSync(folder, { recursive: true });
-    // The history of an earlier run, such as a longer one that broke the same promise.
+    // Remove the history of an earlier run, such as a longer one that broke the same promise.
     rmSync(join(folder, HISTORY_FILE), { force: true });
   }
   const title = `simulate: seed ${seed}, ${servers} servers`;
   const areClocksSet = plan.some(({ kind }) => kind === "clock");
-  // A clock that is set forth ages history, and a compaction takes it away early.
+  // Setting a clock forward ages history, and a compaction removes it early.
   const isKept = !areClocksSet && plan.every(({ kind }) => kind !== "etcdCompact");
   using history = folder === undefined
     ? undefined
@@ -48,7 +48,7 @@ async function main(): Promise<number> {
     endFaults(world);
   }
   await world.pass(plan.length === 0 ? hours * HOUR_MS : QUIET_MS, isBroken);
-  if (!isBroken()) await world.judge();
+  if (!isBroken()) await world.checkEnd();
   const { faults } = world;
   const { user, system } = process.cpuUsage(used);
   const seconds = (user + system) / 1e6;

@@ -1,4 +1,4 @@
-/** The simulation depends on its seed alone, and refuses to wait for the real world. */
+/** Tests that the simulation depends only on its seed, and finds planted bugs. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createECDH, createPrivateKey, createPublicKey, verify } from "node:crypto";
@@ -37,7 +37,7 @@ test("simulate: one server keeps its promises through 30 faults, and two process
   if (isFullRun) assert.notEqual(one, await simulateWithTrace("2"), "the seed decides nothing");
 });
 
-test("signDeterministically() signs as RFC 6979, appendix A.2.5, and OpenSSL verifies it", () => {
+test("signDeterministically() signs as in RFC 6979, appendix A.2.5, and OpenSSL verifies the signature", () => {
   const ecdh = createECDH("prime256v1");
   ecdh.setPrivateKey("C9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721", "hex");
   const point = ecdh.getPublicKey();
@@ -71,7 +71,7 @@ test("simulate: three servers keep their promises through 30 faults, while crede
   assert.match(stdout, /[1-9]\d* uses were refused and [1-9]\d* watches ended/);
 });
 
-test("simulate: a planted bug is found", async () => {
+test("simulate: it finds a planted bug", async () => {
   const { code, stdout } = await simulate("--plant", "write-behind", "--seed", "1", ...FAULTY, "--revokers", "1");
   assert.equal(code, 1, stdout);
   assert.match(stdout, /was acknowledged \S+ at revision \d+, which was not committed/);

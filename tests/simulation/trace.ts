@@ -1,26 +1,26 @@
-/** The trace of a run: one line of text for everything that happened, the same bytes for the same seed. */
+/** The trace of a run: a line of text for each thing that happened, with the same bytes for the same seed. */
 import { createHash } from "node:crypto";
 import { closeSync, openSync, writeSync } from "node:fs";
 
 /** Receives the lines of a run. */
 export interface Trace {
-  /** Adds a line: the simulated time, the host, and what happened there. */
+  /** Adds a line with the simulated time, the host, and what happened there. */
   add(host: string, what: string): void;
 }
 
-/** A trace of which only a digest is kept, and that a file may keep as a whole. */
+/** A trace that computes a digest, and optionally writes its lines to a file. */
 export interface DigestedTrace extends Trace {
   readonly lines: number;
-  /** Calls a function once, when a number of further lines has been added. */
+  /** Calls a function once after a number of further lines. */
   after(lines: number, run: () => void): void;
-  /** Returns the SHA-256 of all bytes, hex, and ends the file. */
+  /** Closes the file and returns the SHA-256 of all bytes in hex. */
   end(): string;
 }
 
-/** The bytes that are collected before they are hashed and written. */
+/** The number of characters that are buffered before they are hashed and written. */
 const BUFFERED_CHARACTERS = 65_536;
 
-/** Creates a trace; `nowMs` is the simulated time. */
+/** Creates a trace; `nowMs` returns the simulated time, and `path` is for a file with all lines. */
 export function createTrace(nowMs: () => number, path?: string): DigestedTrace {
   const hash = createHash("sha256");
   const file = path === undefined ? undefined : openSync(path, "w");

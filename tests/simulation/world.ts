@@ -1,6 +1,6 @@
 /**
  * The world of a simulation: an etcd, servers, nodes and clients on hosts of one network, from their first start to the
- * check of what they promise.
+ * checks at the end.
  */
 import { Buffer } from "node:buffer";
 import type { CredentialPair } from "../../core/machine/credential_pair.ts";
@@ -30,58 +30,58 @@ import { installRuntime } from "./runtime.ts";
 import { cancelEvent, Scheduler } from "./scheduler.ts";
 import { API_HOST, BOOTSTRAP_KUBECONFIG, createServerProgram, type OpenStorage } from "./server.ts";
 
-/** A run, and what it leaves. */
+/** The options of a run, and what it records. */
 export interface WorldOptions extends RunSettings {
   /** Whether clocks are set during the run. */
   readonly areClocksSet: boolean;
   /** Takes every call of kubelets and clients, in simulated time. */
   readonly history?: HistoryWriter | undefined;
-  /** The file of the trace; undefined to keep its digest alone. */
+  /** The file of the trace; undefined to compute only its digest. */
   readonly tracePath?: string | undefined;
 }
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const YEAR_MS = 365 * DAY_MS;
-/** Every such node follows the CAs of the cluster; the others are kubelets, which do not. */
+/** One in this many nodes runs `tlsboot` and follows the CAs of the cluster; the others are kubelets, which do not. */
 const TLSBOOT_EACH = 8;
-/** The longest time in which the nodes of a run are switched on, and that a server takes to start. */
+/** The time within which all nodes of a run are switched on, and within which a server must start. */
 const ARRIVAL_MS = HOUR_MS;
 const START_MS = 60_000;
-/** The part of a certificate's life after which its renewal has begun. */
+/** The share of a certificate's lifetime after which its renewal has begun. */
 const RENEWAL_HAS_BEGUN = 0.9;
-/** The time without faults in which a renewal is done, with the pauses of a machine that has failed before. */
+/** How long a renewal may take without faults, including the pauses after earlier failures. */
 const RENEWED_WITHIN_MS = 180_000;
-/** The attempts to list everything while no other change is committed. */
+/** The number of attempts to list everything without a concurrent commit. */
 const MOST_ATTEMPTS = 100;
 
 const CLIENT_KINDS = ["writer", "reader", "watcher"] as const;
 
 const VALUES = createStoredValues(STORED_RESOURCES, ABSENT_RESOURCES);
 
-/** A world, whose hosts and links a plan of faults may use between any two events. */
+/** A world, on whose hosts and links a plan can inflict faults between any two events. */
 export class World {
   readonly options: WorldOptions;
   readonly scheduler: Scheduler;
   readonly network: Network;
-  /** The etcd of several servers; undefined for one. */
+  /** The etcd of several servers; undefined for a single server. */
   readonly etcd: EtcdModel | undefined;
   readonly servers: readonly Host[];
   readonly nodes: readonly Host[];
   readonly clients: readonly Host[];
-  /** They are cut off from no server, so that they see every answer. */
+  /** The hosts of revokers, which are never cut off from a server, so that they see every answer. */
   readonly revokers: readonly Host[];
-  /** The API of each server that runs. */
+  /** The API of each running server. */
   readonly apis = new Map<Host, Api>();
   /** The newest pair of each node that has one. */
   readonly pairs = new Map<Host, CredentialPair>();
   readonly troubles: Trouble[] = [];
-  /** The certificates that nodes have stored. */
+  /** The certificates that nodes have stored on their disks. */
   certificates = 0;
   /** The promises that were broken. */
   readonly faults: string[] = [];
   readonly #invariants = new Invariants((fault) => void this.faults.push(fault), () => this.scheduler.nowMs);
-  /** The disks of the hosts, and the database of a server without an etcd. */
+  /** The disks of the hosts, and the database of a server without etcd. */
   readonly #disk: DiskDeps;
   readonly #database: SimulatedDatabase;
   #authority: Authority | undefined;
@@ -89,9 +89,9 @@ export class World {
   #lastPowerCutMs = -1;
   readonly #running: { readonly own: Process; readonly revoker: Revoker }[] = [];
   readonly #observe: Observe;
-  /** The calls and watches of each client that have not ended. */
+  /** The unfinished calls and watches of each client. */
   readonly #underway = new Map<string, Set<() => void>>();
-  /** The storage of each server that runs. */
+  /** The storage of each running server. */
   readonly #storages = new Map<Host, Storage>();
 
   constructor(options: WorldOptions) {
@@ -139,7 +139,7 @@ export class World {
     this.network.name(API_HOST, this.servers.map(({ name }) => name));
   }
 
-  /** Starts the servers one after another, and lets nodes and clients follow within an hour. */
+  /** Starts the servers one after another, then the nodes and clients within an hour. */
   async start(): Promise<void> {
     const { scheduler, network } = this;
     const authority = await scheduler.perform(createClusterAuthority);
@@ -198,7 +198,7 @@ export class World {
   }
 
   /** Checks what must hold at the end, once everything works. */
-  async judge(): Promise<void> {
+  async checkEnd(): Promise<void> {
     this.faults.push(...this.findNodeFaults());
     for (const { own, revoker } of this.#running) {
       if (own.fate === "run") await this.scheduler.perform(() => revoker.useAll(new AbortController().signal), own);
@@ -210,7 +210,7 @@ export class World {
     await this.scheduler.perform(() => this.#invariants.end([this.#authority!.certificate]));
   }
 
-  /** Compares what a server has stored with what was committed, at a moment at which it knows all of that. */
+  /** Compares what a server has stored with what was committed, once it has caught up. */
   async #compareStorage(host: Host): Promise<void> {
     const storage = this.#storages.get(host)!;
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
@@ -221,25 +221,25 @@ export class World {
     this.faults.push(`${host.name} does not catch up with what was committed`);
   }
 
-  /** Returns the newest revision of any server, or the last one that was known while none runs. */
+  /** Returns the newest revision of any server, or the last known one while none runs. */
   #findNewest(): number {
     this.#newest = Math.max(this.#newest, ...this.#storages.values().map((storage) => storage.revision()));
     return this.#newest;
   }
 
-  /** Shows a change that etcd has committed to the invariants; its keys are bytes. */
+  /** Passes a change that etcd has committed to the invariants; its key is a string of bytes. */
   #committed(bytes: string, revision: number, value: Uint8Array | undefined): void {
     const key = Buffer.from(bytes, "latin1").toString();
     if (!key.startsWith(VALUES.root)) return;
     this.#invariants.committed(key, revision, value && VALUES.decode(key, value));
   }
 
-  /** Lets time pass, until something is reached if a condition is given. */
+  /** Lets time pass, at most until an optional condition holds. */
   async pass(ms: number, isDone?: () => boolean): Promise<void> {
     await this.scheduler.run(this.scheduler.nowMs + ms, isDone);
   }
 
-  /** Counts what the revokers have done together. */
+  /** Adds up the counts of all revokers. */
   countRevocations(): RevocationCounts {
     const counts = this.#running.map(({ revoker }) => revoker.counts());
     const sum = (name: keyof RevocationCounts): number => counts.reduce((total, one) => total + one[name], 0);
@@ -290,13 +290,13 @@ export class World {
     });
   }
 
-  /** A person copies the bootstrap kubeconfig from a server to the node, and starts it. */
+  /** Copies the bootstrap kubeconfig from a server to a node, as a person would, and starts the node. */
   #switchOn(host: Host, number: number, bootstrapKubeconfig: string): void {
     const kind = number % TLSBOOT_EACH === 0 ? "tlsboot" : "kubelet";
     const program = createNodeProgram({
       kind,
       durationMs: this.options.lifetime * HOUR_MS,
-      // The judge of histories does not know the selector of the CAs, which the others follow.
+      // The check of histories does not support the selector of the CAs, which `tlsboot` nodes follow.
       observe: kind === "kubelet" ? this.#observe : (connect) => connect,
       onPair: (own, pair) => this.#keepPair(own.host, pair),
     });
@@ -320,17 +320,17 @@ export class World {
     this.pairs.set(host, pair);
   }
 
-  /** Reports whether a certificate that is replaced now has expired, although there was time to renew it. */
+  /** Reports whether a certificate that is being replaced has expired although there was time to renew it. */
   #wasRenewedLate({ leaf: { notBefore, notAfter } }: CredentialPair): boolean {
     const [from, until] = [notBefore.getTime() - EPOCH_MS, notAfter.getTime() - EPOCH_MS];
     if (until > this.scheduler.nowMs) return false;
-    // A certificate that was issued ahead of the clock is of no use until the clock has caught up with it.
+    // A certificate that was issued ahead of the clock cannot be used until the clock has caught up.
     if (this.options.areClocksSet && this.#troubledUntilMs > from) return false;
     const dueMs = from + RENEWAL_HAS_BEGUN * (until - from);
     return measureCalm(this.troubles, dueMs, until) >= RENEWED_WITHIN_MS;
   }
 
-  /** The time at which the last fault that has begun is over, at the latest. */
+  /** The latest time at which the faults that have begun end. */
   get #troubledUntilMs(): number {
     return Math.max(0, ...this.troubles.map(({ untilMs }) => untilMs));
   }

@@ -1,4 +1,7 @@
-/** HAProxy before several API servers, set up by the text of docs/guides/etcd.md: whole connections go to a server that is ready. */
+/**
+ * HAProxy in front of several API servers, configured as in docs/guides/etcd.md: it forwards each connection to a
+ * server that is ready.
+ */
 import { readFile, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
@@ -25,16 +28,16 @@ export interface Balancer extends AsyncDisposable {
 }
 
 const PAGE = join("docs", "guides", "etcd.md");
-/** Columns of `show stat`: the name of a server and the connections that it has had. */
+/** Columns of `show stat`: the name of a server and its total number of connections. */
 const NAME_COLUMN = 1;
 const TOTAL_COLUMN = 7;
 
-/** Starts one that listens on loopback. An Error where HAProxy is not installed, or ends. */
+/** Starts a load balancer on loopback. Throws an Error if HAProxy is not installed or ends. */
 export async function startBalancer(options: BalancerOptions): Promise<Balancer> {
   const { folder, servers } = options;
   const program = findProgram("haproxy");
   if (program === undefined) {
-    throw new Error("several servers need HAProxy before them: install it with `deno task debian-packages`");
+    throw new Error("several servers need HAProxy in front of them: install it with `deno task debian-packages`");
   }
   const socketPath = join(folder, "haproxy.sock");
   const path = join(folder, "haproxy.cfg");
@@ -63,19 +66,16 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
   }
 }
 
-/**
- * Fills in the configuration of the page, with ports of loopback for its addresses, and adds a socket that reports
- * statistics.
- */
+/** Fills in the configuration of the page with loopback addresses, and adds a socket that reports statistics. */
 function configuration(page: string, { port, servers, caPath }: BalancerOptions, socketPath: string): string {
   const block = /```\n(defaults\n[^]*?)```/.exec(page)?.[1];
   if (block === undefined) throw new Error(`${PAGE} has no configuration of HAProxy`);
-  const own = block
+  const filled = block
     .replace(/bind \S+/, `bind 127.0.0.1:${port}`)
     .replace(/ca-file \S+/, `ca-file ${caPath}`)
     .replace(
       /(?: *server \S+ \S+\n)+/,
       servers.map((server, index) => `  server s${index} ${server}\n`).join(""),
     );
-  return `global\n  stats socket ${socketPath}\n${own}`;
+  return `global\n  stats socket ${socketPath}\n${filled}`;
 }

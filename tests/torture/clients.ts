@@ -1,7 +1,7 @@
 /**
- * Clients that share a few objects. Some write and read ConfigMaps in every way that the API has, some approve requests
- * for certificates by hand, and one deletes requests. Here an answer is a fault only when no client may ever get it.
- * The history checks whether the answers agree with each other.
+ * Clients that share a few objects. Some write and read ConfigMaps in every way that the API has, some approve
+ * certificate requests by hand, and one deletes requests. Here an answer is a fault only if no client may ever receive
+ * it. The check of the history compares the answers with each other.
  */
 import { type ApiClient, type ApiRequest, createApiClient, listAll, withQuery } from "../../client/objects/api.ts";
 import { buildCsr } from "../../client/certificate/submit_request.ts";
@@ -22,27 +22,30 @@ export const REQUESTS_PATH = "/apis/certificates.k8s.io/v1/certificatesigningreq
 /** The labels by which some reads and watches select. */
 export const SELECTED = "color=red";
 
-/** The namespaces of the objects. The name of one begins with that of the other, which no list may mix up. */
+/** The namespaces of the objects. One name is a prefix of the other, and no list may mix them up. */
 export const NAMESPACES = ["a", "a-b"];
-/** Few, so that writes of different clients meet. */
+/** Only a few names, so that writes of different clients collide. */
 const NAMES = ["shared-0", "shared-1", "shared-2"];
 const COLORS = ["red", "blue"];
 const PAUSE_MS = 60;
 /** The share of writes that are read back. */
 const READ_BACK = 0.5;
 const MAX_FILLER = 2_000;
-/** The number of revisions that most reads of an old one go back, and the share of the others. */
+/** How many revisions most reads of an old revision go back, and the share of those that may go back further. */
 const RECENT = 40;
 const OLD_READS = 0.3;
 /** Answers that a write may get because another client was faster; 422 is for a patch with the uid of a deleted object. */
 const LOST_RACES = [404, 409, 422];
-/** Answers that a read may get: what it asked for is gone, or not there yet. */
+/** Codes that a read may get because the requested object or revision is gone, or not there yet. */
 const UNREADABLE = [404, 410, 504];
 /** The requests that are approved by hand, and the longest time for which one is pending. */
 const REQUESTS = ["by-hand-0", "by-hand-1"];
 const PENDING_MS = 1_000;
 
-/** The longest pause between two passes of the cleaner, which deletes one in this many of the requests that it may delete. */
+/**
+ * The longest pause between two passes of the cleaner, which deletes one in `CLEANED_SHARE` of the requests that it may
+ * delete.
+ */
 const CLEANING_PAUSE_MS = 1_000;
 const CLEANED_SHARE = 3;
 
@@ -58,9 +61,9 @@ export function toConfigMapsPath(namespace: string): string {
 export async function runWriter(options: StormClientOptions, signal: AbortSignal): Promise<void> {
   const { name: client, random, clock, cluster, connect } = options;
   await using transport = await connect(cluster);
-  const elsewhere = createApiClient(transport, { clock });
+  const otherApi = createApiClient(transport, { clock });
   let writes = 0;
-  /** What this client has last seen of each object. */
+  /** The state of each object that this client saw last. */
   const known = new Map<string, KubeObject>();
   let hasNamespaces = false;
   await repeat(options, LOST_RACES, signal, async (api) => {
@@ -96,11 +99,11 @@ export async function runWriter(options: StormClientOptions, signal: AbortSignal
         await api.requestJson({ method: "DELETE", path, body: preconditions }, signal);
       },
     ])();
-    if (random.float() < READ_BACK) await elsewhere.requestObject({ method: "GET", path }, signal);
+    if (random.float() < READ_BACK) await otherApi.requestObject({ method: "GET", path }, signal);
   });
 }
 
-/** Creates the namespaces of the objects, which another client may have done. */
+/** Creates the namespaces of the objects, unless another client has done so. */
 async function createNamespaces(api: ApiClient, signal: AbortSignal): Promise<void> {
   for (const name of NAMESPACES) {
     const body = { apiVersion: "v1", kind: "Namespace", metadata: { name } };
@@ -123,15 +126,15 @@ export async function runReader(
   const { random, oldest, newest } = options;
   await repeat(options, UNREADABLE, signal, async (api) => {
     const name = pick(random, NAMES);
-    // Most old revisions are recent ones, but some are so old that a compaction may have taken them.
+    // Most old revisions are recent, but some are so old that a compaction may have removed them.
     const span = random.float() < OLD_READS ? newest() - oldest : RECENT;
-    const some = `${Math.max(oldest, newest() - Math.floor(random.float() * span))}`;
+    const oldRevision = `${Math.max(oldest, newest() - Math.floor(random.float() * span))}`;
     const revision = pick<Readonly<Record<string, string>>>(random, [
       {},
       { resourceVersion: "0" },
       { resourceVersion: `${newest()}`, resourceVersionMatch: "NotOlderThan" },
-      { resourceVersion: some, resourceVersionMatch: "NotOlderThan" },
-      { resourceVersion: some, resourceVersionMatch: "Exact" },
+      { resourceVersion: oldRevision, resourceVersionMatch: "NotOlderThan" },
+      { resourceVersion: oldRevision, resourceVersionMatch: "Exact" },
     ]);
     const selector = pick<Readonly<Record<string, string>>>(random, [
       {},
@@ -155,7 +158,7 @@ export async function runReader(
   });
 }
 
-/** Reads a list to its end, with pauses in which the objects change. */
+/** Reads a list page by page to its end, with pauses in which the objects change. */
 async function readPages(
   { clock, random }: StormClientOptions,
   api: ApiClient,
@@ -174,8 +177,8 @@ async function readPages(
 }
 
 /**
- * Requests certificates that no rule approves, and approves, denies or replaces them after a while, until the signal fires.
- * Another client may have created another request of the same name meanwhile, which the decision is not about.
+ * Requests certificates that no rule approves, and approves, denies or replaces them after a while, until the signal
+ * fires. The decision must not apply to a request of the same name that another client has created meanwhile.
  */
 export async function runApprover(options: StormClientOptions, signal: AbortSignal): Promise<void> {
   const { clock, random } = options;
@@ -206,7 +209,7 @@ export async function runApprover(options: StormClientOptions, signal: AbortSign
     const decide = async (decision: typeof withApproval) => {
       const decided = decision(csr, toManualDecision(uid, options.name));
       if (!decided.ok) return;
-      // The uid alone says which request it is about, and the revision does too.
+      // The uid alone identifies the request, and so does the revision.
       const body = pick(random, [decided.value, { ...decided.value, metadata: { ...metadata, uid } }]);
       await api.requestObject({ method: "PUT", path: `${path}/approval`, body }, signal);
     };
@@ -214,7 +217,10 @@ export async function runApprover(options: StormClientOptions, signal: AbortSign
   });
 }
 
-/** Deletes requests whose certificates are on their node's disk, until the signal fires: what is deleted must not come back. */
+/**
+ * Deletes requests whose certificates are on their node's disk, until the signal fires: a deleted request must not come
+ * back.
+ */
 export async function runCleaner(
   options: StormClientOptions & {
     /** The certificates that nodes have stored, as requests have them. */
@@ -238,7 +244,7 @@ export async function runCleaner(
   });
 }
 
-/** Repeats an action with pauses, whatever the server answers of what is expected. */
+/** Repeats an action with pauses, and reports every unexpected answer. */
 async function repeat(
   { name, cluster, connect, clock, random, onFault, isOwnFault }: StormClientOptions,
   expected: readonly number[],

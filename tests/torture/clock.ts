@@ -1,20 +1,20 @@
-/** A node's clock, on which the time until a renewal passes in a moment. */
+/** A node's clock, which skips most of the time until a renewal. */
 import type { Clock, Random } from "../../core/ports.ts";
 
 /** The longest wait for a renewal. */
 const RENEWAL_PAUSE_MS = 1_500;
-/** The factor by which pauses between two attempts are shortened; otherwise most of a storm would be waiting. */
-const HASTE = 20;
-/** Pauses are between these; what is shorter or longer is the limit of something. */
+/** The factor by which pauses between attempts are shortened; otherwise a storm would mostly wait. */
+const SPEEDUP = 20;
+/** Only pauses in this range are shortened; shorter and longer ones are time limits. */
 const [SHORTEST_PAUSE_MS, LONGEST_PAUSE_MS] = [1_001, 60_000];
 
-/** A clock that can be set right again, as after each renewal. */
-export interface HastyClock extends Clock {
-  setRight(): void;
+/** A clock that skips ahead and can be set back to the right time, as after each renewal. */
+export interface SkippingClock extends Clock {
+  reset(): void;
 }
 
-/** Waits for a moment are jumps, by which the clock is ahead from then on. */
-export function createHastyClock(clock: Clock, random: Random): HastyClock {
+/** Creates a clock that jumps ahead instead of waiting for an instant. */
+export function createSkippingClock(clock: Clock, random: Random): SkippingClock {
   let aheadMs = 0;
   const now = (): Date => new Date(clock.now().getTime() + aheadMs);
   return {
@@ -24,7 +24,7 @@ export function createHastyClock(clock: Clock, random: Random): HastyClock {
       aheadMs = Math.max(aheadMs, deadline.getTime() - clock.now().getTime());
     },
     elapsedMs: () => clock.elapsedMs(),
-    sleep: (ms, signal) => clock.sleep(ms >= SHORTEST_PAUSE_MS && ms <= LONGEST_PAUSE_MS ? ms / HASTE : ms, signal),
-    setRight: () => void (aheadMs = 0),
+    sleep: (ms, signal) => clock.sleep(ms >= SHORTEST_PAUSE_MS && ms <= LONGEST_PAUSE_MS ? ms / SPEEDUP : ms, signal),
+    reset: () => void (aheadMs = 0),
   };
 }

@@ -1,10 +1,13 @@
-/** The clocks of servers and clients, which are set an hour forth and back: together, as those of one machine, or one alone. */
+/**
+ * The clocks of servers and clients, which are set an hour forward or back: all together, as on one machine, or one
+ * alone.
+ */
 import { join } from "node:path";
 import type { Clock, Random } from "../../core/ports.ts";
 import { pick } from "../support/seeded_random.ts";
 import { createSetClock, type SetClock } from "../support/interop/set_clock.ts";
 
-/** A clock that can be set, as the system's can. */
+/** A clock that can be set, as the system clock can. */
 export interface SettableClock extends Clock {
   /** Sets the clock to this many milliseconds from the right time. */
   setOffset(ms: number): void;
@@ -21,46 +24,49 @@ export function createSettableClock(clock: Clock): SettableClock {
   };
 }
 
-/** The clock of each server, and that of the clients. */
+/** The clocks of the servers, and the one that all clients share. */
 export interface Clocks {
   /** The environment of each server. */
   readonly envs: readonly Readonly<Record<string, string>>[];
-  /** Sets all clocks to another hour, as the clock of the machine on which all of them run. */
+  /** Sets all clocks to another hour, as if all programs ran on one machine. */
   step(random: Random): Promise<void>;
-  /** Sets the clock of one server an hour forth or back, and returns a function that sets it right again. */
-  stray(server: number, random: Random): Promise<() => Promise<void>>;
-  /** Sets all clocks so far ahead that every certificate of the storm is valid. */
+  /** Sets the clock of one server an hour forward or back, and returns a function that corrects it. */
+  strayClock(server: number, random: Random): Promise<() => Promise<void>>;
+  /** Sets all clocks far enough ahead that every certificate of the storm is valid. */
   settle(): Promise<void>;
 }
 
 const HOUR_MS = 3_600_000;
-/** The clocks are set to one of these hours from the right time. */
+/** The offsets from the right time, in hours, to which the clocks are set. */
 const HOURS = [-1, 0, 1];
-/** The hour of the first start: whatever it issues, such as the administrator's certificate, is valid in all others. */
-const BIRTH = -3;
+/**
+ * The offset at the first start, so that what it issues, such as the administrator's certificate, is valid at all
+ * others.
+ */
+const FIRST_START = -3;
 
 /** Creates the clocks of some servers; their files are in a folder. */
 export async function createClocks(folder: string, servers: number, clients: SettableClock): Promise<Clocks> {
   const clocks: SetClock[] = [];
   for (let index = 0; index < servers; index++) {
-    clocks.push(await createSetClock(join(folder, `clock-${index}`), format(BIRTH), "UTC"));
+    clocks.push(await createSetClock(join(folder, `clock-${index}`), format(FIRST_START), "UTC"));
   }
-  let present = BIRTH;
-  clients.setOffset(BIRTH * HOUR_MS);
+  let current = FIRST_START;
+  clients.setOffset(FIRST_START * HOUR_MS);
   async function setAll(hours: number): Promise<void> {
-    present = hours;
+    current = hours;
     clients.setOffset(hours * HOUR_MS);
     await Promise.all(clocks.map((clock) => clock.set(format(hours))));
   }
   return {
     envs: clocks.map(({ env }) => env),
     async step(random) {
-      await setAll(pick(random, HOURS.filter((hours) => hours !== present)));
+      await setAll(pick(random, HOURS.filter((hours) => hours !== current)));
     },
-    async stray(server, random) {
+    async strayClock(server, random) {
       const clock = clocks[server]!;
-      await clock.set(format(present + (random.float() < 0.5 ? -1 : 1)));
-      return async () => await clock.set(format(present));
+      await clock.set(format(current + (random.float() < 0.5 ? -1 : 1)));
+      return async () => await clock.set(format(current));
     },
     settle: () => setAll(Math.max(...HOURS) + 1),
   };

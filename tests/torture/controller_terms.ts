@@ -1,7 +1,7 @@
 /**
- * The terms in which several servers run the controllers, as the audit log of each server shows them: what its controllers
- * wrote, and when it claimed the Lease. The revisions of etcd order the writes of all servers, and the renewals of the Lease
- * measure the time between them, so that a clock that is set changes nothing.
+ * The terms in which several servers run the controllers, read from the audit log of each server: what its controllers
+ * wrote, and when it claimed the Lease. The revisions of etcd order the writes of all servers, and the renewals of the
+ * Lease measure the time between them, so changing a clock has no effect.
  */
 import { createReadStream } from "node:fs";
 import { text } from "node:stream/consumers";
@@ -11,10 +11,10 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import { toAccountUsername } from "../../core/kube/user.ts";
 
 const { leaseName, leaseDurationMs, renewDeadlineMs, retryPeriodMs } = SHARED_STORE_ELECTION;
-/** The renewals by another server within which one that has lost the Lease stops its controllers. */
+/** A server that has lost the Lease must stop its controllers within this many renewals by another server. */
 export const MOST_RENEWALS = Math.ceil((leaseDurationMs! + renewDeadlineMs!) / retryPeriodMs!);
 
-/** The audit policy that shows the revisions of these writes. */
+/** The audit policy that logs the revisions of these writes. */
 export const TERMS_POLICY = JSON.stringify({
   apiVersion: "audit.k8s.io/v1",
   kind: "Policy",
@@ -25,7 +25,7 @@ export const TERMS_POLICY = JSON.stringify({
   ].map((rule) => ({ level: "RequestResponse", verbs: ["create", "update", "patch"], ...rule })),
 });
 
-/** A write of a server by itself. */
+/** A write that a server makes on its own behalf. */
 export interface OwnWrite {
   readonly server: number;
   readonly revision: number;
@@ -33,24 +33,24 @@ export interface OwnWrite {
   readonly isClaim: boolean;
 }
 
-/** Reads a line of the audit log of a server; undefined when it wrote nothing. */
+/** Reads a line of a server's audit log; returns undefined if the line is not an own write. */
 export function readOwnWrite(server: number, line: string): OwnWrite | undefined {
   const { objectRef, responseObject } = JSON.parse(line) as {
     readonly objectRef: { readonly resource: string; readonly name?: string; readonly resourceVersion?: string };
     readonly responseObject?: KubeObject;
   };
   const { resourceVersion } = responseObject?.metadata ?? {};
-  // An update that changes nothing leaves the revision of an earlier write, maybe of another server.
+  // An update without changes keeps the revision of an earlier write, perhaps by another server.
   if (resourceVersion === undefined || resourceVersion === objectRef.resourceVersion) return undefined;
   const isClaim = objectRef.resource === "leases";
   if (isClaim && objectRef.name !== leaseName) return undefined;
   return { server, revision: Number(resourceVersion), isClaim };
 }
 
-/** Finds controllers that go on writing while another server has the Lease and renews it. */
+/** Finds controllers that keep writing while another server holds and renews the Lease. */
 export function findTermFaults(writes: readonly OwnWrite[]): readonly string[] {
   const faults = new Map<number, string>();
-  /** The renewals before the first write of each server that it made without the Lease. */
+  /** For each server, the number of renewals before its first write without the Lease. */
   const late = new Map<number, number>();
   let holder: number | undefined;
   let renewals = 0;
@@ -83,11 +83,11 @@ export class ControllerTerms {
     this.#logs = paths.map((path) => ({ path, offset: 0 }));
   }
 
-  /** Reads what the servers have written since the last call, and returns all of it. */
+  /** Reads what the servers have written since the last call, and returns all writes so far. */
   async read(): Promise<readonly OwnWrite[]> {
     for (const [server, log] of this.#logs.entries()) {
       const added = await text(createReadStream(log.path, { start: log.offset }));
-      // A server may be in the middle of a line, or have died there.
+      // A server may be writing a line, or may have died in the middle of one.
       const whole = added.slice(0, added.lastIndexOf("\n") + 1);
       log.offset += new TextEncoder().encode(whole).length;
       const lines = whole.split("\n").filter((line) => line !== "");
@@ -96,7 +96,7 @@ export class ControllerTerms {
     return this.#writes;
   }
 
-  /** Reads the claims of the Lease, the first one first. */
+  /** Lists the claims of the Lease in their order. */
   async listClaims(): Promise<readonly OwnWrite[]> {
     return (await this.read()).filter(({ isClaim }) => isClaim).toSorted((a, b) => a.revision - b.revision);
   }

@@ -11,21 +11,21 @@ function toWrites(terms: string): readonly OwnWrite[] {
   }));
 }
 
-test("the grace is the one of docs/engineering/guarantees.md", () => assert.equal(MOST_RENEWALS, 12));
+test("the grace is 12 renewals, as in docs/engineering/guarantees.md", () => assert.equal(MOST_RENEWALS, 12));
 
 const TERM = "B".repeat(MOST_RENEWALS);
 
 for (
   const [title, terms, faulty] of [
     ["a hand-over", "AaAaaBbBbb", []],
-    ["there and back", "AaBbAaBb", []],
-    ["the last writes of the one that was held up", `AaBbBabaB${"B".repeat(5)}aBb`, []],
+    ["two hand-overs", "AaBbAaBb", []],
+    ["the last writes of a server that was paused", `AaBbBabaB${"B".repeat(5)}aBb`, []],
     ["a write at the end of the grace", `AaBa${TERM}a`, []],
     ["a write after the grace", `AaBa${TERM}Ba`, [0]],
-    ["a write long after the other took over, when it was held up that long", `AaB${TERM}${TERM}aB`, []],
+    ["a first write long after the hand-over, by a server that was paused that long", `AaB${TERM}${TERM}aB`, []],
     ["terms that alternate", `AaBb${"aBbBa".repeat(MOST_RENEWALS)}`, [0]],
     ["late writes in two terms", `AaBa${TERM}Aa${TERM}a`, []],
-    ["two servers that go on", `AaBbCab${"Cab".repeat(MOST_RENEWALS + 1)}`, [0, 1]],
+    ["two servers that keep writing", `AaBbCab${"Cab".repeat(MOST_RENEWALS + 1)}`, [0, 1]],
     ["a server that never claimed the Lease", `Ac${"A".repeat(MOST_RENEWALS + 1)}c`, [2]],
   ] as const
 ) {
@@ -38,7 +38,7 @@ for (
   });
 }
 
-test("readOwnWrite reads claims of the Lease and writes of controllers, which have a revision of their own", () => {
+test("readOwnWrite() reads claims of the Lease and writes of controllers that have a new revision", () => {
   const read = (objectRef: object, responseObject?: object) =>
     readOwnWrite(1, JSON.stringify({ objectRef, responseObject }));
   const csr = { resource: "certificatesigningrequests", name: "a", resourceVersion: "4" };

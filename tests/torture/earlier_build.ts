@@ -1,4 +1,4 @@
-/** An earlier build of the program, for upgrades and downgrades: made once a machine from the history of this repository. */
+/** An earlier build of the program, for upgrades and downgrades. It is built from this repository once per machine. */
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,9 +8,9 @@ import { hostPlatform } from "../../scripts/build/node_runtime.ts";
 import { runProgram } from "../support/child.ts";
 
 /**
- * The build before this one. Nothing has been released yet, so this is the first commit whose lists of one name have the
- * revision of the moment at which they were read: the judge of histories refuses earlier ones. From the first release
- * on it is the last release.
+ * The build before this one. Nothing has been released yet, so this is the first commit whose lists of one name have
+ * the revision at which they were read: the check of histories rejects earlier ones. From the first release on, it is
+ * the last release.
  */
 export const EARLIER_COMMIT = "b608243c1c2ea635e4263b5149d920f8ccf9e334";
 
@@ -19,11 +19,11 @@ export function earlierBuildPath(): string {
   return join(cacheDir(), `tlsboot-${EARLIER_COMMIT.slice(0, 12)}-${hostPlatform()}`);
 }
 
-/** Builds the program as it was at `EARLIER_COMMIT`, unless it is in the cache; for Deno. */
+/** Builds the program as it was at `EARLIER_COMMIT`, unless it is in the cache. Must run on Deno. */
 export async function ensureEarlierBuild(): Promise<void> {
   const built = earlierBuildPath();
   if (existsSync(built)) return;
-  await assertKnown();
+  await assertHasCommit();
   await mkdir(cacheDir(), { recursive: true });
   const folder = await mkdtemp(`${built}-`);
   try {
@@ -42,8 +42,8 @@ export async function ensureEarlierBuild(): Promise<void> {
   }
 }
 
-/** A clone may be shallow, or may have no repository around it. */
-async function assertKnown(): Promise<void> {
+/** Throws an Error if the commit is not available, as in a shallow clone. */
+async function assertHasCommit(): Promise<void> {
   const { code } = await runProgram("git", ["cat-file", "-e", `${EARLIER_COMMIT}^{commit}`]);
   if (code === 0) return;
   throw new Error(

@@ -1,4 +1,4 @@
-/** The faults that a storm inflicts on its instance: which, in what order, for how long, and how often each happened. */
+/** The faults that a storm inflicts on its instance: which, in what order, for how long, and how often. */
 import type { Clock, Random } from "../../core/ports.ts";
 
 /** The faults, by their names in `--faults`. */
@@ -9,7 +9,7 @@ export type FaultKind = (typeof FAULT_KINDS)[number];
 /** How often each fault happened. */
 export type FaultCounts = Readonly<Record<FaultKind, number>>;
 
-/** What one fault is in the summary. */
+/** The noun for each fault in the summary. */
 const NOUNS: Readonly<Record<FaultKind, string>> = {
   kill: "kills",
   pause: "pauses",
@@ -19,7 +19,7 @@ const NOUNS: Readonly<Record<FaultKind, string>> = {
   upgrade: "upgrades and downgrades",
 };
 
-/** A fault that lasts is no longer than this, and no longer than a part of the storm. */
+/** A lasting fault ends within this time, and within one part in `SHARE_OF_STORM` of the storm. */
 const LONGEST_MS = 60_000;
 const SHORTEST_MS = 1_000;
 const SHARE_OF_STORM = 10;
@@ -30,13 +30,13 @@ export interface FaultsOptions {
   readonly seconds: number;
   readonly clock: Clock;
   readonly random: Random;
-  /** Milliseconds; ends with the storm. */
+  /** Waits for some milliseconds, or until the storm ends. */
   readonly pause: (ms: number) => Promise<void>;
-  /** Called with each fault as it begins or happens. */
+  /** Called with each fault when it begins. */
   readonly onInflicted: (kind: FaultKind) => void;
 }
 
-/** Draws faults, and keeps account of them. */
+/** Draws faults at random, and counts them. */
 export class Faults {
   readonly #options: FaultsOptions;
   readonly #counts: Record<FaultKind, number> = { kill: 0, pause: 0, clock: 0, partition: 0, compact: 0, upgrade: 0 };
@@ -60,7 +60,7 @@ export class Faults {
     return this.#options.kinds.includes(kind);
   }
 
-  /** Draws the next fault: each kind once, in a random order, before any comes again. */
+  /** Draws the next fault. Each kind is drawn once, in random order, before any is drawn again. */
   draw(): FaultKind {
     if (this.#drawn.length === 0) this.#drawn = [...this.#options.kinds];
     const index = Math.floor(this.#options.random.float() * this.#drawn.length);
@@ -73,8 +73,8 @@ export class Faults {
   }
 
   /**
-   * Counts a fault that a server outlives, runs `during` while it lasts, and heals it. It lasts as long as `during`, and
-   * no shorter than the drawn time: most are short, a few the longest possible.
+   * Counts a fault that a server survives, runs `during` while it lasts, and heals it. It lasts until `during` is done,
+   * and at least for the drawn time: most times are short, a few the longest possible.
    */
   async last(kind: FaultKind, heal: () => void | Promise<void>, during?: () => Promise<void>): Promise<void> {
     const { seconds, random, pause } = this.#options;
@@ -90,13 +90,13 @@ export class Faults {
     }
   }
 
-  /** The elapsed time of the clock since which no server is held up: now, while one is. */
+  /** Returns the elapsed time of the clock at which the last fault ended, or now if one is under way. */
   calmSinceMs(): number {
     return this.#underway > 0 ? this.#options.clock.elapsedMs() : this.#lastEndMs;
   }
 }
 
-/** Formats the faults that were chosen: `12 kills, 3 pauses`. */
+/** Formats the counts of the chosen faults: `12 kills, 3 pauses`. */
 export function formatFaults(counts: FaultCounts, kinds: readonly FaultKind[]): string {
   return kinds.map((kind) => `${counts[kind]} ${NOUNS[kind]}`).join(", ");
 }

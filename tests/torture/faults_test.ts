@@ -17,7 +17,7 @@ function createFaults(kinds: readonly FaultKind[], seconds: number) {
   };
 }
 
-test("Faults draws each kind once before any comes again, in an order of its own each time", () => {
+test("Faults.draw() draws each kind once before any is drawn again, in a new order each time", () => {
   const { faults } = createFaults(FAULT_KINDS, 90);
   const rounds = Array.from({ length: 20 }, () => FAULT_KINDS.map(() => faults.draw()));
   for (const round of rounds) assert.deepEqual(round.toSorted(), FAULT_KINDS.toSorted());
@@ -25,7 +25,7 @@ test("Faults draws each kind once before any comes again, in an order of its own
 });
 
 for (const { seconds, longestMs } of [{ seconds: 90, longestMs: 9_000 }, { seconds: 3_600, longestMs: 60_000 }]) {
-  test(`Faults lets a fault of ${seconds} s of storm last from 1 s to ${longestMs} ms`, async () => {
+  test(`Faults.last() lasts from 1 s to ${longestMs} ms in a storm of ${seconds} s`, async () => {
     const { faults, pauses } = createFaults(["pause"], seconds);
     for (let count = 0; count < 200; count++) await faults.last("pause", () => {});
     assert.ok(pauses.every((ms) => ms >= 1_000 && ms <= longestMs));
@@ -34,7 +34,7 @@ for (const { seconds, longestMs } of [{ seconds: 90, longestMs: 9_000 }, { secon
   });
 }
 
-test("Faults heals a fault when what happens during it fails", async () => {
+test("Faults.last() heals a fault when the action during it fails", async () => {
   const { faults } = createFaults(["partition"], 90);
   let isHealed = false;
   const failing = faults.last("partition", () => void (isHealed = true), () => Promise.reject(new Error("no")));
@@ -42,7 +42,7 @@ test("Faults heals a fault when what happens during it fails", async () => {
   assert.ok(isHealed);
 });
 
-test("findMissingFaults() names each chosen fault that did not happen, and formatFaults() counts the chosen ones", () => {
+test("findMissingFaults() lists each chosen fault that did not happen, and formatFaults() counts the chosen ones", () => {
   const { faults } = createFaults(["kill", "pause"], 90);
   faults.count("kill", 2);
   assert.deepEqual(findMissingFaults(faults.counts, faults.kinds), ["pauses"]);

@@ -4,7 +4,7 @@ import { FAULT_KINDS, type FaultKind } from "./faults.ts";
 
 export interface TortureFlags {
   readonly kills: number;
-  /** The smallest number of kills that proves anything; the time is extended for them. */
+  /** The smallest number of kills that proves anything; the run is extended to reach it. */
   readonly leastKills: number;
   readonly seconds: number;
   /** The time in which clients settle after the last fault. */
@@ -13,29 +13,32 @@ export interface TortureFlags {
   readonly servers: number;
   readonly seed: number;
   readonly binary: boolean;
-  /** The names of planted bugs to find, with commas; undefined for a run on the program as it is. */
+  /** The names of planted bugs to find, separated by commas; undefined for a run without a planted bug. */
   readonly plant: string | undefined;
-  /** The power fails instead: at so many states of each scene, and programs are started on some of them. */
+  /**
+   * Whether to simulate power loss instead, in `states` states of each scene, and to start programs on `starts` of
+   * them.
+   */
   readonly powerLoss: boolean;
   readonly states: number;
   readonly starts: number;
-  /** The names of the scenes, all without any. */
+  /** The names of the scenes; all scenes if empty. */
   readonly scenes: readonly string[];
-  /** Whether the folder, with the history, is kept even when nothing is wrong. */
+  /** Whether to keep the folder with the history even if nothing is wrong. */
   readonly keep: boolean;
   readonly faults: readonly FaultKind[];
-  /** The folder of an earlier run, whose history is judged again; nothing is run then. */
+  /** The folder of an earlier run whose history is checked again, instead of a new run. */
   readonly replay: string | undefined;
 }
 
 const KILLS = "200";
-/** The seconds of kills; the comparison after them takes some more, about two minutes in all. */
+/** The seconds of kills. With the checks after them, a run takes about two minutes. */
 const SECONDS = "90";
 /** The longest time for a requested number of kills. */
 const LONGEST_SECONDS = "3600";
 /**
- * The smallest number of kills of one server without flags: an idle machine of two cores reaches twice as many in time,
- * a busy one takes longer.
+ * The smallest number of kills of one server without flags. An idle machine with two cores reaches twice as many in
+ * time; a busy one takes longer.
  */
 const LEAST_KILLS = 25;
 
@@ -62,7 +65,10 @@ export function readFlags(args: readonly string[]): TortureFlags {
   };
 }
 
-/** Returns the requested number of kills; without one, any number for a given time, several servers or other faults. */
+/**
+ * Returns the requested number of kills. Without one, a single kill is enough for a given time or several servers, and
+ * none is needed for other faults.
+ */
 function leastKills({ kills, seconds, servers, faults }: ReturnType<typeof parse>): number {
   if (kills !== undefined) return wholeNumber("kills", kills);
   if (faults !== "kill") return 0;

@@ -1,11 +1,11 @@
 /**
- * The history of a run: every call of every client, with its begin and its end, and every event of every watch. It is a
- * file of JSON lines, `history.jsonl`, which the judge reads (`tests/interop/peers/history`), at once or later. This page
- * is the description of the format; torture and the simulation write it.
+ * The history of a run: every call of every client, with its begin and end, and every event of every watch. It is a
+ * file of JSON lines, `history.jsonl`, which `tests/interop/peers/history` checks at once or later. This file defines
+ * the format; torture and the simulation write it.
  *
- * The first line is a `history`. A call is written when it has ended, so the lines are ordered by ends; one that was
- * never sent, because there was no connection, is not written. All times are microseconds of one monotonic clock. Fields
- * that do not apply are absent.
+ * The first line is a `history`. A call is written when it has ended, so the lines are ordered by end. A call that was
+ * never sent, because there was no connection, is not written. All times are microseconds of one monotonic clock.
+ * Fields that do not apply are absent.
  */
 import { createHash } from "node:crypto";
 import { closeSync, openSync, writeSync } from "node:fs";
@@ -15,7 +15,7 @@ import { isRecord } from "../../core/lib/record.ts";
 /** The name of the file in the folder of a run. */
 export const HISTORY_FILE = "history.jsonl";
 
-/** The time for which a server keeps changes (`server/storage/memory/journaled_storage.ts`), the promise of `keptMs`. */
+/** How long a server keeps changes (`server/storage/memory/journaled_storage.ts`): the value of `keptMs`. */
 export const KEPT_MS = 300_000;
 
 /** One line of a history. */
@@ -32,16 +32,19 @@ export type HistoryRecord =
 export interface RecordedStart {
   readonly kind: "history";
   readonly format: 1;
-  /** What a person needs to run it again. */
+  /** A title with what a person needs to run it again. */
   readonly title: string;
   /**
-   * The time for which every server promises to keep changes, in milliseconds: 410 for a revision that was the newest
-   * within this time is a fault. Absent when there is no promise.
+   * How long every server promises to keep changes, in milliseconds: 410 for a revision that was the newest within this
+   * time is a fault. Absent if there is no such promise.
    */
   readonly keptMs?: number;
 }
 
-/** What a call is about: a resource such as `certificatesigningrequests.certificates.k8s.io`, and where it is. */
+/**
+ * The target of a call: a resource such as `certificatesigningrequests.certificates.k8s.io`, its namespace and its
+ * name.
+ */
 export interface RecordedTarget {
   readonly client: string;
   readonly resource: string;
@@ -69,21 +72,21 @@ export interface RecordedCall extends RecordedTarget, RecordedQuery {
   readonly end: number;
   /** The verb that is authorized, or `apply` for a server-side apply. */
   readonly verb: "create" | "get" | "list" | "update" | "patch" | "apply" | "delete" | "deletecollection";
-  /** What a write asked for. */
+  /** The preconditions and the name of a write, as they were sent. */
   readonly sent?: RecordedWrite;
-  /** The HTTP status code; absent when there was no whole answer: then a write may have been done, or be done later. */
+  /** The HTTP status code; absent without a complete answer: then a write may have been done, or may be done later. */
   readonly status?: number;
-  /** The `reason` of a Status that was answered. */
+  /** The `reason` of the Status in the answer. */
   readonly reason?: string;
-  /** The object that was answered. */
+  /** The object that the answer contains. */
   readonly object?: RecordedState;
-  /** The list that was answered. */
+  /** The list that the answer contains. */
   readonly list?: RecordedList;
-  /** The uid of the object that was deleted, from the details of the answered Status. */
+  /** The uid of the deleted object, from the details of the Status in the answer. */
   readonly deleted?: string;
 }
 
-/** The parts of a write that a judge needs. */
+/** The parts of a write that the check needs. */
 export interface RecordedWrite {
   /** The uid that the object must have. */
   readonly uid?: string;
@@ -99,12 +102,12 @@ export interface RecordedState {
   readonly name: string;
   readonly uid: string;
   readonly resourceVersion: number;
-  /** A digest of everything else, so that two states can be compared. */
+  /** A digest of everything else, for comparing states. */
   readonly digest: string;
   readonly labels?: Readonly<Record<string, string>>;
-  /** The name of the write that made it (`data.write`). */
+  /** The name of the write that created this state (`data.write`). */
   readonly write?: string;
-  /** The signer of a request for a certificate, by which clients select. */
+  /** The signer of a certificate request, by which clients select. */
   readonly signerName?: string;
 }
 
@@ -116,12 +119,12 @@ export interface RecordedList {
   readonly items: readonly RecordedState[];
 }
 
-/** A watch that was opened, or refused. Its events and its end follow, with its number. */
+/** A watch that was opened or refused. Its events and its end follow with the same number. */
 export interface RecordedWatch extends RecordedTarget, RecordedQuery {
   readonly kind: "watch";
   readonly watch: number;
   readonly begin: number;
-  /** When its headers came, or its refusal. */
+  /** When its headers or its refusal arrived. */
   readonly end: number;
   readonly sendInitialEvents?: boolean;
   readonly status?: number;
@@ -143,7 +146,7 @@ export interface RecordedEvent {
   readonly status?: number;
 }
 
-/** The end of a watch, whoever ended it. */
+/** The end of a watch, whether the client or the server ended it. */
 export interface RecordedEnd {
   readonly kind: "end";
   readonly watch: number;
@@ -175,10 +178,10 @@ export interface HistoryWriter extends Disposable {
   write(record: HistoryRecord): void;
 }
 
-/** So many characters are kept before they are written. */
+/** The number of characters that are buffered before they are written. */
 const BATCH_CHARACTERS = 65_536;
 
-/** Creates the file of a history. Records are written in batches, and all of them when it is disposed. */
+/** Creates the file of a history. Records are written in batches; disposing the writer writes the rest. */
 export function createHistoryWriter(path: string, start: Omit<RecordedStart, "kind" | "format">): HistoryWriter {
   const file = openSync(path, "wx", 0o600);
   let batch = "";
@@ -208,10 +211,10 @@ export function createHistoryWriter(path: string, start: Omit<RecordedStart, "ki
 /** Any object, the content of a ConfigMap, and the specification of a request. */
 type AnyObject = KubeObject & { readonly data?: unknown; readonly spec?: unknown };
 
-/** The field of a record that an earlier build drops when it reads and writes it. */
+/** A field of a record that an earlier build drops when it rewrites the record. */
 const DROPPED_BY_EARLIER = "identifies";
 
-/** Converts an object of an answer. `resourceVersion`, and what lists and earlier builds leave out, are no part of the digest. */
+/** Converts an object of an answer. The digest excludes `resourceVersion` and what lists and earlier builds omit. */
 export function toRecordedState(object: AnyObject): RecordedState {
   const { kind: _kind, apiVersion: _apiVersion, metadata, ...rest } = object;
   const { resourceVersion, ...others } = metadata;
@@ -231,10 +234,10 @@ export function toRecordedState(object: AnyObject): RecordedState {
   };
 }
 
-/** 96 bits: two states of one run do not have the same digest by chance. */
+/** 96 bits, so that two states of a run do not share a digest by chance. */
 const DIGEST_CHARACTERS = 16;
 
-/** Returns the unique name of the write that made an object, where its writer has given one. */
+/** Returns the unique name of the write that created a state, if its writer set one. */
 export function findWriteName({ data }: { readonly data?: unknown }): string | undefined {
   const write = typeof data === "object" && data !== null && "write" in data ? data.write : undefined;
   return typeof write === "string" ? write : undefined;

@@ -1,4 +1,4 @@
-/** The tortured instance as the storm sees it: it suffers faults, and keeps what it has acknowledged. */
+/** The interface of a tortured instance to the storm, which inflicts faults on it. */
 import type { Random } from "../../core/ports.ts";
 import type { SettableClock } from "./clock_steps.ts";
 import type { FaultKind, Faults } from "./faults.ts";
@@ -9,24 +9,26 @@ export interface TorturedInstanceOptions {
   /** The clock of the clients, which is set together with those of the servers. */
   readonly clock: SettableClock;
   readonly faults: Faults;
-  /** The path of an earlier build, when upgrades are chosen. */
+  /** The path of an earlier build, if upgrades are chosen. */
   readonly earlierBuild: string | undefined;
   readonly random: Random;
-  /** Milliseconds; ends with the storm. */
+  /** Waits for some milliseconds, or until the storm ends. */
   readonly pause: (ms: number) => Promise<void>;
   /** False once no more faults are wanted. */
   readonly hasTime: () => boolean;
   /** Returns the newest revision that a client has seen. */
   readonly newestShown: () => number;
-  /** Called for each compaction of etcd, which happened between two instants (elapsed milliseconds of the clock). */
+  /**
+   * Called for each compaction of etcd with the interval in which it happened, in elapsed milliseconds of the clock.
+   */
   readonly onCompaction: (revision: number, beginMs: number, endMs: number) => void;
   /** Called for each broken promise. */
   readonly onFault: (fault: string) => void;
 }
 
-/** What happened to an instance beside its faults. */
+/** The counts of an instance, apart from its faults. */
 export interface InstanceCounts {
-  /** Kills before the server had said that it is up. */
+  /** The number of kills before the server reported that it was up. */
   readonly killedStarting: number;
   /** How often the storage of the instance was checked. */
   readonly checks: number;
@@ -38,16 +40,16 @@ export interface TorturedInstance extends AsyncDisposable {
   readonly caPath: string;
   readonly adminKubeconfig: string;
   readonly bootstrapKubeconfig: string;
-  /** Starts it for the first time; resolves once it serves. */
+  /** Starts the instance for the first time; resolves once it serves. */
   begin(): Promise<void>;
-  /** Lets it run for a moment, inflicts a fault and heals it; resolves once all of it serves. */
+  /** Lets the instance run for a moment, inflicts a fault and heals it; resolves once all servers serve. */
   inflict(fault: FaultKind): Promise<void>;
-  /** Sets the clocks so that everything that was issued is valid. */
+  /** Sets the clocks so that every issued certificate is valid. */
   settle(): Promise<void>;
-  /** Ends it and checks the storage that it leaves. */
+  /** Ends the instance and checks its storage. */
   end(): Promise<void>;
   counts(): InstanceCounts;
-  /** Connections that a load balancer gave each server; none without one. */
+  /** Returns the number of connections that the load balancer gave each server; empty without one. */
   shares(): Promise<readonly number[]>;
   /** Returns the last output of its servers. */
   stderr(): string;

@@ -1,7 +1,7 @@
 /**
- * What clients were shown that the history does not hold, or that must be known at once: certificates, counts and the newest
- * revision. Every other promise is judged by the history. It has no sockets, files or clock, so that a test can present a
- * broken promise to it.
+ * Records what clients were shown if it is not in the history or must be known at once: certificates, counts and the
+ * newest revision. All other promises are checked with the history. It has no sockets, files or clock, so a test can
+ * present a broken promise to it.
  */
 import { createHash } from "node:crypto";
 import type { KubeObject } from "../../core/kube/meta.ts";
@@ -18,8 +18,9 @@ export type Shown = KubeObject & {
 const BY_HAND = "ByHand";
 
 /**
- * The text of a decision by hand, which names the request that it is about and the client. Two clients that write the same
- * text in the same second would make one change of it, whose revision may be lower than what the second one has seen.
+ * Creates the text of a manual decision, with the uid of its request and the client. If two clients wrote the same text
+ * in the same second, the second write would change nothing, and its revision could be lower than one that its client
+ * has seen.
  */
 export function toManualDecision(
   uid: string,
@@ -34,7 +35,7 @@ export interface LedgerCounts {
   readonly deletions: number;
 }
 
-/** The memory of all clients together. Each way to break a promise adds a line to `violations`. */
+/** The shared record of all clients. Each broken promise adds a line to `violations`. */
 export class Ledger {
   readonly violations: string[] = [];
   #newest = 0;
@@ -52,12 +53,12 @@ export class Ledger {
     return { certificates: this.#certificateDigests.size, writes: this.#writes, deletions: this.#deletions };
   }
 
-  /** Some client has seen a revision. */
+  /** Records that a client has seen a revision. */
   see(revision: number): void {
     this.#newest = Math.max(this.#newest, revision);
   }
 
-  /** Some client was shown an object: in a list, by a watch, or as an answer. */
+  /** Records that a client was shown an object in a list, a watch or another answer. */
   show(object: Shown): void {
     this.see(Number(object.metadata.resourceVersion));
     const { uid = "", name } = object.metadata;
@@ -87,7 +88,7 @@ export class Ledger {
     else this.#deletions++;
   }
 
-  /** Returns the certificates that were shown so far, also those of deleted requests. */
+  /** Returns the certificates that were shown so far, including those of deleted requests. */
   listShownCertificates(): readonly IssuedFor[] {
     return [...this.#issued];
   }

@@ -8,7 +8,7 @@ function csr(name: string, revision: number, certificate?: string): Shown {
   return { metadata, ...(certificate === undefined ? {} : { status: { certificate, conditions } }) };
 }
 
-test("Ledger counts each certificate once, and knows the newest revision", () => {
+test("Ledger counts each certificate once, and records the newest revision", () => {
   const ledger = new Ledger();
   for (const shown of [csr("a", 4, "one"), csr("a", 5, "one"), csr("b", 3), csr("c", 6, "two")]) ledger.show(shown);
   ledger.see(5);
@@ -26,7 +26,7 @@ test("Ledger reports a certificate without an approval", () => {
   assert.deepEqual(ledger.violations, ["a: has a certificate, and was not approved"]);
 });
 
-test("Ledger reports an approval that was given to another request of the same name", () => {
+test("Ledger reports an approval that was meant for another request of the same name", () => {
   const ledger = new Ledger();
   for (const uid of ["uid-a", "uid-b"]) {
     ledger.show({ ...csr("a", 2), status: { conditions: [{ type: "Approved", ...toManualDecision(uid, "me") }] } });

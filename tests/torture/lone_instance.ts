@@ -1,4 +1,4 @@
-/** One server on its own database, which suffers faults as often as it can start. */
+/** One server with its own database. A fault follows as soon as the server has started again. */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { createNetwork } from "../support/interop/network_namespace.ts";
@@ -7,11 +7,11 @@ import { createClocks } from "./clock_steps.ts";
 import { createTorturedServer, findDatabaseFault, type TorturedServer } from "./server.ts";
 import type { TorturedInstance, TorturedInstanceOptions } from "./instance.ts";
 
-/** The number of kills for each folder whose creation is interrupted. */
-const KILLS_PER_BIRTH = 25;
-/** How long the server runs at most before the next fault. */
+/** One first start is killed for this many kills in all. */
+const KILLS_PER_FIRST_START = 25;
+/** The longest time that the server runs before the next fault. */
 const LONGEST_RUN_MS = 800;
-/** One in this many kills happens while it starts. */
+/** One in this many kills happens while the server starts. */
 const STARTING_KILLS = 5;
 
 /** Creates an instance; `kills` is the wanted number of kills. */
@@ -30,13 +30,13 @@ export async function createLoneInstance(options: TorturedInstanceOptions, kills
     });
   const server = await createServer("data");
   const counts = { killedStarting: 0, checks: 0 };
-  /** The duration of the last starts, for kills in the middle of one. */
+  /** The duration of the last start, for kills in the middle of the next one. */
   let startMs = 1_000;
 
-  async function bear(born: TorturedServer): Promise<void> {
+  async function startAndWait(fresh: TorturedServer): Promise<void> {
     const startedMs = clock.elapsedMs();
-    born.start();
-    await born.up();
+    fresh.start();
+    await fresh.up();
     startMs = clock.elapsedMs() - startedMs;
   }
 
@@ -48,8 +48,7 @@ export async function createLoneInstance(options: TorturedInstanceOptions, kills
   }
 
   /**
-   * Checks the database before a server opens it again. One that was just being created has not been seen by any
-   * client.
+   * Checks the database before a server opens it again. No client has seen a database whose creation was interrupted.
    */
   async function check({ dataDir }: TorturedServer): Promise<void> {
     counts.checks++;
@@ -58,18 +57,21 @@ export async function createLoneInstance(options: TorturedInstanceOptions, kills
     if (fault !== undefined) onFault(fault);
   }
 
-  /** Kills in the middle of the first start, each in an empty folder, which the next start must take over. */
-  async function killBirths(): Promise<void> {
-    // Beside other faults one is enough, because each takes seconds.
-    const births = faults.kinds.length > 1 ? 1 : Math.max(1, Math.floor(kills / KILLS_PER_BIRTH));
-    for (let birth = 0; birth < births && hasTime(); birth++) {
-      await using born = await createServer(`birth-${birth}`);
-      born.start();
+  /**
+   * Kills servers in the middle of their first start, each in an empty folder. The next start must cope with what is
+   * there.
+   */
+  async function killFirstStarts(): Promise<void> {
+    // With other faults one is enough, because each takes seconds.
+    const firstStarts = faults.kinds.length > 1 ? 1 : Math.max(1, Math.floor(kills / KILLS_PER_FIRST_START));
+    for (let index = 0; index < firstStarts && hasTime(); index++) {
+      await using fresh = await createServer(`first-start-${index}`);
+      fresh.start();
       await pause(random.float() * startMs);
-      await kill(born, true);
-      await bear(born);
-      await born.kill();
-      await rm(born.dataDir, { recursive: true, force: true });
+      await kill(fresh, true);
+      await startAndWait(fresh);
+      await fresh.kill();
+      await rm(fresh.dataDir, { recursive: true, force: true });
     }
   }
 
@@ -78,8 +80,8 @@ export async function createLoneInstance(options: TorturedInstanceOptions, kills
     adminKubeconfig: join(server.dataDir, "admin.kubeconfig"),
     bootstrapKubeconfig: join(server.dataDir, "bootstrap.kubeconfig"),
     async begin() {
-      if (faults.has("kill")) await killBirths();
-      await bear(server);
+      if (faults.has("kill")) await killFirstStarts();
+      await startAndWait(server);
       await clocks?.step(random);
     },
     async inflict(fault) {
@@ -92,7 +94,7 @@ export async function createLoneInstance(options: TorturedInstanceOptions, kills
             await pause(random.float() * startMs);
             await kill(server, true);
           }
-          return await bear(server);
+          return await startAndWait(server);
         case "pause":
           server.signal("SIGSTOP");
           return await faults.last("pause", () => server.signal("SIGCONT"));
@@ -107,9 +109,11 @@ export async function createLoneInstance(options: TorturedInstanceOptions, kills
           await check(server);
           server.change();
           faults.count("upgrade");
-          return await bear(server);
+          return await startAndWait(server);
         case "compact":
-          throw new Error("a database forgets by age and size alone: compactions need --servers 2 or more");
+          throw new Error(
+            "the database of one server cannot be compacted on request: compactions need --servers 2 or more",
+          );
       }
     },
     settle: async () => await clocks?.settle(),

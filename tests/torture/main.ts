@@ -1,31 +1,32 @@
 /**
  * `deno task torture`: a storm of nodes that bootstrap and renew, while the server is killed with SIGKILL at random
- * instants and started again. Nothing that was acknowledged may be lost, signed twice, numbered anew or missed by a
- * watch; every certificate must have one record in the register, and a revoked credential may not be accepted; the
- * database must pass its check, and every node end with a working pair. docs/engineering/guarantees.md has the promises.
+ * instants and started again. Nothing that was acknowledged may be lost, signed twice, renumbered or missed by a watch.
+ * Every certificate must have exactly one record in the register, and no revoked credential may be accepted. The
+ * database must pass its check, and every node must end with a working pair. docs/engineering/guarantees.md lists the
+ * promises.
  *
  * The seed determines the times of the kills and the actions of the clients, but not the progress of the server, which
- * depends on the machine. When a promise is broken, or too few kills happened, the exit code is 1 and the folder is
- * kept, with a report in `violations.txt`; the exit code is 2 for an invalid command line. Without flags a run takes
- * about two minutes with as many kills as possible, but at least 25, for which a slow machine may need up to a quarter
- * of an hour. `--kills 200` runs until 200 kills have happened, at most one hour, and fails with fewer; with only
- * `--seconds` or `--servers`, one kill is enough. The last line of a successful run has seed, commit, kills and
- * seconds. With `--servers 3` that many servers share a real etcd of three members behind HAProxy, and one server and
- * one member are killed at a time.
+ * depends on the machine. If a promise is broken, or too few kills happened, the exit code is 1 and the folder is kept,
+ * with a report in `violations.txt`. The exit code is 2 for an invalid command line. Without flags, a run takes about
+ * two minutes with as many kills as possible, but at least 25, for which a slow machine may need up to a quarter of an
+ * hour. `--kills 200` runs until 200 kills have happened, at most one hour, and fails with fewer; with only `--seconds`
+ * or `--servers`, one kill is enough. The last line of a successful run has the seed, the commit, kills and seconds.
+ * With `--servers 3`, three servers behind HAProxy share a real etcd of three members, and one server and one member
+ * are killed at a time.
  *
- * `--faults` chooses faults beside kills, or `all`: pauses of servers and members (SIGSTOP), clocks that are set an hour
- * forth and back, networks that are cut, compactions of etcd every few seconds, and upgrades and downgrades between an
- * earlier build and this one. They are drawn by the seed in rounds, each chosen fault once in a round; a fault that a
- * server outlives lasts up to a tenth of the time, at most a minute, while another server is killed. A run in which a
- * chosen fault did not happen proves nothing. Clocks need Debian's libfaketime, networks root and iproute2, and upgrades
- * the commit of the earlier build in this clone.
+ * `--faults` chooses the faults, kills by default, or `all`: pauses of servers and members (SIGSTOP), clocks that are
+ * set an hour forward or back, network partitions, compactions of etcd every few seconds, and upgrades and downgrades
+ * between an earlier build and this one. The seed determines their order, in rounds that have each chosen fault once. A
+ * fault that a server survives lasts up to a tenth of the time, at most a minute, while another server is killed. A run
+ * in which a chosen fault did not happen proves nothing. Clocks need Debian's libfaketime, partitions need root and
+ * iproute2, and upgrades need the commit of the earlier build in this clone.
  *
- * `--plant NAME` builds tlsboot with a bug of `plants.ts` and runs what finds it, `--plant all` does so for each of them
- * and prints a table; the exit code is 1 when a bug is not found, or something is found in a build without a bug. A bug
- * may keep clients from settling, so then they have 20 seconds for it and not 90 (`--settle`).
+ * `--plant NAME` builds tlsboot with a bug of `plants.ts` and runs its finder; `--plant all` does so for every bug and
+ * prints a table. The exit code is 1 if a bug is not found, or if something is found in a build without a bug. A bug
+ * may keep clients from settling, so they have 20 seconds for it instead of 90 (`--settle`).
  *
- * With `--power-loss` the power fails instead, at `--states` many states of each scene (`power_loss/scenes.ts`), and
- * programs are started again on `--starts` of them; `--scene NAME` chooses scenes.
+ * `--power-loss` simulates power loss instead, in `--states` states of each scene (`power_loss/scenes.ts`), and starts
+ * programs again on `--starts` of them; `--scene NAME` chooses scenes.
  * Usage: main.ts [--kills N] [--seconds N] [--settle N] [--nodes N] [--servers N] [--faults kill,pause,…|all] [--seed S]
  *        [--binary] [--keep] | --plant NAME,…|all
  *        main.ts --replay FOLDER
@@ -41,14 +42,14 @@ import { ensureNode, ensureReleasedFile } from "../../scripts/build/node_runtime
 import { ensurePeers } from "../support/peers/go.ts";
 import { ensureEarlierBuild } from "./earlier_build.ts";
 import { readFlags } from "./flags.ts";
-import { formatVerdict, JUDGE_PEER, judgeHistory, listVerdictFaults } from "./judge.ts";
+import { checkHistory, formatVerdict, HISTORY_CHECKER, listVerdictFaults } from "./history_check.ts";
 import { runPlants } from "./plant_runs.ts";
 
 async function main(): Promise<number> {
   const args = process.argv.slice(2);
   const { servers, binary, faults, plant, powerLoss, replay } = readFlags(args);
-  if (!powerLoss) await ensurePeers(process.cwd(), [JUDGE_PEER]);
-  if (replay !== undefined) return await judgeAgain(replay);
+  if (!powerLoss) await ensurePeers(process.cwd(), [HISTORY_CHECKER]);
+  if (replay !== undefined) return await replayHistory(replay);
   if (plant !== undefined) return await runPlants(plant);
   if (servers > 1) {
     await ensurePeers(process.cwd(), ["etcd"]);
@@ -64,9 +65,9 @@ async function main(): Promise<number> {
   return await run(node, [...NODE_FLAGS, join("tests", "torture", ...program), ...args], { env });
 }
 
-/** Judges the history in the folder of an earlier run. */
-async function judgeAgain(folder: string): Promise<number> {
-  const verdict = await judgeHistory(folder);
+/** Checks the history in the folder of an earlier run again. */
+async function replayHistory(folder: string): Promise<number> {
+  const verdict = await checkHistory(folder);
   const faults = listVerdictFaults(verdict);
   process.stdout.write(
     [verdict.title, formatVerdict(verdict), ...faults, ...verdict.page === "" ? [] : [verdict.page], ""].join("\n"),

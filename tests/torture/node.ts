@@ -1,4 +1,7 @@
-/** One node of the storm: bootstraps, renews a few times, and begins again as another node. The client code is the real one. */
+/**
+ * One node of the storm: it bootstraps, renews a few times, and starts over as another node. It runs the real client
+ * code.
+ */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type ApiClient, createApiClient } from "../../client/objects/api.ts";
@@ -15,7 +18,7 @@ import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
 import { type CertificateFacts, verifyCertificateSignature } from "../../core/pki/x509/certificate.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
-import { createHastyClock, type HastyClock } from "./clock.ts";
+import { createSkippingClock, type SkippingClock } from "./clock.ts";
 import { isTransient } from "./watcher.ts";
 
 export interface NodeOptions {
@@ -27,30 +30,30 @@ export interface NodeOptions {
   readonly clock: Clock;
   readonly random: Random;
   /**
-   * Whether clocks are set during the storm. A node whose certificate was issued ahead of the clock then begins again as
-   * another one, because it would have to wait for an hour.
+   * Whether clocks are set during the storm. Then a node whose certificate is not valid yet by its clock starts over as
+   * another node, because it would have to wait for an hour.
    */
   readonly areClocksSet: boolean;
   readonly onFault: (fault: string) => void;
-  /** Called for each pair that is on the node's disk. */
+  /** Called for each pair that the node has written to its disk. */
   readonly onStored: (certificatePem: string) => void;
 }
 
 /** A node of the storm. */
 export interface StormNode {
-  /** Runs until it is settled and has a fresh pair, or until the signal fires. */
+  /** Resolves once the node has settled with a fresh pair, or when the signal fires. */
   readonly running: Promise<void>;
-  /** The next pair is the last one. */
+  /** Makes the next pair the last one. */
   settle(): void;
-  /** Returns the fault of the pair that it ended with, undefined for none. */
+  /** Returns the fault of the node's last pair, or undefined if there is none. */
   findFault(ca: CertificateFacts, signal: AbortSignal): Promise<string | undefined>;
 }
 
-/** So long that a renewal, at nine tenths of it, is within it on a clock that was set forth twice. */
+/** So long that a renewal at nine tenths of it is still in time on a clock that was set forward twice. */
 const EXPIRATION_SECONDS = 48 * 3_600;
 const MAX_RENEWALS = 4;
 const RETRY_PAUSE_MS = 300;
-/** The error of a server that has lost its etcd. */
+/** The error of a server that cannot reach etcd. */
 const WITHOUT_ETCD = /cannot (?:read|write) etcd/;
 
 export function startNode(options: NodeOptions, signal: AbortSignal): StormNode {
@@ -70,7 +73,9 @@ export function startNode(options: NodeOptions, signal: AbortSignal): StormNode 
     }
   }
 
-  /** Repeats a step that fails because the server is away, as a service manager would. False when the life is at its end. */
+  /**
+   * Repeats a step while the server is down, as a service manager would. Returns false when the node must be given up.
+   */
   async function untilDone(step: () => Promise<void>): Promise<boolean> {
     while (!signal.aborted) {
       try {
@@ -92,16 +97,16 @@ export function startNode(options: NodeOptions, signal: AbortSignal): StormNode 
   };
 }
 
-/** A node from its first request until it is given up. */
+/** The life of a node, from its first request until it is given up. */
 export interface Life {
   readonly nodeName: NodeName;
   readonly folder: string;
   bootstrap(signal: AbortSignal): Promise<void>;
   /** Renews until the number of renewals is enough. */
   renew(isEnough: (done: number) => boolean, signal: AbortSignal): Promise<void>;
-  /** Returns the certificate on its disk. Throws an Error when it has none. */
+  /** Returns the certificate on the node's disk. Throws an Error if there is none. */
   getLeaf(): Promise<CertificateFacts>;
-  /** Connects with the pair on its disk. */
+  /** Connects with the pair on the node's disk. */
   open(): Promise<TlsTransport>;
   findFault(ca: CertificateFacts, signal: AbortSignal): Promise<string | undefined>;
 }
@@ -115,7 +120,7 @@ export function beginLife(options: NodeOptions, number: number, files: FilePort)
   const folder = join(options.folder, nodeName);
   const kubeconfigPath = join(folder, "kubeconfig");
   const certDir = join(folder, "pki");
-  const clock: HastyClock = createHastyClock(options.clock, random);
+  const clock: SkippingClock = createSkippingClock(options.clock, random);
   const skewed = new AbortController();
   const logger = createFaultLogger((code, message) => {
     const error = new AppError(code as AppError["code"], `node ${nodeName}: ${code}: ${message}`);
@@ -160,7 +165,7 @@ export function beginLife(options: NodeOptions, number: number, files: FilePort)
         random,
         logger,
         onRenewed(pair) {
-          clock.setRight();
+          clock.reset();
           onStored(pair.certificatePem);
           if (isEnough(++done)) enough.abort();
         },
@@ -186,12 +191,12 @@ export function beginLife(options: NodeOptions, number: number, files: FilePort)
   };
 }
 
-/** The certificate is not valid by the clock of the node, or by that of a server. */
+/** Reports whether an error means that a certificate is not valid by the clock of the node or of a server. */
 export function isSkewed(error: unknown): boolean {
   return isAppError(error, "clock_skew", "unauthorized");
 }
 
-/** Asks the server by which name it knows the client. Throws StatusError 401 for a credential that is refused. */
+/** Asks the server for the username of the client. Throws a StatusError 401 if the credential is refused. */
 export async function requestUsername(api: ApiClient, signal: AbortSignal): Promise<string | undefined> {
   const review = await api.requestJson({
     method: "POST",
@@ -201,7 +206,7 @@ export async function requestUsername(api: ApiClient, signal: AbortSignal): Prom
   return review.status?.userInfo?.username;
 }
 
-/** Collects the failures of the manager, which reports them to the log only. */
+/** Collects the failures of the certificate manager, which reports them only to the log. */
 function createFaultLogger(onFault: (code: string, message: string) => void): Logger {
   const logger: Logger = {
     debug() {},

@@ -1,4 +1,4 @@
-/** Connections whose calls and watches are written into the history, and into the ledger, as they pass. */
+/** Wraps connections so that their calls and watches are recorded in the history and in the ledger. */
 import { Buffer } from "node:buffer";
 import type { Connect } from "../../client/transport/connect.ts";
 import { findErrorCode, getErrorMessage, isAppError } from "../../core/errors.ts";
@@ -20,19 +20,19 @@ import {
 } from "./history.ts";
 import type { Ledger } from "./ledger.ts";
 
-/** Where the calls of all clients are written. */
+/** The destinations of the recorded calls of all clients. */
 export interface ObserverOptions {
   readonly history: HistoryWriter;
   readonly clock: Pick<Clock, "elapsedMs">;
   readonly ledger?: Ledger;
   /**
-   * Called when a call or a watch begins, with a function that records that its client was killed before the end; returns a
-   * function that is called at the end.
+   * Called when a call or a watch begins, with a function that records that its client was killed before the end.
+   * Returns a function that is called at the end.
    */
   readonly onBegin?: (client: string, kill: () => void) => () => void;
 }
 
-/** Wraps the connections of a client, so that all its calls are recorded under its name. */
+/** Wraps the connections of a client, so that its calls are recorded under its name. */
 export type Observe = (connect: Connect, client: string) => Connect;
 
 const INITIAL_EVENTS_END = "k8s.io/initial-events-end";
@@ -45,7 +45,7 @@ export function createObserver(
   const now = (): number => toHistoryTime(clock.elapsedMs());
 
   /** Enters an answer into the ledger. */
-  function enter(verb: RecordedCall["verb"], value: unknown): void {
+  function recordInLedger(verb: RecordedCall["verb"], value: unknown): void {
     if (ledger === undefined) return;
     if (verb === "delete") return ledger.acknowledge("deletion");
     if (isObject(value)) {
@@ -62,8 +62,8 @@ export function createObserver(
     begin: number,
     send: () => Promise<TransportResponse>,
   ): Promise<TransportResponse> {
-    const asked = { kind: "call", begin, ...target, ...query, verb, ...sent === undefined ? {} : { sent } } as const;
-    const unanswered = (): void => history.write({ ...asked, end: now() });
+    const record = { kind: "call", begin, ...target, ...query, verb, ...sent === undefined ? {} : { sent } } as const;
+    const unanswered = (): void => history.write({ ...record, end: now() });
     const ended = onBegin(target.client, unanswered);
     const answer = await send().catch((error: unknown) => {
       ended();
@@ -76,8 +76,8 @@ export function createObserver(
         ended();
         const value = text === undefined ? undefined : tryParse(text);
         if (value === undefined) return unanswered();
-        history.write(toRecordedCall({ ...asked, end: now(), status: answer.status }, value));
-        if (answer.status < 300) enter(verb, value);
+        history.write(toRecordedCall({ ...record, end: now(), status: answer.status }, value));
+        if (answer.status < 300) recordInLedger(verb, value);
       }),
     };
   }
@@ -89,16 +89,16 @@ export function createObserver(
   ): Promise<TransportResponse> {
     const number = ++watches;
     const initial = sendInitialEvents ? { sendInitialEvents } : {};
-    const asked = { kind: "watch", watch: number, begin, ...target, ...query, ...initial } as const;
+    const record = { kind: "watch", watch: number, begin, ...target, ...query, ...initial } as const;
     let isOpen = false;
     const end = (): void => history.write({ kind: "end", watch: number, at: now() });
     const ended = onBegin(target.client, () => isOpen && end());
     const answer = await send().catch((error: unknown) => {
       ended();
-      if (!isUnsent(error)) history.write({ ...asked, end: now() });
+      if (!isUnsent(error)) history.write({ ...record, end: now() });
       throw error;
     });
-    const opened = { ...asked, end: now(), status: answer.status };
+    const opened = { ...record, end: now(), status: answer.status };
     if (answer.status >= 300) {
       const body = readWhole(answer.body, (text) => {
         ended();
@@ -111,7 +111,7 @@ export function createObserver(
     isOpen = true;
     const take = (line: string): void => {
       const event = toRecordedEvent(tryParse(line), number, now());
-      // A line that was cut off in the middle was not received.
+      // A truncated line does not count as received.
       if (event === undefined) return;
       history.write(event.record);
       if (event.object !== undefined) ledger?.show(event.object);
@@ -141,18 +141,18 @@ export function createObserver(
 }
 
 /**
- * Reports whether an error proves that a request was not sent, because no connection was ever up: the server refused it
- * or ended it during the handshake, or has a certificate that is not trusted. Then its outcome is not open.
+ * Reports whether an error proves that a request was not sent, because no connection was established: the server
+ * refused it, closed it during the handshake, or has an untrusted certificate. Then the outcome is known.
  */
 function isUnsent(error: unknown): boolean {
   if (!isAppError(error, "unreachable")) return isAppError(error, "tls_untrusted");
   return findErrorCode(error.cause) === "ECONNREFUSED" || BEFORE_TLS.test(getErrorMessage(error.cause));
 }
 
-/** The text of Node and Deno about a connection that ended before it could carry anything; its code is ECONNRESET. */
+/** The message of Node and Deno for a connection that was closed during the handshake; its code is ECONNRESET. */
 const BEFORE_TLS = /before secure TLS connection was established/;
 
-/** A request for a resource. */
+/** A request for a resource, as it is recorded. */
 interface Parsed {
   readonly info: RequestInfo;
   readonly target: RecordedTarget;
@@ -162,7 +162,7 @@ interface Parsed {
   readonly sent: RecordedWrite | undefined;
 }
 
-/** Undefined for what has no state: other paths, and dry runs. */
+/** Parses a request; returns undefined for dry runs and for paths that are not resources. */
 function parseRequest(request: TransportRequest, client: string): Parsed | undefined {
   const { path, query } = parseTarget(request.path);
   const info = parseRequestInfo(request.method, path ?? "", query);
@@ -250,7 +250,7 @@ function toRecordedEvent(
   return isObject(object) ? { record: { ...event, object: toRecordedState(object) }, object } : undefined;
 }
 
-/** The revision of a list; 0 for none. */
+/** Reads the revision of a list; 0 if it has none. */
 function readRevision({ metadata }: Readonly<Record<string, unknown>>): number {
   return isRecord(metadata) ? Number(metadata["resourceVersion"] ?? 0) : 0;
 }
@@ -265,7 +265,10 @@ function isObject(value: unknown): value is KubeObject {
   return isRecord(metadata) && typeof metadata["uid"] === "string" && typeof metadata["resourceVersion"] === "string";
 }
 
-/** Passes a body on, and its whole text to `take` before its reader learns the end; undefined when it was cut off. */
+/**
+ * Passes a body on, and calls `take` with its text before the reader sees the end, or with undefined if the body was
+ * cut off.
+ */
 async function* readWhole(
   body: AsyncIterable<Uint8Array>,
   take: (text: string | undefined) => void,
@@ -283,7 +286,7 @@ async function* readWhole(
   }
 }
 
-/** Passes a body on, and each whole line to `take` before, because its reader may act on it at once. */
+/** Passes a body on, and first calls `take` with each complete line, because the reader may act on it at once. */
 async function* readLines(
   body: AsyncIterable<Uint8Array>,
   take: (line: string) => void,
@@ -292,7 +295,7 @@ async function* readLines(
   let rest = "";
   try {
     for await (const chunk of body) {
-      // An UTF-8 character may be cut between two chunks, a byte may not.
+      // A UTF-8 character may be split between two chunks, but a byte cannot.
       const lines = (rest + Buffer.from(chunk).toString("latin1")).split("\n");
       rest = lines.pop() ?? "";
       for (const line of lines) take(Buffer.from(line, "latin1").toString("utf8"));
@@ -311,7 +314,7 @@ function tryParse(text: string): unknown {
   }
 }
 
-/** Absent fields are left out of the lines. */
+/** Removes undefined fields, which must not appear in the lines. */
 function dropUndefined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined)) as never;
 }

@@ -14,7 +14,7 @@ import { createHistoryWriter, HISTORY_FILE, type HistoryRecord } from "./history
 import { createObserver } from "./observed.ts";
 
 const CONFIG_MAPS = "/api/v1/namespaces/default/configmaps";
-const CLUSTER = {} as ResolvedCluster; // the connection of the test reads nothing of it
+const CLUSTER = {} as ResolvedCluster; // the test's connection does not read it
 const encoder = new TextEncoder();
 
 function configMap(resourceVersion: string, write = "w1") {
@@ -53,7 +53,7 @@ async function record(
   return (await readFile(path, "utf8")).trimEnd().split("\n").slice(1).map((line) => JSON.parse(line));
 }
 
-test("observe() records a write with its preconditions, its name and the state that was answered", async () => {
+test("observe() records a write with its preconditions, its name and the state in the answer", async () => {
   const [call] = await record(
     { method: "PUT", path: `${CONFIG_MAPS}/a`, body: configMap("4", "w2") },
     { status: 200, chunks: [JSON.stringify(configMap("5", "w2"))] },
@@ -65,7 +65,7 @@ test("observe() records a write with its preconditions, its name and the state t
   });
 });
 
-test("observe() gives equal states one digest, whatever their revision, and different states two", async () => {
+test("observe() gives equal states the same digest at any revision, and different states different ones", async () => {
   const items = [configMap("5"), configMap("6"), configMap("7", "w2")];
   const [call] = await record(
     { method: "GET", path: `${CONFIG_MAPS}?limit=3&resourceVersion=7&resourceVersionMatch=Exact` },
@@ -79,7 +79,7 @@ test("observe() gives equal states one digest, whatever their revision, and diff
   assert.notEqual(first?.digest, third?.digest);
 });
 
-test("observe() leaves the outcome of a call open whose answer was cut off", async () => {
+test("observe() records no outcome for a call whose answer was cut off", async () => {
   const [call] = await record(
     { method: "DELETE", path: `${CONFIG_MAPS}/a`, body: { preconditions: { uid: "u" } } },
     { status: 200, chunks: ['{"kind":"Status",'], isCut: true },
@@ -88,7 +88,7 @@ test("observe() leaves the outcome of a call open whose answer was cut off", asy
   assert.deepEqual([call.verb, call.status, call.sent], ["delete", undefined, { uid: "u" }]);
 });
 
-test("observe() leaves out a call that was never sent, and no other one that has no answer", async () => {
+test("observe() omits a call that was never sent, but no other call without an answer", async () => {
   const silent = createServer((socket) => void socket.once("data", () => socket.destroy()).on("error", () => {}));
   await once(silent.listen(0, "127.0.0.1"), "listening");
   const { port } = silent.address() as AddressInfo;
@@ -125,7 +125,7 @@ test("observe() leaves out a call that was never sent, and no other one that has
   }
 });
 
-test("observe() records a refusal, and the uid of a deletion", async () => {
+test("observe() records the reason of a refusal and the uid of a deletion", async () => {
   const [refused] = await record({ method: "DELETE", path: `${CONFIG_MAPS}/a` }, {
     status: 409,
     chunks: ['{"kind":"Status","reason":"Conflict"}'],
@@ -138,7 +138,7 @@ test("observe() records a refusal, and the uid of a deletion", async () => {
   assert.deepEqual([refused.status, refused.reason, deleted.deleted], [409, "Conflict", "u"]);
 });
 
-test("observe() records each whole event of a watch, wherever its bytes are cut", async () => {
+test("observe() records each complete event of a watch, wherever its bytes are split", async () => {
   const object = { ...configMap("5"), data: { write: "wé" } };
   const bookmark = { metadata: { resourceVersion: "9", annotations: { "k8s.io/initial-events-end": "true" } } };
   const bytes = encoder.encode(

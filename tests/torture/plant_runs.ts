@@ -1,7 +1,7 @@
 /**
- * Builds tlsboot with a bug of `plants.ts`, and runs the finder of the bug on the build. The bug is found when the finder
- * ends with 1 and names it; `deno task torture --plant all` also runs every finder on a build without a bug, which must
- * find nothing.
+ * Builds tlsboot with a bug of `plants.ts`, and runs the finder of the bug on the build. The bug is found if the finder
+ * exits with 1 and reports it. `deno task torture --plant all` also runs every finder on a build without a bug, where
+ * it must find nothing.
  */
 import type { Plugin } from "esbuild";
 import { readFileSync } from "node:fs";
@@ -32,10 +32,13 @@ interface PlantRun {
   readonly plant?: Plant;
 }
 
-/** The number of runs side by side. One with an etcd has seven programs, and is alone. */
+/** The number of parallel runs. A run with etcd has seven programs, and runs alone. */
 const LANES = 2;
 
-/** Runs the finders of plants, and for all of them without a plant too; prints a row for each. Returns the exit code. */
+/**
+ * Runs the finders of plants and prints a row for each; for `all` it also runs them without a plant. Returns the exit
+ * code.
+ */
 export async function runPlants(names: string): Promise<number> {
   const plants = findPlants(names);
   const runs: PlantRun[] = plants.map((plant) => ({ finder: plant.finder, plant }));
@@ -60,23 +63,23 @@ export async function runPlants(names: string): Promise<number> {
   return surprises === 0 ? 0 : 1;
 }
 
-/** Runs a finder, prints a row, and reports whether it found the bug, or nothing without one. */
+/** Runs a finder, prints a row, and reports whether it found the bug, or found nothing in a build without a bug. */
 async function isAsExpected(folder: string, { finder, plant }: PlantRun): Promise<boolean> {
   const scratch = await mkdtemp(join(folder, "p-"));
   const { task } = finder;
   const env = {
     ...task === "torture" ? { TLSBOOT_TEST_BINARY: await buildPlanted(scratch, plant?.patches ?? []) } : {},
     ...task === "test" && plant !== undefined ? plantTests(plant) : {},
-    // The folders that finders keep go with ours.
+    // Folders that finders keep are removed with this one.
     TMPDIR: scratch,
   };
-  const more = plant === undefined ? [] : listMoreFlags(task, plant);
+  const extraFlags = plant === undefined ? [] : listExtraFlags(task, plant);
   const startedMs = performance.now();
-  const { code, output } = await runAside(process.execPath, ["task", "-q", task, ...finder.flags, ...more], env);
+  const { code, output } = await runAside(process.execPath, ["task", "-q", task, ...finder.flags, ...extraFlags], env);
   const seconds = (performance.now() - startedMs) / 1000;
   const lines = output.trimEnd().split("\n");
   const end = lines.slice(-END_LINES).map((line) => line.trim()).join(" / ");
-  // Of many faults a storm prints the first ones only.
+  // A storm prints only the first of many faults.
   for await (const path of glob(join(scratch, "*", "violations.txt"))) {
     lines.push(...(await readFile(path, "utf8")).split("\n"));
   }
@@ -86,26 +89,26 @@ async function isAsExpected(folder: string, { finder, plant }: PlantRun): Promis
     ? code === 0 ? "nothing is found" : undefined
     : lines.filter(isFinding).map((line) => line.trim()).find((line) => plant.fault.test(line));
   const isExpected = found !== undefined && code === (plant === undefined ? 0 : 1);
-  const account = isExpected ? found : `NOT AS EXPECTED: ${found ?? end}`;
+  const outcome = isExpected ? found : `NOT AS EXPECTED: ${found ?? end}`;
   process.stdout.write(
-    `| ${plant?.name ?? "none"} | \`${toCommand(finder)}\` | ${seconds.toFixed(0)} | ${account} |\n`,
+    `| ${plant?.name ?? "none"} | \`${toCommand(finder)}\` | ${seconds.toFixed(0)} | ${outcome} |\n`,
   );
   return isExpected;
 }
 
-/** What a storm or a simulation finds is indented below its summary. */
+/** A storm and a simulation indent their findings below the summary. */
 const INDENT = " ";
 
-/** The lines of a run that explain why it was not as expected. */
+/** How many of its last lines explain a run that was not as expected. */
 const END_LINES = 6;
 
-/** The flags of a run that has a bug: a bug may keep clients of a storm from settling. */
-function listMoreFlags(task: Finder["task"], plant: Plant): readonly string[] {
+/** Lists additional flags for a run with a bug, which may keep clients of a storm from settling. */
+function listExtraFlags(task: Finder["task"], plant: Plant): readonly string[] {
   if (task === "test") return [];
   return task === "torture" ? ["--settle", "20"] : ["--plant", plant.name];
 }
 
-/** The environment in which tests, which run the code of servers in their own process, load it with a bug. */
+/** Returns the environment in which tests load sources with a bug, because they run servers in their own process. */
 function plantTests({ name }: Plant): Readonly<Record<string, string>> {
   return {
     [PLANT_VARIABLE]: name,
@@ -113,7 +116,7 @@ function plantTests({ name }: Plant): Readonly<Record<string, string>> {
   };
 }
 
-/** Groups the patches of plants, so that those of two plants in one group are in different files: they may contradict. */
+/** Groups the patches of plants so that no two plants of a group patch the same file, because they may conflict. */
 function groupPatches(plants: readonly Plant[]): readonly (readonly Patch[])[] {
   const groups: Patch[][] = [];
   for (const { patches } of plants) {
@@ -125,7 +128,7 @@ function groupPatches(plants: readonly Plant[]): readonly (readonly Patch[])[] {
   return groups;
 }
 
-/** Throws an Error when patched sources have type errors: a bug that a compiler finds shows nothing. */
+/** Throws an Error if patched sources have type errors: a bug that the compiler finds proves nothing. */
 function assertTypes(root: string, patches: readonly Patch[]): void {
   const files = new Map(patches.map(({ file }) => [join(root, file), file]));
   const { options } = ts.convertCompilerOptionsFromJson({
@@ -150,7 +153,7 @@ function assertTypes(root: string, patches: readonly Patch[]): void {
   if (faults.length > 0) throw new Error(ts.formatDiagnostics(faults, host));
 }
 
-/** Builds the program with patches into a folder; returns the path of a file that runs it on Node 24. */
+/** Builds the program with patches in a folder; returns the path of a script that runs it on Node 24. */
 async function buildPlanted(folder: string, patches: readonly Patch[]): Promise<string> {
   const root = process.cwd();
   const entry = await writeBundle(await bundle(root, readBuildFacts(root), [createPlantPlugin(root, patches)]), folder);
@@ -160,7 +163,7 @@ async function buildPlanted(folder: string, patches: readonly Patch[]): Promise<
   return path;
 }
 
-/** Creates a plugin of esbuild that applies patches as it reads the sources. */
+/** Creates an esbuild plugin that applies patches to the sources as they are read. */
 export function createPlantPlugin(root: string, patches: readonly Patch[]): Plugin {
   const files = new Set(patches.map(({ file }) => file));
   return {

@@ -1,6 +1,6 @@
 /**
- * Lets Node load sources with a bug of `plants.ts`: a simulation, which calls `plantSources`, and tests, whose Node imports
- * this file first and finds the name of the bug in a variable.
+ * Makes Node load sources with a bug of `plants.ts`. A simulation calls `plantSources`; the Node of tests imports this
+ * file first and takes the name of the bug from an environment variable.
  */
 import { readFileSync } from "node:fs";
 import { registerHooks } from "node:module";
@@ -9,7 +9,7 @@ import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { applyPatches, findPlants, PLANT_VARIABLE } from "./plants.ts";
 
-/** Lets this process load sources with a bug from now on. */
+/** Makes this process load sources with a bug from now on. */
 export function plantSources(name: string): void {
   const patches = findPlants(name).flatMap((one) => one.patches);
   const urls = new Map(patches.map(({ file }) => [pathToFileURL(resolve(file)).href, file]));

@@ -1,11 +1,11 @@
 /**
- * Bugs that are planted on purpose, to show that the checks find them. Each is a change of source text that only a test
- * build applies (`plant_runs.ts`), so the product has no switch for it. `deno task torture --plant NAME` builds tlsboot with
- * one, or lets tests load it, and runs its finder, which must report it.
+ * Bugs that are planted to show that the checks find them. Each is a change of source text that only a test build
+ * applies (`plant_runs.ts`), so the product has no switch for it. `deno task torture --plant NAME` builds tlsboot with
+ * a bug, or makes tests load it, and runs its finder, which must report the bug.
  */
 import { UsageError } from "../support/command_line.ts";
 
-/** A text of a source file that occurs once in it, and what the bug makes of it. */
+/** A text that occurs exactly once in a source file, and its replacement. */
 export interface Patch {
   /** The path of the file from the root of the checkout. */
   readonly file: string;
@@ -16,11 +16,11 @@ export interface Patch {
 /** A bug, and the run that finds it. */
 export interface Plant {
   readonly name: string;
-  /** What a user would lose by it. */
+  /** What a user would lose through the bug. */
   readonly harm: string;
   readonly patches: readonly Patch[];
   readonly finder: Finder;
-  /** What the run says about this bug; a run that fails for another reason has not found it. */
+  /** The finding that reports this bug; a run that fails for another reason has not found it. */
   readonly fault: RegExp;
 }
 
@@ -31,32 +31,32 @@ export interface Finder {
   readonly flags: readonly string[];
 }
 
-/** One server on SQLite that is killed again and again. */
+/** One server on SQLite that is killed repeatedly. */
 const LONE: Finder = { task: "torture", flags: ["--kills", "4", "--nodes", "8", "--seed", "22"] };
-/** Power that fails at many places of what real programs write. */
+/** One server whose power fails at many places of what it writes. */
 const POWERLESS_SERVER: Finder = {
   task: "torture",
   flags: ["--power-loss", "--scene", "server", "--states", "300", "--starts", "2", "--seed", "22"],
 };
-/** Nodes of one server in simulated time, which is away for 100 seconds of each five minutes. */
+/** Nodes in simulated time, whose server is down for 100 seconds in every five minutes. */
 const SIMULATED: Finder = {
   task: "simulate",
   flags: ["--replay", "tests/simulation/short_absences.json", "--shrink", "0"],
 };
-/** Clients of one server in simulated time, whose history is longer than the one that a server keeps. */
+/** Clients of one server in simulated time, for longer than a server keeps history. */
 const SIMULATED_HISTORY: Finder = {
   task: "simulate",
-  flags: ["--nodes", "1", "--clients", "6", "--hours", "3", "--seed", "22", "--shrink", "0", "--judge"],
+  flags: ["--nodes", "1", "--clients", "6", "--hours", "3", "--seed", "22", "--shrink", "0", "--check-history"],
 };
-/** Clients of two servers on an etcd of three members in simulated time, with 12 faults, of which some are compactions. */
+/** Clients of two servers on an etcd of three members in simulated time, with 12 faults, including compactions. */
 const SIMULATED_SERVERS: Finder = {
   task: "simulate",
   flags: [
     ...["--servers", "2", "--nodes", "1", "--clients", "6", "--hours", "1", "--faults", "12"],
-    ...["--seed", "1", "--shrink", "0", "--judge"],
+    ...["--seed", "1", "--shrink", "0", "--check-history"],
   ],
 };
-/** Credentials of one server that are revoked in simulated time, in which the next use follows at once. */
+/** Credentials of one server that are revoked in simulated time and used again at once. */
 const SIMULATED_REVOCATIONS: Finder = {
   task: "simulate",
   flags: ["--nodes", "1", "--revokers", "2", "--hours", "2", "--seed", "22", "--shrink", "0"],
@@ -71,7 +71,7 @@ const SIMULATED_FAULTS: Finder = {
   ],
 };
 
-/** The same server, killed more often: a kill at the right moment shows a bug, and ends the run. */
+/** The same server, killed more often: a kill at the right moment exposes the bug and ends the run. */
 const OFTEN_KILLED: Finder = { task: "torture", flags: ["--kills", "20", "--nodes", "8", "--seed", "22"] };
 
 /** Three servers on an etcd of three members; the networks between them are cut, one at a time. */
@@ -79,7 +79,7 @@ const PARTED: Finder = {
   task: "torture",
   flags: ["--servers", "3", "--faults", "partition", "--seconds", "30", "--nodes", "4", "--seed", "22"],
 };
-/** Three servers and members are held up, one at a time. */
+/** Three servers on an etcd of three members; one server or member is paused at a time. */
 const PAUSED: Finder = {
   task: "torture",
   flags: ["--servers", "3", "--faults", "pause", "--seconds", "60", "--nodes", "4", "--seed", "25"],
@@ -396,7 +396,7 @@ export const PLANTS: readonly Plant[] = [
       after: "    if (revision < 0) return;\n    this.#currentAtMs",
     }],
     finder: PARTED,
-    // Which revocations stand is read from the mirror too.
+    // Revocations are read from the mirror too.
     fault: /^linearizable: |^the certificate of \S+, revoked by its \w+, was accepted as /,
   },
   {
@@ -513,10 +513,10 @@ function toReadOperation(`,
   },
 ];
 
-/** The variable that names the bug with which tests load the sources (`planted_sources.ts`). */
+/** The environment variable with the name of the bug that tests load (`planted_sources.ts`). */
 export const PLANT_VARIABLE = "TLSBOOT_TEST_PLANT";
 
-/** Finds plants by a list of names with commas; `all` is all of them. Throws UsageError for a name that is unknown. */
+/** Finds plants by names separated by commas, or all for `all`. Throws a UsageError for an unknown name. */
 export function findPlants(names: string): readonly Plant[] {
   if (names === "all") return PLANTS;
   return names.split(",").map((name) => {
@@ -529,12 +529,12 @@ export function findPlants(names: string): readonly Plant[] {
   });
 }
 
-/** The command that finds a bug in a build that has it. */
+/** Returns the command line that runs a finder. */
 export function toCommand({ task, flags }: Finder): string {
   return ["deno task", task, ...flags].join(" ");
 }
 
-/** Applies the patches of a file to its text. Throws an Error for a text that does not occur exactly once. */
+/** Applies the patches of a file to its text. Throws an Error unless each replaced text occurs exactly once. */
 export function applyPatches(file: string, text: string, patches: readonly Patch[]): string {
   let patched = text;
   for (const { before, after } of patches.filter((patch) => patch.file === file)) {

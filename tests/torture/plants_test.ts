@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { transformSync } from "esbuild";
 import { applyPatches, findPlants, PLANTS } from "./plants.ts";
 
-test("each of PLANTS has a name of its own, a harm and a patch", () => {
+test("each of PLANTS has a unique name, a harm and a patch", () => {
   assert.equal(new Set(PLANTS.map(({ name }) => name)).size, PLANTS.length);
   for (const { name, harm, patches } of PLANTS) {
     assert.ok(/^[a-z0-9-]+$/.test(name) && harm !== "" && patches.length > 0);
@@ -14,7 +14,7 @@ test("each of PLANTS has a name of its own, a harm and a patch", () => {
 });
 
 for (const { name, patches } of PLANTS) {
-  test(`the patches of ${name} apply to the sources, and leave code that can be parsed`, () => {
+  test(`the patches of ${name} apply to the sources and produce valid syntax`, () => {
     for (const file of new Set(patches.map((patch) => patch.file))) {
       const source = readFileSync(join(process.cwd(), file), "utf8");
       const patched = applyPatches(file, source, patches);
@@ -24,7 +24,7 @@ for (const { name, patches } of PLANTS) {
   });
 }
 
-test("applyPatches() refuses a text that is not there, and one that is there twice", () => {
+test("applyPatches() rejects a text that is missing or occurs twice", () => {
   const patch = { file: "a.ts", before: "one", after: "two" };
   assert.equal(applyPatches("a.ts", "one $& three", [patch]), "two $& three");
   assert.equal(applyPatches("b.ts", "one", [patch]), "one");
@@ -32,7 +32,7 @@ test("applyPatches() refuses a text that is not there, and one that is there twi
   assert.throws(() => applyPatches("a.ts", "one one", [patch]), /has 2 times, not once/);
 });
 
-test("findPlants() finds one, several and all, and refuses an unknown name", () => {
+test("findPlants() finds one plant, several and all, and rejects an unknown name", () => {
   const [first, second] = PLANTS;
   assert.deepEqual(findPlants(first!.name), [first]);
   assert.deepEqual(findPlants(`${first!.name},${second!.name}`), [first, second]);

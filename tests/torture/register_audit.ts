@@ -1,5 +1,5 @@
 /**
- * Compares the register of issued certificates with the certificates of requests. It has no sockets, files or clock, so that
+ * Compares the register of issued certificates with the certificates of requests. It has no sockets, files or clock, so
  * a test can present a broken promise to it.
  */
 import { findLeafCertificate } from "../../core/request/issued_certificate.ts";
@@ -32,15 +32,15 @@ export function listIssued(requests: readonly Shown[]): readonly IssuedFor[] {
   });
 }
 
-/** Reads the certificate of a request; undefined when it has none. */
+/** Reads the certificate of a request; returns undefined if it has none. */
 export function findIssued(what: string, uid: string, certificate: string | undefined): IssuedFor | undefined {
   if (certificate === undefined || certificate === "") return undefined;
   return { uid, what, fingerprint: findLeafCertificate(certificate)?.sha256Fingerprint ?? "unreadable" };
 }
 
 /**
- * Finds certificates without a record, serial numbers and requests with two records, and records whose request shows
- * another certificate or none. `requests` are those that exist now, or existed after the records were read.
+ * Finds certificates without a record, serial numbers and requests with two records, and records whose request has
+ * another certificate or none. `requests` are requests that were read after the records.
  */
 export function findRegisterFaults(
   records: readonly IssuedCertificate[],
@@ -80,16 +80,16 @@ export function findRegisterFaults(
   return faults;
 }
 
-/** The memory of the register over all its lists. */
+/** Compares successive lists of the register. */
 export class RegisterAudit {
   readonly #hashes = new Map<string, string>();
 
-  /** The number of records that were listed. */
+  /** The number of records that were listed so far. */
   get records(): number {
     return this.#hashes.size;
   }
 
-  /** Checks the chain of a whole list, and that earlier records are in it unchanged. Returns the broken promises. */
+  /** Checks the chain of a complete list, and that earlier records are unchanged in it. Returns the broken promises. */
   async compare(records: readonly IssuedCertificate[], cas: readonly CertificateFacts[]): Promise<readonly string[]> {
     const { fault } = await verifyRecords(records, { cas });
     const faults = fault === undefined ? [] : [`record ${fault.name} ${fault.problem}`];
@@ -104,13 +104,13 @@ export class RegisterAudit {
   }
 }
 
-/** Splits the objects of a stored instance by their keys, and finds the faults of its register. */
+/** Finds the faults in the register of a stored instance, given its objects by key. */
 export function findStoredFaults(objects: ReadonlyMap<string, KubeObject>): readonly string[] {
   // The server stores one kind below each prefix.
-  const below = <T extends KubeObject>(prefix: string): readonly T[] =>
+  const listBelow = <T extends KubeObject>(prefix: string): readonly T[] =>
     [...objects].flatMap(([key, object]) => key.startsWith(prefix) ? [object as T] : []);
-  const requests = below<Shown>(REQUESTS_PREFIX);
-  const records = below<IssuedCertificate>(RECORDS_PREFIX);
+  const requests = listBelow<Shown>(REQUESTS_PREFIX);
+  const records = listBelow<IssuedCertificate>(RECORDS_PREFIX);
   return findRegisterFaults(records, { issued: listIssued(requests), requests });
 }
 

@@ -31,7 +31,7 @@ const withoutCertificate: Shown = { metadata: b.metadata, status: {} };
 
 for (
   const { name, recorded, requests, want } of [
-    { name: "nothing wrong where each certificate has a record", recorded: [a, b], requests: [b, pending], want: [] },
+    { name: "no fault if each certificate has a record", recorded: [a, b], requests: [b, pending], want: [] },
     {
       name: "a certificate without a record",
       recorded: [a],
@@ -69,7 +69,7 @@ for (
   });
 }
 
-test("findRegisterFaults() finds the missing record of a request that is gone", () => {
+test("findRegisterFaults() finds the missing record of a deleted request", () => {
   const issued = [findIssued("csr a", "uid-a", a.status!.certificate)!];
   assert.deepEqual(findRegisterFaults([], { issued, requests: [] }), ["csr a: its certificate has no record"]);
 });
@@ -84,7 +84,7 @@ test("findRegisterFaults() finds a serial number with two records", () => {
   );
 });
 
-test("RegisterAudit finds a broken chain, a lost record, and one that was written again", async () => {
+test("RegisterAudit finds a broken chain, a lost record and a rewritten record", async () => {
   const audit = new RegisterAudit();
   const records = createRegister([a, b, c]);
   assert.deepEqual(await audit.compare(records.slice(0, 2), [ca.certificate]), []);

@@ -1,8 +1,8 @@
 /**
- * Steals credentials, revokes them while the server is killed, and uses them at once and for the rest of the storm: none may
- * be accepted after its revocation was acknowledged. Each victim is a bootstrap token, a token of a service account, or a
- * node that bootstraps with a token of its own, opens a watch, and renews its certificate in the moment of the revocation.
- * The client code is the real one.
+ * Steals credentials, revokes them while the server is killed, and uses them at once and for the rest of the storm:
+ * none may be accepted after its revocation was acknowledged. Each victim is a bootstrap token, a service account
+ * token, or a node that bootstraps with its own token, opens a watch, and renews its certificate at the moment of the
+ * revocation. It runs the real client code.
  */
 import { join } from "node:path";
 import { type ApiClient, createApiClient, withQuery } from "../../client/objects/api.ts";
@@ -27,21 +27,18 @@ import { isTransient } from "./watcher.ts";
 export interface RevokerOptions extends Omit<NodeOptions, "onStored"> {
   /** The cluster with the credentials of the administrator. */
   readonly cluster: ResolvedCluster;
-  /**
-   * The milliseconds from the acknowledgement until every server refuses the credential: 0 for one server, which does so
-   * at once.
-   */
+  /** The milliseconds from the acknowledgement until every server must refuse the credential: 0 for a single server. */
   readonly graceMs: number;
   /**
-   * Returns the elapsed time of the clock since which no server is held up, which could not end a watch meanwhile; Infinity
-   * when a machine has lost power since the watch was opened, and can never end it.
+   * Returns the elapsed time of the clock since which no server is paused, because a paused server cannot end a watch.
+   * Returns Infinity if a machine has lost power since the watch was opened, and can never end it.
    */
   readonly calmSinceMs: (openedMs: number) => number;
   /** The disk of the victims. */
   readonly files: FilePort;
   /** Whether the servers issue tokens of service accounts. */
   readonly hasServiceAccounts: boolean;
-  /** How much longer the pauses between two uses and between two revocations are than in a storm. */
+  /** The factor by which pauses between uses and between revocations are longer than in a storm. */
   readonly pace: number;
 }
 
@@ -57,34 +54,34 @@ export interface Revoker {
 export interface RevocationCounts {
   /** The number of acknowledged revocations. */
   readonly revocations: number;
-  /** Uses of a revoked credential that were refused. */
+  /** The number of refused uses of a revoked credential. */
   readonly refusals: number;
-  /** Watches that were open at a revocation, and ended. */
+  /** The number of watches that a revocation ended. */
   readonly endedWatches: number;
 }
 
-/** A revoked credential, with an open connection that has used it. */
+/** A revoked credential, with a connection that was opened before. */
 interface Stolen {
   readonly what: string;
   /** A connection that was open before the revocation. */
   readonly earlier: TlsTransport;
   readonly open: () => Promise<TlsTransport>;
-  /** The elapsed time of the clock from which on it must be refused. */
+  /** The elapsed time of the clock from which it must be refused. */
   readonly refusedFromMs: number;
 }
 
-/** A credential that is stolen, and what will be revoked. */
+/** A stolen credential, and the target of its revocation. */
 interface Victim {
   readonly what: string;
   readonly target: RevocationTarget;
   readonly open: () => Promise<TlsTransport>;
-  /** The node whose certificate it is; absent for a token. */
+  /** The node that owns the certificate; absent for a token. */
   readonly life?: Life;
 }
 
 /**
- * How victims are chosen, in turn: by what is stolen of them, and by what is revoked of that. Every second one has a watch,
- * so that a few revocations show that watches end.
+ * The kinds of victims, in turn: what is stolen, and what is revoked. Every second one has a watch, so that a few
+ * revocations show that watches end.
  */
 const VICTIMS = [
   "certificate node",
@@ -104,13 +101,13 @@ const REVOKE_PAUSE_MS = 1_000;
 /** The longest time before and after the revocation in which the victim renews. */
 const RENEWAL_MS = 1_000;
 /**
- * A watch ends within a second; the rest is for a client on a busy machine, and so is a multiple of the time that the
- * revocation itself took.
+ * A watch ends within a second. The rest allows for a client on a busy machine, and so does a multiple of the time that
+ * the revocation took.
  */
 const WATCH_ENDS_WITHIN_MS = 4_000;
 const WATCH_ENDS_WITHIN_REVOCATIONS = 4;
-/** The time in which a client that the machine held up reads what came before the time was over. */
-const LAST_LOOK_MS = 1_000;
+/** The additional time for a delayed client to read what arrived in time. */
+const LAST_READ_MS = 1_000;
 const MANY_RENEWALS = 100;
 /** The token in a bootstrap kubeconfig. */
 const TOKEN_LINE = /(token: )"?[a-z0-9]{6}\.[a-z0-9]{16}"?/;
@@ -131,7 +128,7 @@ export function createRevoker(options: RevokerOptions): Revoker {
     const earlier = await open();
     const openedMs = clock.elapsedMs();
     const watch = life === undefined ? undefined : startWatch(earlier, clock, signal);
-    // A renewal has another serial number, so that only the other kinds of revocation cover it.
+    // A renewed certificate has another serial number, so a revocation by serial number does not cover it.
     const renewal = new AbortController();
     const renewing = life === undefined || target.kind === "serial"
       ? Promise.resolve()
@@ -150,7 +147,7 @@ export function createRevoker(options: RevokerOptions): Revoker {
     const acknowledgedMs = clock.elapsedMs();
     const what = `${victim.what}, revoked by its ${target.kind}`;
     const one: Stolen = { what, earlier, open, refusedFromMs: acknowledgedMs + graceMs };
-    // The first use is the next thing that happens.
+    // Nothing happens between the acknowledgement and the first use.
     const used = use(one, false, signal);
     const withinMs = Math.round(
       WATCH_ENDS_WITHIN_MS + WATCH_ENDS_WITHIN_REVOCATIONS * (acknowledgedMs - requestedMs),
@@ -205,7 +202,7 @@ export function createRevoker(options: RevokerOptions): Revoker {
     return { what: `the certificate of ${life.nodeName}`, target: targets[kind], open: () => life.open(), life };
   }
 
-  /** Creates a service account in a namespace of its own, whose group no other account has. */
+  /** Creates a service account in its own namespace, so that no other account is in its group. */
   async function createAccount(
     api: ApiClient,
     kind: typeof ACCOUNTS[number],
@@ -237,7 +234,7 @@ export function createRevoker(options: RevokerOptions): Revoker {
     };
   }
 
-  /** Creates an object while the server is away; it may be there already when an earlier answer was lost. */
+  /** Creates an object, retrying while the server is down; it may exist already if an earlier answer was lost. */
   async function ensure(api: ApiClient, path: string, body: object, signal: AbortSignal): Promise<void> {
     await untilDone(() => create(api, path, body, signal), options, signal);
   }
@@ -268,14 +265,14 @@ export function createRevoker(options: RevokerOptions): Revoker {
       const leftMs = Math.max(acknowledgedMs, calmSinceMs(openedMs)) + withinMs - clock.elapsedMs();
       if (leftMs === Infinity) return;
       isLast = leftMs <= 0;
-      const late = clock.sleep(isLast ? LAST_LOOK_MS : leftMs, signal).then(() => "late", () => "stopped");
+      const late = clock.sleep(isLast ? LAST_READ_MS : leftMs, signal).then(() => "late", () => "stopped");
       outcome = await Promise.race([watch.ended.then(() => "ended"), late]);
     }
     if (outcome === "ended") counts.endedWatches++;
     if (outcome === "late") onFault(`${what} is open ${withinMs} ms after the acknowledgement`);
   }
 
-  /** Presents a revoked credential, over a new connection or the one from before. */
+  /** Uses a revoked credential, over a new connection or the earlier one. */
   async function use({ what, earlier, open, refusedFromMs }: Stolen, isNew: boolean, signal: AbortSignal) {
     const waitMs = refusedFromMs - clock.elapsedMs();
     if (waitMs > 0) await clock.sleep(waitMs, signal);
@@ -293,7 +290,7 @@ export function createRevoker(options: RevokerOptions): Revoker {
     }
   }
 
-  async function useForEver(signal: AbortSignal): Promise<void> {
+  async function useRepeatedly(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const one = stolen[Math.floor(random.float() * stolen.length)];
       if (one !== undefined) await use(one, random.float() < 0.5, signal).catch(() => {});
@@ -301,7 +298,7 @@ export function createRevoker(options: RevokerOptions): Revoker {
     }
   }
 
-  async function revokeForEver(signal: AbortSignal): Promise<void> {
+  async function revokeRepeatedly(signal: AbortSignal): Promise<void> {
     await using transport = await connect(cluster);
     const api = createApiClient(transport, { clock });
     for (let number = 0; !signal.aborted; number++) {
@@ -315,7 +312,7 @@ export function createRevoker(options: RevokerOptions): Revoker {
 
   return {
     async run(signal) {
-      await Promise.all([revokeForEver(signal), useForEver(signal), useForEver(signal)]);
+      await Promise.all([revokeRepeatedly(signal), useRepeatedly(signal), useRepeatedly(signal)]);
       await Promise.allSettled(stolen.map(({ earlier }) => earlier[Symbol.asyncDispose]()));
     },
     async useAll(signal) {
@@ -325,7 +322,7 @@ export function createRevoker(options: RevokerOptions): Revoker {
   };
 }
 
-/** Repeats a step while the server is away. */
+/** Repeats a step while the server is down. */
 async function untilDone(
   step: () => Promise<void>,
   { clock, random }: { readonly clock: Clock; readonly random: Random },
@@ -346,7 +343,7 @@ const OWN_REQUESTS = withQuery("/apis/certificates.k8s.io/v1/certificatesigningr
   timeoutSeconds: "3600",
 });
 
-/** Watches until the stream ends, for whatever reason. */
+/** Watches until the stream ends for any reason. */
 function startWatch(transport: TlsTransport, clock: Clock, signal: AbortSignal): { readonly ended: Promise<void> } {
   async function follow(): Promise<void> {
     const answer = await createApiClient(transport, { clock }).open({ method: "GET", path: OWN_REQUESTS }, signal);

@@ -1,4 +1,4 @@
-/** The server under torture: the real program on one folder and one port, started and killed again and again. */
+/** The server under torture: the real program on one folder and one port, started and killed repeatedly. */
 import { copyFile, mkdir, readdir, rm } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -9,10 +9,10 @@ import { HERE, type Place } from "../support/interop/network_namespace.ts";
 import { copyCa } from "../support/interop/servers.ts";
 import { findStoredFaults } from "./register_audit.ts";
 
-/** Under a storm it says a line for each request. */
+/** How many of its last lines are reported, since it logs a line for each request. */
 const SHOWN_LINES = 20;
 
-/** The newest revision: of a change, or of a deletion that is forgotten by now. */
+/** The newest revision, of a change or of a deletion that is no longer in the history. */
 const NEWEST = "SELECT max(revision) AS newest FROM (SELECT revision FROM changes UNION SELECT value FROM numbers)";
 
 /** The newest state of each key. */
@@ -22,13 +22,13 @@ const STATES = "SELECT key, value, max(revision) FROM changes GROUP BY key HAVIN
 export interface TorturedServerOptions {
   readonly dataDir: string;
   readonly port: number;
-  /** Flags beside those of every server. */
+  /** Flags in addition to those of every server. */
   readonly flags?: readonly string[];
-  /** Where it runs and listens; on loopback by default. */
+  /** The network in which it runs and listens; loopback by default. */
   readonly place?: Place;
-  /** Variables of its environment, for a clock of its own. */
+  /** Environment variables, which may set its own clock. */
   readonly env?: Readonly<Record<string, string>>;
-  /** The path of an earlier build, to which `change` turns. */
+  /** The path of an earlier build, to which `change` switches. */
   readonly earlierBuild?: string | undefined;
 }
 
@@ -37,21 +37,24 @@ export interface TorturedServer extends AsyncDisposable {
   readonly dataDir: string;
   /** Its address and port, as a client names them. */
   readonly host: string;
-  /** Starts it; answers once the process runs, which is long before it serves. */
+  /** Starts the process, and returns long before it serves. */
   start(): void;
-  /** Resolves once it serves. An Error with what it said when it ends instead. */
+  /** Resolves once it serves. Rejects with its output if it ends instead. */
   up(): Promise<void>;
-  /** Ends it at once, as a power cut would end the process, and waits until it is gone. */
+  /** Kills the process with SIGKILL, and waits until it has ended. */
   kill(): Promise<void>;
-  /** Stops the process where it stands, or lets it go on. */
+  /** Stops the process, or lets it continue. */
   signal(signal: "SIGSTOP" | "SIGCONT"): void;
-  /** From the next start on it is the earlier build, or this one again. */
+  /** Switches between the earlier build and this one, from the next start on. */
   change(): void;
-  /** Returns what the server last wrote to stderr. */
+  /** Returns the last lines that the server wrote to stderr. */
   stderr(): string;
 }
 
-/** Starts the servers of one instance on an etcd for the first time: the others get the CA and the keys of the first. */
+/**
+ * Starts the servers of an instance on etcd for the first time. The others get copies of the CA and the keys of the
+ * first.
+ */
 export async function startTogether([first, ...others]: readonly [TorturedServer, ...TorturedServer[]]): Promise<void> {
   first.start();
   await first.up();
@@ -60,10 +63,10 @@ export async function startTogether([first, ...others]: readonly [TorturedServer
   await Promise.all(others.map((server) => server.up()));
 }
 
-/** Requests stay for as long as the storm, however its clocks are set. */
+/** Requests are kept for the whole storm, however its clocks are set. */
 const KEPT = ["--gc-issued", "48h", "--gc-denied", "48h", "--gc-failed", "48h"];
 
-/** Creates a server; nothing is started yet. */
+/** Creates a server, which is not started yet. */
 export function createTorturedServer(options: TorturedServerOptions): TorturedServer {
   const { dataDir, port, flags = [], place = HERE, env = {}, earlierBuild } = options;
   let running: Child | undefined;
@@ -96,13 +99,13 @@ export function createTorturedServer(options: TorturedServerOptions): TorturedSe
   };
 }
 
-/** The files of a database on the disk; the index of the log (`-shm`) is made anew. */
+/** The files of a database; SQLite recreates the index of its log (`-shm`). */
 const DATABASE = /^tlsboot\.db(?:-wal|-journal)?$/;
 
 /**
- * Checks a copy of the database as the kill left it, its log with it, and returns what is wrong with it or with the register
- * in it. `newestShown` is the
- * newest revision that a client had seen before the kill, or 0: then there may be no database yet.
+ * Checks a copy of the database and its log as the kill left them, and returns the first fault of the database or of
+ * its register. `newestShown` is the newest revision that a client had seen before the kill; if it is 0, the database
+ * may be empty.
  */
 export async function findDatabaseFault(
   dataDir: string,

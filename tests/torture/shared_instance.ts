@@ -1,4 +1,6 @@
-/** Several servers on an etcd of three members behind a load balancer: one server and one member suffer a fault at a time. */
+/**
+ * Several servers behind a load balancer on an etcd of three members. Faults hit one server and one member at a time.
+ */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pick } from "../support/seeded_random.ts";
@@ -15,35 +17,44 @@ import { findStoredFaults } from "./register_audit.ts";
 import { createTorturedServer, startTogether, type TorturedServer } from "./server.ts";
 import type { InstanceCounts, TorturedInstance, TorturedInstanceOptions } from "./instance.ts";
 
-/** A majority of them stays. */
+/** With three members, a majority remains when one fails. */
 const MEMBERS = 3;
 /** The longest time until the next fault, with all members up. */
 const LONGEST_RUN_MS = 4_000;
-/** The longest time until a killed member is started again. */
+/** The longest time until a killed program is started again. */
 const LONGEST_ABSENCE_MS = 2_000;
 /** One in this many kills happens while the server starts. */
 const STARTING_KILLS = 5;
-/** The longest time until a start is cut off. */
+/** The longest time until a start is interrupted. */
 const LONGEST_START_MS = 2_000;
-/** The share of pauses that hold up a server, half of them the one that runs the controllers; the others hold up a member. */
+/**
+ * The share of pauses that stop a server, in half of the cases the one that runs the controllers. The others stop a
+ * member.
+ */
 const SERVERS_SHARE = 0.7;
-/** The longest time until another server has claimed the Lease, and renewed it so often that the one before must stop. */
+/**
+ * The longest time until another server has claimed the Lease and renewed it so often that the previous holder must
+ * stop.
+ */
 const CLAIMED_WITHIN_MS = 60_000;
 const CLAIMS_PAUSE_MS = 500;
-/** The renewals in which one that does not stop is seen. */
+/** How many further renewals expose a server that has not stopped. */
 const SEEN_RENEWALS = 4;
-/** A storm has one audit log for each server, which is never rotated. */
+/** Large enough that the audit log of a server is never rotated. */
 const AUDIT_MEGABYTES = 1_000_000;
-/** The share of partitions that lose the answers of a member alone, for longer than a server waits for that of a write. */
+/**
+ * The share of partitions that lose only the answers of a member, for longer than a server waits for the answer to a
+ * write.
+ */
 const SILENCES_SHARE = 0.4;
 const SILENCE_MS = 12_000;
 const POLICY_FILE = "audit_policy.json";
-/** Later than the end of any storm. */
+/** A time after the end of any storm. */
 const FOREVER_MS = 1e12;
-/** Compaction keeps at most this many of the newest revisions, so that some of those who are behind still find theirs. */
+/** The largest number of revisions that a compaction keeps, so that some slow clients still find theirs. */
 const KEPT_REVISIONS = 50;
 
-/** Starts etcd; the servers and the load balancer before them are started by `begin`. */
+/** Creates an instance and starts its etcd; `begin` starts the servers and the load balancer. */
 export async function createSharedInstance(
   options: TorturedInstanceOptions,
   servers: number,
@@ -80,7 +91,7 @@ interface SharedParts {
   readonly ports: readonly number[];
   /** The port of the load balancer. */
   readonly port: number;
-  /** What ends etcd, and then the network. */
+  /** Ends etcd and then the network when it is disposed. */
   readonly owned: AsyncDisposable;
 }
 
@@ -108,7 +119,7 @@ class SharedInstance implements TorturedInstance {
       createTorturedServer({
         dataDir: join(folder, `server-${index}`),
         port,
-        // Each begins with a member of its own, as where every machine has both, so that one may be behind the others.
+        // Each server prefers another member, as if both ran on one machine, so that one may be behind the others.
         flags: [
           "--etcd-servers",
           [...etcd.urls.slice(index % MEMBERS), ...etcd.urls.slice(0, index % MEMBERS)].join(","),
@@ -174,7 +185,10 @@ class SharedInstance implements TorturedInstance {
     await Promise.all([...this.#etcd.members.map((one) => one.healthy()), ...this.#servers.map((one) => one.up())]);
   }
 
-  /** Holds up a server or a member. The server that runs the controllers is held up until another one has taken them over. */
+  /**
+   * Stops a server or a member for a while. The server that runs the controllers stays stopped until another one has
+   * taken over.
+   */
   async #pause(server: TorturedServer, member: EtcdMember): Promise<void> {
     const { random, faults } = this.#options;
     const [share, isLeaderWanted] = [random.float(), random.float() < 0.5];
@@ -190,19 +204,19 @@ class SharedInstance implements TorturedInstance {
       }
     });
     if (victim !== leader) return;
-    // It learns that its term is over. If it were held up again before, it would write later than it may.
+    // Wait until it notices that its term is over. If it were stopped again before, it would write later than allowed.
     const { length } = await this.#terms.listClaims();
     await this.#awaitClaims((now) => now.length - length > MOST_RENEWALS + SEEN_RENEWALS);
   }
 
-  /** Waits until the claims of the Lease are as wanted, but not for ever. */
+  /** Waits until the claims of the Lease meet a condition, for at most `CLAIMED_WITHIN_MS`. */
   async #awaitClaims(isWanted: (claims: readonly OwnWrite[]) => boolean): Promise<void> {
     const { clock, pause } = this.#options;
     const deadline = clock.elapsedMs() + CLAIMED_WITHIN_MS;
     while (!isWanted(await this.#terms.listClaims()) && clock.elapsedMs() < deadline) await pause(CLAIMS_PAUSE_MS);
   }
 
-  /** Starts a server, which is killed once more before it is up in one of some cases. */
+  /** Starts a server. In one of `STARTING_KILLS` cases it is killed once more before it is up. */
   async #revive(server: TorturedServer): Promise<void> {
     const { pause, random, hasTime, faults } = this.#options;
     server.start();
@@ -216,7 +230,7 @@ class SharedInstance implements TorturedInstance {
     await server.up();
   }
 
-  /** What happens while a fault of one server lasts: another server is killed, and history is removed. */
+  /** Disturbs the instance while a fault of one server lasts: kills another server and compacts etcd. */
   async #disturb(held: TorturedServer): Promise<void> {
     const { pause, random, faults } = this.#options;
     await pause(random.float() * LONGEST_ABSENCE_MS);
@@ -229,7 +243,7 @@ class SharedInstance implements TorturedInstance {
     other.start();
   }
 
-  /** Sets the clock of one server alone, or those of all. */
+  /** Sets the clock of one server or all clocks. */
   async #setClocks(server: TorturedServer): Promise<void> {
     const { random, faults } = this.#options;
     const clocks = this.#parts.clocks!;
@@ -237,11 +251,11 @@ class SharedInstance implements TorturedInstance {
       faults.count("clock");
       return await clocks.step(random);
     }
-    const setRight = await clocks.stray(this.#servers.indexOf(server), random);
+    const setRight = await clocks.strayClock(this.#servers.indexOf(server), random);
     await faults.last("clock", setRight, () => this.#disturb(server));
   }
 
-  /** Parts a server or a member from one of those that it talks to, or from all of them, or loses a member's answers. */
+  /** Cuts a server or a member off from one or all of its peers, or loses a member's answers. */
   async #part(server: TorturedServer, member: EtcdMember): Promise<void> {
     const { faults, random, pause } = this.#options;
     const network = this.#parts.network!;
@@ -249,7 +263,7 @@ class SharedInstance implements TorturedInstance {
     const members = network.places.slice(this.#servers.length);
     const cut = members[this.#etcd.members.indexOf(member)]!;
     if (random.float() < SILENCES_SHARE) {
-      // What the member has done of their writes, the servers do not know.
+      // The servers do not learn which of their writes the member has done.
       const places = network.places.slice(0, this.#servers.length);
       await Promise.all(places.map((place) => network.mute(cut, place)));
       const heal = async () => void await Promise.all(places.map((place) => network.unmute(cut, place)));
@@ -268,7 +282,7 @@ class SharedInstance implements TorturedInstance {
     }, () => this.#disturb(server));
   }
 
-  /** Compacts etcd up to the present, or a little less. A member that is down or parted does not answer. */
+  /** Compacts etcd up to the present, or a little less. A member that is down or cut off does not answer. */
   async #compact(): Promise<void> {
     const { random, faults, pause, clock, onCompaction } = this.#options;
     const member = pick(random, this.#etcd.members);
@@ -281,7 +295,7 @@ class SharedInstance implements TorturedInstance {
         onCompaction(revision, beginMs, clock.elapsedMs());
         faults.count("compact");
       } catch {
-        // Whether it happened, or will, is not known.
+        // It may have happened, or may still happen.
         onCompaction(revision, beginMs, FOREVER_MS);
       }
     }

@@ -1,4 +1,4 @@
-/** The whole torture: a storm of clients, an instance that is killed under them, and what is checked meanwhile and at the end. */
+/** A complete storm: its clients, the instance under faults, and the checks during the storm and at its end. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createApiClient, listAll } from "../../client/objects/api.ts";
@@ -47,12 +47,15 @@ export interface StormOptions {
   /** The largest number of kills within `seconds`. */
   readonly kills: number;
   readonly seconds: number;
-  /** The smallest number of kills. For them, and for one fault of each kind, a slow machine may take longer than `seconds`. */
+  /**
+   * The smallest number of kills. A slow machine may take longer than `seconds` for them and for one fault of each
+   * kind.
+   */
   readonly leastKills: number;
   readonly nodes: number;
   /** The number of servers; several share an etcd of three members, behind a load balancer. */
   readonly servers: number;
-  /** The longest time in which clients settle, on a machine that does other work too; nodes have some more. */
+  /** The longest time for clients to settle, on a machine with other work; each node adds some. */
   readonly settleSeconds: number;
   readonly onProgress: (line: string) => void;
 }
@@ -66,37 +69,43 @@ export interface StormReport extends LedgerCounts, InstanceCounts, RevocationCou
   readonly pairs: number;
   /** Records of the register that were checked. */
   readonly records: number;
-  /** Connections that a load balancer gave each server; none without one. */
+  /** The number of connections that the load balancer gave each server; empty without one. */
   readonly shares: readonly number[];
 }
 
 const RECORDS_PATH = "/apis/tlsboot/v1alpha1/issuedcertificates";
-/** Some connections of most watchers begin with all objects; two watchers select objects that start and stop to match. */
+/**
+ * Most watchers begin some connections with all objects. Two watchers select objects, which start and stop matching.
+ */
 const WATCHERS = [
-  ...[0, 0, 0.3].map((streams, index) => ({ name: `requests-${index}`, path: REQUESTS_PATH, streams })),
-  { name: "records", path: RECORDS_PATH, streams: 0.2 },
-  ...[0, 0.3].map((streams, index) => ({ name: `config-maps-${index}`, path: CONFIG_MAPS_PATH, streams })),
+  ...[0, 0, 0.3].map((streamingShare, index) => ({ name: `requests-${index}`, path: REQUESTS_PATH, streamingShare })),
+  { name: "records", path: RECORDS_PATH, streamingShare: 0.2 },
+  ...[0, 0.3].map((streamingShare, index) => ({
+    name: `config-maps-${index}`,
+    path: CONFIG_MAPS_PATH,
+    streamingShare,
+  })),
   ...NAMESPACES.map((namespace) => ({
     name: `config-maps-${namespace}`,
     path: toConfigMapsPath(namespace),
-    streams: 0.1,
+    streamingShare: 0.1,
   })),
-  ...[0, 0.3].map((streams, index) => ({
-    ...{ name: `selected-${index}`, path: CONFIG_MAPS_PATH, streams, labelSelector: SELECTED },
+  ...[0, 0.3].map((streamingShare, index) => ({
+    ...{ name: `selected-${index}`, path: CONFIG_MAPS_PATH, streamingShare, labelSelector: SELECTED },
   })),
 ];
 const WRITERS = 4;
 const READERS = 3;
 const APPROVERS = 2;
-/** The time limit, however few kills there were. */
+/** The time limit of a storm, even with too few kills. */
 const LONGEST_MS = 900_000;
-/** Within this time after the acknowledgement of a revocation each of several servers refuses the credential. */
+/** How long after the acknowledgement of a revocation all servers of an etcd refuse the credential. */
 const REFUSED_WITHIN_MS = 1_000;
-/** Faults between two lines of progress and two lists of the register. */
+/** The number of faults between lines of progress, and between lists of the register. */
 const FAULTS_PER_LINE = 10;
-/** The longest time for one call, and for all clients to end. */
+/** The time limit for one call, and for all clients to end. */
 const END_WITHIN_MS = 90_000;
-/** The additional time for each node, which gets its last pair then. */
+/** The additional time to settle for each node, which gets its last pair. */
 const SETTLE_PER_NODE_MS = 300;
 
 /** Runs a storm to its end, or to the first broken promise. */
@@ -117,7 +126,7 @@ class Storm {
   readonly #audit = new RegisterAudit();
   #revoker: Revoker | undefined;
   readonly #stop = new AbortController();
-  /** Ends the writers and readers, before the watchers. */
+  /** Ends the writers and readers before the watchers. */
   readonly #calm = new AbortController();
   readonly #startedMs: number;
   readonly #watchers: (Watcher & { readonly path: string; readonly isWhole: boolean })[] = [];
@@ -130,7 +139,7 @@ class Storm {
     this.#startedMs = this.#clock.elapsedMs();
     const { folder, seed, servers } = options;
     const title = `torture: seed ${seed}, ${servers} server${servers === 1 ? "" : "s"}`;
-    // A clock that is set forth ages history; what a compaction takes away early is in the history of the run.
+    // Setting a clock forward ages history. Early compactions are recorded in the history of the run.
     const isKept = !options.faults.includes("clock");
     this.#history = createHistoryWriter(join(folder, HISTORY_FILE), { title, ...(isKept ? { keptMs: KEPT_MS } : {}) });
     this.#observe = createObserver({ history: this.#history, clock: this.#clock, ledger: this.#ledger });
@@ -157,7 +166,7 @@ class Storm {
       let listed: Promise<unknown> = Promise.resolve();
       while (this.#hasTime() && this.#isSound()) {
         const fault = this.#faults.draw();
-        // The next fault may come while a list is read.
+        // The next fault may happen while a list is read.
         const [healed, read] = await Promise.allSettled([instance.inflict(fault), listed]);
         for (const outcome of [healed, read]) if (outcome.status === "rejected") throw outcome.reason;
         listed = this.#list(cluster, `after a fault (${fault})`);
@@ -184,7 +193,7 @@ class Storm {
     return this.#report(shares);
   }
 
-  /** Waits for all clients to end. One that does not waits for what never comes, which is a fault too. */
+  /** Waits for all clients to end. A client that does not end is a fault too. */
   async #awaitEnd(tasks: ReadonlyMap<string, Promise<void>>): Promise<void> {
     const running = new Set(tasks.keys());
     const over = new AbortController();
@@ -246,15 +255,15 @@ class Storm {
     const { signal } = this.#stop;
     const rest = { cluster, clock: this.#clock };
     const observe = (name: string) => ({ name, connect: this.#observe(this.#connect, name) });
-    // Each has its own random numbers, so that the speed of the others does not change what one does.
+    // Each client has its own random numbers, so that its actions do not depend on the speed of the others.
     const createRandom = (index: number): Random => createSeededRandom(this.#options.seed * 1_000 + index);
     const onFault = (fault: string): void => this.#fault(fault);
     const areClocksSet = this.#faults.has("clock");
-    const begunAt = await this.#list(cluster, "at the start");
+    const firstRevision = await this.#list(cluster, "at the start");
     const tasks = new Map<string, Promise<void>>();
     for (const [index, { name, ...watched }] of WATCHERS.entries()) {
       const client = { ...rest, ...watched, ...observe(name), random: createRandom(index), onFault };
-      const { watcher, running } = startWatcher(client, begunAt, signal);
+      const { watcher, running } = startWatcher(client, firstRevision, signal);
       this.#watchers.push({ ...watcher, path: watched.path, isWhole: !("labelSelector" in watched) });
       tasks.set(name, running);
     }
@@ -274,7 +283,7 @@ class Storm {
     const stored = new Set<string>();
     start("writer", WRITERS, 100, (client) => runWriter(client, busy));
     start("cleaner", 1, 200, (client) => runCleaner({ ...client, stored }, signal));
-    start("reader", READERS, 400, (client) => runReader({ ...client, oldest: begunAt, newest }, busy));
+    start("reader", READERS, 400, (client) => runReader({ ...client, oldest: firstRevision, newest }, busy));
     start("approver", APPROVERS, 500, (client) => runApprover(client, busy));
     const nodes = Array.from({ length: this.#options.nodes }, (_, index) =>
       startNode({
@@ -306,7 +315,7 @@ class Storm {
     return { tasks, nodes };
   }
 
-  /** Lists everything, for the history. Answers the revision of the list of requests. */
+  /** Lists everything for the history. Returns the revision of the list of requests. */
   async #list(cluster: ResolvedCluster, when: string): Promise<number> {
     let revision = 0;
     for (const path of [CONFIG_MAPS_PATH, REQUESTS_PATH]) {
@@ -316,7 +325,9 @@ class Storm {
     return revision;
   }
 
-  /** Checks the register against all certificates that were shown before it was listed, and the requests after. */
+  /**
+   * Checks the register against the certificates that were shown before it was listed, and against the requests after.
+   */
   async #auditRegister(instance: TorturedInstance, cluster: ResolvedCluster): Promise<void> {
     const issued = this.#ledger.listShownCertificates();
     const list = async <T extends KubeObject>(path: string) =>
@@ -333,7 +344,7 @@ class Storm {
     return cas.value;
   }
 
-  /** The server is up, but may need a moment more under a storm. */
+  /** Calls the API until it answers: a server that is up may still need a moment during a storm. */
   async #ask<T>(
     cluster: ResolvedCluster,
     what: string,
@@ -354,7 +365,7 @@ class Storm {
     }
   }
 
-  /** Waits until every watcher of whole collections has seen the last write of each, so that none can be missed unseen. */
+  /** Waits until every watcher of a whole collection has seen its last write, so that a missed write is noticed. */
   async #awaitWatchers(cluster: ResolvedCluster): Promise<void> {
     await this.#ask(cluster, "write a last time", async (api, signal) => {
       for (const namespace of NAMESPACES) {
@@ -382,7 +393,7 @@ class Storm {
     }
   }
 
-  /** Stops the kills and waits until every node has one more pair, and every watcher has seen everything. */
+  /** Waits until every node has one more pair and every watcher has seen everything. */
   async #settle(
     instance: TorturedInstance,
     cluster: ResolvedCluster,

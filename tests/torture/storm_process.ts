@@ -1,7 +1,8 @@
 /**
- * One storm and its account: `deno task torture` runs it on Node, with `TLSBOOT_TEST_NODE` or `TLSBOOT_TEST_BINARY` for
- * the servers. Of a thousand connections that Deno 2.9 opens while servers die, some never come up.
- * Usage: storm_process.ts with the flags of `main.ts` beside it
+ * Runs one storm and prints its report. `deno task torture` runs it on Node, with `TLSBOOT_TEST_NODE` or
+ * `TLSBOOT_TEST_BINARY` for the servers, because in Deno 2.9 a few of a thousand connections never come up while
+ * servers die.
+ * Usage: storm_process.ts with the flags of `main.ts`
  */
 import { mkdtemp, rm, rmdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -11,7 +12,7 @@ import { findCommit, runMain } from "../support/command_line.ts";
 import { earlierBuildPath } from "./earlier_build.ts";
 import { findMissingFaults, formatFaults } from "./faults.ts";
 import { readFlags, type TortureFlags } from "./flags.ts";
-import { formatVerdict, judgeHistory, listVerdictFaults, type Verdict } from "./judge.ts";
+import { checkHistory, formatVerdict, listVerdictFaults, type Verdict } from "./history_check.ts";
 import { runStorm, type StormReport } from "./storm.ts";
 
 const SHOWN_VIOLATIONS = 20;
@@ -30,25 +31,25 @@ async function main(): Promise<number> {
   const earlierBuild = faults.includes("upgrade") ? earlierBuildPath() : undefined;
   const settings = { seed, kills, leastKills, seconds, settleSeconds, nodes, servers, faults };
   const report = await runStorm({ folder, ...settings, earlierBuild, onProgress }).catch(async (error) => {
-    // It is empty unless something was started.
+    // The folder is empty unless something was started.
     await rmdir(folder).catch(() => process.stdout.write(keptLine(folder)));
     throw error;
   });
-  const verdict = await judgeHistory(folder);
+  const verdict = await checkHistory(folder);
   const broken = [...report.violations, ...listVerdictFaults(verdict)];
-  const unproved = untried(report, verdict, flags);
+  const unproved = findUntried(report, verdict, flags);
   process.stdout.write(`${formatSummary(report, verdict, flags, { broken, unproved })}\n`);
   const problems = broken.length > 0 ? broken : unproved;
-  const account = problems.map((line) => `  ${line}\n`);
-  if (account.length === 0) {
+  const lines = problems.map((line) => `  ${line}\n`);
+  if (lines.length === 0) {
     if (flags.keep) process.stdout.write(keptLine(folder));
     else await rm(folder, { recursive: true, force: true });
     return 0;
   }
-  await writeFile(join(folder, "violations.txt"), account.join(""));
-  process.stdout.write(account.slice(0, SHOWN_VIOLATIONS).join(""));
+  await writeFile(join(folder, "violations.txt"), lines.join(""));
+  process.stdout.write(lines.slice(0, SHOWN_VIOLATIONS).join(""));
   if (verdict.page !== "") process.stdout.write(`  open in a browser: ${verdict.page}\n`);
-  // The flags as given: a time or a number of kills decides how many kills are wanted.
+  // Prints the flags as given, because a time or a number of kills determines how many kills are required.
   process.stdout.write(`${keptLine(folder)}  again: ${["deno task torture", ...args].join(" ")}\n`);
   return 1;
 }
@@ -57,8 +58,8 @@ function keptLine(folder: string): string {
   return `  the folder is kept: ${folder}\n`;
 }
 
-/** Lists the faults that must have been tried before nothing can be said to be lost. */
-function untried(
+/** Lists what the run did not exercise, without which it proves nothing. */
+function findUntried(
   { faults, certificates, checks, shares, records, revocations, refusals, endedWatches }: StormReport,
   { reads, events, operations }: Verdict,
   { leastKills, faults: chosen }: TortureFlags,
@@ -69,9 +70,9 @@ function untried(
     revocations,
     "refused uses of a revoked credential": refusals,
     "watches that a revocation ended": endedWatches,
-    "events judged": events,
-    "reads judged": reads,
-    "operations judged": operations,
+    "checked events": events,
+    "checked reads": reads,
+    "checked operations": operations,
     "checks of the database": checks,
     ...Object.fromEntries(shares.map((share, index) => [`connections of server ${index}`, share])),
   };

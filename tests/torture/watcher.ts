@@ -1,4 +1,6 @@
-/** A client that watches over all kills: it resumes where it was, or lists again by a watch. The history has its events. */
+/**
+ * A client that keeps watching across kills: it resumes, or lists again with a watch. Its events are in the history.
+ */
 import { type ApiClient, createApiClient, withQuery } from "../../client/objects/api.ts";
 import type { Connect } from "../../client/transport/connect.ts";
 import { decodeWatchEvent, readJsonLines } from "../../client/objects/watch_events.ts";
@@ -8,55 +10,55 @@ import type { KubeObject } from "../../core/kube/meta.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import type { Clock, Random } from "../../core/ports.ts";
 
-/** What a client of the storm needs. */
+/** The options of every client of a storm. */
 export interface StormClientOptions {
   readonly name: string;
   readonly cluster: ResolvedCluster;
   readonly connect: Connect;
   readonly clock: Clock;
   readonly random: Random;
-  /** Called for each answer that no client may get. */
+  /** Called for each answer that no client may receive. */
   readonly onFault: (fault: string) => void;
-  /** Reports whether the machine of the client is to blame for an error, such as its clock. */
+  /** Reports whether the client's own machine, such as its clock, caused an error. */
   readonly isOwnFault?: (error: unknown) => boolean;
 }
 
 export interface WatcherOptions extends StormClientOptions {
   readonly path: string;
   readonly labelSelector?: string;
-  /** The share of connections that begin with all objects (WatchList) instead of the last revision. */
-  readonly streams: number;
+  /** The share of connections that begin with all objects (WatchList) instead of at the last revision. */
+  readonly streamingShare: number;
 }
 
 export interface Watcher {
   /** Returns the newest revision that it has received, by an event or a bookmark. */
   position(): number;
-  /** Returns the number of connections that it has had. */
+  /** Returns the number of its connections so far. */
   connections(): number;
 }
 
 /** The longest pause before it connects again. */
 const PAUSE_MS = 200;
-/** The longest time after which the server ends a watch by itself. */
+/** The longest time that the watcher requests for a watch. */
 const LONGEST_WATCH_SECONDS = 20;
-/** The share of connections that begin at an old revision, to see all changes since again. */
+/** The share of connections that begin at an old revision and see later changes again. */
 const OLD_STARTS = 0.15;
 const EXPIRED = 410;
 const UNAVAILABLE = 503;
 
-/** Watches after a revision until the signal fires; `watcher` can be read meanwhile. */
+/** Watches from a revision on until the signal fires; `watcher` reports its progress. */
 export function startWatcher(
   options: WatcherOptions,
   from: number,
   signal: AbortSignal,
 ): { readonly watcher: Watcher; readonly running: Promise<void> } {
-  const { name, path, labelSelector, streams, clock, random, onFault, isOwnFault } = options;
+  const { name, path, labelSelector, streamingShare, clock, random, onFault, isOwnFault } = options;
   let position = from;
   let connections = 0;
   let isExpired = false;
 
   async function follow(api: ApiClient): Promise<void> {
-    const streaming = isExpired || random.float() < streams
+    const streaming = isExpired || random.float() < streamingShare
       ? { sendInitialEvents: "true", resourceVersionMatch: "NotOlderThan" }
       : {};
     const start = random.float() < OLD_STARTS ? from + Math.floor(random.float() * (position - from)) : position;
@@ -70,7 +72,7 @@ export function startWatcher(
     };
     connections++;
     const answer = await api.open({ method: "GET", path: withQuery(path, query) }, signal);
-    // The initial events have the revisions of earlier changes: what it has seen is known at their end.
+    // Initial events have the revisions of earlier changes, so the position is known only at their end.
     let isInitial = "sendInitialEvents" in streaming;
     for await (const line of readJsonLines(answer.body)) {
       const event = decodeWatchEvent<KubeObject>(line);
@@ -90,7 +92,7 @@ export function startWatcher(
         await follow(createApiClient(transport, { clock }));
       } catch (error) {
         if (signal.aborted) return;
-        // Whether the revision may be refused is judged by the history.
+        // The check of the history decides whether the revision may be refused.
         if (error instanceof StatusError && error.status.code === EXPIRED) isExpired = true;
         else if (!isTransient(error) && isOwnFault?.(error) !== true) {
           onFault(`watcher ${name}: ${getErrorMessage(error)}`);
@@ -104,7 +106,7 @@ export function startWatcher(
   return { watcher, running: run() };
 }
 
-/** The server went away, is not there yet, or says that what it keeps its objects in is not there. */
+/** Reports whether the server is down, is not up yet, or cannot reach its storage. */
 export function isTransient(error: unknown): boolean {
   if (!(error instanceof AppError)) return false;
   if (error.code === "unreachable" || error.code === "timeout") return true;

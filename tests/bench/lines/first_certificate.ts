@@ -7,7 +7,7 @@ import type { Program } from "../program.ts";
 import type { Reading, Scenario } from "../scenario.ts";
 import { type BenchInstance, usedBy } from "../instance.ts";
 
-/** The nodes of both sides bootstrap with the same program. */
+/** Creates the scenario; the nodes of both sides bootstrap with the same program. */
 export function firstCertificateScenario(grounds: Grounds): Scenario<"first"> {
   return {
     lines: {

@@ -1,4 +1,4 @@
-/** Certificates over HTTP with connections that stay open, beside `cfssl serve`. */
+/** Measures certificates over persistent HTTP connections, compared with `cfssl serve`. */
 import { writeFile } from "node:fs/promises";
 import { peerPath } from "../../support/peers/go.ts";
 import { start } from "../../support/child.ts";
@@ -15,7 +15,7 @@ type Key = "one" | "four";
 
 const CLIENTS: Readonly<Record<Key, number>> = { one: 1, four: 4 };
 
-/** `certificates` are requested by each number of clients. */
+/** Creates the scenario; each number of clients requests `certificates` in all. */
 export function httpSigningScenario(certificates: number): Scenario<Key> {
   const line = (what: string): Line => ({ what, unit: "/s", peer: "cfssl serve", aim: AIMS.certificates });
   return {
@@ -31,7 +31,7 @@ export function httpSigningScenario(certificates: number): Scenario<Key> {
 
 type MeasureRate = (instance: BenchInstance, clients: number) => Promise<Pick<Reading, "value" | "retries">>;
 
-/** Nodes that bootstrap one after another over connections that stay open. */
+/** Measures nodes that bootstrap one after another over persistent connections. */
 function rateOfNodes(certificates: number): MeasureRate {
   return async (instance, clients) => {
     const prefix = `signed-${clients}`;
@@ -44,12 +44,12 @@ function rateOfNodes(certificates: number): MeasureRate {
 async function readBoth(started: BenchInstance, measureRate: MeasureRate): Promise<Readings<Key>> {
   await using instance = started;
   const read = (key: Key): Promise<Reading> => measureReading(instance, () => measureRate(instance, CLIENTS[key]));
-  // One after the other: together they would share the cores.
+  // Measure one after another, because together they would share the cores.
   const one = await read("one");
   return { one, four: await read("four") };
 }
 
-/** Plain HTTP, as it starts by itself, with a P-256 CA by openssl. */
+/** Starts `cfssl serve` with plain HTTP, its default, and a P-256 CA from openssl. */
 async function startCfssl(): Promise<BenchInstance> {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await createTempFolder());

@@ -5,7 +5,7 @@ import type { Grounds } from "../grounds.ts";
 import { type BenchInstance, usedBy, usedSince } from "../instance.ts";
 import type { Reading, Scenario } from "../scenario.ts";
 
-/** The work that a start leaves behind is over after this time. */
+/** The time after which work from the start is done. */
 const SETTLE_MS = 15_000;
 
 export function idleScenario(grounds: Grounds, seconds: number): Scenario<"idle"> {

@@ -1,4 +1,4 @@
-/** All scenarios of the table, in their order. `docs/engineering/measurements.md` says what each line means. */
+/** All scenarios of the table, in order. `docs/engineering/measurements.md` explains each line. */
 import { AIMS } from "../aims.ts";
 import { ON_SQLITE, onEtcd } from "../grounds.ts";
 import type { Scenario } from "../scenario.ts";
@@ -11,7 +11,7 @@ import { storedScenario } from "./stored.ts";
 import { stormScenario } from "./storm.ts";
 import { uiPageScenario } from "./ui_page.ts";
 
-/** Creates the scenarios; a scale below 1 is for a trial. */
+/** Creates the scenarios; a scale below 1 is for a trial run. */
 export function createScenarios(node: string, scale: number): readonly Scenario[] {
   const scaled = (count: number): number => Math.max(1, Math.round(count * scale));
   return [
@@ -30,7 +30,7 @@ export function createScenarios(node: string, scale: number): readonly Scenario[
   ];
 }
 
-/** Reports whether a line of a scenario has all of these words, each as a whole. */
+/** Reports whether a line of a scenario contains all of some whole words. */
 export function isWanted(scenario: Scenario, words: readonly string[]): boolean {
   return Object.values(scenario.lines).some(({ what, peer }) => {
     const had = `${what} ${peer}`.split(/[\s,]+/);

@@ -23,11 +23,11 @@ const PATH = "/apis/tlsboot/v1alpha1/issuedcertificates";
 const PREFIX = "/registry/tlsboot/issuedcertificates/";
 const PAGE_LIMIT = 500;
 const FIRST_PAGES = 5;
-/** The records of one commit while a register is filled. */
+/** The number of records per commit while a register is filled. */
 const BATCH = 500;
 const FEW_RECORDS = 1_000;
 
-/** The peer is the same program with a small register: a page should cost the same. */
+/** Creates the scenario. The peer is the same program with a small register, whose pages should cost the same. */
 export function recordsScenario(records: number): Scenario<"first" | "all"> {
   const peer = `${FEW_RECORDS} records`;
   return {
@@ -52,7 +52,7 @@ export function recordsScenario(records: number): Scenario<"first" | "all"> {
 async function readRecords(program: Program, records: number): Promise<Readings<"first" | "all">> {
   await using instance = await startOurInstance(program, [], (data) => prepareRegister(program, data, records));
   await using transport = await openTransport(instance);
-  // The first answer of a connection also pays for the handshake.
+  // The first answer of a connection includes the handshake.
   await readPage(transport, `${PATH}?limit=1`);
   return { first: await readFirstPages(instance, transport), all: await readAllPages(instance, transport, records) };
 }
@@ -87,7 +87,7 @@ export async function openTransport({ adminKubeconfigs: [path = ""] }: BenchInst
   return await connect(await readCluster(path, files));
 }
 
-/** A page of a list as it arrived. */
+/** A page of a list, with its time and size. */
 export interface Page {
   readonly ms: number;
   readonly bytes: number;
@@ -95,7 +95,7 @@ export interface Page {
   readonly next: string | undefined;
 }
 
-/** Reads a page; the time ends with its last byte, before it is parsed. */
+/** Reads a page. The measured time excludes parsing. */
 export async function readPage(transport: Transport, path: string): Promise<Page> {
   const startedMs = performance.now();
   const headers = { accept: "application/json" };
@@ -116,7 +116,7 @@ export async function readPage(transport: Transport, path: string): Promise<Page
   return { ms, bytes, count: items.length, next: metadata.continue };
 }
 
-/** Puts an instance with its own first records into an empty data directory, and more records after them. */
+/** Creates a data directory of an instance with its own first records, and appends more records. */
 async function prepareRegister(program: Program, data: string, records: number): Promise<void> {
   await using first = await startOurInstance(program);
   await first.stop();

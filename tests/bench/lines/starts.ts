@@ -1,4 +1,4 @@
-/** Commands that a person types, beside the start of the Node that they run on. */
+/** Measures interactive commands, compared with the start of the Node that they run on. */
 import { AIMS } from "../aims.ts";
 import { measureSeconds } from "../measure.ts";
 import { startOurInstance } from "../our_instance.ts";
@@ -6,11 +6,11 @@ import { mustEnd } from "../program.ts";
 import type { Reading, Scenario } from "../scenario.ts";
 import { findMedian } from "../stats.ts";
 
-/** A start takes a tenth of a second, so the number of a round is the median of several. */
+/** A start takes a tenth of a second, so each round is the median of several. */
 const STARTS = 5;
 const PEER = "node -e 0";
 
-/** `tlsboot version`; `node` is the Node of both sides. */
+/** Creates the scenario of `tlsboot version`; `node` is the Node of both sides. */
 export function versionScenario(node: string): Scenario<"version"> {
   return {
     lines: { version: { what: "version", unit: "s", peer: PEER, aim: AIMS.version } },
@@ -19,14 +19,14 @@ export function versionScenario(node: string): Scenario<"version"> {
   };
 }
 
-/** `tlsboot get csr` against a server that is warm. */
+/** Creates the scenario of `tlsboot get csr` with a warm server. */
 export function getScenario(node: string): Scenario<"get"> {
   return {
     lines: { get: { what: "get csr", unit: "s", peer: PEER, aim: AIMS.getCsr } },
     async ours(program) {
       await using instance = await startOurInstance(program);
       const list = () => program.run(["get", "csr", "--data-dir", instance.data]);
-      // The server's first answer meets cold code, and is not what is measured.
+      // The server's first answer runs cold code and is not measured.
       await list();
       return { get: await readStarts(list) };
     },

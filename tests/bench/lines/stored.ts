@@ -1,4 +1,7 @@
-/** An instance that fills with requests: memory at rest, creating, memory after, listing, paging, idle connections. */
+/**
+ * Measures an instance that is filled with requests: idle memory, creation, memory afterwards, lists, pages and idle
+ * connections.
+ */
 import type { Aim } from "../aims.ts";
 import type { Grounds } from "../grounds.ts";
 import { create, list, type ListFacts, page, whileIdle } from "../load.ts";
@@ -21,7 +24,7 @@ const CLIENTS = 16;
 const LIST_ROUNDS = 5;
 const PAGE_LIMIT = 500;
 
-/** Creates a scenario whose lines come from one instance, in this order. */
+/** Creates a scenario whose lines are measured on one instance, in this order. */
 export function storedScenario(grounds: Grounds, requests: number, connections: number): Scenario<Key> {
   const { aims, where } = grounds;
   const line = (what: string, unit: Unit, aim?: Aim): Line => ({
@@ -76,7 +79,10 @@ async function readStored(
   return { rest, create: created, cpu, after, ...listed, page: paged, idle };
 }
 
-/** One program reads all forms, so that their CPU seconds and lost answers stand together: CPU of one read of each. */
+/**
+ * Reads all forms with one program, so the CPU seconds and the retries are totals: the CPU is that of one read of each
+ * form.
+ */
 async function readLists(instance: BenchInstance, requests: number): Promise<Readings<keyof ListFacts["forms"]>> {
   const before = usedBy(instance);
   const { forms, requests: listed, retries } = await list(instance.bootstrapKubeconfigs, LIST_ROUNDS);

@@ -1,4 +1,4 @@
-/** Nodes that bootstrap at the same instant. */
+/** Measures nodes that bootstrap at the same instant. */
 import type { Aim } from "../aims.ts";
 import type { Grounds } from "../grounds.ts";
 import { type BenchInstance, measureReading } from "../instance.ts";
@@ -7,7 +7,10 @@ import { LIFTED_PEER, type Readings, type Scenario } from "../scenario.ts";
 
 type Key = "storm" | "peak";
 
-/** The instance of each run is fresh, so the first requests meet cold code; starting it is not counted. */
+/**
+ * Creates the scenario. The instance of each run is fresh, so the first requests run cold code; its start is not
+ * counted.
+ */
 export function stormScenario(grounds: Grounds, nodes: number, aim: Aim): Scenario<Key> {
   const what = `${nodes} nodes at once${grounds.where}`;
   return {

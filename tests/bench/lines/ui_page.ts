@@ -1,4 +1,4 @@
-/** Measures the first page of a long list of requests in `tlsboot ui`, beside the API's list of them. */
+/** Measures the first page of a long list of requests in `tlsboot ui`, compared with the API's list. */
 import { findLink, openLink } from "../../support/ui_client.ts";
 import { AIMS } from "../aims.ts";
 import { create } from "../load.ts";
@@ -13,7 +13,7 @@ const PATH = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const CLIENTS = 16;
 const ROUNDS = 5;
 
-/** The peer is the same server, without the page: a client that reads the whole list as JSON. */
+/** Creates the scenario. The peer is a client that reads the whole list as JSON from the same server. */
 export function uiPageScenario(requests: number): Scenario<"first" | "again"> {
   const peer = "list by the API";
   return {
@@ -44,7 +44,7 @@ async function startFull(program: Program, requests: number): Promise<BenchInsta
   return instance;
 }
 
-/** The first answer waits until the page knows all requests; later ones have them in memory. */
+/** Reads the page. The first answer waits until the page has read all requests; later answers have them in memory. */
 async function readUi(program: Program, requests: number): Promise<Readings<"first" | "again">> {
   await using instance = await startFull(program, requests);
   await using running = program.start(["ui", "--kubeconfig", instance.adminKubeconfigs[0]!]);

@@ -1,6 +1,6 @@
 /**
- * A server with the layers of tlsboot up to one of them, for `deno task bench ladder`. The layers above are replaced by
- * parts that let everything pass. It serves over the data directory of an instance that has stopped, and prints its port.
+ * A server with the layers of tlsboot up to a given one, for `deno task bench ladder`. The layers above are replaced by
+ * parts that accept everything. It uses the data directory of a stopped instance, and prints its port.
  *
  * Usage: rung.ts LAYER DATA-DIR
  */
@@ -42,10 +42,10 @@ import { type Layer, LAYERS } from "../ladder.ts";
 
 const PROTOBUF = "application/vnd.kubernetes.protobuf";
 
-/** The user whom a server without authentication assumes. */
+/** The user of all requests on a server without authentication. */
 const USER = { username: "system:bootstrap:abcdef", uid: "", groups: ["system:bootstrappers"], extra: {} };
 
-/** Requests in flight, as `up` allows them. */
+/** The number of requests in flight that `up` allows. */
 const SEATS = 600;
 
 async function main(): Promise<number> {
@@ -108,7 +108,7 @@ async function serveApp(has: (layer: Layer) => boolean, data: string): Promise<n
     logger,
     async answer(...request) {
       const answer = await app?.(...request);
-      // Below the handler of a creation no resource is served.
+      // Layers below the handler of creations do not serve resources.
       return answer === undefined || (answer.status === 404 && !has("creation")) ? created : answer;
     },
   });
@@ -122,7 +122,7 @@ async function createAnswer(): Promise<Answer> {
   return { status: 201, headers: { "content-type": PROTOBUF }, body };
 }
 
-/** Creates the app. The last layer is the whole API; the lower ones have its parts up to theirs. */
+/** Creates the app with the parts of the API up to a layer; the last layer is the whole API. */
 async function createLayers(has: (layer: Layer) => boolean, data: string, ca: string): Promise<App> {
   const [clock, random, logger] = [createSystemClock(), createSystemRandom(), createMemoryLogger()];
   const bundle = parseCaBundle(ca);
@@ -186,7 +186,7 @@ async function createLayers(has: (layer: Layer) => boolean, data: string, ca: st
   });
 }
 
-/** Answers with what would be stored, and stores nothing. */
+/** Answers with the object that would be stored, without storing it. */
 const passCommit: Resource["commit"] = (write) => {
   if (write.kind === "delete") throw new Error("nothing is deleted here");
   const { key, object } = write;

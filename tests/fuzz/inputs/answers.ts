@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { gunzipSync } from "node:zlib";
 import type { Bytes } from "../target.ts";
 
-/** One answer; the body is empty when it was cut off by the end of reading. */
+/** One answer; the body is empty if it was truncated. */
 export interface WireAnswer {
   readonly code: number;
   readonly contentType: string;
@@ -13,7 +13,7 @@ export interface WireAnswer {
 const STATUS_LINE = /^HTTP\/1\.[01] ([1-5][0-9][0-9])(?: [^\r\n]*)?$/;
 const HEADER = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n]*$/;
 
-/** Reads all answers; throws for malformed bytes. The last answer may be cut, as a watch is. */
+/** Reads all answers; throws an Error for malformed bytes. The last answer may be truncated, as that of a watch. */
 export function readAnswers(bytes: Bytes): readonly WireAnswer[] {
   const answers: WireAnswer[] = [];
   let rest: Buffer = Buffer.from(bytes);
@@ -43,7 +43,7 @@ function parseHeaderName(header: string): string {
   return header.slice(0, header.indexOf(":")).toLowerCase();
 }
 
-/** Undefined when the rest is missing, or when it answers HEAD and has none. */
+/** Reads a body; returns undefined if the rest is missing, or if the answer is to HEAD. */
 function readBody(
   headers: ReadonlyMap<string, string>,
   bytes: Buffer,

@@ -1,6 +1,6 @@
 /**
  * Certificates that are the same in every run: their keys are those of the request vectors, and their signatures are
- * not valid.
+ * invalid.
  */
 import { issueCertificate } from "../../../core/pki/authority/issue.ts";
 import { parsePublicKey } from "../../../core/pki/keys/public_key.ts";
@@ -10,7 +10,7 @@ import { REQUEST_VECTORS } from "../../support/request_vectors.ts";
 import type { Bytes } from "../target.ts";
 import { fromBase64 } from "./seeds.ts";
 
-/** Creates a certificate for each of some keys, every second one a CA. */
+/** Creates a certificate for each of several keys; every second one is a CA. */
 export async function makeCertificates(): Promise<readonly Bytes[]> {
   const made: Bytes[] = [];
   for (const [index, { base64 }] of REQUEST_VECTORS.entries()) {

@@ -55,7 +55,7 @@ export const REQUEST_WORDS: readonly string[] = [
   ...JSON_WORDS,
 ];
 
-/** Returns every verb on every kind, patches of every type, and the paths that are about no resource. */
+/** Returns requests with every verb for every kind, patches of every type, and paths without a resource. */
 export function requestSeeds(headers: readonly string[]): readonly Bytes[] {
   const seeds: Bytes[] = [];
   const add = (method: string, path: string, type = "", body: Bytes = new Uint8Array(0)) => {
@@ -91,7 +91,7 @@ export function requestSeeds(headers: readonly string[]): readonly Bytes[] {
   return seeds;
 }
 
-/** The vector as a client would create it, under the name `x`. */
+/** Returns a vector as a client would create it, with the name `x`. */
 function creatable(json: string): string {
   const object = JSON.parse(json) as { metadata?: Record<string, unknown> };
   object.metadata = { ...object.metadata, name: "x", namespace: NAMESPACE };
@@ -122,7 +122,7 @@ export function readRequest(input: Bytes): LooseRequest {
   return { method, path, headers, body: end < 0 ? new Uint8Array(0) : input.subarray(end + 4) };
 }
 
-/** Changes the body of a request only, and keeps its length right. */
+/** Changes only the body of a request, and keeps its length correct. */
 export function inBody<T extends unknown[]>(
   change: (body: Bytes, ...rest: T) => Bytes | undefined,
 ): (input: Bytes, ...rest: T) => Bytes | undefined {

@@ -13,7 +13,10 @@ import { TLSBOOT_GROUP } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { join } from "../mutate.ts";
 import { type Bytes, encodeText } from "../target.ts";
 
-/** The vector of a kind: one of upstream, or for a kind of tlsboot an object with every field in our own encodings. */
+/**
+ * Returns the vector of a kind: the upstream vector, or for tlsboot's own kinds an object with every field in our
+ * encodings.
+ */
 export function getVector(kind: Kind): Vector {
   if (kind.group !== TLSBOOT_GROUP) return VECTORS[kind.group === "events.k8s.io" ? "events_v1" : kind.plural]!;
   const metadata = { name: "n", labels: { a: "b" } };
@@ -27,7 +30,7 @@ export function getVector(kind: Kind): Vector {
   };
 }
 
-/** What is valid only without some of its fields: a revocation has one target. */
+/** Kinds that are valid only without some of their fields; for example, a revocation has one target. */
 const VALID: Readonly<Record<string, object>> = {
   revocations: { spec: { token: "abcdef", includeCertificates: true, reason: "keyCompromise", message: "m" } },
 };
@@ -65,23 +68,23 @@ function fullValue(type: FieldType): unknown {
   }
 }
 
-/** The object of a kind's vector, as it is stored. */
+/** Returns the object of a kind's vector, as it is stored. */
 export function vectorObject(kind: Kind): KubeObject {
   const document = parseJson(getVector(kind).json);
   return decodeObject(kind.schema, document.value, document).object;
 }
 
-/** The kind that an input is for: its first byte says so, the rest is the body. */
+/** Splits an input into the kind, which its first byte selects, and the body. */
 export function kindAndBody(input: Bytes): { readonly kind: Kind; readonly body: Bytes } {
   return { kind: ALL_KINDS[(input[0] ?? 0) % ALL_KINDS.length]!, body: input.subarray(1) };
 }
 
-/** An input for a kind. */
+/** Creates an input that selects a kind and has a body. */
 export function forKind(kind: Kind, body: Bytes | string): Bytes {
   return join(Uint8Array.of(ALL_KINDS.indexOf(kind)), typeof body === "string" ? encodeText(body) : body);
 }
 
-/** Keeps the first byte apart from a change of the rest. */
+/** Limits a change to the bytes after the first one. */
 export function behindKind<T extends unknown[]>(
   change: (body: Bytes, ...rest: T) => Bytes | undefined,
 ): (input: Bytes, ...rest: T) => Bytes | undefined {

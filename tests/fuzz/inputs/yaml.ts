@@ -1,4 +1,4 @@
-/** Random YAML: nested collections with every style of scalar, and pieces of syntax in any order. */
+/** Generates random YAML: nested collections with every style of scalar, and pieces of syntax in any order. */
 import type { Random } from "../../../core/ports.ts";
 import { below, oneIn, pick } from "../../support/seeded_random.ts";
 
@@ -90,7 +90,7 @@ const PIECES = [
 const ESCAPES = ["\\n", "\\\n", "\\x41", "\\u00e9", "\\ ", "\\U0001F600", "\\0", "\\N", "\n\n", "\n", "\t"];
 const ODD_ESCAPES = ["\\/", "\\q", "\\ud83d\\ude00", "\\\t", "\\U00110000", "\\x4", "\\\r\n"];
 
-/** Generates one document: well-formed, with a few odd places, or of pieces of syntax in any order. */
+/** Generates one document, which is well-formed, has a few odd places, or consists of pieces of syntax in any order. */
 export function generateYaml(random: Random): string {
   if (oneIn(random, 6)) return Array.from({ length: 1 + below(random, 12) }, () => pick(random, PIECES)).join("");
   return new Generator(random, pick(random, [0, 0, 40, 15])).document();
@@ -98,7 +98,7 @@ export function generateYaml(random: Random): string {
 
 class Generator {
   readonly #random: Random;
-  /** One in how many places is odd; none for 0. */
+  /** One in this many places is odd; none if it is 0. */
   readonly #odd: number;
   readonly #anchors: string[] = [];
 
@@ -126,7 +126,7 @@ class Generator {
     }).join("");
   }
 
-  /** Generates what follows `-` or `:`, with the line's end. */
+  /** Generates the text after `-` or `:`, including the end of the line. */
   #value(indent: string, depth: number, isCompact = false): string {
     const deeper = `${indent}${this.#pick([" ", "  ", "  ", "    "])}`;
     const space = this.#isOdd() ? this.#pick(WHITE) : this.#pick([" ", " ", " ", "  "]);
@@ -180,7 +180,7 @@ class Generator {
     }
   }
 
-  /** Generates lines of text; the first one has no indentation. */
+  /** Generates lines of text, the first without indentation. */
   #lines(inner: string, depth: number): string {
     const lines = Array.from({ length: 1 + below(this.#random, depth > 3 ? 1 : 4) }, () => this.#pick(LINES));
     return lines.join(`\n${this.#isOdd() ? this.#pick(["", "\t", ` ${inner}`]) : inner}`);

@@ -1,4 +1,7 @@
-/** Changes DER as DER: values are removed, repeated, moved or retagged, and every length around them stays right. */
+/**
+ * Changes DER within its grammar: values are removed, repeated, moved or retagged, and all enclosing lengths stay
+ * correct.
+ */
 import { encodeValue } from "../../../core/pki/asn1/der_writer.ts";
 import { below, oneIn, pick } from "../../support/seeded_random.ts";
 import type { Bytes } from "../target.ts";
@@ -74,7 +77,7 @@ function toLeaf(tag: number, content: Iterable<number>): Node {
   return { tag, content: Uint8Array.from(content), children: undefined };
 }
 
-/** Returns the node with a number at the end of its first value. */
+/** Returns the node with a number appended to its first value. */
 function numbered(node: Node, number: number): Node {
   if (node.children !== undefined && node.children.length > 0) {
     return { ...node, children: node.children.map((child, at) => at === 0 ? numbered(child, number) : child) };
@@ -108,7 +111,7 @@ function readAll(bytes: Bytes, depth: number): Node[] | undefined {
   return nodes;
 }
 
-/** Strings are parsed as well, because they contain extensions. */
+/** Parses the values in a node's content. Strings are parsed too, because they contain extensions. */
 function parseNodes(tag: number, content: Bytes, depth: number): Node[] | undefined {
   if ((tag & 0x20) !== 0 || tag === 4) return readAll(content, depth + 1);
   return undefined;

@@ -1,4 +1,4 @@
-/** Changes JSON as JSON: members are removed, repeated, replaced or wrapped. */
+/** Changes JSON within its grammar: members are removed, repeated, replaced or wrapped. */
 import type { Random } from "../../../core/ports.ts";
 import { below, oneIn, pick } from "../../support/seeded_random.ts";
 import { type Bytes, decodeText, encodeText } from "../target.ts";
@@ -43,7 +43,7 @@ const KEYS = [
   "$patch",
 ];
 
-/** The input with one node changed; undefined when it is no JSON. */
+/** Changes one node of an input; returns undefined if it is not JSON. */
 export function restructureJson(input: Bytes, random: Random): Bytes | undefined {
   if (input.length > 65_536) return undefined;
   try {

@@ -1,4 +1,6 @@
-/** Changes protobuf as protobuf: fields are removed, repeated, renumbered or moved, and every length stays right. */
+/**
+ * Changes protobuf within its grammar: fields are removed, repeated, renumbered or moved, and all lengths stay correct.
+ */
 import { Buffer } from "node:buffer";
 import { below, pick } from "../../support/seeded_random.ts";
 import { type Bytes, encodeText } from "../target.ts";
@@ -80,7 +82,7 @@ function readFields(bytes: Bytes, depth: number): Field[] | undefined {
   return fields;
 }
 
-/** Text may also parse as a message, which does no harm. */
+/** Parses a value as a message. Text may also parse as a message, which does no harm. */
 function parseFields(value: Bytes, depth: number): Field[] | undefined {
   return value.length < 2 ? undefined : readFields(value, depth + 1);
 }

@@ -1,10 +1,10 @@
-/** Changes of encodings that are trees of values, within their own grammar: every length around a change stays right. */
+/** Changes encodings that are trees of values within their grammar: all lengths around a change stay correct. */
 import { Buffer } from "node:buffer";
 import type { Random } from "../../../core/ports.ts";
 import { below, oneIn, pick } from "../../support/seeded_random.ts";
 import type { Bytes, Target } from "../target.ts";
 
-/** A value; `children` is undefined where its content is not read as values. */
+/** A value; `children` is undefined if its content is not a list of values. */
 export interface Branch<Self> {
   readonly children: Self[] | undefined;
 }
@@ -18,22 +18,22 @@ export interface Place<Node> {
 }
 
 export interface Grammar<Node extends Branch<Node>> {
-  /** Reads the values of an input; undefined when it is of another grammar. */
+  /** Reads the values of an input; returns undefined for another grammar. */
   readonly read: (input: Bytes) => Node[] | undefined;
   readonly write: (node: Node) => Uint8Array;
-  /** A value that encloses another one. */
+  /** Creates a value that encloses another one. */
   readonly enclose: (node: Node) => Node;
-  /** One of many copies of a value. */
+  /** Creates one of many copies of a value. */
   readonly copy?: (node: Node, number: number) => Node;
-  /** Changes in addition to those of every tree, which remove a value or repeat it. */
+  /** Changes in addition to the general ones, which remove or repeat a value. */
   readonly changes: readonly ((place: Place<Node>, random: Random) => void)[];
 }
 
-/** Deep enough for any stack; every layer costs its length again while it is made. */
+/** Deep enough to overflow any stack; building each layer copies everything inside it. */
 const MAX_DEPTH = 5_000;
 const MAX_COPIES = 50_000;
 
-/** Creates the functions of a target: undefined is their answer to an input that is of another grammar. */
+/** Creates the functions of a target, which return undefined for an input of another grammar. */
 export function createStructure<Node extends Branch<Node>>(
   { read, write, enclose, copy = (node) => node, changes }: Grammar<Node>,
 ): Required<Pick<Target, "restructure" | "inflate">> {

@@ -1,4 +1,4 @@
-/** `api`: whole requests through the whole API in memory, whose answers are no 5xx except the intended ones. */
+/** `api`: complete requests to the complete API in memory, which must not answer with an unintended 5xx. */
 import { StatusError } from "../../../core/kube/status/status.ts";
 import { inBody, type LooseRequest, readRequest, REQUEST_WORDS, requestSeeds } from "../inputs/requests.ts";
 import { createTestApp, type TestApp } from "../../support/test_app.ts";
@@ -6,9 +6,9 @@ import { assertHolds, assertSame, toOutcome } from "../oracle.ts";
 import { restructureJson } from "../structure/json.ts";
 import { type Bytes, type Target } from "../target.ts";
 
-/** Created objects stay: after this many requests the app is created anew. */
+/** The number of requests after which the app is recreated, because created objects stay. */
 const REQUESTS_PER_APP = 500;
-/** kube-apiserver fails on these paths, and so do we. */
+/** Paths on which the server fails in the same way as kube-apiserver. */
 const CUT_PATH = /failed to create RequestInfo/;
 
 export async function api(): Promise<Target> {
@@ -52,7 +52,7 @@ async function answer(app: TestApp, input: Bytes): Promise<string> {
   const text = await response.text();
   const failures = app.logger.entries.slice(logged).filter(({ message }) => message === "request failed");
   for (const { fields } of failures) {
-    // An error that is no Status is a bug.
+    // An error that is not a Status is a bug.
     if (!(fields["error"] instanceof StatusError)) throw fields["error"];
   }
   if (response.status >= 500) {
@@ -61,7 +61,7 @@ async function answer(app: TestApp, input: Bytes): Promise<string> {
   return assertWellFormed(response.status, response.headers.get("content-type") ?? "", text);
 }
 
-/** Filters requests that HTTP itself refuses, which is the listener's task. */
+/** Reports whether a request is valid HTTP; the listener refuses others. */
 function isRequest(method: string, path: string, headers: LooseRequest["headers"], body: Bytes): boolean {
   if (!path.startsWith("/") || (/^(?:GET|HEAD)$/i.test(method) && body.length > 0)) return false;
   try {
@@ -72,7 +72,7 @@ function isRequest(method: string, path: string, headers: LooseRequest["headers"
   }
 }
 
-/** A Status says what its status line says. */
+/** Checks that a Status in the body agrees with the status line. */
 export function assertWellFormed(code: number, contentType: string, text: string): string {
   if (contentType !== "application/json" || code < 400) return `${code}`;
   const status = JSON.parse(text) as { kind?: unknown; code?: unknown; message?: unknown };

@@ -1,4 +1,7 @@
-/** DER: requests, certificates, names; ours agrees with @peculiar/x509 and node:crypto where these accept them. */
+/**
+ * DER: requests, certificates and names. Our readers agree with @peculiar/x509 and node:crypto if these accept the
+ * input.
+ */
 import { Buffer } from "node:buffer";
 import { X509Certificate } from "node:crypto";
 import "reflect-metadata";
@@ -74,7 +77,7 @@ export async function certificate(): Promise<Target> {
   };
 }
 
-/** `names`: subjects, alternative names and public keys alone. */
+/** `names`: only subjects, alternative names and public keys. */
 export const names: Target = {
   name: "names",
   seeds: namesOfSeeds(),
@@ -94,7 +97,7 @@ export const names: Target = {
   },
 };
 
-/** Names that DER cannot hold are refused with a typed error. */
+/** Calls a function; returns undefined if it refuses names that DER cannot hold with a typed error. */
 function refusable<T>(act: () => T): T | undefined {
   try {
     return act();
@@ -132,7 +135,7 @@ function compareRequest(input: Bytes, ours: { readonly publicKeyDer: Bytes; read
   } catch {
     return;
   }
-  // The package encodes keys again, and omits unknown parts of their algorithm.
+  // The package re-encodes keys, and omits unknown parts of their algorithm.
   const written = hex(new Uint8Array(theirs.publicKey.rawData));
   if (written.length === ours.publicKeyDer.length * 2) assertSame(hex(ours.publicKeyDer), written, "public key");
   assertSame(hex(ours.signature), hex(new Uint8Array(theirs.signature)), "signature of the request");
@@ -144,7 +147,7 @@ function compareCertificate(
 ): void {
   let theirs: X509Certificate;
   try {
-    // This compares texts, because Deno reads only its own DER.
+    // Compare texts, because Deno reads only its own DER.
     theirs = new X509Certificate(encodePem("CERTIFICATE", input));
   } catch {
     return;

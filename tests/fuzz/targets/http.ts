@@ -1,6 +1,7 @@
 /**
- * `http`: bytes over TLS to a server that listens, HTTP/1.1 and (behind a first byte 2) HTTP/2. Whatever it is sent, it
- * answers well-formed and without 5xx or hangs up, in good time, and is well at the end.
+ * `http`: bytes over TLS to a listening server, as HTTP/1.1 or, after a first byte 2, as HTTP/2. For any input, the
+ * server must answer in time with well-formed answers and without 5xx, or close the connection. It must be healthy at
+ * the end.
  */
 import { Buffer } from "node:buffer";
 import process from "node:process";
@@ -18,13 +19,13 @@ import { assertWellFormed } from "./api.ts";
 
 const H2 = 2;
 /**
- * An answer or the end of the connection must come within so many looks, of which the event loop has one in this time. The
- * server is in this process: when the machine holds it up, no look happens either.
+ * An answer or the end of the connection must arrive within this many polls at this interval. The server is in this
+ * process, so polls stop too when the machine delays it.
  */
-const [ANSWER_LOOKS, LOOK_EVERY_MS] = [100, 100];
-/** The client ends a connection that is quiet for this time, such as a watch. */
+const [ANSWER_POLLS, POLL_MS] = [100, 100];
+/** The client closes a connection that is quiet for this time, such as a watch. */
 const QUIET_MS = 40;
-/** The memory that the server may keep after all inputs. */
+/** The memory that the server may retain after all inputs. */
 const MEMORY_BYTES = 512 * 2 ** 20;
 const CUT_PATH = /failed to create RequestInfo/;
 
@@ -41,17 +42,17 @@ export async function http(): Promise<Target> {
       "\u0000\u0000\u0004\u0003\u0000\u0000\u0000\u0000\u0001\u0000\u0000\u0000\u0008",
     ],
     maxBytes: 2 ** 20,
-    graceMs: 2 * ANSWER_LOOKS * LOOK_EVERY_MS,
+    graceMs: 2 * ANSWER_POLLS * POLL_MS,
     async run(input) {
       const logged = logger.entries.length;
       const { bytes, end } = await exchange(port, input);
-      assertHolds(end !== "silent", `no answer and no end within ${ANSWER_LOOKS * LOOK_EVERY_MS} ms`);
-      assertForeseen(logger, logged);
+      assertHolds(end !== "silent", `no answer and no end within ${ANSWER_POLLS * POLL_MS} ms`);
+      assertExpectedErrors(logger, logged);
       if (input[0] === H2) return `h2 ${end} ${bytes.length > 0}`;
       const answers = readAnswers(bytes);
       for (const { code, contentType, body } of answers) {
         assertHolds(
-          code < 500 || code === 501 || CUT_PATH.test(body) || isMeant(logger, logged),
+          code < 500 || code === 501 || CUT_PATH.test(body) || isIntended(logger, logged),
           `answered ${code}: ${body}`,
         );
         if (body !== "") assertWellFormed(code, contentType, body);
@@ -59,7 +60,7 @@ export async function http(): Promise<Target> {
       return `${answers.map(({ code }) => code).slice(0, 3)} ${end}`;
     },
     async close() {
-      assertHolds(await overloaded.ask("/healthz") === 200, "the server is not well at the end");
+      assertHolds(await overloaded.ask("/healthz") === 200, "the server is not healthy at the end");
       assertHolds(process.memoryUsage().rss - before < MEMORY_BYTES, "the server keeps too much memory");
       await overloaded[Symbol.asyncDispose]();
     },
@@ -68,11 +69,11 @@ export async function http(): Promise<Target> {
 
 interface Received {
   readonly bytes: Bytes;
-  /** The server closed, was quiet after an answer, or sent nothing at all. */
+  /** Whether the server closed the connection, was quiet after an answer, or sent nothing. */
   readonly end: "closed" | "answered" | "silent";
 }
 
-/** Sends everything, ends its side, and returns what the server sends. */
+/** Sends all bytes, ends its side, and returns what the server sends. */
 function exchange(port: number, input: Bytes): Promise<Received> {
   const isH2 = input[0] === H2;
   const sent = isH2 ? input.subarray(1) : input;
@@ -93,8 +94,8 @@ function exchange(port: number, input: Bytes): Promise<Received> {
     };
     let looks = 0;
     const looking = setInterval(() => {
-      if (++looks === ANSWER_LOOKS) finish(chunks.length > 0 ? "answered" : "silent");
-    }, LOOK_EVERY_MS);
+      if (++looks === ANSWER_POLLS) finish(chunks.length > 0 ? "answered" : "silent");
+    }, POLL_MS);
     socket.on("data", (chunk: Buffer) => {
       chunks.push(chunk);
       clearTimeout(quiet);
@@ -102,13 +103,13 @@ function exchange(port: number, input: Bytes): Promise<Received> {
     });
     socket.on("end", () => finish("closed"));
     socket.on("close", () => finish("closed"));
-    // A server that hangs up in the middle of a request resets the connection.
+    // A server that closes in the middle of a request resets the connection.
     socket.on("error", () => finish("closed"));
   });
 }
 
-/** Checks that unexpected errors were logged, independent of the answer to the client. */
-function assertForeseen(logger: MemoryLogger, from: number): void {
+/** Throws an unexpected error that was logged, whatever the answer to the client was. */
+function assertExpectedErrors(logger: MemoryLogger, from: number): void {
   for (const { level, message, fields } of logger.entries.slice(from)) {
     if (level !== "error") continue;
     if (message === "request failed" && fields["error"] instanceof StatusError) continue;
@@ -117,12 +118,12 @@ function assertForeseen(logger: MemoryLogger, from: number): void {
   }
 }
 
-/** A failure that kube-apiserver has as well is a Status with its own text. */
-function isMeant(logger: MemoryLogger, from: number): boolean {
+/** Reports whether a failure is one that kube-apiserver has too, a Status with its own text. */
+function isIntended(logger: MemoryLogger, from: number): boolean {
   return logger.entries.slice(from).some(({ fields }) => fields["error"] instanceof StatusError);
 }
 
-/** The preface, settings, and a request without compression. */
+/** Returns seeds with the preface, settings, and a request without compression. */
 function http2Seeds(): readonly Bytes[] {
   const headers = { authorization: `Bearer ${TOKENS.admin}` };
   const path = "/api/v1/namespaces/default/configmaps";

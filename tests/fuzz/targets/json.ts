@@ -1,4 +1,4 @@
-/** JSON, alone and as objects: it is read as by JSON.parse, and encoded as it was decoded. */
+/** JSON, alone and as objects: it is read as by JSON.parse, and encoding reverses decoding. */
 import { decodeObject, encodeObject, jsonText } from "../../../core/kube/wire/object_json.ts";
 import { parseJson } from "../../../core/kube/wire/json_parser.ts";
 import type { JsonDocument } from "../../../core/kube/json_value.ts";
@@ -9,7 +9,7 @@ import { restructureJson } from "../structure/json.ts";
 import { type Bytes, decodeText, type Target } from "../target.ts";
 import { behindKind, forKind, getVector, JSON_WORDS, kindAndBody } from "../inputs/seeds.ts";
 
-/** Beyond this, comparing needs more stack than there is. */
+/** The largest compared input; comparing a larger one could overflow the stack. */
 const COMPARED_BYTES = 4096;
 
 export const json: Target = {
@@ -44,7 +44,7 @@ export function decodeAgain(kind: Kind, document: JsonDocument): string {
 
 function compare(body: Bytes, { value }: JsonDocument): void {
   const theirs: unknown = JSON.parse(decodeText(body));
-  // Half a surrogate pair is U+FFFD here, a byte that is no UTF-8 is one of its own, and comparing forgets that -0 is not 0.
+  // Half a surrogate pair is U+FFFD here, each byte that is not UTF-8 counts separately, and -0 equals 0.
   assertSame(plain(value), plain(theirs), "JSON.parse");
 }
 
@@ -53,7 +53,7 @@ function plain(value: unknown): string {
 }
 
 function assertRefusedToo(body: Bytes, outcome: string): void {
-  // Bodies that are JSON may be no objects of the kind.
+  // Valid JSON need not be an object of the kind.
   if (body.length >= COMPARED_BYTES || !/invalid character|unexpected end of JSON/.test(outcome)) return;
   let accepted = true;
   try {

@@ -1,4 +1,4 @@
-/** Requests and answers without a network, as they are found, and with checksums that match again. */
+/** Requests and answers that travel without a network, as they are and with repaired checksums. */
 import { parseCertificateChain } from "../../../core/machine/credential_pair.ts";
 import { decideAnswer } from "../../../core/offline/accept_answer.ts";
 import { type ArmorPart, encodeArmor, encodeQrTexts, readArmor, readQrTexts } from "../../../core/offline/armor.ts";
@@ -69,7 +69,9 @@ export const armor: Target = {
 const NOW = new Date("2026-01-01T00:00:00Z");
 const SUBJECT = { commonName: "system:node:n1" };
 
-/** Bundles of both kinds, as text or as the codes of a scanner. Requests must be read the same after they were written again. */
+/**
+ * `offline`: bundles of both kinds, as text or as the codes of a scanner. Rewritten requests must be read as the same.
+ */
 export async function offline(): Promise<Target> {
   const ca = await createIssuingCa(NOW);
   const key = await generatePrivateKey("ecdsa-p256");
@@ -159,7 +161,7 @@ export async function offline(): Promise<Target> {
   };
 }
 
-/** Writes the lines of a bundle again, with the checksums that they need. */
+/** Rewrites the lines of a bundle with correct checksums. */
 function repair(text: string): string {
   const parts: { headers: Record<string, string>; sections: Map<string, string> }[] = [];
   let heading: string | undefined;

@@ -82,7 +82,7 @@ export const query: Target = {
   },
 };
 
-/** `continue`: the JSON inside of a continue token. */
+/** `continue`: the JSON inside a continue token. */
 export const continueToken: Target = {
   name: "continue",
   seeds: ['{"v":"meta.k8s.io/v1","rv":1,"start":"/a\\u0000"}', '{"v":"meta.k8s.io/v1","rv":-1,"start":"a/b"}'].map(
@@ -116,7 +116,7 @@ export const accept: Target = {
       () => negotiateError(header, none, ""),
       () => negotiateTransformation(header, none, "", discovery),
     ];
-    // Each input stands alone, because a client sends the header once.
+    // Each input is a complete header, because a client sends the header once.
     return attempt(readers[input.length % readers.length]!);
   },
 };
@@ -141,10 +141,10 @@ export const contentType: Target = {
 };
 
 function assertFinite(duration: Result<number, string>): void {
-  assertHolds(!duration.ok || Number.isFinite(duration.value), "a duration is no number");
+  assertHolds(!duration.ok || Number.isFinite(duration.value), "a duration is not a number");
 }
 
-/** Heads are bytes; Node hands them on as Latin-1. */
+/** Decodes the bytes of a head from Latin-1, as Node does. */
 function latin1(input: Uint8Array): string {
   return new TextDecoder("latin1").decode(input);
 }

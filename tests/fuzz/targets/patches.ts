@@ -1,4 +1,4 @@
-/** Patches of every type over the vector of a kind: the bytes behind the first are the patch. */
+/** Patches of every type on the vector of a kind. The first byte selects the kind, and the others are the patch. */
 import { jsonText } from "../../../core/kube/wire/object_json.ts";
 import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
@@ -16,7 +16,7 @@ import { restructureJson } from "../structure/json.ts";
 import { type Bytes, encodeText, type Target } from "../target.ts";
 import { behindKind, forKind, getVector, JSON_WORDS, kindAndBody, vectorObject } from "../inputs/seeds.ts";
 
-/** The stored resources that need nothing but themselves, by their kind. */
+/** The stored resources without dependencies, by kind. */
 const SERVED = new Map(PLAIN_RESOURCES.map((resource) => [resource.kind, resource]));
 
 const JSON_PATCHES: readonly unknown[] = [
@@ -78,7 +78,7 @@ export const strategicPatch: Target = patchTarget("strategic_patch", "strategic"
   ...ALL_KINDS.map(vectorValue),
 ]);
 
-/** `apply`: configurations over an object that others own fields of, and over nothing. */
+/** `apply`: configurations for an object with fields of other owners, and for no object. */
 export const apply: Target = {
   name: "apply",
   seeds: ALL_KINDS.flatMap((kind) =>
@@ -134,7 +134,7 @@ function patchTarget(name: string, type: Exclude<PatchType, "apply">, patches: r
 
 const objects = new Map<Kind, KubeObject>();
 
-/** Returns the vector of a kind with an owner for its fields. */
+/** Returns the vector of a kind, with an owner for its fields. */
 function stored(kind: Kind): KubeObject {
   const known = objects.get(kind);
   if (known !== undefined) return known;

@@ -1,4 +1,4 @@
-/** Protobuf: objects in and without their envelope, lists. */
+/** Protobuf: objects with and without their envelope, and lists. */
 import { encodeObject, jsonText } from "../../../core/kube/wire/object_json.ts";
 import { decodeEnvelope, encodeEnvelope } from "../../../core/kube/wire/protobuf_envelope.ts";
 import { decodeMessage, encodeMessage } from "../../../core/kube/wire/protobuf.ts";

@@ -2,7 +2,7 @@ import { matchesFields, matchesLabels, parseFieldSelector, parseLabelSelector } 
 import { resultOutcome } from "../oracle.ts";
 import { decodeText, encodeText, type Target } from "../target.ts";
 
-/** The listener takes no larger head. */
+/** The size of the largest head that the listener accepts. */
 const MAX_BYTES = 2 ** 20;
 
 export const labels: Target = {

@@ -1,4 +1,4 @@
-/** SSH: public keys and signatures that a machine without any right sends, and `known_hosts`. */
+/** SSH: public keys and signatures from unauthenticated machines, and `known_hosts`. */
 import { parseInventory } from "../../../core/approval/evidence/inventory.ts";
 import { isKnownHosts } from "../../../core/attestation/known_hosts.ts";
 import {
@@ -71,7 +71,7 @@ export const sshSignature: Target = {
         namespace: PROOF_NAMESPACE,
         message: MESSAGE,
       });
-      // No one but the key can make another one.
+      // Only the holder of the private key can create another signature.
       if (verified.ok) {
         assertHolds(SIGNATURES.some((known) => equalBytes(known, input)), "an accepted signature is known");
       }

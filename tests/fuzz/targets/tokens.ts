@@ -1,6 +1,6 @@
 /**
- * What the server has issued and gets back: service account tokens, of which no text but the issued one is accepted, whatever
- * its header says, and the sealed states of exchanges of proofs, of which no bytes but the sealed ones are opened.
+ * What the server has issued and gets back: service account tokens, of which only the issued text is accepted, whatever
+ * its header says, and the sealed states of proof exchanges, of which only the sealed bytes can be opened.
  */
 import {
   beginAttestation,
@@ -131,7 +131,7 @@ export async function sealedState(): Promise<Target> {
   };
 }
 
-/** Flips the bit of some bytes that other bytes choose. */
+/** Flips the bit of `bytes` that the bytes `by` select. */
 function flipBit(bytes: Bytes, by: Bytes): Bytes {
   const bit = by.reduce((sum, byte) => (sum * 31 + byte) >>> 0, by.length) % (bytes.length * 8);
   return bytes.map((byte, index) => index === bit >> 3 ? byte ^ 1 << bit % 8 : byte);

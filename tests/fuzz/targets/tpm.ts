@@ -1,4 +1,4 @@
-/** `tpm`: the structures of a TPM. A public area that is written again is the same key. */
+/** `tpm`: the structures of a TPM. A re-encoded public area is the same key. */
 import {
   encodePublicArea,
   ENDORSEMENT_TEMPLATES,

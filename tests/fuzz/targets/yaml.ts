@@ -1,4 +1,4 @@
-/** YAML: any text is read in linear time, and the written form is read the same, by another reader too. */
+/** YAML: any text is read in linear time, and printed YAML is read as the same value, also by another reader. */
 import { parse } from "yaml";
 import { readYaml } from "../../../core/lib/yaml/document.ts";
 import { formatYaml } from "../../../core/lib/yaml/format.ts";
@@ -68,13 +68,13 @@ export const yaml: Target = {
   words: WORDS,
   maxBytes: 3 * 2 ** 20,
   run(input) {
-    // It returns for any text of config files and kubeconfigs.
+    // The readers of config files and kubeconfigs return for any text.
     const text = new TextDecoder().decode(input);
     for (const version of ["1.1", "1.2"] as const) readYaml(text, version);
     try {
       const document = parseYaml(input);
       const { value } = document;
-      // Go writes a member called `<<` bare, as we do, and reads it again as a merge.
+      // Go writes a member called `<<` without quotes, as we do, and reads it back as a merge.
       if (input.length < 8192 && typeof value === "object" && JSON.stringify(value)?.includes('"<<":') !== true) {
         const written = formatYaml(value);
         assertSame(readAgain(written), JSON.stringify(value), "written and read");
@@ -87,7 +87,7 @@ export const yaml: Target = {
   },
 };
 
-/** Reads printed YAML. It is refused only for line breaks of YAML 1.1 and for long keys. */
+/** Reads printed YAML, which may be refused only for line breaks of YAML 1.1 and for long keys. */
 function readAgain(written: string): string {
   try {
     return JSON.stringify(parseYaml(written).value);
@@ -98,19 +98,19 @@ function readAgain(written: string): string {
 }
 
 /**
- * Matches text that Go reads and npm's `yaml` reads otherwise: it drops the rest beyond about a thousand levels, and does
- * not know the line breaks of YAML 1.1.
+ * Matches text that npm's `yaml` reads differently from Go: the package drops everything below about a thousand levels,
+ * and does not support the line breaks of YAML 1.1.
  */
 const MISREAD_BY_PACKAGE = /^(?:[- ] ){500}|[\u2028\u2029]/m;
 
-/** Checks that printed YAML means the same to another parser. */
+/** Checks that another parser reads printed YAML as the same value. */
 function compareWithPackage(written: string, value: unknown): void {
   const theirs: unknown = parse(written, { version: "1.1", logLevel: "silent", schema: "failsafe", stringKeys: true });
   const fault = shapeFault(value, theirs, "");
   if (fault !== undefined) throw new Error(`the package reads another document: ${fault} in ${written.slice(0, 200)}`);
 }
 
-/** Finds where two readings differ; words that are not text here are not compared. */
+/** Finds a difference between two readings; only strings are compared by value. */
 function shapeFault(ours: unknown, theirs: unknown, path: string): string | undefined {
   if (typeof ours === "string" && typeof theirs === "string") {
     return ours === theirs ? undefined : `${path}: ${JSON.stringify(ours)} and ${JSON.stringify(theirs)}`;
@@ -118,7 +118,7 @@ function shapeFault(ours: unknown, theirs: unknown, path: string): string | unde
   if (typeof ours !== "object" || ours === null) return undefined;
   if (typeof theirs !== "object" || theirs === null) return `${path}: ${typeof ours} and ${typeof theirs}`;
   for (const [key, member] of Object.entries(ours)) {
-    // Keys that are numbers or words are written otherwise.
+    // Keys that are numbers or special words are printed differently.
     if (!Object.hasOwn(theirs, key)) continue;
     const fault = shapeFault(member, (theirs as Record<string, unknown>)[key], `${path}/${key}`);
     if (fault !== undefined) return fault;

@@ -1,14 +1,16 @@
 /**
- * The disk of a machine that loses its power: what a record of changes leaves there. It is stricter than ext4 and XFS:
+ * A model of the disk of a machine that loses power, to which recorded changes are applied. It is stricter than ext4
+ * and XFS:
  *
- * - A name (created, linked, renamed, removed) is safe once its folder was synced after it. Until then each change of a
- *   name may be there or not, in any order; a rename within one folder is atomic. ext4 and XFS keep names in order, and
- *   a sync of any file keeps the names before it.
- * - Content is safe once its file was synced after it. Until then each page of 4,096 bytes may hold any of its states
- *   since, and a page that was being written may be torn between sectors of 512 bytes. The size is that after any of
- *   the changes, and what was not written below it reads as zeros. Truncated bytes do not come back after that size.
+ * - A change of a name (created, linked, renamed, removed) is safe once its folder has been synced after it. Until
+ *   then each change may be there or not, in any order; a rename within one folder is atomic. ext4 and XFS keep names
+ *   in order, and a sync of any file keeps the names before it.
+ * - Content is safe once its file has been synced after it. Until then each page of 4,096 bytes may have any of its
+ *   states since then, and a page that was being written may be torn between sectors of 512 bytes. The size is the size
+ *   after any of the changes, and unwritten bytes below it read as zeros. Truncated bytes do not come back once the
+ *   size shows the truncation.
  *
- * Modes and owners are the last ones. A sync that has been acknowledged has been done.
+ * Modes and owners are the latest ones. An acknowledged sync has been done.
  */
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join, relative, sep } from "node:path";
@@ -16,29 +18,29 @@ import type { Random } from "../../../core/ports.ts";
 import { below } from "../../support/seeded_random.ts";
 import type { DiskRecord } from "../../support/interop/recorded_disk.ts";
 
-/** How much of the changes that were not synced is there: `zeros` is the new size without the content. */
-export interface Luck {
+/** Which unsynced changes survive a crash: `zeros` is the new size without the content. */
+export interface Survival {
   readonly names: "none" | "all" | "some";
   readonly content: "none" | "all" | "some" | "zeros";
 }
 
-export const EVERYTHING: Luck = { names: "all", content: "all" };
-/** The extremes are tried at each name, sync and mark; chance everywhere. */
-export const EXTREMES: readonly Luck[] = [
+export const EVERYTHING: Survival = { names: "all", content: "all" };
+/** The extremes are tried at each name, sync and mark; `CHANCE` is tried everywhere. */
+export const EXTREMES: readonly Survival[] = [
   { names: "none", content: "none" },
   EVERYTHING,
   { names: "all", content: "none" },
   { names: "none", content: "all" },
   { names: "all", content: "zeros" },
 ];
-export const CHANCE: Luck = { names: "some", content: "some" };
+export const CHANCE: Survival = { names: "some", content: "some" };
 
-/** What is at a path: the content of a file, the target of a link. */
+/** A file with its content, or a link with its target. */
 export type Leaf =
   | { readonly kind: "file"; readonly bytes: Uint8Array; readonly mode: number }
   | { readonly kind: "link"; readonly target: string };
 
-/** Folders with their modes, and what is in them, by path below the root. */
+/** Folders with their modes, and files and links, by path below the root. */
 export interface Tree {
   readonly folders: ReadonlyMap<string, number>;
   readonly leaves: ReadonlyMap<string, Leaf>;
@@ -63,7 +65,7 @@ interface FileNode {
 
 interface NameChange {
   readonly at: number;
-  /** Undefined: the name is gone. */
+  /** The names that change; undefined for a removed one. */
   readonly entries: readonly (readonly [string, DiskNode | undefined])[];
 }
 
@@ -72,18 +74,18 @@ interface FolderNode {
   mode: number;
   readonly safe: Map<string, DiskNode>;
   pending: NameChange[];
-  /** The names as programs see them. */
-  readonly seen: Map<string, DiskNode>;
+  /** The names that programs see. */
+  readonly visible: Map<string, DiskNode>;
 }
 
 type DiskNode = FileNode | FolderNode | { readonly kind: "link"; readonly target: string };
 
-/** A disk on which records are repeated; `crash` answers what is there if the power fails now. */
+/** A disk to which records are applied. `crash` returns what is there if the power fails now. */
 export class Disk {
   readonly #rootPath: string;
   readonly #root: FolderNode = createFolder(0o700);
   readonly #inodes = new Map<number, FileNode | FolderNode>();
-  /** The syncs that have begun. */
+  /** The number of changes at the begin of each sync. */
   readonly #syncs = new Map<string, number>();
   #at = 0;
 
@@ -92,7 +94,7 @@ export class Disk {
     this.#inodes.set(rootInode, this.#root);
   }
 
-  /** Repeats a change. Throws for one that does not fit what was recorded before it: then the record has gaps. */
+  /** Applies a change. Throws an Error if it does not fit the earlier changes, because then the record has gaps. */
   apply(record: DiskRecord): void {
     const at = ++this.#at;
     switch (record.kind) {
@@ -128,18 +130,18 @@ export class Disk {
     }
   }
 
-  /** Returns what is on the disk when the power fails now. */
-  crash(luck: Luck, random: Random): Tree {
+  /** Returns a state of the disk after a power loss. */
+  crash(survival: Survival, random: Random): Tree {
     const folders = new Map<string, number>();
     const leaves = new Map<string, Leaf>();
-    // A file with two names has one content.
+    // A file with two names has the same content under both.
     const contents = new Map<FileNode, Uint8Array>();
     const visit = (folder: FolderNode, path: string): void => {
-      for (const [name, node] of pickNames(folder, luck.names, random)) {
+      for (const [name, node] of pickNames(folder, survival.names, random)) {
         const here = path === "" ? name : `${path}/${name}`;
         if (node.kind === "link") leaves.set(here, node);
         else if (node.kind === "file") {
-          const bytes = contents.get(node) ?? pickContent(node, luck.content, random);
+          const bytes = contents.get(node) ?? pickContent(node, survival.content, random);
           contents.set(node, bytes);
           leaves.set(here, { kind: "file", bytes, mode: node.mode });
         } else if (!folders.has(here)) {
@@ -152,15 +154,17 @@ export class Disk {
     return { folders, leaves };
   }
 
-  /** Returns what programs see at a path below the root, in folders too; nothing that `isSkipped` is read. */
-  seen(path: string, isSkipped: (path: string) => boolean): ReadonlyMap<string, Leaf> {
+  /**
+   * Returns what programs see at a path below the root, including folders' contents, without paths that are skipped.
+   */
+  visible(path: string, isSkipped: (path: string) => boolean): ReadonlyMap<string, Leaf> {
     const leaves = new Map<string, Leaf>();
     const visit = (node: DiskNode, here: string): void => {
       if (isSkipped(here)) return;
       if (node.kind === "link") leaves.set(here, node);
       else if (node.kind === "file") {
         leaves.set(here, { kind: "file", bytes: applyChanges(node.safe, node.pending), mode: node.mode });
-      } else for (const [name, next] of node.seen) visit(next, here === "" ? name : `${here}/${name}`);
+      } else for (const [name, next] of node.visible) visit(next, here === "" ? name : `${here}/${name}`);
     };
     const node = this.#search(join(this.#rootPath, path));
     if (node !== undefined) visit(node, path);
@@ -176,7 +180,7 @@ export class Disk {
     }
     for (const [folder, changed] of byFolder) {
       folder.pending.push({ at, entries: changed });
-      setNames(folder.seen, changed);
+      setNames(folder.visible, changed);
     }
   }
 
@@ -189,7 +193,7 @@ export class Disk {
   #search(path: string): DiskNode | undefined {
     let node: DiskNode | undefined = this.#root;
     for (const name of relative(this.#rootPath, path).split(sep).filter((one) => one !== "")) {
-      node = node?.kind === "folder" ? node.seen.get(name) : undefined;
+      node = node?.kind === "folder" ? node.visible.get(name) : undefined;
     }
     return node;
   }
@@ -206,7 +210,7 @@ export class Disk {
     return node;
   }
 
-  /** Makes safe what was done before a sync began. */
+  /** Makes the changes before the begin of a sync safe. */
   #keep(node: FileNode | FolderNode, begun: number): void {
     if (node.kind === "file") {
       node.safe = applyChanges(node.safe, node.pending.filter(({ at }) => at < begun));
@@ -219,7 +223,7 @@ export class Disk {
 }
 
 function createFolder(mode: number): FolderNode {
-  return { kind: "folder", mode, safe: new Map(), pending: [], seen: new Map() };
+  return { kind: "folder", mode, safe: new Map(), pending: [], visible: new Map() };
 }
 
 function setNames(
@@ -232,9 +236,9 @@ function setNames(
   }
 }
 
-function pickNames(folder: FolderNode, luck: Luck["names"], random: Random): ReadonlyMap<string, DiskNode> {
-  if (luck === "all") return folder.seen;
-  if (luck === "none" || folder.pending.length === 0) return folder.safe;
+function pickNames(folder: FolderNode, survival: Survival["names"], random: Random): ReadonlyMap<string, DiskNode> {
+  if (survival === "all") return folder.visible;
+  if (survival === "none" || folder.pending.length === 0) return folder.safe;
   const names = new Map(folder.safe);
   for (const { entries } of folder.pending) if (random.float() < 0.5) setNames(names, entries);
   return names;
@@ -262,13 +266,13 @@ function measureSizes(size: number, changes: readonly DataChange[]): readonly nu
   return sizes;
 }
 
-function pickContent({ safe, pending }: FileNode, luck: Luck["content"], random: Random): Uint8Array {
-  if (luck === "none" || pending.length === 0) return safe;
-  if (luck === "all") return applyChanges(safe, pending);
+function pickContent({ safe, pending }: FileNode, survival: Survival["content"], random: Random): Uint8Array {
+  if (survival === "none" || pending.length === 0) return safe;
+  if (survival === "all") return applyChanges(safe, pending);
   const sizes = measureSizes(safe.length, pending);
-  const sized = luck === "zeros" ? pending.length : below(random, pending.length + 1);
+  const sized = survival === "zeros" ? pending.length : below(random, pending.length + 1);
   const isCut = (change: DataChange): boolean => change.kind === "truncate";
-  // What a truncation removed is gone with the size that it set, and one that is not there has removed nothing.
+  // If the size shows a truncation, the truncated bytes are gone; if not, the truncation has removed nothing.
   const oldest = pending.slice(0, sized).findLastIndex(isCut) + 1;
   const next = pending.slice(sized).findIndex(isCut);
   const newest = next < 0 ? pending.length : sized + next;
@@ -276,7 +280,7 @@ function pickContent({ safe, pending }: FileNode, luck: Luck["content"], random:
   const size = sizes[sized]!;
   const result = new Uint8Array(size);
   result.set(before.subarray(0, size));
-  if (luck === "zeros") return result;
+  if (survival === "zeros") return result;
   const writes = pending.slice(oldest, newest).filter((change) => change.kind === "write");
   const latest = applyChanges(before, writes);
   for (let from = 0; from < size; from += PAGE) {
@@ -289,7 +293,7 @@ function pickContent({ safe, pending }: FileNode, luck: Luck["content"], random:
       continue;
     }
     for (const write of touching.slice(0, count)) copyWithin(result, write, from, to);
-    // The next write was under way.
+    // The next write was under way when the power failed.
     for (let sector = from; sector < to; sector += SECTOR) {
       if (random.float() < 0.25) copyWithin(result, touching[count]!, sector, Math.min(sector + SECTOR, to));
     }
@@ -297,7 +301,7 @@ function pickContent({ safe, pending }: FileNode, luck: Luck["content"], random:
   return result;
 }
 
-/** Puts the part of a write that lies between two places there. */
+/** Copies the part of a write that lies within a range. */
 function copyWithin(
   result: Uint8Array,
   { offset, bytes }: { readonly offset: number; readonly bytes: Uint8Array },

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { DiskRecord } from "../../support/interop/recorded_disk.ts";
 import { createSeededRandom } from "../../support/seeded_random.ts";
-import { CHANCE, Disk, EXTREMES, type Luck, type Tree } from "./disk.ts";
+import { CHANCE, Disk, EXTREMES, type Survival, type Tree } from "./disk.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const create = (path: string, inode: number): DiskRecord => ({
@@ -32,12 +32,15 @@ function show({ leaves }: Tree): string {
   return texts.sort().join(" ");
 }
 
-/** All that may be left after some changes. */
-function crash(changes: readonly DiskRecord[], lucks: readonly Luck[] = [...EXTREMES, ...Array(100).fill(CHANCE)]) {
+/** Returns all states that may be left after some changes. */
+function crash(
+  changes: readonly DiskRecord[],
+  survivals: readonly Survival[] = [...EXTREMES, ...Array(100).fill(CHANCE)],
+) {
   const disk = new Disk("/r", ROOT);
   for (const change of changes) disk.apply(change);
   const random = createSeededRandom();
-  return [...new Set(lucks.map((luck) => show(disk.crash(luck, random))))].sort();
+  return [...new Set(survivals.map((survival) => show(disk.crash(survival, random))))].sort();
 }
 
 for (
@@ -48,12 +51,12 @@ for (
       want: ["", "a=", "a=000", "a=one"],
     },
     {
-      name: "a file of which only the name was synced is there",
+      name: "a file whose name alone was synced is there",
       changes: [create("a", 2), write(2, "one"), ...sync(ROOT)],
       want: ["a=", "a=000", "a=one"],
     },
     {
-      name: "a file of which only the content was synced may be missing",
+      name: "a file whose content alone was synced may be missing",
       changes: [create("a", 2), write(2, "one"), ...sync(2)],
       want: ["", "a=one"],
     },
@@ -78,7 +81,7 @@ for (
       want: ["", "a="],
     },
     {
-      name: "what is written while a sync runs is not safe after it",
+      name: "a write during a sync is not safe after it",
       changes: [
         create("a", 2),
         ...sync(ROOT),
@@ -90,7 +93,7 @@ for (
       want: ["a=one", "a=two"],
     },
     {
-      name: "what a synced truncation removed does not come back",
+      name: "bytes that a synced truncation removed do not come back",
       changes: [
         create("a", 2),
         ...sync(ROOT),

@@ -1,6 +1,6 @@
 /**
- * What must be on a disk after the power failed: the files that a finished command has left, and the objects that a
- * server has acknowledged. It follows a record, and judges what a crash left at any place of it.
+ * What must be on a disk after a power loss: the files that a finished command left, and the objects that a server
+ * acknowledged. It follows a record, and checks what a crash left at any place of the record.
  */
 import { createHash } from "node:crypto";
 import { relative } from "node:path";
@@ -10,18 +10,20 @@ import type { Disk, Leaf, Tree } from "./disk.ts";
 
 /** What the test writes into a record. */
 export type Mark =
-  /** A request for an object is sent, and answered; without a value it is deleted. */
+  /** A request for an object is sent or answered; without a value, the object is deleted. */
   | { readonly kind: "asked" | "acknowledged"; readonly name: string; readonly value?: string }
-  /** What is below a path now was acknowledged: a command has ended well, or a server has reported that it is up. */
+  /**
+   * The current files below a path are acknowledged: a command has succeeded, or a server has reported that it is up.
+   */
   | { readonly kind: "settled"; readonly under: string }
-  /** The data directory at a path has the acknowledged objects from now on. */
+  /** From now on, the data directory at a path must have the acknowledged objects. */
   | { readonly kind: "store"; readonly under: string };
 
-/** The journal of the store and unfinished files may be in any state; the store has a judge of its own. */
+/** The journal of the store and unfinished files may be in any state. The store is checked separately. */
 const ANY_STATE = /(?:^|\/)tlsboot\.db(?:-[a-z]+)?$|\.tmp$|\.lock(?:-journal)?$|\.restoring(?:\/|$)/;
-/** Each acknowledged line stays; what follows it may be torn. */
+/** Acknowledged lines must remain; what follows may be torn. */
 const APPENDED = /(?:^|\/)issued\.jsonl$/;
-/** The log that is written to is not synced, as in Kubernetes. */
+/** The current log is not synced, as in Kubernetes. */
 const LOG = /\.log$/;
 const COMPRESSED_LOG = /\.log\.gz$/;
 const ABSENT = "absent";
@@ -31,10 +33,10 @@ type Contents = Map<string, Set<string>>;
 /** The promises at one place of a record. */
 export class PowerLossLedger {
   readonly #root: string;
-  /** The whole contents that each path ever has; undefined while they are collected. */
+  /** The complete contents that each path has at any time; undefined while they are collected. */
   readonly #whole: Contents | undefined;
   readonly #collected: Contents = new Map();
-  /** What may be at an acknowledged path: what was there then, or came later. */
+  /** The contents that an acknowledged path may have: the acknowledged one and later ones. */
   readonly #allowed: Contents = new Map();
   readonly #appended = new Map<string, Uint8Array>();
   readonly #objects = new Map<string, { value: string; asked: string | undefined }>();
@@ -48,7 +50,7 @@ export class PowerLossLedger {
     this.#whole = earlier === undefined ? undefined : earlier.#collected;
   }
 
-  /** Takes note of a record that the disk has applied. */
+  /** Takes account of a change that the disk has applied. */
   apply(record: DiskRecord, disk: Disk): void {
     if (record.kind === "mark") return this.#mark(JSON.parse(record.text), disk);
     if (record.kind === "rename" || record.kind === "link") this.#note(record.to, disk);
@@ -71,7 +73,7 @@ export class PowerLossLedger {
     return this.#allowed.has(path);
   }
 
-  /** The objects as they must be, for a judge that reads them through a server. */
+  /** Finds the faults in the objects that a server or its database has. */
   findObjectFaults(found: ReadonlyMap<string, string>): readonly string[] {
     const faults: string[] = [];
     for (const [name, { value, asked }] of this.#objects) {
@@ -83,7 +85,7 @@ export class PowerLossLedger {
     return faults;
   }
 
-  /** What is wrong with the files of a tree. */
+  /** Finds the faults in the files of a tree. */
   findFileFaults({ leaves }: Tree): readonly string[] {
     const faults: string[] = [];
     for (const [path, leaf] of leaves) {
@@ -136,7 +138,7 @@ export class PowerLossLedger {
 
   #settle(under: string, disk: Disk): void {
     const isSkipped = (path: string): boolean => ANY_STATE.test(path) || LOG.test(path) || COMPRESSED_LOG.test(path);
-    const leaves = disk.seen(under, isSkipped);
+    const leaves = disk.visible(under, isSkipped);
     for (const path of this.#collected.keys()) {
       if (path.startsWith(`${under}/`) && !leaves.has(path)) this.#allowed.set(path, new Set([ABSENT]));
     }
@@ -150,10 +152,10 @@ export class PowerLossLedger {
     }
   }
 
-  /** Notes the contents that a path, or each path in a folder, has from now on. */
+  /** Records the new content of a path, or of each path in a folder. */
   #note(path: string, disk: Disk): void {
     const isSkipped = (one: string): boolean => ANY_STATE.test(one) || APPENDED.test(one) || COMPRESSED_LOG.test(one);
-    for (const [here, leaf] of disk.seen(relative(this.#root, path), isSkipped)) {
+    for (const [here, leaf] of disk.visible(relative(this.#root, path), isSkipped)) {
       const digest = digestLeaf(leaf);
       add(this.#collected, here, digest);
       this.#allowed.get(here)?.add(digest);

@@ -12,7 +12,9 @@ const tree = (leaves: Readonly<Record<string, string>>): Tree => ({
 });
 const mark = (text: Mark): DiskRecord => ({ kind: "mark", text: JSON.stringify(text) });
 
-/** A key that is written once, a certificate that is written twice, and a log; settled before the second time. */
+/**
+ * A key that is written once, a certificate that is written twice, and a log. They are settled before the second write.
+ */
 const CHANGES: readonly DiskRecord[] = [
   { kind: "makeFolder", path: "/r/d", inode: 2, mode: 0o700 },
   ...write("key", 3, "K"),
@@ -46,10 +48,10 @@ const GOOD = { "d/key": "K", "d/crt": "one", "d/issued.jsonl": "line\n" };
 
 for (
   const { name, leaves, want } of [
-    { name: "what was settled", leaves: GOOD, want: [] },
-    { name: "what came later", leaves: { ...GOOD, "d/crt": "two" }, want: [] },
+    { name: "the settled files", leaves: GOOD, want: [] },
+    { name: "a later content", leaves: { ...GOOD, "d/crt": "two" }, want: [] },
     { name: "an unfinished file", leaves: { ...GOOD, "d/.crt.0.tmp": "tw" }, want: [] },
-    { name: "a torn line behind", leaves: { ...GOOD, "d/issued.jsonl": "line\nli" }, want: [] },
+    { name: "a torn line at the end", leaves: { ...GOOD, "d/issued.jsonl": "line\nli" }, want: [] },
     { name: "a torn file", leaves: { ...GOOD, "d/crt": "t" }, want: ["d/crt is torn: 1 bytes"] },
     {
       name: "a lost file",
@@ -66,7 +68,7 @@ for (
   test(`findFileFaults(): ${name}`, () => assert.deepEqual(ledger.findFileFaults(tree(leaves)), want));
 }
 
-test("findFileFaults(): an old content after a newer one was settled, and a file that was removed", () => {
+test("findFileFaults(): old content after newer content was settled, and a removed file", () => {
   const more = [...CHANGES, { kind: "remove", path: "/r/d/key" } as const, mark({ kind: "settled", under: "d" })];
   const later = follow(more, follow(more));
   assert.deepEqual(later.findFileFaults(tree(GOOD)), [
@@ -76,7 +78,7 @@ test("findFileFaults(): an old content after a newer one was settled, and a file
   assert.deepEqual(later.findFileFaults(tree({ "d/crt": "two", "d/issued.jsonl": "line\n" })), []);
 });
 
-test("findObjectFaults(): an object is what was acknowledged, or what was asked for since", () => {
+test("findObjectFaults(): an object is as acknowledged, or as requested since", () => {
   const asked = (name: string, value?: string): DiskRecord =>
     mark({ kind: "asked", name, ...(value === undefined ? {} : { value }) });
   const done = (name: string, value?: string): DiskRecord =>

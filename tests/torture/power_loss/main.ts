@@ -1,6 +1,7 @@
 /**
- * `deno task torture --power-loss`: what real programs write is recorded, and the power fails at many places of the record.
- * The exit code is 1 when something that was acknowledged is lost or torn, or nothing was tried; then the folder is kept.
+ * `deno task torture --power-loss`: records what real programs write, and simulates a power loss at many places of the
+ * record. The exit code is 1 if something acknowledged is lost or torn, or if nothing was tried; then the folder is
+ * kept.
  */
 import process from "node:process";
 import { findCommit, runMain } from "../../support/command_line.ts";

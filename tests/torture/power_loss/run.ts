@@ -1,4 +1,4 @@
-/** Records the scenes, cuts the power at many places of each record, and judges what is left. */
+/** Records the scenes, simulates a power loss at many places of each record, and checks what is left. */
 import { createHash } from "node:crypto";
 import { statSync } from "node:fs";
 import { mkdir, readdir, readFile, readlink, rm } from "node:fs/promises";
@@ -7,18 +7,18 @@ import type { Random } from "../../../core/ports.ts";
 import { below, createSeededRandom } from "../../support/seeded_random.ts";
 import { createRecordedDisk, type DiskRecord, type RecordedDisk } from "../../support/interop/recorded_disk.ts";
 import { type TempFolder, toTempFolder } from "../../support/temp.ts";
-import { CHANCE, Disk, EVERYTHING, EXTREMES, type Luck, type Tree, writeTree } from "./disk.ts";
-import { findCrashFaults } from "./judge.ts";
+import { CHANCE, Disk, EVERYTHING, EXTREMES, type Survival, type Tree, writeTree } from "./disk.ts";
+import { findCrashFaults } from "./crash_check.ts";
 import { PowerLossLedger } from "./ledger.ts";
 import { type Scene, SCENES } from "./scenes.ts";
 
 export interface PowerLossOptions {
   readonly folder: TempFolder;
   readonly seed: number;
-  /** The number of different states to judge in each scene, and of those to start programs on. */
+  /** The number of states to check in each scene, and of those on which to start programs. */
   readonly states: number;
   readonly starts: number;
-  /** The names of the scenes to run, all without any. */
+  /** The names of the scenes to run; all scenes if empty. */
   readonly scenes: readonly string[];
   readonly onProgress: (line: string) => void;
 }
@@ -32,18 +32,18 @@ export interface PowerLossReport {
   readonly faults: readonly string[];
 }
 
-/** Records scenes, and judges them side by side; the first state with each fault is kept in the folder. */
+/** Records scenes, and checks them in parallel. The first state with each fault is kept in the folder. */
 export async function runPowerLoss(options: PowerLossOptions): Promise<PowerLossReport> {
   const scenes = SCENES.filter(({ name }) => options.scenes.length === 0 || options.scenes.includes(name));
-  // One after the other: a mark that is late hides what is lost before it.
+  // Record one after another, because a late mark would hide what is lost before it.
   const recorded: RecordedScene[] = [];
   for (const scene of scenes) recorded.push(await recordScene(scene, options.folder));
   const reports = await Promise.all(recorded.map(async (one) => {
-    const report = await judgeScene(one, options);
+    const report = await checkScene(one, options);
     const { records, syncs, promises, states, starts, faults } = report;
     options.onProgress(
       `${one.scene.name}: ${records} changes, ${syncs} syncs, ${promises} promises; ` +
-        `${states} states judged, ${starts} started: ${
+        `${states} states checked, ${starts} started: ${
           faults.length === 0 ? "nothing lost" : `${faults.length} faults`
         }`,
     );
@@ -71,8 +71,8 @@ async function recordScene(scene: Scene, folder: TempFolder): Promise<RecordedSc
   return { scene, place, recorded };
 }
 
-/** Judges states of a scene. */
-async function judgeScene(
+/** Checks states of a recorded scene. */
+async function checkScene(
   { scene, place, recorded }: RecordedScene,
   { seed, onProgress, ...options }: PowerLossOptions,
 ): Promise<PowerLossReport> {
@@ -85,23 +85,24 @@ async function judgeScene(
   const faults: string[] = [];
   const known = new Set<string>();
   let [at, starts, promises] = [0, 0, 0];
-  // Some states occur twice, so that not all that are chosen are judged.
+  // Fewer states are checked than chosen, because some occur twice.
   let remaining = [...chosen.values()].flat().length;
   for await (const record of recorded.read()) {
     disk.apply(record);
     ledger.apply(record, disk);
     promises = Math.max(promises, ledger.promises);
-    for (const luck of chosen.get(at++) ?? []) {
+    for (const survival of chosen.get(at++) ?? []) {
       remaining--;
-      const tree = disk.crash(luck, random);
+      const tree = disk.crash(survival, random);
       const digest = digestTree(tree);
       if (seen.has(digest + ledger.promises)) continue;
       seen.add(digest + ledger.promises);
-      const name = `${scene.name} at change ${at} (${record.kind}), ${luck.names} of names, ${luck.content} of content`;
+      const name =
+        `${scene.name} at change ${at} (${record.kind}), ${survival.names} of names, ${survival.content} of content`;
       const state = place.join(`state-${seen.size}`);
       await writeTree(tree, state);
       const found = [...await findCrashFaults(tree, state, ledger)];
-      // Half of the starts are after the first commits, the others at any place.
+      // Half of the starts are after the first commits, the rest at any place.
       const isDue = firstCommits.includes(at - 1) && 2 * starts < options.starts;
       if (found.length === 0 && (isDue || below(random, remaining + 1) < options.starts - starts)) {
         starts++;
@@ -126,7 +127,10 @@ async function judgeScene(
   return { records: places.length, syncs, promises, states: seen.size, starts, faults };
 }
 
-/** Follows the whole record, and checks that it explains every byte on the real disk: else it has gaps. */
+/**
+ * Applies the whole record, and throws an Error if the result differs from the real disk, because then the record has
+ * gaps.
+ */
 async function readWhole(recorded: RecordedDisk) {
   const disk = createDisk(recorded);
   const whole = new PowerLossLedger(recorded.root);
@@ -146,7 +150,7 @@ async function readWhole(recorded: RecordedDisk) {
   }
   const repeated = disk.crash(EVERYTHING, createSeededRandom(0));
   const gap = findDifference(repeated, await readTree(recorded.root));
-  if (gap !== undefined) throw new Error(`the record of ${recorded.root} has a gap: ${gap} is not what it says`);
+  if (gap !== undefined) throw new Error(`the record of ${recorded.root} has a gap: ${gap} differs on the real disk`);
   return { whole, places, firstCommits, syncs };
 }
 
@@ -158,33 +162,35 @@ function createDisk({ root }: RecordedDisk): Disk {
 }
 
 /**
- * Chooses where the power fails: after each commit of the first start, then at each sync, name, mark and write in random
- * order, as many as states are wanted. At each place everything is lost, or kept, or what chance says.
+ * Chooses where the power fails: after each commit of the first start, then at syncs, names, marks and writes in random
+ * order, up to the wanted number of states. At each place everything is lost or kept, or chance decides.
  */
 function choosePlaces(
   places: readonly DiskRecord["kind"][],
   firstCommits: readonly number[],
   states: number,
   random: Random,
-): ReadonlyMap<number, readonly Luck[]> {
+): ReadonlyMap<number, readonly Survival[]> {
   const all = places.flatMap((kind, at) => {
-    const lucks = kind === "write" ? [CHANCE, CHANCE] : [...EXTREMES, CHANCE, CHANCE, CHANCE];
-    return lucks.map((luck) => ({ at, luck }));
+    const survivals = kind === "write" ? [CHANCE, CHANCE] : [...EXTREMES, CHANCE, CHANCE, CHANCE];
+    return survivals.map((survival) => ({ at, survival }));
   });
   for (let index = all.length - 1; index > 0; index--) {
     const other = below(random, index + 1);
     [all[index], all[other]] = [all[other]!, all[index]!];
   }
-  const first = firstCommits.map((at) => ({ at, luck: EVERYTHING }));
-  const chosen = new Map<number, Luck[]>();
-  for (const { at, luck } of [...first, ...all].slice(0, states)) chosen.set(at, [...chosen.get(at) ?? [], luck]);
+  const first = firstCommits.map((at) => ({ at, survival: EVERYTHING }));
+  const chosen = new Map<number, Survival[]>();
+  for (const { at, survival } of [...first, ...all].slice(0, states)) {
+    chosen.set(at, [...chosen.get(at) ?? [], survival]);
+  }
   return chosen;
 }
 
-/** SQLite maps the index of its log into memory, never syncs it, and makes it anew. */
+/** SQLite maps the index of its log into memory, never syncs it, and recreates it. */
 const MAPPED = /\.db-shm$/;
 
-/** Finds a path that is not the same in two trees. */
+/** Finds a path that differs between two trees. */
 function findDifference(one: Tree, other: Tree): string | undefined {
   const paths = new Set([...one.folders.keys(), ...other.folders.keys(), ...one.leaves.keys(), ...other.leaves.keys()]);
   const digest = ({ leaves, folders }: Tree, path: string): string => {

@@ -1,4 +1,4 @@
-/** What real programs do on the recorded disk, and how they are started again on what a crash left of it. */
+/** What real programs do on the recorded disk, and how they are started again on what a crash left. */
 import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -22,22 +22,22 @@ import { connectWith } from "../../support/instance_process.ts";
 import { waitUntilUp } from "../../support/interop/instance.ts";
 import type { RecordedDisk } from "../../support/interop/recorded_disk.ts";
 import { findServerPort, type TempFolder } from "../../support/temp.ts";
-import { DATA, readValue, WRITTEN } from "./judge.ts";
+import { DATA, readValue, WRITTEN } from "./crash_check.ts";
 import type { Mark, PowerLossLedger } from "./ledger.ts";
 
-/** A story of several programs on one disk. */
+/** A sequence of programs on one disk. */
 export interface Scene {
   readonly name: string;
-  /** Runs the programs; each one ends well, and what it has left is marked as settled. `folder` is not on the disk. */
+  /** Runs the programs. Each must succeed, and then its files are marked as settled. `folder` is not on the disk. */
   run(disk: RecordedDisk, folder: TempFolder): Promise<void>;
-  /** Starts programs on what a crash left in `root`, and returns what is wrong with their answers. */
+  /** Starts programs on what a crash left in `root`, and returns the faults in their answers. */
   restart(root: string, ledger: PowerLossLedger, folder: TempFolder): Promise<readonly string[]>;
 }
 
 const CONFIG_MAPS = "/api/v1/namespaces/default/configmaps";
 const ANSWERED_WITHIN_MS = 60_000;
 const WRITERS = 4;
-/** The log is moved into the database when it has four megabytes. */
+/** Together with `LARGE_BYTES`, enough for a checkpoint, which SQLite makes when its log has four megabytes. */
 const WRITES = 16;
 const LARGE_BYTES = 60_000;
 
@@ -52,7 +52,7 @@ function mark(disk: RecordedDisk, text: Mark): Promise<void> {
   return disk.mark(JSON.stringify(text));
 }
 
-/** Runs a command on the disk that must end well, and settles what it has left. */
+/** Runs a command on the disk, which must succeed, and settles its files. */
 async function settle(disk: RecordedDisk, under: readonly string[], args: readonly string[]): Promise<void> {
   assertDone(await spawnTlsbootToEnd(args, { env: disk.env }), args);
   for (const path of under) await mark(disk, { kind: "settled", under: path });
@@ -62,7 +62,7 @@ function assertDone({ code, stdout, stderr }: Finished, args: readonly string[])
   if (code !== 0) throw new Error(`tlsboot ${args.join(" ")} ended with ${code}:\n${stdout}${stderr}`);
 }
 
-/** The file port and the log of the product alone, without a server: few enough calls to cut the power at every place. */
+/** Uses only the product's file port and log, without a server: few enough calls for a power loss at every place. */
 async function runFiles(disk: RecordedDisk): Promise<void> {
   const node = process.env["TLSBOOT_TEST_NODE"] ?? process.execPath;
   const program = join(ROOT, "tests", "torture", "power_loss", "write_files.ts");
@@ -70,7 +70,7 @@ async function runFiles(disk: RecordedDisk): Promise<void> {
   for (const under of ["new", "audit.log"]) await mark(disk, { kind: "settled", under });
 }
 
-/** A server on the disk, with a client that marks what is acknowledged. */
+/** Runs a server on the disk, with a client that marks what is acknowledged. */
 async function runUp(
   disk: RecordedDisk,
   flags: readonly string[],
@@ -99,7 +99,7 @@ function startUp(
 }
 
 interface ObjectClient extends AsyncDisposable {
-  /** Creates, replaces or, without a value, deletes an object; throws unless that is acknowledged. */
+  /** Creates, replaces or, without a value, deletes an object. Throws unless the server acknowledges it. */
   write(method: "POST" | "PUT" | "DELETE", name: string, value?: string, bytes?: number): Promise<void>;
   /** Reads the values of the objects that scenes have written. */
   values(): Promise<ReadonlyMap<string, string>>;
@@ -124,7 +124,10 @@ async function connect(dataDir: string): Promise<ObjectClient> {
   };
 }
 
-/** Writers beside each other, as one commit carries the writes of several; each has objects of its own. */
+/**
+ * Writes objects with several writers at once, because one commit has the writes of several. Each writer has its own
+ * objects.
+ */
 async function writeObjects(disk: RecordedDisk, client: ObjectClient, round: string, bytes: number): Promise<void> {
   const write = async (method: "POST" | "PUT" | "DELETE", name: string, value?: string): Promise<void> => {
     const written = { name, ...(value === undefined ? {} : { value }) };
@@ -160,7 +163,10 @@ function bootstrapArguments(root: string, node: string): readonly string[] {
   ];
 }
 
-/** A first start, nodes, a web server, writes up to a checkpoint, a kill, an end, and the starts after them. */
+/**
+ * Runs a first start, nodes, a web server and writes up to a checkpoint, then a kill, a graceful end, and the starts
+ * after them.
+ */
 async function runServer(disk: RecordedDisk, folder: TempFolder): Promise<void> {
   const { root, env } = disk;
   await writeFile(folder.join("policy.yaml"), AUDIT_POLICY);
@@ -185,7 +191,10 @@ async function runServer(disk: RecordedDisk, folder: TempFolder): Promise<void> 
   await runUp(disk, flags, (client) => writeObjects(disk, client, "d", 1_000), "SIGKILL");
 }
 
-/** A server starts, has what was acknowledged, and a node that joins again ends with a valid pair. */
+/**
+ * Starts a server, which must have what was acknowledged, and a node that joins again, which must end with a valid
+ * pair.
+ */
 async function restartServer(root: string, ledger: PowerLossLedger): Promise<readonly string[]> {
   const faults: string[] = [];
   const dataDir = join(root, DATA);
@@ -201,7 +210,7 @@ async function restartServer(root: string, ledger: PowerLossLedger): Promise<rea
   return faults;
 }
 
-/** The commands of a CA without a server, and a node that joins by a stick. */
+/** Runs the commands of a CA without a server, and a node that joins with a USB stick. */
 async function runCommands(disk: RecordedDisk, folder: TempFolder): Promise<void> {
   const { root } = disk;
   await writeRequest(folder);
@@ -258,22 +267,22 @@ function offlineArguments(root: string): readonly string[] {
   ];
 }
 
-/** `ca init` completes what it began, the CA signs again, and a rotation can be continued. */
+/** Checks that `ca init` completes what it began, that the CA signs again, and that a rotation can be continued. */
 async function restartCommands(root: string, _ledger: PowerLossLedger, folder: TempFolder): Promise<readonly string[]> {
   const faults: string[] = [];
   const expect = async (codes: readonly number[], args: readonly string[]): Promise<void> => {
     const { code, stderr } = await spawnTlsbootToEnd(args);
     if (!codes.includes(code)) faults.push(`${args.slice(0, 3).join(" ")} ends with ${code}: ${stderr.trim()}`);
   };
-  // 1: there is one already.
+  // The code is 1 if a CA exists already.
   await expect([0, 1], ["ca", "init", "--data-dir", join(root, "ca")]);
   await expect([0], signArguments(root, folder, 9));
-  // The stick is another disk: it is there, and may be empty.
+  // The stick is another disk, which exists but may be empty.
   await mkdir(join(root, "stick"), { recursive: true });
   await expect([0, 3], offlineArguments(root));
   const ca = rotatedCa(root);
   await expect([0, 1], ["ca", "init", "--data-dir", join(root, "rotated")]);
-  // 1: none was begun, or it is finished.
+  // The code is 1 if no rotation was begun, or if it is finished.
   await expect([0, 1], ["ca", "rotate", "status", "--ca-cert", ca]);
   const pair = ["--cluster-signing-cert-file", ca, "--cluster-signing-key-file", ca.replace(/crt$/, "key")];
   await expect([0], [
@@ -288,7 +297,7 @@ async function restartCommands(root: string, _ledger: PowerLossLedger, folder: T
 
 const RESTORED = "restored";
 
-/** A backup, a restore into a new folder, and one over it. */
+/** Makes a backup, restores it into a new folder, and restores it again over that folder. */
 async function runBackup(disk: RecordedDisk, folder: TempFolder): Promise<void> {
   const { root } = disk;
   const identity = await generateX25519Identity();
@@ -305,7 +314,7 @@ async function runBackup(disk: RecordedDisk, folder: TempFolder): Promise<void> 
   await settle(disk, [RESTORED], [...restore, "--force"]);
 }
 
-/** A restored folder is one that a server starts on, and until then the backup can be restored. */
+/** Checks that a server starts on a restored folder, and that until then the backup can be restored. */
 async function restartBackup(root: string, ledger: PowerLossLedger, folder: TempFolder): Promise<readonly string[]> {
   const restored = join(root, RESTORED);
   const isInterrupted = existsSync(`${restored}.restoring/format`) && !existsSync(join(restored, "format"));

@@ -1,4 +1,7 @@
-/** Judges what a crash left, without starting a server: the files by their content, the database with the code that opens it. */
+/**
+ * Checks what a crash left, without starting a server: the content of the files, and the database with the code that
+ * opens it.
+ */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseCredentialPair } from "../../../core/machine/credential_pair.ts";
@@ -17,17 +20,17 @@ import type { PowerLossLedger } from "./ledger.ts";
 
 const CONFIG_MAPS = "/registry/configmaps/default/";
 const RECORDS = "/registry/tlsboot/issuedcertificates/";
-/** A binding that a start creates only in a new storage. */
+/** A binding that a server creates only in a new storage. */
 const BOOTSTRAPPERS = "/registry/clusterrolebindings/tlsboot:node-bootstrapper";
-/** The objects that a scene writes; others are the server's own. */
+/** The names of objects that a scene writes; the server writes the others. */
 export const WRITTEN = /^w\d/;
-/** The certificates of nodes, whose keys are in the same files. */
+/** The certificates of nodes, with their keys in the same files. */
 const NODE_PAIR = /^node-[ab]\/pki\/kubelet-client-\d.*\.pem$/;
 
 /** The folder of a server below the root of each scene. */
 export const DATA = "data";
 
-/** Finds what is wrong with a tree, which is also in the folder `root`. The database there is changed, as by a start. */
+/** Finds the faults of a tree, which is also in the folder `root`. Changes the database there, as a start would. */
 export async function findCrashFaults(tree: Tree, root: string, ledger: PowerLossLedger): Promise<readonly string[]> {
   const faults = [...ledger.findFileFaults(tree), ...findUnloggedCertificates(tree)];
   const found = [...tree.folders.keys()].filter((path) => existsSync(join(root, path, "tlsboot.db")));
@@ -64,27 +67,27 @@ async function findStoreFaults(
   }
 }
 
-/** A folder that `restore` has not put in place. */
+/** A folder that `restore` has not moved into place. */
 const UNFINISHED = /\.restoring$/;
 
-/** Reports whether a server must refuse to make a new data directory at a path. */
+/** Reports whether a server must refuse to create a new data directory at a path. */
 function isRestoreInterrupted(path: string, { leaves }: Tree): boolean {
   return leaves.has(`${path}.restoring/format`) && !leaves.has(`${path}/format`);
 }
 
-/** Finds certificates that were signed without a server and given out, but are not in the log. */
+/** Finds certificates that were signed without a server and handed out, but are not in the log. */
 function findUnloggedCertificates({ leaves }: Tree): readonly string[] {
   const log = leaves.get(ISSUED_LOG);
   const text = log?.kind === "file" ? new TextDecoder().decode(log.bytes) : "";
   return [...leaves].flatMap(([path, leaf]) => {
-    if (!GIVEN_OUT.test(path) || leaf.kind !== "file") return [];
+    if (!HANDED_OUT.test(path) || leaf.kind !== "file") return [];
     const found = findLeafCertificate(new TextDecoder().decode(leaf.bytes));
     return found === undefined || text.includes(found.sha256Fingerprint) ? [] : [`${path} has no record in the log`];
   });
 }
 
 const ISSUED_LOG = "ca/issued.jsonl";
-const GIVEN_OUT = /^alice-\d\.crt$|^ops\.kubeconfig$|^stick\/.*\.answer\.pem$/;
+const HANDED_OUT = /^alice-\d\.crt$|^ops\.kubeconfig$|^stick\/.*\.answer\.pem$/;
 
 function readWritten(objects: ReadonlyMap<string, KubeObject>): ReadonlyMap<string, string> {
   return new Map([...objects].flatMap(([key, object]) => {
@@ -98,7 +101,7 @@ export function readValue(object: KubeObject): string {
   return (object as KubeObject & { readonly data?: Readonly<Record<string, string>> }).data?.["value"] ?? "";
 }
 
-/** The chain of the register holds, and every certificate that a node has is in it. */
+/** Checks that the chain of the register is intact, and that it has the certificate of every node. */
 async function findRecordFaults(
   records: readonly IssuedCertificate[],
   path: string,
