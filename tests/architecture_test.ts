@@ -19,7 +19,8 @@ const MAY_IMPORT: Readonly<Record<Room, readonly Room[]>> = {
 };
 
 /**
- * The files of a folder that other rooms may import; `.` is the room itself. In a folder that is not listed, such as `client/admin` or `controllers/upkeep`, every file is a door.
+ * The files of a folder that other rooms may import; `.` is the room itself. In a folder that is not listed, such as
+ * `client/admin` or `controllers/upkeep`, every file is a door.
  */
 const DOORS: Readonly<Partial<Record<Room, Readonly<Record<string, readonly string[]>>>>> = {
   client: {
@@ -104,7 +105,8 @@ const DOORS: Readonly<Partial<Record<Room, Readonly<Record<string, readonly stri
 };
 
 /**
- * The folders and files of each room, lowest first: each may import only itself, its own line and the lines above. A listed file does not count as part of its folder.
+ * The folders and files of each room, lowest first: each may import only itself, its own line and the lines above. A
+ * listed file does not count as part of its folder.
  */
 const ORDER: Readonly<Partial<Record<Room, readonly (readonly string[])[]>>> = {
   core: [
@@ -241,7 +243,10 @@ test("architecture: the other rooms enter a room through its doors", () => {
   for (const [room, folders] of Object.entries(DOORS)) {
     for (const [folder, files] of Object.entries(folders)) {
       for (const file of files) {
-        assert.ok(used.has(`${room}/${folder}/${file}`), `${room}/${folder}/${file} is listed as a door, but no other room imports it`);
+        assert.ok(
+          used.has(`${room}/${folder}/${file}`),
+          `${room}/${folder}/${file} is listed as a door, but no other room imports it`,
+        );
       }
     }
   }
@@ -340,7 +345,10 @@ test("architecture: every module fits into the single file", () => {
     assert.ok(!/^(?:const|let|var)?[^\n=]*=?\s*await\s/m.test(toTopLevel(code)), `${path} awaits at top level`);
     assert.ok(!/\bDeno\.(?!customInspect)/.test(code), `${path} uses a Deno API, which Node lacks`);
     assert.ok(!/\bimport\s*\(\s*[^"'\s]/.test(code), `${path} imports a computed path, which no bundler can follow`);
-    assert.ok(!/^(?:import|export)\b[^;]*\bwith\s*\{/m.test(code), `${path} imports text or JSON: write the data as a module`);
+    assert.ok(
+      !/^(?:import|export)\b[^;]*\bwith\s*\{/m.test(code),
+      `${path} imports text or JSON: write the data as a module`,
+    );
     assert.ok(!/\bnew (?:Shared)?Worker\(/.test(code), `${path} starts a worker, whose module no bundle contains`);
   }
 });

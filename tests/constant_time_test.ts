@@ -1,4 +1,7 @@
-/** Checks that secrets are compared with `equalsInConstantTime()` or looked up by digest, and revealed only where they are used. */
+/**
+ * Checks that secrets are compared with `equalsInConstantTime()` or looked up by digest, and revealed only where they
+ * are used.
+ */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import ts from "typescript";

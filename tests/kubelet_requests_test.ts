@@ -1,6 +1,6 @@
 /**
- * Takes kubelet requests with every kind of key, with and without key encipherment, through every stage that checks them.
- * A kubelet requests key encipherment only for an RSA key, but upstream accepts both forms for any key
+ * Takes kubelet requests with every kind of key, with and without key encipherment, through every stage that checks
+ * them. A kubelet requests key encipherment only for an RSA key, but upstream accepts both forms for any key
  * (`pkg/apis/certificates/helpers.go`).
  */
 import assert from "node:assert/strict";

@@ -43,7 +43,9 @@ for (const { path, values } of ENTRIES) {
   });
 }
 
-/** Reads `export { a, type B, c as d } from`, `export type { … } from` and `export * from`, and fails on anything else. */
+/**
+ * Reads `export { a, type B, c as d } from`, `export type { … } from` and `export * from`, and fails on anything else.
+ */
 async function findNames(path: string): Promise<Exported[]> {
   const text = (await readFile(join(ROOT, path), "utf8")).replace(/\/\*[\s\S]*?\*\//g, "").replace(/^\s*\/\/.*$/gm, "");
   const names: Exported[] = [];

@@ -121,7 +121,10 @@ describe("tests do not fail by chance", () => {
       const isAllowed = (place: string): boolean => (place.split(":")[0] ?? "") in allowed;
       assert.deepEqual(found.filter((place) => !isAllowed(place)), [], advice);
       for (const path of Object.keys(allowed)) {
-        assert.ok(found.some((place) => place.startsWith(`${path}:`)), `${path} no longer breaks this rule: remove its entry`);
+        assert.ok(
+          found.some((place) => place.startsWith(`${path}:`)),
+          `${path} no longer breaks this rule: remove its entry`,
+        );
       }
     });
   }
