@@ -1,4 +1,4 @@
-/** The import rules and what the single file needs, checked over every source. */
+/** Checks in every source file the import rules and what the single-file build needs. */
 import assert from "node:assert/strict";
 import { dirname, join, normalize } from "node:path";
 import { test } from "node:test";
@@ -19,8 +19,8 @@ const MAY_IMPORT: Readonly<Record<Room, readonly Room[]>> = {
 };
 
 /**
- * The files by which the other rooms enter a folder of a room; `.` is the room itself. Any file of a folder that is not
- * listed is a door: `client/admin`, and `controllers/upkeep` with a file for each controller.
+ * The files of a folder that other rooms may import; `.` is the room itself. In a folder that is not listed, such as
+ * `client/admin` or `controllers/upkeep`, every file is a door.
  */
 const DOORS: Readonly<Partial<Record<Room, Readonly<Record<string, readonly string[]>>>>> = {
   client: {
@@ -105,8 +105,8 @@ const DOORS: Readonly<Partial<Record<Room, Readonly<Record<string, readonly stri
 };
 
 /**
- * The folders and files of rooms, lowest first: each imports itself, its line and those before it only. A file that is
- * listed is no part of its folder.
+ * The folders and files of each room, lowest first: each may import only itself, its own line and the lines above. A
+ * listed file does not count as part of its folder.
  */
 const ORDER: Readonly<Partial<Record<Room, readonly (readonly string[])[]>>> = {
   core: [
@@ -181,7 +181,7 @@ const ORDER: Readonly<Partial<Record<Room, readonly (readonly string[])[]>>> = {
 
 interface Source extends SourceText {
   readonly room: Room | "root";
-  /** The text with blanks for its comments. */
+  /** The text, with its comments replaced by blanks. */
   readonly code: string;
   readonly imports: readonly string[];
 }
@@ -195,7 +195,7 @@ const sources: readonly Source[] = readSources(
   return { path, room: ROOMS.includes(first) ? first : "root" as const, text, code, imports: findImports(code) };
 });
 
-test("architecture: rooms import only rooms below them, and controllers, server and client never meet", () => {
+test("architecture: rooms import only rooms below them, and controllers, server and client not each other", () => {
   for (const { path, room, imports } of sources) {
     if (room === "root") continue;
     for (const specifier of imports.filter((name) => name.startsWith("."))) {
@@ -209,22 +209,22 @@ test("architecture: rooms import only rooms below them, and controllers, server 
   }
 });
 
-test("architecture: files do not import each other in a circle, also not through types or import()", () => {
+test("architecture: imports have no cycles, not even through types or import()", () => {
   const graph = new Map(sources.map((source) => [source.path, listTargets(source)]));
   for (const path of graph.keys()) {
     const cycle = findCycle(graph, path);
-    assert.equal(cycle, undefined, `an import cycle: ${cycle?.join(" → ")}`);
+    assert.equal(cycle, undefined, `import cycle: ${cycle?.join(" → ")}`);
   }
 });
 
-test("architecture: neighbours in a room import each other one way only", () => {
+test("architecture: the folders of a room import each other in one direction only", () => {
   for (const source of sources) {
     const order = source.room === "root" ? undefined : ORDER[source.room];
     if (order === undefined) continue;
-    const own = rankIn(order, source.path);
+    const own = findRank(order, source.path);
     for (const target of listTargets(source).filter((path) => path.startsWith(`${source.room}/`))) {
       const before = order.slice(0, own + 1).flat().join(", ");
-      assert.ok(rankIn(order, target) <= own, `${source.path} imports ${target}: it may import ${before} only`);
+      assert.ok(findRank(order, target) <= own, `${source.path} imports ${target}: it may import ${before} only`);
     }
   }
 });
@@ -243,7 +243,10 @@ test("architecture: the other rooms enter a room through its doors", () => {
   for (const [room, folders] of Object.entries(DOORS)) {
     for (const [folder, files] of Object.entries(folders)) {
       for (const file of files) {
-        assert.ok(used.has(`${room}/${folder}/${file}`), `${room}/${folder}/${file} is no door`);
+        assert.ok(
+          used.has(`${room}/${folder}/${file}`),
+          `${room}/${folder}/${file} is listed as a door, but no other room imports it`,
+        );
       }
     }
   }
@@ -259,11 +262,11 @@ test("architecture: a command imports no other command", () => {
   }
 });
 
-test("architecture: an exported name has one meaning", () => {
+test("architecture: an exported name is unique", () => {
   const places = new Map<string, string>();
   for (const { path, code } of sources) {
     for (const name of listDeclaredExports(code)) {
-      // Every command has a `run`, which is loaded with its file and imported nowhere by its name.
+      // Every command exports `run`, which is only loaded dynamically.
       if (name === "run" && path.startsWith("cli/")) continue;
       const other = places.get(name);
       assert.equal(other, undefined, `${other} and ${path} both export ${name}`);
@@ -279,7 +282,7 @@ test("architecture: @peculiar/x509 and its polyfill stay in core/pki", () => {
   }
 });
 
-test("architecture: Hono stays in server and ui, the library for shell completion in cli/framework", () => {
+test("architecture: Hono stays in server and ui, @bomb.sh/tab in cli/framework", () => {
   for (const { path, imports } of sources) {
     for (const name of imports) {
       if (/^(hono|@hono\/)/.test(name)) assert.match(path, /^(server|ui)\//, `${path} imports ${name}`);
@@ -290,7 +293,7 @@ test("architecture: Hono stays in server and ui, the library for shell completio
   }
 });
 
-test("architecture: only ui has JSX, and only the page's starter and the demo load it", () => {
+test("architecture: only ui has JSX, and only the commands that start the page import it", () => {
   const starters = /^cli\/(?:open_ui\.ts$|commands\/(?:ui|demo)\/)/;
   for (const source of sources) {
     if (source.path.endsWith(".tsx")) {
@@ -302,7 +305,7 @@ test("architecture: only ui has JSX, and only the page's starter and the demo lo
   }
 });
 
-test("architecture: age stays with backups, Shamir with shares, QR with its pages, YAML with its tree", () => {
+test("architecture: the libraries for age, Shamir, QR and YAML are each imported in one place", () => {
   for (const { path, imports } of sources) {
     for (const name of imports) {
       assert.notEqual(name, "yaml", `${path} imports yaml: core/lib/yaml reads and prints YAML`);
@@ -316,13 +319,13 @@ test("architecture: age stays with backups, Shamir with shares, QR with its page
   }
 });
 
-test("architecture: core has no input or output of its own", () => {
-  // node:net for isIP alone, node:zlib for bytes in memory.
+test("architecture: core does no I/O", () => {
+  // node:net is for isIP only, node:zlib for bytes in memory.
   const allowed = new Set(["node:crypto", "node:buffer", "node:net", "node:zlib"]);
   for (const { path, room, imports } of sources) {
     if (room !== "core") continue;
     for (const name of imports.filter((specifier) => specifier.startsWith("node:"))) {
-      assert.ok(allowed.has(name), `${path} imports ${name}: core decides and leaves acting to the shells`);
+      assert.ok(allowed.has(name), `${path} imports ${name}: core decides, and the other rooms do the I/O`);
     }
   }
 });
@@ -332,7 +335,7 @@ test("architecture: clock, randomness, console and process are handed in", () =>
   for (const { path, room, code } of sources) {
     if (["cli", "instance", "root"].includes(room)) continue;
     const line = code.split("\n").findIndex((candidate) => forbidden.test(candidate));
-    assert.equal(line, -1, `${path}:${line + 1} reaches around its ports`);
+    assert.equal(line, -1, `${path}:${line + 1} bypasses its ports`);
   }
 });
 
@@ -341,9 +344,12 @@ test("architecture: every module fits into the single file", () => {
     assert.ok(!/\bimport\.meta\b/.test(code), `${path} uses import.meta`);
     assert.ok(!/^(?:const|let|var)?[^\n=]*=?\s*await\s/m.test(toTopLevel(code)), `${path} awaits at top level`);
     assert.ok(!/\bDeno\.(?!customInspect)/.test(code), `${path} uses a Deno API, which Node lacks`);
-    assert.ok(!/\bimport\s*\(\s*[^"'\s]/.test(code), `${path} computes what it imports, which no bundler can follow`);
-    assert.ok(!/^(?:import|export)\b[^;]*\bwith\s*\{/m.test(code), `${path} imports text or JSON: data are modules`);
-    assert.ok(!/\bnew (?:Shared)?Worker\(/.test(code), `${path} starts a worker, whose module no bundle holds`);
+    assert.ok(!/\bimport\s*\(\s*[^"'\s]/.test(code), `${path} imports a computed path, which no bundler can follow`);
+    assert.ok(
+      !/^(?:import|export)\b[^;]*\bwith\s*\{/m.test(code),
+      `${path} imports text or JSON: write the data as a module`,
+    );
+    assert.ok(!/\bnew (?:Shared)?Worker\(/.test(code), `${path} starts a worker, whose module no bundle contains`);
   }
 });
 
@@ -366,29 +372,29 @@ function listTargets({ path, imports }: Source): readonly string[] {
   return imports.filter((name) => name.startsWith(".")).map((name) => normalize(join(dirname(path), name)));
 }
 
-/** Finds the shortest way from a file along imports back to it. */
+/** Finds the shortest import cycle through a file. */
 function findCycle(graph: ReadonlyMap<string, readonly string[]>, start: string): readonly string[] | undefined {
-  const waysTo = new Map<string, readonly string[]>([[start, [start]]]);
-  // A map is walked in the order of insertion, and what is added on the way is walked too.
-  for (const [path, way] of waysTo) {
+  const paths = new Map<string, readonly string[]>([[start, [start]]]);
+  // A map iterates in insertion order, including entries that are added meanwhile.
+  for (const [path, way] of paths) {
     for (const target of graph.get(path) ?? []) {
       if (target === start) return [...way, start];
-      if (!waysTo.has(target)) waysTo.set(target, [...way, target]);
+      if (!paths.has(target)) paths.set(target, [...way, target]);
     }
   }
   return undefined;
 }
 
-/** Returns the line of `ORDER` that has a file, or else its folder. */
-function rankIn(order: readonly (readonly string[])[], path: string): number {
+/** Returns the index of the line of `ORDER` that lists a file, or else its folder. */
+function findRank(order: readonly (readonly string[])[], path: string): number {
   const [, file = "", folder = ""] = /^\w+\/((\w+).*)\.tsx?$/.exec(path) ?? [];
   const rank = (name: string): number => order.findIndex((line) => line.includes(name));
   const found = rank(file) < 0 ? rank(folder) : rank(file);
-  assert.ok(found >= 0, `${path} has no place in ORDER of this test`);
+  assert.ok(found >= 0, `${path} is not in ORDER of this test`);
   return found;
 }
 
-/** Lists the names that a file declares and exports, each once; names that it exports from another file do not count. */
+/** Lists the names that a file declares and exports, without its re-exports. */
 function listDeclaredExports(code: string): ReadonlySet<string> {
   const declarations = code.matchAll(
     /^export (?:declare )?(?:abstract )?(?:async )?(?:function\*?|const|let|class|interface|type) (\w+)/gm,
@@ -400,7 +406,7 @@ function withoutComments(text: string): string {
   return text.replace(/\/\*[\s\S]*?\*\//g, (block) => block.replace(/[^\n]/g, " ")).replace(/^\s*\/\/.*$/gm, "");
 }
 
-/** Lines that are not indented: statements of the module itself. */
+/** Returns the lines that are not indented: the module's own statements. */
 function toTopLevel(code: string): string {
   return code.split("\n").filter((line) => /^\S/.test(line)).join("\n");
 }

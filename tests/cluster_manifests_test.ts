@@ -1,4 +1,4 @@
-/** The manifests of packaging/kustomize are of the chart as it is now, and have the permissions of `--print-rbac`. */
+/** Checks that packaging/kustomize matches the current chart and has the permissions that `--print-rbac` prints. */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -17,7 +17,7 @@ async function readManifest(name: string): Promise<string> {
   return await readFile(`packaging/kustomize/${name}/${name}.yaml`, "utf8");
 }
 
-test("packaging/kustomize was rendered from the chart as it is; otherwise render it as CONTRIBUTING.md says", async () => {
+test("packaging/kustomize is rendered from the current chart; docs/engineering/laboratory.md says how", async () => {
   const header = await formatChartHeader();
   for (const name of ["signer", "approver", "pod-signer", "servicemonitor"]) {
     assert.equal((await readManifest(name)).split("\n")[0], header, name);

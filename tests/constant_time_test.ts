@@ -1,4 +1,7 @@
-/** Secrets are compared by `equalsInConstantTime()` or found by their digest, and taken out of their `Secret` where they are used. */
+/**
+ * Checks that secrets are compared with `equalsInConstantTime()` or looked up by digest, and revealed only where they
+ * are used.
+ */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import ts from "typescript";
@@ -9,26 +12,26 @@ interface SecretUse {
   readonly code: string;
 }
 
-/** Names with these endings have a secret. */
+/** Names with these endings contain a secret. */
 const SECRET_NAME = /(?:^|[a-z_])(?:[tT]oken|[sS]ecret|[pP]assphrase|[pP]assword|[hH]mac|[bB]earer|[kK]eyPem)$/;
-/** Text without any of these has no secret: other files are not parsed. */
+/** A file without any of these has no secret and is not parsed. */
 const MENTION = /(?:[tT]oken|[sS]ecret|[pP]assphrase|[pP]assword|[hH]mac|[bB]earer|[kK]eyPem|reveal)\b/;
-/** Methods that answer the secret, or a part of it. */
+/** Methods that return the secret or a part of it. */
 const PASSING =
   /^(?:trim|slice|subarray|substring|substr|toString|toLowerCase|toUpperCase|normalize|valueOf|at|charAt)$/;
 /** Functions that return their argument in another form. */
 const WRAPPING = /^(?:from|encode|decode|String|encodeBase64|encodeText)$/;
-/** Methods that stop at the first byte that differs; the secret is on either side. */
+/** Methods that stop at the first difference; the secret is on either side. */
 const COMPARING =
   /^(?:includes|indexOf|lastIndexOf|startsWith|endsWith|equals|localeCompare|compare|is|isDeepStrictEqual)$/;
 /** Methods of maps and sets: the secret is the key. */
 const KEYED = /^(?:get|has|set|add|delete)$/;
 
-/** Finds code that compares a secret or looks something up by it, and so reads it byte by byte. */
+/** Finds code that compares a secret or uses it as a key, which takes time that depends on its bytes. */
 function findSecretUses(text: string): readonly SecretUse[] {
   if (!MENTION.test(text)) return [];
   const file = ts.createSourceFile("a.ts", text, ts.ScriptTarget.ESNext, true);
-  const named = findNamed(file);
+  const named = findSecretVariables(file);
   const uses: SecretUse[] = [];
   const visit = (node: ts.Node): void => {
     if (readsSecret(node, (one) => isSecret(one, named))) {
@@ -41,8 +44,8 @@ function findSecretUses(text: string): readonly SecretUse[] {
   return uses;
 }
 
-/** Finds the variables of the file that are derived from a secret, whatever their names. */
-function findNamed(file: ts.SourceFile): ReadonlySet<string> {
+/** Finds the variables that are derived from a secret, whatever their names. */
+function findSecretVariables(file: ts.SourceFile): ReadonlySet<string> {
   const named = new Set<string>();
   const visit = (node: ts.Node): void => {
     if (
@@ -51,7 +54,7 @@ function findNamed(file: ts.SourceFile): ReadonlySet<string> {
     ) named.add(node.name.text);
     ts.forEachChild(node, visit);
   };
-  // A second pass finds those that are built from a secret further down.
+  // Later passes find variables that are built from a secret declared further down.
   for (let before = -1; before < named.size;) {
     before = named.size;
     visit(file);
@@ -99,7 +102,7 @@ function readsSecret(node: ts.Node, isSecret: (node: ts.Node) => boolean): boole
   return COMPARING.test(name) && isEitherSecret(receiver, node.arguments, isSecret);
 }
 
-/** Reports whether a secret is compared, except with a literal, which is a question about form. */
+/** Reports whether a secret is compared. A comparison with a literal does not count: it only checks the form. */
 function isEitherSecret(
   one: ts.Node | undefined,
   others: readonly ts.Node[],
@@ -119,12 +122,12 @@ function findCallee({ expression }: ts.CallExpression): { readonly name: string;
   return { name: expression.getText() };
 }
 
-/** Where a secret leaves its `Secret`, and for what. The author of a new place reviews it here. */
+/** The files that reveal a secret, and why. A new one is reviewed here. */
 const REVEALED: Readonly<Record<string, string>> = {
   "core/kube/kubeconfig/kubeconfig.ts": "written into the requested kubeconfig",
-  "core/token/token_secret.ts": "written into the Secret; compared in constant time; put together for whoever made it",
+  "core/token/token_secret.ts": "written into the Secret; compared in constant time; assembled for its creator",
   "core/token/cluster_info.ts": "the key of an HMAC",
-  "controllers/signer/ca_provider.ts": "opens the CA's key",
+  "controllers/signer/ca_provider.ts": "decrypts the CA's key",
   "server/authn/authenticator.ts": "hashed at the start",
   "client/transport/tls_transport.ts": "sent to the server, and to TLS",
   "client/transport/tunnel.ts": "the login that is sent to the proxy",
@@ -151,13 +154,13 @@ const REVEALED: Readonly<Record<string, string>> = {
   "instance/notifications.ts": "sent to the receiver, as a header and as the key of an HMAC",
 };
 
-/** Code that the rule finds and that unauthenticated clients cannot reach. */
+/** Code that the rule finds, but that unauthenticated clients cannot reach. */
 const HARMLESS: readonly { readonly path: string; readonly code: RegExp; readonly why: string }[] = [
   { path: "core/lib/linear_text.ts", code: /^token === char$/, why: "tokens of a grammar" },
   {
     path: "core/token/token_file.ts",
     code: /^entries\.(?:has|set)\(token\b/,
-    why: "finds duplicates in the operator's file, at the start",
+    why: "finds duplicates in the operator's file, at startup",
   },
   {
     path: "core/token/token_secret.ts",
@@ -167,20 +170,20 @@ const HARMLESS: readonly { readonly path: string; readonly code: RegExp; readonl
   {
     path: "cli/passphrases/secret_shares.ts",
     code: /^(?:padded\.set\(text|text\.(?:includes|indexOf)\((?:BEGIN|END)_MARK)\b/,
-    why: "bytes that are split, and marks in a file that the operator gives",
+    why: "bytes that are split, and markers in the operator's file",
   },
   {
     path: "instance/authority/ca_swap.ts",
     code: /^keyPem === await files\.readText\(slot\.key\)$/,
-    why: "two files of the operator's",
+    why: "compares two files of the operator",
   },
 ];
 
-/** The product, with the text of each file without its comments. */
+/** The files of the product; `code` is the text without comments. */
 const sources = readSources(["{core,controllers,server,client,instance,ui,cli}/**/*.ts"], /_test\.ts$|\/_test_/)
   .map((source) => ({ ...source, code: source.text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/^\s*\/\/.*$/gm, "") }));
 
-test("a secret leaves its Secret where it is used, and nowhere else", () => {
+test("secrets are revealed only in the files of REVEALED", () => {
   const found = sources.filter(({ path, code }) => path !== "core/lib/brand.ts" && /\breveal\s*\(\)/.test(code));
   assert.deepEqual(found.map(({ path }) => path).sort(), Object.keys(REVEALED).sort());
 });
@@ -192,7 +195,7 @@ test("secrets are compared in constant time only", () => {
       assert.match(text, /timingSafeEqual\(left, right\)/);
       continue;
     }
-    assert.ok(!/\btimingSafeEqual\b/.test(code), `${path} has a comparison of its own`);
+    assert.ok(!/\btimingSafeEqual\b/.test(code), `${path} calls timingSafeEqual() itself`);
     for (const use of findSecretUses(text)) {
       const reason = HARMLESS.find((one) => one.path === path && one.code.test(use.code));
       used.add(reason);
@@ -205,7 +208,7 @@ test("secrets are compared in constant time only", () => {
   assert.deepEqual(HARMLESS.filter((one) => !used.has(one)), [], "entries that match no code");
 });
 
-test("the three that compare secrets compare them in constant time", () => {
+test("the files that compare secrets use equalsInConstantTime()", () => {
   for (
     const path of [
       "core/token/token_secret.ts",
@@ -249,7 +252,7 @@ for (
     { code: "if (token.id === other.id) {}", isFound: false },
   ]
 ) {
-  test(`the rule for secrets ${isFound ? "finds" : "passes"} ${code.replaceAll("\n", " ")}`, () => {
+  test(`findSecretUses() ${isFound ? "finds" : "ignores"} ${code.replaceAll("\n", " ")}`, () => {
     assert.equal(findSecretUses(code).length > 0, isFound);
   });
 }

@@ -1,4 +1,4 @@
-/** Dates at which clocks and formats break, for what writes a date down or compares one with the clock. */
+/** Tests code that formats dates or compares them with the clock, at dates where clocks and formats break. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { X509Certificate } from "node:crypto";
@@ -46,7 +46,7 @@ for (const { name, at } of DATES) {
     }
   });
 
-  test(`renewal over ${name} is due at its share of the lifetime`, () => {
+  test(`renewal is due at the same share of a lifetime that spans ${name}`, () => {
     const validity = { notBefore: later(-HOUR), notAfter: later(HOUR) };
     assert.deepEqual(decideRenewalDeadline(validity, () => 0), later(0.4 * HOUR));
     const names = { commonName: "n", organizations: [], dnsNames: [], ipAddresses: [] };
@@ -56,7 +56,7 @@ for (const { name, at } of DATES) {
     assert.equal(decideNextStep(step.state, later(0.4 * HOUR), () => 0).kind, "request");
   });
 
-  test(`requests and tokens over ${name} age by the second`, async () => {
+  test(`requests and tokens expire to the second across ${name}`, async () => {
     const denied = await buildCsr({ conditions: [condition("Denied", formatTime(now))] });
     assert.equal(decideCleaning(denied, later(HOUR - SECOND)).kind, "keep");
     assert.equal(decideCleaning(denied, later(HOUR + SECOND)).kind, "delete");

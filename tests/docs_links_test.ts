@@ -1,4 +1,4 @@
-/** Links and paths in the pages of this repository lead somewhere. */
+/** Checks that links and paths in this repository's pages exist. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -6,10 +6,10 @@ import { test } from "node:test";
 import { renderPages } from "../scripts/docs/pages.ts";
 import { readSources, type SourceText } from "./support/sources.ts";
 
-/** The pages: those at the top, all below `docs`, and those that packages carry. */
+/** The pages at the top level, in `docs` and in `packaging`. */
 const PAGES = readSources(["*.md", "{docs,packaging}/**/*.md"]);
 
-/** The name that a heading has in a link, by GitHub's rule. */
+/** Returns the anchor that GitHub makes of a heading. */
 function toAnchor(heading: string): string {
   return heading.replace(/`|\[|\]\([^)]*\)/g, "").toLowerCase().replace(/[^\p{L}\p{N}_ -]/gu, "").replaceAll(" ", "-");
 }
@@ -19,7 +19,7 @@ function findAnchors({ text }: SourceText): readonly string[] {
   return [...prose.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) => toAnchor(heading.trim()));
 }
 
-test("every link in the pages leads to a file, and to a heading that it has", () => {
+test("every link in a page leads to an existing file and heading", () => {
   const broken: string[] = [];
   for (const { path, text } of PAGES) {
     for (const [, link = ""] of text.replace(/^```[^]*?^```$/gm, "").matchAll(/\]\(([^)\s]+)\)/g)) {
@@ -35,13 +35,13 @@ test("every link in the pages leads to a file, and to a heading that it has", ()
   assert.deepEqual(broken, []);
 });
 
-/** Matches pages of this repository that sources name. */
+/** Matches the path of a page in a source. */
 const DOCS_PATH = /(?<![\w/.-])docs\/[\w/-]+\.(?:md|svg|yaml)\b/g;
-/** Files of the repository that pages name. */
+/** Matches the path of a file in a page. */
 const PATH =
   /(?<![\w/.-])(?:core|server|controllers|client|instance|ui|cli|scripts|tests|packaging|docs)\/[\w/.-]+\.(?:ts|md|svg|yaml|txt)\b/g;
 
-test("every path that a page names exists, and every page that a program or a test names", () => {
+test("every path in a page exists, and so does every page that a source mentions", () => {
   const programs = readSources([
     "{cli,client,controllers,core,instance,server,ui,scripts,tests,packaging}/**/*.{ts,yaml}",
   ]);
@@ -70,10 +70,10 @@ test("docs/engineering/a-request-file-by-file.md: each story lists existing file
   }
 });
 
-/** What `npx` may run: Deno in the version of this project, and what is installed already, which `--no` says. */
+/** What `npx` may run: this project's version of Deno, and, with `--no`, what is already installed. */
 const SAFE_NPX = /^npx (?:-y deno@\d+\.\d+\.\d+|--no tlsboot)\b/;
 
-test("no page shows a line of npx that would run a package of others under our name", () => {
+test("no page shows a command that could run someone else's package under our name", () => {
   const risky: string[] = [];
   for (const { path, text } of PAGES) {
     for (const [line] of text.matchAll(/\b(?:npx [-\w@/]+|npm (?:exec|x|init|create) |(?:pnpm|yarn) dlx |bunx ).*/g)) {
@@ -83,13 +83,13 @@ test("no page shows a line of npx that would run a package of others under our n
   assert.deepEqual(risky, []);
 });
 
-test("README.md and SECURITY.md follow scripts/docs/pages.ts and the release key; otherwise run deno task docs", async () => {
+test("README.md and SECURITY.md are as `deno task docs` writes them", async () => {
   for (const [path, page] of Object.entries(await renderPages("."))) {
     assert.equal(PAGES.find((one) => one.path === path)?.text, page);
   }
 });
 
-test("README.md begins with file, checksum and signature once they are published, and SECURITY.md has the contact", async () => {
+test("once there is an address, README.md installs a signed file, and SECURITY.md has the contact", async () => {
   const address = "https://git.example.org/owner/tlsboot";
   const facts = { address, contact: "security@example.org", releaseKey: "RWkey", version: "1.2.3" };
   const { "README.md": readme = "", "SECURITY.md": security = "" } = await renderPages(".", facts);
@@ -103,7 +103,7 @@ test("README.md begins with file, checksum and signature once they are published
   );
   assert.doesNotMatch(install, /nothing to download/);
   assert.match(security, /\n\nWrite to security@example\.org\.\n\nPlease do not publish /);
-  // Without an address, a site that builds its own files finds its key.
+  // A site that builds its own files has a key, but no address.
   const { "README.md": own = "" } = await renderPages(".", { ...facts, address: "" });
   assert.match(own, /nothing to download yet[^]*signed with the minisign key `RWkey`\.\n\nThe file is /);
 });

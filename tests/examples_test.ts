@@ -1,4 +1,4 @@
-/** The programs of docs/examples, each as it stands, on this runtime and over real sockets. */
+/** Runs the programs in docs/examples unchanged, on this runtime and over real sockets. */
 import assert from "node:assert/strict";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -26,7 +26,7 @@ describe("the examples", () => {
   });
   after(() => folder[Symbol.asyncDispose]());
 
-  /** Starts a program that runs examples at the same time. Loading the library takes longer than they do. */
+  /** Starts one program for several examples, because loading the library takes longer than running them. */
   async function startExamples(names: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Running> {
     const program = folder.join(`${names.join("-")}.ts`);
     const imports = names.map((name) => `import(${JSON.stringify(pathToFileURL(join(EXAMPLES, name)))})`);
@@ -37,7 +37,7 @@ describe("the examples", () => {
     return start(process.execPath, [...flags, program], { cwd: folder.path, env });
   }
 
-  test("every example has at most 20 lines, and mod.ts one of at most 25", async () => {
+  test("every example has at most 20 lines, and the one in mod.ts at most 25", async () => {
     const names = (await readdir(EXAMPLES)).filter((name) => name.endsWith(".ts"));
     assert.ok(names.length >= 5);
     for (const name of names) {

@@ -1,4 +1,4 @@
-/** Holds docs/engineering/guarantees.md against the tests and the planted bugs that it names. */
+/** Checks docs/engineering/guarantees.md against the tests and the planted bugs that it names. */
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join, normalize } from "node:path";

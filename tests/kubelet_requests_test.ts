@@ -1,6 +1,6 @@
 /**
- * The requests of kubelets with every key, with and without key encipherment, at every place that decides about them.
- * A kubelet asks for key encipherment with an RSA key only, but upstream accepts both forms whatever the key
+ * Takes kubelet requests with every kind of key, with and without key encipherment, through every stage that checks
+ * them. A kubelet requests key encipherment only for an RSA key, but upstream accepts both forms for any key
  * (`pkg/apis/certificates/helpers.go`).
  */
 import assert from "node:assert/strict";
@@ -91,7 +91,7 @@ for (
     { request: "serving", rsa: ["digital signature", "key encipherment", "server auth"] },
   ] as const
 ) {
-  test(`getKubeletUsages() asks for key encipherment in a ${request} request with an RSA key only`, () => {
+  test(`getKubeletUsages() has key encipherment in a ${request} request only for an RSA key`, () => {
     assert.deepEqual(getKubeletUsages(request, "RSA"), rsa);
     const others = rsa.filter((usage) => usage !== "key encipherment");
     for (const algorithm of ["ECDSA", "Ed25519"] as const) {

@@ -30,7 +30,7 @@ import { countTokenUses } from "../server/authn/service_account_tokens.ts";
 
 const PAGE = "docs/reference/metrics.md";
 
-/** The members of a metric of prom-client that are not in its types. */
+/** The properties of a prom-client metric that its types lack. */
 interface KnownMetric {
   readonly name: string;
   readonly help: string;
@@ -38,7 +38,7 @@ interface KnownMetric {
   readonly labelNames: readonly string[];
 }
 
-/** Creates all metrics of the product in one registry, which no process does: etcd and a Lease belong to some only. */
+/** Creates all metrics of the product in one registry. No process has them all: only some use etcd or a Lease. */
 async function collectMetrics(): Promise<readonly KnownMetric[]> {
   const registry = createMetricsRegistry();
   const [clock, storage] = [createFakeClock(), createMemoryStorage({ clock: createFakeClock() })];
@@ -113,7 +113,7 @@ async function listTextfileMetrics(): Promise<readonly string[]> {
   );
 }
 
-test("docs/guides/monitoring.md: each alert has a section and names the page, and sections name alerts", async () => {
+test("docs/guides/monitoring.md: each alert refers to the page and has a section there, and each section has an alert", async () => {
   const page = await readFile("docs/guides/monitoring.md", "utf8");
   const rules = await readFile("packaging/mixin/tlsboot.rules.yaml", "utf8");
   const find = (pattern: RegExp, text: string) => [...text.matchAll(pattern)].map(([, found = ""]) => found);

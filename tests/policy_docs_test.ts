@@ -1,4 +1,4 @@
-/** The examples of docs/reference/policies.md are read, and its tests pass. */
+/** Checks that the examples in docs/reference/policies.md parse and that their tests pass. */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -8,22 +8,22 @@ import { parsePolicy } from "../core/approval/parse_policy.ts";
 import { createCapturedIo } from "./support/captured_io.ts";
 import { createTempFolder } from "./support/temp.ts";
 
-/** The examples of a kind, in their order. */
-async function examples(kind: string): Promise<readonly string[]> {
+/** Reads the examples of a kind, in page order. */
+async function readExamples(kind: string): Promise<readonly string[]> {
   const text = await readFile("docs/reference/policies.md", "utf8");
   const blocks = [...text.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, block = ""]) => block);
   return blocks.filter((block) => /^kind: (\S+)/m.exec(block)?.[1] === kind);
 }
 
-test("docs/reference/policies.md: inventory and policies are read", async () => {
-  const [inventories, policies] = [await examples("Inventory"), await examples("ApprovalPolicy")];
+test("docs/reference/policies.md: the inventory and the policies parse", async () => {
+  const [inventories, policies] = [await readExamples("Inventory"), await readExamples("ApprovalPolicy")];
   assert.deepEqual([inventories.length, policies.length], [1, 4]);
   for (const read of [...inventories.map(parseInventory), ...policies.map(parsePolicy)]) {
     assert.ok(read.ok, JSON.stringify(read));
   }
 });
 
-test("docs/reference/policies.md: the tests of the custom policy pass", async () => {
+test("docs/reference/policies.md: the custom policy's tests pass", async () => {
   await using folder = await createTempFolder();
   for (
     const [file, kind] of [
@@ -32,7 +32,7 @@ test("docs/reference/policies.md: the tests of the custom policy pass", async ()
       ["web_test.yaml", "PolicyTest"],
     ] as const
   ) {
-    const found = (await examples(kind)).find((text) => kind !== "ApprovalPolicy" || /^name: web$/m.test(text));
+    const found = (await readExamples(kind)).find((text) => kind !== "ApprovalPolicy" || /^name: web$/m.test(text));
     await writeFile(folder.join(file), found ?? "");
   }
   const io = createCapturedIo({ cwd: folder.path });

@@ -1,4 +1,4 @@
-/** The exported names of each entry: what others may have built on. They change on purpose only. */
+/** Checks the exported names of each entry point, so that they change only on purpose. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { dirname, join, normalize } from "node:path";
@@ -12,7 +12,7 @@ import * as server from "../server/mod.ts";
 import { ROOT } from "./support/child.ts";
 import { assertGolden } from "./support/golden.ts";
 
-/** An exported name; a type is gone when the program runs. */
+/** An exported name. A type does not exist at run time. */
 interface Exported {
   readonly name: string;
   readonly isType: boolean;
@@ -43,7 +43,9 @@ for (const { path, values } of ENTRIES) {
   });
 }
 
-/** Reads `export { a, type B, c as d } from`, `export type { … } from` and `export * from`; nothing else may stand there. */
+/**
+ * Reads `export { a, type B, c as d } from`, `export type { … } from` and `export * from`, and fails on anything else.
+ */
 async function findNames(path: string): Promise<Exported[]> {
   const text = (await readFile(join(ROOT, path), "utf8")).replace(/\/\*[\s\S]*?\*\//g, "").replace(/^\s*\/\/.*$/gm, "");
   const names: Exported[] = [];
@@ -56,7 +58,7 @@ async function findNames(path: string): Promise<Exported[]> {
       return "";
     },
   );
-  assert.equal(rest.trim(), "", `${path} holds more than re-exports`);
+  assert.equal(rest.trim(), "", `${path} has more than re-exports`);
   const nested = names.map((entry) =>
     entry.name.startsWith(".") ? findNames(normalize(join(dirname(path), entry.name))) : [entry]
   );

@@ -1,6 +1,6 @@
 /**
- * `docs/rbac/approver.yaml`, `attestor.yaml` and `signer.yaml` are what `--print-rbac` of these roles prints, and other
- * manifests are objects of `up`.
+ * Checks that `docs/rbac/approver.yaml`, `attestor.yaml` and `signer.yaml` are what `--print-rbac` prints, and that
+ * `certificates.yaml` is an object of `up`.
  */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
@@ -27,7 +27,7 @@ for (const role of ["approver", "attestor", "signer"]) {
   });
 }
 
-test("tlsboot attestor --print-rbac lets it read no Secret but its own", async () => {
+test("tlsboot attestor --print-rbac allows it to read only its own Secret", async () => {
   const rules = parseAllDocuments(await printRbac("attestor")).flatMap((document) => document.toJS().rules ?? []);
   const secrets = rules.filter(({ resources }) => resources.includes("secrets"));
   assert.deepEqual(secrets.map(({ verbs, resourceNames }) => [verbs, resourceNames]), [
@@ -36,7 +36,7 @@ test("tlsboot attestor --print-rbac lets it read no Secret but its own", async (
   ]);
 });
 
-test("tlsboot approver --print-rbac grants nodes, signers and writes only where something needs them", async () => {
+test("tlsboot approver --print-rbac grants nodes, signers and writes only if they are needed", async () => {
   const plain = await printRbac("approver", "--leader-elect=false");
   assert.doesNotMatch(plain, /- nodes|leases|kubelet-serving/);
   const trusting = await printRbac("approver", "--policy", "kubelet-serving-trusting");
@@ -47,7 +47,7 @@ test("tlsboot approver --print-rbac grants nodes, signers and writes only where 
   assert.doesNotMatch(trial, /approval|signers|leases|configmaps/);
 });
 
-test("docs/rbac/certificates.yaml is the role of up", async () => {
+test("docs/rbac/certificates.yaml is the role that up creates", async () => {
   const parsed = readYaml(await readFile("docs/rbac/certificates.yaml", "utf8"));
   assert.ok(parsed.ok);
   assert.deepEqual(parsed.value, {
@@ -57,18 +57,18 @@ test("docs/rbac/certificates.yaml is the role of up", async () => {
   });
 });
 
-test("tlsboot signer --print-rbac grants the signers that are named, and leases where it elects", async () => {
+test("tlsboot signer --print-rbac grants the given signers, and leases only for leader election", async () => {
   const one = await printRbac("signer", "--signer", "kubernetes.io/kubelet-serving", "--leader-elect=false");
   assert.match(one, /resourceNames:\n {2}- kubernetes\.io\/kubelet-serving\n {2}resources:\n {2}- signers\n/);
   assert.doesNotMatch(one, /leases|legacy/);
-  // Another signer's manifest must not take this one's rights away.
+  // Another signer's manifest must not overwrite this one.
   assert.match(one, /name: tlsboot-signer\.kubernetes\.io\.kubelet-serving\n/);
   assert.match(one, /name: tlsboot:signer:kubernetes\.io\.kubelet-serving\n/);
   const elsewhere = await printRbac("signer", "--leader-elect-resource-namespace", "leases");
   assert.match(elsewhere, /name: tlsboot:signer\n {2}namespace: leases\nrules:\n- apiGroups:\n {2}- coordination/);
 });
 
-test("tlsboot signer --pod-certificates --print-rbac grants requests for pods and bundles, under names of its own", async () => {
+test("tlsboot signer --pod-certificates --print-rbac grants pod certificate requests, under names of its own", async () => {
   await using folder = await createTempFolder();
   await writeFile(folder.join("pods.yaml"), POD_PROFILE);
   const printed = await printRbac("signer", "--pod-certificates", "--profile", folder.join("pods.yaml"));
@@ -125,7 +125,7 @@ test("tlsboot signer --profile --print-rbac grants what a custom signer needs, a
   assert.deepEqual(bound, [[subject], [subject], [subject]]);
 });
 
-test("signerObjectNames() differ by signers, whatever the order, and are never too long", () => {
+test("createSignerObjectNames() depends on the signers, not on their order, and keeps names short enough", () => {
   assert.deepEqual(createSignerObjectNames([]), {
     serviceAccount: "tlsboot-signer",
     lease: "tlsboot-signer",

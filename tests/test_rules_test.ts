@@ -1,4 +1,4 @@
-/** What makes a test fail by chance, searched for in the syntax of every test and of what tests share. */
+/** Searches the syntax of every test and its support code for what makes tests flaky. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { readSources } from "./support/sources.ts";
@@ -7,9 +7,9 @@ import ts from "typescript";
 /** A rule, and the files that may break it, each with its reason. */
 interface Rule {
   readonly name: string;
-  /** Whether it applies to tests alone, or also to what they share. */
+  /** Whether it applies to tests only, or also to their support code. */
   readonly scope: "tests" | "all";
-  /** What is in every text that breaks it: other files are not parsed. */
+  /** A pattern in every file that breaks the rule; other files are not parsed. */
   readonly hint: RegExp;
   readonly breaks: (node: ts.Node) => boolean;
   readonly advice: string;
@@ -26,26 +26,26 @@ const RULES: readonly Rule[] = [
     allowed: {},
   },
   {
-    name: "no loop awaits without an end",
+    name: "no loop awaits without a bound",
     scope: "all",
     hint: /\bwhile \(|\bdo \{|\bfor \(.*;\s*\)|\bfor \([^;]*;;/,
     breaks: (node) => isOpenLoop(node) && awaits(node.statement),
     advice: "use eventually(), or a loop with a bound",
     allowed: {
-      "instance/authority/ca_swap_test.ts": "it ends with the first run that is not cut off",
-      "instance/authority/rotation_record_test.ts": "it ends with the first run that is not cut off",
+      "instance/authority/ca_swap_test.ts": "it ends with the first run that is not interrupted",
+      "instance/authority/rotation_record_test.ts": "it ends with the first run that is not interrupted",
       "client/endurance_test.ts": "the fake clock moves at each step",
-      "controllers/approver/indexes_test.ts": "a fake watch, until its signal",
-      "controllers/engine/loop_test.ts": "a worker, until its signal",
-      "tests/contract/storage_contract.ts": "each round is a page of a list, or a write that another writer has won",
+      "controllers/approver/indexes_test.ts": "a fake watch, which its signal ends",
+      "controllers/engine/loop_test.ts": "a worker, which its signal ends",
+      "tests/contract/storage_contract.ts": "each round is a page of a list, or a write that lost to another writer",
       "tests/contract/storage_model.ts": "each round is a page of a list",
-      "tests/interop/comparison/replay.ts": "it counts its tries",
+      "tests/interop/comparison/replay.ts": "it counts its attempts",
       "tests/interop/differential/shrink.ts": "each round shortens a list",
       "tests/interop/etcd_faults_test.ts": "it reads an answer to its end",
       "tests/interop/etcd_lagging_test.ts": "each round is an acknowledged write",
       "tests/overload/floods_test.ts": "it asserts a bound",
       "tests/security/goaway_test.ts": "each round is a piece of the answer",
-      "tests/security/input_test.ts": "each round is an answer, until the attack is over",
+      "tests/security/input_test.ts": "each round is an answer, until the attack ends",
       "tests/support/eventually.ts": "it has a deadline",
       "tests/support/fake_after.ts": "each round ends a timer",
       "tests/support/fake_clock.ts": "each round wakes a sleeper",
@@ -54,11 +54,11 @@ const RULES: readonly Rule[] = [
       "tests/support/interop/recorded_disk.ts": "it reads a stream to its end",
       "tests/support/interop/signing_outcomes.ts": "it has a deadline",
       "tests/support/interop/small_disk.ts": "it ends when the disk is full",
-      "tests/support/memory_object_store.ts": "a fake watch, until its signal",
-      "tests/support/rotation/clients.ts": "programs that are started again until the test ends",
-      "tests/support/shrink.ts": "each round is shorter, or further on",
-      "tests/support/storage_writer.ts": "a program that writes until it is killed",
-      "tests/support/temp.ts": "a range of ports has a free one",
+      "tests/support/memory_object_store.ts": "a fake watch, which its signal ends",
+      "tests/support/rotation/clients.ts": "it restarts programs until the test ends",
+      "tests/support/shrink.ts": "each round is shorter, or further into the list",
+      "tests/support/storage_writer.ts": "it writes until it is killed",
+      "tests/support/temp.ts": "one port of the range is free",
       "tests/support/test_app.ts": "it reads a stream to its end",
     },
   },
@@ -92,7 +92,7 @@ const RULES: readonly Rule[] = [
     allowed: {},
   },
   {
-    name: "set-up belongs to a describe, because files share a process",
+    name: "set-up is inside a describe, because files share a process",
     scope: "tests",
     hint: /^(?:before|after)(?:Each)?\(/m,
     breaks: (node) => isCall(node, ["before", "after", "beforeEach", "afterEach"]) && isTopLevel(node),
@@ -121,7 +121,10 @@ describe("tests do not fail by chance", () => {
       const isAllowed = (place: string): boolean => (place.split(":")[0] ?? "") in allowed;
       assert.deepEqual(found.filter((place) => !isAllowed(place)), [], advice);
       for (const path of Object.keys(allowed)) {
-        assert.ok(found.some((place) => place.startsWith(`${path}:`)), `${path} breaks this rule no longer: remove it`);
+        assert.ok(
+          found.some((place) => place.startsWith(`${path}:`)),
+          `${path} no longer breaks this rule: remove its entry`,
+        );
       }
     });
   }
@@ -133,7 +136,7 @@ function isCall(node: ts.Node, names: readonly string[]): node is ts.CallExpress
 
 type Loop = ts.WhileStatement | ts.DoStatement | ts.ForStatement;
 
-/** Reports whether a loop may run for ever: it has no step, or ends by a condition alone. */
+/** Reports whether a loop may run for ever, because it has no condition or no step. */
 function isOpenLoop(node: ts.Node): node is Loop {
   return ts.isWhileStatement(node) || ts.isDoStatement(node) ||
     ts.isForStatement(node) && (node.condition === undefined || node.incrementor === undefined);

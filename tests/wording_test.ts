@@ -35,13 +35,13 @@ const PAGES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md", "docs
 const TESTS = ["tests/**/*.ts", "scripts/**/*.ts"];
 const UNIT_TESTS = ["{core,controllers,server,client,instance,ui,cli}/**/*_test.ts"];
 
-/** Tests, which only have prose to check, and the licences of others. */
+/** Tests, of which only the prose is checked, and licence texts. */
 const NOT_OUR_WORDS = /(?:_test|\/license_texts)\.ts$/;
 
 /** A name that only says "of", such as `nameOf`. ASN.1's SET OF and predicates such as `isKeyOf` are allowed. */
 const FUNCTION_OF = /\bfunction (?!is|has)[a-z]\w*(?<!Set)Of\(/;
 
-/** The prose of a test: lines of comments, and names of tests. Users and values of test data may have any name. */
+/** The prose of a test: comments and test names. Test data may have any words. */
 const COMMENT_LINE = /^\s*(?:\/\*\*|\*|\/\/).*$/;
 const TEST_NAME = /\b(?:test|check)\(\s*(["`].*)$/;
 
@@ -79,7 +79,7 @@ function findDocComments({ path, text }: SourceText): readonly Line[] {
   }));
 }
 
-test("wording: plain words stand where this project once had its own", () => {
+test("wording: the project's former private words are gone", () => {
   const words = new RegExp(`\\b(?:${Object.keys(WORDS).join("|")})\\b`, "i");
   const prose = findLines(readSources([...TESTS, ...UNIT_TESTS]), words).filter(({ text }) =>
     words.test(COMMENT_LINE.exec(text)?.[0] ?? TEST_NAME.exec(text)?.[1] ?? "")
@@ -108,7 +108,7 @@ test("wording: a doc comment is a whole sentence of five words or more", () => {
   assert.equal(show(found), "", "say more, or leave the comment out; a sentence ends where its comment ends");
 });
 
-test("wording: a page that is named is in the repository", () => {
+test("wording: every page that a source mentions exists", () => {
   const pages = new Set(globSync("{*,docs/**/*,packaging/**/*}.md").map((path) => basename(path)));
   const found = findLines(readSources([...PRODUCT, ...TESTS]), /\.md\b/).filter(({ text }) =>
     [...text.matchAll(/(?<![\w.*-])[\w-]+\.md\b/g)].some(([page]) => !pages.has(page))

@@ -1,4 +1,4 @@
-/** `tlsboot approve` by the name of a machine. */
+/** Tests `tlsboot approve` with the name of a machine. */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
@@ -8,14 +8,14 @@ import { toBase64 } from "../support/csr_builder.ts";
 import { describeInstance } from "../support/instance_process.ts";
 import { submitFirstRequest } from "../support/node_requests.ts";
 
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 const QUALIFIED = "certificatesigningrequest.certificates.k8s.io";
 
 describeInstance("tlsboot approve", {}, (instance) => {
   const { tlsboot } = instance;
 
   before(async () => {
-    // The token that the requests name.
+    // The token whose user sends the requests.
     await instance.succeed("token", "create", "abcdef.0123456789abcdef");
   });
 
@@ -24,7 +24,7 @@ describeInstance("tlsboot approve", {}, (instance) => {
     const subject = { commonName: `system:node:${node}`, organizations: ["system:nodes"] };
     const der = createCertificationRequest({ subject }, await generatePrivateKey("ecdsa-p256"));
     const edit = { request: toBase64(encodePem("CERTIFICATE REQUEST", der)) };
-    await submitFirstRequest(`${instance.data}/admin.kubeconfig`, name, node, quiet, edit);
+    await submitFirstRequest(`${instance.data}/admin.kubeconfig`, name, node, signal, edit);
   }
 
   /** Reads the warnings that `describe csr` shows. */
@@ -37,7 +37,7 @@ describeInstance("tlsboot approve", {}, (instance) => {
     return (await tlsboot("get", "csr", name, "-o", "jsonpath={.status.conditions[*].type}")).stdout;
   }
 
-  test("tlsboot approve takes the name of a machine, and says so when its request is approved already", async () => {
+  test("tlsboot approve accepts the name of a machine, and reports a request that is already approved", async () => {
     await request("csr-m1", "m1");
     assert.deepEqual(await tlsboot("approve", "m1"), { code: 0, stdout: `${QUALIFIED}/csr-m1 approved\n`, stderr: "" });
     const again = await tlsboot("approve", "node/m1");
@@ -45,7 +45,7 @@ describeInstance("tlsboot approve", {}, (instance) => {
     assert.equal((await tlsboot("approve", "csr/csr-m1")).stdout, `${QUALIFIED}/csr-m1 already approved\n`);
   });
 
-  test("tlsboot approve lists the requests of a machine when there are several, and approves none", async () => {
+  test("tlsboot approve lists the requests of a machine with several, and approves none", async () => {
     await request("csr-m2-a", "m2");
     await request("csr-m2-b", "m2");
     const { code, stdout, stderr } = await tlsboot("approve", "m2");
@@ -65,7 +65,7 @@ describeInstance("tlsboot approve", {}, (instance) => {
     assert.equal((await tlsboot("approve", "m2")).stdout, `${QUALIFIED}/csr-m2-a approved\n`);
   });
 
-  test("tlsboot approve shows the warnings of a request, and approves it only when that is confirmed", async () => {
+  test("tlsboot approve shows a request's warnings, and approves it only after a confirmation", async () => {
     await request("csr-w1", "w1");
     assert.equal((await tlsboot("approve", "w1")).stderr, "");
     await request("csr-w1-again", "w1");
@@ -101,11 +101,11 @@ describeInstance("tlsboot approve", {}, (instance) => {
     const confirmed = await tlsboot("approve", "w1", "--yes");
     assert.deepEqual([confirmed.code, confirmed.stdout], [0, `${QUALIFIED}/csr-w1-third approved\n`]);
     assert.match(confirmed.stderr, warning);
-    // What is decided needs no confirmation.
+    // A decided request needs no confirmation.
     assert.equal((await tlsboot("approve", "csr-w1-third")).stderr, "");
   });
 
-  test("tlsboot approve does not take a request that is only called like a machine for the machine", async () => {
+  test("tlsboot approve does not mistake a request with the name of a machine for the machine's own", async () => {
     await request("csr-m3", "m3");
     await request("m3", "evil");
     assert.match(
@@ -116,7 +116,7 @@ describeInstance("tlsboot approve", {}, (instance) => {
     assert.equal((await tlsboot("deny", "csr/m3")).stdout, `${QUALIFIED}/m3 denied\n`);
   });
 
-  test("tlsboot describe csr and get csr take the name of a machine, which csr/NAME is not", async () => {
+  test("tlsboot describe csr and get csr accept the name of a machine, but not as csr/NAME", async () => {
     await request("csr-m8", "m8");
     const described = await instance.succeed("describe", "csr", "m8");
     assert.match(described.stdout, /^Name: +csr-m8\n/);
@@ -129,7 +129,7 @@ describeInstance("tlsboot approve", {}, (instance) => {
     }
   });
 
-  test("tlsboot approve reports a name that nothing has", async () => {
+  test("tlsboot approve reports an unknown name", async () => {
     assert.match(
       await instance.refuse(1, "approve", "m9"),
       /cannot find "m9": there is no request of that name, nor for a machine of that name\n.*tlsboot get csr/,

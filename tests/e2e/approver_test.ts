@@ -1,4 +1,4 @@
-/** The approver with policies, in `up` and alone, and the commands that explain it. */
+/** Tests the approver with policies, in `up` and alone, and the commands that explain its verdicts. */
 import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -10,7 +10,7 @@ import { bootstrapLine, connectWith, describeInstance, startInstance } from "../
 import { createTempFolder } from "../support/temp.ts";
 import { eventually } from "../support/eventually.ts";
 
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 
 function inventory(...nodes: readonly string[]): string {
   return `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${nodes.map((node) => `  - ${node}\n`).join("")}`;
@@ -24,9 +24,9 @@ describeInstance("tlsboot approver", {
   const { tlsboot } = instance;
   const admin = () => `${instance.data}/admin.kubeconfig`;
 
-  /** Waits until a request has the expected conditions. */
-  async function untilStands(name: string, text: RegExp): Promise<void> {
-    await eventually(`"${name}" stands like ${text}`, async () => {
+  /** Waits until the message of a condition matches. */
+  async function untilConditionSays(name: string, text: RegExp): Promise<void> {
+    await eventually(`a condition of "${name}" matches ${text}`, async () => {
       const { stdout } = await tlsboot("get", "csr", name, "-o", "jsonpath={.status.conditions[*].message}");
       return text.test(stdout) ? stdout : undefined;
     });
@@ -34,8 +34,8 @@ describeInstance("tlsboot approver", {
 
   test("tlsboot up --policy approves the names and addresses of the node in the inventory, and records the verdict", async () => {
     await instance.running.waitFor(/\nPolicies for other requests: kubelet-serving\. To see why one /);
-    await submitAs(admin(), await servingRequest("a", { ipAddresses: ["10.0.0.1"] }), quiet);
-    await untilStands("serving-a", /^Approved by rule "kubelet-serving" of policy "kubelet-serving": /);
+    await submitAs(admin(), await servingRequest("a", { ipAddresses: ["10.0.0.1"] }), signal);
+    await untilConditionSays("serving-a", /^Approved by rule "kubelet-serving" of policy "kubelet-serving": /);
     // The Event is created after the condition is written.
     await eventually("the Event about serving-a", async () => {
       const { stdout } = await tlsboot("describe", "csr", "serving-a");
@@ -45,7 +45,7 @@ describeInstance("tlsboot approver", {
   });
 
   test("tlsboot policy explain and describe csr show why a request stays pending, and how to fix it", async () => {
-    await submitAs(admin(), await servingRequest("b", { ipAddresses: ["10.0.0.1"] }), quiet);
+    await submitAs(admin(), await servingRequest("b", { ipAddresses: ["10.0.0.1"] }), signal);
     await instance.running.waitFor(/"CSR left pending".*serving-b|serving-b.*"CSR left pending"/);
     const { code, stdout } = await tlsboot(
       ...["policy", "explain", "serving-b", "--policy", "kubelet-serving", "--inventory", "inventory.yaml"],
@@ -62,7 +62,7 @@ describeInstance("tlsboot approver", {
       /\n {4}no +ownership +b\.example by nothing, 10\.0\.0\.1 by nothing\n +why +nothing proves that b\.example belongs to node b; 10\.0\.0\.1 belongs to node a, by the inventory\n +fix +if b\.example, which no other node reports, is this machine's, add it to dns of node b in the inventory; correct the inventory/,
     );
     assert.match(stdout, /\nVerdict: +left pending: rule "kubelet-serving" of policy "kubelet-serving": [^\n]*\n$/);
-    // Without flags, the verdict is by the policies that the approver publishes, which it does while it already decides.
+    // Without flags, explain uses the policies that the approver publishes soon after its start.
     const published = await eventually("the published policies", async () => {
       const explained = await tlsboot("policy", "explain", "serving-b");
       return explained.stdout.includes("(published by the approver)") ? explained : undefined;
@@ -91,9 +91,9 @@ describeInstance("tlsboot approver", {
   });
 
   for (const name of ["a", "a.example", "a.internal"]) {
-    test(`tlsboot never advises to give another node's name ${name} to the requesting node`, async () => {
+    test(`tlsboot never suggests giving another node's name ${name} to the requester`, async () => {
       const csr = `advice-${name.replace(".", "-")}`;
-      await submitAs(admin(), await servingRequest("b", { name: csr, dnsNames: [name] }), quiet);
+      await submitAs(admin(), await servingRequest("b", { name: csr, dnsNames: [name] }), signal);
       for (const command of [["policy", "explain"], ["describe", "csr"]]) {
         const { stdout } = await tlsboot(...command, csr);
         assert.match(stdout, /\nVerdict: +left pending: /);
@@ -103,7 +103,7 @@ describeInstance("tlsboot approver", {
     });
   }
 
-  test("tlsboot policy explain answers from files alone", async () => {
+  test("tlsboot policy explain works offline, from files", async () => {
     const csr = await servingRequest("c", { ipAddresses: ["10.0.0.3"] });
     await writeFile(instance.folder.join("c.csr"), fromBase64(csr.spec.request ?? ""));
     await writeFile(instance.folder.join("c.json"), JSON.stringify(csr));
@@ -120,18 +120,18 @@ describeInstance("tlsboot approver", {
     assert.match(pem.stdout, /ownership +c\.example by node status, 10\.0\.0\.3 by node status\n/);
     assert.match(pem.stdout, /\nVerdict: +approved: Approved by rule/);
     assert.equal((await tlsboot("policy", "explain", "c.json", ...offline)).code, 0);
-    const asAnother = await tlsboot(
+    const asOtherUser = await tlsboot(
       ...["policy", "explain", "c.csr", "--signer", "kubernetes.io/kubelet-serving", "--user", "system:node:d"],
       ...offline,
     );
-    assert.equal(asAnother.code, 3);
-    assert.match(asAnother.stdout, /why +common name "system:node:c" is not "system:node:d"\n/);
+    assert.equal(asOtherUser.code, 3);
+    assert.match(asOtherUser.stdout, /why +common name "system:node:c" is not "system:node:d"\n/);
   });
 
   for (
     const { name, text, args, fault } of [
       {
-        name: "a name that is neither",
+        name: "a text file",
         text: "hello",
         args: [],
         fault: /cannot use "bad.txt": no CertificateSigningRequest found/,
@@ -142,9 +142,9 @@ describeInstance("tlsboot approver", {
         args: [],
         fault: /it has no signer/,
       },
-      { name: "YAML that is none", text: "apiVersion: [", args: [], fault: /cannot use "bad.txt"/ },
+      { name: "invalid YAML", text: "apiVersion: [", args: [], fault: /cannot use "bad.txt"/ },
       {
-        name: "PEM that holds no request",
+        name: "PEM without a request",
         text: "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n",
         args: ["--signer", "example.com/x"],
         fault: /cannot read the request of "bad.txt"/,
@@ -165,8 +165,8 @@ describeInstance("tlsboot approver", {
   });
 
   test("tlsboot delete csr --pending-of deletes the pending requests of one requester, and nothing else", async () => {
-    for (const name of ["x", "y"]) await submitAs(admin(), await servingRequest("e", { name }), quiet);
-    await submitAs(admin(), await servingRequest("f"), quiet);
+    for (const name of ["x", "y"]) await submitAs(admin(), await servingRequest("e", { name }), signal);
+    await submitAs(admin(), await servingRequest("f"), signal);
     const { code, stdout } = await tlsboot("delete", "csr", "--pending-of", "system:node:e");
     assert.equal(code, 0);
     assert.equal(stdout, '2 pending requests of "system:node:e" deleted\n');
@@ -178,8 +178,8 @@ describeInstance("tlsboot approver", {
     );
   });
 
-  test("tlsboot up reads inventory and policy anew: a faulty one changes nothing, a good one decides at once", async () => {
-    await submitAs(admin(), await servingRequest("g"), quiet);
+  test("tlsboot up reloads its inventory: a faulty one changes nothing, a valid one is used at once", async () => {
+    await submitAs(admin(), await servingRequest("g"), signal);
     await instance.running.waitFor(/serving-g/);
     await writeFile(
       instance.folder.join("inventory.yaml"),
@@ -192,7 +192,7 @@ describeInstance("tlsboot approver", {
       instance.folder.join("inventory.yaml"),
       inventory("{name: a, dns: [a.example], ips: [10.0.0.1]}", "{name: g, dns: [g.example]}"),
     );
-    await untilStands("serving-g", /by inventory/);
+    await untilConditionSays("serving-g", /by inventory/);
   });
 
   test("tlsboot approver --dry-run writes Events and no condition", async () => {
@@ -200,7 +200,7 @@ describeInstance("tlsboot approver", {
     await using approver = instance.start(
       ...["approver", "--kubeconfig", admin(), "--policy", "kubelet-serving", "--inventory", "h.yaml", "--dry-run"],
     );
-    await submitAs(admin(), await servingRequest("h"), quiet);
+    await submitAs(admin(), await servingRequest("h"), signal);
     await approver.waitFor(/CSR would be approved/);
     const stdout = await eventually("the event of serving-h", async () => {
       const described = await tlsboot("describe", "csr", "serving-h");
@@ -254,7 +254,7 @@ cases:
     });
   }
 
-  test("tlsboot policy test reports every fault of its files, and a folder without any", async () => {
+  test("tlsboot policy test reports every fault in its files, and a folder without tests", async () => {
     await mkdir(instance.folder.join("faulty"), { recursive: true });
     await mkdir(instance.folder.join("empty"), { recursive: true });
     await writeFile(
@@ -284,7 +284,7 @@ cases:
     }
   });
 
-  test("tlsboot up --auto-approve --policy stops a stolen node: a rule that denies precedes the kubelet client rules", async () => {
+  test("tlsboot up --auto-approve --policy stops a stolen node: a deny rule precedes the kubelet client rules", async () => {
     await using own = await createTempFolder();
     const head = "apiVersion: tlsboot/v1alpha1\nkind: ApprovalPolicy\nname: stop\nrules:\n";
     const rule = (name: string, more: string) =>
@@ -298,14 +298,14 @@ cases:
       await eventually(`a decision about "${name}"`, async () => {
         const got = await thief.api.requestObject<CertificateSigningRequest>(
           { method: "GET", path: `${path}/${name}` },
-          quiet,
+          signal,
         );
         const found = (got.status.conditions ?? []).map(({ type, message = "" }) => `${type}: ${message}`);
         return found.length === 0 ? undefined : found.join();
       });
     const ask = async (name: string): Promise<string> => {
       const body = await buildCsr({ name, commonName: "system:node:n1" });
-      await thief.api.requestJson({ method: "POST", path, body }, quiet);
+      await thief.api.requestJson({ method: "POST", path, body }, signal);
       return await conditions(name);
     };
     assert.match(await ask("before"), /^Approved: Auto approving self kubelet client certificate/);
@@ -320,7 +320,7 @@ cases:
     assert.match(explained.stdout, /\nVerdict: +denied: Denied by rule "stolen"/);
   });
 
-  test("tlsboot up grants its approver the permissions of a changed policy, and revokes those of the old one", async () => {
+  test("tlsboot up grants its approver the permissions that a changed policy needs, and revokes the old ones", async () => {
     await using own = await createTempFolder();
     const policy = (signer: string) =>
       `apiVersion: tlsboot/v1alpha1\nkind: ApprovalPolicy\nname: web\nrules:\n  - {name: all, match: {signerNames: [${signer}]}, then: deny}\n`;
@@ -330,12 +330,12 @@ cases:
     const rights = async () => {
       const path = "/apis/rbac.authorization.k8s.io/v1/clusterroles/tlsboot:approver";
       await using connected = await connectWith(kubeconfig);
-      return JSON.stringify(await connected.api.requestJson({ method: "GET", path }, quiet));
+      return JSON.stringify(await connected.api.requestJson({ method: "GET", path }, signal));
     };
-    await submitAs(kubeconfig, await servingRequest("a", { signerName: "example.com/web" }), quiet);
+    await submitAs(kubeconfig, await servingRequest("a", { signerName: "example.com/web" }), signal);
     await other.running.waitFor(/CSR denied.*serving-a/);
     assert.match(await rights(), /"kubernetes\.io\/kube-apiserver-client-kubelet","example\.com\/\*"/);
-    await submitAs(kubeconfig, await servingRequest("b", { signerName: "example.org/web" }), quiet);
+    await submitAs(kubeconfig, await servingRequest("b", { signerName: "example.org/web" }), signal);
     await writeFile(own.join("web.yaml"), policy("example.org/web"));
     await other.running.waitFor(/CSR denied.*serving-b/);
     assert.match(await rights(), /"kubernetes\.io\/kube-apiserver-client-kubelet","example\.org\/web"/);
@@ -379,7 +379,7 @@ cases:
     );
   });
 
-  test("tlsboot policy test checks who holds a name, and rules that pass on", async () => {
+  test("tlsboot policy test covers holders of names, and rules that go on to the next one", async () => {
     await mkdir(instance.folder.join("claims"));
     const match = `{ signerNames: [example.com/web] }`;
     const subject = `subject: { commonNames: ["\${dns}"] }`;

@@ -1,4 +1,4 @@
-/** `tlsboot attest` and `tlsboot bootstrap --attest`: machines that prove by their SSH host keys which ones they are. */
+/** `tlsboot attest` and `tlsboot bootstrap --attest`: machines prove their identity by their SSH host keys. */
 import assert from "node:assert/strict";
 import { access, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -37,18 +37,18 @@ rules:
 interface Site extends AsyncDisposable {
   readonly folder: Workplace;
   readonly instance: Instance;
-  /** The flags of a proof by the host key of a machine. */
+  /** Returns the flags for a proof by a machine's host key. */
   prove(machine: string): readonly string[];
-  /** The flags that name the server. */
+  /** The flags that locate the server. */
   readonly server: readonly string[];
 }
 
-/** Runs tlsboot attest, which refuses the variable of the data directory that the operator's commands have. */
+/** Runs tlsboot attest without TLSBOOT_DATA_DIR, which it refuses. */
 async function attestIn(folder: TempFolder, ...args: readonly string[]): Promise<Finished> {
   return await runTlsboot(["attest", ...args], { cwd: folder.path });
 }
 
-/** Makes host keys of n1, n2 and n3, and an inventory of the lines that n1 and n2 print. */
+/** Creates host keys for n1, n2 and n3, and an inventory of the lines that n1 and n2 print. */
 async function prepareMachines(folder: TempFolder): Promise<void> {
   const lines: string[] = [];
   for (const node of ["n1", "n2", "n3"]) {
@@ -60,14 +60,14 @@ async function prepareMachines(folder: TempFolder): Promise<void> {
   await writeFile(folder.join("machines.yaml"), formatInventory(`${lines[0]}${lines[1]}`));
 }
 
-/** Returns the flags that name a server. */
-async function nameServer({ url, data }: Pick<Instance, "url" | "data">): Promise<readonly string[]> {
+/** Returns the flags that locate a server. */
+async function toServerFlags({ url, data }: Pick<Instance, "url" | "data">): Promise<readonly string[]> {
   const bundle = parseCaBundle(await readFile(`${data}/pki/ca.crt`, "utf8"));
   assert.ok(bundle.ok && bundle.value[0] !== undefined);
   return ["--server", url, "--ca-cert-hash", publicKeyPin(bundle.value[0])];
 }
 
-/** Gets the bootstrap kubeconfig of a node for a proof by the host key of a machine. */
+/** Gets a node's bootstrap kubeconfig with a proof by a machine's host key. */
 async function prepareKubelet(
   folder: TempFolder,
   { node, machine = node }: { readonly node: string; readonly machine?: string },
@@ -83,7 +83,7 @@ async function startSite(args: readonly string[] = []): Promise<Site> {
   await prepareMachines(folder);
   await writeFile(folder.join("proven.yaml"), formatPolicy("5m"));
   const instance = stack.use(await startInstance(folder, ["--inventory", "machines.yaml", ...args]));
-  const server = await nameServer(instance);
+  const server = await toServerFlags(instance);
   const moved = stack.move();
   return {
     folder,
@@ -98,7 +98,7 @@ describeInstance("proofs of machines", {
   args: ["--inventory", "machines.yaml"],
   prepare: prepareMachines,
 }, (instance) => {
-  test("there is no token that all machines share", async () => {
+  test("there is no shared token", async () => {
     await assert.rejects(access(`${instance.data}/bootstrap.kubeconfig`));
     const greeting = instance.running.stdout();
     const reason =
@@ -112,9 +112,9 @@ describeInstance("proofs of machines", {
     assert.doesNotMatch(greeting, /--attest tpm/);
   });
 
-  test("tlsboot attest prepares a stock kubelet: the key, and a token for it alone", async () => {
+  test("tlsboot attest prepares a stock kubelet: it writes a key, and a token for this key only", async () => {
     const { folder } = instance;
-    const server = await nameServer(instance);
+    const server = await toServerFlags(instance);
     const prepare = () => prepareKubelet(folder, { node: "n2" }, server);
     const prepared = await prepare();
     assert.equal(prepared.code, 0, prepared.stderr);
@@ -141,7 +141,7 @@ describeInstance("proofs of machines", {
     const current = await readFile(folder.join("n2/pki/kubelet-client-current.pem"), "utf8");
     assert.ok(current.includes(key.trim()));
     await assert.rejects(access(folder.join("n2/pki/kubelet-client.key.tmp")));
-    // The next time it is the key of the pair.
+    // The next time, the request uses the key of the current pair.
     assert.match((await prepare()).stdout, /^key of the next request: n2\/pki\/kubelet-client-current\.pem\n/);
     await writeFile(folder.join("n2/bootstrap.conf"), "kind: Config\n");
     const taken = await prepare();
@@ -149,13 +149,13 @@ describeInstance("proofs of machines", {
     assert.match(taken.stderr, /it exists, and tlsboot attest has not written it/);
   });
 
-  test("a machine that is not listed is refused in one sentence, and the server says why in its log and an Event", async () => {
-    const refused = await prepareKubelet(instance.folder, { node: "n9", machine: "n3" }, await nameServer(instance));
+  test("an unlisted machine gets no reason for its refusal; the server's log and an Event have it", async () => {
+    const refused = await prepareKubelet(instance.folder, { node: "n9", machine: "n3" }, await toServerFlags(instance));
     assert.equal(refused.code, 1);
     assert.match(refused.stderr, /that this machine is "n9": the proof was not accepted: /);
     assert.doesNotMatch(refused.stderr, /lists no proof/);
-    const why = /the inventory lists no proof of this node/;
-    await instance.running.waitFor(new RegExp(`node attestation refused.*${why.source}`));
+    const reason = /the inventory lists no proof of this node/;
+    await instance.running.waitFor(new RegExp(`node attestation refused.*${reason.source}`));
     const tokens = JSON.parse(await instance.answer("token", "list", "-o", "json"));
     assert.equal(tokens.filter(({ node }: { readonly node?: string }) => node === "n9").length, 0);
     await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
@@ -164,13 +164,13 @@ describeInstance("proofs of machines", {
       const { items } = await listAll<EventV1>(admin.api, path, {}, new AbortController().signal);
       return items.find(({ reason, regarding }) => reason === "NodeAttestationRefused" && regarding.name === "n9");
     });
-    assert.match(event.note ?? "", why);
+    assert.match(event.note ?? "", reason);
   });
 
-  test("the right to prove follows the inventory", async () => {
+  test("proofs are accepted only while the inventory lists some", async () => {
     const path = instance.folder.join("machines.yaml");
     const listed = await readFile(path, "utf8");
-    const server = await nameServer(instance);
+    const server = await toServerFlags(instance);
     // The proof of another machine is refused, so that no tokens are used up.
     const answers = async (why: RegExp) => {
       const { code, stderr } = await prepareKubelet(instance.folder, { node: "n1", machine: "n3" }, server);
@@ -178,13 +178,13 @@ describeInstance("proofs of machines", {
       return why.test(stderr) || undefined;
     };
     await writeFile(path, formatInventory("- { name: n1 }\n"));
-    await eventually("the end of the right", () => answers(/the server expects no proofs/));
+    await eventually("proofs are no longer expected", () => answers(/the server expects no proofs/));
     await writeFile(path, listed);
-    await eventually("the right", () => answers(/the proof was not accepted/));
+    await eventually("proofs are expected again", () => answers(/the proof was not accepted/));
   });
 });
 
-test("a machine proves by its host key which one it is, and what it proved is shown everywhere", async () => {
+test("a machine proves its identity by its host key, and every view shows the proof", async () => {
   await using site = await startSite();
   const { folder, prove } = site;
   const bootstrap = ["bootstrap", ...prove("n1"), ...machineFlags("n1")];
@@ -211,7 +211,7 @@ test("a machine proves by its host key which one it is, and what it proved is sh
     new RegExp(`^1 machine has given a proof; the last one was n1, by ${proof.source}`),
   );
 
-  // Each run proves again, so the key of another machine gets nothing, whatever certificate there is.
+  // Each run proves again, so another machine's key gets nothing, even next to a valid certificate.
   const before = await readFile(folder.join("n1/pki/kubelet-client-current.pem"), "utf8");
   for (const other of ["n2", "n3"]) {
     const refused = await folder.refuse(1, "bootstrap", ...prove(other), ...machineFlags("n1"));
@@ -227,17 +227,17 @@ test("a machine proves by its host key which one it is, and what it proved is sh
   assert.match(await folder.fail(1, ...bootstrap, "--timeout", "20s"), /revoked/);
 });
 
-test("each renewal proves again where a policy requires a fresh proof, and nothing else gets a certificate", async () => {
+test("if a policy requires fresh proofs, each renewal proves again, and nothing else gets a certificate", async () => {
   await using site = await startSite([
     "--auto-approve",
     "--policy",
     "proven.yaml",
     "--cluster-signing-duration",
-    // With the five minutes before its issue, a renewal is due at once.
+    // Certificates are backdated by five minutes, so a renewal is due at once.
     "30s",
   ]);
   const { folder, instance, prove, server } = site;
-  // A proof that is too old in the end.
+  // This proof is too old by the end of the test.
   assert.equal((await prepareKubelet(folder, { node: "n2" }, server)).code, 0);
   await using running = folder.start("bootstrap", ...prove("n1"), ...machineFlags("n1"), "--rotate-certificates");
   await running.waitFor(/certificate of n1 issued/);
@@ -287,7 +287,7 @@ test("each renewal proves again where a policy requires a fresh proof, and nothi
   assert.match(reason, /the proof is \S+ old, and at most 1s is allowed/);
 });
 
-test("a machine that starts while the server is away keeps its valid certificate until the next renewal", async () => {
+test("a machine that starts while the server is down keeps its valid certificate until the next renewal", async () => {
   // A port that no other server gets while this one is away.
   await using site = await startSite(["--secure-port", String(await findServerPort())]);
   const { folder, instance, prove } = site;

@@ -1,4 +1,4 @@
-/** `tlsboot attestor` for a cluster that tlsboot itself serves: machines join it by their SSH host keys. */
+/** Tests `tlsboot attestor` against `tlsboot up`: machines join the cluster with their SSH host keys. */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -18,14 +18,14 @@ describeInstance("an attestor", {}, (instance) => {
     return await runTlsboot(["attest", ...args], { cwd: instance.folder.path });
   }
 
-  /** Starts one; returns the flags with which machines find it. */
+  /** Starts an attestor, and returns the flags with which machines find it. */
   async function startAttestor() {
     const running = instance.start("attestor", ...flags);
     const [, server = "", hash = ""] = await running.waitFor(/--server (\S+) --ca-cert-hash (\S+) --cert-dir/);
     return { running, server: ["--server", server, "--ca-cert-hash", hash] };
   }
 
-  test("a machine proves to it which one it is, and joins the cluster as this machine alone", async () => {
+  test("a machine that proves its identity to the attestor joins the cluster, and only under its own name", async () => {
     const { folder } = instance;
     const lines: string[] = [];
     for (const node of ["n1", "n2"]) {
@@ -62,7 +62,7 @@ describeInstance("an attestor", {}, (instance) => {
     await instance.succeed(...bootstrap, ...machineFlags("n1"));
     assert.equal(await whoIs(folder.join("n1/kubeconfig")), "system:node:n1");
 
-    // Another machine in its name, and then in its own: the inventory is followed.
+    // Another machine is refused under this name, and accepted under its own once the inventory lists it.
     const other = ["bootstrap", "--attest", "ssh", "--proof-from", "n2.hostkey", ...server];
     assert.match(await instance.fail(1, ...other, ...machineFlags("n1")), /the proof was not accepted/);
     await writeFile(
@@ -81,13 +81,13 @@ describeInstance("an attestor", {}, (instance) => {
     });
     assert.match(described, /to prove to be node \\"n1\\" was refused/);
 
-    // A later one has the same CA.
+    // A restarted attestor has the same CA.
     const later = await startAttestor();
     await using _later = later.running;
     assert.deepEqual(later.server.slice(2), server.slice(2));
   });
 
-  test("it refuses to start where the requests of its tokens would be approved for any node", async () => {
+  test("the attestor refuses to start if the cluster would approve its tokens' requests for any node", async () => {
     await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
     await grant(
       admin.api,
@@ -100,7 +100,7 @@ describeInstance("an attestor", {}, (instance) => {
     assert.match(refused, /hint: remove that binding/);
   });
 
-  test("it needs a kubeconfig and an inventory", async () => {
+  test("the attestor needs a kubeconfig and an inventory", async () => {
     assert.match(await instance.refuse(2, "attestor", "--inventory", "machines.yaml"), /--kubeconfig is required/);
     assert.match(
       await instance.refuse(2, "attestor", "--kubeconfig", "data/admin.kubeconfig"),

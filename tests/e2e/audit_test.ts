@@ -1,10 +1,10 @@
-/** The flags of the audit log and of the process log. */
+/** Tests the flags for the audit log and the process log. */
 import assert from "node:assert/strict";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { connectWith, createWorkplace, startInstance } from "../support/instance_process.ts";
 
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 const POLICY = `apiVersion: audit.k8s.io/v1
 kind: Policy
 rules:
@@ -27,9 +27,9 @@ test("serve logs the requests that the policy selects, and rotates and compresse
   const data = { text: "x".repeat(300_000) };
   for (let number = 0; number < 5; number += 1) {
     const body = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: `c${number}` }, data };
-    await admin.api.requestJson({ method: "POST", path, body }, quiet);
+    await admin.api.requestJson({ method: "POST", path, body }, signal);
   }
-  await admin.api.requestJson({ method: "GET", path: "/version" }, quiet);
+  await admin.api.requestJson({ method: "GET", path: "/version" }, signal);
   const { code, stderr } = await instance.end("SIGTERM");
   assert.equal(code, 0);
   assert.match(stderr, /^\S+Z (?:INFO|DEBUG) /);
@@ -48,7 +48,7 @@ test("serve logs the requests that the policy selects, and rotates and compresse
   }
 });
 
-test("an invalid policy ends the start with every fault, before anything is created", async () => {
+test("serve with an invalid audit policy reports every fault and creates nothing", async () => {
   await using folder = await createWorkplace();
   const policy = folder.join("policy.yaml");
   await writeFile(policy, POLICY.replace("omitStages", "omitStage").replace("None", "Non"));

@@ -1,4 +1,4 @@
-/** Backup and restore in operation: beside a running server, into a new folder, and with processes that are killed. */
+/** Tests backup and restore: of a running server, into a new folder, and when they are killed. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { chmod, mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
@@ -18,7 +18,7 @@ import { createIssuingCa, issueServing } from "../support/issuing_ca.ts";
 import { type Connected, connectWith, createWorkplace, startInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 const CONFIG_MAPS = "/api/v1/namespaces/default/configmaps";
 
 interface ConfigMap extends KubeObject {
@@ -36,7 +36,7 @@ async function passphraseFile(folder: TempFolder, text = "correct horse"): Promi
   return path;
 }
 
-/** Public keys are used here because passphrases are slow on purpose. */
+/** Creates a key pair: deriving a key from a passphrase is slow on purpose. */
 async function keyFile(
   folder: TempFolder,
 ): Promise<{ readonly seal: readonly string[]; readonly open: readonly string[] }> {
@@ -47,10 +47,10 @@ async function keyFile(
 }
 
 function create({ api }: Connected, name: string): Promise<ConfigMap> {
-  return api.requestObject<ConfigMap>({ method: "POST", path: CONFIG_MAPS, body: configMap(name) }, quiet);
+  return api.requestObject<ConfigMap>({ method: "POST", path: CONFIG_MAPS, body: configMap(name) }, signal);
 }
 
-test("a backup of a running server restores its state at one moment, and clients have to list again", async () => {
+test("a backup of a running server restores a consistent state, and clients have to list again", async () => {
   await using folder = await createTempFolder();
   const { seal, open } = await keyFile(folder);
   const backup = folder.join("instance.backup");
@@ -83,19 +83,19 @@ test("a backup of a running server restores its state at one moment, and clients
 
   await using instance = await startInstance(folder);
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
-  const list = await admin.api.requestJson({ method: "GET", path: CONFIG_MAPS }, quiet) as {
+  const list = await admin.api.requestJson({ method: "GET", path: CONFIG_MAPS }, signal) as {
     readonly metadata: { readonly resourceVersion: string };
     readonly items: readonly ConfigMap[];
   };
   const names = list.items.map(({ metadata }) => metadata.name ?? "");
   assert.ok(names.includes("before") && !names.includes("after"));
-  // The backup shows one moment: no object is present without all those that were created before it.
+  // The backup is consistent: it has every object that was created before the newest one in it.
   const numbers = names.flatMap((name) => /^during-(\d+)$/.exec(name)?.[1] ?? []).map(Number).sort((a, b) => a - b);
   assert.deepEqual(numbers, numbers.map((_, index) => index));
   assert.ok(Number(list.metadata.resourceVersion) > newest);
   assert.ok(Number((await create(admin, "again")).metadata.resourceVersion) > newest);
   const path = `${CONFIG_MAPS}?watch=true&resourceVersion=${newest}`;
-  const watch = await admin.api.open({ method: "GET", path }, quiet).catch((error: unknown) => error);
+  const watch = await admin.api.open({ method: "GET", path }, signal).catch((error: unknown) => error);
   const answer = isAppError(watch) ? watch.message : await firstLine(watch);
   assert.match(answer, /"code":410|too old resource version/);
 });
@@ -106,7 +106,7 @@ async function firstLine(response: unknown): Promise<string> {
   return "";
 }
 
-test("backup works on a folder without a server, reports its contents, verifies it, and reports each fault", async () => {
+test("backup works without a server, verifies a backup, and reports each fault", async () => {
   await using folder = await createWorkplace();
   const secret = ["--passphrase-file", await passphraseFile(folder)];
   {
@@ -211,15 +211,15 @@ test("backup works on a folder without a server, reports its contents, verifies 
   ]);
 });
 
-test("a killed backup leaves no file that looks complete, and a killed restore no folder", async () => {
+test("a killed backup leaves no file under its final name, and a killed restore no folder", async () => {
   await using folder = await createTempFolder();
   const { seal, open } = await keyFile(folder);
   {
     await using instance = await startInstance(folder, [], "serve");
     await instance.end("SIGTERM");
   }
-  // The restore has written some of it when the backup goes no further.
-  await writeFile(folder.join("data/ballast"), new Uint8Array(HELD_BACK_BYTES));
+  // The restore has written a part of this file when its input stops.
+  await writeFile(folder.join("data/ballast"), new Uint8Array(BALLAST_BYTES));
   const [good, backup, root] = [folder.join("good.backup"), folder.join("made.backup"), folder.join("restored")];
   const backUp = (path: string) => ["backup", path, "--data-dir", folder.join("data"), ...seal];
   const succeed = async (...args: readonly string[]) => {
@@ -227,20 +227,20 @@ test("a killed backup leaves no file that looks complete, and a killed restore n
     assert.equal(code, 0, stderr);
   };
   await succeed(...backUp(good));
-  for (const isThere of [false, true]) {
-    const force = isThere ? ["--force"] : [];
+  for (const exists of [false, true]) {
+    const force = exists ? ["--force"] : [];
     {
       await using _server = await startStuckServer(folder);
       await killOnce([...backUp(backup), ...force], `${backup}.tmp`);
     }
-    assert.equal(existsSync(backup), isThere);
-    if (isThere) await succeed("backup", backup, "--verify", ...open);
+    assert.equal(existsSync(backup), exists);
+    if (exists) await succeed("backup", backup, "--verify", ...open);
     {
       await using stuck = await openStuckFile(folder, good);
       await killOnce(["restore", stuck.path, "--data-dir", root, ...open, ...force], `${root}.restoring`);
     }
-    assert.equal(existsSync(root), isThere);
-    if (isThere) assert.ok((await readdir(root)).includes("tlsboot.db"));
+    assert.equal(existsSync(root), exists);
+    if (exists) assert.ok((await readdir(root)).includes("tlsboot.db"));
     // Unfinished files do not block the next attempt.
     await succeed(...backUp(backup), ...force);
     await succeed("restore", good, "--data-dir", root, ...open, ...force);
@@ -248,10 +248,10 @@ test("a killed backup leaves no file that looks complete, and a killed restore n
   }
 });
 
-/** The size of a file of which a restore sees a part: ten chunks of age. */
-const HELD_BACK_BYTES = 655_360;
+/** The size of a file that a stuck restore has partly written: ten chunks of age. */
+const BALLAST_BYTES = 655_360;
 
-/** Kills a run that cannot end, once its unfinished file is there. */
+/** Kills a run that cannot finish, once its temporary file exists. */
 async function killOnce(args: readonly string[], unfinished: string): Promise<void> {
   await using running = spawnTlsboot(args);
   await eventually(unfinished, () => {
@@ -263,7 +263,7 @@ async function killOnce(args: readonly string[], unfinished: string): Promise<vo
   assert.ok(existsSync(unfinished));
 }
 
-/** Uses the database of `data`, as a server does that begins to answer for a snapshot and never ends. */
+/** Locks the database of `data` as a server does, which begins to send a snapshot and never finishes. */
 async function startStuckServer(folder: TempFolder): Promise<AsyncDisposable> {
   await using stack = new AsyncDisposableStack();
   stack.use(await openSqliteStorage({ path: folder.join("data/tlsboot.db"), clock: createSystemClock() }));
@@ -286,7 +286,7 @@ async function startStuckServer(folder: TempFolder): Promise<AsyncDisposable> {
   return stack.move();
 }
 
-/** Opens a pipe that has the first half of a file, and waits for the rest for ever. */
+/** Opens a pipe that delivers the first half of a file and then blocks for ever. */
 async function openStuckFile(folder: TempFolder, path: string): Promise<{ readonly path: string } & AsyncDisposable> {
   const half = Math.floor((await readFile(path)).length / 2);
   const script = 'rm -f pipe && mkfifo pipe && echo made && { head -c "$0" "$1"; exec tail -f /dev/null; } > pipe';

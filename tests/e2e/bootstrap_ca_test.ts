@@ -1,4 +1,4 @@
-/** `tlsboot bootstrap` lives through the replacement of its cluster's CA, as a role that keeps running and as a command. */
+/** Tests `tlsboot bootstrap` during a CA rotation, as a daemon and as a command. */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -10,7 +10,7 @@ import { bootstrapLine, connectWith, createWorkplace, startInstance } from "../s
 
 const { signal } = new AbortController();
 
-test("bootstrap takes over a new CA, reports it, renews early and once by it, and gives the old one up", async () => {
+test("bootstrap trusts a new CA, reports it, renews early and once under it, and drops the old one", async () => {
   await using folder = await createWorkplace();
   await using _instance = await startInstance(folder, ["--auto-approve"]);
   const { succeed } = folder;
@@ -55,7 +55,7 @@ test("bootstrap takes over a new CA, reports it, renews early and once by it, an
 
   await rotate("finish");
   await rotating.waitFor(/n1\/kubeconfig: 1 CA is trusted now \(0 new, 1 removed\)/);
-  // The CA that signed the new serving certificate is enough for a machine that missed the end.
+  // A machine that missed the end still trusts the CA of the new serving certificate.
   assert.match(
     await folder.answer(...bootstrapLine("n2")),
     /^n2\/kubeconfig: 1 CA is trusted now \(0 new, 1 removed\)\n/,

@@ -97,7 +97,7 @@ describeInstance("tlsboot bootstrap --ca-cert-hash", { args: ["--auto-approve"] 
       ],
     ];
     for (const [node, args, message] of cases) {
-      // Without a refusal it tries again until its time is over.
+      // Unless it is refused, it tries again until its time is up.
       const tried = (running: Running) => running.waitFor(/trying again: .*(?:connection refused|token "aaaaaa")/);
       const { code, stdout, stderr } = await instance.timeOut(tried, ...args, ...machineFlags(node));
       assert.deepEqual([code, stdout], [1, ""], stderr);
@@ -107,7 +107,7 @@ describeInstance("tlsboot bootstrap --ca-cert-hash", { args: ["--auto-approve"] 
     }
   });
 
-  test("no command gives a machine an address that only the server's host reaches, unless it is asked to", async () => {
+  test("no command gives a machine a loopback address without --server", async () => {
     const { folder } = instance;
     const before = await listIds();
     await writeFile(
@@ -133,7 +133,7 @@ describeInstance("tlsboot bootstrap --ca-cert-hash", { args: ["--auto-approve"] 
   });
 });
 
-test("without cluster-info a join command is refused, and a kubeconfig names the CA of the operator's own", async () => {
+test("without cluster-info, a join command is refused, and a kubeconfig has the CA of the operator's kubeconfig", async () => {
   await using folder = await createTempFolder();
   await using instance = await startInstance(folder, ["--auto-approve"]);
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);

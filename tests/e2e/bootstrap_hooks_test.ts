@@ -11,7 +11,7 @@ const RECORD =
 describeInstance("tlsboot bootstrap with hooks", { args: ["--auto-approve"] }, (instance) => {
   const { tlsboot } = instance;
 
-  test("tlsboot bootstrap --exec runs once for each change, after the files are there", async () => {
+  test("tlsboot bootstrap --exec runs once for each change, after the files are written", async () => {
     const { folder } = instance;
     const command = `test -s n1/kubeconfig && ${RECORD}`;
     const first = await instance.succeed(...bootstrapLine("n1", "--exec", command));
@@ -43,7 +43,7 @@ describeInstance("tlsboot bootstrap with hooks", { args: ["--auto-approve"] }, (
 test("tlsboot bootstrap --rotate-certificates continues after a hook that fails, and signals at each renewal", async () => {
   await using folder = await createWorkplace();
   await using _instance = await startInstance(folder, ["--auto-approve", "--cluster-signing-duration", "20s"]);
-  // The child counts its signals until it is killed.
+  // The child reports each signal until it is killed.
   const script = "trap 'echo got a signal' HUP; echo ready; while true; do sleep 0.1; done";
   await using server = start("sh", ["-c", script], { cwd: folder.path });
   await server.waitFor(/ready/);

@@ -1,4 +1,4 @@
-/** `tlsboot doctor` of a machine, and `bootstrap` with an existing certificate: the problems that they report, and the fixes. */
+/** Tests the problems and fixes that `doctor` reports for a machine, and `bootstrap` for an existing certificate. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { chmod, cp, readFile, rm, writeFile } from "node:fs/promises";
@@ -27,7 +27,7 @@ const AGAIN = [
 ];
 
 async function startWithNode(folder: TempFolder): Promise<Instance> {
-  // No other server gets the port once this one has ended.
+  // No other server gets the port after this one has ended.
   const instance = await startInstance(folder, ["--auto-approve", "--secure-port", String(await findServerPort())]);
   const { code, stderr } = await run(folder, AGAIN);
   assert.equal(code, 0, stderr);
@@ -98,7 +98,7 @@ test("tlsboot doctor and tlsboot bootstrap ask the server, and report the same p
     ...AGAIN.slice(3),
   ]);
   assert.equal(back.code, 0, back.stderr);
-  // The seconds are those that an answer takes.
+  // The seconds are the time that the request takes.
   await isRefused(/this machine's clock is 3h0m\d+s ahead of the server's/, 3);
   // The message depends on whether the runtime's TLS uses the clock of this test.
   await isRefused(
@@ -125,7 +125,7 @@ test("tlsboot doctor and tlsboot bootstrap ask the server, and report the same p
   assert.match(idle.stderr, /^tlsboot: warning: the server could not be asked whether it still accepts this machine: /);
 });
 
-/** Writes a bootstrap kubeconfig of the first instance, after its own was replaced. */
+/** Writes a bootstrap kubeconfig for the first instance, because its own was overwritten. */
 async function newKubeconfig(folder: TempFolder, instance: Instance): Promise<string> {
   const data = ["--data-dir", instance.data];
   // The node has a certificate already, and a request with another key would wait for a person.
@@ -137,7 +137,7 @@ async function newKubeconfig(folder: TempFolder, instance: Instance): Promise<st
   return "new.kubeconfig";
 }
 
-test("tlsboot doctor prints a command that continues with a pending request and works unchanged", async () => {
+test("tlsboot doctor prints a command that continues a pending request and works as printed", async () => {
   await using folder = await createTempFolder();
   await using instance = await startInstance(folder);
   const late = await run(folder, [...AGAIN, "--timeout", "1s"]);
@@ -150,7 +150,7 @@ test("tlsboot doctor prints a command that continues with a pending request and 
   const [, command = ""] = / is missing: its request is waiting\n +fix: (tlsboot .*)/.exec(waiting.stdout) ?? [];
   const approved = await runTlsboot(["approve", name, "--data-dir", instance.data]);
   assert.equal(approved.code, 0, approved.stderr);
-  // From another folder than the first run, which had relative paths.
+  // It runs in another folder than the first run, which had relative paths.
   const { code, stdout, stderr } = await runInShell(`cd / && ${command}`, { cwd: folder.path });
   assert.equal(code, 0, stderr);
   assert.match(stdout, /^certificate of n1 issued, /);
@@ -178,7 +178,7 @@ test("tlsboot doctor prints no fix that waits for a token on stdin", async () =>
   );
 });
 
-test("tlsboot doctor warns of a folder that was copied", async () => {
+test("tlsboot doctor warns about a copied folder", async () => {
   await using folder = await createTempFolder();
   await using _instance = await startWithNode(folder);
   await cp(folder.join("n1"), folder.join("copy"), { recursive: true, verbatimSymlinks: true });

@@ -1,4 +1,6 @@
-/** `tlsboot bootstrap --serving`, `tlsboot doctor` of its files, and the recovery after an expiry, against `tlsboot up`. */
+/**
+ * `tlsboot bootstrap --serving`, `tlsboot doctor` of its files, and the recovery after an expiry, against `tlsboot up`.
+ */
 import assert from "node:assert/strict";
 import { mkdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -33,7 +35,7 @@ async function readServing(
   return { names: [...dnsNames, ...ipAddresses], serial: serialNumber };
 }
 
-test("tlsboot bootstrap --serving --rotate-certificates renews both, short-lived ones for real", async () => {
+test("tlsboot bootstrap --serving --rotate-certificates renews both certificates, in real time", async () => {
   await using folder = await createWorkplace();
   await using _instance = await startInstance(folder, ["--auto-approve", "--cluster-signing-duration", "20s"]);
   const args = bootstrapLine("n1", "--serving", "--serving-ip", "192.0.2.1", "--rotate-certificates");
@@ -51,7 +53,7 @@ describeInstance("tlsboot bootstrap of a node", { args: ["--auto-approve"] }, (i
   const { tlsboot } = instance;
   const examine = (node: string) => tlsboot("doctor", node);
 
-  /** Bootstraps a node that has a certificate for another key already, so that a person has to approve its request. */
+  /** Bootstraps a node that already has a certificate for another key, and approves its request. */
   async function bootstrapAndApprove(node: string): Promise<Finished> {
     await using running = instance.start(...bootstrapLine(node));
     const [, name = ""] = await running.waitFor(/request (\S+) made/);

@@ -18,11 +18,11 @@ import {
 import { grant } from "../support/node_requests.ts";
 import type { TempFolder } from "../support/temp.ts";
 
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
-/** The command line with another bootstrap kubeconfig. */
-function bootstrapBy(kubeconfig: string, node: string, ...more: readonly string[]): readonly string[] {
+/** Returns the command line with another bootstrap kubeconfig. */
+function bootstrapWith(kubeconfig: string, node: string, ...more: readonly string[]): readonly string[] {
   return ["bootstrap", "--bootstrap-kubeconfig", kubeconfig, ...machineFlags(node), ...more];
 }
 
@@ -40,7 +40,7 @@ async function editedKubeconfig(folder: TempFolder, name: string, edit: (text: s
   return name;
 }
 
-describeInstance("tlsboot bootstrap with an approval by hand", {}, (instance) => {
+describeInstance("tlsboot bootstrap with manual approval", {}, (instance) => {
   test("tlsboot bootstrap gets a certificate once it is approved, and then has nothing to do", async () => {
     const { folder } = instance;
     await using running = instance.start(...bootstrapLine("n1"));
@@ -58,11 +58,11 @@ describeInstance("tlsboot bootstrap with an approval by hand", {}, (instance) =>
     assert.match(again.stdout, /^nothing to do: n1\/kubeconfig of system:node:n1 is valid until [\dT:-]+Z\n$/);
   });
 
-  test("tlsboot bootstrap killed while it waits continues with its own request and key", async () => {
+  test("tlsboot bootstrap killed while waiting continues with its own request and key", async () => {
     const { folder } = instance;
     await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
     const count = async () =>
-      (await admin.api.requestList<KubeObject>({ method: "GET", path: CSRS }, quiet)).items.length;
+      (await admin.api.requestList<KubeObject>({ method: "GET", path: CSRS }, signal)).items.length;
     const before = await count();
     await using first = spawnTlsboot(bootstrapLine("killed"), { cwd: folder.path });
     const name = await getRequestName(first);
@@ -76,13 +76,13 @@ describeInstance("tlsboot bootstrap with an approval by hand", {}, (instance) =>
     assert.equal(await count(), before + 1);
   });
 
-  test("tlsboot bootstrap killed while it switches pairs leaves a whole pair, and the next run continues", async () => {
+  test("tlsboot bootstrap killed while switching pairs leaves a complete pair, and the next run continues", async () => {
     const { folder } = instance;
     const [kubeconfig, pki] = [folder.join("switched/kubeconfig"), folder.join("switched/pki")];
     await using first = instance.start(...bootstrapLine("switched"));
     await instance.succeed("approve", await getRequestName(first));
     assert.equal((await first.finished()).code, 0);
-    // A switch makes about ten changes in the folder; the kill follows one of them at once.
+    // A switch makes about ten changes in the folder; the kill comes right after one of them.
     for (const changes of [1, 4, 7]) {
       // Without its kubeconfig, the machine stores its certificate once more.
       await rm(kubeconfig);
@@ -108,7 +108,7 @@ describeInstance("tlsboot bootstrap with an approval by hand", {}, (instance) =>
       path: `${CSRS}/${name}/status`,
       body: { status: { conditions: [{ type: "Failed", status: "True", reason: "Broken", message: "no ink" }] } },
       contentType: "application/merge-patch+json",
-    }, quiet);
+    }, signal);
     const { code, stderr } = await running.finished();
     assert.equal(code, 3);
     assert.match(stderr, /error: certificate signing request failed, reason: Broken, message: no ink\n/);
@@ -118,7 +118,7 @@ describeInstance("tlsboot bootstrap with an approval by hand", {}, (instance) =>
       "away.kubeconfig",
       (text) => text.replace(/server: .*/, "server: https://127.0.0.1:1"),
     );
-    await using waiting = instance.start(...bootstrapBy(away, "away"));
+    await using waiting = instance.start(...bootstrapWith(away, "away"));
     await waiting.waitFor(/waiting for https:\/\/127\.0\.0\.1:1/);
   });
 });
@@ -146,7 +146,7 @@ test("tlsboot bootstrap reaches a server through the proxy of the environment or
     "proxy.kubeconfig",
     (text) => text.replace(/^( +)server: .*$/m, (line, indent) => `${line}\n${indent}proxy-url: ${url}`),
   );
-  check(await runTlsboot(bootstrapBy(own, "n2"), { ...options, env: { NO_PROXY: "*" } }), "n2");
+  check(await runTlsboot(bootstrapWith(own, "n2"), { ...options, env: { NO_PROXY: "*" } }), "n2");
   assert.match(await readFile(folder.join("n2/kubeconfig"), "utf8"), /proxy-url: /);
   const refused = await runTlsboot(["get", "csr", "--data-dir", instance.data], {
     ...options,
@@ -205,16 +205,16 @@ test("tlsboot bootstrap reports each failure, with exit code 3 for a refusal and
         /error: unable to load bootstrap kubeconfig: cannot read kubeconfig ".*nowhere\.kubeconfig": file does not exist\n/,
       ],
     ] as const
-  ) assert.match(await folder.refuse(code, ...bootstrapBy(kubeconfig, node, "--timeout", wait)), want);
+  ) assert.match(await folder.refuse(code, ...bootstrapWith(kubeconfig, node, "--timeout", wait)), want);
 
   // Deleting the binding revokes the permission to create requests.
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   const binding = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/tlsboot:node-bootstrapper";
-  await admin.api.requestJson({ method: "DELETE", path: binding }, quiet);
+  await admin.api.requestJson({ method: "DELETE", path: binding }, signal);
   await using bootstrapper = await connectWith(folder.join(own));
-  await assert.rejects(bootstrapper.api.requestJson({ method: "GET", path: CSRS }, quiet), /is forbidden/);
+  await assert.rejects(bootstrapper.api.requestJson({ method: "GET", path: CSRS }, signal), /is forbidden/);
   assert.match(
-    await folder.refuse(1, ...bootstrapBy(own, "revoked", "--timeout", "20s")),
+    await folder.refuse(1, ...bootstrapWith(own, "revoked", "--timeout", "20s")),
     /is forbidden: User "system:bootstrap:[a-z0-9]{6}" cannot create resource "certificatesigningrequests"/,
   );
 });
@@ -234,7 +234,7 @@ test("tlsboot bootstrap --rotate-certificates renews automatically", async () =>
   assert.equal(instance.running.stderr().includes("ERROR"), false);
 });
 
-test("signer and approver alone work for a remote API, while they are leaders", async () => {
+test("signer and approver as separate processes work for a remote API while they lead", async () => {
   await using folder = await createWorkplace();
   await using instance = await startInstance(folder, [], "serve");
   const admin = `${instance.data}/admin.kubeconfig`;
@@ -255,11 +255,11 @@ test("signer and approver alone work for a remote API, while they are leaders", 
     ...["token", "create", "-o", "kubeconfig", "--data-dir", instance.data, "--server", instance.url],
     ...["--out", "bootstrap.kubeconfig"],
   );
-  await using running = folder.start(...bootstrapBy("bootstrap.kubeconfig", "n1"));
+  await using running = folder.start(...bootstrapWith("bootstrap.kubeconfig", "n1"));
   await running.waitFor(/certificate of n1 issued/);
   const leases = await connected.api.requestList<KubeObject>({
     method: "GET",
     path: "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases",
-  }, quiet);
+  }, signal);
   assert.deepEqual(leases.items.map(({ metadata }) => metadata.name).sort(), ["tlsboot-approver", "tlsboot-signer"]);
 });

@@ -1,4 +1,4 @@
-/** `up` over a CA that is an intermediate, with its issuers in `pki/ca.crt`. */
+/** Tests `up` with an intermediate CA, whose issuers are in `pki/ca.crt`. */
 import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -10,7 +10,7 @@ import { bootstrapLine, connectWith, createWorkplace, startInstance } from "../s
 import type { TempFolder } from "../support/temp.ts";
 import { WEB } from "../support/test_profiles.ts";
 
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 const CA_FLAGS = ["--cluster-signing-cert-file", "chain.crt", "--cluster-signing-key-file", "chain.key"];
 
 async function writeCa(folder: TempFolder, ca: SigningCa): Promise<void> {
@@ -19,31 +19,31 @@ async function writeCa(folder: TempFolder, ca: SigningCa): Promise<void> {
   await writeFile(folder.join("data/pki/ca.crt"), encodeTrust(ca));
 }
 
-async function subjectsIn(path: string): Promise<readonly string[]> {
+async function readSubjects(path: string): Promise<readonly string[]> {
   const chain = parseCertificateChain(await readFile(path, "utf8"));
   assert.ok(chain.ok);
   return chain.value.map(({ subject }) => subject.commonName);
 }
 
-test("up with an intermediate CA sends it behind every certificate, and accepts only certificates that it issued", async () => {
+test("up with an intermediate CA appends it to every certificate, and accepts only certificates that it issued", async () => {
   await using folder = await createWorkplace();
   const root = await createSigningCa({ commonName: "root" });
   const intermediate = await createIntermediateCa(root);
   await writeCa(folder, intermediate);
   await using instance = await startInstance(folder, ["--auto-approve"]);
-  assert.deepEqual(await subjectsIn(`${instance.data}/pki/apiserver.crt`), ["tlsboot", "intermediate"]);
+  assert.deepEqual(await readSubjects(`${instance.data}/pki/apiserver.crt`), ["tlsboot", "intermediate"]);
 
   await folder.succeed(...bootstrapLine("n1"));
   const pair = folder.join("n1/pki/kubelet-client-current.pem");
-  assert.deepEqual(await subjectsIn(pair), ["system:node:n1", "intermediate"]);
+  assert.deepEqual(await readSubjects(pair), ["system:node:n1", "intermediate"]);
   for (const kubeconfig of [folder.join("n1/kubeconfig"), `${instance.data}/admin.kubeconfig`]) {
     await using connected = await connectWith(kubeconfig);
-    assert.match(await connected.api.requestText({ method: "GET", path: "/version" }, quiet), /tlsboot/);
+    assert.match(await connected.api.requestText({ method: "GET", path: "/version" }, signal), /tlsboot/);
   }
 
   const cluster = { server: instance.url, caPem: encodeTrust(intermediate) };
   await using intruder = await connectWith(await writeIntruder(folder.join("intruder"), cluster, root));
-  await assert.rejects(intruder.api.requestText({ method: "GET", path: "/version" }, quiet), { code: "unauthorized" });
+  await assert.rejects(intruder.api.requestText({ method: "GET", path: "/version" }, signal), { code: "unauthorized" });
 });
 
 test("--cluster-signing-cert-file accepts a chain with --cluster-signing-chain, and for custom signers", async () => {
@@ -70,5 +70,5 @@ test("--cluster-signing-cert-file accepts a chain with --cluster-signing-chain, 
   ]);
   await folder.succeed(...bootstrapLine("n1"));
   const pair = folder.join("n1/pki/kubelet-client-current.pem");
-  assert.deepEqual(await subjectsIn(pair), ["system:node:n1", "intermediate"]);
+  assert.deepEqual(await readSubjects(pair), ["system:node:n1", "intermediate"]);
 });

@@ -1,4 +1,4 @@
-/** `tlsboot ca crl`, and the CRLs that a server makes: with a running server, without one, and from another machine. */
+/** Tests `tlsboot ca crl` and a server's CRLs: with a running server, without one, and from another machine. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { X509Certificate } from "node:crypto";
@@ -24,7 +24,7 @@ async function readCa(folder: TempFolder, name = "ca"): Promise<CertificateFacts
   return facts.value;
 }
 
-/** Reads the only CRL of a PEM text, which must be of a CA: its number and the serial numbers that it lists. */
+/** Reads the number and the serial numbers of the only CRL in a PEM text, which the CA must have signed. */
 function readCrl(pem: string, ca: CertificateFacts): { readonly number: bigint; readonly serials: readonly string[] } {
   const blocks = parsePemBlocks(pem);
   const [block] = blocks;
@@ -35,7 +35,7 @@ function readCrl(pem: string, ca: CertificateFacts): { readonly number: bigint; 
   return { number: facts.value.number ?? 0n, serials };
 }
 
-test("tlsboot ca crl fetches the CRL of a running server, as PEM and DER, and makes it when none runs", async () => {
+test("tlsboot ca crl fetches a running server's CRL as PEM and DER, and makes one when no server runs", async () => {
   await using folder = await createWorkplace();
   let running: { readonly number: bigint };
   {
@@ -58,7 +58,7 @@ test("tlsboot ca crl fetches the CRL of a running server, as PEM and DER, and ma
   );
 });
 
-test("the date in the CRL is the time of the revocation from the first CRL on, and the CRL names the certificate", async () => {
+test("every CRL has the time of the revocation and the certificate's serial number", async () => {
   await using folder = await createWorkplace();
   await using _instance = await startInstance(folder, []);
   await folder.answer("kubeconfig", "user", "alice");
@@ -92,7 +92,7 @@ test("the date in the CRL is the time of the revocation from the first CRL on, a
   assert.deepEqual(serials.indexOf(getRecordedSerial(alice)), 0);
 });
 
-test("tlsboot ca crl prints the CRLs of a split set one after another, and skips a CA whose key is elsewhere", async () => {
+test("tlsboot ca crl prints the CRLs of a split CA one after another, and skips a CA without its key", async () => {
   await using folder = await createWorkplace();
   await folder.answer("ca", "init", "--split");
   {
@@ -112,7 +112,7 @@ test("tlsboot ca crl prints the CRLs of a split set one after another, and skips
   }
 });
 
-test("tlsboot ca crl keeps the CRL of a CA in files: it adds serial numbers once, and its number grows", async () => {
+test("tlsboot ca crl updates the CRL of a CA in files: it adds each serial number once and increases the CRL number", async () => {
   await using folder = await createWorkplace();
   await folder.answer("ca", "init");
   const ca = await readCa(folder);
@@ -142,7 +142,7 @@ for (
       want: /--revoke needs --ca-cert/,
     },
     {
-      name: "a serial number that is none",
+      name: "an invalid serial number",
       args: ["ca", "crl", ...FILES, "--out", "x.crl", "--revoke", "n1"],
       code: 2,
       want: /--revoke: "n1" found: a serial number is written in hex digits/,
@@ -155,7 +155,7 @@ for (
     },
     { name: "a CA in files without --out", args: ["ca", "crl", ...FILES], code: 2, want: /--ca-cert needs --out/ },
     {
-      name: "a CA that is none",
+      name: "an unknown CA",
       args: [...CRL, "etcd-ca"],
       code: 2,
       want: /there is no CA "etcd-ca".*name one of ca,/s,

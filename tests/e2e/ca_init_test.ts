@@ -1,4 +1,4 @@
-/** `ca init` and `ca show`: constraints, a CA for each purpose, and imported CAs. */
+/** Tests `ca init`, `ca import` and `ca show`: constraints, a CA for each purpose, and imported CAs. */
 import assert from "node:assert/strict";
 import { chmod, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -83,7 +83,7 @@ test("tlsboot ca init --split makes a CA for each purpose, and ca show shows the
   assert.deepEqual(after, before);
 });
 
-test("tlsboot ca init --split continues after an interruption, and nothing else does", async () => {
+test("only tlsboot ca init --split completes an interrupted --split", async () => {
   await using folder = await createTempFolder();
   const tlsboot = runnerIn(folder.path);
   const at = (name: string) => folder.join(`tlsboot-data/pki/${name}`);
@@ -101,7 +101,7 @@ test("tlsboot ca init --split continues after an interruption, and nothing else 
   assert.equal(await readFile(at("kubelet-client-ca.key"), "utf8"), key);
 });
 
-test("a split instance with a CA missing is refused, never served by another CA", async () => {
+test("a split instance with a missing CA is refused, and no other CA takes its place", async () => {
   await using folder = await createTempFolder();
   const tlsboot = runnerIn(folder.path);
   await tlsboot("ca init --split");
@@ -155,7 +155,7 @@ const root = createSigningCa({ commonName: "root" });
 
 const REFUSALS: readonly Refusal[] = [
   {
-    name: "a key of another CA",
+    name: "another CA's key",
     given: async () => ({ ...toPair(await createIntermediateCa(await root)), key: (await root).keyPem }),
     want: /private key does not match public key\ntlsboot: hint: give the CA first/,
   },
@@ -165,7 +165,7 @@ const REFUSALS: readonly Refusal[] = [
     want: /others may read it \(mode 644\)\ntlsboot: hint: chmod 600/,
   },
   {
-    name: "a certificate that is no CA",
+    name: "a certificate that is not a CA",
     given: async () => ({
       certificate: await issueClientCertificate(await root, new Date("2026-01-01"), new Date("2027-01-01")),
       key: (await root).keyPem,
@@ -182,7 +182,7 @@ const REFUSALS: readonly Refusal[] = [
   },
   {
     name: "a chain without its root",
-    given: async () => ({ ...toPair(await root), ...await lone() }),
+    given: async () => ({ ...toPair(await root), ...await issueWithoutRoot() }),
     want:
       /the issuer of "CN=lower" is missing: "CN=root"\ntlsboot: hint: put each issuer after the certificate that it issued/,
   },
@@ -193,7 +193,7 @@ const REFUSALS: readonly Refusal[] = [
     want: /"CN=root" expired at 2035-01-01T00:00:00Z\ntlsboot: hint: give a valid CA/,
   },
   {
-    name: "a CA of tomorrow",
+    name: "a CA that is not valid yet",
     given: async () => toPair(await root),
     time: "2024-01-01T00:00:00Z",
     want: /"CN=root" is not valid before 2025-01-01T00:00:00Z/,
@@ -211,7 +211,7 @@ const REFUSALS: readonly Refusal[] = [
   },
 ];
 
-async function lone(): Promise<{ readonly certificate: string; readonly key: string }> {
+async function issueWithoutRoot(): Promise<{ readonly certificate: string; readonly key: string }> {
   const lower = await createIntermediateCa(await root, "lower");
   return { certificate: lower.certificatePem, key: lower.keyPem };
 }
@@ -231,7 +231,7 @@ for (const { name, given, time, want } of REFUSALS) {
   });
 }
 
-test("tlsboot ca import refuses missing files, and ca init names no other CA", async () => {
+test("tlsboot ca import refuses missing files and --common-name, and ca init has no --import-cert", async () => {
   await using folder = await createTempFolder();
   const tlsboot = runnerIn(folder.path);
   for (

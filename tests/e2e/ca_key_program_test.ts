@@ -1,4 +1,4 @@
-/** A CA whose key a program holds: created, imported, and used for signing. */
+/** Tests a CA whose key is held by a program: created, imported, and used for signing. */
 import assert from "node:assert/strict";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -7,7 +7,7 @@ import { writeKeyProgram } from "../support/key_program.ts";
 import { createIntermediateCa, createSigningCa } from "../support/signing_ca.ts";
 import { bootstrapLine, connectWith, createWorkplace, startInstance } from "../support/instance_process.ts";
 
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 
 test("ca init and up with --signing-key-command use a CA whose key is in no file", async () => {
   await using folder = await createWorkplace();
@@ -19,7 +19,7 @@ test("ca init and up with --signing-key-command use a CA whose key is in no file
   await folder.succeed(...bootstrapLine("n1"));
   for (const kubeconfig of [folder.join("n1/kubeconfig"), `${instance.data}/admin.kubeconfig`]) {
     await using connected = await connectWith(kubeconfig);
-    assert.equal(await connected.api.requestText({ method: "GET", path: "/healthz" }, quiet), "ok");
+    assert.equal(await connected.api.requestText({ method: "GET", path: "/healthz" }, signal), "ok");
   }
   const files = await readdir(`${instance.data}/pki`);
   assert.deepEqual(files.sort(), ["apiserver.crt", "apiserver.key", "ca.crl", "ca.crt", "sa.key", "sa.pub"]);
@@ -27,7 +27,7 @@ test("ca init and up with --signing-key-command use a CA whose key is in no file
   assert.deepEqual([...runs].sort(), [`public-key ${instance.data}/pki/ca.crt`, `sign ${instance.data}/pki/ca.crt`]);
 });
 
-test("ca import imports a chain whose key a program holds, and refuses one of another key", async () => {
+test("ca import imports a chain whose key is held by a program, and refuses a chain for another key", async () => {
   await using folder = await createWorkplace();
   const root = await createSigningCa({ commonName: "root" });
   const intermediate = await createIntermediateCa(root);
@@ -46,7 +46,7 @@ test("ca import imports a chain whose key a program holds, and refuses one of an
   assert.equal((await folder.tlsboot("kubeconfig", "admin", "--signing-key-command", program)).code, 0);
 });
 
-test("ca init refuses --encrypt-key beside --signing-key-command", async () => {
+test("ca init refuses --encrypt-key with --signing-key-command", async () => {
   await using folder = await createWorkplace();
   assert.match(
     await folder.refuse(2, "ca", "init", "--encrypt-key", "--signing-key-command", "hsm"),
@@ -64,8 +64,8 @@ test("the signer accepts a certificate without a key file when a program holds t
     await folder.refuse(1, ...signer, "--signing-key-command", "hsm"),
     /cannot use the CA key of ".*\/hsm public-key": there is no such program\ntlsboot: hint: run/,
   );
-  const honest = await writeKeyProgram(folder, ca.keyPem);
-  assert.match((await folder.tlsboot(...signer, "--signing-key-command", honest)).stderr, /cannot read kubeconfig/);
+  const working = await writeKeyProgram(folder, ca.keyPem);
+  assert.match((await folder.tlsboot(...signer, "--signing-key-command", working)).stderr, /cannot read kubeconfig/);
   const broken = await writeKeyProgram(folder, ca.keyPem, "exits with 3 when it signs");
   assert.match(
     await folder.refuse(1, ...signer, "--signing-key-command", broken),

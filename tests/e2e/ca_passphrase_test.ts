@@ -1,4 +1,4 @@
-/** Encrypted CA keys: passphrases from a file, from stdin and typed, and missing or wrong ones. */
+/** Tests encrypted CA keys: passphrases from a file, from stdin or typed, and missing or wrong ones. */
 import assert from "node:assert/strict";
 import { chmod, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -12,11 +12,11 @@ import { connectWith, startInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { createRunner, expecting, type Runner } from "../support/run_captured.ts";
 
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 const PASSPHRASE = "correct horse battery";
 const FILE = "--ca-passphrase-file pass";
 
-async function folderWithPassphrase(text = `${PASSPHRASE}\n`): Promise<TempFolder> {
+async function createPassphraseFolder(text = `${PASSPHRASE}\n`): Promise<TempFolder> {
   const folder = await createTempFolder();
   await writeFile(folder.join("pass"), text, { mode: 0o600 });
   return folder;
@@ -35,7 +35,7 @@ function runnerIn(cwd: string): Runner {
 const keyAt = (folder: TempFolder) => readFile(folder.join("tlsboot-data/pki/ca.key"), "utf8");
 
 test("tlsboot ca init with --ca-passphrase-file encrypts the key, and commands that open it need the file", async () => {
-  await using folder = await folderWithPassphrase();
+  await using folder = await createPassphraseFolder();
   const tlsboot = runnerIn(folder.path);
   assert.equal((await tlsboot(`ca init ${FILE}`)).code, 0);
   assert.match(await keyAt(folder), /^-----BEGIN ENCRYPTED PRIVATE KEY-----\n/);
@@ -92,7 +92,7 @@ test("a passphrase is prompted for on a terminal, twice for a new key", async ()
 });
 
 test("an empty --ca-passphrase-file is refused, and no key is made without a passphrase", async () => {
-  await using folder = await folderWithPassphrase();
+  await using folder = await createPassphraseFolder();
   const { code, stderr } = await runnerIn(folder.path)("ca init --ca-passphrase-file=");
   assert.equal(code, 2);
   assert.match(stderr, /error: --ca-passphrase-file: "" found, want the path of a file, or - for stdin\n/);
@@ -121,19 +121,19 @@ for (
       want: /it has more than one line/,
     },
     {
-      name: "much too long",
+      name: "too long",
       prepare: (folder: TempFolder) => writeFile(folder.join("pass"), "x".repeat(5000)),
       want: /it has more than 1024 characters/,
     },
     {
-      name: "not there",
+      name: "missing",
       prepare: (folder: TempFolder) => rm(folder.join("pass")),
       want: /cannot read passphrase file "pass": file does not exist\ntlsboot: hint: check the path of --ca/,
     },
   ]
 ) {
   test(`a passphrase file that is ${name} is refused, and no key is made`, async () => {
-    await using folder = await folderWithPassphrase();
+    await using folder = await createPassphraseFolder();
     await prepare(folder);
     const { code, stderr } = await runnerIn(folder.path)(`ca init ${FILE}`);
     assert.equal(code, 1);
@@ -143,7 +143,7 @@ for (
 }
 
 test("tlsboot ca import keeps an encrypted key as it is, and encrypts a plain one on request", async () => {
-  await using folder = await folderWithPassphrase();
+  await using folder = await createPassphraseFolder();
   const tlsboot = runnerIn(folder.path);
   const ca = await createSigningCa();
   const key = parsePrivateKey(ca.keyPem);
@@ -164,8 +164,8 @@ test("tlsboot ca import keeps an encrypted key as it is, and encrypts a plain on
   assert.equal((await tlsboot(`kubeconfig admin --data-dir b ${FILE}`)).code, 0);
 });
 
-test("tlsboot ca import encrypts the plain key that tlsboot ca request made, and no other key is replaced", async () => {
-  await using folder = await folderWithPassphrase();
+test("tlsboot ca import encrypts the plain key that tlsboot ca request made, and replaces no other key", async () => {
+  await using folder = await createPassphraseFolder();
   const tlsboot = runnerIn(folder.path);
   await tlsboot.succeed("ca init --data-dir root");
   await tlsboot.succeed("ca request --data-dir server --out ca.csr");
@@ -185,7 +185,7 @@ test("tlsboot ca import encrypts the plain key that tlsboot ca request made, and
 });
 
 test("up makes an encrypted CA with --ca-passphrase-file, signs with it, and never logs the passphrase", async () => {
-  await using folder = await folderWithPassphrase();
+  await using folder = await createPassphraseFolder();
   const args = ["--auto-approve", "--ca-passphrase-file", "pass"];
   {
     await using instance = await startInstance(folder, args);
@@ -195,7 +195,7 @@ test("up makes an encrypted CA with --ca-passphrase-file, signs with it, and nev
     const bootstrapped = await runTlsboot([...bootstrap, ...node], { cwd: folder.path });
     assert.equal(bootstrapped.code, 0, bootstrapped.stderr);
     await using connected = await connectWith(folder.join("n1/kubeconfig"));
-    assert.equal(await connected.api.requestText({ method: "GET", path: "/healthz" }, quiet), "ok");
+    assert.equal(await connected.api.requestText({ method: "GET", path: "/healthz" }, signal), "ok");
     const { stdout, stderr } = await instance.end("SIGTERM");
     assert.ok(!`${stdout}${stderr}`.includes(PASSPHRASE));
   }
@@ -208,8 +208,8 @@ test("up makes an encrypted CA with --ca-passphrase-file, signs with it, and nev
   assert.match(again.url, /^https:/);
 });
 
-test("the signer opens an encrypted key, and reports a fault at the start", async () => {
-  await using folder = await folderWithPassphrase();
+test("the signer opens an encrypted key, and refuses to start without the passphrase", async () => {
+  await using folder = await createPassphraseFolder();
   const tlsboot = runnerIn(folder.path);
   assert.equal((await tlsboot(`ca init ${FILE}`)).code, 0);
   const pki = "tlsboot-data/pki";

@@ -1,4 +1,6 @@
-/** An intermediate CA: requested by one machine, signed by a root on another one, imported, and again years later. */
+/**
+ * Tests an intermediate CA: requested on one machine, signed by a root on another, imported, and renewed years later.
+ */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { readdir, readFile, stat, unlink, writeFile } from "node:fs/promises";
@@ -28,7 +30,7 @@ async function readCertificates(folder: TempFolder, name: string): Promise<reado
   return blocks.map((block) => new X509Certificate(block));
 }
 
-test("a root under shares signs the request of a server, which imports the certificate", async () => {
+test("a root with a shared passphrase signs a server's request, and the server imports the certificate", async () => {
   await using folder = await prepare();
   const { tlsboot } = folder;
   await tlsboot.succeed(`${ROOT} --permit-dns example.org`);
@@ -56,7 +58,7 @@ SHA-256: ${intermediate.fingerprint256}
   assert.match(await tlsboot.refuse(1, `${SIGN} ${share(1)} ${share(2)}`), /cannot write "ca\.crt": file exists/);
 });
 
-test("ca init continues with the shares that their holders took away", async () => {
+test("ca init continues with the shares from their holders", async () => {
   await using folder = await prepare();
   const { tlsboot } = folder;
   await tlsboot.succeed(ROOT);
@@ -65,7 +67,7 @@ test("ca init continues with the shares that their holders took away", async () 
   await tlsboot.succeed(`${SIGN} ${share(1)} ${share(2)}`);
 });
 
-test("the same root signs another CA years later, and none that outlives it", async () => {
+test("the same root signs another CA years later, but none that would outlive it", async () => {
   await using folder = await prepare();
   const { tlsboot } = folder;
   await tlsboot.succeed(ROOT);

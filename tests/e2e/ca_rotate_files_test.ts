@@ -1,4 +1,4 @@
-/** `tlsboot ca rotate` over the files of a CA without a server: every step, a way back, repeats, and what is refused. */
+/** Tests `tlsboot ca rotate` on CA files without a server: every step, repeats, aborts and refusals. */
 import assert from "node:assert/strict";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -18,7 +18,7 @@ async function createPki(): Promise<Workplace> {
 
 const readPki = (folder: Workplace, name: string): Promise<string> => readFile(folder.join("pki", name), "utf8");
 
-test("ca rotate in files: shares of the passphrase open the key, and the next command names them", async () => {
+test("ca rotate in files: shares of the passphrase open the key, and the printed next command includes them", async () => {
   await using folder = await createWorkplace();
   await folder.succeed(..."ca init --data-dir . --shares 2-of-3 --shares-out shares".split(" "));
   const shares = [1, 3].flatMap((number) => ["--ca-passphrase-file", `shares/share-${number}-of-3.txt`]);
@@ -35,7 +35,7 @@ test("ca rotate in files: shares of the passphrase open the key, and the next co
   await rotate(folder, 0, "abort", ...shares);
 });
 
-test("ca rotate in files: begin, switch and finish exchange the files, each can be repeated, and the issued log is asked", async () => {
+test("ca rotate in files: begin, switch and finish swap the files, can be repeated, and consult the issued log", async () => {
   await using folder = await createPki();
   const [oldCa, oldKey] = [await readPki(folder, "ca.crt"), await readPki(folder, "ca.key")];
   assert.match(await rotate(folder, 0, "begin"), /CN=tlsboot-ca-2/);
@@ -77,7 +77,7 @@ test("ca rotate in files: begin, switch and finish exchange the files, each can 
   assert.match(await rotate(folder, 0, "begin"), /CN=tlsboot-ca-3/);
 });
 
-test("ca rotate in files: status --wait ends when everyone is ready, and a flag without effect is refused", async () => {
+test("ca rotate in files: status --wait ends once everyone is ready, and flags without effect are refused", async () => {
   await using folder = await createPki();
   await rotate(folder, 0, "begin");
   assert.match(
@@ -89,7 +89,7 @@ test("ca rotate in files: status --wait ends when everyone is ready, and a flag 
   assert.match(await rotate(folder, 1, "abort", "--leave-behind", "n7"), /there is no .* "n7" in this rotation/);
 });
 
-test("ca rotate in files: what a begin that was killed has left is retired, and its key is named", async () => {
+test("ca rotate in files: the files of a killed begin are retired, and the message says which key to destroy", async () => {
   await using folder = await createPki();
   const leave = async (): Promise<void> => {
     for (const name of ["ca-rotation.json", "ca-bundle.crt", "ca-cross-signed.crt"]) await rm(folder.join("pki", name));
@@ -122,7 +122,7 @@ async function readFingerprint(folder: Workplace, name: string): Promise<string>
   return found.replaceAll(":", "").toLowerCase();
 }
 
-test("ca rotate in files: abort goes back, also after switch, and leaves the old CA as it was", async () => {
+test("ca rotate in files: abort restores the old CA unchanged, even after switch", async () => {
   await using folder = await createPki();
   const [oldCa, oldKey] = [await readPki(folder, "ca.crt"), await readPki(folder, "ca.key")];
   assert.match(await rotate(folder, 0, "abort"), /the CA ca is not being replaced/);
@@ -137,7 +137,7 @@ test("ca rotate in files: abort goes back, also after switch, and leaves the old
   assert.match(await rotate(folder, 1, "status"), /is not being replaced/);
 });
 
-test("ca rotate in files: a CA that ends too early, the same CA, half a pair and a name are refused, and nothing is written", async () => {
+test("ca rotate in files: begin refuses a CA that expires too early, the same CA, half a pair and a name, and writes nothing", async () => {
   await using folder = await createPki();
   await mkdir(folder.join("short"));
   await folder.succeed("ca", "init", "--data-dir", "short", "--duration", "48h");
@@ -154,7 +154,7 @@ test("ca rotate in files: a CA that ends too early, the same CA, half a pair and
   assert.deepEqual(await readdir(folder.join("pki")), before);
 });
 
-test("ca rotate in files: a key under a passphrase stays under it", async () => {
+test("ca rotate in files: an encrypted key stays encrypted", async () => {
   await using folder = await createWorkplace();
   await writeFile(folder.join("passphrase"), "a long passphrase\n", { mode: 0o600 });
   const passphrase = ["--ca-passphrase-file", "passphrase"];

@@ -1,4 +1,4 @@
-/** The commands `tlsboot ca rotate …` against a running instance: a whole rotation, ways back, and what is refused. */
+/** Tests `tlsboot ca rotate …` against a running instance: a whole rotation, aborts and refusals. */
 import assert from "node:assert/strict";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -21,14 +21,14 @@ import {
 import { writeKeyProgram } from "../support/key_program.ts";
 import { createIntermediateCa, createSigningCa } from "../support/signing_ca.ts";
 
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 const FETCH = [
   ...["trust", "fetch", "--signer", "kubernetes.io/kube-apiserver-serving"],
   ...["--kubeconfig", "n1/kubeconfig", "--out", "n1/ca.crt"],
 ];
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
-/** Waits until a rotation would begin after what was made: a kubeconfig of the second in which it begins counts as new. */
+/** Waits for the next second: a kubeconfig from the second in which a rotation begins counts as new. */
 async function untilNextSecond(): Promise<void> {
   const second = () => Math.floor(Date.now() / 1000);
   const start = second();
@@ -43,7 +43,7 @@ async function readStates(folder: Workplace): Promise<Readonly<Record<string, un
   return Object.fromEntries(facts["machines"].map(({ name, state }: Record<string, unknown>) => [name, state]));
 }
 
-/** Runs the commands that status prints for machines and users, as they are printed. */
+/** Runs the commands that status prints for machines and users, unchanged. */
 async function runPrintedCommands(folder: Workplace, names: readonly string[]): Promise<void> {
   const { stdout } = await folder.tlsboot("ca", "rotate", "status", "ca", "-o", "json");
   const { machines } = JSON.parse(stdout) as { machines: readonly { name: string; command?: string }[] };
@@ -70,7 +70,7 @@ async function readCaNames(kubeconfig: string): Promise<readonly string[]> {
   return bundle.value.map(({ subject }) => subject.commonName).sort();
 }
 
-/** Waits until the kubeconfig of the administrator trusts the old CA alone. */
+/** Waits until the administrator's kubeconfig trusts only the old CA. */
 async function waitForOldCa(data: string): Promise<void> {
   await eventually("only the old CA in admin.kubeconfig", async () => {
     const names = await readCaNames(`${data}/admin.kubeconfig`);
@@ -81,7 +81,7 @@ async function waitForOldCa(data: string): Promise<void> {
 async function isAccepted(kubeconfig: string): Promise<boolean> {
   await using connected = await connectWith(kubeconfig);
   try {
-    await connected.api.requestJson({ method: "GET", path: "/version" }, quiet);
+    await connected.api.requestJson({ method: "GET", path: "/version" }, signal);
     return true;
   } catch (error) {
     if (isAppError(error, "unauthorized")) return false;
@@ -89,14 +89,14 @@ async function isAccepted(kubeconfig: string): Promise<boolean> {
   }
 }
 
-/** Copies a kubeconfig without the CA of the server, so that only the credential decides. */
+/** Copies a kubeconfig without the server's CA, so that only the credential matters. */
 async function copyWithoutCa(from: string, to: string): Promise<string> {
   const text = await readFile(from, "utf8");
   await writeFile(to, text.replace(/certificate-authority-data: .*/, "insecure-skip-tls-verify: true"));
   return to;
 }
 
-test("ca rotate begin, status, switch and finish replace the CA under a node and an administrator", async () => {
+test("ca rotate begin, status, switch and finish replace the CA of a node and an administrator", async () => {
   await using folder = await createWorkplace();
   await using instance = await startInstance(folder, ["--auto-approve"]);
   await folder.succeed(...bootstrapLine("n1"));
@@ -176,10 +176,10 @@ test("ca rotate begin, status, switch and finish replace the CA under a node and
   assert.match(await folder.fail(1, "ca", "rotate", "abort"), /cannot abort the rotation of ca: it is finished/);
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   const secret = "/api/v1/namespaces/kube-system/secrets/tlsboot-ca-rotation-ca";
-  await assert.rejects(admin.api.requestJson({ method: "GET", path: secret }, quiet), { code: "not_found" });
+  await assert.rejects(admin.api.requestJson({ method: "GET", path: secret }, signal), { code: "not_found" });
 });
 
-test("ca rotate abort goes back before the switch, and in two steps after it", async () => {
+test("ca rotate abort takes one step before the switch and two after it", async () => {
   await using folder = await createWorkplace();
   await folder.succeed("ca", "init");
   await folder.succeed("kubeconfig", "admin", "--user", "ops", "--out", "ops.kubeconfig");
@@ -198,7 +198,7 @@ test("ca rotate abort goes back before the switch, and in two steps after it", a
   assert.match((await folder.succeed("ca", "rotate", "abort")).stderr, /^nothing to do/);
   await waitForOldCa(instance.data);
 
-  await leaveSecret(instance.data);
+  await createStaleSecret(instance.data);
   await folder.succeed("ca", "init", "--data-dir", "other", "--common-name", "another", "--duration", "11y");
   const another = ["--new-ca-cert", "other/pki/ca.crt", "--new-ca-key", "other/pki/ca.key"];
   await folder.succeed("ca", "rotate", "begin", ...another);
@@ -232,19 +232,19 @@ function findRenewal(text: string): string {
 async function readPublishedNames(data: string): Promise<readonly string[]> {
   await using admin = await connectWith(`${data}/admin.kubeconfig`);
   const path = "/api/v1/namespaces/kube-public/configmaps/cluster-info";
-  const target = parseJoinTarget(await admin.api.requestObject<ConfigMap>({ method: "GET", path }, quiet));
+  const target = parseJoinTarget(await admin.api.requestObject<ConfigMap>({ method: "GET", path }, signal));
   assert.ok(target.ok);
   const bundle = parseCaBundle(target.value.caPem);
   assert.ok(bundle.ok);
   return bundle.value.map(({ subject }) => subject.commonName);
 }
 
-/** Creates the Secret that a command leaves which was killed before it created the rotation. */
-async function leaveSecret(data: string): Promise<void> {
+/** Creates the Secret that remains if a command is killed before it creates the rotation. */
+async function createStaleSecret(data: string): Promise<void> {
   await using admin = await connectWith(`${data}/admin.kubeconfig`);
   const metadata = { name: "tlsboot-ca-rotation-ca", namespace: "kube-system" };
   const body = { apiVersion: "v1", kind: "Secret", metadata, type: "tlsboot/ca-rotation" };
-  await admin.api.requestJson({ method: "POST", path: "/api/v1/namespaces/kube-system/secrets", body }, quiet);
+  await admin.api.requestJson({ method: "POST", path: "/api/v1/namespaces/kube-system/secrets", body }, signal);
 }
 
 test("ca rotate begin refuses a CA that cannot replace the present one, and changes nothing", async () => {
@@ -259,7 +259,7 @@ test("ca rotate begin refuses a CA that cannot replace the present one, and chan
     dnsNames: ["n2.internal"],
     usages: ["digital signature", "server auth"],
   };
-  await admin.api.requestJson({ method: "POST", path: CSRS, body: await buildCsr(serving) }, quiet);
+  await admin.api.requestJson({ method: "POST", path: CSRS, body: await buildCsr(serving) }, signal);
   await folder.succeed("approve", "csr/n2-serving", "--yes");
   const take = (certificate: string, key: string) => [...begin, "--new-ca-cert", certificate, "--new-ca-key", key];
   const takeLimited = async (name: string, ...limits: readonly string[]) => {
@@ -299,7 +299,7 @@ test("ca rotate begin refuses a CA that cannot replace the present one, and chan
   assert.match(await folder.fail(1, ...take("short.crt", "short.key")), /is in progress since .*, with another CA/);
 });
 
-test("ca rotate now refuses the certificates of a leaked key at once, and each machine joins again with its file", async () => {
+test("after ca rotate now, certificates of the leaked key are refused, and machines rejoin with their files", async () => {
   await using folder = await createWorkplace();
   const nodes = ["n1", "n2"].map((name) => `  - name: ${name}\n`).join("");
   await writeFile(folder.join("inventory.yaml"), `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${nodes}`);
@@ -319,7 +319,7 @@ test("ca rotate now refuses the certificates of a leaked key at once, and each m
   );
   assert.match(declined.stderr, /nothing is changed/);
   assert.ok(await isAccepted(oldAdmin));
-  // The old key may be lost, too.
+  // The old key is not needed.
   await rm(`${instance.data}/pki/ca.key`);
   const done = await folder.succeed(...now, "--yes");
   assert.match(done.stdout, /^joins\/n1\.kubeconfig\njoins\/n2\.kubeconfig\n/m);
@@ -342,7 +342,7 @@ test("ca rotate now refuses the certificates of a leaked key at once, and each m
   assert.ok(await isAccepted(folder.join("n1/kubeconfig")));
 });
 
-/** Copies the kubeconfig of the node without the CA of the server. Its pair stays where the files of the node are. */
+/** Copies a node's kubeconfig and pair, without the server's CA. */
 async function copyNode(folder: Workplace): Promise<string> {
   const text = await readFile(folder.join("n1/kubeconfig"), "utf8");
   const pair = folder.join("n1-old.pem");
@@ -355,12 +355,12 @@ async function copyNode(folder: Workplace): Promise<string> {
   return folder.join("n1-old.kubeconfig");
 }
 
-test("ca rotate keeps the new key under the passphrase of the old one", async () => {
+test("ca rotate encrypts the new key with the passphrase of the old one", async () => {
   await using folder = await createWorkplace();
   await writeFile(folder.join("passphrase"), "open sesame\n", { mode: 0o600 });
   const passphrase = ["--ca-passphrase-file", "passphrase"];
   await folder.succeed("ca", "init", ...passphrase);
-  // The new key also travels under a key of service account tokens that is elsewhere.
+  // The key for service account tokens, which encrypts the new key on its way, may be elsewhere.
   await folder.succeed("ca", "init", "--data-dir", "other");
   const tokenKey = ["--service-account-signing-key-file", "other/pki/ca.key"];
   await using instance = await startInstance(folder, ["--auto-approve", ...passphrase, ...tokenKey]);
@@ -373,7 +373,7 @@ test("ca rotate keeps the new key under the passphrase of the old one", async ()
   await folder.succeed(...bootstrapLine("n1"));
 });
 
-test("ca rotate takes the new key of a program, which must be another one", async () => {
+test("ca rotate uses a program's new key, which must differ from the current one", async () => {
   await using folder = await createWorkplace();
   const [held, next] = [await createSigningCa(), await createSigningCa()];
   const program = await writeKeyProgram(folder, held.keyPem, "none", next.keyPem);
@@ -388,7 +388,7 @@ test("ca rotate takes the new key of a program, which must be another one", asyn
   assert.match(await folder.fail(1, "ca", "rotate", "begin", ...command), /it has the key of the present CA/);
 });
 
-test("ca rotate replaces one CA of a split installation, which nodes need not trust", async () => {
+test("ca rotate replaces one CA of a split installation that nodes need not trust", async () => {
   await using folder = await createWorkplace();
   await folder.succeed("ca", "init", "--split");
   await using instance = await startInstance(folder, ["--auto-approve"]);

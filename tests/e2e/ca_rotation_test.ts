@@ -1,4 +1,6 @@
-/** A running instance replaces its CA through the API, step by step and back, without a restart and in spite of kills. */
+/**
+ * Tests CA rotation through the API of a running instance: step by step and back, without a restart, and across kills.
+ */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { cp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
@@ -31,7 +33,7 @@ import {
 import { findServerPort, type TempFolder } from "../support/temp.ts";
 import { parseCsv } from "../../core/token/token_file.ts";
 
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 
 const read = (folder: TempFolder, path: string) => readFile(folder.join(path), "utf8");
 const countCas = (pem: string) => parsePemBlocks(pem).length;
@@ -47,7 +49,7 @@ function parseCas(pem: string): readonly CertificateFacts[] {
   return bundle.value;
 }
 
-/** Reports whether the chain that the server presents is valid for a client that trusts some CAs. */
+/** Reports whether a client that trusts some CAs accepts the server's chain. */
 async function isTrusted(folder: TempFolder, cas: string): Promise<boolean> {
   const { hostname, port } = new URL(await readServer(folder));
   const { promise, resolve } = Promise.withResolvers<boolean>();
@@ -61,17 +63,17 @@ async function readServer(folder: TempFolder): Promise<string> {
   return config.ok ? config.value.clusters[0]?.cluster.server ?? "" : "";
 }
 
-/** Reports whether the CA of a file signed the first certificate of another file. */
+/** Reports whether the CA in one file signed the first certificate in another. */
 async function isIssuedBy(folder: TempFolder, path: string, ca: string): Promise<boolean> {
   const certificate = new X509Certificate(await read(folder, path));
   const issuer = new X509Certificate(await read(folder, ca));
   return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
 }
 
-/** Returns which of the two CAs trust whom, and what is published, as numbers of CAs. */
-async function published(folder: TempFolder): Promise<Readonly<Record<string, number>>> {
+/** Counts the CAs in each place where they are published. */
+async function countPublished(folder: TempFolder): Promise<Readonly<Record<string, number>>> {
   return await withAdmin(folder, async (api) => {
-    const get = (path: string) => api.requestJson({ method: "GET", path }, quiet) as Promise<Record<string, never>>;
+    const get = (path: string) => api.requestJson({ method: "GET", path }, signal) as Promise<Record<string, never>>;
     const data = async (path: string, key: string) => String(((await get(path))["data"] ?? {})[key] ?? "");
     const info = parseKubeconfig(
       await data("/api/v1/namespaces/kube-public/configmaps/cluster-info", "kubeconfig"),
@@ -100,15 +102,15 @@ async function assertPublished(folder: TempFolder, want: number): Promise<void> 
   const all = { clusterInfo: want, rootCa: want, clientCas: want, bundle: want, admin: want, bootstrap: want };
   let last = {};
   await eventually(`${want} CAs are published everywhere`, async () => {
-    last = await published(folder);
+    last = await countPublished(folder);
     return JSON.stringify(last) === JSON.stringify(all) || undefined;
   }).catch(() => assert.deepEqual(last, all));
 }
 
-/** Returns the sources of the certificates in the register that have no issuer. */
+/** Returns the sources of the register's records without an issuer. */
 async function listWithoutIssuer(folder: TempFolder): Promise<readonly (string | undefined)[]> {
   const path = "/apis/tlsboot/v1alpha1/issuedcertificates";
-  const { items } = await withAdmin(folder, (api) => api.requestJson({ method: "GET", path }, quiet)) as {
+  const { items } = await withAdmin(folder, (api) => api.requestJson({ method: "GET", path }, signal)) as {
     readonly items: readonly { readonly spec: { readonly issuerFingerprint?: string; readonly source?: string } }[];
   };
   assert.notEqual(items.length, 0);
@@ -119,7 +121,7 @@ async function listPki(folder: TempFolder): Promise<readonly string[]> {
   return (await readdir(folder.join("data/pki"))).filter((name) => !/^(apiserver|sa)\./.test(name)).sort();
 }
 
-test("Trust, Switch and back: both CAs are trusted and published, and each step changes which one signs", async () => {
+test("Trust, Switch and back: both CAs are trusted and published, and each step changes the signing CA", async () => {
   await using folder = await createWorkplace();
   await using _instance = await startInstance(folder, ["--auto-approve"]);
   await folder.succeed(...bootstrapLine("n1"));
@@ -132,7 +134,7 @@ test("Trust, Switch and back: both CAs are trusted and published, and each step 
   assert.deepEqual([await isTrusted(folder, rotation.oldCa), await isTrusted(folder, rotation.newCa)], [true, false]);
   assert.equal(await whoIs(folder.join("n1/kubeconfig")), "system:node:n1");
 
-  // The new CA signs, and clients that trust only one of both are served.
+  // The new CA signs, and clients that trust only one of the two are served.
   const window = { renewFrom: "2026-01-01T00:00:00Z", renewBy: "2026-01-01T01:00:00Z" };
   await withAdmin(folder, async (api) => {
     await changeRotation(api, { step: "Switch", ...window });
@@ -151,7 +153,7 @@ test("Trust, Switch and back: both CAs are trusted and published, and each step 
   const annotations = await withAdmin(folder, (api) =>
     eventually("clients are asked to renew", async () => {
       const path = "/apis/certificates.k8s.io/v1/clustertrustbundles";
-      const { items } = await api.requestJson({ method: "GET", path }, quiet) as {
+      const { items } = await api.requestJson({ method: "GET", path }, signal) as {
         readonly items: readonly { readonly metadata: { readonly annotations?: Readonly<Record<string, string>> } }[];
       };
       return items.find(({ metadata }) => metadata.annotations !== undefined)?.metadata.annotations;
@@ -180,7 +182,7 @@ test("Trust, Switch and back: both CAs are trusted and published, and each step 
   );
 });
 
-test("a server that is killed between and in the steps continues, and once it has finished trusts the old CA nowhere", async () => {
+test("a server that is killed between or during steps continues, and trusts the old CA nowhere after the last one", async () => {
   await using folder = await createWorkplace();
   const args = ["--auto-approve", "--secure-port", String(await findServerPort())];
   let rotation: TestRotation;
@@ -196,7 +198,7 @@ test("a server that is killed between and in the steps continues, and once it ha
     await using instance = await spawnInstance(folder, args);
     await withAdmin(folder, (api) => waitUntilAdopted(api));
     assert.equal(await read(folder, "data/pki/ca.crt"), rotation.newCa);
-    // A server that was started since the switch goes back, and records who has issued its next certificates.
+    // A server that started after the switch goes back, and records the issuers of its next certificates.
     for (const step of ["Trust", "Switch"] as const) {
       await withAdmin(folder, async (api) => {
         await changeRotation(api, { step });
@@ -204,7 +206,7 @@ test("a server that is killed between and in the steps continues, and once it ha
       });
     }
     assert.deepEqual(await listWithoutIssuer(folder), []);
-    // The state of a kill between the renames of the key and of the certificate.
+    // The state after a kill between renaming the key and renaming the certificate.
     await rename(folder.join("data/pki/ca.crt"), folder.join("data/pki/next-ca.crt"));
     await cp(folder.join("data/pki/old-ca.crt"), folder.join("data/pki/ca.crt"));
     await writeFile(folder.join("data/pki/.ca.swap"), "next\n");
@@ -212,7 +214,7 @@ test("a server that is killed between and in the steps continues, and once it ha
   }
   await using _instance = await startInstance(folder, args);
   assert.equal(await read(folder, "data/pki/ca.crt"), rotation.newCa);
-  // A kill while a file is written leaves its temporary file, which `doctor` names.
+  // A kill during a write leaves a temporary file, which `doctor` reports.
   const written = (await listPki(folder)).filter((name) => !/^retired-|\.\d+\.tmp$/.test(name));
   assert.deepEqual(written, ["ca.crl", "ca.crt", "ca.key", "old-ca.crl", "old-ca.crt", "old-ca.key"]);
   assert.deepEqual([await isTrusted(folder, rotation.oldCa), await isTrusted(folder, rotation.newCa)], [true, true]);
@@ -231,7 +233,7 @@ test("a server that is killed between and in the steps continues, and once it ha
   const files = cas.flatMap((name) => ["--ca-file", `data/pki/${name}`]);
   assert.match(await folder.answer("verify", "certificates", ...files), /sealed/);
 
-  // What the old CA has signed, and the old CA itself, are untrusted and in no list of what expires.
+  // The old CA and its certificates are untrusted, and no list of expiring certificates has them.
   const get = (...flags: readonly string[]) => folder.answer("get", "certificates", ...flags);
   const csv = parseCsv(await get("-o", "csv"));
   assert.ok(csv.ok);
@@ -251,7 +253,7 @@ test("a server that is killed between and in the steps continues, and once it ha
   assert.deepEqual(ending.filter(({ spec }: { spec: { issuer: string } }) => spec.issuer === oldCa), []);
 });
 
-test("each CA of a split instance is replaced alone: kubelets', administrators' and the server's", async () => {
+test("each CA of a split instance is replaced on its own: the kubelets', the administrators' and the server's", async () => {
   await using folder = await createWorkplace();
   await folder.succeed("ca", "init", "--split");
   await using _instance = await startInstance(folder, ["--auto-approve"]);
@@ -288,7 +290,7 @@ test("each CA of a split instance is replaced alone: kubelets', administrators' 
   ]);
 });
 
-test("a server without the new key reports why, serves both kinds of clients, and adopts the step when it can", async () => {
+test("a server without the new key reports why, and adopts the step once it can", async () => {
   await using folder = await createWorkplace();
   await using _instance = await startInstance(folder, ["--auto-approve"]);
   const key = folder.join("data/pki/sa.key");

@@ -1,4 +1,4 @@
-/** Shares of the passphrase of a CA key: made, checked, typed from paper, combined, and every way to give wrong ones. */
+/** Tests shares of a CA key's passphrase: created, checked, typed from paper, combined, and every wrong use. */
 import assert from "node:assert/strict";
 import { mkdir, readdir, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -8,13 +8,13 @@ import { createRunner } from "../support/run_captured.ts";
 const INIT = "ca init --shares 2-of-3 --shares-out shares";
 const share = (number: number, folder = "shares") => `--ca-passphrase-file ${folder}/share-${number}-of-3.txt`;
 
-/** The groups of a share as a holder reads them from the page. */
+/** Reads the groups of a share as a holder reads them from the page. */
 async function readGroups(folder: TempFolder, number: number): Promise<readonly string[]> {
   const text = await readFile(folder.join(`shares/share-${number}-of-3.txt`), "utf8");
   return text.match(/[0-9A-Z]{4}-[0-9A-Z]{4}/g) ?? [];
 }
 
-test("tlsboot ca init --shares makes a key that every two of three shares open, and no one else", async () => {
+test("tlsboot ca init --shares makes a key that any two of three shares open", async () => {
   await using folder = await createTempFolder();
   const tlsboot = createRunner(folder.path);
   const made = await tlsboot.succeed(INIT);
@@ -58,7 +58,7 @@ test("tlsboot ca init --shares continues an interrupted run with the shares that
   assert.match(await tlsboot.refuse(1, INIT), /cannot create a CA: ".*ca\.crt" exists/);
 });
 
-test("tlsboot ca init --shares writes nothing over shares or keys that exist", async () => {
+test("tlsboot ca init --shares never overwrites shares or keys", async () => {
   await using folder = await createTempFolder();
   const tlsboot = createRunner(folder.path);
   await tlsboot.succeed(INIT);
@@ -82,7 +82,7 @@ test("tlsboot ca init --shares writes nothing over shares or keys that exist", a
   }
 });
 
-test("tlsboot ca shares split splits a passphrase that opens the key, and no other", async () => {
+test("tlsboot ca shares split splits only the passphrase that opens the key", async () => {
   await using folder = await createTempFolder();
   const tlsboot = createRunner(folder.path);
   await writeFile(folder.join("pass"), "correct horse battery\n", { mode: 0o600 });
@@ -96,7 +96,7 @@ test("tlsboot ca shares split splits a passphrase that opens the key, and no oth
   assert.match(again.stderr, /cannot write a share: "shares\/share-1-of-3\.txt" exists/);
   const checked = await tlsboot.succeed("ca shares check shares/share-1-of-3.txt shares/share-3-of-3.txt");
   assert.match(checked.stdout, /the shares open tlsboot-data\/pki\/ca\.key\n$/);
-  // A new set from the old one: for other holders.
+  // A new set for other holders, made from the old one.
   await tlsboot.succeed(`ca shares split --shares 3-of-5 --out more --ca-passphrase-file - ${share(1)}`, {
     stdin: `${(await readGroups(folder, 2)).join(" ")}\n`,
   });
@@ -107,7 +107,7 @@ test("tlsboot ca shares split splits a passphrase that opens the key, and no oth
   assert.match(plain.stderr, /the key "plain\/pki\/ca\.key" is not encrypted\ntlsboot: hint: encrypt it/);
 });
 
-test("shares that are mistyped, mixed, repeated or too few are named", async () => {
+test("mistyped, mixed, repeated and missing shares are reported", async () => {
   await using folder = await createTempFolder();
   const tlsboot = createRunner(folder.path);
   await tlsboot.succeed(INIT);
@@ -186,7 +186,7 @@ test("shares are typed group by group on a terminal, and a mistyped group is ask
   assert.match(admin.stderr, /This share does not fit: .* are the same share, number 1\.\n/);
   assert.match(admin.stderr, /This is share 2 of 3 of the set .{6}\.\n⠋ deriving the key from the passphrase/);
   for (const group of [...first, ...second]) assert.ok(!admin.stderr.includes(group));
-  // A share at the prompt for the passphrase is taken for what it is.
+  // A share that is typed at the passphrase prompt is recognized.
   await tlsboot.succeed("kubeconfig admin --force", {
     isTerminal: true,
     stdin: `${second.join(" ")}\n${first.join("\n")}\n`,

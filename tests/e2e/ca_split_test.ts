@@ -1,4 +1,4 @@
-/** `up` over a CA for each purpose, and over a CA with name constraints. */
+/** Tests `up` with a CA for each purpose, and with a CA that has name constraints. */
 import assert from "node:assert/strict";
 import { readFile, stat } from "node:fs/promises";
 import { test } from "node:test";
@@ -16,7 +16,7 @@ import { writeIntruder } from "../support/intruder.ts";
 import { bootstrapLine, connectWith, createWorkplace, startInstance } from "../support/instance_process.ts";
 import { requestAndApprove } from "../support/node_requests.ts";
 
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
 async function readLeaf(pem: string): Promise<CertificateFacts> {
@@ -25,7 +25,7 @@ async function readLeaf(pem: string): Promise<CertificateFacts> {
   return await Promise.resolve(chain.value[0]);
 }
 
-test("up over a split CA needs a folder as --crl-url, because each CA has its own CRL", async () => {
+test("up with a split CA needs a folder as --crl-url, because each CA has its own CRL", async () => {
   await using folder = await createWorkplace();
   await folder.succeed("ca", "init", "--split");
   const line = ["up", "--data-dir", "data", "--secure-port", "0", "--crl-url", "http://pki.example.com/ca.crl"];
@@ -44,7 +44,7 @@ test("up over a split CA needs a folder as --crl-url, because each CA has its ow
   assert.ok(await names(pair, "http://pki.example.com/kubelet-client-ca.crl"));
 });
 
-test("up over a split CA uses each CA for its purpose alone", async () => {
+test("up with a split CA uses each CA only for its purpose", async () => {
   await using folder = await createWorkplace();
   await folder.succeed("ca", "init", "--split", "--data-dir", "data");
   await using instance = await startInstance(folder, ["--auto-approve"]);
@@ -72,10 +72,10 @@ test("up over a split CA uses each CA for its purpose alone", async () => {
 
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   await using node = await connectWith(folder.join("n1/kubeconfig"));
-  await node.api.requestJson({ method: "GET", path: `${CSRS}?limit=1` }, quiet);
+  await node.api.requestJson({ method: "GET", path: `${CSRS}?limit=1` }, signal);
   const info = await admin.api.requestObject<ConfigMap>(
     { method: "GET", path: "/api/v1/namespaces/kube-public/configmaps/cluster-info" },
-    quiet,
+    signal,
   );
   const published = parseKubeconfig(info.data?.["kubeconfig"] ?? "", "cluster-info");
   assert.ok(published.ok);
@@ -100,16 +100,16 @@ test("up over a split CA uses each CA for its purpose alone", async () => {
   const cluster = { server: instance.url, caPem: serving.certificatePem };
   for (const authority of [serving, kubeletServing]) {
     await using intruder = await connectWith(await writeIntruder(folder.join("intruder"), cluster, authority));
-    await assert.rejects(intruder.api.requestText({ method: "GET", path: "/version" }, quiet), {
+    await assert.rejects(intruder.api.requestText({ method: "GET", path: "/version" }, signal), {
       code: "unauthorized",
     });
   }
   await folder.succeed("kubeconfig", "admin", "--data-dir", "data", "--server", instance.url, "--out", "k");
   await using second = await connectWith(folder.join("k"));
-  await second.api.requestJson({ method: "GET", path: "/api/v1/namespaces/kube-system/secrets" }, quiet);
+  await second.api.requestJson({ method: "GET", path: "/api/v1/namespaces/kube-system/secrets" }, signal);
 });
 
-test("up over a constrained CA serves under the names it may, and issues for no others", async () => {
+test("up with a constrained CA serves under the permitted names, and issues for no others", async () => {
   await using folder = await createWorkplace();
   const flags = ["--permit-dns", "example.org", "--permit-ip", "127.0.0.0/8"];
   await folder.succeed("ca", "init", "--data-dir", "data", ...flags);

@@ -10,7 +10,7 @@ import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const NO_HASH = `sha256:${"0".repeat(64)}`;
 
-/** Runs the command on a machine that has no store. */
+/** Runs the command on a machine without trust stores. */
 function trust(folder: TempFolder, ...args: readonly string[]): Promise<Finished> {
   return runCaptured(["trust", ...args], {
     cwd: folder.path,
@@ -49,7 +49,7 @@ for (
     ["show --print", 1, /name the CA with --ca-cert/],
   ] as const
 ) {
-  test(`tlsboot trust ${line} says what is wrong`, async () => {
+  test(`tlsboot trust ${line} is refused with the reason`, async () => {
     await using folder = await createTempFolder();
     const run = await trust(folder, ...line.split(" "));
     assert.equal(run.code, code, run.stderr);
@@ -57,7 +57,7 @@ for (
   });
 }
 
-test("tlsboot trust install says that root is needed when keytool may not write, whatever it prints first", async () => {
+test("tlsboot trust install suggests sudo when keytool may not write, whatever it prints first", async () => {
   await using folder = await createTempFolder();
   const { code, stderr } = await runCaptured(["ca", "init", "--data-dir", "data"], {
     cwd: folder.path,

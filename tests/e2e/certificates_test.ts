@@ -1,4 +1,4 @@
-/** The register of issued certificates on the command line: get, describe and verify, after requests are gone. */
+/** Tests the register on the command line: get, describe and verify, after the requests are deleted. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
@@ -20,7 +20,7 @@ import type { TempFolder } from "../support/temp.ts";
 
 const clock = createSystemClock();
 
-/** Opens the database of an instance that does not run, and creates the instance at first. */
+/** Edits the database of a stopped instance, which it creates if necessary. */
 async function editStorage(place: TempFolder, edit: (storage: Storage) => Promise<void>): Promise<void> {
   await mkdir(place.join("data"), { recursive: true, mode: 0o700 });
   await using storage = await openSqliteStorage({ path: place.join("data/tlsboot.db"), clock });
@@ -56,12 +56,12 @@ describeInstance("the register of issued certificates", {}, (instance) => {
     return await act(admin.api);
   }
 
-  /** The certificates of the register, in the order of issuance. */
+  /** Lists the register in the order of issuance. */
   async function listRecords(): Promise<readonly IssuedCertificate[]> {
     return JSON.parse(await succeed("get", "certificates", "-o", "json")).items;
   }
 
-  test("tlsboot get certificates lists what was issued after the requests are deleted", async () => {
+  test("tlsboot get certificates lists certificates whose requests are deleted", async () => {
     const all = (await succeed("get", "certs")).trimEnd().split("\n");
     assert.match(all[0] ?? "", /^SERIAL +SUBJECT +SIGNER +ISSUED +EXPIRES +STATUS +APPROVED-BY$/);
     const people = all.filter((line) => /CN=(alice|bob)/.test(line));
@@ -161,7 +161,7 @@ describeInstance("the register of issued certificates", {}, (instance) => {
     assert.match(page, /\n {2}Approved by kubernetes-admin from 127\.0\.0\.1 at \S+Z\n/);
   });
 
-  test("a user who may only read the register sees it, and a user who may not learns how it is allowed", async () => {
+  test("a user who may read the register sees it, and others get the command that grants it", async () => {
     await asAdmin((api) => grant(api, "auditors", { kind: "Group", name: "dev" }, "tlsboot:certificate-viewer"));
     const seen = await succeed("get", "certificates", "--kubeconfig", "alice.kubeconfig", "-o", "name");
     assert.ok(seen.split("\n").length > 3);
@@ -173,7 +173,7 @@ describeInstance("the register of issued certificates", {}, (instance) => {
     );
   });
 
-  test("tlsboot get certificates -w prints what is issued from then on", async () => {
+  test("tlsboot get certificates -w prints certificates as they are issued", async () => {
     await using watching = instance.start("get", "certificates", "-w", "-o", "name", "--subject", "erin");
     await succeed("kubeconfig", "user", "erin");
     await watching.waitFor(/issued/);
@@ -218,7 +218,7 @@ describeInstance("the register of issued certificates", {}, (instance) => {
     );
   });
 
-  test("another API server does not serve the register, and the message names what does", async () => {
+  test("for another API server, the message explains that only tlsboot serves the register", async () => {
     await using place = await createWorkplace();
     await using api = await startFakeApi();
     // The answer of kube-apiserver to a path that it does not have.
@@ -232,7 +232,7 @@ describeInstance("the register of issued certificates", {}, (instance) => {
     );
   });
 
-  test("the register has several pages, and verify certificates names the record that was edited by hand", async () => {
+  test("verify certificates reads several pages, and finds the record that was edited by hand", async () => {
     await using place = await createWorkplace();
     const keyOf = (record: IssuedCertificate) => `/registry/tlsboot/issuedcertificates/${getName(record)}`;
     await editStorage(place, async (storage) => {
@@ -270,7 +270,7 @@ describeInstance("the register of issued certificates", {}, (instance) => {
     );
   });
 
-  test("each seal is in the audit log, and verify certificates finds that the sealed end of the register was cut off", async () => {
+  test("each seal is in the audit log, and verify certificates detects that sealed records are missing at the end", async () => {
     await using place = await createWorkplace();
     const audit = ["--audit-log-path", place.join("audit.log")];
     assert.equal((await verifyWhileRunning(place, [], audit)).code, 0);

@@ -1,4 +1,4 @@
-/** The commands about requests, tokens and objects against a running server: what they print, and their errors. */
+/** Tests the commands for requests, tokens and objects against a running server: their output and errors. */
 import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -8,7 +8,7 @@ import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
 import { connectWith, describeInstance } from "../support/instance_process.ts";
 import { runCaptured } from "../support/run_captured.ts";
 
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 const clock = createSystemClock();
 describeInstance("commands of the API", {}, (instance) => {
   const { tlsboot } = instance;
@@ -16,10 +16,10 @@ describeInstance("commands of the API", {}, (instance) => {
   async function submit(options: CsrOptions): Promise<void> {
     await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
     const path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-    await admin.api.requestJson({ method: "POST", path, body: await buildCsr(options) }, quiet);
+    await admin.api.requestJson({ method: "POST", path, body: await buildCsr(options) }, signal);
   }
 
-  test("a kubeconfig that names no CA trusts the machine's roots and no others", async () => {
+  test("a kubeconfig without a CA trusts only the machine's roots", async () => {
     const admin = await readFile(instance.folder.join("data/admin.kubeconfig"), "utf8");
     await writeFile(
       instance.folder.join("rootless.kubeconfig"),
@@ -38,7 +38,7 @@ describeInstance("commands of the API", {}, (instance) => {
     assert.match(refused.stderr, /its serving certificate is signed by an unknown authority/);
   });
 
-  test("tlsboot get csr prints a table for people, kubectl's, or that there is nothing", async () => {
+  test("tlsboot get csr prints its own table, kubectl's table, or that there is nothing", async () => {
     assert.deepEqual(await tlsboot("get", "csr", "-l", "none=such"), {
       code: 0,
       stdout: "",
@@ -96,7 +96,7 @@ describeInstance("commands of the API", {}, (instance) => {
     assert.equal((await tlsboot("get", "csr", "order-1", "--pending")).code, 2);
   });
 
-  test("tlsboot get csr on a terminal has colours, fits, and shows short names, which every command takes", async () => {
+  test("tlsboot get csr on a terminal has colours, fits the width, and shows short names that every command accepts", async () => {
     const signerName = "example.com/terminal-signer-with-a-long-name";
     const [first, second] = [`node-csr-terma${"A".repeat(38)}`, `node-csr-termb${"B".repeat(38)}`];
     for (const name of [first, second]) await submit({ name, signerName, metadata: { labels: { test: "terminal" } } });
@@ -122,7 +122,7 @@ describeInstance("commands of the API", {}, (instance) => {
     assert.match((await tlsboot("get", "csr", second)).stdout, / denied$/m);
   });
 
-  test("tlsboot get csr shows what a terminal would obey, from the names in a request, as text", async () => {
+  test("tlsboot get csr escapes terminal control characters in the names of a request", async () => {
     const commonName = "evil\x1b[31m\u202e\nNAME";
     await submit({ name: "hostile", signerName: "kubernetes.io/kube-apiserver-client", commonName, organizations: [] });
     const shown = await instance.typeAt("", "get", "csr", "hostile", "--no-headers");
@@ -130,7 +130,7 @@ describeInstance("commands of the API", {}, (instance) => {
     assert.match(shown.stdout, /^hostile +user evil\^\[\[31m\\u202e\.\.\. +API client .*\n$/);
   });
 
-  test("tlsboot get csr --pending -w shows new requests, and what becomes of them", async () => {
+  test("tlsboot get csr --pending -w shows new requests and their decisions", async () => {
     const signer = ["--field-selector", "spec.signerName=example.com/live"];
     await submit({ name: "live-old", signerName: "example.com/live" });
     await instance.succeed("deny", "live-old");
@@ -145,7 +145,7 @@ describeInstance("commands of the API", {}, (instance) => {
     assert.doesNotMatch(stdout, /live-old/);
   });
 
-  test("a short name that can mean several requests, or is the whole name of another one, decides about none", async () => {
+  test("a short name that is ambiguous, or is another request's full name, decides none", async () => {
     const names = [`node-csr-twice${"A".repeat(38)}`, `node-csr-twice${"B".repeat(38)}`];
     for (const name of names) await submit({ name, signerName: "example.com/twice" });
     for (const args of [["approve"], ["deny"], ["describe", "csr"], ["get", "csr"], ["delete", "csr"]]) {
@@ -154,7 +154,7 @@ describeInstance("commands of the API", {}, (instance) => {
         /"node-csr-twice" means more than one request:\n.*twiceA.*\n.*twiceB/,
       );
     }
-    // A client chooses the name of its request: here one that a person would type for another.
+    // A client chose a name that a person would type for another request.
     const [honest, dishonest] = [`node-csr-honst${"A".repeat(38)}`, "node-csr-honst"];
     for (const name of [honest, dishonest]) await submit({ name, signerName: "example.com/twice" });
     assert.match((await tlsboot("approve", dishonest)).stderr, /means more than one request/);
@@ -302,7 +302,7 @@ describeInstance("commands of the API", {}, (instance) => {
     assert.equal(gone.stdout, 'bootstrap token "abcdef" deleted\n');
   });
 
-  test("an unreachable or untrusted server is reported with a hint", async () => {
+  test("an unreachable server and a broken kubeconfig are reported", async () => {
     await tlsboot("kubeconfig", "admin", "--server", "https://127.0.0.1:1", "--out", "away.kubeconfig");
     assert.match(
       await instance.refuse(1, "get", "csr", "--kubeconfig", "away.kubeconfig"),
@@ -327,7 +327,7 @@ describeInstance("commands of the API", {}, (instance) => {
     }
   });
 
-  test("selectors that cannot be right name their flag", async () => {
+  test("an invalid selector is reported with its flag", async () => {
     for (
       const [args, code, want] of [
         [["-l", "a=b=c"], 2, /error: --selector: "a=b=c" found, found '=', expected/],

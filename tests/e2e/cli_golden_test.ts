@@ -39,7 +39,7 @@ test("help of the program, of up and of shared options matches the golden files"
   }
 });
 
-test("an option of a group is the same in each command that has it in the group", () => {
+test("an option of a group is the same in every command that has it", () => {
   const known = new Map<string, string>();
   for (const { path, flags } of COMMAND_TABLE.commands) {
     for (const [key, flag] of Object.entries(flags).filter(([, { group }]) => group !== undefined)) {
@@ -58,7 +58,7 @@ test("tlsboot alone prints its help", async () => {
 });
 
 for (const page of ["README.md", "CHANGELOG.md"]) {
-  test(`${page} names the exit codes as help does`, async () => {
+  test(`${page} describes the exit codes as help does`, async () => {
     const text = (await readFile(page, "utf8")).replace(/\s+/g, " ");
     for (const [code, meaning] of Object.entries(EXIT_MEANING)) {
       assert.ok(text.includes(`${code} ${meaning}`), `${code} ${meaning}`);
@@ -66,7 +66,7 @@ for (const page of ["README.md", "CHANGELOG.md"]) {
   });
 }
 
-test("docs/reference/cli.md is made from the command table", () =>
+test("docs/reference/cli.md is generated from the command table", () =>
   assertGolden("docs/reference/cli.md", renderManual(COMMAND_TABLE)));
 
 const MISTAKES: readonly { readonly line: string; readonly env?: Readonly<Record<string, string>> }[] = [
@@ -191,16 +191,16 @@ test("messages about mistakes match the golden file", async () => {
 test("every command describes itself, with examples that begin with the program", () => {
   for (const command of COMMAND_TABLE.commands) {
     const name = command.path.join(" ");
-    assert.ok(!command.summary.endsWith("."), `${name}: the summary is no sentence`);
+    assert.ok(!command.summary.endsWith("."), `${name}: the summary ends with a period`);
     assert.ok(Object.keys(command.examples).length > 0, `${name}: has no example`);
     for (const line of Object.values(command.examples)) assert.match(line, /\btlsboot /, name);
     for (const [key, flag] of Object.entries(command.flags)) {
-      assert.match(flag.summary, /[.)]$/, `${name} --${flagName(key)}: the summary is a sentence`);
+      assert.match(flag.summary, /[.)]$/, `${name} --${flagName(key)}: the summary does not end with a period`);
     }
   }
 });
 
-test("a flag is a switch in every command or in none, and a letter stands for one flag", () => {
+test("a flag is a switch in every command or in none, and a letter abbreviates one flag", () => {
   const kinds = new Map<string, string>();
   for (const set of [GLOBAL_FLAGS, ...COMMAND_TABLE.commands.map(({ flags }) => flags)]) {
     for (const [key, { placeholder, short }] of Object.entries(set)) {

@@ -1,4 +1,4 @@
-/** What only a process shows: its streams, its exit code, and its end by a signal. */
+/** Tests what needs a real process: streams, exit codes and signals. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -36,7 +36,7 @@ test("the program reads stdin", async () => {
   );
 });
 
-test("the program stops quietly when the reader of its answer ends", async () => {
+test("the program stops quietly when its output pipe is closed", async () => {
   const [command, args] = tlsbootCommand(["--help"]);
   const words = [command, ...args].map((word) => `'${word}'`).join(" ");
   const { stdout, stderr } = await runProgram("sh", ["-c", `{ ${words}; echo "ended with $?" >&2; } | head -c 7`]);

@@ -46,7 +46,7 @@ test("tlsboot version prints the version as words, JSON and YAML", async () => {
   assert.deepEqual(JSON.parse((await tlsboot("--version -o json")).stdout), json);
 });
 
-test("tlsboot help accepts all words of a command, and names an unknown one", async () => {
+test("tlsboot help accepts every word of a command, and reports an unknown one", async () => {
   const tlsboot = createRunner("/nowhere");
   for (const line of ["", "get", "get csr", "approve", "token create"]) {
     assert.deepEqual(await tlsboot(`help ${line}`.trim()), await tlsboot(`${line} --help`.trim()), line);
@@ -66,7 +66,7 @@ test("tlsboot help accepts all words of a command, and names an unknown one", as
   }
 });
 
-test("tlsboot ca init makes a CA for ten years that ca show shows, and never a second one", async () => {
+test("tlsboot ca init creates one CA for ten years, which ca show describes", async () => {
   await using folder = await createTempFolder();
   const tlsboot = createRunner(folder.path);
   const made = await tlsboot("ca init");
@@ -107,7 +107,7 @@ test("tlsboot ca show shows that the CA has expired, and tlsboot doctor ends wit
   assert.equal((await later("doctor tlsboot-data")).code, 1);
 });
 
-test("tlsboot kubeconfig admin writes a file for its owner only, and not twice without --force", async () => {
+test("tlsboot kubeconfig admin writes a private file, and replaces it only with --force", async () => {
   await using folder = await createTempFolder();
   const tlsboot = createRunner(folder.path);
   await tlsboot("ca init");
@@ -212,7 +212,7 @@ test("tlsboot inspect recognizes certificates, keys and requests, PEM and DER, a
   assert.ok(!seen.stdout.includes(key.split("\n")[1] ?? "?"));
 });
 
-test("tlsboot inspect names a certificate without a subject by its first name", async () => {
+test("tlsboot inspect shows the first SAN of a certificate without a subject", async () => {
   await using folder = await createTempFolder();
   const key = await generatePrivateKey("ecdsa-p256");
   const der = encodeOddCertificate({
@@ -322,7 +322,7 @@ test("faults of file, environment and flags are reported together", async () => 
   );
 });
 
-test("a --config file has the flags of the running command, also those that others take on the command line only", async () => {
+test("a --config file may set a flag that another command accepts only on the command line", async () => {
   await using folder = await createTempFolder();
   const config = "apiVersion: tlsboot/v1alpha1\nkind: Config\nkubeconfig: cluster.kubeconfig\n";
   await writeFile(folder.join("role.yaml"), config);
@@ -376,7 +376,7 @@ for (
   });
 }
 
-test("a variable of the connection is read by every command that has its flag, and is no fault elsewhere", async () => {
+test("a connection variable applies to every command with its flag, and others ignore it", async () => {
   await using folder = await createTempFolder();
   const tlsboot = createRunner(folder.path, { env: { TLSBOOT_DATA_DIR: "elsewhere" } });
   assert.match((await tlsboot("ca init")).stdout, /^certificate: elsewhere\/pki\/ca\.crt\n/);
@@ -392,7 +392,7 @@ test("colour is for terminals without NO_COLOR", async () => {
   assert.ok(!(await tlsboot("nope")).stderr.includes(escape));
 });
 
-test("a bug is reported as one, with the causes only with --debug", async () => {
+test("a bug is reported as such, and its causes only with --debug", async () => {
   const failing = {
     program: "tlsboot",
     description: "D.",
@@ -414,7 +414,7 @@ test("a bug is reported as one, with the causes only with --debug", async () => 
   const quiet = createCapturedIo();
   assert.equal(await run(["fail"], quiet, signal, failing), 1);
   assert.match(quiet.stderrText(), /^tlsboot: error: outer\ntlsboot: hint: this is a bug in tlsboot/);
-  const loud = createCapturedIo();
-  await run(["fail", "--debug"], loud, signal, failing);
-  assert.match(loud.stderrText(), /tlsboot: cause: inner\n/);
+  const debug = createCapturedIo();
+  await run(["fail", "--debug"], debug, signal, failing);
+  assert.match(debug.stderrText(), /tlsboot: cause: inner\n/);
 });

@@ -1,4 +1,4 @@
-/** Bundles of requests: exported from a server without a signer, signed beside a CA without a network, and imported. */
+/** Tests bundles of requests: exported from a server without a signer, signed offline by a CA, and imported. */
 import assert from "node:assert/strict";
 import { readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { before, test } from "node:test";
@@ -12,11 +12,11 @@ import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
 import { connectWith, describeInstance } from "../support/instance_process.ts";
 import type { TempFolder } from "../support/temp.ts";
 
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const CLIENT = "kubernetes.io/kube-apiserver-client";
 
-/** Creates the CA that signs, and another one. */
+/** Creates the signing CA and an unrelated one. */
 async function createCas(folder: TempFolder): Promise<void> {
   for (const ca of ["ca", "strange"]) {
     const { code, stderr } = await runTlsboot(["ca", "init", "--data-dir", ca, "--common-name", `${ca}-ca`], {
@@ -42,7 +42,7 @@ describeInstance("bundles of requests", {
     [exporter = ""] = /sha256:[0-9a-f]{64}/.exec(stderr) ?? [];
   });
 
-  /** Creates a request at the server, and approves it. The command would wait a second for a signer each time. */
+  /** Creates and approves a request through the API: the command would wait a second for a signer each time. */
   async function request(name: string, edit: CsrOptions = {}): Promise<void> {
     const body = await buildCsr({
       name,
@@ -55,17 +55,17 @@ describeInstance("bundles of requests", {
     await using server = await connectWith(`${instance.data}/admin.kubeconfig`);
     const created: CertificateSigningRequest = await server.api.requestObject(
       { method: "POST", path: CSRS, body },
-      quiet,
+      signal,
     );
     const approved = withApproval(created, { reason: "Known", message: "by the test" });
     assert.ok(approved.ok);
     const path = `${CSRS}/${name}/approval`;
-    await server.api.requestJson({ method: "PUT", path, body: approved.value }, quiet);
+    await server.api.requestJson({ method: "PUT", path, body: approved.value }, signal);
   }
 
   async function get(name: string): Promise<CertificateSigningRequest> {
     await using server = await connectWith(`${instance.data}/admin.kubeconfig`);
-    return await server.api.requestObject({ method: "GET", path: `${CSRS}/${name}` }, quiet);
+    return await server.api.requestObject({ method: "GET", path: `${CSRS}/${name}` }, signal);
   }
 
   async function exportTo(file: string, ...args: readonly string[]): Promise<string> {
@@ -74,7 +74,7 @@ describeInstance("bundles of requests", {
     return stdout;
   }
 
-  /** Signs a file beside the CA, into another file. */
+  /** Signs a file with the CA, into another file. */
   async function sign(file: string, to: string, ...args: readonly string[]): Promise<Finished> {
     const done = await tlsboot("sign", file, "--data-dir", "ca", "--trust-exporter", exporter, ...args);
     await writeFile(instance.folder.join(to), done.stdout);
@@ -84,7 +84,7 @@ describeInstance("bundles of requests", {
   const importFrom = (file: string, ...args: readonly string[]) =>
     tlsboot("offline", "import", file, "--data-dir", "data", ...args);
 
-  test("a key is trusted once it was named, and no other one is taken for it", async () => {
+  test("an exporter's key stays trusted after --trust-exporter, and no other key is", async () => {
     await exportTo("first.tlsb", "first");
     const unknown = await tlsboot("sign", "first.tlsb", "--data-dir", "ca");
     assert.equal(unknown.code, 3);
@@ -99,7 +99,7 @@ describeInstance("bundles of requests", {
     assert.equal((await importFrom("first.signed")).code, 0);
   });
 
-  test("requests travel by mail, come back signed or refused, and each of them is answered once", async () => {
+  test("requests survive e-mail, come back signed or refused, and are answered once", async () => {
     await request("alice");
     await request("wrong", { usages: ["server auth"] });
     await request("web", { signerName: "example.com/web", usages: ["server auth"] });
@@ -149,7 +149,7 @@ describeInstance("bundles of requests", {
     assert.equal(records.filter(({ request }) => request.name === "alice").length, 1);
   });
 
-  test("a request that was signed is not signed for another export", async () => {
+  test("a signed request is not signed again for another export", async () => {
     await request("twice");
     await request("machine", {
       signerName: "kubernetes.io/kube-apiserver-client-kubelet",
@@ -169,7 +169,7 @@ describeInstance("bundles of requests", {
     assert.equal((await importFrom("one.signed")).code, 0);
   });
 
-  test("a bundle of which nothing was signed is answered again, by the rules of the next run", async () => {
+  test("a bundle without a signed request is answered again by the rules of the next run", async () => {
     const profile = `apiVersion: tlsboot/v1alpha1
 kind: SigningProfile
 signerName: example.com/db
@@ -198,7 +198,7 @@ lifetime: { max: 24h }
     assert.equal((await importFrom("db.second")).code, 0);
   });
 
-  test("an inventory beside the CA is a second opinion", async () => {
+  test("an inventory at the CA can refuse approved requests", async () => {
     const kubelet = { signerName: "kubernetes.io/kube-apiserver-client-kubelet", organizations: ["system:nodes"] };
     const usages = ["digital signature", "client auth"];
     await request("known", { ...kubelet, usages, commonName: "system:node:n1" });
@@ -214,7 +214,7 @@ lifetime: { max: 24h }
     assert.equal(imported.stdout, "certificatesigningrequest.certificates.k8s.io/known issued\n");
   });
 
-  test("two runs beside the CA at the same time give one answer", async () => {
+  test("two concurrent runs at the CA give the same answer", async () => {
     await request("both");
     await exportTo("both.tlsb", "both");
     const [one, other] = await Promise.all([sign("both.tlsb", "both.one"), sign("both.tlsb", "both.other")]);
@@ -225,7 +225,7 @@ lifetime: { max: 24h }
     assert.equal(register.match(/"name":"both"/g)?.length, 1);
   });
 
-  test("a run that was killed between keeping and recording is completed by the next one", async () => {
+  test("a run that is killed before it records its answer is completed by the next one", async () => {
     await request("killed");
     await exportTo("killed.tlsb", "killed");
     const log = instance.folder.join("ca/issued.jsonl");
@@ -246,7 +246,7 @@ lifetime: { max: 24h }
     assert.equal((await succeed("verify", "certificates", "ca/issued.jsonl", "--ca-file", "ca/pki/ca.crt")).code, 0);
   });
 
-  test("answers for another installation, and of an unknown CA, are refused with words", async () => {
+  test("answers for another installation and from an unknown CA are refused with the reason", async () => {
     await request("bob");
     await exportTo("bob.tlsb", "bob");
     assert.equal((await sign("bob.tlsb", "bob.signed")).code, 0);
@@ -271,7 +271,7 @@ lifetime: { max: 24h }
     assert.match(late.stderr, /cannot import the answer to "bob": the request already has another certificate/);
   });
 
-  test("a file that was cut, altered or exchanged is refused, and the requests are named", async () => {
+  test("a truncated, altered or wrong file is refused with the names of its requests", async () => {
     await request("cut-1");
     await request("cut-2");
     const text = await exportTo("cut.tlsb", "cut-1", "cut-2");
@@ -299,7 +299,7 @@ lifetime: { max: 24h }
     );
   });
 
-  test("on a terminal it asks first, and nothing is signed after a no", async () => {
+  test("on a terminal, sign asks first, and signs nothing after a no", async () => {
     await request("asked");
     await exportTo("asked.tlsb", "asked");
     const args = ["sign", "asked.tlsb", "--data-dir", "ca", "--out", "asked.signed"];
@@ -332,7 +332,7 @@ lifetime: { max: 24h }
     assert.notEqual((await get("paper-2")).status.certificate, undefined);
   });
 
-  test("wrong usage is reported with what is right", async () => {
+  test("wrong usage is reported with the fix", async () => {
     const csr = "plain.csr";
     await writeFile(instance.folder.join(csr), "noise");
     await request("done");

@@ -1,4 +1,4 @@
-/** `tlsboot demo`: the whole story, its page, what it refuses, and a story that goes wrong. */
+/** Tests `tlsboot demo`: the whole story, its page, refusals, and stories that fail. */
 import assert from "node:assert/strict";
 import { copyFile, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -65,7 +65,7 @@ test("tlsboot demo runs the whole story in plain text of 80 columns, and replace
   }
 });
 
-test("tlsboot demo --explain --step waits for Enter, gives reasons, and needs an empty folder and no other program", async () => {
+test("tlsboot demo --explain --step waits for Enter and gives reasons, without any other program", async () => {
   await using folder = await createTempFolder();
   const args = ["demo", "--nodes", "1", "--explain", "--step", "--data-dir", "."];
   const options = { cwd: folder.path, env: { PATH: "/nowhere" }, stdin: "\n".repeat(STEP_IDS.length) };
@@ -83,7 +83,7 @@ test("tlsboot demo --explain --step waits for Enter, gives reasons, and needs an
   assert.match(text, /error: cannot request that certificate: use of .* with system:masters group is not allowed/);
 });
 
-test("tlsboot demo --ui goes on with the form of its page, also without a script, until it is interrupted", async () => {
+test("tlsboot demo --ui continues with its page's form, without JavaScript, until it is interrupted", async () => {
   await using folder = await createTempFolder();
   const args = ["demo", "--nodes", "1", "--ui", "--step"];
   await using demo = startTlsboot(args, { cwd: folder.path, env: { PATH: "/nowhere" } });
@@ -94,7 +94,7 @@ test("tlsboot demo --ui goes on with the form of its page, also without a script
   assert.match(opening, />Begin</);
   for (const [index, id] of STEP_IDS.slice(0, 4).entries()) {
     await client.submit("/story/next", 303, { next: id });
-    // The same form, sent twice, begins one step.
+    // The same form sent twice starts one step.
     await client.submit("/story/next", 303, { next: id });
     await demo.waitFor(new RegExp(`^${index + 1}\\. `, "m"));
   }
@@ -124,7 +124,7 @@ test("tlsboot demo refuses a folder that is neither empty nor of an earlier demo
   assert.equal(await readFile(folder.join("mine", "precious"), "utf8"), "keep");
 });
 
-test("tlsboot demo refuses numbers of machines that it cannot show", async () => {
+test("tlsboot demo refuses an invalid number of machines", async () => {
   for (const nodes of ["0", "1001", "three"]) {
     const { code, stderr } = await runTlsboot(["demo", "--nodes", nodes]);
     assert.equal(code, 2);
@@ -138,7 +138,7 @@ for (
     { name: "the approver does not run", nodes: 2, sabotage: { without: ["approver"] }, want: /timed out/ },
     { name: "the signer does not run", nodes: 1, sabotage: { without: ["signer"] }, want: /timed out/ },
     {
-      name: "the CA is another one than was shown",
+      name: "the CA is replaced after it was shown",
       nodes: 1,
       sabotage: { beforeControllers: replaceCa },
       want: /certificate of node-1/,
@@ -166,7 +166,7 @@ for (
   });
 }
 
-/** Replaces the files of the CA by those of another one, so that later certificates are not of the first CA. */
+/** Replaces the CA's files, so that another CA issues the later certificates. */
 async function replaceCa(dir: Parameters<NonNullable<Sabotage["beforeControllers"]>>[0]): Promise<void> {
   await using folder = await createTempFolder();
   const options = { commonName: "another", keyAlgorithm: "ecdsa-p256", lifetimeMs: 86_400_000 } as const;

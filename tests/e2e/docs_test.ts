@@ -1,4 +1,4 @@
-/** The documentation in the program: guides, manual pages, licences, the bill of materials. */
+/** Tests the documentation in the program: guides, manual pages, licences, the bill of materials. */
 import assert from "node:assert/strict";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -19,7 +19,7 @@ const RUN = process.versions["deno"] === undefined
   ? NODE_FLAGS
   : ["run", "-A", "--no-check", "--quiet", "--config", join(ROOT, "deno.json")];
 
-test("tlsboot man prints the page of a command, by its words or its name", async () => {
+test("tlsboot man prints a command's page, by its words or by its page name", async () => {
   const [words, name, program] = await Promise.all([
     runTlsboot(["man", "token", "create"]),
     runTlsboot(["man", "tlsboot-token-create"]),
@@ -31,7 +31,7 @@ test("tlsboot man prints the page of a command, by its words or its name", async
   assert.match(program.stdout, /^\.TH "TLSBOOT" "1" /m);
 });
 
-test("tlsboot man writes a page for each command into a folder, and again over them", async () => {
+test("tlsboot man writes a page for each command into a folder, and overwrites them", async () => {
   await using folder = await createTempFolder();
   for (const directory of ["./share/man1", folder.join("share", "man1")]) {
     const { code, stdout } = await runTlsboot(["man", directory], { cwd: folder.path });
@@ -81,7 +81,7 @@ test("tlsboot guide prints a guide, with the commands that print the guides it l
   assert.doesNotMatch(guide.stdout, /<!--|\]\(/);
 });
 
-test("tlsboot guide finds guides by a word, those with it in the title first", async () => {
+test("tlsboot guide searches for a word, and lists guides with it in their title first", async () => {
   const words = { nas: "web_server", rotate: "new_ca", Stolen: "stolen_machine", HTTPS_PROXY: "broken_machine" };
   for (const [word, want] of Object.entries(words)) {
     const { code, stdout } = await runCaptured(["guide", word], {});
@@ -90,7 +90,7 @@ test("tlsboot guide finds guides by a word, those with it in the title first", a
   }
 });
 
-test("no guide in the terminal has markup of pictures, comments or links, or names a page without its path", async () => {
+test("no guide in the terminal has markup for pictures, comments or links, or a page name without a path", async () => {
   for (const name of Object.keys(GUIDES)) {
     const { stdout } = await runCaptured(["guide", name], {});
     assert.doesNotMatch(stdout, /^!|<!--|-->|\]\(/m, name);
@@ -105,13 +105,13 @@ test("tlsboot guide suggests the nearest name for an unknown one", async () => {
   assert.match((await runTlsboot(["guide", "zzzzzzzz"])).stderr, /hint: list them with: tlsboot guide/);
 });
 
-test("the guides inside the program are those of docs/guides; otherwise run deno task docs", async () => {
+test("the guides in the program are those in docs/guides; otherwise run deno task docs", async () => {
   const guides = await readGuides(ROOT);
   assert.deepEqual(GUIDES, guides);
   assert.deepEqual(Object.keys(guides), Object.values(GUIDE_GROUPS).flat().sort());
 });
 
-test("the service inside the program is that of packaging/systemd; otherwise run deno task docs", async () => {
+test("the service in the program is the one in packaging/systemd; otherwise run deno task docs", async () => {
   assert.deepEqual(SERVICE, await readService(ROOT));
 });
 
@@ -125,7 +125,7 @@ test("tlsboot mixin lists the files of packaging/mixin, and prints each unchange
   assert.deepEqual(await runTlsboot(["mixin", name]), { code: 0, stdout: mixin[name], stderr: "" });
 });
 
-test("tlsboot mixin and guide refuse names that only JavaScript knows", async () => {
+test("tlsboot mixin and guide refuse names from Object.prototype", async () => {
   for (const [kind, words] of [["mixin", "file of the mixin"], ["guide", "guide"]] as const) {
     const { code, stdout, stderr } = await runTlsboot([kind, "constructor"]);
     assert.deepEqual({ code, stdout }, { code: 2, stdout: "" });
@@ -133,7 +133,7 @@ test("tlsboot mixin and guide refuse names that only JavaScript knows", async ()
   }
 });
 
-test("docs/guides/library.md: each example runs as it stands, and prints what its comments say", async () => {
+test("docs/guides/library.md: each example runs unchanged, and prints what its comments say", async () => {
   await using folder = await createTempFolder();
   const page = await readFile("docs/guides/library.md", "utf8");
   const examples = [...page.matchAll(/^```ts\n([^]*?)^```/gm)].map(([, code = ""]) => code);
@@ -148,13 +148,13 @@ test("docs/guides/library.md: each example runs as it stands, and prints what it
   }
 });
 
-test("tlsboot version --licenses has the texts of everything inside", async () => {
+test("tlsboot version --licenses has the licence of every component", async () => {
   const { code, stdout } = await runTlsboot(["version", "--licenses"]);
   assert.equal(code, 0);
   assert.match(stdout, /^hono \d[^]*^Node\.js 24[^]*OpenSSL, located at/m);
 });
 
-test("tlsboot version --sbom is CycloneDX with everything inside", async () => {
+test("tlsboot version --sbom is a CycloneDX document with every component", async () => {
   const { code, stdout } = await runTlsboot(["version", "--sbom"]);
   assert.equal(code, 0);
   const { bomFormat, specVersion, components } = JSON.parse(stdout);

@@ -1,6 +1,6 @@
 /**
- * `tlsboot doctor`: each case breaks exactly one thing of a real instance, reads the finding, runs its fix unchanged in a
- * shell, and sees the finding gone.
+ * Tests `tlsboot doctor`: each case breaks exactly one thing in a real instance, reads the finding, runs its fix
+ * unchanged in a shell, and checks that the finding is gone.
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -32,13 +32,13 @@ interface Case {
   readonly fix: RegExp;
 }
 
-/** Makes a kubeconfig trust other CAs, in PEM. */
+/** Returns an edit that makes a kubeconfig trust other CAs. */
 function trustInstead(pem: string): (text: string) => string {
   const data = Buffer.from(pem).toString("base64");
   return (text) => text.replace(/(certificate-authority-data): .*/, `$1: ${data}`);
 }
 
-/** A certificate such as the server makes for itself. */
+/** A serving certificate like the server's own. */
 const SERVING_PLAN = {
   subject: { commonName: "tlsboot" },
   dnsNames: ["localhost"],
@@ -151,7 +151,7 @@ const CASES: readonly Case[] = [
     fix: /^tlsboot delete csr \S+ --data-dir data$/,
   },
   {
-    name: "a bootstrap token without an end",
+    name: "a bootstrap token that never expires",
     target: ["data"],
     breakIt: () => place.succeed(["token", "create", "--data-dir", "data", "--ttl", "0"]),
     check: "tokens",
@@ -172,7 +172,7 @@ const CASES: readonly Case[] = [
     fix: /^tlsboot backup tlsboot\.backup --data-dir data --force$/,
   },
   {
-    name: "a backup that is cut off",
+    name: "a truncated backup",
     target: ["data"],
     breakIt: async () => await truncate(await place.copyBackup(), 2_000),
     check: "backup",
@@ -181,7 +181,7 @@ const CASES: readonly Case[] = [
     fix: /^tlsboot backup tlsboot\.backup --data-dir data --force$/,
   },
   {
-    name: "a database that is damaged",
+    name: "a damaged database",
     target: ["stopped"],
     breakIt: async () => {
       await place.copyBackup();
@@ -268,7 +268,7 @@ const CASES: readonly Case[] = [
     fix: /^prlimit --pid \d+ --nofile=\d+:$/,
   },
   {
-    name: "a CA of less than a year",
+    name: "a CA with less than a year left",
     target: ["short"],
     breakIt: () => Promise.resolve(),
     check: "ca-expiry",
@@ -277,7 +277,7 @@ const CASES: readonly Case[] = [
     fix: /^tlsboot ca rotate begin --data-dir short --duration 10y$/,
   },
   {
-    name: "a CA of less than a year whose files are all there is",
+    name: "a CA of less than a year that is only files",
     target: ["paper/pki"],
     breakIt: () => place.succeed(["ca", "init", "--data-dir", "paper", "--duration", "4000h"]),
     check: "ca-expiry",
@@ -286,7 +286,7 @@ const CASES: readonly Case[] = [
     fix: /^tlsboot ca rotate begin --ca-cert paper\/pki\/ca\.crt /,
   },
   {
-    name: "a machine that has not followed the replacement of a CA",
+    name: "a machine that does not trust a new CA yet",
     target: ["s1/pki"],
     breakIt: () => place.succeed(["ca", "rotate", "begin", "--data-dir", "short", "--duration", "10y"]),
     check: ["ca-expiry", "trusted-cas"],
@@ -295,7 +295,7 @@ const CASES: readonly Case[] = [
     fix: /^tlsboot bootstrap --kubeconfig \S+ --cert-dir \S+ --hostname-override s1$/,
   },
   {
-    name: "an intermediate that is missing",
+    name: "a missing intermediate",
     target: ["missing"],
     breakIt: () => place.writeChain("missing", ["leaf"]),
     check: "chain",
@@ -347,7 +347,7 @@ const CASES: readonly Case[] = [
     fix: /^ln -sfn kubelet-client-[\d-]+\.pem copy\/pki\/kubelet-client-current\.pem$/,
   },
   {
-    name: "a folder that was moved, whose link leads nowhere",
+    name: "a folder that was moved, whose link is dangling",
     target: ["moved/pki"],
     breakIt: async () => {
       await cp(place.folder.join("n1"), place.folder.join("old"), { recursive: true, verbatimSymlinks: true });
@@ -437,7 +437,7 @@ const CASES: readonly Case[] = [
     fix: /^rm -f n1\/kubeconfig n1\/pki\/kubelet-client-current\.pem && tlsboot bootstrap --bootstrap-kubeconfig \S+/,
   },
   {
-    name: "a certificate of a machine that has expired",
+    name: "an expired certificate of a machine",
     target: ["n1/pki", "--bootstrap-kubeconfig", "n1.kubeconfig"],
     breakIt: async () => {
       await place.renewToken();
@@ -498,7 +498,7 @@ describe("tlsboot doctor", () => {
     await writeFile(place.folder.join("n1/kubeconfig"), good);
   });
 
-  test("tlsboot doctor gives advice and no command where a key or a token must be found first", async () => {
+  test("tlsboot doctor gives advice instead of a command if a key or a token must be found first", async () => {
     const [key, kept] = [place.folder.join("data/pki/ca.key"), place.folder.join("ca.key")];
     await rename(key, kept);
     const [lost, ...others] = await place.findProblems(["data"]);
@@ -506,7 +506,7 @@ describe("tlsboot doctor", () => {
     assert.deepEqual([lost?.severity, lost?.check, lost?.fix, others], ["warning", "key-pair", undefined, []]);
     assert.match(lost?.message ?? "", /^the key of CA "tlsboot-ca" is not next to "data\/pki\/ca\.crt"; /);
 
-    // The name of the machine is in the pair that the link led to.
+    // The machine's name is in the pair that the link pointed to.
     await cp(place.folder.join("n1"), place.folder.join("lost"), { recursive: true, verbatimSymlinks: true });
     await place.edit("lost/kubeconfig", (text) => text.replaceAll("/n1/pki/", "/lost/pki/"));
     await rm(place.folder.join("lost/pki/kubelet-client-current.pem"));
@@ -535,7 +535,7 @@ describe("tlsboot doctor", () => {
     }
   });
 
-  test("tlsboot doctor names the targets in a folder that is none, which is an error in a textfile, too", async () => {
+  test("tlsboot doctor suggests a file in a folder without a target, and counts an error in a textfile", async () => {
     const machine = await place.run(["doctor", "n1", "-o", "json"]);
     for (const name of ["n1/pki", "n1/kubeconfig", "n1/pki/kubelet-client-current.pem"]) {
       assert.deepEqual(machine, await place.run(["doctor", name, "-o", "json"]), `a machine is found by ${name}`);
@@ -582,7 +582,7 @@ describe("tlsboot doctor", () => {
     await place.succeed(["policy", "check", "web-policy.yaml"]);
   });
 
-  test("tlsboot doctor does not ask the server of a kubeconfig whose user has a plugin", async () => {
+  test("tlsboot doctor does not contact the server of a kubeconfig with an exec plugin", async () => {
     const text = await readFile(place.folder.join("data/admin.kubeconfig"), "utf8");
     const exec = "exec: {apiVersion: client.authentication.k8s.io/v1, command: plugin}";
     const plugin = text.replace(/client-certificate-data: .*/, exec).replace(/^ *client-key-data: .*\n/m, "");
@@ -595,7 +595,7 @@ describe("tlsboot doctor", () => {
     assert.match(message ?? "", /^exec of user ".*" is not supported$/);
   });
 
-  test("tlsboot doctor --out replaces a textfile at once", async () => {
+  test("tlsboot doctor --out replaces a textfile", async () => {
     await writeFile(place.folder.join("tlsboot.prom"), "old");
     const { code, stdout } = await place.run(["doctor", "-o", "textfile", "--out", "tlsboot.prom", "data"]);
     assert.deepEqual([code, stdout], [0, ""]);

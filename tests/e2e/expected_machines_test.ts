@@ -1,4 +1,6 @@
-/** `tlsboot up --auto-approve`: machines that the inventory lacks, and names that another machine may be claiming. */
+/**
+ * Tests `tlsboot up --auto-approve`: machines that are not in the inventory, and names that another machine may claim.
+ */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -8,7 +10,7 @@ import { connectWith, createWorkplace, describeInstance, startInstance } from ".
 import { submitAs, submitFirstRequest, untilHeld, untilIssued } from "../support/node_requests.ts";
 import { createTempFolder, findServerPort } from "../support/temp.ts";
 
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 
 function inventory(...nodes: readonly string[]): string {
   const names = nodes.map((name) => `  - name: ${name}\n`).join("");
@@ -23,16 +25,16 @@ describeInstance("tlsboot up --auto-approve --inventory", {
 
   /** Sends the request of a machine with a token of the instance. */
   async function request(name: string, node: string, edit: CsrOptions = {}): Promise<void> {
-    await submitFirstRequest(`${instance.data}/admin.kubeconfig`, name, node, quiet, edit);
+    await submitFirstRequest(`${instance.data}/admin.kubeconfig`, name, node, signal, edit);
   }
 
   async function readMetric(name: string): Promise<string> {
     await using connected = await connectWith(`${instance.data}/admin.kubeconfig`);
-    const text = await connected.api.requestText({ method: "GET", path: "/metrics" }, quiet);
+    const text = await connected.api.requestText({ method: "GET", path: "/metrics" }, signal);
     return text.split("\n").filter((line) => line.startsWith(name)).join("\n");
   }
 
-  test("tlsboot up --auto-approve --inventory says what it approves", () => {
+  test("tlsboot up --auto-approve --inventory prints what it approves", () => {
     assert.match(instance.running.stdout(), /approved automatically, for the machines in inventory\.yaml only\./);
   });
 
@@ -76,13 +78,13 @@ describeInstance("tlsboot up --auto-approve --inventory", {
     // The same key is the same machine.
     await request("same-n4", "n4", { username: "system:bootstrap:fedcba" });
     await untilIssued(instance, "same-n4");
-    // A person may know better.
+    // A person may approve it anyway.
     assert.equal((await tlsboot("approve", "again-n4")).code, 3);
     assert.equal((await tlsboot("approve", "again-n4", "--yes")).code, 0);
     await untilIssued(instance, "again-n4");
   });
 
-  test("tlsboot up approves one of two machines that ask for a name at the same moment", async () => {
+  test("tlsboot up approves one of two machines that request a name concurrently", async () => {
     await Promise.all([request("one-n2", "n2"), request("two-n2", "n2", { keyAlgorithm: "ecdsa-p384" })]);
     const { stdout } = await eventually("one is issued and the other held", async () => {
       const all = await tlsboot("get", "csr", "one-n2", "two-n2");
@@ -92,14 +94,14 @@ describeInstance("tlsboot up --auto-approve --inventory", {
     assert.equal(stdout.match(/ pending$/gm)?.length, 1);
   });
 
-  test("tlsboot up with a policy of reissue: allow approves a second key for a name", async () => {
+  test("tlsboot up with reissue: allow approves a second key for a name", async () => {
     await using own = await createTempFolder();
     const policy = "apiVersion: tlsboot/v1alpha1\nkind: ApprovalPolicy\nname: again\nreissue: allow\n";
     await writeFile(own.join("again.yaml"), policy);
     await using other = await startInstance(own, ["--auto-approve", "--policy", "again.yaml"]);
     for (const keyAlgorithm of ["ecdsa-p256", "ecdsa-p384"] as const) {
       const csr = await buildCsr({ name: keyAlgorithm, groups: ["system:bootstrappers:tlsboot"], keyAlgorithm });
-      await submitAs(`${other.data}/admin.kubeconfig`, csr, quiet);
+      await submitAs(`${other.data}/admin.kubeconfig`, csr, signal);
       await eventually(`${keyAlgorithm} is issued`, async () => {
         const { stdout } = await other.tlsboot("get", "csr", keyAlgorithm);
         return / issued$/m.test(stdout) || undefined;
@@ -107,12 +109,12 @@ describeInstance("tlsboot up --auto-approve --inventory", {
     }
   });
 
-  test("tlsboot up knows the certificates of nodes from the register, after a restart, until they are revoked", async () => {
+  test("tlsboot up finds the certificates of nodes in the register after a restart, until they are revoked", async () => {
     await using own = await createWorkplace();
     const args = ["--auto-approve", "--secure-port", String(await findServerPort())];
     const submit = async (name: string, edit: CsrOptions = {}) => {
       const csr = await buildCsr({ name, groups: ["system:bootstrappers:tlsboot"], ...edit });
-      await submitAs(own.join("data/admin.kubeconfig"), csr, quiet);
+      await submitAs(own.join("data/admin.kubeconfig"), csr, signal);
     };
     const untilConditions = (name: string, text: string) =>
       eventually(`"${name}" is ${text}`, async () => {
@@ -137,7 +139,7 @@ describeInstance("tlsboot up --auto-approve --inventory", {
     await untilConditions("again", " issued\n");
   });
 
-  test("tlsboot up refuses an inventory that nothing uses", async () => {
+  test("tlsboot up refuses an unused inventory", async () => {
     assert.match(
       await instance.refuse(2, "up", "--data-dir", "other", "--inventory", "inventory.yaml"),
       /--inventory has no effect without --policy\n.*up also takes it with --auto-approve/,

@@ -1,4 +1,4 @@
-/** Certificates whose subject has more than a name and groups: who holds a node's name, and what a revocation covers. */
+/** Tests subjects with more than a name and groups: they claim a node's name, and revocations cover them. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -11,7 +11,7 @@ import { eventually } from "../support/eventually.ts";
 import { describeInstance } from "../support/instance_process.ts";
 import { submitAs, untilHeld, untilIssued } from "../support/node_requests.ts";
 
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 
 describeInstance("subjects with more than a name and groups", { args: ["--auto-approve"] }, (instance) => {
   const { tlsboot, succeed } = instance;
@@ -21,7 +21,7 @@ describeInstance("subjects with more than a name and groups", { args: ["--auto-a
     const names = { dnsNames: [], ipAddresses: [], emailAddresses: [], uris: [] };
     const request = await buildRequest({ subject, ...names }, edit.keyAlgorithm);
     const groups = ["system:bootstrappers:tlsboot"];
-    await submitAs(`${instance.data}/admin.kubeconfig`, await buildCsr({ name, request, groups, ...edit }), quiet);
+    await submitAs(`${instance.data}/admin.kubeconfig`, await buildCsr({ name, request, groups, ...edit }), signal);
   }
 
   async function listRecords(): Promise<readonly IssuedCertificate[]> {
@@ -55,7 +55,7 @@ describeInstance("subjects with more than a name and groups", { args: ["--auto-a
       { name: "u4", edit: { serialNumber: "5" }, shown: "SERIALNUMBER=5" },
     ]
   ) {
-    test(`a request of a node with ${shown} is left to a person, and its certificate holds the name`, async () => {
+    test(`a node's request with ${shown} is left to a person, and its certificate claims the node's name`, async () => {
       await submit(`first-${name}`, { ...node(name), ...edit });
       const page = await untilHeld(instance, `first-${name}`, "UnusualSubject");
       const why = `the subject has "${shown}" beyond common name and organization, which no kubelet requests`;
@@ -76,7 +76,7 @@ describeInstance("subjects with more than a name and groups", { args: ["--auto-a
     });
   }
 
-  test("a token that is the approval is none for a subject that no kubelet requests", async () => {
+  test("a token with --approve does not approve a subject that no kubelet requests", async () => {
     await succeed("token", "create", "ghijkl.0123456789abcdef", "--node", "t1", "--approve");
     const token = { username: "system:bootstrap:ghijkl", groups: ["system:bootstrappers:tlsboot"] };
     await submit("token-t1", { ...node("t1"), localities: ["x"] }, token);
@@ -112,7 +112,7 @@ describeInstance("subjects with more than a name and groups", { args: ["--auto-a
     });
   }
 
-  test("the register is whole, and its records say whom they identify", async () => {
+  test("the register is intact, and every record has the identity of its certificate", async () => {
     assert.equal((await tlsboot("verify", "certificates")).code, 0);
     for (const { spec, status } of await listRecords()) assert.ok(status.identifies !== undefined, spec.subject);
   });

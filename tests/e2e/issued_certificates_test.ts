@@ -1,4 +1,4 @@
-/** The register of issued certificates, which outlives their requests. */
+/** Tests the register of issued certificates, which outlives their requests. */
 import assert from "node:assert/strict";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { once } from "node:events";
@@ -19,21 +19,21 @@ import {
 import { grant, requestAndApprove } from "../support/node_requests.ts";
 import { findServerPort } from "../support/temp.ts";
 
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const SIGNER = "kubernetes.io/kube-apiserver-client";
 const DAY_S = 86_400;
 
-/** Gets a certificate for a number of days, and deletes its request. */
+/** Issues a certificate for a number of days, and deletes its request. */
 async function issueAndForget({ api }: Connected, name: string, days: number): Promise<void> {
   const life = { organizations: [], expirationSeconds: days * DAY_S };
   const csr = await requestAndApprove(api, { name, signerName: SIGNER, commonName: name, ...life });
   assert.ok(csr.status.certificate !== undefined);
-  await api.requestJson({ method: "DELETE", path: `${CSRS}/${name}` }, quiet);
+  await api.requestJson({ method: "DELETE", path: `${CSRS}/${name}` }, signal);
 }
 
 async function countIssued({ api }: Connected): Promise<Readonly<Record<string, number>>> {
-  const page = await api.requestText({ method: "GET", path: "/metrics" }, quiet);
+  const page = await api.requestText({ method: "GET", path: "/metrics" }, signal);
   const line = new RegExp(`^tlsboot_issued_certificates\\{signer="${SIGNER}",ends_within="(\\w+)"\\} (\\d+)$`, "gm");
   return Object.fromEntries([...page.matchAll(line)].map(([, term, count]) => [term, Number(count)]));
 }
@@ -42,14 +42,14 @@ async function countIssued({ api }: Connected): Promise<Readonly<Record<string, 
 async function readRegister({ api }: Connected, data: string) {
   const ca = parseCertificate(findPemBlock(await readFile(`${data}/pki/ca.crt`, "utf8"))!.block.bytes);
   assert.ok(ca.ok);
-  const list = await api.requestJson({ method: "GET", path: "/apis/tlsboot/v1alpha1/issuedcertificates" }, quiet);
+  const list = await api.requestJson({ method: "GET", path: "/apis/tlsboot/v1alpha1/issuedcertificates" }, signal);
   const { items } = list as { readonly items: readonly IssuedCertificate[] };
   return { items, report: await verifyRecords(items, { cas: [ca.value] }) };
 }
 
-test("up records and counts every certificate, also of deleted requests, through a restart and a kill", async () => {
+test("up records and counts every certificate, even of deleted requests, across a restart and a kill", async () => {
   await using folder = await createWorkplace();
-  // Another one at each start; one that the system chooses may be the same.
+  // A different port for each start; one that the system chooses could be the same.
   const findPort = async () => ["--secure-port", String(await findServerPort())];
   const want = { "1h": 0, "1d": 0, "7d": 1, "30d": 1, "90d": 2, any: 2 };
   {
@@ -83,7 +83,7 @@ test("up records and counts every certificate, also of deleted requests, through
     // The port has changed, so there is another kubeconfig; the certificates of the first run are not recorded again.
     assert.deepEqual(items.slice(6).map(({ spec }) => [spec.source, spec.replaces]), [["kubeconfig", "0000000003"]]);
     assert.deepEqual([report.fault, report.sealedUpTo?.name], [undefined, "0000000006"]);
-    // A kill leaves the register whole, and the next start seals it later.
+    // A kill leaves the register intact; the next server seals it later.
     await issueAndForget(admin, "bob", 5);
     await instance.end("SIGKILL");
   }
@@ -93,7 +93,7 @@ test("up records and counts every certificate, also of deleted requests, through
   assert.deepEqual([items.length, report.fault, report.sealedUpTo?.name], [9, undefined, "0000000006"]);
 });
 
-test("up moves the list of an earlier build into the register", async () => {
+test("up migrates the list of an earlier build into the register", async () => {
   await using folder = await createWorkplace();
   const now = Math.floor(Date.now() / 1000);
   const lines = [

@@ -1,4 +1,4 @@
-/** The issued log: what `sign`, `kubeconfig admin` and `signer` record before they give a certificate out. */
+/** Tests the issued log: what `sign`, `kubeconfig admin` and `signer` record before they hand out a certificate. */
 import assert from "node:assert/strict";
 import { appendFile, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -14,7 +14,7 @@ import { connectWith, createWorkplace, startInstance, type Workplace } from "../
 import { requestAndApprove } from "../support/node_requests.ts";
 import type { TempFolder } from "../support/temp.ts";
 
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 const SIGN = ["sign", "alice.csr", "--signer", "kubernetes.io/kube-apiserver-client", "--data-dir", "data"];
 
 async function setUp(): Promise<Workplace> {
@@ -32,7 +32,7 @@ async function readCa(folder: TempFolder): Promise<CertificateFacts> {
   return facts.value;
 }
 
-/** Reads a log whose chain and seals are right. */
+/** Reads a log, and verifies its chain and seals. */
 async function readLog(folder: TempFolder, path = "data/issued.jsonl"): Promise<readonly CheckedRecord["spec"][]> {
   const text = await readFile(folder.join(path), "utf8");
   const records = text.trimEnd().split("\n").map((line): CheckedRecord => JSON.parse(line));
@@ -70,7 +70,7 @@ test("sign and kubeconfig admin record what they sign in issued.jsonl of the dat
   assert.equal((await stat(folder.join("data/issued.jsonl"))).mode & 0o777, 0o600);
 });
 
-test("sign records in the file of --issued-log, and without it nothing of another CA than that of --data-dir", async () => {
+test("sign records in the file of --issued-log; without it, only what the CA of --data-dir signs", async () => {
   await using folder = await setUp();
   await folder.answer(...SIGN, "--issued-log", "mine.jsonl");
   assert.equal((await readLog(folder, "mine.jsonl")).length, 1);
@@ -81,14 +81,14 @@ test("sign records in the file of --issued-log, and without it nothing of anothe
   assert.equal((await readLog(folder, "mine.jsonl")).length, 2);
 });
 
-test("sign runs at the same time without a lost or a torn record", async () => {
+test("concurrent runs of sign lose or tear no record", async () => {
   await using folder = await setUp();
   const signed = await Promise.all(Array.from({ length: 6 }, () => folder.answer(...SIGN)));
   const serials = (await readLog(folder)).map(({ serialNumber }) => serialNumber);
   assert.deepEqual([...serials].sort(), signed.map((pem) => getRecordedSerial(pem)).sort());
 });
 
-test("sign gives no certificate out when it cannot be recorded, and mends a last line that is torn", async () => {
+test("sign hands out no certificate that it cannot record, and repairs a torn last line", async () => {
   await using folder = await setUp();
   await symlink("/dev/full", folder.join("full.jsonl"));
   const full = await folder.tlsboot(...SIGN, "--issued-log", "full.jsonl");
@@ -110,14 +110,14 @@ test("sign gives no certificate out when it cannot be recorded, and mends a last
   assert.match(await folder.refuse(1, ...SIGN), /cannot append to issued log .*its last line is not a record/);
 });
 
-test("up takes the records of issued.jsonl into its register, once", async () => {
+test("up imports the records of issued.jsonl into its register once", async () => {
   await using folder = await setUp();
   const signed = await folder.answer(...SIGN);
   for (const _ of ["first", "second"]) {
     await using instance = await startInstance(folder);
     await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
     const path = "/apis/tlsboot/v1alpha1/issuedcertificates";
-    const { items } = await admin.api.requestList<IssuedCertificate>({ method: "GET", path }, quiet);
+    const { items } = await admin.api.requestList<IssuedCertificate>({ method: "GET", path }, signal);
     const taken = items.filter(({ spec }) => spec.source === "sign");
     assert.deepEqual(taken.map(({ spec }) => [spec.serialNumber, spec.subject]), [[
       getRecordedSerial(signed),
@@ -127,7 +127,7 @@ test("up takes the records of issued.jsonl into its register, once", async () =>
   }
 });
 
-test("signer records each certificate before the request gets it, with the requester and the approval", async () => {
+test("signer records each certificate, with the requester and the approval, before the request gets it", async () => {
   await using folder = await createWorkplace();
   await using instance = await startInstance(folder, [], "serve");
   const kubeconfig = `${instance.data}/admin.kubeconfig`;

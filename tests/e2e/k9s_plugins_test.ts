@@ -1,6 +1,7 @@
 /**
- * The shortcuts for k9s: the file is what k9s reads, and each shortcut runs as k9s would run it, on the context of k9s and
- * with a name that a hostile client chose. k9s 0.50 itself was tried by hand, because it takes minutes to build.
+ * Tests the shortcuts for k9s: their file matches k9s' schema, and each shortcut runs as k9s would run it, in the
+ * context of k9s and for a request with a hostile name. k9s 0.50 itself was tested by hand, because it takes minutes to
+ * build.
  */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
@@ -24,7 +25,7 @@ interface Plugin {
   readonly dangerous?: boolean;
 }
 
-/** The keys of a plugin and their types, of `internal/config/json/schemas/plugins.json` in k9s 0.50. */
+/** The keys of a plugin and their types (`internal/config/json/schemas/plugins.json` of k9s 0.50). */
 const KEYS: Readonly<Record<string, string>> = {
   shortCut: "string",
   override: "boolean",
@@ -38,13 +39,13 @@ const KEYS: Readonly<Record<string, string>> = {
   args: "strings",
 };
 const REQUIRED = ["shortCut", "description", "scopes", "command"];
-/** The keys of any list in k9s 0.50, which no shortcut of ours may take. */
+/** The keys that every list in k9s 0.50 uses itself. */
 const TAKEN = ["c", "d", "e", "l", "n", "r", "s", "u", "v", "y", "z", "Shift-A", "Shift-N", "Shift-P", "Shift-J"];
-/** What k9s takes for a variable in an argument (`internal/view/env.go`). */
+/** Matches a variable in an argument (`internal/view/env.go`). */
 const VARIABLE = /\$!?([\w-]+)|\$\{!?([\w\-%/: ]+)\}/g;
 
 const HOSTILE = 'n; touch pwned; "$(touch pwned)';
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 describeInstance("shortcuts for k9s", {}, (instance) => {
   const { tlsboot } = instance;
 
@@ -53,7 +54,7 @@ describeInstance("shortcuts for k9s", {}, (instance) => {
   before(async () => {
     const { folder, data } = instance;
     plugins = readPlugins(await readFile("packaging/k9s/plugins.yaml", "utf8"));
-    // The token that the requests name.
+    // The token whose user sends the requests.
     await instance.succeed("token", "create", "abcdef.0123456789abcdef");
     const config = await readKubeconfig(`${data}/admin.kubeconfig`, createFilePort());
     const text = encodeKubeconfig({
@@ -76,7 +77,7 @@ describeInstance("shortcuts for k9s", {}, (instance) => {
     return file.value["plugins"] as unknown as Record<string, Plugin>;
   }
 
-  /** Runs a shortcut as k9s does: each variable that it knows is replaced in each argument. */
+  /** Runs a shortcut as k9s does, which replaces the variables that it knows in each argument. */
   function press(
     plugin: string,
     name: string,
@@ -103,7 +104,7 @@ describeInstance("shortcuts for k9s", {}, (instance) => {
     return (await tlsboot("get", "csr", "-o", `jsonpath=${template}`, "--", name)).stdout;
   }
 
-  test("the file for k9s has what k9s reads, and no name in a script", () => {
+  test("the file for k9s matches its schema, and no script contains a variable", () => {
     const taken = new Set(TAKEN);
     for (const [name, plugin] of Object.entries(plugins)) {
       for (const key of REQUIRED) assert.ok(key in plugin, `${name} has ${key}`);
@@ -115,7 +116,7 @@ describeInstance("shortcuts for k9s", {}, (instance) => {
       taken.add(plugin.shortCut);
       assert.deepEqual(plugin.scopes, ["certificatesigningrequests"]);
       assert.equal("background" in plugin, false);
-      assert.equal(plugin.dangerous ?? false, name !== "tlsboot-describe", "what changes something is dangerous");
+      assert.equal(plugin.dangerous ?? false, name !== "tlsboot-describe", "only describe is not dangerous");
       const [flag, script = "", ...words] = plugin.args;
       assert.deepEqual([plugin.command, flag], ["sh", "-c"]);
       assert.match(script, /2>&1/, "revoke asks on a terminal only");
@@ -124,8 +125,8 @@ describeInstance("shortcuts for k9s", {}, (instance) => {
     }
   });
 
-  test("k9s' shortcuts describe and approve on the context of k9s, whatever the name of the request is", async () => {
-    await submitFirstRequest(`${instance.data}/admin.kubeconfig`, HOSTILE, "k1", quiet);
+  test("k9s' shortcuts describe and approve in the context of k9s, whatever the request's name", async () => {
+    await submitFirstRequest(`${instance.data}/admin.kubeconfig`, HOSTILE, "k1", signal);
     const { stdout } = await press("tlsboot-describe", HOSTILE);
     await press("tlsboot-approve", HOSTILE, { stdin: "\n\n" });
     assert.equal(await readConditions(HOSTILE), "");
@@ -136,10 +137,10 @@ describeInstance("shortcuts for k9s", {}, (instance) => {
     assert.equal(existsSync(instance.folder.join("pwned")), false);
   });
 
-  test("k9s' shortcuts review, deny with a reason, and revoke, and no answer denies nothing", async () => {
+  test("k9s' shortcuts review, deny with a reason, and revoke; without an answer, nothing is denied", async () => {
     const admin = `${instance.data}/admin.kubeconfig`;
     for (const [name, node] of [["csr-k2", "k2"], ["csr-k3", "k3"]] as const) {
-      await submitFirstRequest(admin, name, node, quiet);
+      await submitFirstRequest(admin, name, node, signal);
     }
     await press("tlsboot-deny", "csr-k2", { stdin: "" });
     assert.equal(await readConditions("csr-k2"), "");

@@ -7,7 +7,7 @@ import { connectWith, describeInstance, readIdentity } from "../support/instance
 import { createIssuingCa } from "../support/issuing_ca.ts";
 import { grant } from "../support/node_requests.ts";
 
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 const RBAC = "/apis/rbac.authorization.k8s.io/v1";
 
 describeInstance("tlsboot kubeconfig user", {}, (instance) => {
@@ -21,10 +21,10 @@ describeInstance("tlsboot kubeconfig user", {}, (instance) => {
 
   async function post(path: string, body: unknown): Promise<void> {
     await using admin = await connectWith(instance.folder.join("data/admin.kubeconfig"));
-    await admin.api.requestJson({ method: "POST", path, body }, quiet);
+    await admin.api.requestJson({ method: "POST", path, body }, signal);
   }
 
-  test("tlsboot kubeconfig user gives a person access, and shows their permissions", async () => {
+  test("tlsboot kubeconfig user gives a user access, and shows their permissions", async () => {
     const { code, stdout, stderr } = await tlsboot(
       "kubeconfig",
       "user",
@@ -129,7 +129,7 @@ describeInstance("tlsboot kubeconfig user", {}, (instance) => {
       ["there", 1, /there\.kubeconfig": it exists/],
     ] as const
   ) {
-    test(`tlsboot kubeconfig user ${line} is refused before anything is made`, async () => {
+    test(`tlsboot kubeconfig user ${line} is refused and creates nothing`, async () => {
       await writeFile(instance.folder.join("there.kubeconfig"), "mine");
       const before = await readdir(instance.folder.path);
       assert.match(await instance.refuse(code, ...`kubeconfig user ${line}`.trim().split(" ")), want);
@@ -138,7 +138,7 @@ describeInstance("tlsboot kubeconfig user", {}, (instance) => {
     });
   }
 
-  test("tlsboot kubeconfig user writes the CAs that the cluster publishes, not those of an older kubeconfig", async () => {
+  test("tlsboot kubeconfig user writes the CAs that the cluster publishes, not those in an older kubeconfig", async () => {
     const caPem = await readFile(instance.folder.join("data/pki/ca.crt"), "utf8");
     const admin = await readFile(instance.folder.join("data/admin.kubeconfig"), "utf8");
     const older = btoa(caPem + (await createIssuingCa(new Date())).caPem);

@@ -1,4 +1,4 @@
-/** Notifications of `up` and of an approver, to a receiver over HTTPS. */
+/** Tests notifications from `up`, `approver` and `signer` to a receiver over HTTPS. */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -14,7 +14,7 @@ import {
   startNotificationReceiver,
 } from "../support/notification_receiver.ts";
 
-/** How many times as fast the clock of a controller is, which leaves a request to its approver for ten seconds. */
+/** How much faster a controller's clock is: it waits ten seconds before it reports a pending request. */
 const SPEED = 10;
 
 function createFastClock(): Clock {
@@ -26,7 +26,7 @@ function createFastClock(): Clock {
   };
 }
 
-/** Starts a command whose notifications go to a receiver, whose URL is in a file because it has a secret. */
+/** Starts a command that notifies a receiver. The URL is in a file because it contains a secret. */
 async function startNotifying(
   folder: Workplace,
   { url, caPem }: NotificationReceiver,
@@ -79,7 +79,7 @@ test("tlsboot up --notify-file reports a pending request, a claimed name and a r
 
 const CA = ["--cluster-signing-cert-file", "data/pki/ca.crt", "--cluster-signing-key-file", "data/pki/ca.key"];
 for (const role of [["approver"], ["signer", ...CA]]) {
-  test(`tlsboot ${role[0]} --notify-file reports a pending request and a refused token of another server`, async () => {
+  test(`tlsboot ${role[0]} --notify-file reports another server's pending request and refused token`, async () => {
     await using folder = await createWorkplace();
     await using receiver = await startNotificationReceiver();
     await using up = folder.start("up", "--secure-port", "0");
@@ -99,7 +99,7 @@ for (const role of [["approver"], ["signer", ...CA]]) {
   });
 }
 
-test("tlsboot approver --print-rbac --notify grants the reading of Events", async () => {
+test("tlsboot approver --print-rbac --notify grants reading Events", async () => {
   await using folder = await createWorkplace();
   const print = async (...args: readonly string[]) =>
     (await folder.succeed("approver", "--print-rbac", ...args)).stdout;
@@ -107,7 +107,7 @@ test("tlsboot approver --print-rbac --notify grants the reading of Events", asyn
   assert.doesNotMatch(await print(), /notifications/);
 });
 
-test("tlsboot doctor --notify-file sends a test message, and says why it was not accepted", async () => {
+test("tlsboot doctor --notify-file sends a test message, and reports why it was not accepted", async () => {
   await using folder = await createWorkplace();
   await using receiver = await startNotificationReceiver();
   await writeFile(folder.join("notify.url"), `${receiver.url}/secret-topic\n`, { mode: 0o600 });

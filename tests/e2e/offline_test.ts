@@ -1,4 +1,4 @@
-/** `--offline` and `tlsboot sign FOLDER`: certificates by a folder that is carried between a machine and its CA. */
+/** Tests `--offline` and `tlsboot sign FOLDER`, which exchange files through a folder on a USB stick. */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
@@ -35,7 +35,7 @@ interface Place extends AsyncDisposable {
   read(path: string): Promise<string>;
 }
 
-/** Creates a CA in `ca`, another one in `other`, and an empty stick. */
+/** Creates a CA in `ca`, another in `other`, and an empty folder `stick`. */
 async function createPlace(): Promise<Place> {
   const folder = await createTempFolder();
   const clock = createFakeClock(new Date());
@@ -68,7 +68,7 @@ function assertRun(run: Finished, code: number, stdout: RegExp, stderr = /^/): v
   assert.match(run.stderr, stderr);
 }
 
-test("offline: a machine asks, a person signs on a terminal, and the machine stores the certificate; each step repeats", async () => {
+test("offline: a machine requests, a person signs on a terminal, the machine stores the certificate; each step can be repeated", async () => {
   await using place = await createPlace();
   const { tlsboot, machine } = place;
   assertRun(
@@ -125,7 +125,7 @@ test("offline: a machine asks, a person signs on a terminal, and the machine sto
   assert.deepEqual([requester.username, approval.reason, source], ["system:anonymous", "OfflineApproved", "sign"]);
 });
 
-test("offline: without a terminal only --yes or a rule signs, and a first machine of the inventory renews by its own key", async () => {
+test("offline: without a terminal, only --yes or a rule signs, and a machine renews with its own key", async () => {
   await using place = await createPlace();
   const { tlsboot, machine, clock } = place;
   await machine("n1", " --serving --serving-ip 10.0.0.11");
@@ -152,7 +152,7 @@ test("offline: without a terminal only --yes or a rule signs, and a first machin
     /serving certificate of n1, 10\.0\.0\.11 issued/,
   );
   const log = (await place.read("ca/issued.jsonl")).trim().split("\n");
-  // Rates count what the records name as the rule.
+  // Rate limits count records by this reason.
   assert.equal(JSON.parse(log.at(-1) ?? "").spec.approval.reason, "PolicyApproved:kubelet-serving/kubelet-serving");
 
   const before = await readCertificate(place);
@@ -181,7 +181,7 @@ test("offline: without a terminal only --yes or a rule signs, and a first machin
   );
 });
 
-test("offline: of two requests for the name of one machine, a rule signs only the first in a run", async () => {
+test("offline: a rule signs only the first of two requests for one machine's name", async () => {
   await using place = await createPlace();
   const { tlsboot, machine, folder } = place;
   await machine("n1");
@@ -197,7 +197,7 @@ test("offline: of two requests for the name of one machine, a rule signs only th
   assertRun(run, 3, /^n1\.answer\.pem: signed, [^]*^other\.request\.pem: no rule approves it: n1 already has/m);
 });
 
-test("offline: cut, altered and exchanged files are named, and the other requests are answered", async () => {
+test("offline: truncated, altered and swapped files are reported, and other requests are answered", async () => {
   await using place = await createPlace();
   const { tlsboot, machine, folder } = place;
   for (const name of ["n1", "n2", "n3", "n4"]) await machine(name);
@@ -252,7 +252,7 @@ test("offline: cut, altered and exchanged files are named, and the other request
   assertRun(await machine("n1"), 0, /certificate of n1 issued/);
 });
 
-test("offline: an answer and a request of another site are refused with both hashes", async () => {
+test("offline: answers and requests of another site are refused with both hashes", async () => {
   await using place = await createPlace();
   const { tlsboot, machine } = place;
   const pinOf = async (dataDir: string): Promise<string> =>
@@ -283,7 +283,7 @@ test("offline: an answer and a request of another site are refused with both has
   assertRun(await tlsboot("sign stick --data-dir ca --yes"), 1, /^n1\.answer/, /belongs to another site/);
 });
 
-test("offline: an answer without a server is completed by --server at either end, and the certificate stays the same", async () => {
+test("offline: --server on either side completes an answer without a server, and the certificate stays the same", async () => {
   await using place = await createPlace();
   const { tlsboot, machine } = place;
   for (const name of ["n1", "n2"]) await machine(name);
@@ -303,7 +303,7 @@ test("offline: an answer without a server is completed by --server at either end
   assert.equal((await place.read("ca/issued.jsonl")).trim().split("\n").length, 2);
 });
 
-test("offline: request gets a certificate of a custom signer, and renews it when it is time", async () => {
+test("offline: request gets a certificate from a custom signer, and renews it when it is due", async () => {
   await using place = await createPlace();
   const { tlsboot, folder, clock } = place;
   const ask = "request --signer example.com/web --dns printer.home.arpa --out web --offline stick";
@@ -341,7 +341,7 @@ test("offline: request gets a certificate of a custom signer, and renews it when
   );
 });
 
-test("offline: an answer that was not taken up in time is not signed again, and the machine says how to ask anew", async () => {
+test("offline: an expired answer is not signed again, and the machine explains how to make a new request", async () => {
   await using place = await createPlace();
   const { tlsboot, machine, clock } = place;
   await machine("n1");
@@ -366,7 +366,7 @@ test("offline: an answer that was not taken up in time is not signed again, and 
   assertRun(await machine("n1", ` --server ${SERVER}`), 0, /certificate of n1 issued/);
 });
 
-test("offline: a new CA reaches a machine with its next certificate, because the old one vouches for it", async () => {
+test("offline: a machine gets a new CA with its next certificate, because the old CA vouches for it", async () => {
   await using place = await createPlace();
   const { tlsboot, machine, clock } = place;
   const rotate = (step: string): Promise<Finished> =>
@@ -427,7 +427,7 @@ test("offline: with a CA for each purpose, a machine proves itself with its clie
   assertRun(await machine("n1"), 0, /certificate of n1 issued/, /^$/);
 });
 
-test("offline: the answer that an earlier build kept is given out in the new form, and nothing is signed again", async () => {
+test("offline: an answer kept by an earlier build is converted to the new format, not signed again", async () => {
   await using place = await createPlace();
   const { tlsboot, machine, folder } = place;
   await machine("n1");
@@ -451,7 +451,7 @@ test("offline: the answer that an earlier build kept is given out in the new for
   assert.equal((await place.read("ca/issued.jsonl")).trim().split("\n").length, 1);
 });
 
-test("offline: the request of a machine is signed as a file too, and its answer is not imported at a server", async () => {
+test("offline: a machine's request can be signed as a file, and a server does not import its answer", async () => {
   await using place = await createPlace();
   const { tlsboot, machine } = place;
   await machine("n1");
@@ -469,7 +469,7 @@ test("offline: the request of a machine is signed as a file too, and its answer 
   assertRun(await machine("n1"), 0, /certificate of n1 issued/);
 });
 
-test("offline: flags that do not fit are refused with the reason", async () => {
+test("offline: unsuitable flags are refused with the reason", async () => {
   await using place = await createPlace();
   const { tlsboot, machine } = place;
   for (

@@ -1,4 +1,4 @@
-/** A machine whose clock was not set since it was started: a machine waits, and a CA refuses. */
+/** Tests a host whose clock has not been set since it started: a machine waits, and a CA refuses to sign. */
 import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
 import { test } from "node:test";
@@ -10,19 +10,19 @@ import { runCaptured } from "../support/run_captured.ts";
 const STARTED = "1970-01-01T00:02:11Z";
 const BOOTSTRAP = "bootstrap --bootstrap-kubeconfig none --kubeconfig n1/kubeconfig --cert-dir n1/pki";
 
-/** Begins a command, which waits by a fake clock. */
+/** Starts a command with a fake clock. */
 function begin(folder: TempFolder, clock: FakeClock, line: string): Running {
   return startCaptured(line.split(" "), { cwd: folder.path, clock });
 }
 
-/** Waits until the command sleeps; fails when it ends before. */
+/** Waits until the command sleeps, and fails if it ends first. */
 async function untilAsleep(clock: FakeClock, command: Running): Promise<void> {
   await until(() => clock.sleepers > 0 || command.hasEnded());
   assert.ok(!command.hasEnded(), command.stderr());
 }
 
 for (const line of [BOOTSTRAP, "request --kubeconfig none --signer example.com/web --subject CN=web --out web"]) {
-  test(`tlsboot ${line.split(" ")[0]} waits until the clock is set, and says so once`, async () => {
+  test(`tlsboot ${line.split(" ")[0]} waits until the clock is set, and reports that once`, async () => {
     await using folder = await createTempFolder();
     const clock = createFakeClock(STARTED);
     const command = begin(folder, clock, line);
@@ -55,7 +55,7 @@ test("tlsboot bootstrap stops waiting for the clock after --timeout", async () =
   );
 });
 
-test("commands that open the key of a CA refuse a clock before the time of the program, and write nothing", async () => {
+test("commands that open a CA key refuse a clock before the program's build time, and write nothing", async () => {
   await using folder = await createTempFolder();
   const clock = createFakeClock("2023-12-30T23:59:59Z");
   for (
@@ -79,7 +79,7 @@ test("commands that open the key of a CA refuse a clock before the time of the p
   assert.deepEqual(await readdir(folder.path), []);
 });
 
-test("TLSBOOT_EARLIEST_TIME replaces the time of the program, by the real clock too", async () => {
+test("TLSBOOT_EARLIEST_TIME replaces the program's build time, also with the real clock", async () => {
   await using folder = await createTempFolder();
   const env = { TLSBOOT_EARLIEST_TIME: "2100-01-01T00:00:00Z" };
   const refused = await runTlsboot(["ca", "init"], { cwd: folder.path, env });

@@ -1,4 +1,4 @@
-/** ML-DSA by commands, on a runtime that has it, and on one that says that it has none. */
+/** Tests commands with ML-DSA keys, on runtimes with and without ML-DSA. */
 import assert from "node:assert/strict";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -9,7 +9,7 @@ import { createTempFolder } from "../support/temp.ts";
 
 const GATE = "--feature-gates=MLDSA=true";
 
-test("ca init makes a CA with an ML-DSA key, and inspect says who cannot verify it", async () => {
+test("ca init makes a CA with an ML-DSA key, and inspect lists what cannot verify it", async () => {
   await using folder = await createTempFolder();
   const tlsboot = createRunner(folder.path);
   const open = await tlsboot("ca init --data-dir d --key-algorithm ml-dsa-44");
@@ -32,7 +32,7 @@ test("ca init makes a CA with an ML-DSA key, and inspect says who cannot verify 
   assert.match(stdout, /private key ML-DSA-44\n +Belongs: +to certificate "CN=tlsboot-ca"/);
 });
 
-test("a server with the gate on a runtime without ML-DSA writes no file", async () => {
+test("up with the feature gate on a runtime without ML-DSA is refused and writes no file", async () => {
   if (hasMlDsa()) return;
   await using folder = await createTempFolder();
   const tlsboot = createRunner(folder.path);

@@ -40,7 +40,7 @@ describeInstance("tlsboot request", {
     assert.equal((await stat(instance.folder.join(out, "tls.key"))).mode & 0o777, 0o600);
   }
 
-  test("tlsboot request waits for a person's approval, and writes certificate and key", async () => {
+  test("tlsboot request waits for approval, and writes certificate and key", async () => {
     const line = [...CLIENT, "--subject", "CN=waits,O=ci", "--duration", "24h", "--out", "waits"];
     await using asking = instance.start(...line);
     const [, name = ""] = await asking.waitFor(/waiting for approval: tlsboot approve (\S+)\n/);
@@ -123,7 +123,7 @@ describeInstance("tlsboot request", {
     assert.doesNotMatch(pending.stderr, /tlsboot approve/);
   });
 
-  test("tlsboot request requests names of every kind from a custom signer, and reports its refusal", async () => {
+  test("tlsboot request requests every kind of name from a custom signer, and reports its refusal", async () => {
     const line = ["request", "--signer", "example.com/web", "--subject", "CN=shop", "--key-algorithm", "rsa-2048"];
     const names = ["--dns", "a.web.example.com", "--dns", "b.web.example.com", "--ip", "10.1.2.3"];
     const more = ["--uri", "spiffe://example.com/shop", "--email", "shop@example.com"];
@@ -144,7 +144,7 @@ describeInstance("tlsboot request", {
     assert.deepEqual(await readdir(instance.folder.join("elsewhere")), ["tls.key.new"]);
   });
 
-  test("tlsboot request renews with a key of one's own, and by force", async () => {
+  test("tlsboot request --key uses an existing key, and --force renews early", async () => {
     await writeFile(instance.folder.join("old.key"), (await tlsboot("version")).stdout, { mode: 0o600 });
     const line = [...CLIENT, "--subject", "CN=own", "--out", "own"];
     assert.match(

@@ -1,4 +1,7 @@
-/** `tlsboot approve -i`: its questions and answers in a pipe and on a terminal, and what it does when a request changes. */
+/**
+ * Tests `tlsboot approve -i`: its questions and answers in a pipe and on a terminal, and requests that change
+ * meanwhile.
+ */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createSystemClock, createTools } from "../../cli/system.ts";
@@ -11,7 +14,7 @@ import { describeInstance } from "../support/instance_process.ts";
 import { submitFirstRequest } from "../support/node_requests.ts";
 import { runCaptured } from "../support/run_captured.ts";
 
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 const clock = createSystemClock();
 const OTHER_KEY: CsrOptions = { keyAlgorithm: "ecdsa-p384" };
 const PROMPT = "approve? [y]es / [n]o / [s]kip / [w]hy / [q]uit: ";
@@ -21,7 +24,7 @@ describeInstance("tlsboot approve -i", {}, (instance) => {
 
   /** Sends the request of a machine with a token of the instance. */
   async function request(name: string, node: string, edit: CsrOptions = {}): Promise<void> {
-    await submitFirstRequest(`${instance.data}/admin.kubeconfig`, name, node, quiet, edit);
+    await submitFirstRequest(`${instance.data}/admin.kubeconfig`, name, node, signal, edit);
   }
 
   async function readConditions(name: string): Promise<string> {
@@ -67,7 +70,7 @@ describeInstance("tlsboot approve -i", {}, (instance) => {
     await tlsboot("deny", "csr/csr-p3", "csr/csr-p4");
   });
 
-  test("tlsboot approve -i ends at the end of its input without a decision, and a denial needs no reason", async () => {
+  test("tlsboot approve -i decides nothing at the end of its input, and a denial needs no reason", async () => {
     await request("csr-e1", "e1");
     const review = (stdin: string) =>
       runTlsboot(["approve", "-i", "e1"], { cwd: instance.folder.path, env: { TLSBOOT_DATA_DIR: "data" }, stdin });
@@ -101,7 +104,7 @@ describeInstance("tlsboot approve -i", {}, (instance) => {
     await tlsboot("deny", "csr/csr-m1-a");
   });
 
-  test("tlsboot approve -i shows a request again that changed before the answer, and skips one that another decided", async () => {
+  test("tlsboot approve -i shows a changed request again, and skips one that someone else decided", async () => {
     await request("csr-c1", "c1");
     await request("csr-c2", "c2");
     const io = createCapturedIo({ cwd: instance.folder.path, clock, env: { TLSBOOT_DATA_DIR: "data" } });
@@ -121,7 +124,7 @@ describeInstance("tlsboot approve -i", {}, (instance) => {
     const code = await run(["approve", "-i", "csr/csr-c1", "csr/csr-c2"], {
       ...io,
       stdin: { ...io.stdin, readLine: () => changes.shift()?.() ?? Promise.resolve(undefined) },
-    }, quiet);
+    }, signal);
     assert.equal(code, 0);
     assert.match(
       io.stdoutText(),
@@ -131,7 +134,7 @@ describeInstance("tlsboot approve -i", {}, (instance) => {
     assert.match(io.stderrText(), /\ncsr-c2 is no longer pending: Denied\n$/);
   });
 
-  test("tlsboot approve -i colours and wraps on a terminal, and does neither with NO_COLOR or TERM=dumb alone", async () => {
+  test("tlsboot approve -i on a terminal wraps lines, and has colours unless NO_COLOR or TERM=dumb is set", async () => {
     await request("csr-t1", "t1");
     const review = (env: Readonly<Record<string, string>>, columns: number) =>
       runCaptured(["approve", "-i", "t1"], {
@@ -153,13 +156,13 @@ describeInstance("tlsboot approve -i", {}, (instance) => {
       // deno-lint-ignore no-control-regex -- there must be none
       assert.doesNotMatch(stdout, /\x1b/);
       const long = stdout.replace(PROMPT, "").split("\n").filter((text) => text.length > 60);
-      // Only a word that does not fit is longer.
+      // Only a single long word may exceed the width.
       assert.deepEqual(long.filter((text) => text.trim().includes(" ")), [], stdout);
     }
     await tlsboot("deny", "csr/csr-t1");
   });
 
-  test("tlsboot approve -i --watch goes on with new requests, in their order", async () => {
+  test("tlsboot approve -i --watch continues with new requests in order", async () => {
     await request("csr-w1", "w1");
     await using reviewing = startTlsboot(["approve", "-i", "--watch"], {
       cwd: instance.folder.path,
@@ -177,7 +180,7 @@ describeInstance("tlsboot approve -i", {}, (instance) => {
     await tlsboot("deny", "csr/csr-w1", "csr/csr-w3");
   });
 
-  test("tlsboot describe csr compares with the last certificate, and leaves out what the user may not read", async () => {
+  test("tlsboot describe csr compares a request with the last certificate, and omits what the user may not read", async () => {
     await request("csr-h1", "h1");
     assert.equal((await tlsboot("approve", "csr/csr-h1", "--yes")).code, 0);
     await request("csr-h1-again", "h1", { usages: ["digital signature", "key encipherment", "client auth"] });
@@ -213,15 +216,15 @@ describeInstance("tlsboot approve -i", {}, (instance) => {
     });
   }
 
-  /** Changes an object without deciding about it. */
+  /** Changes a request without deciding it. */
   async function patchLabels(name: string): Promise<void> {
-    const tools = createTools(createCapturedIo({ cwd: instance.folder.path, clock }), quiet, false);
+    const tools = createTools(createCapturedIo({ cwd: instance.folder.path, clock }), signal, false);
     await using connection = await connect({ kubeconfig: undefined, dataDir: instance.data }, tools);
     await connection.api.requestJson({
       method: "PATCH",
       path: `/apis/certificates.k8s.io/v1/certificatesigningrequests/${name}`,
       contentType: "application/merge-patch+json",
       body: { metadata: { labels: { seen: "yes" } } },
-    }, quiet);
+    }, signal);
   }
 });

@@ -1,4 +1,4 @@
-/** Revocation on the command line: a stolen laptop, a stolen node, a leaked token, and what is refused. */
+/** Tests revocation on the command line: a stolen laptop, a stolen node, a leaked token, and refusals. */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { before, test } from "node:test";
@@ -12,7 +12,7 @@ import { startFakeApi } from "../support/fake_api.ts";
 import { connectWith, describeInstance, whoIs } from "../support/instance_process.ts";
 import { grant } from "../support/node_requests.ts";
 
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
 describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
@@ -27,7 +27,7 @@ describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
     return (await succeed("token", "create", ...flags)).stdout.trim();
   }
 
-  /** Gets a machine its certificate with a token, into the folder of its name. */
+  /** Bootstraps a machine with a token, into a folder with its name. */
   function bootstrap(node: string, token: string, place = node): Promise<Finished> {
     return tlsboot(
       ...["bootstrap", "--server", instance.url, "--token", token, "--ca-cert-hash", pin],
@@ -42,10 +42,10 @@ describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
     const body = await buildCsr({
       ...{ name, signerName: "kubernetes.io/kube-apiserver-client", commonName: name, organizations: [] },
     });
-    await admin.api.requestJson({ method: "POST", path: CSRS, body }, quiet);
+    await admin.api.requestJson({ method: "POST", path: CSRS, body }, signal);
   }
 
-  test("a stolen laptop: one command ends the watch that is open, and others keep their access", async () => {
+  test("a stolen laptop: one command ends its open watch, and other users keep their access", async () => {
     await succeed("kubeconfig", "user", "alice", "--group", "dev");
     await succeed("kubeconfig", "user", "bob", "--group", "dev");
     await using admin = await connectWith(instance.folder.join("data/admin.kubeconfig"));
@@ -59,7 +59,7 @@ describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
       stderr,
       /^to let the user in again with new certificates, .*\n.* --subject CN=alice .*\n {2}tlsboot unrevoke user\/alice\n$/,
     );
-    // A watch that the server does not end goes on for half an hour.
+    // Otherwise the watch would continue for half an hour.
     assert.equal((await watching.finished()).code, 1);
     assert.match(watching.stderr(), /Unauthorized|does not accept/);
     assert.deepEqual([await readUser("alice.kubeconfig"), await readUser("bob.kubeconfig")], ["401", "bob"]);
@@ -88,7 +88,7 @@ describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
     assert.deepEqual([await readUser("alice.kubeconfig"), await readUser("stolen.kubeconfig")], ["alice", "401"]);
   });
 
-  test("a stolen node: its certificate and its renewal are refused, and a replacement gets the name with a new token", async () => {
+  test("a stolen node: its certificate and its renewal are refused, and a new token gives its name to a replacement", async () => {
     assert.equal((await bootstrap("n1", await createToken("--node", "n1", "--approve"))).code, 0);
     assert.equal(await readUser("n1/kubeconfig"), "system:node:n1");
     const { stdout, stderr } = await succeed("revoke", "node/n1", "--reason", "keyCompromise");
@@ -108,7 +108,7 @@ describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
     );
   });
 
-  test("a leaked token: it is deleted, the machines that used it are listed, and their certificates revoked on request", async () => {
+  test("a leaked token is deleted, its certificates are listed, and on request they are revoked", async () => {
     const token = await createToken();
     const id = token.slice(0, 6);
     const caPem = await readFile(instance.folder.join("data/pki/ca.crt"), "utf8");
@@ -138,7 +138,7 @@ describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
     assert.deepEqual([await readUser("n2/kubeconfig"), await readUser("n3/kubeconfig")], ["401", "401"]);
   });
 
-  test("tlsboot revoke csr denies a pending request, and revokes the certificate of an issued one, also when it is deleted", async () => {
+  test("tlsboot revoke csr denies a pending request, and revokes the certificate of an issued or deleted one", async () => {
     await submit("pending");
     assert.equal(
       (await succeed("revoke", "csr/pending", "--message", "Unknown machine.")).stdout,
@@ -147,7 +147,7 @@ describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
     await using admin = await connectWith(instance.folder.join("data/admin.kubeconfig"));
     const denied = await admin.api.requestObject<CertificateSigningRequest>(
       { method: "GET", path: `${CSRS}/pending` },
-      quiet,
+      signal,
     );
     assert.deepEqual(denied.status.conditions?.map(({ type, reason }) => [type, reason]), [["Denied", "Revoked"]]);
     assert.match(
@@ -156,7 +156,7 @@ describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
     );
     for (const name of ["issued", "deleted"]) {
       await submit(name);
-      // All requests of this test have one key, of which it warns.
+      // approve warns because all requests of this test have the same key.
       await succeed("approve", name, "--yes");
     }
     await succeed("delete", "csr", "deleted");
@@ -187,7 +187,7 @@ describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
     assert.match((await tlsboot("unrevoke", "user/zoe")).stderr, /"user\/zoe": it is not revoked/);
   });
 
-  test("on a terminal the command shows what it revokes, and asks", async () => {
+  test("on a terminal, revoke shows what it revokes, and asks", async () => {
     await succeed("kubeconfig", "user", "dora");
     const no = await instance.typeAt("n\n", "revoke", "user/dora");
     assert.deepEqual([no.code, no.stdout], [3, ""]);
@@ -224,7 +224,7 @@ describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
     });
   }
 
-  test("the CA, the server's own certificate and the administrators cannot be revoked, and the message names what to do instead", async () => {
+  test("the CA, the server's own certificate and the administrators cannot be revoked, and the message suggests an alternative", async () => {
     const [, caSerial = ""] =
       /Serial number: +([0-9a-f]+)/i.exec((await succeed("inspect", "data/pki/ca.crt")).stdout) ??
         [];
@@ -242,7 +242,7 @@ describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
     );
   });
 
-  test("beside another API server, requests are denied and tokens deleted, and the message says what else helps", async () => {
+  test("with another API server, requests are denied, tokens are deleted, and the message suggests alternatives", async () => {
     await using api = await startFakeApi();
     const pending = { ...await buildCsr({ name: "pending" }), status: {} };
     const deleted: string[] = [];

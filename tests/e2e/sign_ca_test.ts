@@ -1,4 +1,4 @@
-/** `tlsboot sign` with all CAs that other commands can open, however their keys are stored. */
+/** Tests `tlsboot sign` with every kind of CA that other commands can open. */
 import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
@@ -20,13 +20,13 @@ import { runCaptured } from "../support/run_captured.ts";
 const WEB = ["--profile", "web.yaml"];
 const NAMED = ["--cluster-signing-cert-file", "ca.crt", "--cluster-signing-key-file", "ca.key"];
 
-interface Tried {
+interface SignPlace {
   readonly folder: TempFolder;
   readonly tlsboot: (args: readonly string[], more?: CapturedIoOptions) => Promise<Finished>;
 }
 
 /** Creates a folder with a profile and requests, and a function that runs the program in it. */
-async function withRequests(body: (tried: Tried) => Promise<void>): Promise<void> {
+async function withRequests(body: (place: SignPlace) => Promise<void>): Promise<void> {
   await using folder = await createTempFolder();
   await writeFile(folder.join("web.yaml"), createProfile(""));
   await writeFile(folder.join("alone.yaml"), createProfile("chain: false\n"));
@@ -71,7 +71,7 @@ async function writeCa(folder: TempFolder, ca: SigningCa): Promise<void> {
   await writeFile(folder.join("ca.key"), ca.keyPem, { mode: 0o600 });
 }
 
-test("tlsboot sign uses the CA of the signer where the data directory has one for each purpose", async () => {
+test("tlsboot sign uses the signer's own CA if the data directory has a CA for each purpose", async () => {
   await withRequests(async ({ tlsboot }) => {
     assert.equal((await tlsboot(["ca", "init", "--split"])).code, 0);
     for (
@@ -86,7 +86,7 @@ test("tlsboot sign uses the CA of the signer where the data directory has one fo
       assert.equal(readChain(await tlsboot(["sign", file, ...signer])).issuer, issuer);
     }
 
-    // The API does not trust the CA of custom signers, but that of clients, also when a flag names it.
+    // The API trusts the client CAs but not the CA of custom signers, even if flags select them.
     const asClient = ["sign", "web.csr", ...WEB, "--usage", "client-auth"];
     assert.equal(readChain(await tlsboot(asClient)).issuer, "tlsboot-ca-custom");
     const pki = "tlsboot-data/pki";
@@ -101,7 +101,7 @@ test("tlsboot sign uses the CA of the signer where the data directory has one fo
   });
 });
 
-test("tlsboot sign issues client certificates by a profile only when the CA cannot be below a trusted one", async () => {
+test("tlsboot sign issues client certificates by a profile only if its CA is known not to be below a trusted one", async () => {
   await withRequests(async ({ folder, tlsboot }) => {
     const asClient = ["sign", "web.csr", ...WEB, "--usage", "client-auth", ...NAMED];
     const lower = await createIntermediateCa(await createSigningCa({ commonName: "elsewhere" }), "lower");
@@ -116,7 +116,7 @@ test("tlsboot sign issues client certificates by a profile only when the CA cann
   });
 });
 
-test("tlsboot sign opens keys under a passphrase, of a file and typed, by --data-dir and by name", async () => {
+test("tlsboot sign opens encrypted keys with a passphrase from a file or typed, of --data-dir and of named files", async () => {
   await withRequests(async ({ folder, tlsboot }) => {
     await writeFile(folder.join("pass"), "open sesame\n", { mode: 0o600 });
     const file = ["--ca-passphrase-file", "pass"];
@@ -129,7 +129,7 @@ test("tlsboot sign opens keys under a passphrase, of a file and typed, by --data
       const line = ["sign", "web.csr", ...WEB, ...ca];
       assert.equal(readChain(await tlsboot([...line, ...file])).issuer, "tlsboot-ca-custom");
       const typed = await tlsboot(line, { isTerminal: true, stdin: "open sesame\n" });
-      // The lines of the spinner are erased.
+      // The spinner erases its lines.
       const rest = typed.stderr.split("\n").map((text) => text.split("\r\x1b[2K").at(-1));
       assert.deepEqual(rest, ["Passphrase of tlsboot-data/pki/custom-ca.key: ", ""]);
       assert.equal(readChain({ ...typed, stderr: "" }).issuer, "tlsboot-ca-custom");
@@ -140,7 +140,7 @@ test("tlsboot sign opens keys under a passphrase, of a file and typed, by --data
   });
 });
 
-test("tlsboot sign uses the program that holds the key, for --data-dir and for a named certificate", async () => {
+test("tlsboot sign uses the program that holds the key, for --data-dir and for a certificate file", async () => {
   await withRequests(async ({ folder, tlsboot }) => {
     const ca = await createSigningCa({ commonName: "held" });
     const held = ["--signing-key-command", await writeKeyProgram(folder, ca.keyPem)];

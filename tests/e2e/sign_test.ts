@@ -1,4 +1,4 @@
-/** `tlsboot sign`: requests in files, by the rules of a signer and without a server. */
+/** Tests `tlsboot sign`, which signs requests in files by a signer's rules, without a server. */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
@@ -76,7 +76,7 @@ describe("tlsboot sign", () => {
     assert.equal(Date.parse(certificate.validTo) - Date.parse(certificate.validFrom), 2 * 3_600_000 + 300_000);
   });
 
-  test("tlsboot sign signs for Kubernetes' signers with their usages, also DER and stdin", async () => {
+  test("tlsboot sign signs for Kubernetes' signers with their usages, and reads DER and stdin", async () => {
     const ca = ["--cluster-signing-cert-file", "other/pki/ca.crt", "--cluster-signing-key-file", "other/pki/ca.key"];
     const { code, stdout, stderr } = await folder.tlsboot("sign", "alice.csr", "--signer", API_CLIENT, ...ca);
     assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
@@ -92,7 +92,7 @@ describe("tlsboot sign", () => {
     assert.equal((await folder.tlsboot("sign", "good.der", "--profile", "web.yaml")).code, 0);
   });
 
-  test("tlsboot sign names the CRL of --crl-url, and adds the name of the CA's file to a folder", async () => {
+  test("tlsboot sign adds the CRL URL of --crl-url, and to a folder the name of the CA's file", async () => {
     for (
       const [url, want] of [["http://pki.example.com/a.crl", "a.crl"], ["http://pki.example.com/", "ca.crl"]] as const
     ) {

@@ -1,4 +1,4 @@
-/** Custom signers: faults at the start, certificates that `up` issues by a profile, and a profile that changes. */
+/** Tests custom signers: faults at startup, certificates that `up` issues by a profile, and a changing profile. */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { writeFile } from "node:fs/promises";
@@ -21,7 +21,7 @@ lifetime: { max: ${max} }
 extensions: { ocsp: [http://ocsp.example.com] }
 `;
 
-/** Requests a certificate, which is approved, and returns the request with the signer's answer. */
+/** Submits and approves a request, and returns it with the signer's answer. */
 function decide(api: ApiClient, name: string, edit: CsrOptions): Promise<CertificateSigningRequest> {
   const empty = { commonName: "", organizations: [], usages: ["server auth"] };
   return requestAndApprove(api, { name, signerName: "example.com/web", ...empty, ...edit });
@@ -77,7 +77,7 @@ test("tlsboot up signs and refuses by a profile, and loads a changed one without
   assert.equal(getLifeInHours(getCertificate(await decide(api, "e", {}))), 10);
 });
 
-test("tlsboot up signs by a profile with the CA of custom signers, where there is one for each purpose", async () => {
+test("tlsboot up with a split CA signs by a profile with the CA of custom signers", async () => {
   await using folder = await createWorkplace();
   await folder.succeed("ca", "init", "--split", "--data-dir", "data");
   await writeFile(folder.join("web.yaml"), createProfile("24h", "server auth, client auth"));
@@ -90,7 +90,7 @@ test("tlsboot up signs by a profile with the CA of custom signers, where there i
   assert.equal(client.issuer, "CN=tlsboot-ca-custom");
 });
 
-test("tlsboot up puts the intermediates of the CA that flags name behind certificates by a profile, or none", async () => {
+test("tlsboot up appends the intermediates of --cluster-signing-cert-file to certificates, unless the profile says chain: false", async () => {
   await using folder = await createWorkplace();
   const lower = await createIntermediateCa(await createSigningCa({ commonName: "root" }), "lower");
   await writeFile(folder.join("ca.crt"), lower.certificatePem);
@@ -116,7 +116,7 @@ test("tlsboot up puts the intermediates of the CA that flags name behind certifi
   assert.match(described.stdout, /\n {2}note +A certificate is issued without the intermediate CAs\.\n/);
 });
 
-test("tlsboot policy check describes a profile in sentences, and reports every fault with its position", async () => {
+test("tlsboot policy check describes a profile in words, and reports every fault with its position", async () => {
   await using folder = await createWorkplace();
   await writeFile(folder.join("good.yaml"), createProfile("24h"));
   await writeFile(

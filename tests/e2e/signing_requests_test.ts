@@ -1,4 +1,4 @@
-/** The limits, warnings and times of certificate signing requests in `tlsboot up`. */
+/** Tests limits, warnings and cleaning of certificate signing requests in `tlsboot up`. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createFilePort } from "../../client/files.ts";
@@ -7,7 +7,7 @@ import { createSystemClock } from "../../cli/system.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { describeInstance } from "../support/instance_process.ts";
 
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 const clock = createSystemClock();
 
 describeInstance("limits of requests", {
@@ -15,7 +15,7 @@ describeInstance("limits of requests", {
 }, (instance) => {
   const { tlsboot } = instance;
 
-  /** Sends a request of a machine with a token once; a client of the API would try again after 429. */
+  /** Sends the request of a machine with a token once: the API client would try again after 429. */
   async function submit(name: string) {
     const files = createFilePort();
     const cluster = await readCluster(`${instance.data}/admin.kubeconfig`, files);
@@ -29,12 +29,12 @@ describeInstance("limits of requests", {
         "impersonate-group": "system:bootstrappers:tlsboot",
       },
       body: await buildCsr({ name }),
-    }, quiet);
+    }, signal);
     const text = await new Response(ReadableStream.from(answer.body)).text();
     return { status: answer.status, retryAfter: answer.headers["retry-after"], text };
   }
 
-  test("tlsboot up --max-open-requests-per-requester answers 429 to one open request too many, and --gc-denied deletes a denied one", async () => {
+  test("tlsboot up --max-open-requests-per-requester answers 429 beyond the limit, and --gc-denied deletes a denied request", async () => {
     assert.equal((await submit("one")).status, 201);
     assert.equal((await submit("two")).status, 201);
     const refused = await submit("three");
@@ -49,7 +49,7 @@ describeInstance("limits of requests", {
     assert.doesNotMatch(stdout, /\/two\n/);
   });
 
-  test("tlsboot request and approve report a signer that no controller serves", async () => {
+  test("tlsboot request and approve report a signer without a controller", async () => {
     const names = ["--signer", "example.com/web", "--dns", "web.example", "--name", "web-1"];
     const request = await instance.succeed("request", ...names, "--out", "web", "--no-wait");
     assert.match(request.stderr, /Warning: no signer for "example\.com\/web" runs in this server: .*tlsboot signer /);

@@ -1,4 +1,4 @@
-/** Bootstrap tokens for one machine each, join files and packs, from the command line to the refused copy. */
+/** Tests bootstrap tokens for single machines, join files and packs, from their creation to the refused copy. */
 import assert from "node:assert/strict";
 import { cp, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -6,7 +6,7 @@ import { type Finished, runProgram, runTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { connectWith, createWorkplace, describeInstance, startInstance, whoIs } from "../support/instance_process.ts";
 
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 const INVENTORY = `apiVersion: tlsboot/v1alpha1
 kind: Inventory
 nodes:
@@ -18,18 +18,18 @@ nodes:
 const NO_PIN = `sha256:${"0".repeat(64)}`;
 
 describeInstance("tokens for one machine each", {}, (instance) => {
-  /** Runs a command of the operator, for machines on the host of the server. */
+  /** Runs an operator's command for machines on the server's host. */
   async function operate(...args: readonly string[]): Promise<Finished> {
     const server = args[1] === "create" ? ["--server", instance.url] : [];
     return await runTlsboot([...args, ...server, "--data-dir", "data"], { cwd: instance.folder.path });
   }
 
-  /** The files of a machine, in a folder of its name. */
-  const filesOf = (machine: string) => ["--kubeconfig", `${machine}/kubeconfig`, "--cert-dir", `${machine}/pki`];
+  /** Returns the flags for a machine's files, in a folder with its name. */
+  const toFileFlags = (machine: string) => ["--kubeconfig", `${machine}/kubeconfig`, "--cert-dir", `${machine}/pki`];
 
-  /** Runs a command of a machine, whose files are in a folder of its name. */
+  /** Bootstraps a machine with a join file, into a folder with its name. */
   async function join(machine: string, file: string, ...args: readonly string[]): Promise<Finished> {
-    return await runTlsboot(["bootstrap", "--join", file, ...filesOf(machine), ...args], {
+    return await runTlsboot(["bootstrap", "--join", file, ...toFileFlags(machine), ...args], {
       cwd: instance.folder.path,
     });
   }
@@ -43,7 +43,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
     return JSON.parse((await operate("token", "list", "-o", "json")).stdout);
   }
 
-  /** Waits for a record about a token that the server writes after its answer. */
+  /** Waits for a token's record, which the server writes after its answer. */
   function untilRecorded(node: string, record: "lastUse" | "lastRefusal"): Promise<Readonly<Record<string, unknown>>> {
     return eventually(`${record} of the token for ${node}`, async () => {
       const token = (await listTokens()).find((listed) => listed["node"] === node);
@@ -75,7 +75,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
       early.stderr,
       /another key has used the token, which is for 1.*\n.*hint: the token was made for another/,
     );
-    // A minute later, the refusal of the late copy takes its place.
+    // After a minute, the refusal of the late copy would replace it.
     const { lastRefusal } = await untilRecorded("n1", "lastRefusal");
     assert.match(JSON.stringify(lastRefusal), /"address":"127\.0\.0\.1".*another key/);
 
@@ -91,7 +91,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
     assert.match(table, /^ID +TTL +KIND +NODE +FROM +USES +LAST USE +DESCRIPTION\n/);
     assert.match(table, /\n\w{6} +\d+m +node +n1 +<anywhere> +used 1\/1 +\S+Z from 127\.0\.0\.1 +<none>\n/);
     await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
-    const read = (path: string) => admin.api.requestText({ method: "GET", path }, quiet);
+    const read = (path: string) => admin.api.requestText({ method: "GET", path }, signal);
     await eventually(
       "the Event",
       async () =>
@@ -108,7 +108,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
 
   async function findRequestName(api: Awaited<ReturnType<typeof connectWith>>["api"], node: string): Promise<string> {
     const path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-    const { items } = await api.requestJson({ method: "GET", path }, quiet) as {
+    const { items } = await api.requestJson({ method: "GET", path }, signal) as {
       readonly items: readonly {
         readonly metadata: { readonly name: string };
         readonly status: { readonly conditions?: readonly { readonly message?: string }[] };
@@ -119,19 +119,19 @@ describeInstance("tokens for one machine each", {}, (instance) => {
     return found.metadata.name;
   }
 
-  test("a token for another node requests nothing", async () => {
+  test("a token for another node cannot request anything", async () => {
     const made = await operate("token", "create", "--node", "n5", "--approve", "--print-join-command");
     const [line = ""] = made.stdout.split("\n");
     assert.match(line, / --hostname-override n5$/);
     const words = (line.split(" --kubeconfig ")[0] ?? "").split(" ").slice(1);
-    const files = filesOf("n6");
+    const files = toFileFlags("n6");
     assert.match(
       await instance.refuse(1, ...words, ...files, "--hostname-override", "n6"),
       /the token is only for the client certificate of node "n5",/,
     );
   });
 
-  test("a token for a known key is of no use to any other machine", async () => {
+  test("a token for a known key is useless to any other machine", async () => {
     const key = await runTlsboot(
       ["bootstrap", "--print-public-key", "--cert-dir", instance.folder.join("n7", "pki"), "--hostname-override", "n7"],
       { cwd: instance.folder.path },
@@ -158,7 +158,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
   test("a token is refused outside of its networks", async () => {
     const made = await operate("token", "create", "--node", "n8", "--cidr", "10.99.0.0/16", "-o", "command");
     const words = (made.stdout.split("\n")[0]?.split(" --kubeconfig ")[0] ?? "").split(" ").slice(1);
-    const files = filesOf("n8");
+    const files = toFileFlags("n8");
     const refused = await instance.fail(1, ...words, ...files, "--hostname-override", "n8");
     assert.match(refused, /cannot create certificate signing request: Unauthorized/);
     const { networks, lastRefusal } = await untilRecorded("n8", "lastRefusal");
@@ -166,7 +166,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
     assert.match(JSON.stringify(lastRefusal), /clients in 10\.99\.0\.0\/16, not from 127\.0\.0\.1/);
   });
 
-  test("a pack is a tar with everything for a machine, which joins with the unpacked files too", async () => {
+  test("a pack is a tar with everything for a machine, and its unpacked files work too", async () => {
     const names = ["README", "bootstrap-kubelet.conf", "ca.crt", "cloud-init.yaml", "ignition.json"]
       .concat("tlsboot-bootstrap.service");
     const pack = ["token", "create", "--node", "n10", "--approve", "-o", "pack", "--out", "n10.pack"];
@@ -192,8 +192,8 @@ describeInstance("tokens for one machine each", {}, (instance) => {
     assert.match(unit, /ExecStart=\/usr\/local\/bin\/tlsboot bootstrap --bootstrap-kubeconfig \/etc\/kubernetes\/boot/);
     assert.match(unit, / --hostname-override n10 --rotate-certificates\n/);
     const reading = await runTlsboot(
-      ["bootstrap", "--join", "n10.pack", ...filesOf("reading"), "--print-systemd-unit"],
-      // They are for another command, and the pack has the credentials.
+      ["bootstrap", "--join", "n10.pack", ...toFileFlags("reading"), "--print-systemd-unit"],
+      // They belong to other commands: the pack has the credentials.
       { cwd: instance.folder.path, env: { TLSBOOT_SERVER: "https://10.0.0.9", TLSBOOT_CA_CERT_HASH: NO_PIN } },
     );
     assert.equal(reading.code, 0, reading.stderr);
@@ -242,7 +242,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
     });
   }
 
-  test("a token for a node that the inventory does not know is refused", async () => {
+  test("a token for a node that is not in the inventory file is refused", async () => {
     await writeFile(instance.folder.join("machines.yaml"), INVENTORY);
     const { code, stderr } = await operate(
       ...["token", "create", "--for-inventory", "machines.yaml", "--node", "n33", "--out", "more"],
@@ -252,7 +252,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
     assert.match(stderr, /did you mean "n3"\?/);
   });
 
-  test("a token for a node that the inventory of the server does not know is refused", async () => {
+  test("a token for a node that is not in the server's inventory is refused", async () => {
     await using place = await createWorkplace();
     await writeFile(place.join("machines.yaml"), INVENTORY);
     await using server = await startInstance(place, [
@@ -276,7 +276,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
     assert.match(packed.stderr, /cannot make a token for "n4"/);
   });
 
-  test("tlsboot bootstrap --join refuses a file that is none, and credentials beside it", async () => {
+  test("tlsboot bootstrap --join refuses a wrong file, and other credentials", async () => {
     await writeFile(instance.folder.join("other.kubeconfig"), "apiVersion: v1\nkind: Config\n");
     const none = await join("x", "other.kubeconfig");
     assert.equal(none.code, 2);

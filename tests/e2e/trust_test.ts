@@ -1,4 +1,4 @@
-/** `tlsboot get trustbundles` and `trust fetch`, at an API that each test makes answer or fail. */
+/** Tests `tlsboot get trustbundles` and `trust fetch` against an API whose answers each test controls. */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { mkdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
@@ -14,12 +14,12 @@ import { createTempFolder, type TempFolder } from "../support/temp.ts";
 const clock = createSystemClock();
 const NOT_SERVED = "the server could not find the requested resource";
 
-/** The certificate of a CA that ends on the day after the authorities' time. */
+/** Creates a CA, and returns its certificate. */
 async function createCaPem(commonName: string): Promise<string> {
   return (await createTestAuthority("ecdsa-p256", { commonName })).certificatePem;
 }
 
-/** Puts a bundle into the API. */
+/** Puts a ClusterTrustBundle into the fake API. */
 function publish(api: FakeApi, name: string, trustBundle: string, signerName = "example.com/pods"): void {
   const spec = { signerName, trustBundle };
   api.put({ apiVersion: "certificates.k8s.io/v1", kind: "ClusterTrustBundle", metadata: { name }, spec } as never);
@@ -29,13 +29,13 @@ function tlsboot(folder: TempFolder, ...args: readonly string[]): Promise<Finish
   return runCaptured([...args, "--kubeconfig", "kubeconfig"], { cwd: folder.path, clock });
 }
 
-/** Runs `trust fetch bundle --out out.pem --watch` until it is disposed. */
+/** Starts `trust fetch bundle --out out.pem --watch`. */
 function watch(folder: TempFolder, ...more: readonly string[]): Running {
   const line = ["trust", "fetch", "bundle", "--out", "out.pem", "--watch", "--kubeconfig", "kubeconfig", ...more];
   return startCaptured(line, { cwd: folder.path, clock });
 }
 
-/** Waits until the file has some content. */
+/** Waits until the file has the given content. */
 async function untilFile(folder: TempFolder, want: string): Promise<void> {
   await eventually(
     "the content of the file",
@@ -85,7 +85,7 @@ test("trust fetch --out - prints the certificates, and nothing else", async () =
   assert.match(watching.stderr, /error: --out=- and --watch exclude each other\n/);
 });
 
-test("trust fetch writes a file for everyone, runs --exec, and touches nothing when nothing has changed", async () => {
+test("trust fetch writes a world-readable file, runs --exec, and does neither again without a change", async () => {
   await using folder = await createTempFolder();
   await using api = await startFakeApi();
   await writeFile(folder.join("kubeconfig"), api.kubeconfig);
@@ -139,7 +139,7 @@ for (
       hint: /^a bundle consists of PEM blocks of type CERTIFICATE: ask its publisher$/,
     },
     {
-      name: "a user without the right",
+      name: "a user without permission",
       args: ["bundle"],
       intercept: () => failure(403, "Forbidden", 'clustertrustbundles.certificates.k8s.io "bundle" is forbidden'),
       error: /^clustertrustbundles\.certificates\.k8s\.io "bundle" is forbidden$/,
@@ -172,7 +172,7 @@ for (
   });
 }
 
-test("trust fetch replaces no file that does not hold certificates alone", async () => {
+test("trust fetch replaces only files that contain nothing but certificates", async () => {
   await using folder = await createTempFolder();
   await using api = await startFakeApi();
   await writeFile(folder.join("kubeconfig"), api.kubeconfig);
@@ -196,7 +196,7 @@ test("trust fetch replaces no file that does not hold certificates alone", async
 });
 
 for (const answer of [failure(403, "Forbidden", "forbidden"), failure(404, "NotFound", NOT_SERVED)]) {
-  test(`trust fetch --watch ends at its start with the answer ${answer.status}`, async () => {
+  test(`trust fetch --watch ends if its first request gets ${answer.status}`, async () => {
     await using folder = await createTempFolder();
     await using api = await startFakeApi();
     await writeFile(folder.join("kubeconfig"), api.kubeconfig);
@@ -208,7 +208,7 @@ for (const answer of [failure(403, "Forbidden", "forbidden"), failure(404, "NotF
   });
 }
 
-test("trust fetch --watch follows each change, through cut watches, and keeps the file of a bundle that is gone", async () => {
+test("trust fetch --watch follows each change across broken watches, and keeps the file of a deleted bundle", async () => {
   await using folder = await createTempFolder();
   await using api = await startFakeApi();
   await writeFile(folder.join("kubeconfig"), api.kubeconfig);
@@ -231,7 +231,7 @@ test("trust fetch --watch follows each change, through cut watches, and keeps th
   publish(api, "bundle", three);
   await untilFile(folder, three);
 
-  // The API refuses the credentials for a moment, and history is lost.
+  // The API refuses the credentials for a while, and loses its history.
   api.intercept = () => failure(401, "Unauthorized", "Unauthorized");
   api.endWatches("clean");
   await watching.waitFor(/cannot read the bundles, reading the kubeconfig again/);
@@ -250,7 +250,7 @@ test("trust fetch --watch follows each change, through cut watches, and keeps th
   );
 });
 
-test("trust fetch --watch starts before the API does, and writes when a folder that was missing is there", async () => {
+test("trust fetch --watch waits for the API to start, and writes once a missing folder exists", async () => {
   await using folder = await createTempFolder();
   await using api = await startFakeApi();
   await writeFile(folder.join("kubeconfig"), api.kubeconfig);
@@ -265,7 +265,7 @@ test("trust fetch --watch starts before the API does, and writes when a folder t
   await rm(folder.join("folder"), { recursive: true });
 });
 
-test("trust fetch reports the CAs of the API server to the cluster, once a program has them", async () => {
+test("trust fetch reports the API server's CAs to the cluster after --exec has succeeded", async () => {
   await using folder = await createTempFolder();
   await using api = await startFakeApi();
   const reports: unknown[] = [];

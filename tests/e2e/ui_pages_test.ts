@@ -1,4 +1,4 @@
-/** The pages of `tlsboot ui` beside the requests: what they show is what the API says, and their forms change it. */
+/** Tests the pages of `tlsboot ui` other than requests: they show the API's objects, and their forms change them. */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { before, test } from "node:test";
@@ -10,7 +10,7 @@ import { failure, startFakeApi } from "../support/fake_api.ts";
 import { type Connected, connectWith, describeInstance, readIdentity } from "../support/instance_process.ts";
 import { openLink, startUi, type UiClient } from "../support/ui_client.ts";
 
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 const REGISTER = "/apis/tlsboot/v1alpha1/issuedcertificates";
 const REVOCATION_LIST = "/apis/tlsboot/v1alpha1/revocations";
 
@@ -35,7 +35,7 @@ describeInstance("tlsboot ui: pages", { args: ["--auto-approve"] }, (instance) =
     client = await openLink(instance.use(page));
   });
 
-  /** Returns the text of a page as people read it, without markup. */
+  /** Returns the text of a page without markup. */
   async function read(path: string, status = 200, from: UiClient = client): Promise<string> {
     const { body } = await from.send(path, status);
     const [, main = ""] = /<main[^>]*>([^]*)<\/main>/.exec(body) ?? [];
@@ -45,7 +45,7 @@ describeInstance("tlsboot ui: pages", { args: ["--auto-approve"] }, (instance) =
   }
 
   async function readRegister(): Promise<readonly IssuedCertificate[]> {
-    return (await listAll<IssuedCertificate>(admin.api, REGISTER, {}, quiet)).items;
+    return (await listAll<IssuedCertificate>(admin.api, REGISTER, {}, signal)).items;
   }
 
   async function findNodeRecord(node: string): Promise<IssuedCertificate> {
@@ -55,7 +55,7 @@ describeInstance("tlsboot ui: pages", { args: ["--auto-approve"] }, (instance) =
   }
 
   async function listRevocations(): Promise<readonly string[]> {
-    const { items } = await listAll<Revocation>(admin.api, REVOCATION_LIST, {}, quiet);
+    const { items } = await listAll<Revocation>(admin.api, REVOCATION_LIST, {}, signal);
     return items.map(({ metadata }) => metadata.name ?? "");
   }
 
@@ -67,7 +67,7 @@ describeInstance("tlsboot ui: pages", { args: ["--auto-approve"] }, (instance) =
     return value;
   }
 
-  test("ui: the machines are those of the register, with their ends, tokens and certificates", async () => {
+  test("ui: the machines are those of the register, with their expiry, tokens and certificates", async () => {
     const list = await read("/machines");
     assert.match(list, /2 machines/);
     assert.match(list, new RegExp(`valid .*n1 .*requested a certificate with a token .*${token.slice(0, 6)}`));
@@ -93,16 +93,16 @@ describeInstance("tlsboot ui: pages", { args: ["--auto-approve"] }, (instance) =
       spec: { holderIdentity: "n1", leaseDurationSeconds: 40, renewTime: "2099-01-01T00:00:00.000000Z" },
     };
     const path = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
-    await admin.api.requestJson({ method: "POST", path, body: lease }, quiet);
+    await admin.api.requestJson({ method: "POST", path, body: lease }, signal);
     const node = { apiVersion: "v1", kind: "Node", metadata: { name: "n1" } };
-    await admin.api.requestJson({ method: "POST", path: "/api/v1/nodes", body: node }, quiet);
+    await admin.api.requestJson({ method: "POST", path: "/api/v1/nodes", body: node }, signal);
     await eventually(
       "the page follows",
       async () => /renewed its lease Node registered/.test(await read("/machines/n1")) ? true : undefined,
     );
   });
 
-  test("ui: the list and the page of a certificate say what its record says, and the filters are those of the command", async () => {
+  test("ui: the list and the page of a certificate show its record, and the filters are those of the command", async () => {
     const records = await readRegister();
     const list = await read("/certificates");
     assert.match(list, new RegExp(`${records.length} certificates`));
@@ -124,7 +124,7 @@ describeInstance("tlsboot ui: pages", { args: ["--auto-approve"] }, (instance) =
     assert.match(await read("/certificates/abcdef", 404), /is not known here/);
   });
 
-  test("ui: the calendar has the day on which the next certificate ends", async () => {
+  test("ui: the calendar has the day on which the next certificate expires", async () => {
     const jane = (await readRegister()).find(({ spec }) => spec.subject === "CN=jane");
     const day = jane?.spec.notAfter?.slice(0, 10) ?? "";
     const page = await read("/certificates/calendar");
@@ -134,7 +134,7 @@ describeInstance("tlsboot ui: pages", { args: ["--auto-approve"] }, (instance) =
     assert.match(body, new RegExp(`<li id="day-${day}">[^]*${jane?.spec.serialNumber}`));
   });
 
-  test("ui: no page shows a secret of a token, and what a person wrote stays text", async () => {
+  test("ui: no page shows a token's secret, and user text is escaped", async () => {
     const id = token.slice(0, 6);
     const paths = ["/requests", "/machines", "/certificates", "/tokens", `/tokens/${id}`, "/ca", "/activity"];
     for (const path of paths) {
@@ -148,7 +148,7 @@ describeInstance("tlsboot ui: pages", { args: ["--auto-approve"] }, (instance) =
     assert.match(page, /2 certificates that were requested with it stay valid/);
   });
 
-  test("ui: a revocation needs a reason and what was shown, is the user's own, and locks the machine out", async () => {
+  test("ui: a revocation needs a reason and the state that was shown, is the user's own, and locks the machine out", async () => {
     const path = "/revoke?target=node%2Fn2";
     assert.match(await read(path), /If you revoke it, 1 certificate will stop working\./);
     const seen = await findHidden(path, "seen");
@@ -166,7 +166,7 @@ describeInstance("tlsboot ui: pages", { args: ["--auto-approve"] }, (instance) =
     );
     assert.match(await read("/machines/n2"), /State revoked/);
     const path2 = `${REVOCATION_LIST}/node:n2`;
-    const { spec, status } = await admin.api.requestObject<Revocation>({ method: "GET", path: path2 }, quiet);
+    const { spec, status } = await admin.api.requestObject<Revocation>({ method: "GET", path: path2 }, signal);
     assert.deepEqual([spec.node, spec.reason, spec.message, status.revokedBy], [
       "n2",
       "keyCompromise",
@@ -186,7 +186,7 @@ describeInstance("tlsboot ui: pages", { args: ["--auto-approve"] }, (instance) =
     assert.match(await read(path, 409), /it has been revoked since/);
   });
 
-  test("ui: what is unknown or one's own is revoked only after a confirmation", async () => {
+  test("ui: an unknown user is revoked only after a confirmation, and one's own user never", async () => {
     const path = "/revoke?target=user%2Fnoone";
     assert.match(await read(path), /The register has no certificate for it: check the spelling/);
     const form = {
@@ -200,7 +200,7 @@ describeInstance("tlsboot ui: pages", { args: ["--auto-approve"] }, (instance) =
     assert.match(await read("/revoke?target=user%2Fkubernetes-admin", 422), /it covers "kubernetes-admin"/);
   });
 
-  test("ui: a revocation is taken back where that is possible, and only the one that was shown", async () => {
+  test("ui: a revocation is undone if that is possible, and only the one that was shown", async () => {
     const path = "/revocations/user%3Anoone";
     await client.submit(`${path}/unrevoke`, 409, { uid: "another" });
     const uid = await findHidden(path, "uid");
@@ -227,7 +227,7 @@ describeInstance("tlsboot ui: pages", { args: ["--auto-approve"] }, (instance) =
     );
   });
 
-  test("ui: a user sees what the user may see, is shown what is missing, and may not do more", async () => {
+  test("ui: a user sees only what their permissions allow, and what is missing is listed", async () => {
     await using other = await startUi(["--kubeconfig", "jane.kubeconfig"], { cwd: instance.folder.path });
     const jane = await openLink(other);
     for (
@@ -260,7 +260,7 @@ describeInstance("tlsboot ui: pages", { args: ["--auto-approve"] }, (instance) =
     assert.match(page, /tlsboot ca rotate status --data-dir \S+ --wait 1h tlsboot ca rotate switch --data-dir \S+/);
   });
 
-  test("ui: beside another API server, pages show what requests say, and what is missing in one line", async () => {
+  test("ui: with another API server, pages show the data of requests, and list what is missing in one line", async () => {
     await using api = await startFakeApi();
     const subject = { commonName: "system:node:n7", organizations: ["system:nodes"] };
     const certificate = toBase64(await api.ca.issue({ subject, publicKeyDer: (await sharedKey()).publicKeyDer() }));

@@ -1,4 +1,4 @@
-/** What a person does on the page: reads requests, decides them with their own rights, and follows what happens. */
+/** Tests requests on the page: reading them, deciding them with one's own permissions, and following changes. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { readFile, writeFile } from "node:fs/promises";
@@ -19,7 +19,7 @@ import type { UiContext } from "../../ui/page.ts";
 import { addFlags } from "../../ui/parts.tsx";
 import { approveRequestAction, denyRequestAction } from "../../ui/pages/requests.tsx";
 
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 /** No controller of `up` decides about the requests of this signer, so they stay as the test leaves them. */
 const SIGNER = "example.com/x";
@@ -32,7 +32,7 @@ rules:
 - level: None
 `;
 
-/** What the forms of a request's page send, beside the token. */
+/** Returns what the forms of a request's page send in addition to the token. */
 function seen({ metadata: { uid = "", resourceVersion = "" } }: CertificateSigningRequest): Record<string, string> {
   return { uid, resourceVersion };
 }
@@ -69,14 +69,14 @@ describeInstance("tlsboot ui: requests", {
 
   async function create(name: string, options: CsrOptions = {}): Promise<CertificateSigningRequest> {
     const body = await buildCsr({ name, signerName: SIGNER, ...options });
-    return await admin.api.requestObject<CertificateSigningRequest>({ method: "POST", path: CSRS, body }, quiet);
+    return await admin.api.requestObject<CertificateSigningRequest>({ method: "POST", path: CSRS, body }, signal);
   }
 
   async function read(name: string): Promise<CertificateSigningRequest> {
-    return await admin.api.requestObject<CertificateSigningRequest>({ method: "GET", path: `${CSRS}/${name}` }, quiet);
+    return await admin.api.requestObject<CertificateSigningRequest>({ method: "GET", path: `${CSRS}/${name}` }, signal);
   }
 
-  test("ui: a request is approved and another one denied, and the audit log names the user", async () => {
+  test("ui: requests are approved and denied, and the audit log has the user", async () => {
     const [first, second] = [await create("to-approve"), await create("to-deny")];
     await client.submit("/requests/to-approve/approve", 303, seen(first));
     await client.submit("/requests/to-deny/deny", 422, { ...seen(second), reason: " " });
@@ -103,13 +103,13 @@ describeInstance("tlsboot ui: requests", {
     assert.doesNotMatch((await client.send("/requests/to-deny", 200)).body, /Request to-deny is denied\./);
   });
 
-  test("ui: the sentence is the headline, commands name this server, and a decided request has no advice", async () => {
+  test("ui: the headline is the request's summary, commands have this server's flags, and a decided request has no advice", async () => {
     const kubelet = { signerName: "kubernetes.io/kube-apiserver-client-kubelet" };
     await using machine = await connectWith(`${instance.data}/bootstrap.kubeconfig`);
     const body = await buildCsr({ name: "advised", ...kubelet, commonName: "system:node:advised" });
     const created = await machine.api.requestObject<CertificateSigningRequest>(
       { method: "POST", path: CSRS, body },
-      quiet,
+      signal,
     );
     const page = await client.send("/requests/advised", 200);
     assert.match(page.body, /<title>\(\d+\) Request advised · tlsboot<\/title>/);
@@ -138,7 +138,7 @@ describeInstance("tlsboot ui: requests", {
     assert.doesNotMatch(decided.body, /left pending|To change/);
   });
 
-  test("ui: the page after a decision does not count the request as pending, though the watch is late", async () => {
+  test("ui: the page after a decision does not count the request as pending, even if the watch is late", async () => {
     for (const [action, name] of [[approveRequestAction, "late-1"], [denyRequestAction, "late-2"]] as const) {
       const form = new URLSearchParams({ ...seen(await create(name)), confirmed: "yes", reason: "Not ours." });
       const entries = new Map([[name, { state: "pending" }]]);
@@ -146,7 +146,7 @@ describeInstance("tlsboot ui: requests", {
         read: () => Promise.resolve({ entries }),
         waitForChange: () => Promise.resolve(entries.set(name, { state: "decided" }).size > 0),
       };
-      const context = { data, connection: admin, io: { clock: createFakeClock() }, params: { name }, signal: quiet };
+      const context = { data, connection: admin, io: { clock: createFakeClock() }, params: { name }, signal };
       assert.equal((await action.run(context as unknown as UiContext, form)).kind, "moved");
       assert.equal(entries.get(name)?.state, "decided");
     }
@@ -169,14 +169,14 @@ describeInstance("tlsboot ui: requests", {
     await client.submit("/requests/plain/approve", 303, seen(plain));
   });
 
-  test("ui: what has changed since the user saw it is not decided", async () => {
+  test("ui: a request that has changed since it was shown is not decided", async () => {
     const old = await create("changing");
     const labels = { metadata: { labels: { changed: "yes" } } };
     const patch = { method: "PATCH", path: `${CSRS}/changing`, contentType: "application/merge-patch+json" } as const;
-    await admin.api.requestJson({ ...patch, body: labels }, quiet);
+    await admin.api.requestJson({ ...patch, body: labels }, signal);
     const { body } = await client.submit("/requests/changing/approve", 409, seen(old));
     assert.match(body, /has changed since it was shown: nothing was decided/);
-    await admin.api.requestJson({ method: "DELETE", path: `${CSRS}/changing` }, quiet);
+    await admin.api.requestJson({ method: "DELETE", path: `${CSRS}/changing` }, signal);
     const other = await create("changing");
     await client.submit("/requests/changing/approve", 409, seen(old));
     await client.submit("/requests/changing/approve", 422, {});
@@ -185,12 +185,12 @@ describeInstance("tlsboot ui: requests", {
     await client.submit("/requests/nowhere/approve", 404, seen(old));
   });
 
-  test("ui: only requests of expected machines are approved at once, and only those that were shown", async () => {
+  test("ui: only requests of expected machines that were shown are approved together", async () => {
     const kubelet = { signerName: "kubernetes.io/kube-apiserver-client-kubelet" };
     await using machine = await connectWith(`${instance.data}/bootstrap.kubeconfig`);
     for (const name of ["m1", "m2"]) {
       const body = await buildCsr({ name, ...kubelet, commonName: `system:node:${name}` });
-      await machine.api.requestJson({ method: "POST", path: CSRS, body }, quiet);
+      await machine.api.requestJson({ method: "POST", path: CSRS, body }, signal);
     }
     await client.submit("/expected", 422, { machines: "m1 _" });
     assert.match((await client.submit("/expected", 200, { machines: "m3" })).body, /<caption>1 expected machine</);
@@ -204,7 +204,7 @@ describeInstance("tlsboot ui: requests", {
     assert.equal((await read("m2")).status.conditions, undefined);
   });
 
-  test("ui: a user sees what their rights allow, and reads what is missing", async () => {
+  test("ui: a user sees what their permissions allow, and which are missing", async () => {
     const request = await create("guarded");
     await instance.succeed("kubeconfig", "user", "viewer");
     const kubeconfig = instance.folder.join("viewer.kubeconfig");
@@ -226,7 +226,7 @@ describeInstance("tlsboot ui: requests", {
     assert.equal((await read("guarded")).status.conditions, undefined);
   });
 
-  test("ui: hostile names stay text", async () => {
+  test("ui: hostile names are escaped", async () => {
     const script = `<script>alert(1)</script>"' onload=x ${HOSTILE}`;
     await create("hostile", { commonName: script, organizations: [script] });
     await eventually("the request is in the list", async () => {
@@ -241,7 +241,7 @@ describeInstance("tlsboot ui: requests", {
     }
   });
 
-  test("ui: no page that a link leads to has a secret", async () => {
+  test("ui: no linked page has a secret", async () => {
     const bootstrap = await readFile(`${instance.data}/bootstrap.kubeconfig`, "utf8");
     const [, token = ""] = /token: \w{6}\.(\w{16})/.exec(bootstrap) ?? [];
     const [, encoded = ""] =
@@ -258,7 +258,7 @@ describeInstance("tlsboot ui: requests", {
     for (const { name, value } of secrets) assert.ok(value.length >= 16, name);
     const pages = new Map<string, string>();
     const paths = new Set(["/requests"]);
-    // A set is walked in the order of insertion, and what is added on the way is walked too.
+    // A set iterates in insertion order, including values that are added meanwhile.
     for (const path of paths) {
       const { body } = await client.send(path, 200);
       pages.set(path, body);
@@ -288,7 +288,7 @@ describeInstance("tlsboot ui: requests", {
     assert.match(await ending, /^ended: /);
   });
 
-  test("ui: a lost server is shown on the page, which recovers by itself", async () => {
+  test("ui: the page reports a lost server, and recovers by itself", async () => {
     await using place = await createTempFolder();
     const port = ["--secure-port", String(await findServerPort())];
     const first = await startInstance(place, port);
@@ -306,13 +306,13 @@ describeInstance("tlsboot ui: requests", {
       const { body: shown } = await own.send("/requests", 200);
       if (!/may be out of date/.test(shown)) return true;
       const [, version = ""] = /data-version="([^"]+)"/.exec(shown) ?? [];
-      // The failure may change before it ends: a server that starts refuses otherwise than one that is gone.
+      // The failure may change before it ends: a starting server fails differently from one that is gone.
       await waitForEvent(ui.origin, `/events?live=requests&version=${version}`, own.cookie, /event: changed/);
       return undefined;
     });
   });
 
-  test("tlsboot ui says what is missing: an API, a kubeconfig, a free port", async () => {
+  test("tlsboot ui reports a missing kubeconfig and a port in use", async () => {
     assert.match(await instance.refuse(1, "ui", "--data-dir", "none"), /cannot read kubeconfig/);
     assert.match(
       await instance.refuse(1, "ui", "--port", String(instance.port)),

@@ -1,4 +1,4 @@
-/** What `tlsboot ui` answers on its socket, to requests that no browser would send and to those that a foreign page makes it send. */
+/** Tests the socket of `tlsboot ui`, with requests that no browser sends and with those that a foreign page causes. */
 import assert from "node:assert/strict";
 import { get } from "node:http";
 import { connect } from "node:net";
@@ -8,11 +8,11 @@ import { describeInstance } from "../support/instance_process.ts";
 import { submitFirstRequest } from "../support/node_requests.ts";
 import { openLink, type RunningUi, send, startUi, type UiClient, type UiRequest } from "../support/ui_client.ts";
 
-/** How many times a page is given up, from its beginning to its end. */
+/** How many times a request is aborted, from its beginning to its end. */
 const ROUNDS = 25;
 const FORM = { token: "x" };
 
-/** Counts the turns of the event loop until an answer is there. They are also the server's, which runs in this process. */
+/** Counts the event loop turns until an answer arrives. The server runs in this process, so they are its turns too. */
 async function countTurns(answer: Promise<unknown>): Promise<number> {
   let isThere = false;
   const done = answer.finally(() => isThere = true);
@@ -38,7 +38,7 @@ describeInstance("tlsboot ui: its socket", {}, (instance) => {
     return startUi(["--data-dir", instance.data], { cwd: instance.folder.path });
   }
 
-  test("ui: only its own page reaches anything, whatever a foreign page makes the browser send", async () => {
+  test("ui: requests of foreign pages are refused", async () => {
     const { origin } = ui;
     const port = new URL(origin).port;
     const cases: readonly (readonly [what: string, status: number, request: UiRequest, path?: string])[] = [
@@ -88,7 +88,7 @@ describeInstance("tlsboot ui: its socket", {}, (instance) => {
     await client.send("/requests", 200);
   });
 
-  test("ui: without a session there is nothing but the files of the page", async () => {
+  test("ui: without a session, only the static files are served", async () => {
     const { origin } = ui;
     for (const path of ["/", "/requests", "/requests/a", "/nowhere", "/events?live=requests"]) {
       const { status, body } = await send(origin + path);
@@ -104,7 +104,7 @@ describeInstance("tlsboot ui: its socket", {}, (instance) => {
     assert.equal((await send(`${origin}/requests`, { headers: { cookie: `a=b; ${client.cookie}` } })).status, 200);
   });
 
-  test("ui: a link is good once; a second use ends the session, and signing out ends it too", async () => {
+  test("ui: a login link works once; using it again ends the session, and so does signing out", async () => {
     await using fresh = await startPage();
     assert.equal((await send(`${fresh.origin}/login`)).status, 403);
     assert.equal((await send(`${fresh.origin}/login?key=guess`)).status, 403);
@@ -123,24 +123,24 @@ describeInstance("tlsboot ui: its socket", {}, (instance) => {
     await client.send("/requests", 401);
   });
 
-  test("ui: a browser that gives up on pages while they are made does not end the program", async () => {
+  test("ui: a browser that aborts requests does not end the program", async () => {
     const kubeconfig = `${instance.data}/admin.kubeconfig`;
     await submitFirstRequest(kubeconfig, "csr-n1", "n1", new AbortController().signal);
     const headers = { cookie: client.cookie };
     for (const path of ["/requests/csr-n1", "/machines", "/activity"]) {
       const turns = await countTurns(client.send(path, 200));
       for (let round = 0; round < ROUNDS; round++) {
-        const given = get(ui.origin + path, { headers, agent: false });
-        given.on("error", () => {});
+        const request = get(ui.origin + path, { headers, agent: false });
+        request.on("error", () => {});
         await settle(Math.floor(turns * round / ROUNDS));
-        given.destroy();
+        request.destroy();
       }
     }
     await client.send("/requests/csr-n1", 200);
     assert.equal(ui.running.hasEnded(), false, ui.running.stderr());
   });
 
-  test("ui: it listens on loopback only, and ends when it is stopped, with pages that are open", async () => {
+  test("ui: it listens on loopback only, and stops even if pages are open", async () => {
     await using fresh = await startPage();
     const client = await openLink(fresh);
     const port = Number(new URL(fresh.origin).port);

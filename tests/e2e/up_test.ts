@@ -13,7 +13,7 @@ import { eventually } from "../support/eventually.ts";
 import { connectWith, createWorkplace, spawnInstance, startInstance } from "../support/instance_process.ts";
 import { findServerPort } from "../support/temp.ts";
 
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const BUNDLES = "/apis/certificates.k8s.io/v1/clustertrustbundles";
 const SECRETS = "/api/v1/namespaces/kube-system/secrets";
@@ -28,7 +28,7 @@ async function readToken(kubeconfig: string): Promise<string> {
   return config.value.users[0]?.user.token?.reveal() ?? "";
 }
 
-test("tlsboot up creates its files, for their owner only, and prints the next commands", async () => {
+test("tlsboot up creates private files, and prints the next commands", async () => {
   await using folder = await createWorkplace();
   await using instance = await startInstance(folder);
   const at = (name: string) => `${instance.data}/${name}`;
@@ -65,14 +65,14 @@ test("tlsboot up creates its files, for their owner only, and prints the next co
   assert.match(out, /\n {2}tlsboot approve n1 --data-dir data\n/);
   assert.match(out, /Only the renewals of nodes are approved automatically/);
   assert.ok(!out.includes("\u001b"));
-  // What a child writes to two pipes may arrive in another order.
+  // The child's output on its two pipes may arrive in any order.
   await instance.running.waitFor(/"bootstrap kubeconfig written".*\n/);
   const before = instance.running.stderr();
-  // The log says nothing about the first work of the controllers.
+  // The controllers' first work is not logged.
   {
     await using connected = await connectWith(at("admin.kubeconfig"));
     await eventually("the trust bundle is published", async () => {
-      const { items } = await connected.api.requestJson({ method: "GET", path: BUNDLES }, quiet) as {
+      const { items } = await connected.api.requestJson({ method: "GET", path: BUNDLES }, signal) as {
         readonly items: readonly unknown[];
       };
       return items[0];
@@ -89,7 +89,7 @@ test("tlsboot up creates its files, for their owner only, and prints the next co
   );
 });
 
-test("tlsboot up a second time keeps CA, data and token, and prints what is next; a deleted binding stays deleted", async () => {
+test("a second tlsboot up keeps CA, data and token, and prints the next steps; a deleted binding stays deleted", async () => {
   await using folder = await createWorkplace();
   const port = String(await findServerPort());
   const first = await startInstance(folder, ["--secure-port", port]);
@@ -101,12 +101,12 @@ test("tlsboot up a second time keeps CA, data and token, and prints what is next
   {
     await using connected = await connectWith(admin);
     for (const request of [{ name: "kept" }, { name: "other", signerName: "kubernetes.io/kube-apiserver-client" }]) {
-      await connected.api.requestJson({ method: "POST", path: CSRS, body: await buildCsr(request) }, quiet);
+      await connected.api.requestJson({ method: "POST", path: CSRS, body: await buildCsr(request) }, signal);
     }
-    await connected.api.requestJson({ method: "DELETE", path: `${bindings}/tlsboot:node-bootstrapper` }, quiet);
+    await connected.api.requestJson({ method: "DELETE", path: `${bindings}/tlsboot:node-bootstrapper` }, signal);
     await eventually("the certificate of the node is issued", async () => {
       const get = { method: "GET", path: `${CSRS}/kept` } as const;
-      return (await connected.api.requestObject<CertificateSigningRequest>(get, quiet)).status.certificate;
+      return (await connected.api.requestObject<CertificateSigningRequest>(get, signal)).status.certificate;
     });
   }
   const { code, stderr } = await first.end("SIGINT");
@@ -125,10 +125,10 @@ test("tlsboot up a second time keeps CA, data and token, and prints what is next
   );
   assert.deepEqual(after, before);
   await using connected = await connectWith(admin);
-  const kept = await connected.api.requestObject<KubeObject>({ method: "GET", path: `${CSRS}/kept` }, quiet);
+  const kept = await connected.api.requestObject<KubeObject>({ method: "GET", path: `${CSRS}/kept` }, signal);
   assert.equal(kept.metadata.name, "kept");
   await assert.rejects(
-    connected.api.requestJson({ method: "GET", path: `${bindings}/tlsboot:node-bootstrapper` }, quiet),
+    connected.api.requestJson({ method: "GET", path: `${bindings}/tlsboot:node-bootstrapper` }, signal),
     /not found/,
   );
 
@@ -141,7 +141,7 @@ test("tlsboot up a second time keeps CA, data and token, and prints what is next
   );
 });
 
-test("tlsboot up --shared-token=false makes no shared token, and deletes those that it made before", async () => {
+test("tlsboot up --shared-token=false makes no shared token, and deletes those of earlier runs", async () => {
   await using folder = await createWorkplace();
   const readTokens = async (): Promise<readonly string[]> => {
     return JSON.parse(await folder.answer("token", "list", "-o", "json")).map((
@@ -191,11 +191,11 @@ test("tlsboot up --shared-token=false makes no shared token, and deletes those t
   await fourth.running.waitFor(/bootstrap kubeconfig kept: tlsboot up did not make its token/);
 });
 
-test("an interruption ends tlsboot up, also with a watch open", async () => {
+test("an interruption ends tlsboot up, even with an open watch", async () => {
   await using folder = await createWorkplace();
   await using instance = await startInstance(folder);
   await using connected = await connectWith(`${instance.data}/admin.kubeconfig`);
-  const watch = await connected.api.open({ method: "GET", path: `${CSRS}?watch=1` }, quiet);
+  const watch = await connected.api.open({ method: "GET", path: `${CSRS}?watch=1` }, signal);
   const drained = (async () => {
     for await (const _ of watch.body) { /* until the server ends it */ }
   })().catch(() => {});
@@ -220,10 +220,10 @@ test("kill -9 loses nothing that was acknowledged, and a watch continues from it
       method: "POST",
       path: CSRS,
       body: { ...csr, metadata: { name: "first" } },
-    }, quiet);
+    }, signal);
     version = first.metadata.resourceVersion ?? "";
     const writes = names.map(async (name) => {
-      await connected.api.requestJson({ method: "POST", path: CSRS, body: { ...csr, metadata: { name } } }, quiet);
+      await connected.api.requestJson({ method: "POST", path: CSRS, body: { ...csr, metadata: { name } } }, signal);
       acknowledged.push(name);
       if (acknowledged.length === 20) instance.running.kill("SIGKILL");
     });
@@ -233,12 +233,12 @@ test("kill -9 loses nothing that was acknowledged, and a watch continues from it
   assert.ok(acknowledged.length >= 20);
   await using instance = await startInstance(folder, ["--secure-port", port]);
   await using connected = await connectWith(`${instance.data}/admin.kubeconfig`);
-  const list = await connected.api.requestList<KubeObject>({ method: "GET", path: CSRS }, quiet);
+  const list = await connected.api.requestList<KubeObject>({ method: "GET", path: CSRS }, signal);
   const there = new Set(list.items.map(({ metadata }) => metadata.name));
   for (const name of acknowledged) assert.ok(there.has(name), `${name} is lost`);
   const watch = await connected.api.requestText(
     { method: "GET", path: `${CSRS}?watch=1&resourceVersion=${version}&timeoutSeconds=1` },
-    quiet,
+    signal,
   );
   const events = watch.trim().split("\n").map((line) => JSON.parse(line));
   assert.deepEqual(events.filter(({ type }) => type !== "ADDED"), []);
@@ -262,18 +262,18 @@ test("tlsboot up replaces its own token when it has expired", async () => {
       path: `${SECRETS}/${name}`,
       body: { stringData: { expiration: "2020-01-01T00:00:00Z" } },
       contentType: "application/merge-patch+json",
-    }, quiet);
+    }, signal);
     await using bootstrapper = await connectWith(bootstrap);
-    await assert.rejects(bootstrapper.api.requestText({ method: "GET", path: "/api" }, quiet), /Unauthorized/);
+    await assert.rejects(bootstrapper.api.requestText({ method: "GET", path: "/api" }, signal), /Unauthorized/);
   }
   await first.end("SIGINT");
   await using second = await startInstance(folder, ["--secure-port", port]);
   assert.notEqual(await readToken(bootstrap), token);
   await using bootstrapper = await connectWith(`${second.data}/bootstrap.kubeconfig`);
-  assert.match(await bootstrapper.api.requestText({ method: "GET", path: "/api" }, quiet), /APIVersions/);
+  assert.match(await bootstrapper.api.requestText({ method: "GET", path: "/api" }, signal), /APIVersions/);
 });
 
-test("faults that keep an instance from starting, such as another one on its folder, are reported with a hint", async () => {
+test("startup faults, such as another instance on the same folder, are reported with a hint", async () => {
   await using folder = await createWorkplace();
   await using instance = await startInstance(folder);
   const at = (name: string) => folder.join(name);
@@ -303,7 +303,7 @@ test("faults that keep an instance from starting, such as another one on its fol
 
   await fails(["--data-dir", instance.data], 1, /tlsboot: error: cannot open .*tlsboot\.db.*/);
   await using connected = await connectWith(`${instance.data}/admin.kubeconfig`);
-  assert.equal(await connected.api.requestText({ method: "GET", path: "/healthz" }, quiet), "ok");
+  assert.equal(await connected.api.requestText({ method: "GET", path: "/healthz" }, signal), "ok");
   await fails(
     ["--data-dir", "d1", "--token-auth-file", "tokens.csv"],
     1,
@@ -341,7 +341,7 @@ test("faults that keep an instance from starting, such as another one on its fol
   );
 });
 
-test("tlsboot up that cannot start does not change the serving certificate, even when names have changed", async () => {
+test("tlsboot up that fails to start does not change the serving certificate, even if names have changed", async () => {
   await using folder = await createWorkplace();
   await using first = await startInstance(folder);
   await first.end("SIGTERM");
@@ -364,7 +364,7 @@ test("tlsboot up that cannot start does not change the serving certificate, even
   await new Promise<void>((resolve) => taken.close(() => resolve()));
 });
 
-test("tlsboot up on the network names an address of this host, and how to choose another one", async () => {
+test("tlsboot up on the network prints an address of this host, and how to choose another", async () => {
   await using folder = await createWorkplace();
   const hosts = listReachableHosts(await readInterfaces(createFilePort()));
   await using instance = await startInstance(folder, ["--bind-address", "0.0.0.0"]);

@@ -1,4 +1,4 @@
-/** Data directories of other builds: those of earlier builds open, those of later builds are refused and not changed. */
+/** Tests data directories of other builds: earlier ones open, later ones are refused and not changed. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { chmod, cp, readdir, readFile, writeFile } from "node:fs/promises";
@@ -11,11 +11,11 @@ import { ROOT, runTlsboot } from "../support/child.ts";
 import { connectWith, startInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 const CONFIG_MAPS = "/api/v1/namespaces/site/configmaps";
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
-/** Creates a folder of the first format, and sets the modes, which a checkout does not keep. */
+/** Copies a data directory of the first format, and sets the modes, which a checkout does not keep. */
 async function copyFormat1(folder: TempFolder): Promise<string> {
   const data = folder.join("data");
   await cp(join(ROOT, "tests", "e2e", "testdata", "data_dir_1"), data, { recursive: true });
@@ -44,12 +44,12 @@ test("a data directory of the first format opens: objects, revisions, CA", async
   await using instance = await startInstance(folder, [], "serve");
   await using connected = await connectWith(join(data, "admin.kubeconfig"));
   const get = async <T extends KubeObject>(path: string) =>
-    await connected.api.requestObject<T>({ method: "GET", path }, quiet);
+    await connected.api.requestObject<T>({ method: "GET", path }, signal);
   const kept = await get<ConfigMap>(`${CONFIG_MAPS}/kept`);
   assert.deepEqual(kept.data, { a: "1" });
   assert.deepEqual((await get<ConfigMap>(`${CONFIG_MAPS}/changed`)).data, { a: "2" });
   await assert.rejects(get(`${CONFIG_MAPS}/gone`), { code: "not_found" });
-  const csrs = await connected.api.requestJson({ method: "GET", path: CSRS }, quiet) as {
+  const csrs = await connected.api.requestJson({ method: "GET", path: CSRS }, signal) as {
     readonly items: readonly CertificateSigningRequest[];
   };
   assert.deepEqual(csrs.items.map(({ metadata }) => metadata.name), ["jane-8631f88da82f6ccda63f"]);
@@ -58,20 +58,20 @@ test("a data directory of the first format opens: objects, revisions, CA", async
     method: "POST",
     path: CONFIG_MAPS,
     body: { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "added" }, data: {} },
-  }, quiet);
+  }, signal);
   assert.ok(Number(added.metadata.resourceVersion) > Number(kept.metadata.resourceVersion));
   assert.equal(await readFile(join(data, "pki", "ca.crt"), "utf8"), ca);
   assert.equal(await readFile(join(data, "format"), "utf8"), "1\n");
   assert.equal((await instance.end("SIGINT")).code, 0);
 });
 
-test("up continues in a data directory of the first format, and again in its own", async () => {
+test("up continues in a data directory of the first format, and again after it has written to it", async () => {
   await using folder = await createTempFolder();
   const data = await copyFormat1(folder);
   for (let start = 0; start < 2; start++) {
     await using instance = await startInstance(folder);
     await using connected = await connectWith(join(data, "admin.kubeconfig"));
-    assert.notEqual(await connected.api.requestJson({ method: "GET", path: `${CONFIG_MAPS}/kept` }, quiet), undefined);
+    assert.notEqual(await connected.api.requestJson({ method: "GET", path: `${CONFIG_MAPS}/kept` }, signal), undefined);
     assert.equal((await instance.end("SIGINT")).code, 0);
   }
 });

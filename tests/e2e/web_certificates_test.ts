@@ -1,4 +1,4 @@
-/** Certificates of web servers: by a token, by an identity that renews itself, and what neither gets. */
+/** Tests certificates of web servers: by a token, by an identity that renews itself, and refusals. */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { readFile, rename, stat, writeFile } from "node:fs/promises";
@@ -35,7 +35,9 @@ describeInstance("certificates of web servers", {
     return succeed("request", "web", "later.home.lan", "--force");
   }
 
-  /** Runs `tlsboot request web` for a certificate that it must not get. Its time is over some time after its request. */
+  /**
+   * Runs `tlsboot request web` for a certificate that it must not get. Its time is over some time after its request.
+   */
   function requestInVain(args: readonly string[], end: () => Promise<unknown> = requestLater): Promise<Finished> {
     const endLater = (running: Running) => running.waitFor(/request \S+ made at/).then(end);
     return instance.timeOut(endLater, "request", "web", ...args);
@@ -61,7 +63,7 @@ describeInstance("certificates of web servers", {
 
     await rename(instance.folder.join("data", "web.kubeconfig"), instance.folder.join("away"));
     const identity = await readFile(instance.folder.join("nas.home.lan", "identity.kubeconfig"), "utf8");
-    // The certificate lives for 30 days and the identity for a year, both from five minutes before now.
+    // The certificate is valid for 30 days and the identity for a year; both are backdated by five minutes.
     await succeed(...args, "--renew-before", "719h58m");
     await succeed(...args, "--renew-before", "8759h58m");
     await rename(instance.folder.join("away"), instance.folder.join("data", "web.kubeconfig"));
@@ -80,7 +82,7 @@ describeInstance("certificates of web servers", {
       /cannot trust cluster-info/,
     );
     await succeed("request", "web", "away.home.lan", ...server, "--token", token, "--ca-cert-hash", hash);
-    // The token of a machine is not one of a web server.
+    // A machine's token does not work for a web server.
     const machine = /[a-z0-9]{6}\.[a-z0-9]{16}/.exec(
       await readFile(instance.folder.join("data", "bootstrap.kubeconfig"), "utf8"),
     );
@@ -125,7 +127,7 @@ describeInstance("certificates of web servers", {
     const late = await requestInVain(["shop.home.lan", "--out", "late"]);
     assert.equal(late.code, 3, late.stderr);
     assert.match(late.stderr, /another machine may hold the name/);
-    // A further name of the first machine is taken too, also for a machine that has an identity.
+    // The first machine's other names are taken too, even for a machine with an identity.
     await succeed("request", "web", "blog.home.lan");
     const alias = await requestInVain(["blog.home.lan", "--dns", "pay.home.lan"]);
     assert.equal(alias.code, 3, alias.stderr);
@@ -135,13 +137,13 @@ describeInstance("certificates of web servers", {
       /pay\.home\.lan belongs to another machine: tlsboot:web:shop\.home\.lan/,
     );
 
-    // A person gives the name to a machine that was set up anew.
+    // A person gives the name to a reinstalled machine.
     const [, held = ""] = /request (\S+) made at/.exec(late.stderr) ?? [];
     await succeed("approve", held, "--yes");
     await succeed("request", "web", "shop.home.lan", "--out", "late");
   });
 
-  test("requests for a name of another machine do not use up the limit of the machines that share the token", async () => {
+  test("requests for another machine's name do not use up the limit of the machines that share the token", async () => {
     await succeed("request", "web", "taken.home.lan");
     const rogue = await buildCsr({
       signerName: "kubernetes.io/kube-apiserver-client",
@@ -166,7 +168,7 @@ describeInstance("certificates of web servers", {
     assert.match(stderr, /3 requests for taken\.home\.lan from 127\.0\.0\.1 are already held for a person/);
   });
 
-  test("a stolen identity is of no use once it is revoked", async () => {
+  test("a revoked identity is useless", async () => {
     await succeed("request", "web", "stolen.home.lan");
     await succeed("revoke", "user/tlsboot:web:stolen.home.lan", "--reason", "keyCompromise", "--yes");
     assert.match(
@@ -175,7 +177,7 @@ describeInstance("certificates of web servers", {
     );
   });
 
-  test("of two machines that request the same name at once, one gets it", async () => {
+  test("of three machines that request the same name at once, one gets it", async () => {
     const first = Promise.withResolvers<void>();
     const end = first.promise.then(requestLater);
     const runs = await Promise.all(
@@ -184,7 +186,7 @@ describeInstance("certificates of web servers", {
     assert.deepEqual(runs.map(({ code }) => code).toSorted(), [0, 3, 3]);
   });
 
-  test("a name outside of the domain is denied at once, with the reason", async () => {
+  test("a name outside the domain is denied at once, with the reason", async () => {
     assert.match(
       await instance.refuse(3, "request", "web", "nas.home.example"),
       /DNS name "nas\.home\.example" is not allowed/,
@@ -224,7 +226,7 @@ describeInstance("certificates of web servers", {
     assert.match(stderr, /^request \S+ is pending$/m);
   });
 
-  test("a file for --join that does not exist is explained with the one that is for web servers", async () => {
+  test("a missing --join file is reported with a hint to web.kubeconfig", async () => {
     assert.match(
       await instance.refuse(1, "request", "web", "none.home.lan", "--join", "none"),
       /hint: copy web\.kubeconfig to this machine: tlsboot up --web-domain writes it/,
@@ -237,7 +239,9 @@ describeInstance("certificates of web servers", {
     await keeping.waitFor(/certificate of keep\.home\.lan issued/);
   });
 
-  /** Keeps a certificate fresh for two rounds, without their pauses, and returns these and the number of its certificates. */
+  /**
+   * Keeps a certificate fresh for two rounds, skipping the pauses; returns the pauses and the number of certificates.
+   */
   async function keepForTwoRounds(name: string, args: readonly string[], random = createSystemRandom()) {
     const clock = createSystemClock();
     const stop = new AbortController();
@@ -295,7 +299,7 @@ describeInstance("certificates of web servers", {
     assert.ok(pauses.every((pause) => pause >= 60_000), pauses.join());
   });
 
-  test("a new CA reaches the web server, which renews its identity and its certificate early", async () => {
+  test("a web server gets a new CA, and renews its identity and its certificate early", async () => {
     await succeed("request", "web", "new.home.lan");
     const before = await readCertificate("new.home.lan");
     await succeed("ca", "rotate", "begin");

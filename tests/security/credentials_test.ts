@@ -191,7 +191,7 @@ describeJudgedInstance("credentials", [
   });
 
   for (const path of ["/api", "/api/v1", "/apis", "/openapi/v3", "/metrics", "/", CSRS, SECRETS, "/healthz/ping"]) {
-    test(`an anonymous client may GET ${path}, and a wrong token gets 401`, async () => {
+    test(`an anonymous client may not GET ${path}, and a wrong token gets 401`, async () => {
       assert.equal((await instance.as(anonymous, "GET", path)).code, 403);
       const reply = await instance.as(wrong, "GET", path);
       assert.equal(reply.code, 401, "wrong credentials never become anonymous");
@@ -200,7 +200,7 @@ describeJudgedInstance("credentials", [
   }
 
   for (const path of ["/healthz", "/livez", "/readyz", "/version"]) {
-    test(`an anonymous client may not read ${path}, and a wrong token gets 401`, async () => {
+    test(`an anonymous client may GET ${path}, and a wrong token gets 401`, async () => {
       assert.equal((await instance.as(anonymous, "GET", path)).code, 200);
       assert.equal((await instance.as(wrong, "GET", path)).code, 401);
     });

@@ -16,7 +16,7 @@ import { sendRaw } from "../support/raw_http.ts";
 import { connectWith, startInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const TOKEN = "hostile-token";
 const SIGNER = "example.com/hostile";
@@ -41,7 +41,9 @@ const flagsWith = (log: string): readonly string[] => [
   ...["--audit-policy-file", folder.join("audit.yaml"), "--audit-log-path", log],
 ];
 
-/** Sends hostile text to a server in every place that it may repeat; `logged` resolves when its log has the last one. */
+/**
+ * Sends hostile text to a server in every place that it may repeat; `logged` resolves when its log has the last one.
+ */
 async function attack(data: string, port: number, logged: () => Promise<unknown>): Promise<void> {
   const kubeconfig = folder.join("hostile.kubeconfig");
   const ca = await readFile(`${data}/pki/ca.crt`, "utf8");
@@ -68,16 +70,16 @@ async function attack(data: string, port: number, logged: () => Promise<unknown>
     metadata: { annotations: { "example.com/a": FORGING } },
   });
   const misnamed = { ...csr, metadata: { name: FORGING } };
-  await assert.rejects(hostile.api.requestJson({ method: "POST", path: CSRS, body: misnamed }, quiet));
+  await assert.rejects(hostile.api.requestJson({ method: "POST", path: CSRS, body: misnamed }, signal));
   const made = await hostile.api.requestObject<CertificateSigningRequest>(
     { method: "POST", path: CSRS, body: csr },
-    quiet,
+    signal,
   );
   assert.equal(made.spec.username, FORGING);
   await logged();
   const denial = { ...condition("Denied"), reason: HOSTILE, message: FORGING };
   const denied = { ...made, status: { conditions: [denial] } };
-  await hostile.api.requestJson({ method: "PUT", path: `${CSRS}/hostile/approval`, body: denied }, quiet);
+  await hostile.api.requestJson({ method: "PUT", path: `${CSRS}/hostile/approval`, body: denied }, signal);
 }
 
 /** Asserts that the log names the request and contains no terminal control characters. */
