@@ -241,7 +241,7 @@ for (const { name, existing, edit, asked: more, options, want, reason } of renew
       : { kind: "usable" as const, leaf: await issued(edit) };
     const verdict = decideRenewal(found, { ...asked, ...more }, options, NOW);
     assert.equal(verdict.kind, want);
-    if (reason !== undefined) assert.match(verdict.kind === "ask" ? verdict.reason : "", reason);
+    if (reason !== undefined) assert.match(verdict.kind === "request" ? verdict.reason : "", reason);
   });
 }
 

@@ -1,6 +1,6 @@
 /**
- * The same requests before kube-controller-manager's approver and before ours: both approve the same ones with the same
- * words, except that ours leaves a node's subject with more than a name and groups to a person.
+ * Compares kube-controller-manager's approver with ours. Both approve the same requests with the same words, except
+ * that ours holds a node's request whose subject has more than a name and groups.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -16,12 +16,12 @@ import { sharedControlPlane } from "../support/interop/shared.ts";
 import { CASES, CASES_OF_ENCIPHERMENT, isOnlyStored } from "../support/interop/signing_cases.ts";
 import { createRequests, makeRequests, type SigningRequest } from "../support/interop/signing_requests.ts";
 
-/** The holder of a bootstrap token. */
+/** Flags of kubectl that impersonate the holder of a bootstrap token. */
 const BOOTSTRAP = ["--as=system:bootstrap:abcdef", "--as-group=system:bootstrappers"];
 
 /**
- * A node, and a user of any node's certificate. The node comes first: NodeRestriction lets it request its own certificates
- * only, and a key that it has renewed with is its own, so our approver does not hold a request of the other with this key.
+ * A node, then the holder of a bootstrap token. NodeRestriction lets the node request only its own certificates. It
+ * comes first because our approver does not hold a later request with a key that the node has renewed with.
  */
 const REQUESTERS = [
   { prefix: "renewal", flags: ["--as=system:node:n1", "--as-group=system:nodes"], subject: "/CN=system:node:n1" },
@@ -30,13 +30,13 @@ const REQUESTERS = [
 
 const SIGNERS: readonly string[] = [KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER];
 
-/** Neither approver looks at the requested lifetime. */
+/** Neither approver checks the requested lifetime. */
 const KUBELET_CASES = [...CASES, ...CASES_OF_ENCIPHERMENT].filter((one) =>
   SIGNERS.includes(one.signerName) && one.expirationSeconds === undefined && !isOnlyStored(one)
 );
 
-/** How many requests are more than an approver works on at a time: once they are approved, all before them are decided. */
-const LAST = 6;
+/** More requests than an approver decides at the same time: once these are approved, all earlier ones are decided. */
+const LAST_REQUESTS = 6;
 
 /** The case that kube-controller-manager approves and our approver holds (`UnusualSubject`). */
 const HELD = "kubelet client, more in the subject";
@@ -51,7 +51,7 @@ async function collectDecisions(
   for (const { prefix, flags, subject } of REQUESTERS) {
     const own = requests.filter((one) => one.subject.includes(subject));
     await createRequests(kubectl, own.map((one) => ({ ...one, csr: `${prefix}-${one.csr}` })), ...flags);
-    for (let count = 0; count < LAST; count++) {
+    for (let count = 0; count < LAST_REQUESTS; count++) {
       const csr = `last-${prefix}-${count}`;
       await createRequests(kubectl, [{ ...requests[0]!, csr }], ...BOOTSTRAP);
       await kubectl.run("wait", `csr/${csr}`, "--for=condition=Approved");
@@ -76,8 +76,8 @@ test("kube-controller-manager and our approver approve the same requests, whatev
   const approving = ["certificatesigningrequest-approving-controller"];
   const unlimited = ["--kube-api-qps=1000", "--kube-api-burst=1000"];
   const theirs = await collectDecisions(plane.startControllers(approving, unlimited), requests, kubectl);
-  const alone = ["approver", "--kubeconfig", plane.adminKubeconfig, "--leader-elect=false"];
-  const ours = await collectDecisions(spawnTlsboot(alone), requests, kubectl);
+  const approverArgs = ["approver", "--kubeconfig", plane.adminKubeconfig, "--leader-elect=false"];
+  const ours = await collectDecisions(spawnTlsboot(approverArgs), requests, kubectl);
   const titles = new Map(requests.map(({ csr, name }) => [csr, name]));
   for (const [name, conditions] of theirs) {
     const title = titles.get(name.replace(/^[a-z]+-/, ""));

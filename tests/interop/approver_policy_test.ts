@@ -1,4 +1,7 @@
-/** Policies against whole kubelets 1.37: issued and refused serving certificates, the reasons, and the change of leader. */
+/**
+ * Approval policies with whole kubelets 1.37: issued and refused serving certificates, the reasons, and a change of
+ * leader.
+ */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -16,7 +19,7 @@ import { startWholeKubelet, untilReady, type WholeKubelet } from "../support/int
 
 const SIGNER = "kubernetes.io/kubelet-serving";
 
-/** The name of a node's serving request, once it is there. A failure shows what the kubelet complains about. */
+/** Waits for a node's serving request and returns its name. A failure shows the kubelet's log. */
 async function findServingRequest(kubectl: Kubectl, node: string, kubelet: WholeKubelet): Promise<string> {
   const columns = 'jsonpath={.metadata.name} {.spec.username}{"\\n"}';
   await using watch = kubectl.start(
@@ -30,7 +33,10 @@ async function findServingRequest(kubectl: Kubectl, node: string, kubelet: Whole
   return name;
 }
 
-/** Waits until a text has an event, which the approver writes after its decision and after its log. Returns the text. */
+/**
+ * Waits until a text contains an event, which the approver writes after its decision and its log line. Returns the
+ * text.
+ */
 function untilEvent(pattern: RegExp, read: () => Promise<string>): Promise<string> {
   return eventually(`the event ${pattern}`, async () => {
     const text = await read();
@@ -38,7 +44,7 @@ function untilEvent(pattern: RegExp, read: () => Promise<string>): Promise<strin
   });
 }
 
-test("tlsboot up --policy kubelet-serving: a kubelet gets the addresses of its inventory entry, another one that claims them does not", async () => {
+test("tlsboot up --policy kubelet-serving: a kubelet gets the addresses of its inventory entry, and another one that claims them does not", async () => {
   await using folder = await createTempFolder();
   const inventory = await writeInventory(folder, "first");
   await using instance = await startInstance({
@@ -60,7 +66,7 @@ test("tlsboot up --policy kubelet-serving: a kubelet gets the addresses of its i
 
   // Both kubelets run on this machine, so the second one truly reports the address of the first.
   await using second = await startWholeKubelet(instance.folder, "second", instance.bootstrapKubeconfig);
-  // The inventory lacks the second machine, so a person lets it in.
+  // The inventory lacks the second machine, so a person approves it.
   await instance.running.waitFor(/CSR held for a person.*machine second is not in the inventory/);
   await succeedTlsboot(["approve", "second", "--yes", "--kubeconfig", instance.adminKubeconfig]);
   const foreign = await findServingRequest(kubectl, "second", second);
@@ -73,15 +79,15 @@ test("tlsboot up --policy kubelet-serving: a kubelet gets the addresses of its i
   assert.match(await kubectl.run("get", "csr", foreign, "--no-headers"), / Pending\n$/);
 
   const explain = ["policy", "explain", foreign, "--kubeconfig", instance.adminKubeconfig];
-  const strict = await spawnTlsbootToEnd([...explain, "--policy", "kubelet-serving", "--inventory", inventory]);
-  assert.equal(strict.code, 3, strict.stderr);
-  assert.match(strict.stdout, /why +.*belongs to node first, by the inventory/);
-  const believing = await spawnTlsbootToEnd([...explain, "--policy", "kubelet-serving-trusting"]);
-  assert.equal(believing.code, 3, believing.stderr);
-  assert.match(believing.stdout, /why +.*belongs to node first too, by its own status/);
+  const strictVerdict = await spawnTlsbootToEnd([...explain, "--policy", "kubelet-serving", "--inventory", inventory]);
+  assert.equal(strictVerdict.code, 3, strictVerdict.stderr);
+  assert.match(strictVerdict.stdout, /why +.*belongs to node first, by the inventory/);
+  const trustingVerdict = await spawnTlsbootToEnd([...explain, "--policy", "kubelet-serving-trusting"]);
+  assert.equal(trustingVerdict.code, 3, trustingVerdict.stderr);
+  assert.match(trustingVerdict.stdout, /why +.*belongs to node first too, by its own status/);
 });
 
-test("kube-apiserver with our signer and two approvers with a policy, least privilege: the leader dies, the other brings a kubelet up", async () => {
+test("kube-apiserver with our signer and two approvers, all with least privilege: after the leader dies, the other approver lets a kubelet join", async () => {
   await using plane = await sharedControlPlane();
   const { kubectl } = plane;
   await kubectl.create(controllerRbac("kubelet-serving"));
@@ -118,8 +124,8 @@ test("kube-apiserver with our signer and two approvers with a policy, least priv
     () => kubectl.run("get", "events", "--namespace=default", "--output=jsonpath={.items[*].reason}"),
   );
 
-  // The approver that took over knows the certificate of n1 by its request, and has published its settings.
-  await using another = spawnTlsboot([
+  // The new leader knows n1's certificate from its request, and has published its settings.
+  await using secondMachine = spawnTlsboot([
     ...["bootstrap", "--bootstrap-kubeconfig", bootstrap, "--hostname-override", "n1"],
     ...["--kubeconfig", plane.folder.join("other", "kubeconfig"), "--cert-dir", plane.folder.join("other", "pki")],
   ]);
@@ -137,12 +143,12 @@ test("kube-apiserver with our signer and two approvers with a policy, least priv
   assert.match(described, /\n {2}Policies: +kubelet-serving, inventory of 1 \(published by the approver\)\n/);
   assert.match(described, /\nVerdict: +left pending: n1 already has a certificate until /);
   await succeedTlsboot(["approve", "n1", "--yes", ...asAdmin]);
-  assert.equal((await another.finished()).code, 0);
-  // The approver never needed a right that it does not have.
+  assert.equal((await secondMachine.finished()).code, 0);
+  // The approvers have every right that they need.
   assert.doesNotMatch(follower.stderr() + leader.stderr(), /forbidden|access_denied/);
 });
 
-test("kube-apiserver with our approver: a rule that denies stops a stolen node, and a person's decision names the person", async () => {
+test("kube-apiserver with our approver: a deny rule stops a stolen node, and a manual decision records who made it", async () => {
   await using plane = await sharedControlPlane();
   const { kubectl } = plane;
   await kubectl.create(controllerRbac());
@@ -165,7 +171,7 @@ test("kube-apiserver with our approver: a rule that denies stops a stolen node, 
   assert.equal(code, 0, stderr);
 
   const thief = kubectl.as(plane.folder.join("n1", "kubeconfig"));
-  const ask = async (name: string) => {
+  const request = async (name: string) => {
     const csr = await buildCsr({ name });
     const { username: _username, groups: _groups, ...spec } = csr.spec;
     await thief.create(JSON.stringify({ ...csr, spec, status: {} }));
@@ -174,11 +180,11 @@ test("kube-apiserver with our approver: a rule that denies stops a stolen node, 
       ...["get", "csr", name, "--output=jsonpath={.status.conditions[0].type}: {.status.conditions[0].message}"],
     );
   };
-  assert.match(await ask("before"), /^Approved: Auto approving self kubelet client certificate/);
+  assert.match(await request("before"), /^Approved: Auto approving self kubelet client certificate/);
   await stop("system:node:n1");
   await approver.waitFor(/policy or inventory reloaded/);
   assert.equal(
-    await ask("after"),
+    await request("after"),
     'Denied: Denied by rule "stolen" of policy "stop": it denies every request that it matches.',
   );
 
@@ -193,7 +199,7 @@ test("kube-apiserver with our approver: a rule that denies stops a stolen node, 
     `TlsbootDeny: This CSR was denied by user "${admin}" with tlsboot deny.`,
   );
 
-  // A user without rights: the controllers end and report the missing rights.
+  // An approver without rights ends and reports the missing ones.
   const powerless = await spawnTlsbootToEnd(["approver", "--kubeconfig", plane.folder.join("n1", "kubeconfig")]);
   assert.equal(powerless.code, 1);
   assert.match(powerless.stderr, /user "system:node:n1" may not .*update certificatesigningrequests\/approval/);

@@ -1,4 +1,7 @@
-/** A machine with a TPM, a machine with sshd and stock kubelets join a server, and a real cluster, without any token. */
+/**
+ * A machine with a TPM, one with an SSH host key and stock kubelets join a tlsboot server and a real cluster without a
+ * token.
+ */
 import assert from "node:assert/strict";
 import { cp, readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -23,7 +26,7 @@ rules:
   then: next
 `;
 
-test("machines prove by a TPM and by a host key, at each renewal too, and no other machine joins in their names", async () => {
+test("machines prove their identity by a TPM and by an SSH host key, at each renewal too, and no other machine joins under their names", async () => {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await createTempFolder());
   const [tpm, foreign] = [stack.use(await startSwtpm()), stack.use(await startSwtpm())];
@@ -34,11 +37,11 @@ test("machines prove by a TPM and by a host key, at each renewal too, and no oth
     const args = ["attest", "--show", "--proof", proof, "--proof-from", from, "--hostname-override", node];
     return (await succeedTlsboot(args)).stdout;
   };
-  const [line1, line2] = [await show("n1", "tpm", tpm.path), await show("n2", "ssh", hostKey)];
+  const [tpmEntry, sshEntry] = [await show("n1", "tpm", tpm.path), await show("n2", "ssh", hostKey)];
   const fingerprint = (await succeedProgram("ssh-keygen", ["-l", "-f", `${hostKey}.pub`])).stdout.split(" ")[1];
-  assert.equal(line2, `- { name: "n2", ssh: "${fingerprint}" }\n`);
+  assert.equal(sshEntry, `- { name: "n2", ssh: "${fingerprint}" }\n`);
   const [inventory, policy] = [folder.join("machines.yaml"), folder.join("proven.yaml")];
-  await writeFile(inventory, `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${line1}${line2}`);
+  await writeFile(inventory, `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${tpmEntry}${sshEntry}`);
   await writeFile(policy, POLICY);
   const args = ["--inventory", inventory, "--auto-approve", "--policy", policy, "--cluster-signing-duration", "20s"];
   await using instance = await startInstance({ args });
@@ -59,11 +62,11 @@ test("machines prove by a TPM and by a host key, at each renewal too, and no oth
   const proven = certificates.stdout.match(/system:node:n1.* tpm sha256:[0-9a-f]{64} \d/g) ?? [];
   assert.ok(proven.length >= 4, certificates.stdout);
 
-  // Another TPM, and a copy of the disk without its TPM.
+  // A copy of the disk with another TPM, and one without a TPM.
   await cp(instance.folder.join("n1"), instance.folder.join("copy"), { recursive: true });
-  const other = await instance.tlsboot("bootstrap", ...byTpm(foreign.path), ...machine("copy", "n1"));
-  assert.equal(other.code, 1);
-  assert.match(other.stderr, /cannot prove to "\S+" that this machine is "n1": the proof was not accepted: /);
+  const otherTpm = await instance.tlsboot("bootstrap", ...byTpm(foreign.path), ...machine("copy", "n1"));
+  assert.equal(otherTpm.code, 1);
+  assert.match(otherTpm.stderr, /cannot prove to "\S+" that this machine is "n1": the proof was not accepted: /);
   const copy = await instance.tlsboot("bootstrap", ...byTpm(folder.join("none")), ...machine("copy", "n1"));
   assert.equal(copy.code, 1);
   assert.match(copy.stderr, /error: cannot .*TPM/);
@@ -83,7 +86,7 @@ test("machines prove by a TPM and by a host key, at each renewal too, and no oth
   assert.ok((await readFile(kubelet.currentPair, "utf8")).includes(key.trim()));
 });
 
-test("next to a kube-apiserver a stock kubelet joins through an attestor, and its token gets no other certificate", async () => {
+test("a stock kubelet joins a real cluster through an attestor, and its token gets no other certificate", async () => {
   await using plane = await sharedControlPlane();
   const { folder, kubectl } = plane;
   const nodeClient = "system:certificates.k8s.io:certificatesigningrequests:nodeclient";
@@ -94,7 +97,7 @@ test("next to a kube-apiserver a stock kubelet joins through an attestor, and it
   await autoApprove("kubeadm:node-autoapprove-bootstrap", "system:bootstrappers:kubeadm:default-node-token");
   await using _controllers = plane.startCertificateControllers();
 
-  /** Gives a role its permissions and no others. */
+  /** Grants a role only its own permissions, and returns the arguments that run it. */
   const prepare = async (role: string, ...flags: readonly string[]): Promise<readonly string[]> => {
     await kubectl.create((await succeedTlsboot([role, "--print-rbac", ...flags])).stdout);
     const token = await kubectl.run("create", "token", `tlsboot-${role}`, "--namespace=kube-system");

@@ -1,4 +1,4 @@
-/** OpenSSH and tlsboot verify each other's signatures, and name keys and machines alike. */
+/** OpenSSH and tlsboot verify each other's signatures, and agree on fingerprints and hashed machine names. */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
@@ -59,7 +59,7 @@ describe("SSH keys", () => {
     });
   }
 
-  /** Lets ssh-keygen verify a signature by a key that it knows as that of `n1`. */
+  /** Verifies a signature with ssh-keygen, for a key that is listed for `n1`. */
   async function verifyByKeygen(name: string, signature: Uint8Array): Promise<void> {
     const [signers, file] = [folder.join(`${name}.signers`), folder.join(`${name}.own.sig`)];
     await writeFile(
@@ -95,7 +95,7 @@ describe("SSH keys", () => {
     }
   }
 
-  test("a proof with a key that an agent alone has", async () => {
+  test("a proof with a key that only ssh-agent holds", async () => {
     const socket = folder.join("agent");
     await using agent = start("ssh-agent", ["-D", "-a", socket]);
     await agent.waitFor(/SSH_AUTH_SOCK/);
@@ -111,7 +111,7 @@ describe("SSH keys", () => {
     }
   });
 
-  test("known_hosts, hashed by ssh-keygen, is an inventory of the same machines", async () => {
+  test("a known_hosts file that ssh-keygen has hashed is an inventory of the same machines", async () => {
     const path = folder.join("known_hosts");
     const names = KEYS.map(({ name }, index) => ({ node: `n${index}`, key: name }));
     const lines = await Promise.all(

@@ -1,6 +1,6 @@
 /**
- * Proofs by a TPM with swtpm: our machine and our server, each with tpm2-tools and with go-tpm as the other side, and
- * endorsement certificates of swtpm's CA.
+ * TPM proofs with swtpm. Our machine and our server each run against tpm2-tools and go-tpm, and endorsement
+ * certificates come from swtpm's CA.
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -47,7 +47,7 @@ const random = createSeededRandom();
 const SECRET = Uint8Array.from({ length: 32 }, (_, at) => 2 * at);
 const MESSAGE = new TextEncoder().encode("tlsboot node attestation v1\nnode: n1\n");
 const NONCE = Uint8Array.from(createHash("sha256").update(MESSAGE).digest());
-/** More than a TPM reads at once. */
+/** More PCRs than a TPM reads at once. */
 const PCRS = [0, 1, 2, 3, 4, 5, 6, 7, 11];
 const ALGORITHMS = ["rsa", "ecc"] as const;
 
@@ -59,7 +59,7 @@ function unwrap<T>(result: Result<T, string>): T {
   return result.value;
 }
 
-/** Opens the TPM, and refuses RSA for `ecc`, as a TPM without it does. */
+/** Opens the TPM. For `ecc` it refuses RSA keys, like a TPM that does not support them. */
 async function openDevice({ path }: Swtpm, algorithm: Algorithm, exchanges: TpmExchange[] = []): Promise<TpmDevice> {
   const device = createTpmDevice(recordTpm(await openTpmTransport(path), exchanges), {
     clock: createSystemClock(),
@@ -75,12 +75,12 @@ async function openDevice({ path }: Swtpm, algorithm: Algorithm, exchanges: TpmE
   };
 }
 
-/** The endorsement key of a TPMT_PUBLIC in DER. */
+/** Converts the endorsement key of a TPMT_PUBLIC to DER. */
 function toSpki(publicArea: Bytes): Bytes {
   return unwrap(parseTpmKey(unwrap(parsePublicArea(publicArea)))).der;
 }
 
-/** Challenges and answers as the server and the machine do, and verifies the answer. */
+/** Plays both sides: makes a challenge as the server does, answers it as the machine does, and verifies the answer. */
 async function prove(prover: Prover<"tpm">): Promise<{ evidence: TpmEvidence; challenge: TpmCredential }> {
   const evidence = await prover.evidence();
   const key = unwrap(readAttestationKey(evidence.attestationKey));
@@ -94,7 +94,7 @@ async function prove(prover: Prover<"tpm">): Promise<{ evidence: TpmEvidence; ch
   return { evidence, challenge };
 }
 
-/** What the peer of go-tpm answers; bytes are base64. */
+/** The output of the go-tpm peer, with bytes in base64. */
 interface PeerAnswer {
   readonly endorsementKey?: string;
   readonly attestationKey?: string;
@@ -106,7 +106,7 @@ interface PeerAnswer {
   readonly pcrs?: Readonly<Record<string, string>>;
 }
 
-/** Runs the peer of go-tpm. */
+/** Runs an action of the go-tpm peer. */
 async function askPeer(action: string, request: object): Promise<PeerAnswer> {
   const { stdout } = await succeedProgram(peerPath("tpm-peer"), [action], { stdin: JSON.stringify(request) });
   return JSON.parse(stdout);
@@ -120,7 +120,7 @@ function decode(base64 = ""): Bytes {
 
 for (const algorithm of ALGORITHMS) {
   describe(`an endorsement key of ${algorithm}`, () => {
-    test("our machine proves itself to our server, and again with the same keys", async () => {
+    test("our machine proves its identity to our server, twice with the same keys", async () => {
       await using swtpm = await startSwtpm();
       const prover = createDeviceProver(() => openDevice(swtpm, algorithm));
       const first = await prove(prover);
@@ -130,7 +130,7 @@ for (const algorithm of ALGORITHMS) {
       }
     });
 
-    test("a challenge for another key or another TPM is refused by the TPM", async () => {
+    test("the TPM refuses a challenge for another key or another TPM", async () => {
       await using swtpm = await startSwtpm();
       const prover = createDeviceProver(() => openDevice(swtpm, algorithm));
       const evidence = await prover.evidence();
@@ -149,7 +149,7 @@ for (const algorithm of ALGORITHMS) {
       );
     });
 
-    test("tpm2-tools are the machine, with keys of their own, and our server", async () => {
+    test("tpm2-tools as the machine, with their own keys, and our server", async () => {
       await using swtpm = await startSwtpm();
       await swtpm.tool("createek", "-c", "ek.ctx", "-G", algorithm, "-u", "ek.pub");
       const scheme = algorithm === "rsa" ? "rsassa" : "ecdsa";
@@ -195,7 +195,7 @@ for (const algorithm of ALGORITHMS) {
       await swtpm.write("ek.pub", tpmBuffer(publicArea));
       await swtpm.write("secret", SECRET);
       const name = encodeHex(computeTpmName(evidence.attestationKey));
-      // The tools need no TPM for it.
+      // This tool needs no TPM.
       await succeedProgram(
         "tpm2_makecredential",
         ["-T", "none", "-e", "ek.pub", "-s", "secret", "-n", name, "-o", "credential"],
@@ -222,16 +222,16 @@ for (const algorithm of ALGORITHMS) {
       assert.match((await swtpm.tryTool("checkquote", ...check(SECRET))).stderr, /nonce/);
     });
 
-    test("go-tpm is the machine, with keys of its own, and our server", async () => {
+    test("go-tpm as the machine, with its own keys, and our server", async () => {
       await using swtpm = await startSwtpm();
-      const about = { socket: swtpm.path, algorithm };
-      const evidence = await askPeer("evidence", about);
+      const target = { socket: swtpm.path, algorithm };
+      const evidence = await askPeer("evidence", target);
       const endorsementKey = decode(evidence.endorsementKey);
       const attestationKey = unwrap(readAttestationKey(decode(evidence.attestationKey)));
       assert.equal(attestationKey.algorithm.name, algorithm === "rsa" ? "SHA256-RSAPSS" : "ECDSA-SHA256");
       const challenge = await makeCredential(toSpki(endorsementKey), attestationKey.name, SECRET, random);
       const { pcrs = {}, secret, quote, signature } = await askPeer("answer", {
-        ...about,
+        ...target,
         credential: encodeBase64(challenge.credential),
         encryptedSecret: encodeBase64(challenge.secret),
         nonce: encodeBase64(NONCE),
@@ -251,13 +251,13 @@ for (const algorithm of ALGORITHMS) {
       const prover = createDeviceProver(() => openDevice(swtpm, algorithm));
       const evidence = await prover.evidence();
       const publicArea = await readEndorsementArea(swtpm, algorithm);
-      const made = await askPeer("make", {
+      const answer = await askPeer("make", {
         endorsementKey: encodeBase64(publicArea),
         name: encodeBase64(computeTpmName(evidence.attestationKey)),
         secret: encodeBase64(SECRET),
       });
       const { secret, quote, signature, pcrValues } = await prover.prove(
-        { kind: "tpm", credential: decode(made.credential), secret: decode(made.encryptedSecret), pcrs: PCRS },
+        { kind: "tpm", credential: decode(answer.credential), secret: decode(answer.encryptedSecret), pcrs: PCRS },
         MESSAGE,
       );
       assert.deepEqual(secret, SECRET);
@@ -273,10 +273,10 @@ for (const algorithm of ALGORITHMS) {
   });
 }
 
-/** Before a credential in a file of tpm2-tools: a magic number and a version. */
+/** The header of a credential file of tpm2-tools: a magic number and a version. */
 const CREDENTIAL_HEADER = joinTpm(tpmNumber(4, 0xbadcc0de), tpmNumber(4, 1));
 
-/** Creates the endorsement key for its TPMT_PUBLIC. */
+/** Creates the endorsement key and returns its TPMT_PUBLIC. */
 async function readEndorsementArea(swtpm: Swtpm, algorithm: Algorithm): Promise<Bytes> {
   await using device = await openDevice(swtpm, algorithm);
   return (await device.createPrimary(ENDORSEMENT_TEMPLATES[ALGORITHMS.indexOf(algorithm)]!.area)).publicArea;
@@ -299,7 +299,7 @@ test("an endorsement certificate of swtpm's CA admits the machine that it names"
   await writeFile(join(folder, "tpm_story.json"), `${JSON.stringify(story, undefined, 2)}\n`);
 });
 
-test("a key that is not restricted is refused by our server", async () => {
+test("our server refuses a key that is not restricted", async () => {
   await using swtpm = await startSwtpm();
   await using device = await openDevice(swtpm, "ecc");
   const attributes = ATTESTATION_TEMPLATE.attributes & ~TPM_ATTRIBUTE.restricted;

@@ -1,4 +1,4 @@
-/** The same policy and the same requests give the same audit log as kube-apiserver's, once ids and times are blanked. */
+/** With the same policy and requests, the audit log equals kube-apiserver's except for ids and times. */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -31,7 +31,7 @@ const CONFIG_MAPS = "/api/v1/namespaces/default/configmaps";
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const AGENT = "tlsboot-interop";
 
-/** Sends every kind of request that has an audit event of its own form. */
+/** Sends one request of each kind whose audit event differs in form. */
 async function exercise(send: ApiClient): Promise<void> {
   const config = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "a" }, data: { x: "1" } };
   const yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  z: '3'\n";
@@ -67,7 +67,7 @@ async function exercise(send: ApiClient): Promise<void> {
   await send("GET", CONFIG_MAPS, { headers: { "impersonate-user": "jane", "impersonate-group": "dev", ...claimed } });
   await send("GET", "/nothing", { headers: { "user-agent": `${AGENT} ${"x".repeat(2000)}` } });
   await send("GET", "/api/v1/nothing");
-  // The last request proves that all earlier ones have been written.
+  // Once the log has the event of this last request, it has all earlier ones too.
   await send("GET", "/metrics?last");
 }
 
@@ -81,7 +81,7 @@ interface AuditedServer {
 async function record({ server, caPath, kubectl, log }: AuditedServer, startedAt: Date): Promise<readonly unknown[]> {
   await kubectl.run("create", "clusterrolebinding", "audited", "--clusterrole=cluster-admin", "--group=tokengroup");
   const send = await createApiClient({ server, caPath }, "user-token");
-  // The binding takes a moment to be seen.
+  // The binding takes effect a moment later.
   await eventually("the rights of the user", async () => {
     const { code } = await send("GET", CONFIG_MAPS, { headers: { "user-agent": "waiting" } });
     return code === 200 ? true : undefined;
@@ -99,13 +99,16 @@ async function record({ server, caPath, kubectl, log }: AuditedServer, startedAt
   return own.map((event) => blanker.blank(toComparable(event)));
 }
 
-/** An event of the log, with what no two servers have in common. */
+/** An event of the audit log, with the fields that differ between any two servers. */
 interface AuditEvent {
   readonly annotations?: Readonly<Record<string, string>>;
   readonly objectRef?: { readonly resourceVersion?: string };
 }
 
-/** Two stores count differently, and kube-apiserver annotates the times of a request that took half a second. */
+/**
+ * Blanks resource versions, which differ between stores, and removes the latencies that kube-apiserver adds to slow
+ * requests.
+ */
 function toComparable({ annotations = {}, objectRef, ...event }: AuditEvent): object {
   const kept = Object.entries(annotations).filter(([name]) => !name.startsWith("apiserver.latency.k8s.io/"));
   const isCounted = /^[1-9]\d*$/.test(objectRef?.resourceVersion ?? "");

@@ -1,4 +1,4 @@
-/** Backups before age and tar themselves, stock kubectl through a restore, and disks that are full. */
+/** Backups with the real age and tar, stock kubectl across a restore, and full disks. */
 import assert from "node:assert/strict";
 import { mkdir, readdir, readFile, stat, statfs, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -9,7 +9,7 @@ import { startInstance } from "../support/interop/instance.ts";
 import { waitForCertificate } from "../support/interop/kubectl.ts";
 import { mountSmallDisk } from "../support/interop/small_disk.ts";
 
-/** A key pair as an operator makes one. */
+/** Creates a key pair as an operator would. */
 async function makeKey(folder: TempFolder): Promise<{ readonly recipient: string; readonly path: string }> {
   const path = folder.join("key.txt");
   await succeedProgram("age-keygen", ["-o", path]);
@@ -74,7 +74,7 @@ test("a full disk ends backup and restore with the reason, and no partial files 
   assert.deepEqual(await readdir(disk.path), ["ballast"]);
 });
 
-test("readiness turns red before the disk is full, and green again; a full disk loses audit events, not requests", async () => {
+test("readiness fails before the disk is full and recovers afterwards; a full disk loses audit events, not requests", async () => {
   await using folder = await createTempFolder();
   await using disk = await mountSmallDisk(folder.join("disk"), 8192);
   const log = `${disk.path}/audit.log`;
@@ -91,13 +91,13 @@ test("readiness turns red before the disk is full, and green again; a full disk 
   await instance.kubectl.create(await csrManifest("still"));
 
   await disk.fill();
-  // The last page of the file has room for some more lines.
+  // The last page of the file has room for a few more lines.
   const requests = Array.from({ length: 12 }, () => instance.kubectl.run("get", "--raw", "/version"));
   await Promise.all(requests);
   await instance.running.waitFor(/audit events lost/);
   const size = (await stat(log)).size;
   await instance.kubectl.run("get", "csr");
-  assert.equal((await stat(log)).size, size, "half a line stays");
+  assert.equal((await stat(log)).size, size, "the log does not change");
   await disk.free();
   await runProgram("rm", [`${disk.path}/half`]);
   assert.ok(await ready());
@@ -110,7 +110,7 @@ test("readiness turns red before the disk is full, and green again; a full disk 
   );
 });
 
-test("a failing disk of the audit log is reported, and fails readiness where the log is strict", async () => {
+test("an almost full disk of the audit log is reported, and fails readiness only if the log is strict", async () => {
   for (const isStrict of [false, true]) {
     await using folder = await createTempFolder();
     await using disk = await mountSmallDisk(folder.join("disk"), 8192);

@@ -1,7 +1,7 @@
 /**
- * A byte that changed at rest, in each file of a data directory and of a node: the program reports the file or makes it
- * again, and never serves anything else. Tests next to the code change the pages of a database (server/storage/sqlite), the
- * bytes of a backup (instance/backup), and those of CAs and keys (core/pki).
+ * Changes one byte in each file of a data directory and of a node: tlsboot reports the file or recreates it, and never
+ * serves damaged data. Tests next to the code change the pages of a database (server/storage/sqlite), the bytes of a
+ * backup (instance/backup), and those of CAs and keys (core/pki).
  */
 import assert from "node:assert/strict";
 import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -16,7 +16,7 @@ import { createTempFolder, findServerPort, type TempFolder } from "../support/te
 type PlaceInFile = string | number;
 
 /** Changes the lowest bit of a byte in a file, and returns the new content. */
-async function change(path: string, place: PlaceInFile): Promise<Buffer> {
+async function flipBit(path: string, place: PlaceInFile): Promise<Buffer> {
   const bytes = await readFile(path);
   const at = typeof place === "string"
     ? bytes.indexOf(place)
@@ -32,12 +32,12 @@ async function change(path: string, place: PlaceInFile): Promise<Buffer> {
 /** The header of a PEM text, its middle, the last bytes of its content, and its last line. */
 const PEM_PLACES = [0, 0.5, -50, -3];
 
-/** The object whose record in the database is changed. Half way into the file there may be unused space. */
+/** The object whose record in the database is changed. Halfway into the file there may be unused space. */
 const KEPT = "kept";
 
 /**
- * What `up` does with each file: it refuses to start and reports the file, or it starts and makes the file again. A change
- * of the first word of a kubeconfig, which no reader needs, or of the line end after a number does no harm.
+ * What `up` does with each file: it refuses to start and reports the file, or it starts and recreates the file. Changes
+ * in the first word of a kubeconfig, which no reader needs, and in the line end after a number do no harm.
  */
 const SERVER_FILES = [
   { name: "format", places: [0], want: "refuses" },
@@ -53,7 +53,7 @@ const SERVER_FILES = [
   { name: "bootstrap.kubeconfig", places: [0.5, -20], want: "repairs" },
 ] as const;
 
-test("up on a data directory with a changed byte reports the file, or makes it again", async () => {
+test("up on a data directory with a changed byte reports the file or recreates it", async () => {
   await using folder = await createTempFolder();
   const [good, data, port] = [folder.join("good"), folder.join("data"), await findServerPort()];
   {
@@ -65,17 +65,17 @@ test("up on a data directory with a changed byte reports the file, or makes it a
     await running.finished();
   }
   await cp(data, good, { recursive: true });
-  const known = SERVER_FILES.map(({ name }) => name as string);
-  const found = (await readdir(good, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
-  const names = found.map(({ parentPath, name }) => join(parentPath, name).slice(good.length + 1));
-  assert.deepEqual(names.filter((name) => !known.includes(name)), [], "a file that this test does not know");
+  const listed = SERVER_FILES.map(({ name }) => name as string);
+  const entries = (await readdir(good, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+  const names = entries.map(({ parentPath, name }) => join(parentPath, name).slice(good.length + 1));
+  assert.deepEqual(names.filter((name) => !listed.includes(name)), [], "a file that this test does not know");
   for (const { name, places, want } of SERVER_FILES) {
     for (const place of places) {
       await rm(data, { recursive: true, force: true });
       await cp(good, data, { recursive: true });
       const what = `${name} at ${place}`;
       const path = join(data, name);
-      const changed = await change(path, place);
+      const changed = await flipBit(path, place);
       await using running = startUp(data, port);
       const isUp = await waitUntilUp(running).then(() => true, () => false);
       if (want === "refuses") {
@@ -94,7 +94,7 @@ test("up on a data directory with a changed byte reports the file, or makes it a
   }
 });
 
-/** Asserts that a program ended with 1, reported the file, and said what to do. */
+/** Asserts that a program exited with 1, reported the file and printed a hint. */
 function assertReported({ code, stderr }: Finished, path: string, what: string): void {
   assert.equal(code, 1, `${what}: ${stderr}`);
   assert.match(stderr, /^tlsboot: error: \S.*/m, what);
@@ -121,7 +121,7 @@ test("bootstrap with a changed byte in a pair or in a pending key reports the fi
   const [pair = ""] = (await readdir(pki)).filter((name) => /\d\.pem$/.test(name));
   const good = await readFile(join(pki, pair));
   for (const place of PEM_PLACES) {
-    await change(join(pki, pair), place);
+    await flipBit(join(pki, pair), place);
     // A second certificate of a node is not approved automatically.
     const { code, stderr } = await joinNode(folder, "n1", "--timeout", "100ms");
     assert.equal(code, 3, `${pair} at ${place}: ${stderr}`);
@@ -133,7 +133,7 @@ test("bootstrap with a changed byte in a pair or in a pending key reports the fi
   const key = await readFile(pending);
   // The private part of the key is before its public part.
   for (const place of [...PEM_PLACES, 0.3]) {
-    await change(pending, place);
+    await flipBit(pending, place);
     assertReported(await joinNode(folder, "n2"), pending, `pending key at ${place}`);
     await writeFile(pending, key);
   }
@@ -155,7 +155,7 @@ test("verify certificates finds a changed byte in any line of an issued log, and
   assert.equal((await run(...verify)).code, 0);
   const good = await readFile(log);
   for (const place of [0, 0.1, 0.2, 0.4, 0.5, 0.7, 0.9, -60, -1]) {
-    await change(log, place);
+    await flipBit(log, place);
     const { code, stderr } = await run(...verify);
     assert.equal(code, 1, `at ${place}: ${stderr}`);
     assert.match(

@@ -1,4 +1,7 @@
-/** `tlsboot bootstrap` beside a real control plane and a real kubelet: both certificates, files handed on each way, discovery. */
+/**
+ * `tlsboot bootstrap` with a real control plane and a real kubelet: both certificates, discovery, and files that one
+ * takes over from the other.
+ */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
@@ -12,11 +15,11 @@ import { assertChain, assertKeyMatches, assertNodePair, readMode, readSubject } 
 import { startPublishedCluster } from "../support/interop/published_cluster.ts";
 import { startWholeKubelet, untilReady } from "../support/interop/whole_kubelet.ts";
 
-/** Backdated by five minutes, so that a client with rotation renews at once. */
+/** Certificates are backdated by five minutes, so a client that rotates renews at once. */
 const SHORT_LIFE = "--cluster-signing-duration=60s";
 
-/** The line that `token create -o command` prints, as words behind `tlsboot`, without paths. */
-async function joinWords(plane: ControlPlane): Promise<readonly string[]> {
+/** Returns the arguments of the command that `token create -o command` prints, without paths. */
+async function createJoinArgs(plane: ControlPlane): Promise<readonly string[]> {
   const { stdout } = await succeedTlsboot([
     ...["token", "create", "-o", "command", "--ttl", "1h"],
     ...["--server", plane.server, "--kubeconfig", plane.adminKubeconfig],
@@ -41,11 +44,11 @@ async function assertServingPair(caPath: string, pairPath: string, node: string)
   assert.equal(await readMode(pairPath), 0o600);
 }
 
-test("kube-apiserver: both certificates by the hash of the CA, and a kubelet lives from the files", async () => {
+test("kube-apiserver: bootstrap gets both certificates with the hash of the CA, and a kubelet runs on its files", async () => {
   await using plane = await startPublishedCluster();
   const { kubectl } = plane;
-  const words = await joinWords(plane);
-  await using running = spawnTlsboot([...words, ...paths(plane, "n1"), "--serving", "--duration", "1h"]);
+  const joinArgs = await createJoinArgs(plane);
+  await using running = spawnTlsboot([...joinArgs, ...paths(plane, "n1"), "--serving", "--duration", "1h"]);
   await approveServing(kubectl, running);
   const { code, stderr } = await running.finished();
   assert.equal(code, 0, stderr);
@@ -53,8 +56,8 @@ test("kube-apiserver: both certificates by the hash of the CA, and a kubelet liv
   await assertNodePair(plane.caPath, `${folder}/kubelet-client-current.pem`, "n1");
   await assertServingPair(plane.caPath, `${folder}/kubelet-server-current.pem`, "n1");
   await succeedTlsboot(["doctor", plane.folder.join("n1")]);
-  const asked = await kubectl.run("get", "csr", "--output=jsonpath={.items[*].spec.expirationSeconds}");
-  assert.equal(asked, "3600 3600");
+  const lifetimes = await kubectl.run("get", "csr", "--output=jsonpath={.items[*].spec.expirationSeconds}");
+  assert.equal(lifetimes, "3600 3600");
   const before = (await readdir(folder)).sort();
 
   await using kubelet = await startWholeKubelet(plane.folder, "n1");
@@ -75,10 +78,10 @@ test("kube-apiserver: both certificates by the hash of the CA, and a kubelet liv
   assert.equal((await kubectl.run("get", "csr", "--output=name")).trim().split("\n").length, 2);
 });
 
-test("kube-apiserver: files of a kubelet are taken over, renewed, and used by the kubelet again", async () => {
+test("kube-apiserver: bootstrap takes over the files of a kubelet and renews them, and the kubeconfig still works", async () => {
   await using plane = await startPublishedCluster([SHORT_LIFE]);
   const { kubectl, folder } = plane;
-  const token = (await joinWords(plane)).join(" ").match(/--token (\S+)/)?.[1] ?? "";
+  const token = (await createJoinArgs(plane)).join(" ").match(/--token (\S+)/)?.[1] ?? "";
   const bootstrap = await plane.kubeconfigWithToken("bootstrap", token);
   await using kubelet = await startKubelet(folder, "n2", bootstrap);
   await kubelet.running.finished();
@@ -90,7 +93,7 @@ test("kube-apiserver: files of a kubelet are taken over, renewed, and used by th
   await running.waitFor(/^nothing to do: .*kubeconfig of system:node:n2 is valid until /m);
   await approveServing(kubectl, running);
   await running.waitFor(/serving certificate of \S+, \S+ issued, valid until /);
-  // Before it expires: no one approves the next one.
+  // Checked before it expires, because no one approves the next one.
   await assertServingPair(plane.caPath, `${kubelet.certDir}/kubelet-server-current.pem`, "n2");
   await running.waitFor(/(?:^certificate renewed, valid until [^]*){2}/m);
   running.kill("SIGKILL");
@@ -102,11 +105,11 @@ test("kube-apiserver: files of a kubelet are taken over, renewed, and used by th
   assert.ok((requesters.match(/^system:node:n2$/gm)?.length ?? 0) >= 3, requesters);
 });
 
-test("kube-apiserver: discovery refuses a wrong hash, secret and token, and its cluster-info unsigned", async () => {
+test("kube-apiserver: discovery refuses a wrong CA hash, a wrong token secret, and a token without a signature in cluster-info", async () => {
   await using plane = await startPublishedCluster();
-  const words = await joinWords(plane);
-  const changed = (flag: string, value: string) => words.map((word, at) => words[at - 1] === flag ? value : word);
-  const token = words[words.indexOf("--token") + 1] ?? "";
+  const joinArgs = await createJoinArgs(plane);
+  const changed = (flag: string, value: string) => joinArgs.map((arg, at) => joinArgs[at - 1] === flag ? value : arg);
+  const token = joinArgs[joinArgs.indexOf("--token") + 1] ?? "";
   const files = paths(plane, "n3");
   await using place = await createWorkplace();
   for (
@@ -133,6 +136,6 @@ test("kube-apiserver: discovery refuses a wrong hash, secret and token, and its 
     assert.match(stderr, message);
     assert.equal(existsSync(plane.folder.join("n3")), false);
   }
-  await succeedTlsboot([...words, ...paths(plane, "n3")]);
+  await succeedTlsboot([...joinArgs, ...paths(plane, "n3")]);
   await assertNodePair(plane.caPath, plane.folder.join("n3/pki/kubelet-client-current.pem"), "n3");
 });

@@ -1,4 +1,4 @@
-/** Rotation under realistic failures: a full disk, an API that is away, a machine that sleeps, a kill. */
+/** Rotation under realistic failures: a full disk, an unreachable API, a suspended machine, a kill. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -8,7 +8,7 @@ import { assertNodePair } from "../support/interop/openssl.ts";
 import { startInstance, waitUntilUp } from "../support/interop/instance.ts";
 import { mountSmallDisk } from "../support/interop/small_disk.ts";
 
-/** Backdated by five minutes, so that a client with rotation renews at once, again and again. */
+/** Certificates are backdated by five minutes, so a client that rotates renews again and again. */
 const SHORT_LIFE = ["--auto-approve", "--cluster-signing-duration", "60s"];
 
 function rotate(bootstrap: string, folder: string, node = "n1"): Child {
@@ -18,7 +18,7 @@ function rotate(bootstrap: string, folder: string, node = "n1"): Child {
   ]);
 }
 
-async function renewedTimes(running: Child, times: number): Promise<void> {
+async function untilRenewed(running: Child, times: number): Promise<void> {
   await running.waitFor(new RegExp(`(?:[^]*certificate renewed, valid until ){${times}}`));
 }
 
@@ -26,65 +26,65 @@ function count(text: string, pattern: RegExp): number {
   return [...text.matchAll(pattern)].length;
 }
 
-test("a full disk stops renewals with the reason, keeps the pair, makes no crowd of requests, and ends with space", async () => {
+test("a full disk stops renewals with the reason, keeps the pair and adds no requests; renewals continue once there is space", async () => {
   await using instance = await startInstance({ args: SHORT_LIFE });
   await using folder = await createTempFolder();
   await using disk = await mountSmallDisk(folder.join("disk"), 256);
   await using running = rotate(instance.bootstrapKubeconfig, disk.path);
-  await renewedTimes(running, 1);
+  await untilRenewed(running, 1);
   await disk.fill();
   await running.waitFor(/(?:[^]*cannot renew the certificate[^\n]*no space left on device){2}/);
   const link = `${disk.path}/pki/kubelet-client-current.pem`;
   // On a slow machine the kept certificate has expired by now.
   await assertNodePair(instance.caPath, link, "n1", "-no_check_time");
-  const asked = await instance.kubectl.run("get", "csr", "--output=name");
+  const requests = await instance.kubectl.run("get", "csr", "--output=name");
   await running.waitFor(/(?:[^]*cannot renew the certificate[^\n]*no space left on device){3}/);
   assert.equal(
     await instance.kubectl.run("get", "csr", "--output=name"),
-    asked,
-    "what was issued is kept, not asked for again",
+    requests,
+    "the issued certificate is kept, not requested again",
   );
   const before = await readFile(link, "utf8");
   const renewed = count(running.stdout(), /certificate renewed/g);
   await disk.free();
-  await renewedTimes(running, renewed + 1);
+  await untilRenewed(running, renewed + 1);
   await assertNodePair(instance.caPath, link, "n1");
   assert.notEqual(await readFile(link, "utf8"), before);
 });
 
-test("a server that is away, a machine that sleeps and a kill only delay a renewal", async () => {
+test("an unreachable server, a suspended machine and a kill only delay a renewal", async () => {
   const port = String(await findServerPort());
   await using instance = await startInstance({ args: [...SHORT_LIFE, "--secure-port", port] });
   const folder = instance.folder.join("n1");
   const link = `${folder}/pki/kubelet-client-current.pem`;
   const running = rotate(instance.bootstrapKubeconfig, folder);
   try {
-    await renewedTimes(running, 1);
+    await untilRenewed(running, 1);
     instance.running.kill("SIGTERM");
     await instance.running.finished();
     await running.waitFor(/cannot renew the certificate[^\n]*(?:connection refused|cannot reach)/);
     const away = count(running.stdout(), /certificate renewed/g);
     await using again = spawnTlsboot(["up", ...SHORT_LIFE, "--secure-port", port, "--data-dir", instance.dataDir]);
     await waitUntilUp(again);
-    await renewedTimes(running, away + 1);
+    await untilRenewed(running, away + 1);
     running.kill("SIGSTOP");
-    let asleep = 0;
+    let renewedBefore = 0;
     {
-      // It sleeps while a machine that is awake joins and renews twice.
-      await using awake = rotate(instance.bootstrapKubeconfig, instance.folder.join("n2"), "n2");
-      await renewedTimes(awake, 1);
-      // What it printed before it slept has arrived by now.
-      asleep = count(running.stdout(), /certificate renewed/g);
-      await renewedTimes(awake, 2);
+      // It is suspended while another machine joins and renews twice.
+      await using otherMachine = rotate(instance.bootstrapKubeconfig, instance.folder.join("n2"), "n2");
+      await untilRenewed(otherMachine, 1);
+      // All output from before the suspension has arrived by now.
+      renewedBefore = count(running.stdout(), /certificate renewed/g);
+      await untilRenewed(otherMachine, 2);
     }
-    assert.equal(count(running.stdout(), /certificate renewed/g), asleep);
+    assert.equal(count(running.stdout(), /certificate renewed/g), renewedBefore);
     running.kill("SIGCONT");
-    await renewedTimes(running, asleep + 2);
+    await untilRenewed(running, renewedBefore + 2);
     running.kill("SIGKILL");
     await running.finished();
     await assertNodePair(instance.caPath, link, "n1");
     await using next = rotate(instance.bootstrapKubeconfig, folder);
-    await renewedTimes(next, 1);
+    await untilRenewed(next, 1);
     next.kill("SIGKILL");
     await next.finished();
     await assertNodePair(instance.caPath, link, "n1");

@@ -1,4 +1,4 @@
-/** A CA is replaced on two servers over one etcd: step by step, with a server that was down, and at once. */
+/** Replaces the CA of two servers that share an etcd: step by step with a server that was down, and all at once. */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -14,7 +14,7 @@ async function rotate(instance: RunningInstance, code: number, ...args: readonly
   return done.stdout + done.stderr;
 }
 
-/** Waits until a number of servers have adopted the first step. A server is known only once it has reported. */
+/** Waits until a number of servers have adopted the first step. A server counts only once it has reported. */
 async function untilTrusted(instance: RunningInstance, servers: number): Promise<void> {
   await eventually(`${servers} servers have adopted the first step`, async () => {
     const { stdout } = await instance.tlsboot("ca", "rotate", "status", "ca", "--data-dir", instance.dataDir);
@@ -40,20 +40,20 @@ test("ca rotate replaces the CA on both servers, and on one that was down", asyn
   const [a, b] = servers.instances as [RunningInstance, RunningInstance];
   await rotate(a, 0, "begin");
   await untilTrusted(a, 2);
-  // A third one starts with the old CA, and takes the new key from its Secret.
+  // A third server starts with the old CA, and takes the new key from its Secret.
   const late = await copyAuthority(b, "late");
   await using c = await startInstance({ args: ["--auto-approve", "--etcd-servers", etcd.urls.join()], dataDir: late });
   await untilTrusted(b, 3);
   assert.match(await rotate(b, 0, "switch"), /^Servers: +3 of 3 have adopted Switch$/m);
-  for (const one of [a, b, c]) {
-    assert.match(await getIssuer(`${one.dataDir}/pki/apiserver.crt`), /tlsboot-ca-2$/);
-    assert.match(await one.kubectl.run("get", "--raw", "/healthz"), /^ok/);
+  for (const instance of [a, b, c]) {
+    assert.match(await getIssuer(`${instance.dataDir}/pki/apiserver.crt`), /tlsboot-ca-2$/);
+    assert.match(await instance.kubectl.run("get", "--raw", "/healthz"), /^ok/);
   }
   assert.match(await rotate(a, 0, "finish"), /^Servers: +3 of 3 have adopted Finish$/m);
-  for (const one of [a, b, c]) assert.match(await one.kubectl.run("get", "--raw", "/healthz"), /^ok/);
+  for (const { kubectl } of [a, b, c]) assert.match(await kubectl.run("get", "--raw", "/healthz"), /^ok/);
 });
 
-test("ca rotate now is obeyed by both servers, also in the middle of a rotation that was planned", async () => {
+test("both servers follow ca rotate now, even in the middle of a planned rotation", async () => {
   await using etcd = await startEtcd();
   await using servers = await startServers([etcd.urls, etcd.urls], { args: ["--auto-approve"] });
   const [a, b] = servers.instances as [RunningInstance, RunningInstance];

@@ -1,6 +1,7 @@
 /**
- * The CA of a cluster of kubeadm is replaced in its files, by the commands of docs/guides/new_ca.md: kube-apiserver runs on
- * without a restart, a machine of `bootstrap --rotate-certificates` follows, and at the end nothing trusts the old CA.
+ * Replaces the CA of a kubeadm cluster in its files with the commands of docs/guides/new_ca.md. kube-apiserver
+ * continues without a restart, a machine with `bootstrap --rotate-certificates` follows, and in the end nothing trusts
+ * the old CA.
  */
 import assert from "node:assert/strict";
 import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
@@ -18,7 +19,7 @@ import { createShell, type Shell } from "../support/interop/shell.ts";
 import { openMachine } from "../support/rotation/fleet.ts";
 import type { TempFolder } from "../support/temp.ts";
 
-/** Certificates are backdated by five minutes, so that a machine renews such a one at once, again and again. */
+/** Certificates are backdated by five minutes, so a machine renews one this short again and again. */
 const SHORT_LIFE = "30s";
 const CONTROLLERS = [
   "bootstrap-signer-controller",
@@ -46,7 +47,7 @@ async function writeKubernetesFolder(folder: TempFolder, server: string): Promis
   await writeFile(conf, text.replace(/server: \S+/, `server: ${server}`), { mode: 0o600 });
 }
 
-/** The blocks of the guide's last section, with the folder of the test. */
+/** Returns the commands of the guide's last section, with the test's folder in their paths. */
 async function readSteps(folder: TempFolder): Promise<readonly string[]> {
   const { blocks } = await readGuide("new_ca");
   const first = blocks.findIndex((block) => block.startsWith("ca="));
@@ -57,7 +58,7 @@ async function readSteps(folder: TempFolder): Promise<readonly string[]> {
   );
 }
 
-test("docs/guides/new_ca.md: the CA of a kubeadm cluster is replaced beside a real kube-apiserver", async () => {
+test("docs/guides/new_ca.md: the CA of a kubeadm cluster is replaced under a running kube-apiserver", async () => {
   let steps: readonly string[] = [];
   let shell: Shell | undefined;
   const environment: string[] = [];
@@ -67,7 +68,7 @@ test("docs/guides/new_ca.md: the CA of a kubeadm cluster is replaced beside a re
     assert.equal(code, 0, `${line}\n${stdout}${stderr}`);
     return stdout;
   };
-  // The operator's part with kube-apiserver is a restart with other flags: here it is its first start.
+  // Where the operator restarts kube-apiserver with other flags, this test starts it for the first time.
   await using plane = await startControlPlane({
     controllers: false,
     apiserverFlags: async (folder, server) => {
@@ -106,7 +107,7 @@ test("docs/guides/new_ca.md: the CA of a kubeadm cluster is replaced beside a re
     await controllers[Symbol.asyncDispose]();
     controllers = startControllers(plane);
   };
-  /** A kubeconfig of a role, whose file of CAs is read again when it changes. */
+  /** Creates a role's kubeconfig, whose CA file is read again when it changes. */
   const createRole = async (name: string, caPath: string): Promise<string> => {
     const path = await plane.kubeconfigWithToken(name, `${name}-token`);
     await writeFile(path, (await readFile(path, "utf8")).replace(plane.caPath, caPath));
@@ -180,7 +181,7 @@ test("docs/guides/new_ca.md: the CA of a kubeadm cluster is replaced beside a re
   assert.ok(names.some((name) => /^retired-ca-[0-9a-f]{8}\.key$/.test(name)), names.join(" "));
   await assertChain(`${pki}/ca.crt`, `${pki}/apiserver.crt`, "sslserver");
   assert.equal(await readFile(`${pki}/ca-bundle.crt`, "utf8"), await readFile(`${pki}/ca.crt`, "utf8"));
-  await eventually("kube-apiserver to show its certificate alone", async () => {
+  await eventually("kube-apiserver to send only its own certificate", async () => {
     const shown = await openssl(["s_client", "-connect", new URL(plane.server).host, "-showcerts"]);
     return shown.match(/BEGIN CERTIFICATE/g)?.length === 1 ? true : undefined;
   });
@@ -191,7 +192,7 @@ test("docs/guides/new_ca.md: the CA of a kubeadm cluster is replaced beside a re
   assert.match((await old.try("auth", "whoami")).stderr, /Unauthorized/);
 });
 
-/** Starts kube-controller-manager with the bundle, which it reads at its start. */
+/** Starts kube-controller-manager with the bundle, which it reads only at startup. */
 function startControllers(plane: ControlPlane): Child {
   const pki = plane.folder.join("kubernetes/pki");
   const flags = [`--root-ca-file=${pki}/ca-bundle.crt`, `--kubeconfig=${plane.folder.join("kubernetes/admin.conf")}`];

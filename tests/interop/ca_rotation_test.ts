@@ -1,4 +1,7 @@
-/** A new CA without an interruption while servers are killed: one with SQLite, and three on an etcd. */
+/**
+ * Rotates the CA without an interruption while servers are killed: one server with SQLite, and three that share an
+ * etcd.
+ */
 import { test } from "node:test";
 import { startLoneServer, startSharedServers } from "../support/rotation/killed_servers.ts";
 import { MACHINES, rotateUnderLoad } from "../support/rotation/rotation.ts";
@@ -9,6 +12,6 @@ for (
     { servers: "three servers with etcd", start: startSharedServers },
   ]
 ) {
-  test(`${servers}: ${MACHINES} machines, kubelets and a watch live through a rotation while servers die`, () =>
+  test(`${servers}: ${MACHINES} machines, kubelets and a watch survive a rotation while servers die`, () =>
     rotateUnderLoad(start));
 }

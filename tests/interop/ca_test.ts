@@ -1,4 +1,4 @@
-/** The CA in all its forms, judged by openssl, kubelet, kubectl and kube-apiserver. */
+/** The CA in all its forms, checked with openssl, kubelet, kubectl and kube-apiserver. */
 import assert from "node:assert/strict";
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:https";
@@ -53,7 +53,7 @@ async function assertKubeletBootstraps(instance: RunningInstance, node: string):
   return kubelet.currentPair;
 }
 
-/** The leaf leads to the root by the intermediates behind it, and not without them. */
+/** Asserts that a leaf verifies up to the root with the intermediates that follow it, and not without them. */
 async function assertChainedTo(rootPath: string, chainPath: string, purpose: string): Promise<void> {
   const strict = ["verify", "-x509_strict", "-CAfile", rootPath, "-purpose", purpose];
   await openssl([...strict, "-untrusted", chainPath, chainPath]);
@@ -79,7 +79,7 @@ async function serveHttps(folder: TempFolder, name: string): Promise<AsyncDispos
   };
 }
 
-test("a kubelet bootstraps from up over a split CA, and each certificate is from the CA of its purpose", async () => {
+test("a kubelet bootstraps from up with a split CA, and each certificate comes from the CA for its purpose", async () => {
   await using folder = await createTempFolder();
   await tlsboot(folder, "ca", "init", "--split", "--data-dir", "data");
   await using instance = await startInstance({ args: ["--auto-approve"], dataDir: folder.join("data") });
@@ -97,11 +97,11 @@ test("a kubelet bootstraps from up over a split CA, and each certificate is from
   assert.equal(published.trim(), (await readFile(ca("ca"), "utf8")).trim());
 });
 
-test("a kubelet bootstraps from up over an intermediate that openssl made, and keeps the chain", async () => {
+test("a kubelet bootstraps from up with an intermediate CA that openssl made, and keeps the chain", async () => {
   await using folder = await createTempFolder();
   await makeIntermediate(folder);
-  const given = ["--ca-cert", "chain.pem", "--ca-key", "intermediate.key"];
-  await tlsboot(folder, "ca", "import", "--data-dir", "data", ...given);
+  const caFlags = ["--ca-cert", "chain.pem", "--ca-key", "intermediate.key"];
+  await tlsboot(folder, "ca", "import", "--data-dir", "data", ...caFlags);
   await using instance = await startInstance({ args: ["--auto-approve"], dataDir: folder.join("data") });
   const pair = await assertKubeletBootstraps(instance, "n1");
   await assertChainedTo(folder.join("root.crt"), pair, "sslclient");
@@ -124,7 +124,7 @@ test("a kubelet bootstraps from up over an intermediate that openssl made, and k
   assert.match(refused.stderr, /Unauthorized|must be logged in/);
 });
 
-test("kube-apiserver takes the chain that the signer sends with --cluster-signing-chain", async () => {
+test("kube-apiserver accepts the chain that the signer sends with --cluster-signing-chain", async () => {
   await using plane = await sharedControlPlane();
   const { kubectl } = plane;
   await kubectl.create(controllerRbac());
@@ -141,7 +141,7 @@ test("kube-apiserver takes the chain that the signer sends with --cluster-signin
   await assertChainedTo(plane.folder.join("root.crt"), path, "sslclient");
 });
 
-test("a name outside of the CA's constraints is refused by openssl, by kubectl and by our client", async () => {
+test("openssl, kubectl and our client refuse a name outside the CA's constraints", async () => {
   await using folder = await createTempFolder();
   const flags = ["--permit-dns", "example.org", "--permit-ip", "127.0.0.0/8"];
   await tlsboot(folder, "ca", "init", "--data-dir", ".", ...flags);
@@ -183,7 +183,7 @@ test("a name outside of the CA's constraints is refused by openssl, by kubectl a
   }
 });
 
-test("openssl reads the key that is under a passphrase, and a key that openssl put under one signs", async () => {
+test("openssl reads our key with its passphrase, and a CA whose key openssl has encrypted signs", async () => {
   await using folder = await createTempFolder();
   await writeFile(folder.join("pass"), "correct horse battery\n", { mode: 0o600 });
   const passphrase = ["--ca-passphrase-file", "pass"];
@@ -198,8 +198,8 @@ test("openssl reads the key that is under a passphrase, and a key that openssl p
     const key = folder.join(`encrypted-${index}.key`);
     const out = ["-passout", `file:${folder.join("pass")}`, "-out", key];
     await openssl(["pkcs8", "-topk8", "-in", folder.join("root.key"), ...scheme, ...out]);
-    const given = ["--ca-cert", "root.crt", "--ca-key", key, "--data-dir", `taken-${index}`];
-    await tlsboot(folder, "ca", "import", ...given, ...passphrase);
+    const caFlags = ["--ca-cert", "root.crt", "--ca-key", key, "--data-dir", `taken-${index}`];
+    await tlsboot(folder, "ca", "import", ...caFlags, ...passphrase);
     await tlsboot(folder, "kubeconfig", "admin", "--data-dir", `taken-${index}`, ...passphrase);
     await assertChain(folder.join("root.crt"), await extractAdmin(folder, `taken-${index}`), "sslclient");
   }
@@ -214,7 +214,7 @@ for (
     ["Ed25519", ["-algorithm", "ED25519"]],
   ] as const
 ) {
-  test(`a CA with its key behind the program of the documentation signs: ${name}`, async () => {
+  test(`a CA whose key is behind the documented key program signs: ${name}`, async () => {
     await using folder = await createTempFolder();
     await mkdir(folder.join("data/pki"), { recursive: true });
     await openssl(["genpkey", ...key, "-out", folder.join("data/pki/ca.key")]);
@@ -228,7 +228,7 @@ for (
   });
 }
 
-test("a kubelet bootstraps from up whose CA key is behind the program of the documentation", async () => {
+test("a kubelet bootstraps from up whose CA key is behind the documented key program", async () => {
   await using folder = await createTempFolder();
   await mkdir(folder.join("data/pki"), { recursive: true, mode: 0o700 });
   const key = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];

@@ -1,6 +1,6 @@
 /**
- * The cases of our checks of paths, and leaves of a new CA that the old one has signed, before openssl and before Go's x509,
- * which client-go verifies with: the expected verdicts are not ours alone.
+ * Our test cases for path validation, and leaves of a new CA that the old one has cross-signed, verified by openssl and
+ * by Go's x509, which client-go uses. They show that the expected verdicts are not ours alone.
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -21,12 +21,12 @@ import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** What a server shows to a client, and the verdicts about it. */
+/** A chain that a server sends to a client, and the expected verdicts. */
 type Case = Pick<ChainCase, "name" | "chain" | "roots" | "host" | "go" | "openssl">;
 
-/** The cases in which openssl's command decides otherwise than Go, which we follow. */
+/** The cases in which openssl's command differs from Go, which we follow. */
 const DIFFERENT: Readonly<Record<string, Verdict>> = {
-  // It keeps what RFC 6125 calls legacy.
+  // It accepts what RFC 6125 calls legacy.
   "host: a common name alone": "accept",
   "host: a wildcard within a label": "accept",
   "host: an empty list of names": "accept",
@@ -34,7 +34,7 @@ const DIFFERENT: Readonly<Record<string, Verdict>> = {
   "a negative serial number": "accept",
   "host: a name that is not ASCII, and a valid one": "accept",
   "host: an address of 5 octets": "accept",
-  // It compares as it is.
+  // It does not normalize names and addresses.
   "host: a final dot in the requested name": "refuse",
   "host: an IPv4 address within IPv6": "refuse",
 };
@@ -89,27 +89,29 @@ async function buildCrossSigned(): Promise<readonly Case[]> {
   return cases;
 }
 
-const SETS = [
+const CASE_SETS = [
   {
-    title: "each case of a path",
+    title: "each case of path validation",
     build: (): Promise<readonly Case[]> => buildChainCases(new Date()),
     flags: ["-partial_chain", "-auth_level", "2"],
   },
-  { title: "a leaf of a new CA that the old one has signed", build: buildCrossSigned, flags: ["-x509_strict"] },
+  { title: "a leaf of a new CA that the old one has cross-signed", build: buildCrossSigned, flags: ["-x509_strict"] },
 ];
 
-for (const { title, build, flags } of SETS) {
-  test(`openssl verify gives the verdict of ${title}`, async () => {
+for (const { title, build, flags } of CASE_SETS) {
+  test(`openssl verify gives the expected verdict for ${title}`, async () => {
     await using folder = await createTempFolder();
     const differences: string[] = [];
-    for (const one of await build()) {
-      const found = await verify(folder, one, flags);
-      if (found !== (DIFFERENT[one.name] ?? one.openssl)) differences.push(`${one.name}: ${found}`);
+    for (const chainCase of await build()) {
+      const verdict = await verify(folder, chainCase, flags);
+      if (verdict !== (DIFFERENT[chainCase.name] ?? chainCase.openssl)) {
+        differences.push(`${chainCase.name}: ${verdict}`);
+      }
     }
     assert.deepEqual(differences, []);
   });
 
-  test(`a Go client gives the verdict of ${title}`, async () => {
+  test(`a Go client gives the expected verdict for ${title}`, async () => {
     const cases = await build();
     const base64 = (der: Uint8Array): string => Buffer.from(der).toString("base64");
     const questions = cases.map(({ chain, roots, host }) =>
@@ -130,13 +132,13 @@ async function verify(
   { chain, roots, host }: Case,
   flags: readonly string[],
 ): Promise<Verdict> {
-  const [leaf, ...behind] = chain.map((der) => encodePem("CERTIFICATE", der));
-  const files = { leaf: leaf ?? "", behind: behind.join(""), roots: "" };
+  const [leaf, ...intermediates] = chain.map((der) => encodePem("CERTIFICATE", der));
+  const files = { leaf: leaf ?? "", intermediates: intermediates.join(""), roots: "" };
   files.roots = roots.map((der) => encodePem("CERTIFICATE", der)).join("");
   for (const [name, text] of Object.entries(files)) await writeFile(folder.join(`${name}.pem`), text);
   const { code, stdout, stderr } = await runProgram("openssl", [
     ...["verify", "-CAfile", folder.join("roots.pem"), ...flags, "-purpose", "sslserver"],
-    ...(behind.length === 0 ? [] : ["-untrusted", folder.join("behind.pem")]),
+    ...(intermediates.length === 0 ? [] : ["-untrusted", folder.join("intermediates.pem")]),
     ...[isIP(host) > 0 ? "-verify_ip" : "-verify_hostname", host, folder.join("leaf.pem")],
   ]);
   assert.ok(code === 0 || /error \d+ at \d+ depth lookup|verification failed/.test(stdout + stderr), stdout + stderr);

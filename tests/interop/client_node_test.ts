@@ -13,10 +13,10 @@ import { npmPeerPath } from "../support/peers/npm.ts";
 /** The results of the program, by step; peers/client-node/story.mjs describes the steps. */
 type Story = Readonly<Record<string, unknown>>;
 
-/** The step that reviews its own identity, and differs from user to user. */
+/** The step that reviews its own identity, whose result depends on the user. */
 const WHO = "self review";
 
-/** Runs the package as a user does, with its dependencies on Node 24, a kubeconfig and a PKCS#10 request. */
+/** Runs the package with its dependencies on Node 24, as its users do. */
 async function play(kubeconfig: string, request: string): Promise<{ readonly who: unknown; readonly story: Story }> {
   const program = join(npmPeerPath("client-node"), "story.mjs");
   const { stdout } = await succeedProgram(await ensureNode(), [program, kubeconfig, request]);

@@ -1,6 +1,6 @@
 /**
- * The real program on a clock that is set, and over dates at which clocks and formats break. Server and clients share the
- * clock (libfaketime), as the programs of one machine do; elapsed time passes as it does.
+ * The real program when its clock is set, and across dates at which clocks and formats break. Server and clients share
+ * a clock (libfaketime), as on one machine; it runs at normal speed.
  */
 import assert from "node:assert/strict";
 import { cp, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
@@ -30,7 +30,7 @@ function createClock(folder: Pick<TempFolder, "join">, time: string, zone: strin
 
 interface ClockedInstance extends AsyncDisposable {
   readonly running: Child;
-  /** Bootstraps a node and checks its certificate by OpenSSL, all by this clock. */
+  /** Bootstraps a node by this clock. */
   bootstrap(node: string): Promise<Finished>;
   requests(): Promise<Finished>;
 }
@@ -38,12 +38,12 @@ interface ClockedInstance extends AsyncDisposable {
 async function startClockedInstance(
   folder: TempFolder,
   clock: SetClock,
-  more: readonly string[] = [],
+  flags: readonly string[] = [],
   port = 0,
 ): Promise<ClockedInstance> {
   const data = folder.join("data");
   const options = { cwd: folder.path, env: clock.env };
-  const args = ["up", "--auto-approve", "--secure-port", `${port}`, "--data-dir", data, ...more];
+  const args = ["up", "--auto-approve", "--secure-port", `${port}`, "--data-dir", data, ...flags];
   const running = spawnTlsboot(args, options);
   await waitUntilUp(running);
   return {
@@ -59,7 +59,7 @@ async function startClockedInstance(
   };
 }
 
-/** The certificate is valid by the clock, in OpenSSL's eyes too. */
+/** Asserts that OpenSSL accepts the node's certificate by this clock, and returns its expiry. */
 async function assertPair(folder: TempFolder, clock: SetClock, node: string): Promise<Date> {
   const path = folder.join(node, "pki", "kubelet-client-current.pem");
   const combined = await readFile(path, "utf8");
@@ -73,13 +73,13 @@ async function assertPair(folder: TempFolder, clock: SetClock, node: string): Pr
   return pair.value.leaf.notAfter;
 }
 
-function parseCount({ stdout }: Finished): number {
+function countLines({ stdout }: Finished): number {
   return stdout.split("\n").filter((line) => line !== "").length;
 }
 
-test("up continues when its clock is set a second, an hour and more than a year both ways, and loses nothing", async () => {
+test("up continues when its clock is set forward or back by a second, an hour and more than a year, and loses nothing", async () => {
   await using folder = await createTempFolder();
-  // Born so long ago that its CA is valid wherever the clock is set.
+  // Its CA is so old that it is valid at every time below.
   const clock = await createClock(folder, "-800d", "UTC");
   await using instance = await startClockedInstance(folder, clock);
   assert.equal((await instance.bootstrap("n0")).code, 0);
@@ -94,11 +94,11 @@ test("up continues when its clock is set a second, an hour and more than a year 
     await assertPair(folder, clock, node);
     const requests = await instance.requests();
     assert.equal(requests.code, 0, requests.stderr);
-    assert.equal(parseCount(requests), nodes, `at ${time} all requests are there`);
+    assert.equal(countLines(requests), nodes, `at ${time} all requests are there`);
   }
 });
 
-test("up whose clock is set to before its CA waits, and continues when the clock is right again", async () => {
+test("up waits while its clock is before its CA, and continues when the clock is right again", async () => {
   await using folder = await createTempFolder();
   const clock = await createClock(folder, "+0", "UTC");
   await using instance = await startClockedInstance(folder, clock);
@@ -114,7 +114,7 @@ test("up whose clock is set to before its CA waits, and continues when the clock
   await assertPair(folder, clock, "n1");
 });
 
-test("a machine whose clock was never set waits with bootstrap until it is, and then joins", async () => {
+test("bootstrap on a machine whose clock was never set waits until it is, and then joins", async () => {
   await using folder = await createTempFolder();
   const clock = await createClock(folder, "+0", "UTC");
   await using instance = await startClockedInstance(folder, clock);
@@ -127,7 +127,7 @@ test("a machine whose clock was never set waits with bootstrap until it is, and 
   await waiting.waitFor(
     /this machine's clock says 1970-01-01T00:0\d:\d\dZ, but this program was built at .*; waiting until it is set\n/,
   );
-  assert.equal(parseCount(await instance.requests()), 0);
+  assert.equal(countLines(await instance.requests()), 0);
   const refused = await spawnTlsbootToEnd(["ca", "init", "--data-dir", "other"], { cwd: folder.path, env });
   assert.match(refused.stderr, /cannot use the CA: this machine's clock says 1970-.*\ntlsboot: hint: set the clock/);
   await unset.set("+0");
@@ -156,7 +156,7 @@ for (
     },
   ]
 ) {
-  test(`up continues over ${name}`, async () => {
+  test(`up continues across ${name}`, async () => {
     await using folder = await createTempFolder();
     const clock = await createClock(folder, `@${from}`, zone);
     await using instance = await startClockedInstance(folder, clock);
@@ -170,7 +170,7 @@ for (
     );
     const notAfter = await assertPair(folder, clock, "n2");
     assert.ok(notAfter > new Date(`${to.replace(" ", "T")}Z`), notAfter.toISOString());
-    assert.equal(parseCount(await instance.requests()), 2);
+    assert.equal(countLines(await instance.requests()), 2);
   });
 }
 
@@ -181,7 +181,7 @@ function bootstrapAgain(folder: TempFolder, clock: SetClock, machine: string): P
   return spawnTlsbootToEnd([...args, "--timeout", ATTEMPT], { cwd: folder.path, env: clock.env });
 }
 
-/** Copies a machine as a copy of its disk would, with the paths of the copy. */
+/** Clones the files of a machine, with the paths in them adjusted. */
 async function cloneMachine(folder: TempFolder, machine: string, clone: string): Promise<void> {
   await cp(folder.join(machine), folder.join(clone), { recursive: true, verbatimSymlinks: true });
   const kubeconfig = folder.join(clone, "kubeconfig");
@@ -217,22 +217,22 @@ test("a node that was off for fourteen months comes back by itself, and a clone 
   await instance.running.waitFor(/a node with an expired certificate was refused/);
   const kubectl = createKubectl(folder, folder.join("data", "admin.kubeconfig"));
   // The server writes the event after its log.
-  const events = await eventually("the operator hears of the clone", async () => {
+  const events = await eventually("the server records an event about the clone", async () => {
     const text = await kubectl.run("get", "events", "-o", "yaml");
     return /reason: NodeRecoveryRefused/.test(text) ? text : undefined;
   });
   assert.match(events, /Two machines hold the\s+key of this certificate/);
 });
 
-test("a server without --node-recovery, or beyond it, refuses an expired certificate, and bootstrap says what helps", async () => {
+test("a server without --node-recovery, or beyond it, refuses an expired certificate, and bootstrap prints the remedy", async () => {
   await using folder = await createTempFolder();
   const clock = await createClock(folder, "-430d", "UTC");
   const port = await findServerPort();
-  for (const more of [[], ["--node-recovery", "30d"]]) {
-    await using instance = await startClockedInstance(folder, clock, more, port);
-    if (more.length === 0) assert.equal((await instance.bootstrap("n1")).code, 0);
+  for (const flags of [[], ["--node-recovery", "30d"]]) {
+    await using instance = await startClockedInstance(folder, clock, flags, port);
+    if (flags.length === 0) assert.equal((await instance.bootstrap("n1")).code, 0);
     await clock.set("+0");
-    const refused = await eventually("the server answers by the new clock", async () => {
+    const refused = await eventually("the server uses the new clock", async () => {
       const finished = await bootstrapAgain(folder, clock, "n1");
       return /the server does not accept the expired certificate/.test(finished.stderr) ? finished : undefined;
     });
@@ -257,7 +257,7 @@ test("a connection with an expired certificate may request the certificate of it
     return (await runProgram("curl", [...flags, ...args])).stdout;
   };
   const csrs = `${server}/apis/certificates.k8s.io/v1/certificatesigningrequests`;
-  await eventually("the server goes by the new clock", async () => await curl(`${csrs}/absent`) === "404" || undefined);
+  await eventually("the server uses the new clock", async () => await curl(`${csrs}/absent`) === "404" || undefined);
   for (
     const path of [
       `${server}/api/v1/nodes/n1`,
@@ -276,7 +276,7 @@ test("a connection with an expired certificate may request the certificate of it
   assert.equal(await curl("-H", "impersonate-user: alice", `${csrs}/absent`), "403");
 });
 
-test("a machine that was suspended for fourteen months while it renewed its certificates renews them with its expired one", async () => {
+test("a machine that was suspended for fourteen months while it rotated its certificate renews it with the expired one", async () => {
   await using folder = await createTempFolder();
   const clock = await createClock(folder, "-430d", "UTC");
   await using instance = await startClockedInstance(folder, clock, ["--node-recovery", "90d"]);

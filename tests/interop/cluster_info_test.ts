@@ -1,4 +1,4 @@
-/** The signatures of `cluster-info` that `up` keeps are those of a real kube-controller-manager, through all changes. */
+/** `up` keeps the same signatures in `cluster-info` as a real kube-controller-manager, after every change. */
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
@@ -7,16 +7,16 @@ import { sharedControlPlane } from "../support/interop/shared.ts";
 import { eventually } from "../support/eventually.ts";
 import { startInstance } from "../support/interop/instance.ts";
 
-const PATIENCE_MS = 180_000;
+const TIMEOUT_MS = 180_000;
 
 interface TokenOptions {
   readonly type?: string;
   readonly name?: string;
-  /** Entries beside the id, the secret and the usage; undefined removes one of those. */
+  /** Entries besides the id, the secret and the usage; undefined removes one of those. */
   readonly data?: Readonly<Record<string, string | undefined>>;
 }
 
-/** A Secret as kubeadm makes it for a token that signs, and what is different about it. */
+/** Builds the Secret that kubeadm makes for a signing token, with these differences. */
 function tokenSecret(id: string, { type = "bootstrap.kubernetes.io/token", name, data }: TokenOptions = {}): string {
   const all = { "token-id": id, "token-secret": "0123456789abcdef", "usage-bootstrap-signing": "true", ...data };
   const encoded = Object.entries(all).flatMap(([key, value]) =>
@@ -44,7 +44,7 @@ interface Step {
   readonly make: Change;
   /** Ids of the tokens that have a signature afterwards. */
   readonly signed: readonly string[];
-  /** They are those of before, but at least one has another signature. */
+  /** The ids are the same as before, but at least one signature has changed. */
   readonly isRenewal?: boolean;
 }
 
@@ -56,7 +56,7 @@ const STEPS: readonly Step[] = [
     signed: ["aaaaaa", "bbbbbb"],
   },
   {
-    change: "tokens that do not",
+    change: "tokens that do not sign",
     make: apply(
       tokenSecret("cccccc", { data: { "usage-bootstrap-signing": "false", "usage-bootstrap-authentication": "true" } }),
       tokenSecret("dddddd", { data: { "usage-bootstrap-signing": undefined } }),
@@ -69,13 +69,13 @@ const STEPS: readonly Step[] = [
     signed: ["aaaaaa", "bbbbbb", "zzzzzz"],
   },
   {
-    change: "another content",
+    change: "new content",
     make: apply(clusterInfo("second")),
     signed: ["aaaaaa", "bbbbbb", "zzzzzz"],
     isRenewal: true,
   },
   {
-    change: "another secret of a token",
+    change: "a new secret of a token",
     make: apply(tokenSecret("aaaaaa", { data: { "token-secret": "fedcba9876543210" } })),
     signed: ["aaaaaa", "bbbbbb", "zzzzzz"],
     isRenewal: true,
@@ -134,14 +134,14 @@ type Signatures = Readonly<Record<string, string>>;
 async function untilSigned(
   change: string,
   kubectl: Kubectl,
-  isAsItShouldBe: (signatures: Signatures) => boolean,
-  leftOut = "",
+  isExpected: (signatures: Signatures) => boolean,
+  ignoredId = "",
 ): Promise<Signatures> {
   let last: Signatures = {};
   return await eventually(change, async () => {
-    const { [leftOut]: _, ...signatures } = last = await readSignatures(kubectl);
-    return isAsItShouldBe(signatures) ? signatures : undefined;
-  }, PATIENCE_MS).catch((cause: Error) => {
+    const { [ignoredId]: _, ...signatures } = last = await readSignatures(kubectl);
+    return isExpected(signatures) ? signatures : undefined;
+  }, TIMEOUT_MS).catch((cause: Error) => {
     throw new Error(`${cause.message}, the last signatures are of ${Object.keys(last)}`, { cause });
   });
 }

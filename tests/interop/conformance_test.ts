@@ -25,21 +25,21 @@ const CONFORMANCE: readonly string[] = [
   "ServiceAccounts should (run through|update|guarantee|create a serviceAccountToken)",
 ];
 
-/** A person gets a certificate by a CSR, and has the rights that RBAC grants its name. Not part of conformance. */
+/** A user gets a certificate by a CSR, and has the rights that RBAC grants that user. Not part of conformance. */
 const CLIENT = "should support building a client with a CSR";
 
 /**
- * These want the document of discovery to have every group of a whole Kubernetes (apps, batch, autoscaling …). Nothing
- * of it is served here, and discovery reports so: an API that is advertised and missing would mislead every client.
+ * These expect discovery to list every group of a full Kubernetes (apps, batch, autoscaling …). tlsboot does not serve
+ * them, and advertising an API that is missing would mislead every client.
  */
-const WANT_A_WHOLE_KUBERNETES: readonly RegExp[] = [
+const NEED_ALL_GROUPS: readonly RegExp[] = [
   /AggregatedDiscovery should support aggregated discovery interface /,
   /AggregatedDiscovery should support raw aggregated discovery endpoint Accept headers /,
   /Discovery should locate the groupVersion and a resource within each APIGroup /,
 ];
 const MISSING_GROUP = /admissionregistration\.k8s\.io/;
 
-/** The node that the setup of the suite waits for: one that could run something. */
+/** The node that the setup of the suite waits for: one that is ready to run pods. */
 const READY_NODE = JSON.stringify({
   apiVersion: "v1",
   kind: "Node",
@@ -63,7 +63,7 @@ test("conformance tests that need no pods pass, except those that expect groups 
   // Admission taints each new node; a node controller would take the taint away.
   await kubectl.run("taint", "nodes", "--all", "node.kubernetes.io/not-ready-");
   const report = folder.join("report.json");
-  // Its limit is that of the runner, because its tests take minutes together.
+  // It has no time limit except the runner's, because its tests take minutes.
   await using suite = start(peerPath("e2e.test"), [
     ...[`--kubeconfig=${instance.adminKubeconfig}`, "--provider=skeleton", "--disable-log-dump"],
     ...["--minStartupPods=0", "--allowed-not-ready-nodes=-1", "--ginkgo.no-color", "--ginkgo.v"],
@@ -76,11 +76,11 @@ test("conformance tests that need no pods pass, except those that expect groups 
   const failed = ran.filter(({ State }) => State !== "passed");
   const explanation = [...passed, ...failed.map((one) => `failed: ${toName(one)}: ${one.Failure?.Message}`), stdout];
   const unexpected = failed.filter((one) =>
-    !WANT_A_WHOLE_KUBERNETES.some((pattern) => pattern.test(toName(one))) ||
+    !NEED_ALL_GROUPS.some((pattern) => pattern.test(toName(one))) ||
     !MISSING_GROUP.test(one.Failure?.Message ?? "")
   );
   assert.deepEqual(unexpected.map(toName), [], explanation.join("\n").slice(-20_000));
-  assert.equal(failed.length, WANT_A_WHOLE_KUBERNETES.length, explanation.join("\n"));
+  assert.equal(failed.length, NEED_ALL_GROUPS.length, explanation.join("\n"));
   assert.equal(passed.filter((name) => name.includes(CLIENT)).length, 1, explanation.join("\n"));
   assert.equal(passed.length, 1 + 27, explanation.join("\n"));
 });

@@ -1,4 +1,4 @@
-/** CRLs before openssl, Go, zlint, nginx and HAProxy: they accept the CRL of a CA and refuse what it lists. */
+/** openssl, Go, zlint, nginx and HAProxy accept the CRL of a CA and refuse the certificates that it lists. */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
@@ -28,8 +28,11 @@ import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const HOUR_MS = 3_600_000;
 
-/** A CA with a server's pair and two clients, one of which its CRL lists beside many others. */
-async function makeSetting(
+/**
+ * Creates a CA, a server's pair and two client pairs. The CA's CRL lists one of the clients among many other serial
+ * numbers.
+ */
+async function createSetting(
   folder: TempFolder,
   algorithm: KeyAlgorithm,
 ): Promise<CrlSetting & { readonly good: ClientPair; readonly revoked: ClientPair }> {
@@ -85,7 +88,7 @@ async function makeSetting(
 for (const algorithm of ["ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048", "ed25519"] as const) {
   test(`openssl and Go accept the CRL of a CA and refuse a revoked certificate: ${algorithm}`, async () => {
     await using folder = await createTempFolder();
-    const setting = await makeSetting(folder, algorithm);
+    const setting = await createSetting(folder, algorithm);
     for (const judge of [judgeByOpenssl, judgeByGo]) {
       assert.equal(await judge(setting, setting.good.certificate), undefined);
       assert.equal(await judge(setting, setting.serverCertificate), undefined);
@@ -100,7 +103,7 @@ for (const algorithm of ["ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048", "
   });
 }
 
-test("a revoked node is refused by openssl, Go, nginx and HAProxy with the CRL of the server, and no other is", async () => {
+test("openssl, Go, nginx and HAProxy refuse a revoked node with the CRL of the server, and accept another one", async () => {
   await using instance = await startInstance({ args: ["--auto-approve"] });
   const { folder } = instance;
   const [revoked, good] = [await joinNode(instance, "n1"), await joinNode(instance, "n2")];
@@ -124,15 +127,16 @@ test("a revoked node is refused by openssl, Go, nginx and HAProxy with the CRL o
   });
   assert.match(await judgeByGo(setting, revoked.certificate) ?? "", /revoked at .* reason 1/);
   for (const judge of [judgeByOpenssl, judgeByGo]) assert.equal(await judge(setting, good.certificate), undefined);
-  // A list is backdated by five minutes for clients whose clock is behind, and an entry has the true time of its revocation,
-  // so that it is later than its list for that long. RFC 5280 has no rule against it, and every verifier here accepts it.
+  // A CRL is backdated by five minutes for clients whose clocks are behind, but an entry has the true time of its
+  // revocation, so a new entry is later than its CRL. RFC 5280 has no rule against it, and every verifier here accepts
+  // it.
   assert.deepEqual(await lintCrl(crl), ["e_crl_revocation_time_after_this_update"]);
   for (const startServer of [startNginx, startHaproxy]) {
     await using server = await startServer(setting);
     assert.equal(await server.judge(good), undefined);
     assert.match(await server.judge(revoked) ?? "", /certificate/i);
   }
-  // The same list as the server has it for everyone, in DER.
+  // The server publishes the same CRL in DER.
   const der = folder.join("served.crl");
   const url = `${instance.server}/pki/ca.crl`;
   await succeedProgram("curl", ["-sS", "--fail", "--cacert", instance.caPath, "-o", der, url]);
@@ -142,7 +146,7 @@ test("a revoked node is refused by openssl, Go, nginx and HAProxy with the CRL o
   );
 });
 
-/** Gets the client certificate of a node, whose file is also that of its key. */
+/** Bootstraps a node, whose certificate and key are in one file. */
 async function joinNode(instance: RunningInstance, name: string): Promise<ClientPair> {
   await instance.succeed(
     ...["bootstrap", "--bootstrap-kubeconfig", instance.bootstrapKubeconfig, "--hostname-override", name],
@@ -152,7 +156,7 @@ async function joinNode(instance: RunningInstance, name: string): Promise<Client
   return { certificate: path, key: path };
 }
 
-test("each server on one etcd lists what was revoked at another, in CRLs whose numbers differ", async () => {
+test("servers on one etcd list what was revoked at another, in CRLs with different numbers", async () => {
   await using etcd = await startEtcd({ members: 1 });
   await using servers = await startServers([etcd.urls, etcd.urls], { args: ["--auto-approve"] });
   const [a, b] = servers.instances as [RunningInstance, RunningInstance];

@@ -1,6 +1,7 @@
 /**
- * A real kube-apiserver without a signer: its requests are signed beside a CA that has no network, not even loopback, and
- * imported with the rights that `--print-rbac` prints. kubectl, openssl and kube-apiserver judge the certificates.
+ * A real kube-apiserver without a signer: a CA without any network, not even loopback, signs its requests, and the
+ * answers are imported with the rights that `--print-rbac` prints. kubectl, openssl and kube-apiserver check the
+ * certificates.
  */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
@@ -32,8 +33,8 @@ function tlsboot(...args: readonly string[]) {
 const exportTo = (file: string, ...args: readonly string[]) =>
   save(file, tlsboot("offline", "export", "--kubeconfig", kubeconfig, "--bundle-key", "bundle.key", ...args));
 
-async function save(file: string, done: ReturnType<typeof tlsboot>) {
-  const finished = await done;
+async function save(file: string, running: ReturnType<typeof tlsboot>) {
+  const finished = await running;
   await writeFile(plane.folder.join(file), finished.stdout);
   return finished;
 }

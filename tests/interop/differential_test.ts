@@ -1,6 +1,6 @@
 /**
- * Random exchanges go to a real kube-apiserver 1.37 and to `tlsboot serve`; the answers must be the same. How they are
- * made and made smaller is in `differential/`; `deno task differential` does the same by hand.
+ * Sends random exchanges to a real kube-apiserver 1.37 and to `tlsboot serve`, whose answers must be the same.
+ * `differential/` generates and shrinks them; `deno task differential` does the same by hand.
  */
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
@@ -12,17 +12,17 @@ import { Stage } from "./differential/play.ts";
 import { computeAgreement } from "./differential/report.ts";
 import { explain } from "./differential/shrink.ts";
 
-/** Seeds whose exchanges are answered alike, all of them. */
+/** Seeds whose exchanges all have the same answers. */
 const FIXED_SEEDS = [2, 3];
 /** The number of exchanges sent for each seed. */
 const EXCHANGES = 2_500;
-/** A seed that was never tried, in a full run. */
+/** In a full run, a seed that was never tried. */
 const NEW_SEEDS = isFullRun ? [randomInt(1_000_000_000)] : [];
-/** The part of the exchanges of a new seed, in percent, that is answered alike. */
-const AIM = 99.8;
+/** The percentage of a new seed's exchanges that must have the same answers. */
+const MIN_AGREEMENT = 99.8;
 
 interface Outcome {
-  /** The number of exchanges of a hundred that must agree. */
+  /** The percentage of exchanges with the same answers. */
   readonly agreement: number;
   readonly report: string;
 }
@@ -30,7 +30,7 @@ interface Outcome {
 let playing: Promise<ReadonlyMap<number, Outcome>> | undefined;
 
 /** One pair of servers plays all seeds. */
-function played(): Promise<ReadonlyMap<number, Outcome>> {
+function playOnce(): Promise<ReadonlyMap<number, Outcome>> {
   playing ??= (async () => {
     await using pair = await startPair();
     const stage = await Stage.open(pair);
@@ -50,16 +50,16 @@ function played(): Promise<ReadonlyMap<number, Outcome>> {
 }
 
 for (const seed of FIXED_SEEDS) {
-  test(`differential: every exchange of seed ${seed} is answered as kube-apiserver answers it`, async () => {
-    const { agreement, report } = (await played()).get(seed)!;
+  test(`differential: every exchange of seed ${seed} has kube-apiserver's answer`, async () => {
+    const { agreement, report } = (await playOnce()).get(seed)!;
     assert.equal(agreement, 100, report);
   });
 }
 
 for (const seed of NEW_SEEDS) {
-  test(`differential: of the exchanges of the new seed ${seed} ${AIM} % are answered as kube-apiserver answers them`, async () => {
-    const { agreement, report } = (await played()).get(seed)!;
+  test(`differential: at least ${MIN_AGREEMENT} % of the exchanges of the new seed ${seed} have kube-apiserver's answers`, async () => {
+    const { agreement, report } = (await playOnce()).get(seed)!;
     process.stdout.write(`${report}\n`);
-    assert.ok(agreement >= AIM, report);
+    assert.ok(agreement >= MIN_AGREEMENT, report);
   });
 }

@@ -1,7 +1,7 @@
 /**
- * A disk that fails under `backup`, `restore`, `bootstrap` and a switch of pairs, at every system call in turn: each reports
- * it and ends with 1. A backup has its name only when it is whole, a data directory is the old one or the requested one, and
- * the files of a node are always whole.
+ * `backup`, `restore`, `bootstrap` and an update of key pairs on a disk that fails at every system call in turn: each
+ * reports it and exits with 1. A backup gets its name only when it is complete, a data directory is the old or the
+ * requested one, and the files of a node are always complete.
  */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
@@ -15,8 +15,8 @@ import { assertClearEnd, begin } from "../support/interop/faulty_instance.ts";
 import { startCommands, startOnDemand } from "../support/interop/on_demand.ts";
 import { startInstance } from "../support/interop/instance.ts";
 
-/** A disk that is broken from a call on: nothing can be cleaned up either. */
-const FOR_GOOD: readonly Fault[] = [
+/** A disk that keeps failing from one call on, so nothing can be cleaned up either. */
+const PERMANENT_FAULTS: readonly Fault[] = [
   { name: "permanent ENOSPC", errno: "ENOSPC", kinds: "owt", count: 1_000_000 },
   { name: "permanent EIO", errno: "EIO", kinds: "owstn", count: 1_000_000 },
 ];
@@ -27,7 +27,7 @@ interface Stopped {
   readonly open: readonly string[];
 }
 
-/** A data directory with something in it, that no server uses; and keys, which are faster than passphrases. */
+/** Creates a data directory with an object, which no server uses, and keys, which are faster than passphrases. */
 async function createStopped(folder: TempFolder): Promise<Stopped> {
   const dataDir = folder.join("data");
   {
@@ -71,7 +71,7 @@ for (const isForced of [false, true]) {
         assertClearEnd(made, `${what}: ${hits}`);
         assert.match(made.stderr, /cannot write backup/, `${what}: ${hits}`);
         if (fault.count === undefined) assert.deepEqual(left.filter((name) => name !== "instance.backup"), [], what);
-        // Without force the name would be in the way of the next try.
+        // Without --force an existing file would make the next run fail.
         if (!isForced && fault.count === undefined) assert.ok(now === undefined, `${what}: ${hits}`);
       }
       const isOld = isForced && now === "before";
@@ -83,19 +83,19 @@ for (const isForced of [false, true]) {
       const again = await commands.run(...args, ...(isForced ? [] : ["--force"]));
       assert.equal(again.code, 0, `after ${what}: ${again.stderr}`);
       assert.deepEqual(await readdir(folder.join("out")), ["instance.backup"], `after ${what}`);
-    }, { faults: isForced ? [...FAULTS.filter(({ name }) => name === "EIO"), ...FOR_GOOD] : FAULTS });
+    }, { faults: isForced ? [...FAULTS.filter(({ name }) => name === "EIO"), ...PERMANENT_FAULTS] : FAULTS });
     assert.ok(failures > 10, `${failures} failures`);
   });
 }
 
-test("backup of a data directory whose disk fails at every call in turn reports it, and changes nothing", async () => {
+test("backup of a data directory whose disk fails at every call in turn reports it and changes nothing", async () => {
   await using folder = await createTempFolder();
   const { dataDir, seal, open } = await createStopped(folder);
   const disk = await createFaultyDisk(folder);
   await using commands = startCommands(folder.path, disk);
   const path = folder.join("instance.backup");
   let failures = 0;
-  // A database that is only read is hardly written.
+  // A backup only reads the database, so there is hardly a write.
   const faults = FAULTS.filter(({ name }) => name === "EIO" || name === "EROFS");
   await tryEachCall(disk, dataDir, async ({ what }) => {
     await rm(path, { force: true });
@@ -116,27 +116,24 @@ test("backup of a data directory whose disk fails at every call in turn reports 
 });
 
 const WITHOUT_WRITES = FAULTS.filter(({ kinds }) => kinds !== "w");
-const NAMED = FAULTS.filter(({ kinds }) => kinds.includes("n"));
+const RENAME_FAULTS = FAULTS.filter(({ kinds }) => kinds.includes("n"));
 const WITHOUT_SYNCS = FAULTS.filter(({ kinds }) => kinds !== "s").map((fault) => ({
   ...fault,
   kinds: fault.kinds.replace("s", ""),
 }));
-const SYNCED = FAULTS.filter(({ kinds }) => kinds.includes("s"));
+const SYNC_FAULTS = FAULTS.filter(({ kinds }) => kinds.includes("s"));
 
 /**
- * A database is put on the disk twice, by its writer and by its next reader, and the second time heals what the
- * first has missed. So its syncs fail permanently.
+ * A database is synced twice, by its writer and by its next reader, and the second sync repairs what the first one
+ * missed. So its syncs fail permanently.
  */
 const DATABASE_FAULTS: readonly Fault[] = [
   ...WITHOUT_SYNCS,
   { name: "failing fsyncs", errno: "EIO", kinds: "s", count: 1_000_000 },
 ];
 
-/**
- * The files that a restore creates, below the folder of the test: one file stands for all, as some calls do for those
- * of the database.
- */
-const RESTORING: readonly ({ readonly name: string; readonly isForced: boolean } & EachCall)[] = [
+/** Some of the files that a restore creates, below the folder of the test, and some of the calls for the database. */
+const RESTORED_FILES: readonly ({ readonly name: string; readonly isForced: boolean } & EachCall)[] = [
   { name: "/place/instance.restoring$", isForced: false, faults: WITHOUT_WRITES },
   { name: "/place/instance.restoring/pki/ca.key", isForced: false },
   {
@@ -146,14 +143,14 @@ const RESTORING: readonly ({ readonly name: string; readonly isForced: boolean }
     calls: [0, 1, 2, 3, 4, 5],
   },
   { name: "/place/instance.restoring/tlsboot.db-wal$", isForced: false, calls: [0, 1, 2, 5] },
-  { name: "/place/instance$", isForced: false, faults: NAMED },
-  { name: "/place$", isForced: false, faults: SYNCED },
-  { name: "/place/instance.replaced", isForced: true, faults: NAMED },
-  { name: "/place/instance$", isForced: true, faults: NAMED },
-  { name: "/place$", isForced: true, faults: SYNCED },
+  { name: "/place/instance$", isForced: false, faults: RENAME_FAULTS },
+  { name: "/place$", isForced: false, faults: SYNC_FAULTS },
+  { name: "/place/instance.replaced", isForced: true, faults: RENAME_FAULTS },
+  { name: "/place/instance$", isForced: true, faults: RENAME_FAULTS },
+  { name: "/place$", isForced: true, faults: SYNC_FAULTS },
 ];
 
-test("restore on a disk that fails at every call in turn changes nothing, or everything and reports it", async () => {
+test("restore on a disk that fails at every call in turn changes nothing, or is complete and reports the fault", async () => {
   await using folder = await createTempFolder();
   const { dataDir, seal, open } = await createStopped(folder);
   const disk = await createFaultyDisk(folder);
@@ -162,8 +159,8 @@ test("restore on a disk that fails at every call in turn changes nothing, or eve
   const made = await commands.run("backup", backup, "--data-dir", dataDir, ...seal);
   assert.equal(made.code, 0, made.stderr);
   const [place, target] = [folder.join("place"), folder.join("place", "instance")];
-  let [failures, ignored, heeded] = [0, 0, 0];
-  for (const { name, isForced, ...which } of RESTORING) {
+  let [failures, ignored, reported] = [0, 0, 0];
+  for (const { name, isForced, ...which } of RESTORED_FILES) {
     const args = ["restore", backup, "--data-dir", target, ...open, ...(isForced ? ["--force"] : [])];
     await tryEachCall(disk, `${folder.path}${name}`, async ({ fault, call, what }) => {
       await rm(place, { recursive: true, force: true });
@@ -175,7 +172,7 @@ test("restore on a disk that fails at every call in turn changes nothing, or eve
       const left = (await readdir(place)).map((one) => one.replace(/-.*/, "")).sort();
       const seen = `${what}${isForced ? " by force" : ""}: ${hits}: ${left}: ${restored.stderr}`;
       if (restored.code === 0) {
-        // Made once more where it is there; synced by SQLite, which takes no notice of an error, and in the end by us.
+        // A folder that exists may be made again. SQLite syncs it too, and ignores an error; we sync it at the end.
         const isRepeated = name === "/place/instance.restoring$" && (call > 0 || fault.kinds === "s");
         if (isRepeated && hits[0]?.startsWith("fsync")) ignored++;
         // The log is deleted only once all of it is synced to the database; the next start reads it.
@@ -190,19 +187,22 @@ test("restore on a disk that fails at every call in turn changes nothing, or eve
       assert.notEqual(fault.short, "harmless", seen);
       assertClearEnd(restored, seen);
       if (/is restored, but/.test(restored.stderr)) {
-        // The last call alone may fail: the one that makes the disk keep the new name.
+        // Only the last call may fail: the sync of the new name.
         assert.deepEqual(left, isForced ? ["instance", "instance.replaced"] : ["instance"], seen);
         assert.ok(existsSync(`${target}/pki/ca.key`), seen);
         return;
       }
-      if (name === "/place/instance.restoring$" && hits[0]?.startsWith("fsync")) heeded++;
+      if (name === "/place/instance.restoring$" && hits[0]?.startsWith("fsync")) reported++;
       assert.match(restored.stderr, /cannot (?:restore|put)/, seen);
       assert.deepEqual(left, isForced ? ["instance"] : [], seen);
       if (isForced) assert.ok(existsSync(`${target}/before`), seen);
     }, which);
   }
   assert.ok(failures > 20, `${failures} failures`);
-  assert.ok(heeded > 0 && ignored <= 2 * heeded, `${heeded} failing syncs of the folder heeded, ${ignored} ignored`);
+  assert.ok(
+    reported > 0 && ignored <= 2 * reported,
+    `${reported} failing syncs of the folder reported, ${ignored} ignored`,
+  );
   await rm(place, { recursive: true, force: true });
   const again = await commands.run("restore", backup, "--data-dir", target, ...open);
   assert.equal(again.code, 0, again.stderr);
@@ -210,7 +210,7 @@ test("restore on a disk that fails at every call in turn changes nothing, or eve
   assert.ok((await life.client.names()).has("kept"));
 });
 
-const HALF = "half of it";
+const INCOMPLETE = "half of it";
 
 test("bootstrap on a disk that fails at every call in turn reports it, and the next run succeeds", async () => {
   await using instance = await startInstance({ args: ["--auto-approve"] });
@@ -218,7 +218,7 @@ test("bootstrap on a disk that fails at every call in turn reports it, and the n
   await using commands = startCommands(instance.folder.path, disk);
   let failures = 0;
   await tryEachCall(disk, `${instance.folder.path}/home-`, async ({ fault, call, what }) => {
-    // A separate node for each call: remains of the previous one must not matter.
+    // Each call has its own node, so that leftovers of the previous one do not matter.
     const node = `n${FAULTS.indexOf(fault)}-${call}`;
     const home = instance.folder.join(`home-${node}`);
     const args = [
@@ -232,10 +232,10 @@ test("bootstrap on a disk that fails at every call in turn reports it, and the n
       assert.notEqual(fault.short, "harmless", what);
       assertClearEnd(first, `${what}: ${hits}`);
     } else if (fault.short !== "harmless") {
-      // A temporary key that cannot be removed, or not for good, stays until the next request.
+      // A temporary key whose removal fails or is not synced stays until the next request.
       const isReported = /cannot remove the temporary key/.test(first.stderr);
-      const ofKey = isReported ? /^(?:unlink \S+\.key\.tmp|fsync \S+\/pki)$/ : /^unlink \S+\.key\.tmp$/;
-      assert.deepEqual(hits.filter((hit) => !ofKey.test(hit)), [], what);
+      const keyRemoval = isReported ? /^(?:unlink \S+\.key\.tmp|fsync \S+\/pki)$/ : /^unlink \S+\.key\.tmp$/;
+      assert.deepEqual(hits.filter((hit) => !keyRemoval.test(hit)), [], what);
     }
     await disk.disarm();
     const second = await commands.run(...args);
@@ -248,7 +248,7 @@ test("bootstrap on a disk that fails at every call in turn reports it, and the n
   assert.ok(failures > 20, `${failures} failures`);
 });
 
-test("pairs and kubeconfigs on a disk that fails at every call in turn are the old ones or the new ones", async () => {
+test("pairs and kubeconfigs on a disk that fails at every call in turn are either the old or the new ones", async () => {
   await using folder = await createTempFolder();
   const disk = await createFaultyDisk(folder);
   await using program = startOnDemand("update_on_demand.ts", folder.path, disk);
@@ -266,12 +266,12 @@ test("pairs and kubeconfigs on a disk that fails at every call in turn are the o
     },
     kubeconfig: async () => {
       const text = await readFile(folder.join("kubeconfig"), "utf8");
-      return /-----END CERTIFICATE-----\n$/.test(text) ? text : HALF;
+      return /-----END CERTIFICATE-----\n$/.test(text) ? text : INCOMPLETE;
     },
   };
   for (const [target, readNow] of Object.entries(read)) {
     assert.match(await program.send(`${target} first`), /done/);
-    // A file is written beside its place first, under a name that begins with a dot.
+    // A file is first written under a temporary name that begins with a dot.
     const needle = target === "kubeconfig" ? target : `${folder.path}/${target}`;
     await tryEachCall(disk, needle, async ({ fault, call, what }) => {
       const before = await readNow();
@@ -280,7 +280,7 @@ test("pairs and kubeconfigs on a disk that fails at every call in turn are the o
       const hits = await disk.hits();
       const after = await readNow();
       const isNew = after !== before;
-      if (target === "kubeconfig") assert.notEqual(after, HALF, `${what}: ${hits}`);
+      if (target === "kubeconfig") assert.notEqual(after, INCOMPLETE, `${what}: ${hits}`);
       else assert.equal(after, isNew ? name : before);
       if (!isNew) assert.match(answer, /failed cannot /, `${what}: ${hits}`);
       if (/failed/.test(answer)) assert.doesNotMatch(answer, /badly/);

@@ -1,6 +1,6 @@
 /**
- * A disk that fails under the audit log, at every system call of a line and of a rotation in turn: the request is answered
- * as ever, what was lost is counted, and each line that is there is whole.
+ * An audit log on a disk that fails at every system call of a write and of a rotation in turn: requests are still
+ * answered, lost events are counted, and no line is incomplete.
  */
 import assert from "node:assert/strict";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -20,24 +20,24 @@ rules:
   omitStages: [RequestReceived]
 - level: None
 `;
-/** The length of a line of which a megabyte holds just one. */
+/** The length of a line, of which one megabyte holds only one. */
 const LINE_BYTES = 600_000;
 const LOST = /^apiserver_audit_error_total\{plugin="log"\} (\d+)/m;
-/** A fault after which a half-written line cannot be taken back either. */
-const BEYOND_MENDING: Fault = {
-  name: "EIO in the middle of a write and when it is taken back",
+/** A fault after which an incomplete line cannot be removed either. */
+const NOT_TRUNCATED: Fault = {
+  name: "EIO in the middle of a write and when the file is truncated",
   errno: "EIO",
   kinds: "wt",
   short: "first",
   count: 4,
 };
-const SYNCED = (fault: Fault): boolean => fault.kinds === "s";
+const isSyncFault = (fault: Fault): boolean => fault.kinds === "s";
 
 interface AuditedInstance extends AsyncDisposable {
   readonly running: Child;
-  /** Sends a request that is one line. */
+  /** Sends a request that writes one line. */
   write(name: string): Promise<void>;
-  /** What the log has lost. */
+  /** Returns the number of events that the log has lost. */
   lost(): Promise<number>;
 }
 
@@ -68,24 +68,24 @@ async function startAudited(folder: TempFolder, disk?: FaultyDisk): Promise<Audi
   };
 }
 
-/** The names in each file that stands under a name of the log; a line that is not whole fails the test. */
+/** Returns the object names in all files of the log. An incomplete line fails the test. */
 async function readLog(folder: TempFolder): Promise<readonly string[]> {
   const names: string[] = [];
   for (const file of (await readdir(folder.join("log"))).filter((name) => /\.log(\.gz)?$/.test(name))) {
     const bytes = await readFile(folder.join("log", file)).catch(() => undefined);
-    // It has just been compressed.
+    // The file has just been compressed.
     if (bytes === undefined) continue;
     const text = (file.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString("utf8");
     if (text === "") continue;
-    assert.ok(text.endsWith("\n"), `${file} ends with half a line`);
+    assert.ok(text.endsWith("\n"), `${file} ends with an incomplete line`);
     for (const line of text.slice(0, -1).split("\n")) names.push(JSON.parse(line).objectRef.name);
   }
   return names;
 }
 
-/** Everything that was put aside is compressed or gone, or what the disk has refused. */
-async function tidied(folder: TempFolder, disk?: FaultyDisk): Promise<void> {
-  await eventually("the log is tidied", async () => {
+/** Waits until all rotated files are compressed or deleted, or until the disk has failed a call. */
+async function untilTidy(folder: TempFolder, disk?: FaultyDisk): Promise<void> {
+  await eventually("the rotated files are compressed or deleted", async () => {
     if (disk !== undefined && (await disk.hits()).length > 0) return true;
     const files = await readdir(folder.join("log"));
     return files.length <= 3 && files.every((name) => name === "audit.log" || name.endsWith(".gz")) || undefined;
@@ -96,14 +96,14 @@ test("serve whose audit log fails at every call in turn continues to answer, cou
   await using folder = await createTempFolder();
   const disk = await createFaultyDisk(folder);
   await using instance = await startAudited(folder, disk);
-  const faults = [...FAULTS.filter((fault) => !SYNCED(fault)), BEYOND_MENDING];
+  const faults = [...FAULTS.filter((fault) => !isSyncFault(fault)), NOT_TRUNCATED];
   let [lost, losses] = [0, 0];
   for (const name of ["first", "second"]) await instance.write(name);
-  await tidied(folder);
+  await untilTidy(folder);
   await tryEachCall(disk, `${folder.path}/log/audit`, async ({ fault, call, what }) => {
     const name = `c${faults.indexOf(fault)}-${call}`;
     await instance.write(name);
-    await tidied(folder, disk);
+    await untilTidy(folder, disk);
     const hits = await disk.hits();
     const lostNow = await instance.lost();
     const isLost = lostNow > lost;
@@ -112,19 +112,19 @@ test("serve whose audit log fails at every call in turn continues to answer, cou
     if (isLost) assert.ok(hits.length > 0 && fault.short !== "harmless", `${what}: ${hits}`);
     lost = lostNow;
     await disk.disarm();
-    // A rest that could not be taken back goes with the next line.
+    // Remains of an incomplete line are removed before the next line is written.
     await instance.write(`${name}-after`);
-    // While a file is being compressed it is there twice, or for a moment under no name that was listed.
+    // While a file is being compressed it exists twice, or briefly under a name that was not listed.
     const wanted = [`${name}-after`, ...(isLost ? [] : [name])];
     await eventually(`${wanted} in the log after ${what}: ${hits}`, async () => {
       const names = await readLog(folder);
       return wanted.every((one) => names.includes(one)) || undefined;
     });
     if (isLost) assert.ok(!(await readLog(folder)).includes(name), `${what}: ${hits}`);
-    // The second of two lines is put into a new file for certain, and what was not tidied is.
+    // The second of two lines certainly starts a new file, and the remaining files are tidied up.
     await instance.write(`${name}-again`);
     assert.equal(await instance.lost(), lost, `after ${what}`);
-    await tidied(folder);
+    await untilTidy(folder);
     await readLog(folder);
   }, { faults });
   assert.ok(losses >= faults.length - 1, `${losses} lines were lost`);
@@ -135,11 +135,11 @@ test("serve whose audit log fails at every call in turn continues to answer, cou
   await readLog(folder);
 });
 
-test("serve whose audit log cannot be opened ends with a clear message, and starts on a good disk", async () => {
+test("serve whose audit log cannot be opened ends with a clear message, and starts once the disk works", async () => {
   await using folder = await createTempFolder();
   const disk = await createFaultyDisk(folder);
   const args = await startArguments(folder);
-  // At a start the log is opened and nothing is written to it.
+  // At startup the log is only opened; nothing is written to it.
   const faults = FAULTS.filter(({ kinds }) => kinds.includes("o"));
   const failures = await tryEachCall(disk, `${folder.path}/log`, async ({ what }) => {
     await rm(folder.join("log"), { recursive: true, force: true });

@@ -1,8 +1,8 @@
 /**
- * A disk that fails under the real program, at every system call in turn. The server refuses with a Status of 5xx and
- * continues, or ends with a clear message where the disk did not keep a write; it acknowledges nothing that it has not
- * stored. While it renews its certificates it serves the previous one or the new one, and the next check writes what is
- * missing on the disk; a CRL that cannot be written does not keep the certificates from being renewed.
+ * The real program on a disk that fails at every system call in turn. The server refuses with a 5xx Status and
+ * continues, or ends with a clear message if the disk did not keep a write; it acknowledges nothing that it has not
+ * stored. While it renews its certificates it serves the previous or the new one, and the next check writes what is
+ * missing on the disk. A CRL that cannot be written does not prevent a renewal.
  */
 import assert from "node:assert/strict";
 import { readdir, readFile, rm } from "node:fs/promises";
@@ -30,10 +30,11 @@ import { startCommands, startOnDemand } from "../support/interop/on_demand.ts";
 import { readShownCertificate } from "../support/shown_certificate.ts";
 
 /**
- * The files of a running instance, and the calls to try. Which call of a commit syncs the journal depends on its pages, so
- * that the sync is tried for itself. A checkpoint writes a thousand pages, all alike, and syncs once.
+ * The files of a running instance, and the calls to try. The index of the call that syncs the journal depends on the
+ * number of pages, so the sync is tried separately. A checkpoint writes a thousand pages in the same way and syncs
+ * once.
  */
-const RUNNING = [
+const RUNNING_FILES = [
   { file: "tlsboot.db-wal" },
   { file: "tlsboot.db-wal", faults: FAULTS.filter(({ kinds }) => kinds === "s"), calls: [0] },
   { file: "tlsboot.db", calls: [0, 1, 2, 10, 100, 500] },
@@ -45,7 +46,7 @@ test("up on a disk that fails at every call in turn acknowledges nothing that it
   const [dataDir, port] = [folder.join("data"), await findServerPort()];
   const acknowledged = new Set<string>();
   const refused = new Set<string>();
-  /** Refused since all was well. */
+  /** Refused since the server was last ready. */
   const doubtful = new Set<string>();
   let ends = 0;
   {
@@ -60,7 +61,7 @@ test("up on a disk that fails at every call in turn acknowledges nothing that it
     const create = async (name: string, bytes: number): Promise<Refusal | undefined> => {
       const refusal = await life.client.create(name, bytes).catch(async (error: unknown) => {
         await eventually(
-          `the end of a server that answers nothing: ${error}`,
+          `the server to end after no answer: ${error}`,
           async () => life.running.hasEnded() || undefined,
         );
         return { code: 503, message: "the server has ended" };
@@ -72,7 +73,10 @@ test("up on a disk that fails at every call in turn acknowledges nothing that it
     const recover = async (name: string): Promise<void> => {
       await disk.disarm();
       const isReady = () => life.client.isReady().catch(() => false);
-      await eventually("ready again, or its end", async () => life.running.hasEnded() || await isReady() || undefined);
+      await eventually(
+        "the server to be ready again or to end",
+        async () => life.running.hasEnded() || await isReady() || undefined,
+      );
       if (life.running.hasEnded()) {
         ends++;
         const { code, stderr } = await life.running.finished();
@@ -81,15 +85,15 @@ test("up on a disk that fails at every call in turn acknowledges nothing that it
         await life[Symbol.asyncDispose]();
         life = await begin(dataDir, port, disk);
         await quiet(life.client);
-        // The new object may exist, as after any crash.
+        // As after any crash, the new objects may exist.
         for (const one of doubtful) refused.delete(one);
       }
       doubtful.clear();
       assert.equal(await create(name, 10), undefined, name);
     };
-    for (const { file, ...which } of RUNNING) {
+    for (const { file, ...which } of RUNNING_FILES) {
       const needle = `${dataDir}/${file}$`;
-      // The database file itself is written at a checkpoint only, some megabytes later.
+      // The database file itself is written only at a checkpoint, some megabytes later.
       const isCheckpoint = file === "tlsboot.db";
       await tryEachCall(disk, needle, async ({ fault, call, what }) => {
         const name = `f${FAULTS.indexOf(fault)}-${file.length}-${call}`;
@@ -103,7 +107,7 @@ test("up on a disk that fails at every call in turn acknowledges nothing that it
         await disk.disarm();
         const hits = await disk.hits();
         if (refusal !== undefined) assertRefusal(refusal, `${what}: ${hits}`);
-        // The content of the journal is not acknowledged; a write continues after its half.
+        // What a checkpoint writes has already been acknowledged, and a partial write is continued.
         if (!isCheckpoint && fault.short !== "harmless") {
           assert.equal(refusal !== undefined, hits.length > 0, `${what}: ${hits}`);
         }
@@ -111,7 +115,7 @@ test("up on a disk that fails at every call in turn acknowledges nothing that it
       }, which);
     }
     for (const [index, fault] of FAULTS.entries()) {
-      // Down for a while, as a full disk is.
+      // The disk fails for a while, as a full one does.
       await disk.arm({ ...fault, needle: `${dataDir}/tlsboot.db` }, 0, 1_000_000);
       for (let number = 0; number < 3; number++) {
         const refusal = await create(`f${index}-down-${number}`, 10);
@@ -135,7 +139,7 @@ test("up on a disk that fails at every call in turn acknowledges nothing that it
   assert.deepEqual([...acknowledged].filter((name) => !names.has(name)), []);
 });
 
-test("up that cannot sync the files of a killed one keeps them for the next start", async () => {
+test("up that cannot sync the files of a killed server keeps them for the next start", async () => {
   await using folder = await createTempFolder();
   const disk = await createFaultyDisk(folder);
   const [dataDir, port] = [folder.join("data"), await findServerPort()];
@@ -144,7 +148,7 @@ test("up that cannot sync the files of a killed one keeps them for the next star
   {
     await using life = await begin(dataDir, port);
     for (const name of names) assert.equal(await life.client.create(name, 10), undefined);
-    // Or the next start makes up for a write of a controller, which meets the fault.
+    // Otherwise the next start might repeat a write of a controller, which would meet the fault.
     await quiet(life.client);
     life.running.kill("SIGKILL");
     await life.running.finished();
@@ -175,18 +179,19 @@ test("up that cannot sync the files of a killed one keeps them for the next star
 /** Fails calls of every kind. */
 const EIO = FAULTS.filter(({ name }) => name === "EIO");
 
-/** The faults of a start. EROFS differs from ENOSPC in its number only, and the tests of a running `up` try it. */
+/**
+ * The faults to try at a start. EROFS differs from ENOSPC only in its number, and the tests of a running `up` try it.
+ */
 const START_FAULTS = FAULTS.filter(({ name }) => name !== "EROFS");
 
 /**
- * The files that `up` creates, and the calls to try: all of them with EIO, and with every other fault one file that may
- * exist already and one that may not, as files are made in these two ways. The journal has hundreds of calls, all
- * alike.
+ * The files that `up` creates, and the calls to try: all files with EIO, and with every other fault one file that may
+ * already exist and one that may not, because these are created differently. The journal has hundreds of similar calls.
  */
-const STARTING = [
+const CREATED_FILES = [
   { name: "/instance$", faults: EIO },
   { name: "/instance/pki", faults: EIO },
-  // Written beside their place first, under a name that begins with a dot.
+  // These are first written under a temporary name that begins with a dot.
   { name: "bootstrap.kubeconfig", faults: EIO },
   { name: "format", faults: START_FAULTS },
   { name: "admin.kubeconfig", faults: START_FAULTS },
@@ -194,8 +199,8 @@ const STARTING = [
   { name: "/instance/tlsboot.db-wal$", faults: START_FAULTS, calls: [0, 1, 2, 3, 10, 50] },
 ];
 
-for (const { name, ...which } of STARTING) {
-  test(`up that starts on a disk that fails at ${name} ends with a clear message, and starts on a good one`, async () => {
+for (const { name, ...which } of CREATED_FILES) {
+  test(`up on a disk that fails at ${name} ends with a clear message, and starts once the disk works`, async () => {
     await using folder = await createTempFolder();
     const disk = await createFaultyDisk(folder);
     let commands = startCommands(folder.path, disk);
@@ -208,11 +213,11 @@ for (const { name, ...which } of STARTING) {
     await tryEachCall(disk, needle, async ({ fault, what }) => {
       const before = failures;
       const started = await commands.run(...up);
-      // A server that is up still makes calls. None of them may fail after the hits have been read.
+      // A running server still makes calls, none of which may fail after the hits have been read.
       await disk.disarm();
       const hits = await disk.hits();
-      // A server without a new CRL is of more use than none, and the checks make up for it. SQLite ignores an error of the
-      // sync of its folder.
+      // A server without a new CRL is better than none, and a later check writes the CRL. SQLite ignores a failing sync
+      // of its folder.
       const isWithoutCrl = hits.every(isCrlCall);
       const isIgnored = isWithoutCrl || hits.every((hit) => hit === `fsync ${dataDir}`);
       if (started.code === undefined && (fault.short === "harmless" || isIgnored)) {
@@ -227,13 +232,13 @@ for (const { name, ...which } of STARTING) {
         failures++;
         assert.ok(hits.length > 0, `${what}: ${started.stderr}`);
         assert.notEqual(fault.short, "harmless", what);
-        // The call may be one that a server makes as soon as it is up.
+        // The server may make this call just after it has started.
         assertClearEnd(started.code === undefined ? await commands.end() : started, `${what}: ${hits}`);
       }
       if (started.code === undefined) {
         assert.deepEqual((await readdir(`${dataDir}/pki`)).filter((file) => /tmp/.test(file)), [], what);
       }
-      // A server that cannot trust its disk leaves the database open: it is released with the process.
+      // A server that cannot trust its disk leaves the database open until its process ends.
       if (failures > before && name.includes("tlsboot.db")) {
         await commands[Symbol.asyncDispose]();
         commands = startCommands(folder.path, disk);
@@ -246,9 +251,9 @@ for (const { name, ...which } of STARTING) {
       await rm(dataDir, { recursive: true });
     }, which);
     assert.ok(failures > 2, `${failures} failures`);
-    // SQLite syncs the folder of each of its two files, and takes no notice of an error.
+    // SQLite syncs the folder once for each of its two files, and ignores an error.
     assert.ok(ignored <= (name === "/instance$" ? 2 : 0), `${ignored} failures were ignored`);
-    // Its temporary file is opened, written and renamed; then its folder is synced.
+    // The CRL's temporary file is opened, written and renamed; then its folder is synced.
     if (name === "/instance/pki") {
       assert.ok(withoutCrl >= 4, `${withoutCrl} starts without a new CRL`);
     } else assert.equal(withoutCrl, 0);
@@ -257,15 +262,15 @@ for (const { name, ...which } of STARTING) {
 
 const toBase64 = (pem: string): string => (/CERTIFICATE-----([^-]*)-----END/.exec(pem)?.[1] ?? "").replace(/\s/g, "");
 
-/** Reads the pair on the disk: undefined where two files do not belong together. */
-async function served(dataDir: string): Promise<string | undefined> {
+/** Reads the certificate on the disk, or undefined if it does not match the key. */
+async function readServingCertificate(dataDir: string): Promise<string | undefined> {
   const [certificate, key] = await Promise.all(
     ["apiserver.crt", "apiserver.key"].map((name) => readFile(`${dataDir}/pki/${name}`, "utf8")),
   );
   return parseCredentialPair(certificate!, key!).ok ? toBase64(certificate!) : undefined;
 }
 
-async function admin(dataDir: string): Promise<CredentialPair> {
+async function readAdminPair(dataDir: string): Promise<CredentialPair> {
   const config = parseKubeconfig(await readFile(`${dataDir}/admin.kubeconfig`, "utf8"), "admin.kubeconfig");
   assert.ok(config.ok);
   const user = config.value.users[0]!.user;
@@ -274,7 +279,7 @@ async function admin(dataDir: string): Promise<CredentialPair> {
   return pair.value;
 }
 
-/** Reads the number of the CRL on the disk, which grows with each one. */
+/** Reads the number of the CRL on the disk, which each new one increases. */
 async function readCrlNumber(dataDir: string): Promise<bigint> {
   const found = findPemBlock(await readFile(`${dataDir}/pki/ca.crl`, "utf8"));
   const facts = parseCrl(found!.block.bytes);
@@ -285,43 +290,43 @@ async function readCrlNumber(dataDir: string): Promise<bigint> {
 for (
   const { what: owned, name } of [
     { what: "serving pair", name: "/data/pki" },
-    // Written beside its place first, under a name that begins with a dot.
+    // This is first written under a temporary name that begins with a dot.
     { what: "admin kubeconfig", name: "admin.kubeconfig" },
   ]
 ) {
-  test(`a running instance whose disk fails at every call in turn while it renews its ${owned} continues to serve, and the next check repairs it`, async () => {
+  test(`an instance whose disk fails at every call in turn during the renewal of its ${owned} continues to serve, and the next check repairs the files`, async () => {
     await using folder = await createTempFolder();
     const disk = await createFaultyDisk(folder);
     const dataDir = folder.join("data");
     await using instance = startOnDemand("renew_on_demand.ts", dataDir, disk);
     const port = Number(new URL(await instance.said()).port);
-    let [failures, halves, withoutCrl] = [0, 0, 0];
+    let [failures, mismatches, withoutCrl] = [0, 0, 0];
     assert.equal(await instance.send("turn"), "done");
     const needle = name.startsWith("/") ? `${folder.path}${name}` : name;
     await tryEachCall(disk, needle, async ({ fault, what }) => {
-      const [before, adminBefore] = [await readShownCertificate(port), await admin(dataDir)];
-      assert.equal(await served(dataDir), before);
+      const [before, adminBefore] = [await readShownCertificate(port), await readAdminPair(dataDir)];
+      assert.equal(await readServingCertificate(dataDir), before);
       const crlBefore = await readCrlNumber(dataDir);
-      const said = await instance.send("turn");
+      const answer = await instance.send("turn");
       await disk.disarm();
       const hits = await disk.hits();
-      // A sync of the folder that fails is one for the CRL exactly if the instance reports it.
-      const hasCrl = !said.endsWith(", no CRL");
+      // A failing sync of the folder was for the CRL if and only if the instance reports one.
+      const hasCrl = !answer.endsWith(", no CRL");
       const crlHits = hits.filter((hit) => isCrlCall(hit) && (!hasCrl || !hit.startsWith("fsync")));
-      assert.equal(hasCrl, crlHits.length === 0 || fault.short === "harmless", `${what}: ${hits}: ${said}`);
+      assert.equal(hasCrl, crlHits.length === 0 || fault.short === "harmless", `${what}: ${hits}: ${answer}`);
       if (!hasCrl) withoutCrl++;
       const isDone = hits.length === crlHits.length || fault.short === "harmless";
-      assert.match(said, isDone ? /^done(, no CRL)?$/ : /^failed cannot /, `${what}: ${hits}: ${said}`);
+      assert.match(answer, isDone ? /^done(, no CRL)?$/ : /^failed cannot /, `${what}: ${hits}: ${answer}`);
       if (!isDone) failures++;
       const crlAfter = await readCrlNumber(dataDir);
       if (hasCrl) assert.ok(crlAfter > crlBefore, what);
       const after = await readShownCertificate(port);
-      const left = await served(dataDir);
-      if (left === undefined) halves++;
-      // A pair that may not be on the disk is not served before it has been written again.
+      const left = await readServingCertificate(dataDir);
+      if (left === undefined) mismatches++;
+      // A pair that may not be on the disk is not served until it has been written again.
       if (!isDone && name === "/data/pki") assert.equal(after, before, what);
-      // The file is whole, old or new.
-      const adminAfter = await admin(dataDir);
+      // The file is either the complete old or the complete new one.
+      const adminAfter = await readAdminPair(dataDir);
       if (isDone) assert.notDeepEqual([after, adminAfter.leaf], [before, adminBefore.leaf]);
       assert.equal(await instance.send("look"), "done", `after ${what}`);
       const crlRepaired = await readCrlNumber(dataDir);
@@ -329,14 +334,14 @@ for (
       else assert.ok(crlRepaired > crlAfter, `after ${what}`);
       const repaired = await readShownCertificate(port);
       assert.notEqual(repaired, before, `after ${what}`);
-      assert.equal(await served(dataDir), repaired, `after ${what}`);
-      assert.notDeepEqual((await admin(dataDir)).leaf, adminBefore.leaf, `after ${what}`);
+      assert.equal(await readServingCertificate(dataDir), repaired, `after ${what}`);
+      assert.notDeepEqual((await readAdminPair(dataDir)).leaf, adminBefore.leaf, `after ${what}`);
       const rest = [...await readdir(dataDir), ...await readdir(`${dataDir}/pki`)].filter((name) => /tmp/.test(name));
       assert.deepEqual(rest, [], `after ${what}`);
     });
     assert.ok(failures > 10, `${failures} failures`);
     assert.ok(name === "/data/pki" ? withoutCrl > 10 : withoutCrl === 0, `${withoutCrl} checks without a new CRL`);
     // Two files cannot be written at once, so a reader in between sees no valid pair.
-    if (name === "/data/pki") assert.ok(halves > 0);
+    if (name === "/data/pki") assert.ok(mismatches > 0);
   });
 }

@@ -1,6 +1,6 @@
 /**
- * `tlsboot doctor --cluster`: each case breaks exactly one thing of a running cluster, reads the finding, runs its fix
- * unchanged with the stock kubectl, and sees the finding gone.
+ * `tlsboot doctor --cluster`: each case breaks one thing in a running cluster, checks the finding, runs its fix
+ * unchanged with stock kubectl, and checks that the finding is gone.
  */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
@@ -26,7 +26,7 @@ let kubeconfig: string;
 let kubectl: Kubectl;
 let shell: Shell;
 
-/** Examines a cluster, perhaps at a later time. */
+/** Examines a cluster, as if it were `aheadMs` later. */
 async function findAll(cwd: string, config: string, aheadMs = 0): Promise<readonly Finding[]> {
   const system = createSystemClock();
   const clock = { ...system, now: () => new Date(system.now().getTime() + aheadMs) };
@@ -36,14 +36,14 @@ async function findAll(cwd: string, config: string, aheadMs = 0): Promise<readon
   return JSON.parse(stdout).findings;
 }
 
-/** Examines the instance and returns what is wrong. A clock that is ahead is not what is looked for. */
+/** Examines the instance and returns its problems, except that its clock differs by `aheadMs`. */
 async function findProblems(aheadMs = 0): Promise<readonly Finding[]> {
   const findings = await findAll(folder.join("work"), kubeconfig, aheadMs);
   return findings.filter(({ check, severity }) => severity !== "ok" && check !== "clock");
 }
 
 /** Creates a role and a binding of the same name. */
-async function grant(
+async function createGrant(
   name: string,
   rules: readonly (readonly [verbs: string, resource: string, names?: readonly string[]])[],
   groups: readonly string[],
@@ -91,24 +91,24 @@ interface Case {
   /** The fix, or the advice where no command can help. */
   readonly fix: RegExp;
   readonly aheadMs?: number;
-  /** What the operator does on an advice. */
-  readonly onAdvice?: () => Promise<unknown>;
+  /** What the operator does to follow the advice. */
+  readonly followAdvice?: () => Promise<unknown>;
 }
 
 const CASES: readonly Case[] = [
   {
     name: "a group that may approve nodes",
     breakIt: () =>
-      grant("node-approvers", [["approve", "signers", [KUBELET_SIGNER]], ["update", APPROVER]], ["helpers"]),
+      createGrant("node-approvers", [["approve", "signers", [KUBELET_SIGNER]], ["update", APPROVER]], ["helpers"]),
     check: "csr-approve",
     message:
       /^Group "helpers" can approve requests for \S+-kubelet, and so become any node, through ClusterRoleBinding /,
     fix: /^kubectl --kubeconfig \S+ delete clusterrolebinding node-approvers$/,
   },
   {
-    name: "a group that may sign for every signer, beside a group of administrators",
+    name: "a group other than the administrators that may sign for every signer",
     breakIt: () =>
-      grant("all-signers", [["sign", "signers"], ["patch", "certificatesigningrequests/status"]], [
+      createGrant("all-signers", [["sign", "signers"], ["patch", "certificatesigningrequests/status"]], [
         "system:masters",
         "helpers",
       ]),
@@ -210,7 +210,7 @@ const CASES: readonly Case[] = [
     check: "ca-replacement",
     message: /^the replacement of CA "ca" began at \S+, and the step is Trust$/,
     fix: /^finish the replacement: tlsboot ca rotate status ca --kubeconfig \S+$/,
-    onAdvice: () => shell.succeed("tlsboot ca rotate abort --data-dir ../data"),
+    followAdvice: () => shell.succeed("tlsboot ca rotate abort --data-dir ../data"),
   },
 ];
 
@@ -223,7 +223,7 @@ async function findWith(change: (text: string) => string): Promise<readonly Find
   return findings.filter(({ severity }) => severity !== "ok");
 }
 
-/** What kubeadm binds (`cmd/kubeadm/app/phases/bootstraptoken/node`, `phases/kubeconfig`). */
+/** Creates the bindings of kubeadm (`cmd/kubeadm/app/phases/bootstraptoken/node`, `phases/kubeconfig`). */
 async function bindAsKubeadm(target: Kubectl): Promise<void> {
   const group = "system:bootstrappers:kubeadm:default-node-token";
   const prefix = "system:certificates.k8s.io:certificatesigningrequests:";
@@ -256,20 +256,20 @@ describe("tlsboot doctor --cluster", () => {
     assert.deepEqual(await findProblems(), []);
   });
 
-  for (const { name, breakIt, check, message, fix, severity = "warning", aheadMs, onAdvice } of CASES) {
+  for (const { name, breakIt, check, message, fix, severity = "warning", aheadMs, followAdvice } of CASES) {
     test(`tlsboot doctor --cluster finds ${name}, and its fix works unchanged`, async () => {
       await breakIt();
       const problems = await findProblems(aheadMs);
       assert.deepEqual(problems.map((one) => `${one.severity} ${one.check}`), [`${severity} ${check}`]);
       assert.match(problems[0]?.message ?? "", message);
       assert.match(problems[0]?.fix ?? problems[0]?.advice ?? "", fix);
-      if (onAdvice === undefined) await shell.succeed(problems[0]?.fix ?? "");
-      else await onAdvice();
+      if (followAdvice === undefined) await shell.succeed(problems[0]?.fix ?? "");
+      else await followAdvice();
       assert.deepEqual(await findProblems(aheadMs), []);
     });
   }
 
-  test("tlsboot doctor --cluster finds a server with other names, another server's CA, and a certificate that has ended", async () => {
+  test("tlsboot doctor --cluster finds a wrong server name, a wrong CA, and an expired certificate", async () => {
     const [names] = await findWith((text) => text.replace(/^( +)server: .*$/m, "$&\n$1tls-server-name: other.example"));
     assert.equal(names?.check, "server-access");
     assert.match(names?.message ?? "", /other\.example/);
@@ -287,7 +287,7 @@ describe("tlsboot doctor --cluster", () => {
     assert.match(serving?.advice ?? "", /tlsboot doctor DIR$/);
   });
 
-  test("tlsboot doctor --cluster finds a user who is no longer let in", async () => {
+  test("tlsboot doctor --cluster finds a revoked user", async () => {
     await shell.succeed("tlsboot kubeconfig user mallory --duration 8h --data-dir ../data --out mallory.kubeconfig");
     await shell.succeed("tlsboot revoke user/mallory --data-dir ../data --yes");
     const findings = await findAll(folder.join("work"), folder.join("work/mallory.kubeconfig"));
@@ -296,7 +296,7 @@ describe("tlsboot doctor --cluster", () => {
     assert.match(access?.message ?? "", /^the server does not accept the user of "mallory\.kubeconfig": /);
   });
 
-  test("tlsboot doctor --cluster names the rights that a user lacks", async () => {
+  test("tlsboot doctor --cluster lists the rights that a user lacks", async () => {
     await shell.succeed("tlsboot kubeconfig user eve --duration 8h --data-dir ../data --out eve.kubeconfig");
     const findings = await findAll(folder.join("work"), folder.join("work/eve.kubeconfig"));
     const skipped = findings.filter(({ severity }) => severity === "skipped").map(({ message }) => message).join("\n");
@@ -305,7 +305,7 @@ describe("tlsboot doctor --cluster", () => {
     assert.deepEqual(findings.filter(({ severity }) => severity === "warning" || severity === "error"), []);
   });
 
-  test("tlsboot doctor --cluster finds no right too many in a new cluster of kubeadm, and one that was added", async () => {
+  test("tlsboot doctor --cluster finds no excessive right in a new kubeadm cluster, and finds one that is added", async () => {
     await using plane = await sharedControlPlane();
     await using _controllers = plane.startCertificateControllers();
     const admin = plane.kubectl;
@@ -317,8 +317,13 @@ describe("tlsboot doctor --cluster", () => {
       return findings.filter(({ check, severity }) => ["warning", "error"].includes(severity) && check !== "ca-expiry");
     };
     assert.deepEqual(await find(), []);
-    await grant("helpers", [["approve", "signers", ["kubernetes.io/*"]], ["update", APPROVER]], ["helpers"], admin);
-    // kube-apiserver decides by a copy of the roles that is a moment old.
+    await createGrant(
+      "helpers",
+      [["approve", "signers", ["kubernetes.io/*"]], ["update", APPROVER]],
+      ["helpers"],
+      admin,
+    );
+    // kube-apiserver decides with a cached copy of the roles.
     const [found, ...more] = await eventually("the binding is found", async () => {
       const findings = await find();
       return findings.length === 0 ? undefined : findings;

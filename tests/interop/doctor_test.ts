@@ -1,4 +1,4 @@
-/** `tlsboot doctor` beside the files of stock kubelet and kubeadm, and beside OpenSSL's strict verification. */
+/** `tlsboot doctor` with the files of stock kubelet and kubeadm, compared with OpenSSL's strict verification. */
 import assert from "node:assert/strict";
 import { chown, mkdir, readFile, utimes, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -30,7 +30,7 @@ async function findProblems(...args: readonly string[]): Promise<readonly Findin
   return findings.filter(({ severity }) => severity === "error" || severity === "warning");
 }
 
-test("doctor finds nothing wrong with the files of a stock kubelet, named by its folder or by its kubeconfig", async () => {
+test("doctor finds nothing wrong with the files of a stock kubelet, given its folder or its kubeconfig", async () => {
   await using instance = await startInstance({ args: ["--auto-approve"] });
   await using kubelet = await startKubelet(instance.folder, "n1", instance.bootstrapKubeconfig);
   await kubelet.running.finished();
@@ -39,7 +39,7 @@ test("doctor finds nothing wrong with the files of a stock kubelet, named by its
   assert.deepEqual(await findProblems(instance.dataDir), []);
 });
 
-test("doctor finds nothing wrong with the CAs of kubeadm, and kubeadm renews what it finds to have ended", async () => {
+test("doctor finds nothing wrong with the CAs of kubeadm, and kubeadm renews a certificate that it reports as expired", async () => {
   await using folder = await createTempFolder();
   const pki = folder.join("pki");
   const config = [
@@ -82,16 +82,16 @@ test("checkStrictly() refuses what OpenSSL refuses with -x509_strict, as Python 
     critical: false,
     value: encodeSequence(encodeValue(contextTag(0, false), caId)),
   };
-  const GOOD_CA = [basicConstraints(true), keyUsage(5, 6), subjectKeyId];
-  const GOOD_LEAF = [keyUsage(0), authorityKeyId];
+  const VALID_CA = [basicConstraints(true), keyUsage(5, 6), subjectKeyId];
+  const VALID_LEAF = [keyUsage(0), authorityKeyId];
   for (
-    const { name, ca = GOOD_CA, leaf = GOOD_LEAF, isRefused } of [
-      { name: "a good chain", isRefused: false },
-      { name: "a CA without a subject key identifier", ca: GOOD_CA.slice(0, 2), isRefused: true },
+    const { name, ca = VALID_CA, leaf = VALID_LEAF, isRefused } of [
+      { name: "a valid chain", isRefused: false },
+      { name: "a CA without a subject key identifier", ca: VALID_CA.slice(0, 2), isRefused: true },
       { name: "a CA without key usages", ca: [basicConstraints(true), subjectKeyId], isRefused: true },
       {
         name: "basic constraints that are not critical",
-        ca: [{ ...basicConstraints(true), critical: false }, ...GOOD_CA.slice(1)],
+        ca: [{ ...basicConstraints(true), critical: false }, ...VALID_CA.slice(1)],
         isRefused: true,
       },
       { name: "a leaf without an authority key identifier", leaf: [keyUsage(0)], isRefused: true },

@@ -1,4 +1,7 @@
-/** An etcd that is away, slow, full, behind a network that is cut, or without its data: the reports and the behaviour of a server. */
+/**
+ * How a server behaves, and what it reports, while its etcd is down, stalled, full, compacted or cut off by the
+ * network.
+ */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { eventually } from "../support/eventually.ts";
@@ -10,7 +13,7 @@ import type { Kubectl } from "../support/interop/kubectl.ts";
 import { createNetwork } from "../support/interop/network_namespace.ts";
 import { startInstance } from "../support/interop/instance.ts";
 
-/** `/readyz`, which names the checks that fail. */
+/** Reads `/readyz`, which lists the checks that fail. */
 async function readyz(kubectl: Kubectl): Promise<string> {
   const { code, stdout, stderr } = await kubectl.try("get", "--raw", "/readyz?verbose");
   return code === 0 ? stdout : stderr;
@@ -33,7 +36,7 @@ test("a missing etcd is reported, with a hint", async () => {
   assert.match(stderr, /hint: check --etcd-servers and that a majority/);
 });
 
-test("a server whose etcd stands still or is killed acknowledges nothing, reports it, and continues afterwards", async () => {
+test("a server whose etcd stalls or is killed acknowledges nothing, reports it, and continues afterwards", async () => {
   await using etcd = await startEtcd();
   await using instance = await startInstance({ args: ["--etcd-servers", etcd.urls.join(",")] });
   const { kubectl } = instance;
@@ -43,7 +46,7 @@ test("a server whose etcd stands still or is killed acknowledges nothing, report
   member.signal("SIGSTOP");
   const stalled = await kubectl.try("create", "cm", "meanwhile");
   const unready = await readyz(kubectl);
-  // Whether a token is good is not known, which is no refusal: a kubelet gives up after one.
+  // Whether a token is valid is unknown, which must not be a refusal: a kubelet gives up after one.
   const byToken = await kubectl.try("--kubeconfig", instance.bootstrapKubeconfig, "auth", "whoami");
   member.signal("SIGCONT");
   assert.equal(stalled.code, 1);
@@ -67,7 +70,7 @@ test("a server whose etcd stands still or is killed acknowledges nothing, report
   assert.doesNotMatch(names, /meanwhile-too/);
 });
 
-test("a full etcd accepts no writes, the server reports it and still reads, and is ready once there is room", async () => {
+test("a server whose etcd is full refuses writes, reports it, still reads, and is ready once there is space", async () => {
   await using etcd = await startEtcd({ flags: ["--quota-backend-bytes=16777216"] });
   await using instance = await startInstance({ args: ["--etcd-servers", etcd.urls.join(",")] });
   const { kubectl } = instance;
@@ -99,7 +102,7 @@ test("a full etcd accepts no writes, the server reports it and still reads, and 
   await kubectl.run("create", "cm", "after");
 });
 
-test("a revision that another server returned can be read at a server whose keys have not changed", async () => {
+test("a server reads at a revision of another server, even if none of its own keys has changed", async () => {
   await using etcd = await startEtcd();
   await using instance = await startInstance({ args: ["--etcd-servers", etcd.urls.join(",")] });
   const [member] = etcd.members;
@@ -111,7 +114,7 @@ test("a revision that another server returned can be read at a server whose keys
   }
 });
 
-test("a watch from a revision that etcd has compacted ends with 410, one from a later revision continues", async () => {
+test("a watch from a compacted revision ends with 410, and one from a later revision continues", async () => {
   await using etcd = await startEtcd();
   const args = ["--etcd-servers", etcd.urls.join(","), "--etcd-compaction-interval", "2s"];
   const folder = await createTempFolder();
@@ -128,14 +131,14 @@ test("a watch from a revision that etcd has compacted ends with 410, one from a 
       return key > Number(old) || undefined;
     });
   }
-  // No server compacts what follows.
+  // From here on no server compacts.
   const later = await member!.revision();
   const metadata = { name: "b", namespace: "default" };
   await member!.put(
     "/registry/configmaps/default/b",
     JSON.stringify({ kind: "ConfigMap", apiVersion: "v1", metadata }),
   );
-  // The history is etcd's: a server that has just started knows it too.
+  // etcd keeps the history, so a server that has just started knows it too.
   await using instance = await startInstance({
     args: ["--etcd-servers", etcd.urls.join(","), "--etcd-compaction-interval", "0"],
     dataDir,
@@ -149,7 +152,7 @@ test("a watch from a revision that etcd has compacted ends with 410, one from a 
   await watch(later, /^\{"type":"ADDED","object":\{"kind":"ConfigMap","apiVersion":"v1","metadata":\{"name":"b"/);
 });
 
-/** Returns the compacted revision, which etcd reports for a watch from the first one, but not for a read. */
+/** Returns the compacted revision, which etcd reports to a watch from the first revision, but not to a read. */
 async function compactedRevision(url: string): Promise<number> {
   const body = JSON.stringify({ create_request: { key: btoa("/"), range_end: btoa("0"), start_revision: 1 } });
   const response = await fetch(`${url}/v3/watch`, { method: "POST", body });

@@ -1,4 +1,4 @@
-/** docs/guides/etcd.md, typed as it stands: servers share an etcd; a kube-apiserver runs beside them, then in their place. */
+/** Runs docs/guides/etcd.md unchanged: servers share an etcd with a kube-apiserver, which then replaces them. */
 import assert from "node:assert/strict";
 import { cp } from "node:fs/promises";
 import { test } from "node:test";
@@ -12,13 +12,17 @@ import { createKubectl } from "../support/interop/kubectl.ts";
 import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl.ts";
 import { createShell } from "../support/interop/shell.ts";
 
-test("a kube-apiserver with the instance's CA serves its kubeconfigs, beside two servers of tlsboot and in their place", async () => {
+test("a kube-apiserver with the instance's CA accepts its kubeconfigs, first with two tlsboot servers and then instead of them", async () => {
   await using folder = await createTempFolder();
   const shell = await createShell(folder);
   const work = (path: string) => folder.join("work", path);
-  const both = "extendedKeyUsage=serverAuth,clientAuth";
+  const bothUsages = "extendedKeyUsage=serverAuth,clientAuth";
   await makeCertificate(folder, { name: "etcd-ca", extensions: CA_EXTENSIONS });
-  await makeCertificate(folder, { name: "etcd", issuer: "etcd-ca", extensions: ["subjectAltName=IP:127.0.0.1", both] });
+  await makeCertificate(folder, {
+    name: "etcd",
+    issuer: "etcd-ca",
+    extensions: ["subjectAltName=IP:127.0.0.1", bothUsages],
+  });
   await makeCertificate(folder, { name: "client", issuer: "etcd-ca", extensions: ["extendedKeyUsage=clientAuth"] });
   for (const file of ["etcd-ca.crt", "client.crt", "client.key"]) await cp(folder.join(file), work(file));
   await using etcd = await startEtcd({
@@ -62,29 +66,29 @@ test("a kube-apiserver with the instance's CA serves its kubeconfigs, beside two
   await kubectl.run("create", "cm", "ours");
   assert.match(await kubectl.as(work("next/admin.kubeconfig")).run("get", "cm", "--output=name"), /configmap\/ours/);
 
-  const place = await findServerPort();
-  await using beside = await startApiserver({ dataDir: work("first") }, urls, place);
-  const there = ["--server", `https://127.0.0.1:${place}`];
-  await kubectl.run(...there, "create", "cm", "theirs");
+  const apiserverPort = await findServerPort();
+  await using apiserver = await startApiserver({ dataDir: work("first") }, urls, apiserverPort);
+  const atApiserver = ["--server", `https://127.0.0.1:${apiserverPort}`];
+  await kubectl.run(...atApiserver, "create", "cm", "theirs");
   assert.match(await kubectl.run("get", "cm", "--output=name"), /configmap\/ours\nconfigmap\/theirs/);
-  // So is the token of a service account, whichever server has issued it.
+  // Each server accepts the service account tokens of the other.
   await kubectl.run("create", "serviceaccount", "app");
-  for (const [issuer, verifier] of [[[], there], [there, []]] as const) {
+  for (const [issuer, verifier] of [[[], atApiserver], [atApiserver, []]] as const) {
     const token = (await kubectl.run(...issuer, "create", "token", "app")).trim();
     const review = { apiVersion: "authentication.k8s.io/v1", kind: "TokenReview", spec: { token } };
     const user = await kubectl.given({ stdin: JSON.stringify(review) })
       .run(...verifier, "create", "-f", "-", "--output=jsonpath={.status.user.username}{.status.error}");
     assert.equal(user, "system:serviceaccount:default:app");
   }
-  // A node that joined here is known there, by its certificate.
+  // kube-apiserver accepts the certificate of a node that joined at tlsboot.
   const node = kubectl.as(work("n1/kubeconfig"));
-  assert.match(await node.run(...there, "auth", "whoami"), /system:node:n1/);
-  for (const server of [beside, next, first]) {
+  assert.match(await node.run(...atApiserver, "auth", "whoami"), /system:node:n1/);
+  for (const server of [apiserver, next, first]) {
     server.kill("SIGTERM");
     await server.finished();
   }
 
-  // Where the servers are is all that the clients know.
+  // Clients know only the address, which kube-apiserver takes over.
   await using _instead = await startApiserver({ dataDir: work("first") }, urls, port);
   await using _signer = startControllerManager(
     work("first/admin.kubeconfig"),

@@ -1,4 +1,4 @@
-/** A member of etcd that is behind the others: a server that uses it serves current data, or none. */
+/** An etcd member that lags behind the others: a server that uses it serves current data or none. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { peerPath } from "../support/peers/go.ts";
@@ -14,7 +14,7 @@ const MAPS = "/api/v1/namespaces/default/configmaps";
 const TOKENS = ['admin-token,admin,1,"system:masters"'];
 const WATCH = ["get", "cm", "numbers", "-n", "default", "--watch", '--output=jsonpath={.data.n}{"\\n"}'];
 
-/** Counts up in one object; what was acknowledged is known. */
+/** Counts up in one object, and remembers the last acknowledged number. */
 interface Counter {
   readonly acknowledged: number;
   /** Tries to write the next number. */
@@ -55,14 +55,14 @@ async function countTo(counter: Counter, number: number): Promise<void> {
   while (counter.acknowledged < number) await counter.next();
 }
 
-/** Every read that promises to be current. */
+/** All reads that promise current data. */
 const READS: readonly { readonly path: string; readonly find: RegExp }[] = [
   { path: `${MAPS}/numbers`, find: /"n":"(\d+)"/ },
   { path: MAPS, find: /"n":"(\d+)"/ },
   { path: `${MAPS}?limit=100`, find: /"n":"(\d+)"/ },
 ];
 
-/** Reads in a loop until it is stopped. Answers must be no older than what was acknowledged before. */
+/** Reads until it is stopped. No answer may be older than the writes acknowledged before it. */
 async function readWhile(send: ApiClient, counter: Counter, stop: AbortSignal): Promise<readonly number[]> {
   const codes: number[] = [];
   for (let turn = 0; !stop.aborted; turn++) {
@@ -95,17 +95,20 @@ async function checkWatch(
   assert.deepEqual(numbers, Array.from({ length: until }, (_, index) => index + 1));
 }
 
-/** The first server uses members that keep up; the second knows only the lagging one, the third tries it first. */
+/**
+ * Starts a server with the members that keep up, one with only the lagging member, and one that tries that member
+ * first.
+ */
 async function startThree(etcd: Etcd) {
   const [one, two, lagging] = etcd.urls as [string, string, string];
   return await startServers([[one, two], [lagging], [lagging, one, two]], { tokens: TOKENS });
 }
 
-test("a member that stands still: a server without another member serves nothing, one with another soon continues, no watch misses an event", async () => {
+test("a stalled member: a server with no other member serves nothing, one with others soon continues, and no watch misses an event", async () => {
   await using etcd = await startEtcd({ members: 3 });
   await using servers = await startThree(etcd);
   const [steady, bound, free] = servers.instances as [RunningInstance, RunningInstance, RunningInstance];
-  const [askBound, askFree] = await Promise.all(
+  const [sendToBound, sendToFree] = await Promise.all(
     [bound, free].map((instance) => createApiClient(instance, "admin-token")),
   );
   const counter = await startCounter(steady);
@@ -117,30 +120,30 @@ test("a member that stands still: a server without another member serves nothing
       try {
         await countTo(counter, 50);
         const stop = new AbortController();
-        const reading = readWhile(askFree!, counter, stop.signal);
-        const { code, text } = await askBound!("GET", `${MAPS}/numbers`);
+        const reading = readWhile(sendToFree!, counter, stop.signal);
+        const { code, text } = await sendToBound!("GET", `${MAPS}/numbers`);
         assert.ok(code >= 500, `${code} ${text}`);
-        assert.match((await askBound!("GET", "/readyz?verbose")).text, /\[-\]etcd failed/);
-        await eventually("the free server has gone to another member", async () =>
-          (await askFree!("GET", `${MAPS}/numbers`)).code === 200 || undefined);
+        assert.match((await sendToBound!("GET", "/readyz?verbose")).text, /\[-\]etcd failed/);
+        await eventually("the free server has switched to another member", async () =>
+          (await sendToFree!("GET", `${MAPS}/numbers`)).code === 200 || undefined);
         stop.abort();
         await reading;
       } finally {
         member.signal("SIGCONT");
       }
       const stop = new AbortController();
-      const reading = [askBound!, askFree!].map((send) =>
+      const reading = [sendToBound!, sendToFree!].map((send) =>
         readWhile(send, counter, stop.signal)
       );
       await eventually("the bound server is ready", async () =>
-        (await askBound!("GET", "/readyz")).code === 200 || undefined);
+        (await sendToBound!("GET", "/readyz")).code === 200 || undefined);
       await countTo(counter, 60);
       stop.abort();
       await Promise.all(reading);
     }));
 });
 
-test("a member that is late again and again: reads are never older than acknowledged writes", async () => {
+test("a member that lags repeatedly: reads are never older than acknowledged writes", async () => {
   await using etcd = await startEtcd({ members: 3 });
   await using servers = await startThree(etcd);
   const [steady, bound, free] = servers.instances as [RunningInstance, RunningInstance, RunningInstance];
@@ -164,23 +167,23 @@ test("a member that is late again and again: reads are never older than acknowle
   }
 });
 
-test("a member that is cut off with its server: no stale data is served, and all events arrive in order afterwards", async () => {
+test("a member that is cut off together with its server: no stale data is served, and all events arrive in order afterwards", async () => {
   await using network = await createNetwork(1);
   const place = network.places[0]!;
   await using etcd = await startEtcd({ members: 3, places: [network.host, network.host, place] });
-  const [one, two, apart] = etcd.urls as [string, string, string];
+  const [one, two, isolated] = etcd.urls as [string, string, string];
   await using servers = await startServers([[one, two]], { tokens: TOKENS });
   const [steady] = servers.instances as [RunningInstance];
   const counter = await startCounter(steady);
   const dataDir = await copyAuthority(steady, "apart");
-  const up = ["up", "--secure-port", "6443", "--data-dir", dataDir, "--etcd-servers", apart];
+  const up = ["up", "--secure-port", "6443", "--data-dir", dataDir, "--etcd-servers", isolated];
   await using server = start(...place.wrap(...tlsbootCommand(up)));
   await server.waitFor(/tlsboot is up at/);
   const kubectl = (...args: readonly string[]) =>
     start(...place.wrap(peerPath("kubectl"), ["--kubeconfig", `${dataDir}/admin.kubeconfig`, ...args]), {
       env: { HOME: steady.folder.path },
     });
-  const ask = async (...args: readonly string[]) => {
+  const runKubectl = async (...args: readonly string[]) => {
     await using running = kubectl(...args);
     return await running.finished();
   };
@@ -191,18 +194,18 @@ test("a member that is cut off with its server: no stale data is served, and all
     await network.part(network.host, place);
     await countTo(counter, 40);
     for (const { path } of READS) {
-      const { code, stdout } = await ask("get", "--raw", path);
+      const { code, stdout } = await runKubectl("get", "--raw", path);
       assert.equal(code, 1, `${path} answered ${stdout}`);
     }
-    assert.match((await ask("get", "--raw", "/readyz?verbose")).stderr, /\[-\]etcd failed/);
+    assert.match((await runKubectl("get", "--raw", "/readyz?verbose")).stderr, /\[-\]etcd failed/);
     assert.doesNotMatch(watch.stdout(), /^11$/m);
 
     await network.join(network.host, place);
     await eventually(
       "the server is ready again",
-      async () => (await ask("get", "--raw", "/readyz")).code === 0 || undefined,
+      async () => (await runKubectl("get", "--raw", "/readyz")).code === 0 || undefined,
     );
-    const { stdout } = await ask("get", "--raw", `${MAPS}/numbers`);
+    const { stdout } = await runKubectl("get", "--raw", `${MAPS}/numbers`);
     assert.match(stdout, /"n":"40"/);
     await countTo(counter, 50);
   });

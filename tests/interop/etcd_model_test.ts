@@ -1,4 +1,4 @@
-/** The etcd of the simulation answers as a real one does: the same random calls to both, over the same client. */
+/** Compares the simulated etcd with a real one: both get the same random calls from the same client. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
@@ -31,7 +31,7 @@ const CALLS = 1_500;
 
 type Answer = { readonly code: number; readonly details: string } | { readonly bytes: Buffer };
 
-/** One etcd, with the leases and the watches that the test has there. */
+/** One of the two etcds, with the test's leases and watches on it. */
 class Side {
   readonly #member: GrpcServer;
   readonly leases: bigint[] = [];
@@ -51,7 +51,7 @@ class Side {
     return promise;
   }
 
-  /** Starts a watch, whose messages are kept as lines; the changes of one message as one line each. */
+  /** Starts a watch and records a line for each change and each other message. */
   watch(startRevision: number): void {
     const seen: string[] = [];
     const call = this.#member.begin("/etcdserverpb.Watch/Watch", encodeWatch({ ...ROOT, startRevision }), {
@@ -80,12 +80,12 @@ function describeEvent({ isDeletion, kv }: EtcdEvent): string {
   return `${isDeletion ? "delete" : "put"} ${describeKeyValue(kv)}`;
 }
 
-/** A key with everything that is the same in two etcds, where leases have different numbers. */
+/** Describes a key by everything that two etcds have in common: lease ids differ, for example. */
 function describeKeyValue({ key, modRevision, version, value, lease }: EtcdKeyValue): string {
   return `${key} ${modRevision} ${version} ${Buffer.from(value).toString()} ${lease !== undefined}`;
 }
 
-test("the simulated etcd answers 1,500 random calls as a real one does, and its watches see the same", async () => {
+test("the simulated etcd answers 1,500 random calls like a real one, and its watches see the same events", async () => {
   await using etcd = await startEtcd();
   using timers = createRealAfter();
   const model = new EtcdModel({ after: timers.after, random: createSeededRandom(7).float });
@@ -119,20 +119,20 @@ test("the simulated etcd answers 1,500 random calls as a real one does, and its 
       revision = Math.max(revision, answer.revision);
       return { ...answer, current: answer.current.map((kv) => kv && describeKeyValue(kv)) };
     });
-  const somewhere = () => Math.max(0, Math.floor(float() * (revision + 3)));
+  const anyRevision = () => Math.max(0, Math.floor(float() * (revision + 3)));
   for (let index = 0; index < CALLS; index++) {
     const kind = pick(["write", "write", "write", "write", "range", "range", "move", "watch", "compact", "lease"]);
     if (kind === "write") {
       const leaseIndex = Math.floor(float() * 6);
       const writes = Array.from({ length: pick([1, 1, 1, 2, 3]) }, () => ({
         key: pick(KEYS),
-        guard: pick([{ modRevision: pick([0, somewhere()]) }, { version: pick([0, 1, 2]) }]),
+        guard: pick([{ modRevision: pick([0, anyRevision()]) }, { version: pick([0, 1, 2]) }]),
         value: pick([undefined, Buffer.from(`v${index}`), Buffer.alloc(0)]),
         isLeased: float() < 0.3,
       }));
       await transact((side) =>
         encodeTransaction(writes.map(({ isLeased, ...write }): GuardedWrite => {
-          // A number that no lease has, until there are some.
+          // An id without a lease, until the test has granted some.
           const lease = side.leases[leaseIndex] ?? 4_711n;
           return isLeased && write.value !== undefined ? { ...write, lease } : write;
         }))
@@ -141,7 +141,7 @@ test("the simulated etcd answers 1,500 random calls as a real one does, and its 
       const request = {
         ...pick([ROOT, ROOT, { key: pick(KEYS) }, { key: "/r/a", rangeEnd: "/r/b" }]),
         limit: pick([0, 0, 1, 3]),
-        revision: pick([0, 0, somewhere()]),
+        revision: pick([0, 0, anyRevision()]),
         countOnly: float() < 0.2,
       };
       await compare("KV/Range", () => encodeRange(request), (bytes) => {
@@ -149,10 +149,10 @@ test("the simulated etcd answers 1,500 random calls as a real one does, and its 
         return { ...answer, kvs: answer.kvs.map(describeKeyValue) };
       });
     } else if (kind === "move") {
-      const kv = { key: pick(KEYS), modRevision: somewhere(), version: 1, value: Buffer.from("moved") };
+      const kv = { key: pick(KEYS), modRevision: anyRevision(), version: 1, value: Buffer.from("moved") };
       await transact(() => encodeMove(kv, `/moved/${index}`));
     } else if (kind === "compact" && float() < 0.4) {
-      const at = float() < 0.8 ? Math.max(1, revision - Math.floor(float() * 40)) : somewhere();
+      const at = float() < 0.8 ? Math.max(1, revision - Math.floor(float() * 40)) : anyRevision();
       await compare("KV/Compact", () => encodeCompaction(at), () => "ok");
     } else if (kind === "lease" && float() < 0.2) {
       await compare("Lease/LeaseGrant", () => encodeLeaseGrant(3_600), (bytes, side) => {
@@ -160,11 +160,12 @@ test("the simulated etcd answers 1,500 random calls as a real one does, and its 
         return side.leases.length;
       });
     } else if (kind === "watch" && float() < 0.3) {
-      const start = pick([revision + 1, revision + 4, Math.max(1, revision - 10), 1 + somewhere()]);
-      // A watch that begins at the compacted revision itself may miss a deletion there, and no one starts one.
+      const start = pick([revision + 1, revision + 4, Math.max(1, revision - 10), 1 + anyRevision()]);
+      // A watch that begins exactly at the compacted revision may miss a deletion there; no client starts one.
       if (start === model.store.view.compacted) continue;
       for (const side of sides) side.watch(start);
-      // What is compacted while a watch reads the past is a race in both: both must have come to the next change.
+      // A compaction during a watch of the past is a race in both etcds, so both watches must first reach the next
+      // change.
       const key = `/r/watch-${index}`;
       const isOfPast = start <= revision;
       if (isOfPast) {

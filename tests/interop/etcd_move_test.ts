@@ -1,4 +1,6 @@
-/** An instance moves from its database into an etcd and back, as docs/guides/backup.md does it: nothing but versions changes. */
+/**
+ * Moves an instance from its database into an etcd and back, as in docs/guides/backup.md: nothing but versions changes.
+ */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
@@ -21,9 +23,9 @@ let keys: TempFolder;
 let seal: readonly string[];
 let open: readonly string[];
 
-const must = (...args: readonly string[]) => succeedTlsboot(args);
+const succeed = (...args: readonly string[]) => succeedTlsboot(args);
 
-async function refused(want: RegExp, ...args: readonly string[]): Promise<void> {
+async function assertRefused(want: RegExp, ...args: readonly string[]): Promise<void> {
   const { code, stderr } = await spawnTlsbootToEnd(args);
   assert.ok(code === 1 || code === 2, stderr);
   assert.match(stderr, want);
@@ -34,13 +36,13 @@ async function stop(instance: RunningInstance): Promise<void> {
   assert.equal((await instance.running.finished()).code, 0, instance.running.stderr());
 }
 
-/** Reads the objects without what may differ: leases, and what a start makes anew. */
+/** Reads the objects without those that may differ: leases, and objects that every start creates again. */
 async function readState(kubectl: Kubectl): Promise<Record<string, string>> {
   const all = withoutVersions(steady(await everything(kubectl)));
   return Object.fromEntries(Object.entries(all).filter(([key]) => !/cluster-info|events /.test(key)));
 }
 
-/** Reads the register, of which the CA must have sealed what was there before the last stop. */
+/** Reads the register, whose first `before` records the CA must have sealed. */
 async function readRecords({ kubectl, caPath }: RunningInstance, before = 0) {
   const { items, sealedUpTo } = await readRegister(kubectl, caPath);
   assert.ok(Number(sealedUpTo?.name ?? 0) >= before, sealedUpTo?.name);
@@ -72,7 +74,7 @@ describe("moves into an etcd", () => {
 
   after(() => keys[Symbol.asyncDispose]());
 
-  test("an instance with a node moves into an etcd by TLS, where a kube-apiserver reads it, and back", async () => {
+  test("an instance with a node moves into an etcd with TLS, where a kube-apiserver reads its objects, and back", async () => {
     await using folder = await createTempFolder();
     await makeCertificate(folder, { name: "ca", extensions: CA_EXTENSIONS });
     const both = "extendedKeyUsage=serverAuth,clientAuth";
@@ -89,7 +91,7 @@ describe("moves into an etcd", () => {
     ];
     const dataDir = folder.join("instance");
     const data = ["--data-dir", dataDir];
-    // The node finds each server at the same address.
+    // All servers have the same address, so that the node finds them.
     const port = ["--secure-port", String(await findServerPort())];
     const n1 = folder.join("n1/kubeconfig");
     let state: Record<string, string>;
@@ -97,28 +99,32 @@ describe("moves into an etcd", () => {
     {
       await using instance = await startInstance({ dataDir, args: [...port, "--auto-approve"] });
       const node = ["--kubeconfig", n1, "--cert-dir", folder.join("n1/pki"), "--hostname-override", "n1"];
-      await must("bootstrap", "--bootstrap-kubeconfig", instance.bootstrapKubeconfig, ...node);
+      await succeed("bootstrap", "--bootstrap-kubeconfig", instance.bootstrapKubeconfig, ...node);
       await writeSamples(instance.kubectl, "moved");
       await untilFurnished(instance.kubectl, "sample-moved");
       state = await readState(instance.kubectl);
       register = await readRecords(instance);
-      await refused(/its objects are in its database\n.*omit --etcd-servers/, "serve", ...data, ...inEtcd);
+      await assertRefused(/its objects are in its database\n.*omit --etcd-servers/, "serve", ...data, ...inEtcd);
       await stop(instance);
     }
     const first = folder.join("first.backup");
-    await refused(/its objects are in its database/, "backup", first, ...data, ...inEtcd, ...seal);
-    await must("backup", first, ...data, ...seal);
-    await refused(/the folder is not empty/, "restore", first, ...data, ...inEtcd, ...open);
-    const moved = await must("restore", first, ...data, ...inEtcd, ...open, "--force");
+    await assertRefused(/its objects are in its database/, "backup", first, ...data, ...inEtcd, ...seal);
+    await succeed("backup", first, ...data, ...seal);
+    await assertRefused(/the folder is not empty/, "restore", first, ...data, ...inEtcd, ...open);
+    const moved = await succeed("restore", first, ...data, ...inEtcd, ...open, "--force");
     assert.match(
       moved.stdout,
       /objects as of .*, in etcd below \/registry; .*\nthe previous folder is now .*replaced-/,
     );
     assert.ok(!existsSync(`${dataDir}/tlsboot.db`));
     assert.match(await readFile(`${dataDir}/etcd.yaml`, "utf8"), /^servers: \["https:/m);
-    await refused(/its objects are in etcd, below "\/registry"\n.*hint: give --etcd-servers https:/, "serve", ...data);
-    await refused(/its objects are in etcd, below "\/registry"/, "backup", folder.join("x"), ...data, ...seal);
-    await refused(
+    await assertRefused(
+      /its objects are in etcd, below "\/registry"\n.*hint: give --etcd-servers https:/,
+      "serve",
+      ...data,
+    );
+    await assertRefused(/its objects are in etcd, below "\/registry"/, "backup", folder.join("x"), ...data, ...seal);
+    await assertRefused(
       /are below "\/registry" in etcd, not "\/other"/,
       "serve",
       ...data,
@@ -136,30 +142,30 @@ describe("moves into an etcd", () => {
       assert.match(await node.run("auth", "whoami"), /system:node:n1/);
       await renew(node, "renewed-in-etcd");
 
-      const place = await findServerPort();
-      await using apiserver = await startApiserver(instance, etcd.urls[0]!, place, [
+      const apiserverPort = await findServerPort();
+      await using apiserver = await startApiserver(instance, etcd.urls[0]!, apiserverPort, [
         ...[`--etcd-cafile=${at("ca.crt")}`, `--etcd-certfile=${at("etcd.crt")}`, `--etcd-keyfile=${at("etcd.key")}`],
       ]);
-      const there = ["--server", `https://127.0.0.1:${place}`];
-      // Leases are renewed meanwhile, so that the list as a whole may be newer.
+      const atApiserver = ["--server", `https://127.0.0.1:${apiserverPort}`];
+      // Leases are renewed meanwhile, so the revision of the list may differ.
       const listMaps = async (...server: readonly string[]) => {
         const raw = await instance.kubectl.run(...server, "get", "--raw", "/api/v1/namespaces/sample-moved/configmaps");
         return JSON.parse(raw).items;
       };
-      assert.deepEqual(await listMaps(...there), await listMaps());
-      await instance.kubectl.run(...there, "create", "deployment", "theirs", "--image=none");
-      await instance.kubectl.run(...there, "create", "service", "clusterip", "theirs", "--tcp=80:8080");
+      assert.deepEqual(await listMaps(...atApiserver), await listMaps());
+      await instance.kubectl.run(...atApiserver, "create", "deployment", "theirs", "--image=none");
+      await instance.kubectl.run(...atApiserver, "create", "service", "clusterip", "theirs", "--tcp=80:8080");
       apiserver.kill("SIGTERM");
       await apiserver.finished();
 
       state = await readState(instance.kubectl);
       register = await readRecords(instance);
       assert.deepEqual(register.at(-1)?.request?.name, "renewed-in-etcd");
-      const online = await must("backup", folder.join("online.backup"), ...data, ...inEtcd, ...seal);
+      const online = await succeed("backup", folder.join("online.backup"), ...data, ...inEtcd, ...seal);
       assert.match(online.stdout, /objects of etcd at revision \d+ and/);
       assert.match(online.stderr, /warning: not backed up, because tlsboot does not serve them: .*\bdeployments \(1\)/);
-      await refused(/its server answers at https:/, "restore", first, ...data, ...open, "--force");
-      await refused(
+      await assertRefused(/its server answers at https:/, "restore", first, ...data, ...open, "--force");
+      await assertRefused(
         /cannot restore below "\/registry" in etcd: there are already keys/,
         "restore",
         first,
@@ -170,11 +176,11 @@ describe("moves into an etcd", () => {
       );
       await stop(instance);
     }
-    const offline = await must("backup", second, ...data, ...inEtcd, ...seal);
+    const offline = await succeed("backup", second, ...data, ...inEtcd, ...seal);
     assert.match(offline.stderr, /\bdeployments \(1\)/);
     assert.doesNotMatch(offline.stderr, /fields that tlsboot does not know/, "services are whole");
-    assert.match((await must("backup", second, "--verify", ...open)).stderr, /\bdeployments \(1\)/);
-    const back = await must("restore", second, ...data, ...open, "--force");
+    assert.match((await succeed("backup", second, "--verify", ...open)).stderr, /\bdeployments \(1\)/);
+    const back = await succeed("restore", second, ...data, ...open, "--force");
     assert.match(back.stdout, /resource versions continue from 1000\d+\n/);
     assert.match(back.stderr, /warning: was not in the backup: .*\bdeployments \(1\)/);
     assert.ok(!existsSync(`${dataDir}/etcd.yaml`));
@@ -187,7 +193,7 @@ describe("moves into an etcd", () => {
     await renew(node, "renewed-at-home");
   });
 
-  test("a controller of Kubernetes that watches lists again by itself when versions begin anew in etcd", async () => {
+  test("a Kubernetes controller lists again by itself when versions start over in etcd", async () => {
     await using folder = await createTempFolder();
     await using etcd = await startEtcd();
     const inEtcd = ["--etcd-servers", etcd.urls[0]!];
@@ -198,8 +204,8 @@ describe("moves into an etcd", () => {
       await instance.end("SIGTERM");
     }
     // Its versions are now beyond any that etcd will ever have.
-    await must("backup", backup, ...data, ...seal);
-    await must("restore", backup, ...data, ...open, "--force");
+    await succeed("backup", backup, ...data, ...seal);
+    await succeed("restore", backup, ...data, ...open, "--force");
     const kubectl = createKubectl(folder, folder.join("data/admin.kubeconfig"));
     const sign = async (name: string) => {
       await kubectl.create(await csrManifest(name));
@@ -218,13 +224,13 @@ describe("moves into an etcd", () => {
       const { metadata } = JSON.parse(await kubectl.run("get", "csr", "before", "--output=json"));
       assert.ok(Number(metadata.resourceVersion) > 1_000_000_000);
       await instance.end("SIGTERM");
-      await must("backup", backup, ...data, ...seal, "--force");
-      const { stderr } = await must("restore", backup, ...data, ...inEtcd, ...open, "--force");
+      await succeed("backup", backup, ...data, ...seal, "--force");
+      const { stderr } = await succeed("restore", backup, ...data, ...inEtcd, ...open, "--force");
       assert.match(stderr, /warning: etcd's revisions continue below the old \d+: restart the clients/);
       instance = await spawnInstance(folder, [...port, ...inEtcd], "serve");
       await sign("after");
       assert.equal(signer.hasEnded(), false);
-      // A watch without kubectl receives the same events.
+      // A raw watch from the old version is refused.
       const path = `/api/v1/namespaces?watch=true&resourceVersion=${metadata.resourceVersion}`;
       assert.match(await kubectl.run("get", "--raw", path), /"code":410/);
     } finally {

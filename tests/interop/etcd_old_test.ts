@@ -1,4 +1,4 @@
-/** An etcd of a release whose progress cannot be relied upon, alone or as one member of three: refused by name. */
+/** An etcd release with unreliable progress notifications, alone or as one member of three, is refused. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { spawnTlsbootToEnd } from "../support/child.ts";
@@ -15,7 +15,7 @@ const CLUSTERS: Readonly<Record<string, EtcdOptions>> = {
 
 for (const [name, options] of Object.entries(CLUSTERS)) {
   for (const command of ["up", "serve"]) {
-    test(`${command} refuses ${name}, and names a version that is supported`, async () => {
+    test(`${command} refuses ${name}, and prints the oldest supported version`, async () => {
       await using etcd = await startEtcd(options);
       await using folder = await createTempFolder();
       const { code, stderr } = await spawnTlsbootToEnd(

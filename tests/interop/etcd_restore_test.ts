@@ -1,4 +1,7 @@
-/** Restores into an etcd that are killed, and prefixes that hold something already: nothing is half an instance, nothing is lost. */
+/**
+ * Restores into an etcd that are killed, and prefixes that are not empty: no instance is incomplete, and nothing is
+ * lost.
+ */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
@@ -22,7 +25,7 @@ let etcd: Etcd;
 let seal: readonly string[];
 let open: readonly string[];
 
-/** A backup of so many objects, and the data directory that it is of. */
+/** Makes a backup of a data directory with `count` objects. */
 async function makeBackup(name: string, count: number): Promise<string> {
   const root = folder.join(`${name}-source`);
   await mkdir(root);
@@ -44,7 +47,7 @@ function flags(prefix: string, url: string = etcd.urls[0]!): readonly string[] {
   return ["--etcd-servers", url, "--etcd-prefix", prefix];
 }
 
-/** A way to the etcd that ends after a number of bytes, so that a program that writes stops in the middle. */
+/** A proxy to the etcd that stops after a number of bytes, so that a writing program stalls in the middle. */
 interface LimitedRelay extends AsyncDisposable {
   readonly url: string;
   /** The number of bytes that the etcd was sent. */
@@ -89,24 +92,24 @@ function restore(backup: string, prefix: string, root: string, ...more: readonly
   return ["restore", backup, "--data-dir", folder.join(root), ...flags(prefix), ...open, ...more];
 }
 
-async function refused(args: readonly string[], want: RegExp): Promise<void> {
+async function assertRefused(args: readonly string[], want: RegExp): Promise<void> {
   const { code, stderr } = await spawnTlsbootToEnd(args);
   assert.ok(code === 1 || code === 2, stderr);
   assert.match(stderr, want);
 }
 
-async function keysBelow(prefix: string): Promise<readonly string[]> {
+async function listKeysBelow(prefix: string): Promise<readonly string[]> {
   return [...(await etcd.members[0]!.read(`/${prefix}/`)).keys()].map((key) => key.slice(prefix.length + 2));
 }
 
 const MARKER = RESTORE_MARKER_KEY.slice("/registry/".length);
 
-async function serveIsRefused(prefix: string): Promise<void> {
+async function assertServeRefused(prefix: string): Promise<void> {
   const args = ["serve", "--secure-port", "0", "--data-dir", folder.join("visitor"), ...flags(prefix)];
-  await refused(args, /a restore of the backup of \S+ is not finished\n.*hint: .*run the same command again/);
+  await assertRefused(args, /a restore of the backup of \S+ is not finished\n.*hint: .*run the same command again/);
 }
 
-/** Restores the state of a restore that died before its last step: prefix and folder have the same name. */
+/** Recreates the state of a restore that died before its last step; prefix and folder have the same name. */
 async function putMarkerBack(name: string): Promise<void> {
   const [, digest = ""] = /^backup: "(\w+)"$/m.exec(await readFile(folder.join(`${name}/etcd.yaml`), "utf8")) ?? [];
   const marker = {
@@ -132,7 +135,7 @@ describe("restores into an etcd", () => {
     await folder[Symbol.asyncDispose]();
   });
 
-  test("a restore that is killed looks like no instance, and the same command finishes it", async () => {
+  test("a restore that is killed leaves no usable instance, and the same command finishes it", async () => {
     const count = 3_000;
     const backup = await makeBackup("many", count);
     const through = (relay: LimitedRelay, name: string) => [
@@ -149,32 +152,32 @@ describe("restores into an etcd", () => {
         running.kill("SIGKILL");
         await running.finished();
       }
-      const written = await keysBelow(name);
+      const written = await listKeysBelow(name);
       assert.ok(written.includes(MARKER) && written.length <= count, `${written.length} keys at ${share}`);
-      await serveIsRefused(name);
-      await refused(
+      await assertServeRefused(name);
+      await assertRefused(
         ["backup", folder.join("half.backup"), "--data-dir", folder.join("visitor"), ...flags(name), ...seal],
         /a restore of the backup of \S+ is not finished/,
       );
       await succeedTlsboot(restore(backup, name, name));
-      assert.equal((await keysBelow(name)).length, count);
+      assert.equal((await listKeysBelow(name)).length, count);
       assert.deepEqual((await readdir(folder.join(name))).sort(), ["etcd.yaml", "format"]);
       assert.ok(!existsSync(folder.join(`${name}.restoring`)));
     }
   });
 
-  test("a restore that died with only the marker remaining resumes without force, another backup does not", async () => {
+  test("a restore that died before its last step resumes without force, but not from another backup", async () => {
     const [backup, other] = [await makeBackup("last", 5), await makeBackup("other", 5)];
     const command = restore(backup, "last", "last");
     await succeedTlsboot(command);
     await putMarkerBack("last");
-    await serveIsRefused("last");
-    await refused(
+    await assertServeRefused("last");
+    await assertRefused(
       restore(other, "last", "elsewhere"),
       /a restore of the backup of then is not finished\n.*that backup/,
     );
     await succeedTlsboot(command);
-    assert.equal((await keysBelow("last")).length, 5);
+    assert.equal((await listKeysBelow("last")).length, 5);
     assert.deepEqual((await readdir(folder.join("last"))).sort(), ["etcd.yaml", "format"]);
     await putMarkerBack("last");
     const { stdout } = await succeedTlsboot([...command, "--force", "--force-etcd"]);
@@ -182,24 +185,27 @@ describe("restores into an etcd", () => {
     assert.deepEqual((await readdir(folder.path)).filter((name) => /^last\.re/.test(name)), []);
   });
 
-  test("a restore that another program writes into ends, and --force-etcd puts aside all existing keys", async () => {
+  test("a restore ends when another program writes below its prefix, and --force-etcd moves all existing keys aside", async () => {
     const command = restore(await makeBackup("spoiled", 5), "spoiled", "spoiled");
     await succeedTlsboot(command);
     await putMarkerBack("spoiled");
-    // Empty, which is nothing that the backup has either.
+    // An empty value, which is not in the backup either.
     await etcd.members[0]!.put("/spoiled/pods/default/strange", "");
-    await refused(command, /"\/registry\/pods\/default\/strange" is not what the backup has\n.*with --force-etcd/);
-    await serveIsRefused("spoiled");
-    await refused(
+    await assertRefused(
+      command,
+      /"\/registry\/pods\/default\/strange" is not what the backup has\n.*with --force-etcd/,
+    );
+    await assertServeRefused("spoiled");
+    await assertRefused(
       command,
       /below "\/spoiled" in etcd: another program wrote while the backup of \S+ was restored\n.*--force-etcd/,
     );
-    await refused([...command, "--force"], /another program wrote/);
-    await refused([...command, "--force-etcd"], /the folder is not empty\n.*with --force$/m);
+    await assertRefused([...command, "--force"], /another program wrote/);
+    await assertRefused([...command, "--force-etcd"], /the folder is not empty\n.*with --force$/m);
     const { stdout } = await succeedTlsboot([...command, "--force", "--force-etcd"]);
     const [, aside = ""] = /the previous keys in etcd are now below \/(\S+)\/\n/.exec(stdout) ?? [];
-    assert.equal((await keysBelow(aside)).length, 6);
-    assert.equal((await keysBelow("spoiled")).length, 5);
+    assert.equal((await listKeysBelow(aside)).length, 6);
+    assert.equal((await listKeysBelow("spoiled")).length, 5);
   });
 
   test("--force-etcd moves existing keys below another prefix, also after an interruption, and loses none", async () => {
@@ -208,10 +214,10 @@ describe("restores into an etcd", () => {
     await etcd.members[0]!.put("/taken/pods/default/strange", "whatever");
     const before = await etcd.members[0]!.read("/taken/");
     const isTaken = /below "\/taken" in etcd: there are already keys\n.*--force-etcd/;
-    await refused(restore(second, "taken", "taken-2"), isTaken);
+    await assertRefused(restore(second, "taken", "taken-2"), isTaken);
     assert.ok(!existsSync(folder.join("taken-2")));
-    // That is for the folder, which is there.
-    await refused(restore(second, "taken", "taken", "--force"), isTaken);
+    // --force applies only to the folder.
+    await assertRefused(restore(second, "taken", "taken", "--force"), isTaken);
     assert.deepEqual(await etcd.members[0]!.read("/taken/"), before);
     const { stdout } = await succeedTlsboot(restore(second, "taken", "taken-2", "--force-etcd"));
     const [, aside = ""] = /the previous keys in etcd are now below (\S+)\/\n/.exec(stdout) ?? [];
@@ -219,23 +225,23 @@ describe("restores into an etcd", () => {
       [...await etcd.members[0]!.read(`${aside}/`)].map(([key, value]) => [key.replace(aside, "/taken"), value]),
       [...before],
     );
-    assert.equal((await keysBelow("taken")).length, 3);
+    assert.equal((await listKeysBelow("taken")).length, 3);
 
-    // This is the state after a restore that died while it moved keys aside.
+    // The state after a restore that died while it moved keys aside.
     const marker = { apiVersion: "tlsboot/v1alpha1", kind: "EtcdRestore", backup: "x", createdAt: "then" };
     const interrupted = { ...marker, phase: "puttingAside", aside: ["/taken.replaced-then"] };
     await etcd.members[0]!.put(`/taken/${MARKER}`, JSON.stringify(interrupted));
-    await serveIsRefused("taken");
-    await refused(
+    await assertServeRefused("taken");
+    await assertRefused(
       restore(first, "taken", "taken-3"),
       /are only partly moved aside\n.*hint: continue with --force-etcd/,
     );
     await succeedTlsboot(restore(first, "taken", "taken-3", "--force-etcd"));
-    assert.equal((await keysBelow("taken.replaced-then")).length, 3);
-    assert.equal((await keysBelow("taken")).length, 40);
+    assert.equal((await listKeysBelow("taken.replaced-then")).length, 3);
+    assert.equal((await listKeysBelow("taken")).length, 40);
   });
 
-  test("a backup reports the parts of an etcd that are not in it, and holds nothing that it cannot read", async () => {
+  test("a backup reports which keys of the etcd it leaves out, and fails at objects that it cannot read", async () => {
     await succeedTlsboot(restore(await makeBackup("reported", 3), "reported", "reported"));
     const [member, instance] = [etcd.members[0]!, ["--data-dir", folder.join("reported"), ...flags("reported")]];
     const backup = ["backup", folder.join("reported-2.backup"), ...instance, ...seal];
@@ -251,28 +257,28 @@ describe("restores into an etcd", () => {
       /warning: backed up without any fields that tlsboot does not know: configmaps \(1\)\n/,
     );
     await member.put("/reported/secrets/default/sealed", "k8s:enc:aescbc:v1:key1:...");
-    await refused(
+    await assertRefused(
       [...backup, "--force"],
       /"\/registry\/secrets\/default\/sealed" in etcd: .* encrypted .*\n.*snapshot save/,
     );
-    await refused(
+    await assertRefused(
       ["backup", folder.join("z"), ...instance.slice(0, 2), ...flags("empty"), ...seal],
       /its objects are below/,
     );
     const elsewhere = ["--data-dir", folder.join("visitor"), ...flags("empty"), ...seal];
-    await refused(["backup", folder.join("z"), ...elsewhere], /etcd has no objects below "\/empty"/);
-    await refused(
+    await assertRefused(["backup", folder.join("z"), ...elsewhere], /etcd has no objects below "\/empty"/);
+    await assertRefused(
       ["backup", folder.join("z"), "--data-dir", folder.join("nowhere"), ...flags("reported"), ...seal],
       /it is not a data directory of a server/,
     );
   });
 
-  test("--force-etcd puts nothing aside that another program uses", async () => {
+  test("--force-etcd moves nothing aside that another program uses", async () => {
     const backup = await makeBackup("busy", 3);
     await using instance = await spawnInstance(folder, flags("busy"));
     const lease = "leases/kube-system/tlsboot-controllers";
-    await eventually("the server has a Lease", async () => (await keysBelow("busy")).includes(lease) || undefined);
-    await refused(
+    await eventually("the server has a Lease", async () => (await listKeysBelow("busy")).includes(lease) || undefined);
+    await assertRefused(
       restore(backup, "busy", "busy", "--force-etcd"),
       /has renewed ".*\/tlsboot-controllers" \d+ s ago\n.*stop/,
     );
@@ -280,7 +286,7 @@ describe("restores into an etcd", () => {
     await succeedTlsboot(restore(backup, "busy", "busy", "--force-etcd"));
   });
 
-  test("a backup pairs no folder with the objects of another instance", async () => {
+  test("a backup refuses to combine a folder with the objects of another instance", async () => {
     await using home = await createTempFolder();
     await using instance = await spawnInstance(home, flags("paired"));
     await instance.end("SIGTERM");
@@ -291,7 +297,7 @@ describe("restores into an etcd", () => {
       root: string,
       prefix: string,
     ) => ["backup", home.join(name), "--data-dir", root, ...flags(prefix), ...seal];
-    await refused(
+    await assertRefused(
       back("no", foreign, "paired"),
       /the objects in etcd belong to an instance with another CA\n.*hint: name the folder/,
     );
@@ -301,7 +307,7 @@ describe("restores into an etcd", () => {
     await succeedTlsboot(back("any", foreign, "unowned"));
   });
 
-  test("a prefix of / is all of an etcd, as for kube-apiserver, and keys moved aside are not below it", async () => {
+  test("the prefix / stands for a whole etcd, as for kube-apiserver, and keys are moved outside of it", async () => {
     await using whole = await startEtcd();
     const member = whole.members[0]!;
     const into = (backup: string, root: string, ...more: readonly string[]) =>

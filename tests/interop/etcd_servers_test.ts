@@ -1,4 +1,4 @@
-/** Servers on an etcd of three members: what ends at one has ended at the others, and all have one CA. */
+/** Servers on an etcd with three members: what ends at one server ends at the others, and all have the same CA. */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -8,7 +8,7 @@ import { formatKubeconfig, type Kubectl } from "../support/interop/kubectl.ts";
 import { startServers } from "../support/interop/servers.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 
-/** A kubeconfig with a token alone. */
+/** Returns kubectl with a kubeconfig that has only a token. */
 async function kubeconfigWithToken(instance: RunningInstance, token: string): Promise<Kubectl> {
   const path = instance.folder.join(`${token.slice(0, 6)}.kubeconfig`);
   const cluster = { server: instance.server, "certificate-authority": instance.caPath };
@@ -33,7 +33,7 @@ async function deleteAt(
   await watch.waitFor(/^DELETED$/m);
 }
 
-test("two servers write by turns, and each reads at once what the other one has written", async () => {
+test("two servers write in turn, and each immediately reads what the other has written", async () => {
   await using etcd = await startEtcd({ members: 3 });
   await using servers = await startServers([etcd.urls, etcd.urls]);
   const [a, b] = servers.instances as [RunningInstance, RunningInstance];
@@ -48,7 +48,7 @@ test("two servers write by turns, and each reads at once what the other one has 
   }
 });
 
-test("a right that ends at one server has ended at the others once a watch shows it there, and open watches end", async () => {
+test("a right that ends at one server has ended at another once a watch there shows it, and open watches end", async () => {
   await using etcd = await startEtcd({ members: 3 });
   await using servers = await startServers([etcd.urls, etcd.urls], { args: ["--auto-approve"] });
   const [a, b] = servers.instances as [RunningInstance, RunningInstance];
@@ -70,7 +70,7 @@ test("a right that ends at one server has ended at the others once a watch shows
   await deleteAt(a, b, "serviceaccount", "app");
   assert.match((await account.try("get", "--raw", "/api")).stderr, /Unauthorized/);
 
-  // A revocation, which the other server counts from the moment at which it refuses the credential.
+  // A revocation, which the other server counts as soon as it refuses the credential.
   const stolen = (await a.succeed("token", "create", "--kubeconfig", a.adminKubeconfig)).stdout.trim();
   const [id] = stolen.split(".");
   const thief = await kubeconfigWithToken(b, stolen);

@@ -1,6 +1,6 @@
 /**
- * One etcd under a real kube-apiserver and under ours: what either writes the other serves, byte by byte, through get,
- * list and watch, for every kind that we serve.
+ * A real kube-apiserver and tlsboot share an etcd: each serves what the other writes, byte for byte, through get, list
+ * and watch, for every kind that tlsboot serves.
  */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -21,14 +21,14 @@ import { parseCertificates, readRegister } from "../support/interop/register.ts"
 
 const SERVING_BUNDLES = `--field-selector=spec.signerName=${KUBE_APISERVER_SERVING_SIGNER}`;
 
-/** The user of a token as a server reviews it; empty when the token is not valid. */
+/** Reviews a token at a server and returns its user, or an empty text if the token is invalid. */
 async function findTokenUser(kubectl: Kubectl, token: string): Promise<string> {
   const review = JSON.stringify({ apiVersion: "authentication.k8s.io/v1", kind: "TokenReview", spec: { token } });
   return await kubectl.create(review, "--output=jsonpath={.status.user.username}");
 }
 
-/** Everything that a namespace may hold: kinds that both serve, and kinds that kube-apiserver alone does. */
-function listFurniture(namespace: string): string {
+/** Lists objects for a namespace: kinds that both servers have, and kinds that only kube-apiserver has. */
+function createManifests(namespace: string): string {
   const metadata = { name: "sample", namespace };
   const labels = { app: "sample" };
   const spec = { containers: [{ name: "c", image: "example.com/none" }] };
@@ -51,7 +51,7 @@ function listFurniture(namespace: string): string {
   ].map((object) => JSON.stringify(object)).join("\n---\n");
 }
 
-/** The keys of a namespace's objects, of whatever kind. */
+/** Lists the keys of all objects in a namespace. */
 async function listKeys(etcd: Etcd, namespace: string): Promise<readonly string[]> {
   const keys = [...(await etcd.members[0]!.read("/registry/")).keys()];
   return keys.filter((key) => key.split("/").includes(namespace));
@@ -66,40 +66,43 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
   let instance: RunningInstance;
   let ours: Kubectl;
   let theirs: Kubectl;
-  /** Everything at each handover: as ours leaves it, as kube-apiserver finds it and leaves it, and as ours finds it. */
-  const handed: Found[] = [];
+  /**
+   * All objects at each handover: as tlsboot leaves them, as kube-apiserver finds and leaves them, and as tlsboot finds
+   * them.
+   */
+  const handovers: Found[] = [];
 
   before(async () => {
     etcd = stack.use(await startEtcd());
-    // Its CA is in there, and the instance's CA stays one and the same.
+    // The data directory has the CA, which stays the same.
     const dataDir = stack.use(await createTempFolder()).join("data");
     const args = ["--etcd-servers", etcd.urls.join(",")];
     {
       await using first = await startInstance({ args, dataDir });
       await writeSamples(first.kubectl, "early");
-      handed.push(steady(await everything(first.kubectl)));
-      // It gives its Lease back, so that the next one does not wait until it expires.
+      handovers.push(steady(await everything(first.kubectl)));
+      // It releases its Lease, so the next server need not wait until it expires.
       first.running.kill("SIGTERM");
       await first.running.finished();
     }
     plane = stack.use(await startControlPlane({ controllers: false, etcd }));
     {
       await using _controllers = plane.startCertificateControllers();
-      handed.push(steady(await everything(plane.kubectl)));
+      handovers.push(steady(await everything(plane.kubectl)));
       await writeSamples(plane.kubectl, "late");
-      handed.push(steady(await everything(plane.kubectl)));
+      handovers.push(steady(await everything(plane.kubectl)));
     }
     const keys = ["--service-account-signing-key-file", plane.folder.join("sa.key")];
     instance = stack.use(await startInstance({ args: [...args, ...keys], dataDir }));
     ours = instance.kubectl;
     theirs = ours.as(plane.adminKubeconfig);
-    handed.push(steady(await everything(ours)));
+    handovers.push(steady(await everything(ours)));
     await untilFurnished(ours, "sample-late");
   });
   after(() => stack.disposeAsync());
 
-  test("a kube-apiserver takes the place of ours on the same etcd, and ours takes it back", () => {
-    const [first, taken, written, back] = handed as [Found, Found, Found, Found];
+  test("a kube-apiserver replaces tlsboot on the same etcd, and tlsboot replaces it", () => {
+    const [first, taken, written, back] = handovers as [Found, Found, Found, Found];
     for (const [before, after] of [[first, taken], [written, back]] as const) {
       const samples = Object.keys(before).filter((key) => key.includes("sample"));
       assert.notEqual(samples.length, 0);
@@ -107,7 +110,7 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
     }
   });
 
-  test("kube-apiserver and tlsboot serve each other's objects from one etcd, byte by byte", async () => {
+  test("kube-apiserver and tlsboot serve each other's objects from one etcd, byte for byte", async () => {
     await using watchedByUs = ours.start("get", "configmaps", "-A", "--watch", "--output=name");
     await using watchedByThem = theirs.start("get", "configmaps", "-A", "--watch", "--output=name");
     await Promise.all([
@@ -133,13 +136,14 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
       }
     }
 
-    // Services are read-only here, and shown whole.
+    // Services are read-only in tlsboot, and shown with all fields.
     const service = async (kubectl: Kubectl) =>
       JSON.parse(await kubectl.run("get", "--raw", "/api/v1/namespaces/default/services/kubernetes"));
     const [mine, whole] = [await service(ours), await service(theirs)];
     assert.deepEqual(mine, whole);
 
-    // With one key each accepts the tokens of the other, also those that are bound to a pod, and ends them with it.
+    // With the same key, each accepts the tokens of the other, including tokens bound to a pod until the pod is
+    // deleted.
     await theirs.run("run", "bound", "--image=example.com/none", "--namespace=default");
     const toPod = ["--bound-object-kind=Pod", "--bound-object-name=bound"];
     const bound: string[] = [];
@@ -232,7 +236,7 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
     await theirs.run("delete", "pod", "web-1", "--grace-period=0", "--force");
   });
 
-  test("what kube-apiserver stores is recorded soon, and it does not see the register", async () => {
+  test("certificates stored by kube-apiserver are soon in the register, which kube-apiserver does not serve", async () => {
     await theirs.create(await csrManifest("foreign"));
     await theirs.run("certificate", "approve", "foreign");
     const { sha256Fingerprint } = parseCertificates(await waitForCertificate(theirs, "foreign"))[0]!;
@@ -247,23 +251,24 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
     assert.equal((await theirs.run("get", "--raw", "/readyz")).trim(), "ok");
   });
 
-  test("a deleted namespace takes all its objects with it, for every client and every set of controllers", async () => {
-    const furnish = async (namespace: string) => {
+  test("all objects of a deleted namespace are deleted, for every client and every set of controllers", async () => {
+    const fillNamespace = async (namespace: string) => {
       await theirs.run("create", "namespace", namespace);
-      // kube-apiserver takes a pod only when its account is there.
+      // kube-apiserver accepts a pod only once its service account exists.
       await untilFurnished(ours, namespace);
-      await theirs.create(listFurniture(namespace));
+      await theirs.create(createManifests(namespace));
     };
     const assertNothingLeft = async (namespaces: readonly string[]) => {
       await ours.run("wait", "--for=delete", ...namespaces.map((name) => `namespace/${name}`));
       assert.deepEqual((await Promise.all(namespaces.map((name) => listKeys(etcd, name)))).flat(), []);
     };
 
-    // No kube-controller-manager: what is not served here stays, and with it the namespace and what is in use there.
+    // Without kube-controller-manager, kinds that tlsboot does not serve stay, and so do the namespace and what they
+    // use.
     await ours.run("create", "namespace", "plain");
     assert.deepEqual(JSON.parse(await ours.run("get", "--raw", "/api/v1/pods")).items, []);
-    await furnish("kept");
-    // Our empty list of pods would be a lie from now on.
+    await fillNamespace("kept");
+    // From now on an empty list of pods would be wrong.
     const pods = await ours.try("get", "--raw", "/api/v1/namespaces/default/pods");
     assert.match(pods.stderr, /NotFound.*the server could not find the requested resource/);
     const before = await listKeys(etcd, "kept");
@@ -284,8 +289,8 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
       await using _manager = plane.startControllers(["*"], [...flags, `--root-ca-file=${plane.caPath}`]);
       if (isElected) await assertNothingLeft(["kept"]);
       const namespaces = Array.from({ length: 6 }, (_, index) => `going-${isElected ? "elected" : "alone"}-${index}`);
-      await Promise.all(namespaces.map(furnish));
-      // The controllers have made Pods and EndpointSlices by then.
+      await Promise.all(namespaces.map(fillNamespace));
+      // By then the controllers have created Pods and EndpointSlices.
       await Promise.all(
         namespaces.map((namespace) =>
           theirs.run("wait", "-n", namespace, "--for=jsonpath={.status.replicas}=2", "deployment/sample")
@@ -303,7 +308,7 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
       const published = await bundle();
       const caPem = await readFile(plane.caPath, "utf8");
       assert.equal(published.data["ca.crt"].trim(), caPem.trim());
-      // Its name is the one that ours would have for this CA.
+      // It has the name that tlsboot would give it for this CA.
       const bundles = await ours.run("get", "clustertrustbundles", SERVING_BUNDLES, "--output=json");
       assert.deepEqual(
         JSON.parse(bundles).items.map(({ metadata, spec }: ClusterTrustBundle) => [metadata.name, spec.trustBundle]),

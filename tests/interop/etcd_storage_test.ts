@@ -1,6 +1,6 @@
 /**
- * The storage contract against a real etcd, of the newest and of the oldest release that is supported, and transactions of
- * several stores and through the death of a member.
+ * The storage contract against a real etcd, of the newest and the oldest supported release, and transactions of several
+ * stores and while a member is killed.
  */
 import assert from "node:assert/strict";
 import type { Buffer } from "node:buffer";
@@ -18,7 +18,7 @@ import { testStorageModel } from "../contract/storage_model.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Etcd, startEtcd } from "../support/interop/etcd.ts";
 
-/** Deletes everything, and forgets that there was anything, so that each test starts with a history of its own. */
+/** Deletes and compacts everything, so that each test starts with an empty history. */
 async function empty(etcd: Etcd): Promise<void> {
   const [member] = etcd.members;
   await member!.call("kv/deleterange", { key: btoa("/"), range_end: btoa("0") });
@@ -55,10 +55,10 @@ for (const release of ["etcd", "etcd-3.5"] as const) {
 }
 
 const HEAD = "/registry/heads/head";
-/** More than other writers of the test can take from one writer. */
+/** More attempts than the other writers of the test can make fail. */
 const MAX_ATTEMPTS = 1_000;
 
-/** Appends records to a chain whose head is another object, and begins again when another writer was faster. */
+/** Appends records to a chain whose head is another object, and retries when another writer was faster. */
 async function append(storage: Storage, writer: string, count: number): Promise<void> {
   for (let done = 0, attempt = 1; done < count; attempt++) {
     assert.ok(attempt < MAX_ATTEMPTS, "the chain cannot be continued");
@@ -78,7 +78,7 @@ async function append(storage: Storage, writer: string, count: number): Promise<
   }
 }
 
-test("two stores on one etcd append to one chain without a gap or a double, and both see all of it", async () => {
+test("two stores on one etcd append to a chain without a gap or a duplicate, and both see all of it", async () => {
   await using etcd = await startEtcd();
   await using one = await openStore(etcd);
   await using two = await openStore(etcd);
@@ -96,13 +96,13 @@ test("two stores on one etcd append to one chain without a gap or a double, and 
     }
     assert.equal((await storage.get(HEAD))!.object["value" as never], 100);
   }
-  // A record and the head that follows it arrive as a pair.
+  // A record and its new head arrive as a pair.
   const revisions = watched.events.map(({ revision }) => revision);
   assert.equal(revisions.length, 200);
   for (let index = 0; index < 200; index += 2) assert.equal(revisions[index], revisions[index + 1]);
 });
 
-test("a transaction is whole or absent when etcd is killed at any moment of it", async () => {
+test("a transaction is complete or absent when etcd is killed at any moment", async () => {
   await using etcd = await startEtcd();
   await using storage = await openStore(etcd);
   const [member] = etcd.members;
@@ -131,7 +131,7 @@ test("a transaction is whole or absent when etcd is killed at any moment of it",
   for (const name of acknowledged) assert.ok(found.includes(name), name);
 });
 
-/** Connects to an etcd so that the test can hold what its watches deliver. */
+/** Connects to an etcd in such a way that the test can delay what watches deliver. */
 function connectHolding(url: string) {
   const channel = new GrpcChannel(new URL(url), createSecureContext());
   let held: (() => void)[] | undefined;
@@ -156,14 +156,14 @@ function connectHolding(url: string) {
   };
 }
 
-test("a store whose watch is held answers its own writes, and waits only for what another store has written", async () => {
+test("a store whose watch is delayed answers its own writes, and waits only for those of other stores", async () => {
   await using etcd = await startEtcd();
-  const way = connectHolding(etcd.urls[0]!);
-  await using storage = await openStore(etcd, undefined, [way.server]);
+  const connection = connectHolding(etcd.urls[0]!);
+  await using storage = await openStore(etcd, undefined, [connection.server]);
   await using other = await openStore(etcd);
   const { events } = collect(storage, "/registry/", storage.revision());
   const names = (prefix: string) => Array.from({ length: 32 }, (_, index) => `${prefix}${index}`);
-  way.hold();
+  connection.hold();
   const first = await Promise.all(names("a").map((name) => storage.create(`/registry/things/${name}`, thing(name))));
   assert.deepEqual(events.map(({ revision }) => revision), first.map(({ revision }) => revision).sort((a, b) => a - b));
   await storage.delete(first[0]!.key, first[0]!.revision);
@@ -176,7 +176,7 @@ test("a store whose watch is held answers its own writes, and waits only for wha
     async () => (await etcd.members[0]!.revision()) === foreign.revision + 32 || undefined,
   );
   assert.equal(events.length, 33);
-  way.release();
+  connection.release();
   await Promise.all(second);
   await other.catchUp();
   for (const store of [storage, other]) assert.equal((await store.list("/registry/things/")).items.length, 64);

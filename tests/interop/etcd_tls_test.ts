@@ -1,4 +1,4 @@
-/** An etcd that requires TLS with client certificates: which clients get in, and which errors the others see. */
+/** An etcd that requires TLS client certificates: which clients it accepts, and which errors the others see. */
 import assert from "node:assert/strict";
 import { chmod, readFile, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
@@ -18,7 +18,7 @@ const BOTH = "extendedKeyUsage=serverAuth,clientAuth";
 
 let folder: TempFolder;
 let etcd: Etcd;
-let elsewhere: Etcd;
+let misnamedEtcd: Etcd;
 
 function serving(name: string): readonly string[] {
   const pair = [`--cert-file=${folder.join(`${name}.crt`)}`, `--key-file=${folder.join(`${name}.key`)}`];
@@ -33,7 +33,7 @@ function pair(certificate: string, key = certificate): readonly string[] {
   return ["--etcd-certfile", folder.join(`${certificate}.crt`), "--etcd-keyfile", folder.join(`${key}.key`)];
 }
 
-describe("etcd by TLS", () => {
+describe("etcd with TLS", () => {
   before(async () => {
     folder = await createTempFolder();
     await makeCertificate(folder, { name: "ca", extensions: CA_EXTENSIONS });
@@ -45,11 +45,11 @@ describe("etcd by TLS", () => {
     await writeFile(folder.join("exposed.key"), "", { mode: 0o644 });
     await chmod(folder.join("exposed.key"), 0o644);
     etcd = await startEtcd({ isTls: true, flags: serving("etcd") });
-    elsewhere = await startEtcd({ isTls: true, flags: serving("misnamed") });
+    misnamedEtcd = await startEtcd({ isTls: true, flags: serving("misnamed") });
   });
 
   after(async () => {
-    await elsewhere?.[Symbol.asyncDispose]();
+    await misnamedEtcd?.[Symbol.asyncDispose]();
     await etcd?.[Symbol.asyncDispose]();
     await folder[Symbol.asyncDispose]();
   });
@@ -87,7 +87,7 @@ describe("etcd by TLS", () => {
       },
       {
         name: "an etcd whose certificate has another name",
-        server: () => elsewhere.urls[0]!,
+        server: () => misnamedEtcd.urls[0]!,
         flags: () => [...ca(), ...pair("client")],
         want: /cannot read etcd: its certificate does not name the host in --etcd-servers\n.*hint: use a host that/,
       },
@@ -120,12 +120,12 @@ describe("etcd by TLS", () => {
         want: /--etcd-certfile and --etcd-keyfile go together\n/,
       },
       {
-        name: "a CA file that holds none",
+        name: "a CA file without a certificate",
         flags: () => ["--etcd-cafile", folder.join("client.key")],
         want: /cannot use etcd CA file ".*client.key": only CERTIFICATE PEM blocks are allowed/,
       },
       {
-        name: "a file that is not there",
+        name: "a file that does not exist",
         flags: () => ["--etcd-cafile", folder.join("nowhere")],
         want: /cannot read ".*nowhere": no such file\n/,
       },
@@ -160,7 +160,7 @@ describe("etcd by TLS", () => {
     });
   }
 
-  test("the runtime of this test reads an etcd by its address, and none whose certificate does not have it", async () => {
+  test("an etcd is read by its IP address, but not if its certificate lacks the address", async () => {
     const read = async (name: string) => await readFile(folder.join(name), "utf8");
     const certificate = { certificatePem: await read("client.crt"), keyPem: await read("client.key") };
     const open = async ({ urls }: Etcd) =>
@@ -173,7 +173,7 @@ describe("etcd by TLS", () => {
     await using storage = (await open(etcd)).storage;
     await storage.create(key, { metadata: { name: "by-address", namespace: "default" } });
     assert.deepEqual((await storage.list("/registry/")).items.map((item) => item.key), [key]);
-    await assert.rejects(open(elsewhere), /its certificate does not name the host in the setting etcdServers/);
+    await assert.rejects(open(misnamedEtcd), /its certificate does not name the host in the setting etcdServers/);
   });
 
   test("https to an etcd without TLS is refused, with a hint", async () => {

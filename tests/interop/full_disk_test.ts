@@ -1,4 +1,7 @@
-/** A full disk: a clear answer for each write, nothing that was acknowledged is lost, and the server recovers once there is space. */
+/**
+ * A full disk: each write gets a clear answer, no acknowledged write is lost, and the server recovers once there is
+ * space.
+ */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { spawnTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
@@ -8,7 +11,7 @@ import { type Kubectl, waitForCertificate } from "../support/interop/kubectl.ts"
 import { startInstance, waitUntilUp } from "../support/interop/instance.ts";
 import { mountSmallDisk } from "../support/interop/small_disk.ts";
 
-/** Creates one CSR of a few pages, so that it cannot fit into what is left of a page. */
+/** Creates a CSR of a few pages, which cannot fit into the rest of a page. */
 async function create(kubectl: Kubectl, name: string) {
   const stdin = await csrManifest(name, { metadata: { annotations: { "example.com/weight": "x".repeat(16_000) } } });
   return await kubectl.given({ stdin }).try("create", "-f", "-");
@@ -28,7 +31,7 @@ test("up on a full disk refuses writes with the reason, continues to read, and r
     assert.equal(code, 0, stderr);
     acknowledged.push(name);
   };
-  // The database may have room of its own for some more.
+  // The database may have free pages for a few more.
   const createUntilRefused = async (prefix: string) => {
     for (let number = 1; number <= 100; number++) {
       const { code, stderr } = await create(instance.kubectl, `${prefix}-${number}`);
@@ -66,7 +69,7 @@ test("up on a full disk refuses writes with the reason, continues to read, and r
   assert.deepEqual([...await listNames(instance.kubectl)].sort(), [...acknowledged].sort());
 });
 
-test("up that starts on a full disk reports it and ends with 1, and starts once there is space", async () => {
+test("up on a full disk reports it and exits with 1, and starts once there is space", async () => {
   await using folder = await createTempFolder();
   await using disk = await mountSmallDisk(folder.join("disk"), 4096);
   await disk.fill();
@@ -82,7 +85,7 @@ test("up that starts on a full disk reports it and ends with 1, and starts once 
     running.kill("SIGTERM");
     await running.finished();
   }
-  // Every file is there, so that nothing but the storage itself has to be written.
+  // All files exist now, so only the storage itself must be written.
   await disk.fill();
   const again = await spawnTlsbootToEnd(args);
   assert.equal(again.code, 1);

@@ -1,4 +1,4 @@
-/** The guides, typed as they stand, with stock kubectl, curl and openssl. */
+/** Runs the commands of the guides unchanged, with stock kubectl, curl and openssl. */
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
@@ -13,8 +13,8 @@ import { createTempFolder, findServerPort } from "../support/temp.ts";
 import { createShell } from "../support/interop/shell.ts";
 import { startCertifiedSwtpm, startSwtpm } from "../support/interop/swtpm.ts";
 
-/** Types a guide; `before` is typed first, and `values` replace the placeholders that a reader fills in. */
-async function type(
+/** Runs the commands of a guide after those of `before`. `values` replace the placeholders that a reader fills in. */
+async function runGuide(
   guide: Guide,
   { before = [], values = {}, files = new Map() }: {
     readonly before?: readonly string[];
@@ -33,10 +33,10 @@ async function type(
   return await shell.succeed(script);
 }
 
-test("homelab: machines get their certificates with a token and the hash of the CA, as soon as they are in the list", async () => {
+test("homelab: machines get their certificates with a token and the hash of the CA, once they are in the inventory", async () => {
   const guide = await readGuide("homelab");
   const verified = "finish_boot; openssl verify -CAfile lab/pki/ca.crt printer/pki/kubelet-client-current.pem";
-  const out = await type({ ...guide, blocks: [...guide.blocks, verified] }, {
+  const out = await runGuide({ ...guide, blocks: [...guide.blocks, verified] }, {
     values: {
       "--cert-dir nas/pki & boot=$!": "--cert-dir nas/pki",
       "--bind-address 0.0.0.0 --advertise-address boot.home.arpa": "",
@@ -52,7 +52,7 @@ test("homelab: machines get their certificates with a token and the hash of the 
 
 test("browser: an approver opens the page by its link, approves a request there and sees the machine", async () => {
   const guide = await readGuide("browser");
-  // curl does what a person does with the page.
+  // curl does what a person does on the page.
   const approve = [
     "url=$(grep -o 'http://127.0.0.1:[0-9]*' ui.log | head -1); link=$(grep -o 'http://.*/login?key=[^ ]*' ui.log)",
     "curl -sS --fail --location --cookie-jar jar --output first.html $link",
@@ -64,13 +64,13 @@ test("browser: an approver opens the page by its link, approves a request there 
     "curl -sS --fail --cookie jar $url/certificates/calendar | grep -o 'The next certificate to expire' | head -1",
     "openssl verify -CAfile tlsboot-data/pki/ca.crt n1/pki/kubelet-client-current.pem",
   ];
-  const out = await type({ ...guide, blocks: [...guide.blocks, approve.join("\n")] });
+  const out = await runGuide({ ...guide, blocks: [...guide.blocks, approve.join("\n")] });
   assert.match(out, /Machine n1\nThe next certificate to expire\nn1\/pki\/kubelet-client-current\.pem: OK/);
 });
 
-test("leaked_ca_key: the old CA is refused at once, and a machine and a person are back", async () => {
+test("leaked_ca_key: the old CA is refused at once, and a machine and a person get new certificates", async () => {
   const machine = "--kubeconfig n1/kubeconfig --cert-dir n1/pki";
-  const out = await type(await readGuide("leaked_ca_key"), {
+  const out = await runGuide(await readGuide("leaked_ca_key"), {
     before: [
       "tlsboot up --auto-approve",
       `tlsboot bootstrap --bootstrap-kubeconfig tlsboot-data/bootstrap.kubeconfig --hostname-override n1 ${machine}`,
@@ -96,12 +96,12 @@ test("leaked_ca_key: the old CA is refused at once, and a machine and a person a
   assert.match(out, /n1\/pki\/kubelet-client-current\.pem: OK[^]*Username +system:node:n1\n[^]*Username +alice\n/);
 });
 
-test("ca_on_paper: a root under shares signs two CAs of a server, and openssl opens its key and verifies what they sign", async () => {
+test("ca_on_paper: a root whose key is split into shares signs two CAs of a server, and openssl opens the key and verifies what they sign", async () => {
   const [first, third] = [1, 3].map((number) => `shares/share-${number}-of-3.txt`);
-  const given = `--ca-passphrase-file ${first} --ca-passphrase-file ${third}`;
+  const passphrases = `--ca-passphrase-file ${first} --ca-passphrase-file ${third}`;
   const typed = "for n in 1 2; do sed '1,/BEGIN/d;/END/,$d' shares/share-$n-of-3.txt | tr '\\n' ' '; echo; done";
   const guide = await readGuide("ca_on_paper");
-  const out = await type({
+  const out = await runGuide({
     ...guide,
     blocks: [
       ...guide.blocks,
@@ -113,8 +113,8 @@ test("ca_on_paper: a root under shares signs two CAs of a server, and openssl op
       // A reader types the shares on a terminal.
       "--data-dir root -\n": `--data-dir root - < <(${typed})\n`,
       "--out old.pass\n": `--out old.pass < <(${typed})\n`,
-      "ca sign ": `ca sign ${given} `,
-      "shares split --data-dir root": `shares split --data-dir root ${given}`,
+      "ca sign ": `ca sign ${passphrases} `,
+      "shares split --data-dir root": `shares split --data-dir root ${passphrases}`,
       "--kubeconfig n1/kubeconfig --cert-dir n1/pki & boot=$!\n":
         "--kubeconfig n1/kubeconfig --cert-dir n1/pki & boot=$!\nfinish_boot\n",
     },
@@ -129,7 +129,7 @@ test("ca_on_paper: a root under shares signs two CAs of a server, and openssl op
 });
 
 test("expired_machine: a machine comes back with its expired certificate, and then with a token", async () => {
-  const out = await type(await readGuide("expired_machine"), {
+  const out = await runGuide(await readGuide("expired_machine"), {
     before: [
       "export LD_PRELOAD=/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1 FAKETIME_DONT_FAKE_MONOTONIC=1",
       'export FAKETIME_NO_CACHE=1 FAKETIME_TIMESTAMP_FILE="$PWD/clock"',
@@ -139,7 +139,7 @@ test("expired_machine: a machine comes back with its expired certificate, and th
       "tlsboot bootstrap --bootstrap-kubeconfig tlsboot-data/bootstrap.kubeconfig --hostname-override n1 " +
       "--kubeconfig n1/kubeconfig --cert-dir n1/pki",
       "finish_boot",
-      // No program may read it between its first byte and its last one.
+      // No program may read an incomplete file.
       "echo +0 > now; mv now clock",
     ],
     values: {
@@ -151,8 +151,8 @@ test("expired_machine: a machine comes back with its expired certificate, and th
   assert.match(out, /tlsboot bootstrap .*--token/);
 });
 
-test("broken_machine: doctor finds a key that others can read, its fix works, and a server is well", async () => {
-  const out = await type(await readGuide("broken_machine"), {
+test("broken_machine: doctor finds a key that others can read, its fix works, and a server has no findings", async () => {
+  const out = await runGuide(await readGuide("broken_machine"), {
     before: [
       "tlsboot up --data-dir tlsboot-data --auto-approve",
       "tlsboot bootstrap --bootstrap-kubeconfig tlsboot-data/bootstrap.kubeconfig --hostname-override n1 " +
@@ -164,7 +164,7 @@ test("broken_machine: doctor finds a key that others can read, its fix works, an
   assert.match(out, /^tlsboot-data\n[^]*\n0 errors, 0 warnings, /m);
 });
 
-test("only_my_machines: each machine joins with its file, a copy is refused, and a pack is for one key", async () => {
+test("only_my_machines: each machine joins with its own file, a copy is refused, and a pack works for one key", async () => {
   const machine = (file: string, name: string) =>
     `tlsboot bootstrap --join ${file} --kubeconfig ${name}/kubeconfig --cert-dir ${name}/pki`;
   const joining = [
@@ -175,7 +175,7 @@ test("only_my_machines: each machine joins with its file, a copy is refused, and
   ];
   const pack = machine("n4.pack", "n4");
   const guide = await readGuide("only_my_machines");
-  const out = await type({
+  const out = await runGuide({
     ...guide,
     blocks: [...guide.blocks, `if ${machine("n4.pack", "thief")} 2> refused; then exit 1; fi; cat refused`],
   }, {
@@ -197,7 +197,7 @@ test("only_my_machines: each machine joins with its file, a copy is refused, and
   );
 });
 
-test("join_by_proof: machines and a kubelet join by TPMs and host keys, and a revoked one only after unrevoke", async () => {
+test("join_by_proof: machines and a kubelet join with TPMs and host keys, and a revoked machine only after unrevoke", async () => {
   await using tpm = await startSwtpm();
   await using foreign = await startSwtpm();
   await using certified = await startCertifiedSwtpm("n4");
@@ -213,7 +213,7 @@ test("join_by_proof: machines and a kubelet join by TPMs and host keys, and a re
     "sed 's/^/      /' authority.pem >> machines.yaml",
     `eventually "prove tpm ${certified.path} n4 n4 2> refused"; whoami n4/kubeconfig`,
   ];
-  const out = await type({ ...guide, blocks: [...guide.blocks, ...added] }, {
+  const out = await runGuide({ ...guide, blocks: [...guide.blocks, ...added] }, {
     before: [
       "ssh-keygen -q -N '' -t ed25519 -f hostkey; mkdir kubelet",
       "pin() { tlsboot ca show --data-dir lab | grep -o 'sha256:[0-9a-f]*' | tail -1; }",
@@ -232,13 +232,13 @@ test("join_by_proof: machines and a kubelet join by TPMs and host keys, and a re
         "prove ssh hostkey n2 n2; whoami n2/kubeconfig",
         refuse(`prove tpm ${foreign.path} n1 copy`),
       ].join("\n"),
-      // The server records it a moment later.
+      // The server records the event a moment later.
       [events]: `eventually "${events} | grep NodeAttestationRefused"`,
       [`tlsboot attest ${server}`]:
         "tlsboot attest --proof ssh --proof-from hostkey --hostname-override n2 --server $(at)",
       "/var/lib/kubelet": "$PWD/kubelet",
       "/etc/kubernetes": "kubelet",
-      // It ends by itself, because there is no container runtime.
+      // The kubelet ends by itself, because there is no container runtime.
       "systemctl start kubelet":
         "kubelet --bootstrap-kubeconfig=kubelet/bootstrap-kubelet.conf --hostname-override=n2 " +
         "--kubeconfig=kubelet/kubelet.conf --cert-dir=$PWD/kubelet/pki > kubelet.log 2>&1 || true\nwhoami kubelet/kubelet.conf",
@@ -260,8 +260,8 @@ test("join_by_proof: machines and a kubelet join by TPMs and host keys, and a re
   assert.match(out, /node\/n1 revoked: [^]*revoked[^]*node\/n1 is no longer revoked: /);
 });
 
-test("leaked_token: the token ends, its certificates are listed and revoked, and a machine comes back", async () => {
-  const out = await type(await readGuide("leaked_token"), {
+test("leaked_token: the token is revoked, its certificates are listed and revoked, and a machine joins again", async () => {
+  const out = await runGuide(await readGuide("leaked_token"), {
     before: [
       "export TLSBOOT_DATA_DIR=lab",
       "tlsboot up --auto-approve",
@@ -287,10 +287,10 @@ test("leaked_token: the token ends, its certificates are listed and revoked, and
   assert.match(out, /Username +system:node:n1\n/);
 });
 
-test("who_has_what: the register is listed, described and verified, and an auditor sees it and nothing else", async () => {
+test("who_has_what: the register is listed, described and verified, and an auditor sees only the register", async () => {
   const guide = await readGuide("who_has_what");
   const blocks = [...guide.blocks, "head -1 certificates.csv", "! kubectl --kubeconfig auditor.kubeconfig get csr"];
-  const out = await type({ ...guide, blocks }, {
+  const out = await runGuide({ ...guide, blocks }, {
     before: ["tlsboot up", "tlsboot kubeconfig user alice"],
   });
   assert.match(out, /^Serial number: +[0-9a-f]+\n/m);
@@ -299,10 +299,10 @@ test("who_has_what: the register is listed, described and verified, and an audit
   assert.match(out, /^serialNumber,subject,signerName,/m);
 });
 
-test("trust_bundles: the CA of the API is fetched, and that of a signer follows its bundle", async () => {
+test("trust_bundles: the CA of the API is fetched, and a file follows the bundle of a signer", async () => {
   const guide = await readGuide("trust_bundles");
   const changed = "eventually '[ -s reloaded ]'; rm reloaded";
-  const out = await type({
+  const out = await runGuide({
     ...guide,
     blocks: [
       ...guide.blocks,
@@ -334,7 +334,7 @@ test("stolen_machine: a person and a node are revoked, and get new certificates"
     "kubectl --kubeconfig alice.kubeconfig auth whoami",
     "for k in stolen.kubeconfig n1/kubeconfig; do ! kubectl --kubeconfig $k auth whoami || exit 1; done",
   ];
-  const out = await type({ ...guide, blocks }, {
+  const out = await runGuide({ ...guide, blocks }, {
     before: [
       "tlsboot up --auto-approve",
       "tlsboot kubeconfig user alice; cp alice.kubeconfig stolen.kubeconfig",
@@ -356,15 +356,15 @@ test("stolen_machine: a person and a node are revoked, and get new certificates"
 });
 
 test("custom_signer: a custom signer issues for a web server, and a policy approves the next one", async () => {
-  const out = await type(await readGuide("custom_signer"));
+  const out = await runGuide(await readGuide("custom_signer"));
   assert.match(out, /www\/tls\.crt: OK/);
   assert.match(out, /DNS:www\.home\.arpa/);
 });
 
-test("air_gap: a machine, its serving certificate and a program get and renew their certificates by a stick", async () => {
+test("air_gap: a machine and a program get and renew their certificates with a USB stick", async () => {
   const guide = await readGuide("air_gap");
   const files = (await readGuide("custom_signer")).files;
-  const out = await type({
+  const out = await runGuide({
     ...guide,
     blocks: [...guide.blocks, "tlsboot up --data-dir ca", "kubectl --kubeconfig n1/kubeconfig auth whoami"],
   }, {
@@ -373,7 +373,7 @@ test("air_gap: a machine, its serving certificate and a program get and renew th
     values: {
       "/media/stick": "stick",
       "https://10.0.0.1:6443": "https://127.0.0.1:$PORT",
-      // A reader has a terminal, on which the question is answered.
+      // A reader answers the question on a terminal.
       "tlsboot sign stick --data-dir ca --server": "tlsboot sign stick --yes --data-dir ca --server",
       "tlsboot sign stick --data-dir ca\n": "tlsboot sign stick --yes --data-dir ca\n",
       "tlsboot sign stick/vault": "tlsboot sign stick/vault --yes --ca-passphrase-file " +
@@ -393,8 +393,8 @@ test("air_gap: a machine, its serving certificate and a program get and renew th
   assert.match(out, /Username +system:node:n1\n/);
 });
 
-test("requests_by_mail: a server without a signer, and a CA that gets its requests as a file", async () => {
-  const out = await type(await readGuide("requests_by_mail"), {
+test("requests_by_mail: a server has no signer, and its CA gets requests as a file", async () => {
+  const out = await runGuide(await readGuide("requests_by_mail"), {
     before: [
       'start_serve() { "$@" > up.log 2>&1 & up=$!; eventually "grep -q \'tlsboot serves\' up.log"; }',
     ],
@@ -409,8 +409,8 @@ test("requests_by_mail: a server without a signer, and a CA that gets its reques
   assert.match(out, /^answers-[0-9a-f]{8}\.html$/m);
 });
 
-test("person: people and a program get in, with the rights that they are granted", async () => {
-  const out = await type(await readGuide("person"), { before: ["tlsboot up"] });
+test("person: people and a program get access, with the rights that they are granted", async () => {
+  const out = await runGuide(await readGuide("person"), { before: ["tlsboot up"] });
   assert.match(out, /Username +alice\n/);
   assert.match(out, /^yes$/m);
   assert.match(out, /clusterrolebinding\S* "tlsboot:viewer:vera" deleted/);
@@ -419,7 +419,7 @@ test("person: people and a program get in, with the rights that they are granted
 test("class: the walkthrough with kubectl, and the one with curl and openssl", async () => {
   const guide = await readGuide("class");
   const verified = "finish_boot; openssl verify -CAfile tlsboot-data/pki/ca.crt n4/pki/kubelet-client-current.pem";
-  const out = await type({ ...guide, blocks: [...guide.blocks, verified] });
+  const out = await runGuide({ ...guide, blocks: [...guide.blocks, verified] });
   assert.match(out, /Username +system:node:n2\n/);
   assert.match(out, /n2\/pki\/kubelet-client-current\.pem: OK/);
   assert.match(out, /"username": "system:node:n3"/);
@@ -427,14 +427,14 @@ test("class: the walkthrough with kubectl, and the one with curl and openssl", a
 });
 
 test("backup: an instance is backed up with a passphrase and with a key, and restored", async () => {
-  const out = await type(await readGuide("backup"), {
+  const out = await runGuide(await readGuide("backup"), {
     before: [
       "umask 077; echo correct-horse > passphrase",
       "tlsboot up --data-dir tlsboot-data",
     ],
     values: {
       "/var/lib/tlsboot": "tlsboot-data",
-      // A reader has a terminal, on which the passphrase is typed.
+      // A reader types the passphrase on a terminal.
       "instance.backup": "instance.backup --passphrase-file passphrase",
       'tlsboot backup "/srv/backup/': 'tlsboot backup "',
       "age1…": await identityToRecipient(await generateX25519Identity()),
@@ -445,9 +445,9 @@ test("backup: an instance is backed up with a passphrase and with a key, and res
   assert.match(out, /valid: made [^]*No resources found/);
 });
 
-test("ca: a CA from elsewhere, one under a passphrase, and one behind a program", async () => {
+test("ca: an imported CA, one with a passphrase, and one whose key is behind a program", async () => {
   const guide = await readGuide("ca");
-  // Each block is about an instance of its own. Other tests cover a terminal and another cluster.
+  // Each block has its own instance. Other tests cover a terminal and another cluster.
   const blocks = guide.blocks.map((block, index) =>
     [
       `export TLSBOOT_DATA_DIR=ca-${index}`,
@@ -455,7 +455,7 @@ test("ca: a CA from elsewhere, one under a passphrase, and one behind a program"
     ]
       .join("\n")
   );
-  const out = await type({
+  const out = await runGuide({
     ...guide,
     blocks: [...blocks, "tlsboot ca show", "openssl x509 -noout -subject -in ca-0/pki/ca.crt"],
   }, {
@@ -481,11 +481,11 @@ test("monitoring: Prometheus scrapes with the token, evaluates alerts and panels
   assert.deepEqual(others, []);
   const prometheus = await ensureDebianProgram("prometheus");
   const url = `127.0.0.1:${await findServerPort()}`;
-  // Files are named from the folder of the configuration. Once a minute, as by default, would be long for a test.
+  // Paths are relative to the folder of the configuration. The default interval of a minute is too long for a test.
   const config = (guide.files.get("prometheus.yml") ?? "").replaceAll("/etc/prometheus/", "") +
     "global: { scrape_interval: 1s, evaluation_interval: 1s }\n";
   const queries = await readDashboardQueries();
-  const out = await type({
+  const out = await runGuide({
     files: new Map([...guide.files, ["prometheus.yml", config], ["panels", `${queries.join("\n")}\n`]]),
     blocks: [
       `export PATH=$PATH:${join(prometheus, "usr", "bin")} TLSBOOT_DATA_DIR=data KUBECONFIG=data/admin.kubeconfig`,
@@ -516,12 +516,12 @@ test("monitoring: Prometheus scrapes with the token, evaluates alerts and panels
   assert.equal(out.match(/^data for /gm)?.length, queries.length);
 });
 
-test("notifications: a test message, a signed one and the sentence of a pending request reach the receiver", async () => {
+test("notifications: a test message, a pending request and a signed message reach the receiver", async () => {
   await using receiver = await startNotificationReceiver();
   const guide = await readGuide("notifications");
   const metrics = "kubectl --kubeconfig tlsboot-data/admin.kubeconfig get --raw /metrics";
   const isSent = `eventually "${metrics} | grep 'tlsboot_notifications_total{result=.sent.} 1' > sent"`;
-  const out = await type({ ...guide, blocks: [...guide.blocks, 'echo "key: $(cat notify.key)"'] }, {
+  const out = await runGuide({ ...guide, blocks: [...guide.blocks, 'echo "key: $(cat notify.key)"'] }, {
     files: new Map([["phone.crt", receiver.caPem]]),
     values: {
       "https://ntfy.example.com": receiver.url,
@@ -544,7 +544,7 @@ test("notifications: a test message, a signed one and the sentence of a pending 
 const HAS_DATA =
   `eventually 'curl -sf --get --data-urlencode "query=$query" http://URL/api/v1/query | grep value > last'`;
 
-/** Reads the queries of the dashboard, as Grafana fills them in for all instances. */
+/** Reads the queries of the dashboard, with Grafana's variables filled in for all instances. */
 async function readDashboardQueries(): Promise<readonly string[]> {
   const text = await readFile(join(ROOT, "packaging/mixin/tlsboot.dashboard.json"), "utf8");
   const { panels } = JSON.parse(text) as { panels: readonly { targets: readonly { expr: string }[] }[] };
@@ -556,7 +556,7 @@ async function readDashboardQueries(): Promise<readonly string[]> {
 
 test("post_quantum: OpenSSL 3.5 verifies an ML-DSA certificate and authenticates with it, and its request is signed", async () => {
   const openssl = await ensureNewOpenssl();
-  const out = await type(await readGuide("post_quantum"), {
+  const out = await runGuide(await readGuide("post_quantum"), {
     before: [`openssl() { "${openssl}" "$@"; }`],
     values: { "tlsboot inspect n1/pki": "finish_boot; tlsboot inspect n1/pki" },
   });
@@ -566,8 +566,8 @@ test("post_quantum: OpenSSL 3.5 verifies an ML-DSA certificate and authenticates
   assert.match(out, /\nweb\.crt: OK\n[^]*\nweb-quantum\.crt: OK\n/);
 });
 
-test("tutorial: a machine is approved by hand, another one by a rule, which renews, and the first one is revoked", async () => {
-  const out = await type(await readGuide("tutorial"), {
+test("tutorial: one machine is approved by hand, another by a rule and renewed, and the first one is revoked", async () => {
+  const out = await runGuide(await readGuide("tutorial"), {
     values: {
       "tlsboot get certificates":
         "eventually 'tlsboot get certificates > list; grep -q \"n2.*replaced\" list'; cat list",
@@ -579,11 +579,11 @@ test("tutorial: a machine is approved by hand, another one by a rule, which rene
   assert.match(out, /error +server-access/);
 });
 
-test("README: a machine is let in by hand, and a person by one command", async () => {
+test("README: a machine is approved by hand, and a person gets access with one command", async () => {
   const [, section = ""] = /\n## Use it\n([^]*?)\n## /.exec(await readFile("README.md", "utf8")) ?? [];
   const { files, blocks } = parseGuide(section);
-  // Not the task of a checkout. The script starts the client in the background by itself.
+  // Without the shell function for a checkout. The script itself starts the client in the background.
   const typed = blocks.map((block) => block.replace(/^tlsboot\(\).*$/m, "").replace(/ &(?= +#)/, ""));
-  const out = await type({ files, blocks: typed });
+  const out = await runGuide({ files, blocks: typed });
   assert.match(out, /Username +system:node:n1\n/);
 });

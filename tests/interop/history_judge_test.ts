@@ -1,6 +1,6 @@
 /**
- * The judge of histories finds each kind of broken promise in a history that was broken by hand, and nothing in those
- * that only look unusual.
+ * The judge of histories finds each kind of broken promise in a manipulated history, and nothing in histories that only
+ * look unusual.
  */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -11,7 +11,7 @@ import { checkHistory, listVerdictFaults, type Verdict } from "../torture/histor
 
 const TARGET = { resource: "configmaps", namespace: "default" } as const;
 
-/** What the servers of a history promise to keep. */
+/** How long the servers of a history promise to keep revisions. */
 interface Promised {
   readonly keptMs?: number;
 }
@@ -19,7 +19,7 @@ interface Promised {
 const KEPT: Promised = { keptMs: 300_000 };
 
 function writeHistory(path: string, records: readonly HistoryRecord[], promised: Promised): void {
-  using history = createHistoryWriter(path, { title: "broken by hand", ...promised });
+  using history = createHistoryWriter(path, { title: "manipulated", ...promised });
   for (const record of records) history.write(record);
 }
 
@@ -31,7 +31,7 @@ async function judge(records: readonly HistoryRecord[], promised = KEPT): Promis
 
 type Labels = Readonly<Record<string, string>>;
 
-/** A state of the object `name`, written at a revision by the write `w<revision>`. */
+/** Creates a state of the object `name`, written at a revision by the write `w<revision>`. */
 function state(name: string, resourceVersion: number, labels?: Labels): RecordedState {
   const write = `w${resourceVersion}`;
   const uid = `uid-${name}`;
@@ -96,12 +96,15 @@ function bookmark(number: number, at: number, revision: number, rest: Partial<Ev
 const A2 = state("a", 2, { color: "red" });
 const A3 = state("a", 3, { color: "blue" });
 const B4 = state("b", 4, { color: "red" });
-/** A deleted object has its last state, and the revision of the deletion. */
+/** A deletion event shows the last state with the revision of the deletion. */
 const A5 = { ...A3, resourceVersion: 5 };
 const RED = { labelSelector: "color=red" };
 
-/** Creates a, updates it, creates b, deletes a; two watches, one of them selective, a streaming list, reads and pages. */
-const SOUND = {
+/**
+ * A correct history: it creates a, updates it, creates b and deletes a, with watches, one of them with a selector, a
+ * streaming list, reads and pages.
+ */
+const CORRECT = {
   empty: list(10, 1, []),
   watch: watch(1, 20, 1),
   red: watch(2, 20, 1, RED),
@@ -135,15 +138,15 @@ const SOUND = {
   initialEnd: bookmark(4, 492, 5, { initialEventsEnd: true }),
 } satisfies Record<string, HistoryRecord>;
 
-type Change = Partial<Record<keyof typeof SOUND, HistoryRecord | readonly HistoryRecord[] | undefined>>;
+type Change = Partial<Record<keyof typeof CORRECT, HistoryRecord | readonly HistoryRecord[] | undefined>>;
 
-/** The sound history with some records replaced, or left out. */
-function broken(changes: Change): readonly HistoryRecord[] {
-  return Object.values({ ...SOUND, ...changes }).flat().filter((record) => record !== undefined);
+/** Returns the correct history with some records replaced or left out. */
+function changeHistory(changes: Change): readonly HistoryRecord[] {
+  return Object.values({ ...CORRECT, ...changes }).flat().filter((record) => record !== undefined);
 }
 
-test("the judge finds nothing wrong with a sound history, and judges all of it", async () => {
-  const verdict = await judge(broken({}));
+test("the judge finds no fault in a correct history, and checks all of it", async () => {
+  const verdict = await judge(changeHistory({}));
   assert.deepEqual(listVerdictFaults(verdict), []);
   const { calls, objects, operations, watches, events, reads, unjudged } = verdict;
   assert.deepEqual({ calls, objects, operations, watches, events, reads, unjudged }, {
@@ -176,7 +179,7 @@ const BROKEN: readonly { readonly name: string; readonly changes: Change; readon
   },
   {
     name: "a second creation of an object that exists",
-    changes: { second: [SOUND.second, write(307, "create", { ...state("b", 5), uid: "uid-2" })] },
+    changes: { second: [CORRECT.second, write(307, "create", { ...state("b", 5), uid: "uid-2" })] },
     want: /^linearizable: configmaps default\/b: no order/,
   },
   {
@@ -192,12 +195,12 @@ const BROKEN: readonly { readonly name: string; readonly changes: Change; readon
     want: /^linearizable: configmaps default\/a: no order/,
   },
   {
-    name: "a write below a revision that had been seen",
+    name: "a write at a lower revision than one seen before",
     changes: {
       second: write(300, "create", state("b", 3)),
       update: write(200, "update", state("a", 4), 2),
       ...Object.fromEntries(
-        Object.keys(SOUND).slice(8).filter((name) => name !== "second").map((name) => [name, undefined]),
+        Object.keys(CORRECT).slice(8).filter((name) => name !== "second").map((name) => [name, undefined]),
       ),
     },
     want:
@@ -211,7 +214,7 @@ const BROKEN: readonly { readonly name: string; readonly changes: Change; readon
     want: /^nothing else: configmaps default\/a: w3 at revision 3 was written by no call/,
   },
   {
-    name: "a refused write that is done",
+    name: "a refused write that was stored",
     changes: {
       update: call(200, 205, "update", { name: "a", status: 409, sent: { resourceVersion: "2", write: "w3" } }),
     },
@@ -223,9 +226,9 @@ const BROKEN: readonly { readonly name: string; readonly changes: Change; readon
     want: /^nothing else: configmaps default\/a was deleted at revision 5, by no call/,
   },
   {
-    name: "a write that is done twice",
+    name: "a write that is stored twice",
     changes: {
-      second: [SOUND.second, { ...call(301, 302, "get", { name: "b", object: { ...B4, resourceVersion: 6 } }) }],
+      second: [CORRECT.second, { ...call(301, 302, "get", { name: "b", object: { ...B4, resourceVersion: 6 } }) }],
     },
     want: /^nothing else: configmaps default\/b: w4 was written twice, at revisions 4 and 6/,
   },
@@ -296,12 +299,12 @@ const BROKEN: readonly { readonly name: string; readonly changes: Change; readon
   },
   {
     name: "an event twice",
-    changes: { modified: [SOUND.modified, SOUND.modified] },
+    changes: { modified: [CORRECT.modified, CORRECT.modified] },
     want: /^unique: watch 1 .*: revision 3 came twice/,
   },
   {
     name: "an event out of order",
-    changes: { added: SOUND.modified, modified: SOUND.added, marked: undefined },
+    changes: { added: CORRECT.modified, modified: CORRECT.added, marked: undefined },
     want: /^ordered: watch 1 .*: revision 2 of default\/a came after 3/,
   },
   {
@@ -329,7 +332,7 @@ const BROKEN: readonly { readonly name: string; readonly changes: Change; readon
   },
   {
     name: "an event from before the start of a watch",
-    changes: { resumedSecond: [event(3, 481, "MODIFIED", A3), SOUND.resumedSecond] },
+    changes: { resumedSecond: [event(3, 481, "MODIFIED", A3), CORRECT.resumedSecond] },
     want: /^resumable: watch 3 .*: revision 3 of default\/a came, though it began after 3/,
   },
   {
@@ -348,17 +351,17 @@ const BROKEN: readonly { readonly name: string; readonly changes: Change; readon
     want: /^atomic: watch 1 .*: revision 5 of default\/a shows another state than its change/,
   },
   {
-    name: "a change at the edge of a selector that is no deletion",
+    name: "a MODIFIED event for an object that leaves the selection",
     changes: { redGone: event(2, 206, "MODIFIED", A3) },
     want: /^filtered: watch 2 .*: revision 3 of default\/a came as MODIFIED, not as DELETED/,
   },
   {
-    name: "an edge of a selector that is missed",
+    name: "a missed event for an object that leaves the selection",
     changes: { redGone: undefined },
     want: /^reliable: watch 2 .*: revision 3 \(DELETED of default\/a\) was missed/,
   },
   {
-    name: "a change as a creation",
+    name: "an ADDED event for a change",
     changes: { modified: event(1, 206, "ADDED", A3) },
     want: /^filtered: watch 1 .*: revision 3 of default\/a came as ADDED, not as MODIFIED/,
   },
@@ -371,7 +374,7 @@ const BROKEN: readonly { readonly name: string; readonly changes: Change; readon
     name: "a streaming list that is older than requested",
     changes: {
       streaming: watch(4, 490, 5, { sendInitialEvents: true }),
-      initial: [event(4, 490, "ADDED", A3), SOUND.initial],
+      initial: [event(4, 490, "ADDED", A3), CORRECT.initial],
       initialEnd: bookmark(4, 492, 4, { initialEventsEnd: true }),
     },
     want: /^reads at a revision: watcher: list .*: shows the older revision 4/,
@@ -389,14 +392,18 @@ const BROKEN: readonly { readonly name: string; readonly changes: Change; readon
 
 for (const { name, changes, want } of BROKEN) {
   test(`the judge finds ${name}`, async () => {
-    const faults = listVerdictFaults(await judge(broken(changes)));
+    const faults = listVerdictFaults(await judge(changeHistory(changes)));
     assert.ok(faults.some((fault) => want.test(fault)), `${want} is not among:\n${faults.join("\n")}`);
   });
 }
 
-test("the judge shows faults on a page, and the calls about an object on one by porcupine", async () => {
+test("the judge writes a page with the faults, and a page by porcupine with the calls for an object", async () => {
   await using folder = await createTempFolder();
-  writeHistory(folder.join(HISTORY_FILE), broken({ get: call(110, 115, "get", { name: "a", status: 404 }) }), KEPT);
+  writeHistory(
+    folder.join(HISTORY_FILE),
+    changeHistory({ get: call(110, 115, "get", { name: "a", status: 404 }) }),
+    KEPT,
+  );
   const { page } = await checkHistory(folder.path);
   const html = await readFile(page, "utf8");
   assert.match(html, /no order of its \d+ calls explains the answers/);
@@ -411,32 +418,32 @@ const UNUSUAL: readonly { readonly name: string; readonly changes: Change }[] = 
     name: "one token of two clients that continue with different selections",
     changes: {
       first: [
-        SOUND.first,
+        CORRECT.first,
         list(312, 4, [A3], { ...NOT_RED, list: { resourceVersion: 4, items: [A3], continue: "token" } }),
       ],
-      rest: [SOUND.rest, list(412, 4, [], { ...NOT_RED, continue: "token" })],
+      rest: [CORRECT.rest, list(412, 4, [], { ...NOT_RED, continue: "token" })],
     },
   },
   {
-    name: "a write without an answer that was done",
-    changes: { update: { ...SOUND.update, status: undefined!, object: undefined! } },
+    name: "a write without an answer that was stored",
+    changes: { update: { ...CORRECT.update, status: undefined!, object: undefined! } },
   },
   {
-    name: "a write without an answer that was not done",
+    name: "a write without an answer that was not stored",
     changes: {
       second: [
         {
           ...call(300, 301, "update", { name: "a", sent: { write: "lost", resourceVersion: "3" } }),
           status: undefined!,
         },
-        SOUND.second,
+        CORRECT.second,
       ],
     },
   },
   {
     name: "an update that changes nothing of a state whose writer had no answer",
     changes: {
-      update: { ...SOUND.update, status: undefined!, object: undefined! },
+      update: { ...CORRECT.update, status: undefined!, object: undefined! },
       conflict: { ...write(220, "update", A3, 3), sent: { resourceVersion: "3" } },
     },
   },
@@ -444,17 +451,17 @@ const UNUSUAL: readonly { readonly name: string; readonly changes: Change }[] = 
     name: "a deletion without an answer that a later read shows",
     changes: {
       gone: [
-        SOUND.gone,
+        CORRECT.gone,
         { ...call(436, 437, "delete", { name: "b" }), status: undefined! },
         call(500, 505, "get", { name: "b", status: 404 }),
       ],
     },
   },
   {
-    name: "fifty writes without an answer, of which none was done",
+    name: "fifty writes without an answer, none of which was stored",
     changes: {
       initialEnd: [
-        SOUND.initialEnd,
+        CORRECT.initialEnd,
         ...Array.from(
           { length: 50 },
           (_, index) =>
@@ -469,14 +476,14 @@ const UNUSUAL: readonly { readonly name: string; readonly changes: Change }[] = 
     name: "a creation that is refused after one without an answer",
     changes: {
       initialEnd: [
-        SOUND.initialEnd,
+        CORRECT.initialEnd,
         open(500, "create", { name: "c", sent: { write: "lost" } }),
         call(510, 515, "create", { name: "c", status: 409, sent: { write: "late" } }),
       ],
     },
   },
   {
-    name: "a 410 for a revision that a compaction took",
+    name: "a 410 for a compacted revision",
     changes: {
       resumed: [
         { kind: "compaction", begin: 476, end: 477, revision: 4 },
@@ -490,12 +497,12 @@ const UNUSUAL: readonly { readonly name: string; readonly changes: Change }[] = 
 
 for (const { name, changes } of UNUSUAL) {
   test(`the judge accepts ${name}`, async () => {
-    assert.deepEqual(listVerdictFaults(await judge(broken(changes))), []);
+    assert.deepEqual(listVerdictFaults(await judge(changeHistory(changes))), []);
   });
 }
 
-test("the judge accepts a 410 for any revision where no history is promised, as when clocks are set", async () => {
-  const records = broken({
+test("the judge accepts a 410 for any revision if no history is promised, for example because clocks are changed", async () => {
+  const records = changeHistory({
     resumed: watch(3, 480, 3, { status: 410, reason: "Expired" }),
     resumedSecond: undefined,
     resumedDeleted: undefined,
@@ -503,7 +510,7 @@ test("the judge accepts a 410 for any revision where no history is promised, as 
   assert.deepEqual(listVerdictFaults(await judge(records, {})), []);
 });
 
-test("the judge accepts a page that counts an object less, which may have been deleted while no one watched", async () => {
+test("the judge accepts a page that counts one object less, which may have been deleted unobserved", async () => {
   const page = list(400, 10, [A2], {
     limit: 1,
     list: { resourceVersion: 10, items: [A2], continue: "token", remaining: 1 },
@@ -512,7 +519,7 @@ test("the judge accepts a page that counts an object less, which may have been d
   assert.deepEqual(listVerdictFaults(await judge(records)), []);
 });
 
-test("the judge accepts that an object was not there before another one of its name, even if no one saw the deletion", async () => {
+test("the judge accepts a 404 between two objects of the same name, even if no watch saw the deletion", async () => {
   const read = call(250, 255, "get", { name: "a", resourceVersion: "2", status: 404 });
   const deletion = call(200, 205, "delete", { name: "a", deleted: A2.uid });
   const again = { ...state("a", 6), uid: "uid-again" };
@@ -521,7 +528,7 @@ test("the judge accepts that an object was not there before another one of its n
   assert.deepEqual(listVerdictFaults(await judge(records, {})), []);
 });
 
-test("the judge accepts that an object is gone after a deletion that no watch has seen, and not without one", async () => {
+test("the judge accepts a 404 after a deletion that no watch has seen, but not without a deletion", async () => {
   const read = call(250, 255, "get", { name: "a", resourceVersion: "2", status: 404 });
   const deletion = call(200, 205, "delete", { name: "a", deleted: A2.uid });
   const watched = [watch(1, 90, 1), event(1, 150, "ADDED", A2)];
@@ -530,7 +537,7 @@ test("the judge accepts that an object is gone after a deletion that no watch ha
   assert.match(listVerdictFaults(await judge(records, {})).join(), /found nothing, though it was there at revision 2/);
 });
 
-test("the judge knows which requests a selector by signer includes", async () => {
+test("the judge applies a field selector for the signer name", async () => {
   const resource = "certificatesigningrequests.certificates.k8s.io";
   const request = (name: string, resourceVersion: number, signerName: string): RecordedState => ({
     ...{ name, uid: name, resourceVersion, digest: name, signerName },

@@ -1,7 +1,7 @@
 /**
- * The manifests of packaging/kustomize, which are what the chart renders: a real kube-apiserver takes all of them, and the
- * roles work with the flags, files, accounts and rights of those pods. No kubelet runs here: this test does what it does
- * for a pod. It reads the objects from the API, writes the volumes, and starts the container's program.
+ * A real kube-apiserver accepts the manifests of packaging/kustomize, which the chart renders, and the roles work with
+ * the flags, files, accounts and rights of the pods. There is no kubelet: this test reads the objects from the API,
+ * writes the volumes, and starts the programs of the containers.
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -26,12 +26,12 @@ const KUSTOMIZE = "packaging/kustomize";
 const ROLES = ["signer", "approver", "pod-signer"] as const;
 const NAMESPACE = "kube-system";
 const ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount";
-/** The user of the pods. */
+/** The id of the pods' user. */
 const USER = 65532;
 const BINARY = process.env["TLSBOOT_TEST_BINARY"];
 const isConfined = process.getuid?.() === 0 && BINARY !== undefined;
 
-/** What this test reads of a Deployment. */
+/** The fields of a Deployment that this test reads. */
 interface Deployment {
   readonly spec: {
     readonly replicas: number;
@@ -109,8 +109,8 @@ async function startPods(role: string): Promise<readonly Child[]> {
 }
 
 /**
- * Starts the program of a pod. All pods are on one machine here, so that a folder stands for the root of each, and a port
- * of its own for 9443; the API is not at its Service. Where it can, it runs as the user of the pods.
+ * Starts the program of a pod. All pods are on one machine, so each has a folder as its root and its own port instead
+ * of 9443, and the API is not at its Service. If possible, the program runs as the user of the pods.
  */
 async function startPod({ spec: { template } }: Deployment, name: string): Promise<Child> {
   const { serviceAccountName, containers: [container], volumes } = template.spec;
@@ -118,7 +118,7 @@ async function startPod({ spec: { template } }: Deployment, name: string): Promi
   const put = async (path: string, data: Uint8Array | string, mode: number) => {
     await mkdir(dirname(join(root, path)), { recursive: true });
     await writeFile(join(root, path), data);
-    // The kubelet gives files to root and the group of the pod; a user without that right has them alone.
+    // The kubelet gives files to root and the group of the pod. Without root, they belong to the current user.
     if (isConfined) await chown(join(root, path), 0, USER);
     await chmod(join(root, path), isConfined ? mode : mode & 0o700);
   };
@@ -149,7 +149,7 @@ async function startPod({ spec: { template } }: Deployment, name: string): Promi
   return pod;
 }
 
-/** Starts a copy of the released file as the user of the pods, who can read neither the checkout nor other files here. */
+/** Starts a copy of the released file as the user of the pods, which can read neither the checkout nor other files. */
 function startConfined(args: readonly string[]): Child {
   const user = ["--reuid", String(USER), "--regid", String(USER), "--clear-groups", "--no-new-privs"];
   return start("setpriv", [...user, "--bounding-set=-all", plane.folder.join("released-file"), ...args], { cwd: "/" });
@@ -164,7 +164,7 @@ function getHealth(port: number): Promise<number | undefined> {
   });
 }
 
-/** Has a pod's certificate requested by the kubelet's own code, with the certificate that the node has just got. */
+/** Requests a pod's certificate with the kubelet's own code and the node's new certificate. */
 async function requestPodCertificate(key: string, certificate: string): Promise<string> {
   const podCertificate = { signerName: "example.com/pods", keyType: "ED25519", credentialBundlePath: "tls.pem" };
   const items = [
@@ -209,7 +209,7 @@ describe("the pods of packaging/kustomize", () => {
     await plane[Symbol.asyncDispose]();
   });
 
-  test("kube-apiserver takes the objects as they stand, without an unknown or a doubled field", async () => {
+  test("kube-apiserver accepts the manifests unchanged, without an unknown or duplicate field", async () => {
     const { blocks: [ca = "", podCa = "", ...rest] } = await readGuide("in_a_cluster");
     assert.deepEqual(rest, []);
     const files = `cp '${plane.caPath}' '${plane.caKeyPath}' .`;
@@ -220,7 +220,7 @@ describe("the pods of packaging/kustomize", () => {
       await kubectl.run(...strict, "--server-side", "--dry-run=server");
       assert.doesNotMatch(await kubectl.run(...strict), /warning/i);
     }
-    // What a kustomization of the guide changes.
+    // The overlay of the guide changes the image.
     const overlay = plane.folder.join("overlay");
     await mkdir(overlay);
     await cp(join(ROOT, KUSTOMIZE), plane.folder.join("tlsboot", KUSTOMIZE), { recursive: true });
@@ -246,7 +246,7 @@ describe("the pods of packaging/kustomize", () => {
     }
   });
 
-  test("the pods' programs approve and sign a node's request, and a pod's, with nothing but their accounts", async () => {
+  test("the pods' programs approve and sign requests of a node and of a pod, with only the rights of their accounts", async () => {
     // As kubeadm binds the roles of Kubernetes.
     for (const role of ["node-bootstrapper", "certificates.k8s.io:certificatesigningrequests:nodeclient"]) {
       await kubectl.run(

@@ -1,6 +1,6 @@
 /**
- * Stock kubeadm 1.37 cannot distinguish `up` from a real control plane: tokens, phases of init, discovery, a machine
- * that joins.
+ * Stock kubeadm 1.37 behaves the same with `up` as with a real control plane: tokens, phases of init, discovery, and a
+ * machine that joins.
  */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
@@ -25,34 +25,34 @@ import { compareScripts, formatStep } from "../support/interop/kubectl_compariso
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 import { untilReady } from "../support/interop/whole_kubelet.ts";
 
-/** Files that only kubeadm writes, on a machine that is not one of the test's. */
-const FOREIGN = ["/etc/kubernetes", "/var/lib/kubelet/config.yaml"];
-const whatIsThere = () => FOREIGN.filter((path) => existsSync(path));
+/** Files that only kubeadm writes, and which it must not write on the host. */
+const HOST_FILES = ["/etc/kubernetes", "/var/lib/kubelet/config.yaml"];
+const listHostFiles = () => HOST_FILES.filter((path) => existsSync(path));
 
-/** kubeadm's own group, which the phases of init give what a machine that joins must read. */
+/** The group of kubeadm's tokens, which the phases of init allow to read what a joining machine needs. */
 const KUBEADM_GROUP = "system:bootstrappers:kubeadm:default-node-token";
 
 test("kubeadm prints the same about up as about a real control plane: tokens, phases of init, discovery, join, reset", async () => {
-  const before = whatIsThere();
+  const before = listHostFiles();
   await using clusters = await startClusters();
   const compared = await compareScripts(clusters.places, [tokens, preparing, discovery, joining, randomTokens]);
-  assert.deepEqual(whatIsThere(), before);
+  assert.deepEqual(listHostFiles(), before);
   const faults = compared.filter(({ isFault }) => isFault);
   assert.equal(faults.length, 0, `${faults.length} of ${compared.length}\n${faults.map(formatStep).join("\n")}`);
 });
 
-test("kubeadm join finds up by the cluster-info that up publishes, with tokens of tlsboot and the pin of ca show", async () => {
-  const before = whatIsThere();
+test("kubeadm join discovers up by its cluster-info, with tokens of tlsboot and the pin of ca show", async () => {
+  const before = listHostFiles();
   await using instance = await startInstance();
   const dataDir = ["--data-dir", instance.dataDir];
   const token = await readAnswer(instance, "token", "create", ...dataDir);
   const shown = await readAnswer(instance, "ca", "show", ...dataDir);
   const [pin = ""] = shown.match(/sha256:[0-9a-f]{64}/) ?? [];
 
-  // The cluster is found and trusted; kubeadm then requests a file that has not been uploaded.
-  const alone = await discover(instance, token, pin, { kubernetesAPICall: "1s" });
-  assert.equal(alone.code, 1);
-  assert.match(alone.stderr, /unable to fetch the kubeadm-config ConfigMap/);
+  // Discovery succeeds; kubeadm then reads a configuration that has not been uploaded.
+  const unprepared = await discover(instance, token, pin, { kubernetesAPICall: "1s" });
+  assert.equal(unprepared.code, 1);
+  assert.match(unprepared.stderr, /unable to fetch the kubeadm-config ConfigMap/);
   const wrongPin = await discover(instance, token, `sha256:${"0".repeat(64)}`, { discovery: "10s" });
   assert.equal(wrongPin.code, 1);
   assert.match(wrongPin.stderr, /cluster CA found in cluster-info ConfigMap is invalid/);
@@ -62,25 +62,25 @@ test("kubeadm join finds up by the cluster-info that up publishes, with tokens o
   const { code, stdout, stderr } = await discover(instance, member, pin);
   assert.equal(code, 0, stderr);
   assert.match(stdout, /Reading configuration from the "kubeadm-config" ConfigMap in namespace "kube-system"/);
-  assert.deepEqual(whatIsThere(), before);
+  assert.deepEqual(listHostFiles(), before);
 });
 
-/** Joins a machine by a printed line, and waits until it is a Ready node. */
+/** Joins a machine with a printed command, and waits until its node is Ready. */
 async function assertJoins({ folder, kubectl }: RunningInstance, line: string): Promise<void> {
-  const before = whatIsThere();
+  const before = listHostFiles();
   await using machine = await startMachine(folder.path, NODE);
   const anyMachine = `--cri-socket unix://${machine.runtimeSocket} --ignore-preflight-errors all`;
   await succeedProgram(machine.enter, ["sh", "-c", `${line} ${anyMachine}`]);
   await untilReady(kubectl, NODE);
-  assert.deepEqual(whatIsThere(), before);
+  assert.deepEqual(listHostFiles(), before);
 }
 
-test("docs/guides/kubeadm.md: after its commands the printed line makes a machine a Ready node", async () => {
+test("docs/guides/kubeadm.md: the command that it prints makes a machine a Ready node", async () => {
   await using instance = await startInstance();
   await assertJoins(instance, `${await prepare(instance)} --node-name ${NODE}`);
 });
 
-test("kubeadm join makes a Ready node with a token for this node alone, which its certificate then uses up", async () => {
+test("kubeadm join makes a Ready node with a token for this node only, which its certificate uses up", async () => {
   await using instance = await startInstance();
   await prepare(instance);
   const made = await readAnswer(
@@ -99,7 +99,7 @@ async function readAnswer(instance: RunningInstance, ...args: readonly string[])
   return stdout.trim();
 }
 
-/** The first phase of joining, which writes nothing. kubeadm repeats each failure until its timeout. */
+/** Runs the first phase of joining, which writes nothing. kubeadm retries each failure until a timeout. */
 async function discover(
   { server, folder }: RunningInstance,
   token: string,
@@ -119,7 +119,7 @@ async function discover(
   return await runProgram(peerPath("kubeadm"), phase, { cwd: folder.path });
 }
 
-/** Types the commands of docs/guides/kubeadm.md, and returns the line that the last of them prints for the machine. */
+/** Runs the commands of docs/guides/kubeadm.md, and returns the command that the last one prints for the machine. */
 async function prepare({ server, folder, dataDir }: RunningInstance): Promise<string> {
   const ports = { port: String(await findServerPort()), healthPort: String(await findServerPort()) };
   const values: Readonly<Record<string, string>> = { server: new URL(server).host, ...ports };

@@ -1,4 +1,4 @@
-/** `tlsboot kubeconfig user`, judged by openssl and kubectl, at our server and at Kubernetes' own. */
+/** `tlsboot kubeconfig user`, checked with openssl and kubectl, with tlsboot's server and with Kubernetes' own. */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
@@ -10,16 +10,16 @@ import { type Cluster, CLUSTERS } from "../support/interop/clusters.ts";
 import { untilAllowed } from "../support/interop/kubectl.ts";
 import { assertChain, assertKeyMatches, readMode, readSubject } from "../support/interop/openssl.ts";
 
-/** Runs the command as the cluster's administrator; answers stderr. */
-async function letIn({ folder, adminKubeconfig }: Cluster, ...args: readonly string[]): Promise<string> {
+/** Runs the command as the cluster's administrator, and returns stderr. */
+async function grantAccess({ folder, adminKubeconfig }: Cluster, ...args: readonly string[]): Promise<string> {
   const { stderr } = await succeedTlsboot(["kubeconfig", "user", "--kubeconfig", adminKubeconfig, ...args], {
     cwd: folder.path,
   });
   return stderr;
 }
 
-/** Takes the certificate and the key out of a kubeconfig, by kubectl. */
-async function takeOut(
+/** Extracts the certificate and the key of a kubeconfig with kubectl. */
+async function extractPair(
   { folder, kubectl }: Cluster,
   kubeconfig: string,
 ): Promise<{ certificate: string; key: string }> {
@@ -38,7 +38,7 @@ for (const [name, start] of CLUSTERS) {
   describe(name, () => testUsers(start, name === "tlsboot up"));
 }
 
-/** The tests share one cluster, each with a person of its own. */
+/** The tests share a cluster; each uses its own persons. */
 function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void {
   let cluster: Cluster;
   before(async () => void (cluster = await start()));
@@ -46,14 +46,14 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
 
   test(`tlsboot kubeconfig user gives a person access, and prints the rights that they have`, async () => {
     const { folder, kubectl, caPath } = cluster;
-    const stderr = await letIn(cluster, "alice", "--group", "dev", "--duration", "1h");
+    const stderr = await grantAccess(cluster, "alice", "--group", "dev", "--duration", "1h");
     const kubeconfig = folder.join("alice.kubeconfig");
     assert.equal(await readMode(kubeconfig), 0o600);
     const alice = kubectl.as(kubeconfig);
     const who = await alice.run("auth", "whoami");
     assert.match(who, /Username +alice\n/);
     assert.match(who, /Groups +\[dev system:authenticated\]/);
-    const { certificate, key } = await takeOut(cluster, kubeconfig);
+    const { certificate, key } = await extractPair(cluster, kubeconfig);
     await assertChain(caPath, certificate, "sslclient");
     await assertKeyMatches(certificate, key);
     assert.equal(await readSubject(certificate), "CN=alice,O=dev");
@@ -66,19 +66,19 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
     await kubectl.run(
       ...["create", "rolebinding", "alice-view", "--namespace=default", "--clusterrole=view", "--user=alice"],
     );
-    // kube-apiserver learns of a binding by a watch of its own.
+    // kube-apiserver learns of a binding by a watch, a moment later.
     await untilAllowed(alice, "list", "configmaps");
     await alice.run("get", "configmaps");
     assert.match(
-      await letIn(cluster, "alice", "--force"),
+      await grantAccess(cluster, "alice", "--force"),
       /alice may, in the namespace default:\n {2}get, list, watch: /,
     );
   });
 
   test(`tlsboot kubeconfig user writes the same file as kubectl config`, async () => {
     const { folder, kubectl, caPath, server } = cluster;
-    await letIn(cluster, "bob", "--cluster-name", "lab");
-    const { certificate, key } = await takeOut(cluster, folder.join("bob.kubeconfig"));
+    await grantAccess(cluster, "bob", "--cluster-name", "lab");
+    const { certificate, key } = await extractPair(cluster, folder.join("bob.kubeconfig"));
     const config = folder.join("kubectl.kubeconfig");
     const set = (...args: readonly string[]) => kubectl.run("config", `--kubeconfig=${config}`, ...args);
     await set("set-cluster", "lab", `--server=${server}`, `--certificate-authority=${caPath}`, "--embed-certs=true");
@@ -93,27 +93,27 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
     assert.equal(await readFile(folder.join("bob.kubeconfig"), "utf8"), await readFile(config, "utf8"));
   });
 
-  test(`tlsboot kubeconfig user waits for the approval by kubectl with --no-approve`, async () => {
-    const asked = await letIn(cluster, "carol", "--no-approve");
-    const [, request = ""] = /tlsboot approve (\S+)\n/.exec(asked) ?? [];
+  test(`tlsboot kubeconfig user with --no-approve waits for an approval by kubectl`, async () => {
+    const stderr = await grantAccess(cluster, "carol", "--no-approve");
+    const [, request = ""] = /tlsboot approve (\S+)\n/.exec(stderr) ?? [];
     assert.match(await cluster.kubectl.run("get", "csr", request), / 8h +Pending\n/);
     await cluster.kubectl.run("certificate", "approve", request);
-    await letIn(cluster, "carol");
+    await grantAccess(cluster, "carol");
     assert.match(await cluster.kubectl.as(cluster.folder.join("carol.kubeconfig")).run("auth", "whoami"), /carol\n/);
     const requests = (await cluster.kubectl.run("get", "csr", "--output=name")).trim().split("\n");
     assert.equal(requests.filter((name) => name.includes("/carol-")).length, 1, requests.join(" "));
   });
 
-  test(`tlsboot kubeconfig user --role lets a person do what the role says and nothing more`, async () => {
+  test(`tlsboot kubeconfig user --role lets a person do only what the role allows`, async () => {
     const { folder, kubectl, adminKubeconfig } = cluster;
     for (const role of PERSON_ROLES) {
-      const stderr = await letIn(cluster, `a-${role}`, "--role", role);
+      const stderr = await grantAccess(cluster, `a-${role}`, "--role", role);
       assert.match(stderr, new RegExp(`^a-${role} gets the role tlsboot:${role}, and may then\n  read requests`));
     }
     const asPerson = (role: PersonRole) => kubectl.as(folder.join(`a-${role}.kubeconfig`));
     const mayDo = async (role: PersonRole, what: string) =>
       (await asPerson(role).try("auth", "can-i", ...what.split(" "))).code === 0;
-    // kube-apiserver learns of roles and bindings by watches of its own; these are the last ones of each role.
+    // kube-apiserver learns of roles and bindings by watches, a moment later; these are the last ones of each role.
     for (
       const [role, what] of [
         ["viewer", "list csr"],
@@ -140,11 +140,11 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
 
     const tool = (role: PersonRole, ...args: readonly string[]) =>
       spawnTlsbootToEnd([...args, "--kubeconfig", folder.join(`a-${role}.kubeconfig`)], { cwd: folder.path });
-    const ask = async (name: string): Promise<string> => {
-      const [, request = ""] = /tlsboot approve (\S+)\n/.exec(await letIn(cluster, name, "--no-approve")) ?? [];
+    const requestAccess = async (name: string): Promise<string> => {
+      const [, request = ""] = /tlsboot approve (\S+)\n/.exec(await grantAccess(cluster, name, "--no-approve")) ?? [];
       return request;
     };
-    const wanted = await ask("rita");
+    const wanted = await requestAccess("rita");
     assert.match(
       (await tool("viewer", "get", "csr", "--pending")).stdout,
       /^rita-\S+ +user rita +API client .* pending$/m,
@@ -153,8 +153,8 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
     assert.match(refused.stderr, /User "a-viewer" cannot update resource "certificatesigningrequests\/approval"/);
     assert.match((await tool("viewer", "deny", wanted)).stderr, /User "a-viewer" cannot update resource/);
     await asPerson("approver").run("certificate", "approve", wanted);
-    await letIn(cluster, "rita");
-    const unwanted = await ask("umberto");
+    await grantAccess(cluster, "rita");
+    const unwanted = await requestAccess("umberto");
     assert.equal((await tool("approver", "deny", unwanted, "--message", "Not here.")).code, 0);
     assert.match((await asPerson("approver").try("delete", "csr", unwanted)).stderr, /cannot delete resource/);
     assert.match((await tool("approver", "token", "list")).stderr, /cannot list resource "secrets"/);
@@ -170,12 +170,12 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
       assert.equal((await tool("operator", "revoke", "user/rita", "--yes")).code, 0);
     }
 
-    // A custom signer is in the role only when it is named, and no one gives more than they have.
+    // The role has a custom signer only if it is requested, and no one can grant more than they have.
     const csr = await buildCsr({ name: "custom-signer", signerName: "example.com/custom" });
     await kubectl.create(JSON.stringify({ ...csr, status: undefined }));
     const custom = () => asPerson("approver").try("certificate", "approve", "custom-signer");
     assert.match((await custom()).stderr, /not permitted to approve requests with signerName \\?"example.com\/custom/);
-    await letIn(cluster, "another", "--role", "approver", "--signer", "example.com/custom");
+    await grantAccess(cluster, "another", "--role", "approver", "--signer", "example.com/custom");
     await eventually("the role has the signer", async () => (await custom()).code === 0 || undefined);
     const greedy = await tool("approver", "kubeconfig", "user", "a-viewer", "--role", "operator", "--force");
     assert.equal(greedy.code, 1);
@@ -184,7 +184,7 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
     await eventually("the right ends", async () => !await mayDo("viewer", "list csr") || undefined);
   });
 
-  test("tlsboot get csr prints what kubectl prints, in its forms and in order", async () => {
+  test("tlsboot get csr prints the same as kubectl, in each output format and order", async () => {
     const { folder, kubectl, adminKubeconfig } = cluster;
     for (const [name, expirationSeconds] of [["list-10", 7200], ["list-2", 86_400], ["list-1", 3600]] as const) {
       const csr = await buildCsr({

@@ -1,6 +1,6 @@
 /**
- * The classic walkthrough of TLS bootstrapping with kubectl, word for word, against `up --token-auth-file`, and commands that
- * wait for its signer. `kubectl_comparison_test.ts` compares every other command with kube-apiserver.
+ * The classic TLS bootstrapping walkthrough with kubectl against `up --token-auth-file`, and commands that wait for its
+ * signer. `kubectl_comparison_test.ts` compares every other command with kube-apiserver.
  */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
@@ -39,16 +39,17 @@ describe("kubectl against up", () => {
 
   for (const release of KUBERNETES_RELEASES) testWalkthrough(release);
 
-  test("walkthrough revokes a group: without its binding the next request is 403", async () => {
+  test("walkthrough revokes the rights of a group: without the binding the next request gets 403", async () => {
     const bootstrapper = kubectl.as(instance.folder.join("bootstrap.kubeconfig"));
-    const mayAsk = () => bootstrapper.try("auth", "can-i", "create", "certificatesigningrequests.certificates.k8s.io");
+    const canRequest = () =>
+      bootstrapper.try("auth", "can-i", "create", "certificatesigningrequests.certificates.k8s.io");
 
-    assert.equal((await mayAsk()).stdout, "no\n");
+    assert.equal((await canRequest()).stdout, "no\n");
     {
       await using _grant = await grant();
-      assert.equal((await mayAsk()).stdout, "yes\n");
+      assert.equal((await canRequest()).stdout, "yes\n");
     }
-    assert.equal((await mayAsk()).stdout, "no\n");
+    assert.equal((await canRequest()).stdout, "no\n");
 
     const { code, stderr } = await startClient("n3").finished();
     assert.notEqual(code, 0);
@@ -77,7 +78,7 @@ describe("kubectl against up", () => {
     assert.deepEqual(lines, ["Pending 0", ...turns, `Approved ${turn}`, `Approved,Issued ${turn}`]);
   });
 
-  test("kubectl get csr --watch --output-watch-events streams whole objects, the deleted one too", async () => {
+  test("kubectl get csr --watch --output-watch-events streams whole objects, including deleted ones", async () => {
     await using watch = kubectl.start(
       ...["get", "csr", "--watch", "--output-watch-events"],
       '--output=jsonpath={.type} {.object.metadata.name}{"\\n"}',
@@ -101,7 +102,7 @@ describe("kubectl against up", () => {
     assert.equal((await deleted.finished()).code, 0);
   });
 
-  test("kubectl delete --cascade=orphan returns although nothing collects garbage", async () => {
+  test("kubectl delete --cascade=orphan returns without a garbage collector", async () => {
     await kubectl.create(await csrManifest("w4"));
     assert.equal(await kubectl.run("delete", "csr", "w4", "--cascade=orphan"), `${KIND} "w4" deleted\n`);
   });
@@ -129,7 +130,7 @@ function startClient(node: string) {
 }
 
 function testWalkthrough(release: string): void {
-  test(`walkthrough leads from a token to a kubeconfig that works, by certificate approve of kubectl ${release}`, async () => {
+  test(`walkthrough leads from a token to a working kubeconfig, with certificate approve of kubectl ${release}`, async () => {
     const { folder, adminKubeconfig, caPath } = instance;
     const kubectl = createKubectl(folder, adminKubeconfig, { release });
     const node = `approved-${release}`;

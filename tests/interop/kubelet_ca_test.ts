@@ -1,6 +1,6 @@
 /**
- * An unmodified kubelet while the CA of its API server is replaced: it accepts a cross-signed server, does not read the
- * file of its CA again while it renews its own certificates, and works with the new CA after a restart.
+ * An unmodified kubelet while the CA of its API server is replaced: it accepts a cross-signed server certificate, does
+ * not reread its CA file while it rotates its own certificates, and works with the new CA after a restart.
  */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
@@ -15,7 +15,7 @@ import { createTempFolder, findServerPort, type TempFolder } from "../support/te
 const NODE = "n1";
 const UNKNOWN_CA = /x509: certificate signed by unknown authority/;
 
-test("a kubelet lives through a new CA with a cross-signed server, and needs a restart before the old CA goes", async () => {
+test("a kubelet survives a new CA with a cross-signed server certificate, and needs a restart before the old CA is removed", async () => {
   await using folder = await createTempFolder();
   const at = folder.join.bind(folder);
   const port = await findServerPort();
@@ -46,7 +46,7 @@ test("a kubelet lives through a new CA with a cross-signed server, and needs a r
     assert.doesNotMatch(kubelet.running.stderr(), UNKNOWN_CA);
   }
 
-  // The old CA is no longer trusted. The file holds the new one, which a kubelet that renews certificates has not read.
+  // The old CA is no longer trusted. The file has the new one, but a kubelet that rotates certificates has not read it.
   await writeFile(at("trust.crt"), await readFile(at("new.crt")));
   await using _finished = await up(...withPair("serving.crt"));
   await kubelet.running.waitFor(UNKNOWN_CA);
@@ -56,7 +56,7 @@ test("a kubelet lives through a new CA with a cross-signed server, and needs a r
   assert.doesNotMatch(kubelet.running.stderr(), UNKNOWN_CA);
 });
 
-test("a kubelet lives through the rotation of its instance's CA with one run of bootstrap after switch, and one after finish", async () => {
+test("a kubelet survives the rotation of its instance's CA with one run of bootstrap after switch and one after finish", async () => {
   await using instance = await startInstance({ args: ["--auto-approve"] });
   const { folder, kubectl, dataDir } = instance;
   const tlsboot = async (...args: readonly string[]): Promise<string> => {
@@ -67,7 +67,7 @@ test("a kubelet lives through the rotation of its instance's CA with one run of 
   await using kubelet = await startWholeKubelet(folder, NODE, instance.bootstrapKubeconfig);
   await untilReady(kubectl, NODE);
   const files = ["--kubeconfig", kubelet.kubeconfig, "--cert-dir", kubelet.certDir, "--hostname-override", NODE];
-  /** Takes over what the rotation has changed while the kubelet is stopped. */
+  /** Runs bootstrap while the kubelet is stopped, to take over what the rotation has changed. */
   const restart = async (): Promise<string> => {
     let printed = "";
     await kubelet.restart(async () => printed = await tlsboot("bootstrap", ...files));
@@ -91,7 +91,10 @@ test("a kubelet lives through the rotation of its instance's CA with one run of 
   assert.doesNotMatch(kubelet.running.stderr(), UNKNOWN_CA);
 });
 
-/** Makes a new CA, a serving certificate of it, and `chain.crt`: that, and the new CA signed by the old one. */
+/**
+ * Creates a new CA, a serving certificate of it, and `chain.crt`: this certificate and the new CA, signed by the old
+ * one.
+ */
 async function makeServing(folder: TempFolder): Promise<void> {
   const at = folder.join.bind(folder);
   await makeCertificate(folder, { name: "new", extensions: CA_EXTENSIONS });
@@ -106,7 +109,7 @@ async function makeServing(folder: TempFolder): Promise<void> {
   await writeFile(at("both.crt"), await readFile(at("new.crt"), "utf8") + await readFile(at("trust.crt"), "utf8"));
 }
 
-/** Writes the kubeconfigs of `up` with files of CAs: the kubelet's is trust.crt, and kubectl trusts both CAs. */
+/** Writes the kubeconfigs of `up` with CA files: the kubelet's is trust.crt, and kubectl's has both CAs. */
 async function writeKubeconfigs(folder: TempFolder, port: number): Promise<void> {
   for (const [name, ca] of [["bootstrap", "trust.crt"], ["admin", "both.crt"]] as const) {
     const text = await readFile(folder.join(`data/${name}.kubeconfig`), "utf8");

@@ -1,4 +1,4 @@
-/** A whole kubelet 1.37 renews both of its certificates at a kube-apiserver that our signer and approver work for. */
+/** A whole kubelet 1.37 renews both of its certificates at a kube-apiserver with our signer and approver. */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { readFile, readlink } from "node:fs/promises";
@@ -16,8 +16,8 @@ const NODE = "whole";
 const SIGNERS = ["kubernetes.io/kube-apiserver-client-kubelet", "kubernetes.io/kubelet-serving"];
 
 /**
- * Certificates are backdated by five minutes, so that of seven minutes two are left: a kubelet, which renews at 70 to 90 %
- * of the whole, does so within 78 seconds.
+ * Certificates are backdated by five minutes, so two of seven minutes are left. A kubelet renews after 70 to 90 % of
+ * the whole lifetime, which is within 78 seconds.
  */
 const LIFE = "2m";
 
@@ -32,13 +32,14 @@ test("kube-apiserver with our signer and our approver with a policy: a kubelet r
   await using kubelet = await startWholeKubelet(plane.folder, NODE, bootstrap);
   const [client, serving] = ["client", "server"].map((kind) => `${kubelet.certDir}/kubelet-${kind}-current.pem`);
   assert.ok(client !== undefined && serving !== undefined);
-  const [firstClient, firstServing] = await Promise.all([untilOther(client), untilOther(serving)]);
+  const [firstClient, firstServing] = await Promise.all([untilChanged(client), untilChanged(serving)]);
   await untilReady(kubectl, NODE);
 
-  // Each is verified at once, before it expires. Not the links: they may already point to the next certificate.
+  // Each is verified at once, before it expires. The links may already point to the next certificate, so their targets
+  // are used.
   await Promise.all([
-    untilOther(client, firstClient).then((path) => assertNodePair(plane.caPath, path, NODE)),
-    untilOther(serving, firstServing).then((path) => assertChain(plane.caPath, path, "sslserver")),
+    untilChanged(client, firstClient).then((path) => assertNodePair(plane.caPath, path, NODE)),
+    untilChanged(serving, firstServing).then((path) => assertChain(plane.caPath, path, "sslserver")),
   ]);
   const renewedAt = new Date();
   await untilServed(kubelet.port, serving);
@@ -54,7 +55,7 @@ test("kube-apiserver with our signer and our approver with a policy: a kubelet r
     );
     assert.ok(own.length >= (signerName.endsWith("serving") ? 2 : 1), `${own.length} requests for ${signerName}`);
   }
-  // One certificate for each request, and no key that was certified twice. A signature is logged once it is stored.
+  // There is one certificate for each request, and no two requests are equal. A signature is logged once it is stored.
   const issued = requests.filter(({ status }) => status.certificate !== undefined).map(({ metadata }) => metadata.name);
   const signed = await eventually(`the signer logs ${issued}`, async () => {
     const names = [...signer.stderr().matchAll(/CSR signed.*?\b(csr-\w+|node-csr-[\w-]+)/g)].map(([, name]) => name);
@@ -65,24 +66,24 @@ test("kube-apiserver with our signer and our approver with a policy: a kubelet r
   assert.doesNotMatch(signer.stderr() + approver.stderr(), /forbidden|access_denied/);
 });
 
-/** Resolves with the target of a link once it has changed. */
-function untilOther(link: string, before = ""): Promise<string> {
+/** Returns the target of a link once it has changed. */
+function untilChanged(link: string, before = ""): Promise<string> {
   return eventually(`${link} changes`, async () => {
     const target = await readlink(link).catch(() => "");
     return target === "" || target === before ? undefined : target;
   });
 }
 
-/** A kubelet's server takes a new certificate up a moment after it was written. */
+/** Waits until a kubelet's server uses a new certificate, a moment after it was written. */
 async function untilServed(port: number, path: string): Promise<void> {
   await eventually(`the kubelet serves with ${path}`, async () => {
     const want = new X509Certificate(await readFile(path)).serialNumber;
-    return await servedBy(port) === want ? true : undefined;
+    return await readServedSerial(port) === want ? true : undefined;
   });
 }
 
-/** Serial number of the certificate that a server shows; its subject is checked in the file. */
-function servedBy(port: number): Promise<string> {
+/** Reads the serial number of the certificate that a server sends. */
+function readServedSerial(port: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: "127.0.0.1", port, rejectUnauthorized: false }, () => {
       resolve(socket.getPeerCertificate().serialNumber);

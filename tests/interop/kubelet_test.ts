@@ -10,7 +10,7 @@ import { waitForCsr } from "../support/interop/kubectl.ts";
 import { assertNodePair, readMode } from "../support/interop/openssl.ts";
 import { startInstance } from "../support/interop/instance.ts";
 
-test("kubelet gets its certificate by automatic approval; once it lost its key it is held until a person approves the machine", async () => {
+test("kubelet gets its certificate by automatic approval; after it lost its key, its request is held until a person approves it", async () => {
   await using instance = await startInstance({ args: ["--auto-approve"] });
   {
     await using kubelet = await startKubelet(instance.folder, "n1", instance.bootstrapKubeconfig);
@@ -27,7 +27,7 @@ test("kubelet gets its certificate by automatic approval; once it lost its key i
   await using kubelet = await startKubelet(instance.folder, "n1", instance.bootstrapKubeconfig);
   await instance.running.waitFor(/CSR held for a person.*n1 already has a certificate until/);
   const events = ["get", "events", "--namespace=default", "--field-selector=reason=NameClaimed"];
-  // It is recorded after it is logged.
+  // The event is recorded after the log line.
   assert.match(
     await eventually(
       "an event",
@@ -40,7 +40,7 @@ test("kubelet gets its certificate by automatic approval; once it lost its key i
   await assertNodePair(instance.caPath, kubelet.currentPair, "n1");
 });
 
-test("kubelet waits for kubectl: it gets its certificate after approve, and ends with the reason after deny", async () => {
+test("kubelet waits for kubectl: it gets its certificate after an approval, and ends with the reason after a denial", async () => {
   await using instance = await startInstance();
   const decide = async (node: string, decision: "approve" | "deny") => {
     await using kubelet = await startKubelet(instance.folder, node, instance.bootstrapKubeconfig);

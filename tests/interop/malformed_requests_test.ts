@@ -1,4 +1,4 @@
-/** The answers of kube-apiserver to requests that no HTTP library sends, byte for byte, and ours. */
+/** Compares the answers of kube-apiserver and tlsboot to requests that no HTTP library sends, byte for byte. */
 import assert from "node:assert/strict";
 import { connect as connectTcp, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
@@ -8,7 +8,7 @@ import { type Pair, startPair } from "./comparison/sides.ts";
 
 let pair: Pair;
 
-async function answers(connect: (port: number) => Socket, request: string): Promise<readonly string[]> {
+async function sendToBoth(connect: (port: number) => Socket, request: string): Promise<readonly string[]> {
   return await Promise.all(pair.sides.map(async ({ port }) => {
     const socket = connect(port);
     socket.write(request);
@@ -54,15 +54,15 @@ describe("malformed requests", () => {
 
   for (const [what, { connect, requests }] of Object.entries(REQUESTS)) {
     for (const request of requests) {
-      test(`${what} is answered alike: ${JSON.stringify(request)}`, async () => {
-        const [want, got] = await answers(connect, request);
+      test(`${what} gets the same answer: ${JSON.stringify(request)}`, async () => {
+        const [want, got] = await sendToBoth(connect, request);
         assert.equal(got, want);
       });
     }
   }
 
   test("a request of HTTP/1.0 gets the status line, the length and the body of kube-apiserver, and the connection ends", async () => {
-    const [want, got] = await answers(secure, "GET /livez HTTP/1.0\r\n\r\n");
+    const [want, got] = await sendToBoth(secure, "GET /livez HTTP/1.0\r\n\r\n");
     const parts = (answer: string) => {
       const [head = "", body] = answer.split("\r\n\r\n");
       return { status: head.split("\r\n", 1)[0], length: /\r\ncontent-length: (\d+)/i.exec(head)?.[1], body };

@@ -1,4 +1,6 @@
-/** Metrics before Prometheus' own parser, and beside those of a real kube-apiserver and kube-controller-manager. */
+/**
+ * Metrics, read by Prometheus' own parser and compared with those of a real kube-apiserver and kube-controller-manager.
+ */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { get } from "node:http";
@@ -27,14 +29,14 @@ interface Checked {
   readonly problems: readonly string[];
 }
 
-/** Reads a page as Prometheus does; fails where it would not. */
+/** Parses a page with Prometheus' parser, which must succeed. */
 async function check(page: string): Promise<Checked> {
   const { stdout } = await succeedProgram(peerPath("promcheck"), [], { stdin: page });
   const { families, problems } = JSON.parse(stdout) as { families: readonly Family[]; problems: readonly string[] };
   return { families: new Map(families.map((family) => [family.name, family])), problems };
 }
 
-/** One certificate that is issued, one that waits, a refusal, a watch: so that every family has a series. */
+/** Issues one certificate, leaves one request pending and causes a refusal, so that every family has a series. */
 async function exercise(kubectl: Kubectl): Promise<void> {
   await kubectl.create(await csrManifest("issued", { spec: { expirationSeconds: 3600 } }));
   await kubectl.create(await csrManifest("waiting"));
@@ -45,7 +47,7 @@ async function exercise(kubectl: Kubectl): Promise<void> {
 }
 
 /** Reads the metric families of kube-apiserver and kube-controller-manager together. */
-async function theirFamilies(): Promise<ReadonlyMap<string, Family>> {
+async function readKubernetesFamilies(): Promise<ReadonlyMap<string, Family>> {
   const port = await findServerPort();
   await using plane = await sharedControlPlane();
   await using _controllers = plane.startCertificateControllers(
@@ -60,26 +62,26 @@ async function theirFamilies(): Promise<ReadonlyMap<string, Family>> {
   return new Map([...(await check(stdout)).families, ...apiserver.families]);
 }
 
-async function ourPage(instance: RunningInstance): Promise<string> {
+async function readPage(instance: RunningInstance): Promise<string> {
   const send = await createApiClient(instance, "monitor-token");
   const { code, text } = await send("GET", "/metrics");
   assert.equal(code, 200, text);
   return text;
 }
 
-/** Problems that Prometheus' linter finds in names that Kubernetes, or Prometheus' own clients, chose. */
+/** Names that Kubernetes or Prometheus' own clients chose, and that Prometheus' linter criticizes. */
 const NOT_OUR_NAMES =
   /^(?:process_|authentication_attempts|authenticated_user_requests|apiserver_certificates_|rest_client_)/;
 
 test("Prometheus reads the metrics, and those with Kubernetes' names have its types and labels", async () => {
-  const theirs = await theirFamilies();
+  const theirs = await readKubernetesFamilies();
   await using instance = await sharedInstance();
   await exercise(instance.kubectl);
   const watched = "/api/v1/configmaps?watch=true&sendInitialEvents=true&allowWatchBookmarks=true" +
     "&resourceVersionMatch=NotOlderThan";
   await using watch = instance.kubectl.start("get", "--raw", watched);
   await watch.waitFor(/initial-events-end/);
-  const { families, problems } = await check(await ourPage(instance));
+  const { families, problems } = await check(await readPage(instance));
 
   assert.deepEqual(problems.filter((problem) => !NOT_OUR_NAMES.test(problem)), []);
   const shared = [...families.values()].filter(({ name }) => theirs.has(name));
@@ -106,9 +108,9 @@ test("Prometheus reads the metrics, and those with Kubernetes' names have its ty
   ) assert.ok(names.includes(name), `${name} is not served by both`);
 });
 
-test("metrics named by alerts and by the page for operators are served", async () => {
+test("all metrics in the alerts and in the monitoring guide are served", async () => {
   await using instance = await sharedInstance();
-  const { families } = await check(await ourPage(instance));
+  const { families } = await check(await readPage(instance));
   const rules = await readFile("packaging/mixin/tlsboot.rules.yaml", "utf8");
   const page = await readFile("docs/guides/monitoring.md", "utf8");
   const wanted = [rules, page].flatMap((text) =>
@@ -126,15 +128,15 @@ const ONLY_ONCE_USED: readonly string[] = [
   ...["tlsboot_issued_certificates", "tlsboot_issued_certificates_overdue"],
   // Served with an inventory; the test of node attestations reads it.
   "tlsboot_node_attestations_total",
-  // Those of the textfile of tlsboot doctor, which another test reads.
+  // These are in the textfile of tlsboot doctor, which another test reads.
   ...["tlsboot_doctor_findings", "tlsboot_doctor_last_run_timestamp_seconds"],
   ...["tlsboot_issued_certificate_expiry_timestamp_seconds", "tlsboot_revoked_credentials_refused_total"],
 ];
 
-test("labels hold nothing that a client invents", async () => {
+test("no label has a value that a client invented", async () => {
   await using instance = await sharedInstance();
   const send = await createApiClient(instance, "monitor-token");
-  const before = await check(await ourPage(instance));
+  const before = await check(await readPage(instance));
   const inventions = 40;
   for (let i = 0; i < inventions; i++) {
     const paths = [
@@ -146,15 +148,15 @@ test("labels hold nothing that a client invents", async () => {
     });
   }
   await send("GET", "/version", { headers: { authorization: "Bearer invented" } });
-  const page = await ourPage(instance);
+  const page = await readPage(instance);
   assert.ok(!/invented/i.test(page));
   const after = await check(page);
   const count = ({ families }: Checked) => families.get("apiserver_request_total")?.series ?? 0;
-  // Controllers that have just started add a few of their own meanwhile.
+  // Controllers that have just started add a few series meanwhile.
   assert.ok(count(after) - count(before) < inventions, "a series for each invention");
 });
 
-test("signer alone answers /metrics and /healthz at the given address, and nothing else", async () => {
+test("a separate signer answers only /metrics and /healthz at the given address", async () => {
   const port = await findServerPort();
   await using instance = await sharedInstance();
   await using signer = instance.spawnTlsboot(
@@ -182,7 +184,7 @@ function fetchPlain(port: number, path: string): Promise<{ readonly code: number
   });
 }
 
-test("Prometheus reads the textfile of tlsboot doctor, and promtool finds nothing to say about it", async () => {
+test("Prometheus reads the textfile of tlsboot doctor, and promtool has no findings", async () => {
   await using instance = await sharedInstance();
   const { code, stdout, stderr } = await spawnTlsbootToEnd(["doctor", instance.dataDir, "-o", "textfile"]);
   assert.equal(code, 0, stdout + stderr);

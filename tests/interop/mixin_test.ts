@@ -1,4 +1,7 @@
-/** The mixin of packaging/mixin: rendered by Jsonnet, its alerts judged by promtool, its dashboard by Grafana's schema. */
+/**
+ * The mixin of packaging/mixin: Jsonnet renders it, promtool tests its alerts, and Grafana's schema checks its
+ * dashboard.
+ */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -22,14 +25,14 @@ interface Rule {
 
 let promtool: string;
 
-async function must(program: string, args: readonly string[], stdin?: string): Promise<string> {
+async function runToEnd(program: string, args: readonly string[], stdin?: string): Promise<string> {
   return (await succeedProgram(program, args, stdin === undefined ? {} : { stdin })).stdout;
 }
 
-/** A case in which an alert fires; values are Prometheus' notation for one each minute. */
+/** A case in which an alert fires; values are one per minute, in Prometheus' notation. */
 interface Case {
   readonly series: Readonly<Record<string, string>>;
-  /** Minutes until the alert has been true for long enough. */
+  /** Minutes until the condition has held for long enough. */
   readonly after?: number;
   readonly labels: Readonly<Record<string, string>>;
   readonly description: string;
@@ -196,7 +199,7 @@ const CASES: Readonly<Record<string, Case>> = {
   },
 };
 
-/** What a sound instance has, and what a kube-apiserver has that one Prometheus scrapes too, however bad it is. */
+/** The series of a healthy instance, and bad ones of a kube-apiserver that the same Prometheus scrapes. */
 const QUIET: Readonly<Record<string, string>> = {
   [`up{${ONE}}`]: "1x99",
   [`apiserver_request_total{${ONE},code="200"}`]: "0+90x99",
@@ -224,12 +227,12 @@ describe("the mixin", () => {
     promtool = join(await ensureDebianProgram("prometheus"), "usr", "bin", "promtool");
   });
 
-  test("rules and dashboard are what the sources render, which jsonnetfmt leaves as they are", async () => {
+  test("rules and dashboard match the sources, which are formatted as jsonnetfmt does", async () => {
     for (const name of ["alerts", "config", "dashboard", "mixin"]) {
-      await must(peerPath("jsonnetfmt"), ["--test", `${FOLDER}/${name}.libsonnet`]);
+      await runToEnd(peerPath("jsonnetfmt"), ["--test", `${FOLDER}/${name}.libsonnet`]);
     }
     const render = (expression: string) =>
-      must(peerPath("jsonnet"), [
+      runToEnd(peerPath("jsonnet"), [
         "--string",
         "--exec",
         `local mixin = import '${FOLDER}/mixin.libsonnet'; ${expression}`,
@@ -247,15 +250,15 @@ describe("the mixin", () => {
     );
   });
 
-  test("Grafana's schema accepts the dashboard, and would refuse a field that it does not have", async () => {
+  test("Grafana's schema accepts the dashboard, and refuses an unknown field", async () => {
     const text = await readFile(DASHBOARD, "utf8");
-    await must(peerPath("dashboard"), [], text);
+    await runToEnd(peerPath("dashboard"), [], text);
     const refused = await runProgram(peerPath("dashboard"), [], { stdin: text.replace('"legendFormat"', '"legend"') });
     assert.match(refused.stderr, /unexpected field 'legend'/);
   });
 
-  test("promtool accepts the rules, and each alert fires in its case, with its text, and not on a sound instance", async () => {
-    await must(promtool, ["check", "rules", RULES]);
+  test("promtool accepts the rules, and each alert fires in its case with its text, but not for a healthy instance", async () => {
+    await runToEnd(promtool, ["check", "rules", RULES]);
     const { groups } = parse(await readFile(RULES, "utf8")) as { groups: readonly { rules: readonly Rule[] }[] };
     const rules = groups.flatMap(({ rules }) => rules);
     assert.deepEqual(Object.keys(CASES).sort(), rules.map(({ alert }) => alert).sort());
@@ -269,7 +272,7 @@ describe("the mixin", () => {
         alert_rule_test: [{
           eval_time: `${after}m`,
           alertname: alert,
-          // The label of the series is shadowed by that of the alert.
+          // The labels of the alert override those of the series.
           exp_alerts: [{ exp_labels: { ...own, ...labels }, exp_annotations: { summary, description, runbook } }],
         }],
       };
@@ -282,6 +285,6 @@ describe("the mixin", () => {
     await using folder = await createTempFolder();
     const file = folder.join("alerts.json");
     await writeFile(file, JSON.stringify({ rule_files: [join(ROOT, RULES)], tests: [...fires, quiet] }));
-    await must(promtool, ["test", "rules", file]);
+    await runToEnd(promtool, ["test", "rules", file]);
   });
 });

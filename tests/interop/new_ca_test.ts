@@ -1,4 +1,4 @@
-/** docs/guides/new_ca.md up to its section about kubeadm, typed as it stands while the server and a machine run. */
+/** Runs docs/guides/new_ca.md unchanged, up to its section about kubeadm, while the server and a machine run. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -9,7 +9,7 @@ import { createTempFolder, findServerPort } from "../support/temp.ts";
 
 const MACHINE = "--hostname-override n1 --kubeconfig n1/kubeconfig --cert-dir n1/pki";
 
-test("docs/guides/new_ca.md: everyone is served all the time, and at the end the old CA is refused", async () => {
+test("docs/guides/new_ca.md: all clients are served throughout, and in the end the old CA is refused", async () => {
   await using folder = await createTempFolder();
   const shell = await createShell(folder);
   const port = await findServerPort();
@@ -30,7 +30,7 @@ test("docs/guides/new_ca.md: everyone is served all the time, and at the end the
   assert.equal(own.length, 6);
   for (const block of own) {
     const line = block.replaceAll("127.0.0.1:6443", `127.0.0.1:${port}`)
-      // Exit code 3 says that someone is not ready yet, which a reader sees from the table.
+      // Exit code 3 says that a client is not ready yet, which a reader sees in the table.
       .replace(/^tlsboot ca rotate status$/m, "$& || [ $? = 3 ]")
       .replace("--over 10m", "--over 1s")
       // Bob has no new kubeconfig, and will not be back.
@@ -43,8 +43,8 @@ test("docs/guides/new_ca.md: everyone is served all the time, and at the end the
         "openssl verify -CAfile tlsboot-data/pki/ca.crt n1/pki/kubelet-client-current.pem",
       );
       assert.notEqual(ca, await readFile(folder.join("work/old/ca.crt"), "utf8"));
-      // It is refused until n1 has also reported that it trusts the new CA.
-      await untilTrue("the old CA to be of no use", `set -e\n${line}`);
+      // The command is refused until n1 has also reported that it trusts the new CA.
+      await untilTrue("the rotation to finish", `set -e\n${line}`);
     } else await run(line);
     await run(
       [whoami("n1/kubeconfig"), whoami("tlsboot-data/admin.kubeconfig"), whoami("alice.kubeconfig")].join("\n"),
@@ -53,7 +53,7 @@ test("docs/guides/new_ca.md: everyone is served all the time, and at the end the
   const refused = await shell.run(whoami("bob.kubeconfig"));
   assert.notEqual(refused.code, 0);
   const trusted = "grep certificate-authority-data n1/kubeconfig | cut -d: -f2 | base64 -di";
-  await untilTrue("n1 to trust the new CA alone", `[ "$(${trusted})" = "$(cat tlsboot-data/pki/ca.crt)" ]`);
+  await untilTrue("n1 to trust only the new CA", `[ "$(${trusted})" = "$(cat tlsboot-data/pki/ca.crt)" ]`);
   assert.equal(machine.hasEnded(), false, machine.stderr());
   assert.equal(instance.hasEnded(), false, instance.stderr());
 });

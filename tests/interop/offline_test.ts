@@ -1,6 +1,6 @@
 /**
- * Certificates by a stick, beside real Kubernetes: the machine and the CA are each in a network namespace without even
- * loopback, and share only the folder that is the stick.
+ * Certificates by USB stick, with real Kubernetes: the machine and the CA are each in a network namespace without even
+ * loopback, and share only a folder, the stick.
  */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
@@ -16,8 +16,8 @@ import { createTempFolder } from "../support/temp.ts";
 
 const NODE = "n1";
 
-/** Runs a program in a network namespace of its own, whose only interface is loopback, and that is down. */
-async function runAlone(command: string, args: readonly string[]): Promise<Finished> {
+/** Runs a program in its own network namespace, whose only interface, loopback, is down. */
+async function runWithoutNetwork(command: string, args: readonly string[]): Promise<Finished> {
   const finished = await runProgram("unshare", ["--net", command, ...args]);
   if (/unshare failed|Operation not permitted/.test(finished.stderr)) {
     throw new Error(`a machine without a network needs root: ${finished.stderr}`);
@@ -27,7 +27,7 @@ async function runAlone(command: string, args: readonly string[]): Promise<Finis
 
 async function tlsboot(...args: readonly string[]): Promise<Finished> {
   const [command, all] = tlsbootCommand(args);
-  return await runAlone(command, all);
+  return await runWithoutNetwork(command, all);
 }
 
 async function succeed(...args: readonly string[]): Promise<string> {
@@ -36,12 +36,12 @@ async function succeed(...args: readonly string[]): Promise<string> {
   return stdout;
 }
 
-test("a namespace of these tests has no network, not even loopback", async () => {
-  const links = await runAlone("ip", ["-brief", "address"]);
+test("the programs of these tests have no network, not even loopback", async () => {
+  const links = await runWithoutNetwork("ip", ["-brief", "address"]);
   assert.match(links.stdout, /^lo +DOWN *\n$/);
 });
 
-test("a stock kubelet starts with the certificate and the kubeconfig that came by stick, and they are renewed by stick", async () => {
+test("a stock kubelet starts with a certificate and a kubeconfig from a stick, and the certificate is renewed by stick", async () => {
   await using plane = await sharedControlPlane();
   const { kubectl } = plane;
   const stick = plane.folder.join("stick");
@@ -127,7 +127,7 @@ test("a stick that is full or read-only is reported, and nothing is lost", async
   );
 });
 
-test("a CA box without a network makes a root under shares, also when it is killed, and the CA that the root signs signs a stick", async () => {
+test("a CA machine without a network creates a root with shares, even after kills, and the CA that the root signs can sign requests on a stick", async () => {
   await using folder = await createTempFolder();
   const at = (name: string) => folder.join(name);
   await mkdir(at("stick"));
@@ -143,7 +143,7 @@ test("a CA box without a network makes a root under shares, also when it is kill
     await until(() => existsSync(path) || killed.hasEnded());
     killed.kill("SIGKILL");
     await killed.finished();
-    // An incomplete set opens nothing, and is not used.
+    // An incomplete set of shares is useless, and removed.
     if (!existsSync(at("shares/share-3-of-3.html"))) await rm(at("shares"), { recursive: true });
   }
   if (!existsSync(root)) await succeed(...init);

@@ -1,4 +1,7 @@
-/** OpenSSL verifies every certificate and key that tlsboot writes, zlint the certificates, and OpenSSL speaks TLS with it. */
+/**
+ * OpenSSL verifies every certificate and key that tlsboot writes and speaks TLS with it, and zlint checks the
+ * certificates.
+ */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { lstat, readdir, readFile, writeFile } from "node:fs/promises";
@@ -24,7 +27,9 @@ interface FoundPem {
   readonly pem: string;
 }
 
-/** Finds every block that a folder holds, in PEM files and in kubeconfigs; links are followed once, where they point to. */
+/**
+ * Finds every PEM block in a folder, in PEM files and kubeconfigs. Links are skipped, because their targets are found.
+ */
 async function findPemBlocks(folder: string): Promise<readonly FoundPem[]> {
   const found: FoundPem[] = [];
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
@@ -40,7 +45,7 @@ async function findPemBlocks(folder: string): Promise<readonly FoundPem[]> {
 }
 
 function parseBlocks(path: string, text: string): readonly FoundPem[] {
-  // The database carries requests and certificates as base64 of PEM, never as PEM itself.
+  // The database has requests and certificates as base64 of PEM, never as PEM.
   return [...text.matchAll(/-----BEGIN ([A-Z ]+)-----\n[A-Za-z0-9+/=\n]+-----END \1-----\n/g)]
     .map(([pem, label = ""]) => ({ path, label, pem }));
 }
@@ -72,7 +77,7 @@ test("openssl and zlint accept everything that up and bootstrap write: chains, k
   assert.ok(named.size >= 5, [...named.keys()].join(", "));
   await assertLints(instance.folder, named);
   const files = new Set(blocks.map(({ path }) => path.slice(instance.folder.path.length + 1).replace(/-\d{4}.*/, "")));
-  // The database holds certificates too: in `cluster-info`, in each namespace's `kube-root-ca.crt`.
+  // The database has certificates too: in `cluster-info` and in each namespace's `kube-root-ca.crt`.
   assert.deepEqual([...files].filter((file) => !file.includes("tlsboot.db")).sort(), [
     "data/admin.kubeconfig",
     "data/bootstrap.kubeconfig",
@@ -98,7 +103,7 @@ describe("openssl and a server", () => {
   });
   after(() => instance[Symbol.asyncDispose]());
 
-  test("openssl s_client trusts the listener by its CA and its name, and TLS 1.2 is the oldest it can agree on", async () => {
+  test("openssl s_client trusts the listener by its CA and its name, and TLS 1.2 is the oldest version that they negotiate", async () => {
     const address = instance.server.replace("https://", "");
     const connect = (...args: string[]) =>
       runProgram("openssl", [
@@ -114,7 +119,7 @@ describe("openssl and a server", () => {
   });
 
   for (const version of ["1.2", "1.3"]) {
-    test(`openssl resumes a session of TLS ${version}, and keeps its identity`, async () => {
+    test(`openssl resumes a TLS ${version} session, which keeps its identity`, async () => {
       const kubeconfig = await readFile(instance.adminKubeconfig, "utf8");
       for (const name of ["certificate", "key"]) {
         const [, base64 = ""] = new RegExp(`client-${name}-data: (\\S+)`).exec(kubeconfig) ?? [];
@@ -124,7 +129,7 @@ describe("openssl and a server", () => {
       const body = "{}";
       const stdin = "POST /apis/authentication.k8s.io/v1/selfsubjectreviews HTTP/1.1\r\nHost: localhost\r\n" +
         `Content-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`;
-      const ask = async (...args: readonly string[]): Promise<string> => {
+      const whoami = async (...args: readonly string[]): Promise<string> => {
         const { stdout } = await succeedProgram("openssl", [
           ...["s_client", "-connect", instance.server.replace("https://", ""), "-CAfile", instance.caPath, "-ign_eof"],
           ...["-cert", instance.folder.join("admin.certificate"), "-key", instance.folder.join("admin.key")],
@@ -133,12 +138,12 @@ describe("openssl and a server", () => {
         assert.match(stdout, /"username":"kubernetes-admin"/);
         return /^(New|Reused), TLSv1\.[23]/m.exec(stdout)?.[1] ?? stdout;
       };
-      assert.equal(await ask("-sess_out", session), "New");
-      assert.equal(await ask("-sess_in", session), "Reused");
+      assert.equal(await whoami("-sess_out", session), "New");
+      assert.equal(await whoami("-sess_in", session), "Reused");
     });
   }
 
-  test("tlsboot refuses a server of openssl's that speaks TLS 1.1 alone", async () => {
+  test("tlsboot refuses an openssl server that speaks only TLS 1.1", async () => {
     await using old = start("openssl", [
       ...["s_server", "-accept", "127.0.0.1:0", "-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0", "-www"],
       ...["-cert", `${instance.dataDir}/pki/apiserver.crt`, "-key", `${instance.dataDir}/pki/apiserver.key`],
@@ -147,7 +152,7 @@ describe("openssl and a server", () => {
     const kubeconfig = await readFile(instance.adminKubeconfig, "utf8");
     const path = instance.folder.join("old.kubeconfig");
     await writeFile(path, kubeconfig.replace(instance.server, `https://${address}`), { mode: 0o600 });
-    // Node would then speak it, too.
+    // With these options Node would speak TLS 1.1, too.
     const env = { NODE_OPTIONS: "--tls-min-v1.0 --tls-cipher-list=DEFAULT@SECLEVEL=0" };
     const { code, stderr } = await spawnTlsbootToEnd(["get", "csr", "--kubeconfig", path], { env });
     assert.equal(code, 1, stderr);
@@ -169,7 +174,7 @@ describe("openssl and a server", () => {
     assert.match(text, /X509v3 Key Usage: critical\n +Digital Signature\n/);
     assert.match(text, /X509v3 Extended Key Usage: \n +TLS Web Client Authentication\n/);
     assert.match(text, /X509v3 Basic Constraints: critical\n +CA:FALSE\n/);
-    // An hour is requested, backdated by five minutes.
+    // One hour is requested, and the certificate is backdated by five minutes.
     const [, from = "", to = ""] = text.match(/Not Before: (.*)\n +Not After : (.*)\n/) ?? [];
     assert.equal(Date.parse(to) - Date.parse(from), 65 * 60_000);
   });

@@ -1,6 +1,6 @@
 /**
- * The signer of pod certificates beside a real kube-apiserver, with the rights that `--print-rbac` prints and no others:
- * the requests are those of kubelet's own code, with the credentials of a node.
+ * The signer of pod certificates with a real kube-apiserver and only the rights that `--print-rbac` prints. The
+ * requests come from kubelet's own code, with the credentials of a node.
  */
 import assert from "node:assert/strict";
 import { cp, readFile, writeFile } from "node:fs/promises";
@@ -21,9 +21,9 @@ import type { TempFolder } from "../support/temp.ts";
 const SIGNER = "example.com/work";
 const ACCOUNT = "tlsboot-pod-signer.example.com.work";
 const DNS = "example.com/dns-names";
-/** The projected certificates of the large pods: a few, or as many as are to be measured. */
+/** The number of projected certificates in the large pods: a few, or more for a measurement. */
 const MANY = Number(process.env["TLSBOOT_POD_REQUESTS"] ?? 20);
-/** A kubelet looks at each projection of a pod whenever a request of the pod changes, so they are on several pods. */
+/** The number for each large pod: a kubelet checks all projections of a pod whenever one of its requests changes. */
 const PER_POD = 100;
 
 const PROFILE = `apiVersion: tlsboot/v1alpha1
@@ -38,7 +38,7 @@ keys: [{ type: ECDSA }, { type: Ed25519 }]
 pods: { namespace: { allowed: [work] } }
 `;
 
-/** A line of the program `podcertificates`. */
+/** An output line of the program `podcertificates`. */
 interface Line {
   readonly pod: string;
   readonly state: "issued" | "refreshed" | "denied" | "failed";
@@ -51,7 +51,7 @@ let plane: SharedControlPlane;
 let shell: Shell;
 let kubectl: Kubectl;
 
-describe("beside a kube-apiserver", () => {
+describe("with a kube-apiserver", () => {
   before(async () => {
     plane = await sharedControlPlane();
     shell = await createShell(plane.folder);
@@ -59,12 +59,12 @@ describe("beside a kube-apiserver", () => {
   });
   after(() => plane[Symbol.asyncDispose]());
 
-  test("docs/guides/pod_certificates.md, typed as it stands, with a node for its pod", async () => {
+  test("docs/guides/pod_certificates.md works unchanged, with a node for its pod", async () => {
     const { files, blocks } = await readGuide("pod_certificates");
     const work = plane.folder.join("work");
     await cp(plane.caPath, `${work}/ca.crt`);
     for (const [file, text] of files) {
-      // Without a scheduler, and without a container to start.
+      // There is no scheduler, and no container is started.
       await writeFile(`${work}/${file}`, text.replace("  containers:", "  nodeName: guide-node\n  containers:"));
     }
     const kubeconfig = await createNode("guide-node");
@@ -78,10 +78,10 @@ describe("beside a kube-apiserver", () => {
     assert.match(stdout, /^[0-9a-f]+ .*example\.com\/pods/m);
   });
 
-  test("pods get certificates by kubelet's code, denials and failures with reasons, from one of two signers", async () => {
+  test("pods get certificates with kubelet's code, or denials and failures with reasons, from one of two signers", async () => {
     const { folder } = plane;
     const kubeconfig = await grantRights();
-    await makePodCa(folder);
+    await createPodCa(folder);
     const node = await createNode("node-1");
     const kubelet = (args: readonly string[]) => runKubelet([`-kubeconfig=${node}`, "-node=node-1", ...args]);
     for (const namespace of ["work", "other"]) {
@@ -138,7 +138,7 @@ describe("beside a kube-apiserver", () => {
     await assertChains(lines);
     await assertStatus();
     assert.doesNotMatch(first.stderr(), /forbidden|(?<!lease )cannot|rights are missing/i);
-    // Only the leader works, unless it was held up for so long that it is the leader no more.
+    // Only the leader signs, unless it stalled for so long that it lost the lease.
     if (/pod certificate/.test(second.stderr())) await first.waitFor(/no longer leading/);
 
     // The second one takes over.
@@ -172,10 +172,10 @@ describe("beside a kube-apiserver", () => {
   });
 });
 
-test("tlsboot up with the same signer: a request that an administrator makes is issued, recorded and published", async () => {
+test("tlsboot up with the same signer: a certificate that an administrator requests is issued, recorded and published", async () => {
   await using instance = await sharedInstance();
   const { folder, kubectl } = instance;
-  await makePodCa(folder);
+  await createPodCa(folder);
   const profile = folder.join("pods.yaml");
   await writeFile(profile, PROFILE);
   const manifest = await instance.tlsboot("signer", "--pod-certificates", "--print-rbac", "--profile", profile);
@@ -208,7 +208,7 @@ test("tlsboot up with the same signer: a request that an administrator makes is 
   assert.doesNotMatch(signer.stderr(), /forbidden|cannot sign|rights are missing/i);
 });
 
-/** A request as an administrator writes it, who is not asked for a pod. */
+/** Builds a request as an administrator may write it, for a pod that does not exist. */
 async function requestManifest(namespace: string): Promise<string> {
   const key = await openssl(["genpkey", "-algorithm", "ED25519"]);
   const pem = await openssl(["req", "-new", "-key", "/dev/stdin", "-subj", "/"], key);
@@ -233,14 +233,14 @@ async function grantRights(): Promise<string> {
   await kubectl.given({ stdin: manifest.stdout }).run("apply", "-f", "-");
   const token = await kubectl.run("create", "token", ACCOUNT, "--namespace=kube-system");
   const kubeconfig = await plane.kubeconfigWithToken("pod-signer", token.trim());
-  // The last of the cluster roles and of the roles.
+  // These are in the last cluster role and the last role.
   await untilAllowed(kubectl.as(kubeconfig), "list", "podcertificaterequests");
   await untilAllowed(kubectl.as(kubeconfig), "update", `leases/${ACCOUNT}`, "--namespace=kube-system");
   return kubeconfig;
 }
 
-/** Makes an intermediate CA, followed by its root, which may sign DNS names of the cluster only. */
-async function makePodCa(folder: TempFolder): Promise<void> {
+/** Creates an intermediate CA, followed by its root, that may sign only DNS names of the cluster. */
+async function createPodCa(folder: TempFolder): Promise<void> {
   await makeCertificate(folder, { name: "pods-root", extensions: CA_EXTENSIONS });
   await makeCertificate(folder, {
     name: "pods-ca",
@@ -270,7 +270,7 @@ async function createNode(name: string): Promise<string> {
   return at("kubeconfig");
 }
 
-/** Runs kubelet's manager of pod certificates until all are settled. */
+/** Runs kubelet's manager of pod certificates until every projection has a result. */
 async function runKubelet(args: readonly string[]): Promise<readonly Line[]> {
   const { stdout, stderr } = await succeedProgram(peerPath("podcertificates"), ["-timeout=4m", ...args]);
   if (MANY > PER_POD) process.stderr.write(stderr.match(/settled .*\n/)?.[0] ?? "");
@@ -282,7 +282,7 @@ async function createPods(items: readonly unknown[]): Promise<void> {
   await kubectl.create(list);
 }
 
-/** A pod of service account `shop` on the node, with these projected certificates. */
+/** Builds a pod of service account `shop` on the node, with these projected certificates. */
 function podManifest(namespace: string, name: string, certificates: readonly object[]) {
   const sources = certificates.map((certificate, index) => ({
     podCertificate: {
@@ -311,7 +311,7 @@ function podManifest(namespace: string, name: string, certificates: readonly obj
   };
 }
 
-/** The chains lead to the published bundle, says openssl too, and have the names of the pods. */
+/** Asserts that openssl verifies the chains with the published bundle, and that they have the names of the pods. */
 async function assertChains(lines: readonly Line[]): Promise<void> {
   const { folder } = plane;
   const { items } = JSON.parse(await kubectl.run("get", "clustertrustbundles", "--output=json"));
@@ -337,7 +337,7 @@ async function assertChains(lines: readonly Line[]): Promise<void> {
   }
 }
 
-/** The statuses say the times of the profile. */
+/** Asserts that the statuses have the times of the profile. */
 async function assertStatus(): Promise<void> {
   const { items } = JSON.parse(await kubectl.run("get", "podcertificaterequests", "--namespace=work", "--output=json"));
   const issued = (items as readonly PodCertificateRequest[]).filter(({ status }) =>
@@ -355,7 +355,7 @@ async function assertStatus(): Promise<void> {
   }
 }
 
-/** The processor time of a running program, as Linux counts it. */
+/** Reads the processor time of a running program from /proc. */
 async function readCpuMs({ pid }: Child): Promise<number> {
   return 1_000 * cpuSecondsIn(await readFile(`/proc/${pid}/stat`, "utf8"));
 }

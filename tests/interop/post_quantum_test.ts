@@ -1,4 +1,4 @@
-/** ML-DSA end to end, judged by OpenSSL 3.5: every parameter set, as a CA, a client and a server. */
+/** ML-DSA end to end, checked with OpenSSL 3.5: every parameter set, for a CA, a client and a server. */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -17,7 +17,7 @@ async function openssl(args: readonly string[], stdin = ""): Promise<string> {
   return stdout;
 }
 
-/** Bootstraps a machine that is named after the algorithm of its key; answers the path of its pair. */
+/** Bootstraps a machine that is called like the algorithm of its key, and returns the path of its pair. */
 async function bootstrap({ folder, bootstrapKubeconfig }: RunningInstance, algorithm: string): Promise<string> {
   const [kubeconfig, certDir] = [folder.join(`${algorithm}.kubeconfig`), folder.join(algorithm)];
   await succeedTlsboot([
@@ -53,7 +53,7 @@ test("machines with ML-DSA keys get certificates and authenticate over TLS 1.3, 
   }
 });
 
-test("a request that OpenSSL makes gets a certificate over the API, but none for key encipherment", async () => {
+test("a request made by OpenSSL gets a certificate over the API, but not for key encipherment", async () => {
   await using instance = await startInstance({ args: [GATE] });
   const { folder, kubectl } = instance;
   const [key, request] = [folder.join("web.key"), folder.join("web.csr")];
@@ -82,9 +82,9 @@ test("a request that OpenSSL makes gets a certificate over the API, but none for
   assert.match(await whoami(instance, pair), /"username":"ann"/);
 });
 
-test("a CA of each parameter set, its key under a passphrase, signs a request that OpenSSL made", async () => {
+test("a CA of each parameter set, with an encrypted key, signs a request made by OpenSSL", async () => {
   await using folder = await createTempFolder();
-  const start = { cwd: folder.path };
+  const inFolder = { cwd: folder.path };
   await openssl([
     ...["req", "-new", "-newkey", "ML-DSA-44", "-noenc", "-keyout", folder.join("leaf.key")],
     ...["-out", folder.join("leaf.csr"), "-subj", "/CN=leaf"],
@@ -94,8 +94,8 @@ test("a CA of each parameter set, its key under a passphrase, signs a request th
   const passphrase = ["--ca-passphrase-file", "passphrase"];
   for (const algorithm of ALGORITHMS) {
     const data = ["--data-dir", algorithm, ...passphrase];
-    await succeedTlsboot(["ca", "init", ...data, "--key-algorithm", algorithm], start);
-    await succeedTlsboot([...sign, ...data, "--out", `${algorithm}.crt`, GATE], start);
+    await succeedTlsboot(["ca", "init", ...data, "--key-algorithm", algorithm], inFolder);
+    await succeedTlsboot([...sign, ...data, "--out", `${algorithm}.crt`, GATE], inFolder);
     const [ca, key] = [folder.join(`${algorithm}/pki/ca.crt`), folder.join(`${algorithm}/pki/ca.key`)];
     await openssl(["verify", "-x509_strict", "-CAfile", ca, folder.join(`${algorithm}.crt`)]);
     assert.equal(
@@ -103,7 +103,7 @@ test("a CA of each parameter set, its key under a passphrase, signs a request th
       await openssl(["x509", "-in", ca, "-noout", "-pubkey"]),
     );
   }
-  const refused = await spawnTlsbootToEnd([...sign, "--data-dir", "ml-dsa-44", ...passphrase], start);
+  const refused = await spawnTlsbootToEnd([...sign, "--data-dir", "ml-dsa-44", ...passphrase], inFolder);
   assert.deepEqual([refused.code, refused.stdout], [3, ""]);
   assert.match(refused.stderr, /x509: cannot verify signature: algorithm unimplemented/);
 });
@@ -117,9 +117,9 @@ lifetime: { max: 30d }
 keys: [{ type: ML-DSA-87 }]
 `;
 
-test("a server whose CA and own key are of ML-DSA serves and authenticates, and OpenSSL accepts its CRL", async () => {
+test("a server with an ML-DSA CA and an ML-DSA serving key authenticates clients, and OpenSSL accepts its CRL", async () => {
   await using folder = await createTempFolder();
-  const start = { cwd: folder.path };
+  const inFolder = { cwd: folder.path };
   const dataDir = folder.join("quantum");
   await succeedTlsboot(["ca", "init", "--data-dir", dataDir, "--key-algorithm", "ml-dsa-65"]);
   const [key, certificate] = [folder.join("server.key"), folder.join("server.crt")];
@@ -130,11 +130,11 @@ test("a server whose CA and own key are of ML-DSA serves and authenticates, and 
   await writeFile(folder.join("server.yaml"), SERVER_PROFILE);
   await succeedTlsboot(
     ["sign", "server.csr", "--data-dir", dataDir, "--profile", "server.yaml", "--out", certificate, GATE],
-    start,
+    inFolder,
   );
   const serving = ["--tls-cert-file", certificate, "--tls-private-key-file", key];
   await using instance = await startInstance({ dataDir, args: ["--auto-approve", ...serving, GATE] });
-  // Our own client verifies the server, and OpenSSL does.
+  // tlsboot's own client verifies the server, and so does OpenSSL.
   const pair = await bootstrap(instance, "ml-dsa-44");
   assert.match(await whoami(instance, pair), /"username":"system:node:ml-dsa-44"/);
   const crl = folder.join("ca.crl");

@@ -1,4 +1,4 @@
-/** The commands that tlsboot prints are typed word for word, against `up`, with stock kubectl, kubelet and openssl. */
+/** Runs the commands that tlsboot prints unchanged against `up`, with stock kubectl, kubelet and openssl. */
 import assert from "node:assert/strict";
 import { copyFile, mkdir } from "node:fs/promises";
 import { test } from "node:test";
@@ -14,7 +14,7 @@ test("every command that the demo prints works against up in an empty folder, an
   await using stage = await createTempFolder();
   const stageShell = await createShell(stage);
   const shown = await stageShell.succeed("tlsboot demo --nodes 1");
-  // A long command is printed with line breaks that a shell takes as spaces.
+  // A long command is printed with escaped line breaks.
   const commands = [...shown.matchAll(/^ +\$ ((?:.*\\\n)*.*)$/gm)].map(([, command = ""]) => command);
   assert.ok(commands.length >= 24, shown);
 
@@ -27,7 +27,7 @@ test("every command that the demo prints works against up in an empty folder, an
   let csrName = "";
   let caHash = "";
   for (const command of commands) {
-    // The demo names its own machine's request and its own CA; here are others.
+    // The demo prints the name of its own request and the hash of its own CA, which differ here.
     const typed = command.replace(/(?<=certificate approve\s.*)node-csr-\S+/s, csrName)
       .replace(/sha256:[0-9a-f]{64}/, caHash);
     if (command.startsWith("tlsboot up")) {
@@ -35,7 +35,7 @@ test("every command that the demo prints works against up in an empty folder, an
       const started = stack.use(shell.start(typed));
       up = started;
       await waitUntilUp(started);
-      // The one file that the demo writes for a command and `up` does not.
+      // The only file of a command that the demo writes and `up` does not.
       await copyFile(stage.join("work/tlsboot-demo/refused.yaml"), `${work}/refused.yaml`);
       continue;
     }
@@ -52,7 +52,7 @@ test("every command that the demo prints works against up in an empty folder, an
     const isLockedOut = /get csr --kubeconfig/.test(command);
     const { code, stdout, stderr } = await eventually(command, async () => {
       const answer = await shell.run(typed);
-      // The certificate of five seconds has not expired yet when the command is typed at once.
+      // Just after it was issued, the certificate of five seconds has not expired yet.
       return isLockedOut && answer.code === 0 ? undefined : answer;
     });
     const isRefusal = command.includes("refused.yaml");
@@ -65,7 +65,7 @@ test("every command that the demo prints works against up in an empty folder, an
     if (isRefusal) {
       const refusal = stderr.trim().replace(/^Error from server \(Forbidden\): error when creating "\S+": /, "");
       const text = shown.replace(/\n +/g, " ");
-      assert.ok(text.includes(refusal), `the demo shows another refusal than ${refusal}`);
+      assert.ok(text.includes(refusal), `the demo shows a different refusal: ${refusal}`);
     }
   }
   for (const name of ["node-1", "sleeper"]) {
@@ -77,7 +77,7 @@ test("every command that the demo prints works against up in an empty folder, an
   await assertFolderIsServed(stageShell, shown);
 });
 
-/** The folder that the demo has written can be served by `up`, and the kubeconfigs of its nodes still work. */
+/** Asserts that `up` can serve the demo's folder, and that the kubeconfigs of its nodes still work. */
 async function assertFolderIsServed(shell: Shell, shown: string): Promise<void> {
   const [, up = ""] = shown.match(/^ +\$ (tlsboot up .*[^\\])$/m) ?? [];
   await using running = shell.start(up);
@@ -87,8 +87,8 @@ async function assertFolderIsServed(shell: Shell, shown: string): Promise<void> 
     assert.match(who, new RegExp(`Username +system:node:${node}\n`));
   }
   const listed = await shell.run("kubectl --kubeconfig tlsboot-demo/admin.kubeconfig get csr --no-headers");
-  // The machine, a renewal, the sleeper's second request, and the machine that was set up again. The sleeper's first
-  // request is deleted some time after its certificate has expired.
+  // The requests of the machine, of a renewal, of the sleeper after its outage, and of the machine that was set up
+  // again. The sleeper's first request is deleted some time after its certificate has expired.
   assert.match(listed.stdout, /^(\S+ .* Approved,Issued\n){4,5}$/, listed.stderr);
 }
 

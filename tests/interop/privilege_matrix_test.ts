@@ -1,4 +1,7 @@
-/** Sends the writes of tests/golden/privilege_matrix.txt to a real kube-apiserver: every code is the one of `tlsboot serve`. */
+/**
+ * Sends the writes of tests/golden/privilege_matrix.txt to a real kube-apiserver, whose codes must be those of `tlsboot
+ * serve`.
+ */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -9,7 +12,7 @@ import { formatMatrix, judgeServer } from "../support/privilege/matrix.ts";
 import { readRoutes } from "../support/privilege/routes.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
 
-test("kube-apiserver answers every write of every identity as tests/golden/privilege_matrix.txt has it", async () => {
+test("kube-apiserver answers every write of every identity as in tests/golden/privilege_matrix.txt", async () => {
   await using plane = await sharedControlPlane();
   const [caPem = "", clientCaKeyPem = ""] = await Promise.all(
     [plane.caPath, plane.caKeyPath].map((path) => readFile(path, "utf8")),
@@ -22,7 +25,7 @@ test("kube-apiserver answers every write of every identity as tests/golden/privi
   };
   using callers = await createCallers(server);
   const ours = readRows(await readFile("tests/golden/privilege_matrix.txt", "utf8"));
-  // A real server has many more kinds.
+  // A real server has many more resources.
   const routes = (await readRoutes(callers)).filter(({ key }) =>
     [...ours.keys()].some((row) => row.startsWith(`${key} `))
   );
@@ -34,7 +37,7 @@ test("kube-apiserver answers every write of every identity as tests/golden/privi
     ),
     [],
   );
-  assert.ok(compared.length > 100, `only ${compared.length} ways to write were tried`);
+  assert.ok(compared.length > 100, `only ${compared.length} writes were compared`);
 });
 
 /** Reads the codes of a table by resource, place and verb. */
@@ -49,7 +52,7 @@ function readRows(matrix: string): ReadonlyMap<string, string> {
   return rows;
 }
 
-/** Reports whether kube-apiserver lacks a row: the group of tlsboot, and a path that is 404 there for the administrator. */
+/** Reports whether only tlsboot has a row: those of its own group, and a path that kube-apiserver does not serve. */
 function isOnlyOurs(row: string): boolean {
   return row.split(/[/ ]/)[0]!.endsWith(`.${TLSBOOT_GROUP}`) || row.startsWith(`${SNAPSHOT_PATH} `);
 }

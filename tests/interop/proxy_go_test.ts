@@ -1,4 +1,4 @@
-/** The choice of a proxy, before Go's httpproxy, by which kubectl and kubelet choose theirs. */
+/** Compares the choice of a proxy with Go's httpproxy, which kubectl and kubelet use. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { findProxy } from "../../core/lib/proxy.ts";
@@ -31,7 +31,7 @@ const ENTRIES = [
 ];
 const PORTS = ["", ":443", ":6443", ":", ":x"];
 
-test("the same proxy as in Go is chosen for every server", async () => {
+test("findProxy() chooses the same proxy as Go for every server", async () => {
   const servers = [...NAMES, ...ADDRESSES].flatMap((host) => [`https://${host}`, `https://${host}:6443`]);
   const entries = ENTRIES.flatMap((entry) => PORTS.map((port) => entry + port));
   const lists = [

@@ -1,4 +1,4 @@
-/** tlsboot beside a real kube-apiserver 1.37: all of ours, then one cross pair each way. */
+/** tlsboot with a real kube-apiserver: all parts of tlsboot, or some of them with Kubernetes' own controllers. */
 import assert from "node:assert/strict";
 import { cp, readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -16,12 +16,12 @@ import { POD_PROFILE } from "../support/pod_profile.ts";
 import { KUBE_APISERVER_VERSIONS } from "./comparison/versions.ts";
 
 /**
- * Certificates are backdated by five minutes, so after half a minute of life more than 90 % of their span is over from
- * the beginning, and a client with rotation renews at once.
+ * Certificates are backdated by five minutes, so one of 30 s starts with more than 90 % of its lifetime over, and a
+ * client that rotates renews it at once.
  */
 const SHORT_LIFE = "30s";
 
-/** kubectl as administrator, after the bindings were made. */
+/** Creates the bindings, and returns kubectl as administrator. */
 async function prepare({ kubectl }: ControlPlane, ...policies: readonly string[]): Promise<Kubectl> {
   await kubectl.create(controllerRbac(...policies));
   return kubectl;
@@ -35,7 +35,10 @@ async function bootstrapArguments(plane: ControlPlane, node: string): Promise<re
   ];
 }
 
-/** Arguments with the CA inside the bootstrap kubeconfig: the key is beside the file of the CA, which tlsboot would keep. */
+/**
+ * Returns arguments with the CA inside the bootstrap kubeconfig, because tlsboot keeps the path of a CA file and its
+ * key is in the same folder.
+ */
 async function bootstrapWithCaInside(plane: ControlPlane, node: string): Promise<readonly string[]> {
   const args = await bootstrapArguments(plane, node);
   const path = plane.folder.join("bootstrap.kubeconfig");
@@ -50,7 +53,7 @@ async function assertBootstrapped(plane: ControlPlane, kubectl: Kubectl, node: s
   assert.match(await asNode.run("auth", "whoami"), new RegExp(`Username +system:node:${node}\n`));
 }
 
-/** Kubernetes serves both kinds from 1.37 on; a command that needs one of them ends with a clear error before that. */
+/** Asserts clear errors of commands that need a kind which Kubernetes serves only since 1.37. */
 async function assertTooOld(plane: ControlPlane): Promise<void> {
   const profile = plane.folder.join("pods.yaml");
   await writeFile(profile, POD_PROFILE);
@@ -66,11 +69,11 @@ async function assertTooOld(plane: ControlPlane): Promise<void> {
   }
 }
 
-/** The version of a kube-apiserver that emulates no other. */
+/** The version of kube-apiserver without emulation. */
 const [NEWEST] = KUBE_APISERVER_VERSIONS;
 
 for (const version of KUBE_APISERVER_VERSIONS) {
-  test(`kube-apiserver ${version} with our signer, approver and client: a machine gets both certificates, with least privilege and elections`, async () => {
+  test(`kube-apiserver ${version} with our signer, approver and client: a machine gets both certificates, with least privilege and leader elections`, async () => {
     const isNewest = version === NEWEST;
     await using plane = isNewest
       ? await sharedControlPlane()
@@ -111,14 +114,14 @@ test("kube-apiserver with its own controllers and our client: approved automatic
   await kubectl.run("delete", "csr", "--all");
   await using client = spawnTlsboot(await bootstrapArguments(plane, "n2"));
   const name = await waitForCsr(kubectl);
-  // The user of the bootstrap kubeconfig is none that nodes use, which is a warning.
+  // The bootstrap kubeconfig has an unusual user for a node, which causes a warning.
   await succeedTlsboot(["approve", name, "--yes", "--kubeconfig", plane.adminKubeconfig]);
   const manual = await client.finished();
   assert.equal(manual.code, 0, manual.stderr);
   await assertBootstrapped(plane, kubectl, "n2");
 });
 
-test("kube-apiserver with our controllers: our client rotates as the node itself", async () => {
+test("kube-apiserver with our controllers: our client renews with the certificate of the node", async () => {
   await using plane = await sharedControlPlane();
   const kubectl = await prepare(plane);
   await using _signer = await startSigner(plane, "--cluster-signing-duration", SHORT_LIFE);
@@ -127,7 +130,7 @@ test("kube-apiserver with our controllers: our client rotates as the node itself
   {
     await using client = spawnTlsboot([...await bootstrapArguments(plane, "n1"), "--rotate-certificates"]);
     await client.waitFor(/(certificate renewed[^]*){2}/);
-    // The directory is not read while it changes.
+    // The folder must not change while it is read.
     client.kill("SIGKILL");
     await client.finished();
   }
@@ -137,7 +140,7 @@ test("kube-apiserver with our controllers: our client rotates as the node itself
   assert.equal(requesters.match(/^kubelet-bootstrap$/gm)?.length, 1, requesters);
 });
 
-test("docs/guides/existing_cluster.md: the roles, a policy, and a machine without a kubelet, typed as they stand", async () => {
+test("docs/guides/existing_cluster.md works unchanged: the roles, a policy, and a machine without a kubelet", async () => {
   await using plane = await sharedControlPlane();
   const shell = await createShell(plane.folder);
   const { kubectl } = plane;
@@ -160,7 +163,7 @@ test("docs/guides/existing_cluster.md: the roles, a policy, and a machine withou
     roles.replace("tlsboot signer --", `${toApprover}tlsboot signer --`),
     join.replace("-o command", "-o command --server https://10.0.0.1:6443 | tee join"),
     `kubectl delete configmap cluster-info --namespace kube-public\n${elsewhere}`,
-    // The approver with the policy decides about what the machine requests.
+    // The approver with the policy decides the machine's request.
     policy.replace("tlsboot policy explain", `${serving}\nwait $boot\ntlsboot policy explain`),
     "openssl verify -CAfile ca.crt joined/pki/kubelet-client-current.pem n2/pki/kubelet-server-current.pem",
     "kubectl auth whoami --kubeconfig n2/kubeconfig",

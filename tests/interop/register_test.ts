@@ -1,4 +1,4 @@
-/** The register of issued certificates under stock kubectl, and with three servers on one etcd. */
+/** The register of issued certificates with stock kubectl, and with three servers on one etcd. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
@@ -31,7 +31,7 @@ async function issue(kubectl: Kubectl, ...names: readonly string[]): Promise<rea
   });
 }
 
-test("stock kubectl lists, watches and explains the register, and a user may have the right to that alone", async () => {
+test("stock kubectl lists, watches and explains the register, and a user may have access to nothing else", async () => {
   await using instance = await sharedInstance();
   const { kubectl } = instance;
   await using watch = kubectl.start("get", "issuedcertificates", "--watch");
@@ -72,7 +72,7 @@ test("stock kubectl lists, watches and explains the register, and a user may hav
   assert.match((await kubectl.try("get", "ic", "--as=bob")).stderr, /Forbidden/);
 });
 
-test("kube-controller-manager's controllers watch our group like any other, and leave its objects alone", async () => {
+test("kube-controller-manager's controllers watch tlsboot's API group, and leave its objects alone", async () => {
   await using instance = await sharedInstance();
   const { kubectl } = instance;
   const list = async () => (await kubectl.run("get", "ic,requestrecords,revocations", "-o", "name")).trim().split("\n");
@@ -88,14 +88,14 @@ test("kube-controller-manager's controllers watch our group like any other, and 
   assert.doesNotMatch(controllers.stderr(), /^[EW]\d{4} .*tlsboot/m);
 });
 
-test("three servers on an etcd keep one chain, also when the one that signs is killed", async () => {
+test("three servers on an etcd keep one chain, even if the signing server is killed", async () => {
   await using etcd = await startEtcd({ members: 3, flags: STEADY_LEADER });
   await using servers = await startServers([etcd.urls, etcd.urls, etcd.urls]);
   const [a, b, c] = servers.instances as [RunningInstance, RunningInstance, RunningInstance];
   const names = (prefix: string) => Array.from({ length: 8 }, (_, index) => `${prefix}-${index}`);
   const pems = (await Promise.all([a, b, c].map(({ kubectl }, index) => issue(kubectl, ...names(`s${index}`))))).flat();
 
-  // A server that stalls for long is no longer the leader, and its log says so.
+  // A server that stalls for too long loses the lease and logs it.
   const leads = /"message":"leading"(?![^]*"message":"no longer leading")/;
   const leader = await eventually("one server leads", async () => {
     const leaders = servers.instances.filter(({ running }) => leads.test(running.stderr()));
@@ -118,7 +118,7 @@ test("three servers on an etcd keep one chain, also when the one that signs is k
     pems.map((pem) => parseCertificates(pem)[0]!.sha256Fingerprint).toSorted(),
   );
   assert.ok(recorded.every(({ spec }) => spec.approval?.username === "kubernetes-admin"));
-  // All servers have one CA, and each its own serving certificate.
+  // All servers have the same CA, and each has its own serving certificate.
   assert.deepEqual(
     ["ca", "serving"].map((source) => records.filter(({ spec }) => spec.source === source).length),
     [1, 3],

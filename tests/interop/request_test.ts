@@ -1,4 +1,4 @@
-/** `tlsboot request`, judged by openssl and kubectl, at our server and at Kubernetes' own. */
+/** `tlsboot request`, checked with openssl and kubectl, with tlsboot's server and with Kubernetes' own. */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
@@ -20,17 +20,21 @@ usages: { allowed: [digital signature, server auth] }
 lifetime: { max: 24h }
 `;
 
-/** A request in the cluster's folder, as its administrator. */
-function requestLine({ folder, adminKubeconfig }: Cluster, out: string, more: readonly string[]): readonly string[] {
-  return ["request", "--kubeconfig", adminKubeconfig, "--out", folder.join(out), ...more];
+/** Returns the arguments of a request in the cluster's folder, as its administrator. */
+function createRequestArgs(
+  { folder, adminKubeconfig }: Cluster,
+  out: string,
+  flags: readonly string[],
+): readonly string[] {
+  return ["request", "--kubeconfig", adminKubeconfig, "--out", folder.join(out), ...flags];
 }
 
 /** Sends a request, lets kubectl approve it, and fetches the certificate. */
-async function obtain(cluster: Cluster, out: string, more: readonly string[]): Promise<void> {
-  const line = requestLine(cluster, out, more);
-  const asked = await succeedTlsboot([...line, "--no-wait", "-o", "json"]);
-  await cluster.kubectl.run("certificate", "approve", JSON.parse(asked.stdout).request.name);
-  await succeedTlsboot(line);
+async function obtain(cluster: Cluster, out: string, flags: readonly string[]): Promise<void> {
+  const requestArgs = createRequestArgs(cluster, out, flags);
+  const created = await succeedTlsboot([...requestArgs, "--no-wait", "-o", "json"]);
+  await cluster.kubectl.run("certificate", "approve", JSON.parse(created.stdout).request.name);
+  await succeedTlsboot(requestArgs);
 }
 
 function whoami({ server, caPath, folder, kubectl }: Cluster, out: string): Promise<string> {
@@ -44,13 +48,13 @@ for (const [name, start] of CLUSTERS) {
   describe(name, () => testRequests(start));
 }
 
-/** The tests share one cluster, each with subjects of its own. */
+/** The tests share a cluster; each uses its own subjects. */
 function testRequests(start: () => Promise<Cluster>): void {
   let cluster: Cluster;
   before(async () => void (cluster = await start()));
   after(() => cluster[Symbol.asyncDispose]());
 
-  test(`tlsboot request gets client certificates for every kind of key`, async () => {
+  test(`tlsboot request gets client certificates for every key algorithm`, async () => {
     for (const type of KEY_ALGORITHMS) {
       const signer = ["--signer", "kubernetes.io/kube-apiserver-client"];
       await obtain(cluster, type, [
@@ -70,11 +74,11 @@ function testRequests(start: () => Promise<Cluster>): void {
   });
 
   test(`tlsboot request gets a serving certificate with its names, and renews it`, async () => {
-    const more = [
+    const flags = [
       ...["--signer", "kubernetes.io/kubelet-serving", "--subject", "CN=system:node:n1,O=system:nodes"],
       ...["--dns", "n1.example.com,n1", "--ip", "10.0.0.7", "--ip", "fd00::7"],
     ];
-    await obtain(cluster, "n1", more);
+    await obtain(cluster, "n1", flags);
     const certificate = cluster.folder.join("n1", "tls.crt");
     await assertChain(cluster.caPath, certificate, "sslserver");
     const text = await openssl(["x509", "-in", certificate, "-noout", "-ext", "subjectAltName,extendedKeyUsage"]);
@@ -84,26 +88,26 @@ function testRequests(start: () => Promise<Cluster>): void {
       await openssl(["verify", "-CAfile", cluster.caPath, ...check, certificate]);
     }
     const before = await openssl(["x509", "-in", certificate, "-noout", "-serial", "-pubkey"]);
-    const kept = await spawnTlsbootToEnd([...requestLine(cluster, "n1", more), "--renew-before", "1h"]);
+    const kept = await spawnTlsbootToEnd([...createRequestArgs(cluster, "n1", flags), "--renew-before", "1h"]);
     assert.match(kept.stdout, /^nothing to do/, kept.stderr);
-    await obtain(cluster, "n1", [...more, "--force"]);
+    await obtain(cluster, "n1", [...flags, "--force"]);
     await assertChain(cluster.caPath, certificate, "sslserver");
     await assertKeyMatches(certificate, cluster.folder.join("n1", "tls.key"));
     assert.notEqual(await openssl(["x509", "-in", certificate, "-noout", "-serial", "-pubkey"]), before);
   });
 
-  test(`tlsboot request killed by kill -9 at any step continues with the same key and request`, async () => {
-    const more = ["--signer", "kubernetes.io/kube-apiserver-client", "--subject", "CN=killed"];
-    const line = requestLine(cluster, "killed", more);
+  test(`tlsboot request continues with the same key and request after SIGKILL at any step`, async () => {
+    const flags = ["--signer", "kubernetes.io/kube-apiserver-client", "--subject", "CN=killed"];
+    const requestArgs = createRequestArgs(cluster, "killed", flags);
     for (
       const step of [/key made/, /asking for/, /request killed-\S+ (?:made|taken up again)/, /waiting for approval/]
     ) {
-      await killAt(spawnTlsboot(line), step);
+      await killAt(spawnTlsboot(requestArgs), step);
     }
     const all = (await cluster.kubectl.run("get", "csr", "--output=name")).trim().split("\n");
     const names = all.filter((name) => name.includes("/killed-"));
     assert.equal(names.length, 1, all.join(" "));
-    await using waiting = spawnTlsboot(line);
+    await using waiting = spawnTlsboot(requestArgs);
     await waiting.waitFor(/waiting for approval/);
     await cluster.kubectl.run("certificate", "approve", (names[0] ?? "").replace(/^.*\//, ""));
     assert.equal((await waiting.finished()).code, 0, waiting.stderr());
@@ -112,24 +116,24 @@ function testRequests(start: () => Promise<Cluster>): void {
   });
 }
 
-test("kube-apiserver with a custom signer: tlsboot request gets the certificate of its profile, after kill -9 too", async () => {
+test("kube-apiserver with a custom signer: tlsboot request gets the certificate of its profile, even after SIGKILL", async () => {
   await using plane = await sharedControlPlane();
   await writeFile(plane.folder.join("web.yaml"), PROFILE);
-  const more = ["--signer", "example.com/web", "--subject", "CN=shop", "--dns", "shop.example.com"];
-  const line = requestLine(plane, "shop", [
-    ...more,
+  const flags = ["--signer", "example.com/web", "--subject", "CN=shop", "--dns", "shop.example.com"];
+  const requestArgs = createRequestArgs(plane, "shop", [
+    ...flags,
     ...["--uri", "spiffe://example.com/shop", "--key-algorithm", "ecdsa-p384"],
   ]);
-  await killAt(spawnTlsboot(line), /waiting for approval/);
+  await killAt(spawnTlsboot(requestArgs), /waiting for approval/);
   const name = (await plane.kubectl.run("get", "csr", "--output=name")).trim().replace(/^.*\//, "");
   await plane.kubectl.run("certificate", "approve", name);
   // The request is approved but not signed yet.
-  await killAt(spawnTlsboot(line), /approved \(KubectlApprove\); waiting for the certificate/);
+  await killAt(spawnTlsboot(requestArgs), /approved \(KubectlApprove\); waiting for the certificate/);
   await using _signer = spawnTlsboot([
     ...["signer", "--kubeconfig", plane.adminKubeconfig, "--profile", plane.folder.join("web.yaml")],
     ...plane.caFlags,
   ]);
-  await succeedTlsboot(line);
+  await succeedTlsboot(requestArgs);
   const certificate = plane.folder.join("shop", "tls.crt");
   await assertChain(plane.caPath, certificate, "sslserver");
   await assertKeyMatches(certificate, plane.folder.join("shop", "tls.key"));

@@ -1,4 +1,4 @@
-/** `tlsboot approve -i` on a real terminal, at our server and at Kubernetes' own, with requests that kubectl sends. */
+/** `tlsboot approve -i` on a real terminal, with tlsboot's server and with Kubernetes' own. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { start, tlsbootCommand } from "../support/child.ts";
@@ -7,7 +7,7 @@ import { waitForCertificate } from "../support/interop/kubectl.ts";
 import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
 import { shellWord } from "../../core/lib/printable.ts";
 
-/** A person's request for a client certificate, as kubectl sends it. */
+/** Returns the options of a person's request for a client certificate. */
 function personRequest(name: string, organizations: readonly string[]): CsrOptions {
   return {
     name,
@@ -33,19 +33,23 @@ for (const [name, startCluster] of CLUSTERS) {
       await cluster.kubectl.create(JSON.stringify({ apiVersion, kind, metadata, spec }));
     }
 
-    test("tlsboot approve -i asks on a terminal, and the signer issues what is approved", async () => {
+    test("tlsboot approve -i prompts on a terminal, and the signer issues approved certificates", async () => {
       await submit(personRequest("alice", ["developers"]));
       await submit({ ...personRequest("mallory", []), keyAlgorithm: "ecdsa-p384" });
       await cluster.kubectl.run(
         ...["create", "clusterrolebinding", "mallory", "--clusterrole=cluster-admin", "--user=mallory"],
       );
       const [command, args] = tlsbootCommand(["approve", "-i", "--kubeconfig", cluster.adminKubeconfig]);
-      const words = [command, ...args].map(shellWord).join(" ");
-      await using terminal = start("script", ["--quiet", "--return", "--flush", "--command", words, "/dev/null"], {
-        cwd: cluster.folder.path,
-        env: { TERM: "xterm-256color", NO_COLOR: "" },
-        stdin: "w\ny\nn\nNot for mallory.\n",
-      });
+      const commandLine = [command, ...args].map(shellWord).join(" ");
+      await using terminal = start(
+        "script",
+        ["--quiet", "--return", "--flush", "--command", commandLine, "/dev/null"],
+        {
+          cwd: cluster.folder.path,
+          env: { TERM: "xterm-256color", NO_COLOR: "" },
+          stdin: "w\ny\nn\nNot for mallory.\n",
+        },
+      );
       const { code, stdout } = await terminal.finished();
       assert.equal(code, 0, stdout);
       const text = stdout.replaceAll("\r\n", "\n");

@@ -1,4 +1,4 @@
-/** Revocation with stock kubectl and stock kubelets: on two servers of one etcd, after a restart, and in a backup. */
+/** Revocation with stock kubectl and kubelets: on two servers of one etcd, after a restart, and after a restore. */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -18,8 +18,8 @@ async function administer(instance: RunningInstance, ...args: readonly string[])
   return stdout;
 }
 
-/** Gives a person a kubeconfig that may read config maps, and returns kubectl with it at each of the instances. */
-async function letIn(instances: readonly RunningInstance[], user: string): Promise<readonly Kubectl[]> {
+/** Creates a kubeconfig for a person who may read config maps, and returns kubectl with it for each instance. */
+async function grantAccess(instances: readonly RunningInstance[], user: string): Promise<readonly Kubectl[]> {
   const [first] = instances as [RunningInstance];
   await administer(first, "kubeconfig", "user", user, "--duration", "1h");
   await first.kubectl.run("create", "clusterrolebinding", user, "--clusterrole=view", `--user=${user}`);
@@ -33,16 +33,16 @@ async function letIn(instances: readonly RunningInstance[], user: string): Promi
   }));
 }
 
-test("a stolen laptop: kubectl get --watch ends at both servers of an etcd before a later write, and others are not affected", async () => {
+test("a stolen laptop: kubectl get --watch ends at both servers of an etcd before a later write, and other users are not affected", async () => {
   await using etcd = await startEtcd();
   await using servers = await startServers([etcd.urls, etcd.urls]);
   const [one, two] = servers.instances as [RunningInstance, RunningInstance];
   await one.kubectl.run("create", "configmap", "first", "-n", "default");
-  const [alice, bob] = [await letIn([one, two], "alice"), await letIn([one, two], "bob")];
+  const [alice, bob] = [await grantAccess([one, two], "alice"), await grantAccess([one, two], "bob")];
   const watches = [...alice, ...bob].map((kubectl) => kubectl.start(...WATCH));
   try {
     for (const watch of watches) await watch.waitFor(/configmap\/first/);
-    const [hers, his] = [watches.slice(0, 2), watches.slice(2)];
+    const [aliceWatches, bobWatches] = [watches.slice(0, 2), watches.slice(2)];
     const revocation = {
       apiVersion: "tlsboot/v1alpha1",
       kind: "Revocation",
@@ -53,18 +53,21 @@ test("a stolen laptop: kubectl get --watch ends at both servers of an etcd befor
     await writeFile(file, JSON.stringify(revocation));
     await one.kubectl.run("create", "-f", file);
     for (const [index, kubectl] of alice.entries()) {
-      const refused = await eventually("she is refused", async () => {
+      const refused = await eventually("alice is refused", async () => {
         const answer = await kubectl.try("get", "configmaps", "-n", "default");
-        // The other server may be a second behind.
+        // The other server may lag by a second.
         return index > 0 && answer.code === 0 ? undefined : answer;
       });
       assert.equal(refused.code, 1);
       assert.match(refused.stderr, /You must be logged in to the server \(Unauthorized\)/);
     }
     await one.kubectl.run("create", "configmap", "second", "-n", "default");
-    for (const watch of his) await watch.waitFor(/configmap\/second/);
-    await eventually("her watches end", async () => hers.every((watch) => watch.hasEnded()) || undefined);
-    for (const watch of hers) assert.doesNotMatch(watch.stdout(), /configmap\/second/);
+    for (const watch of bobWatches) await watch.waitFor(/configmap\/second/);
+    await eventually(
+      "the watches of alice end",
+      async () => aliceWatches.every((watch) => watch.hasEnded()) || undefined,
+    );
+    for (const watch of aliceWatches) assert.doesNotMatch(watch.stdout(), /configmap\/second/);
 
     assert.match(await two.kubectl.run("get", "revocations"), /^user:alice +keyCompromise +\S+ +\S+$/m);
     await eventually("the use is reported", async () => {
@@ -85,7 +88,7 @@ test("a stolen laptop: kubectl get --watch ends at both servers of an etcd befor
   }
 });
 
-test("a stolen node: its kubelet is refused, also after a restart and in a restored backup, and a replacement gets the name", async () => {
+test("a stolen node: its kubelet is refused, even after a restart and a restore, and a replacement gets its name", async () => {
   await using folder = await createTempFolder();
   const dataDir = folder.join("data");
   const stolen = await createTempFolder();
@@ -124,7 +127,7 @@ test("a stolen node: its kubelet is refused, also after a restart and in a resto
     assert.equal(await isRefused(stolen, old, instance.server), false);
     await administer(instance, "revoke", "node/n1", "--reason", "keyCompromise", "--yes");
     assert.equal(await isRefused(stolen, old, instance.server), true);
-    // The copied bootstrap kubeconfig of the machine is useless too: its token is used.
+    // A copy of the machine's bootstrap kubeconfig is useless too, because its token is used up.
     const again = await createTempFolder();
     await using _again = again;
     await using thief = await startKubelet(again, "n1", stolen.join("bootstrap.kubeconfig"));

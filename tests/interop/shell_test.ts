@@ -1,4 +1,4 @@
-/** The program in shells: completion by bash, and a terminal of script(1). */
+/** The program in a shell: completion with bash, and output on a terminal of script(1). */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -11,7 +11,7 @@ test("bash completes commands with the script of tlsboot completion bash", async
   assert.equal(code, 0);
   const [command, args] = tlsbootCommand([]);
   const words = [command, ...args].map((word) => `'${word}'`).join(" ");
-  // This does what bash-completion would do, so that the test needs bash only.
+  // This replaces bash-completion, so that the test needs only bash.
   const script = `
     _get_comp_words_by_ref() { cur="\${COMP_WORDS[COMP_CWORD]}"; words=("\${COMP_WORDS[@]}"); cword=$COMP_CWORD; }
     compopt() { :; }
@@ -40,7 +40,7 @@ for (
   });
 }
 
-test("the program on a terminal says what it waits for, and until when", async () => {
+test("the program on a terminal shows what it waits for, and until when", async () => {
   await using folder = await createTempFolder();
   await using instance = await startInstance(folder);
   const to = ["--data-dir", instance.data];
@@ -53,7 +53,7 @@ test("the program on a terminal says what it waits for, and until when", async (
   // The spinner is erased before the answer.
   const { stdout: requested } = await request.finished();
   assert.match(requested.split("\r\x1b[2K").at(-1) ?? "", /^[^⠋]*tlsboot: .*denied/);
-  // The terminal of script(1) reports a width of 0, so that nothing is known to be too wide.
+  // The terminal of script(1) has width 0, so nothing is truncated.
   const listed = await runOnTerminal(["get", "csr", ...to]);
   assert.match(listed.stdout, /NAME +FOR +SIGNER +REQUESTED BY/);
   assert.doesNotMatch(listed.stdout, /…/);

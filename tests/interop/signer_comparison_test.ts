@@ -1,4 +1,4 @@
-/** The same requests before kube-controller-manager and before our signer, with the same CA files: byte by byte. */
+/** Compares kube-controller-manager and our signer byte for byte, with the same requests and the same CA files. */
 import assert from "node:assert/strict";
 import { chmod, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -20,7 +20,7 @@ import {
 import { compareOutcomes, type Outcome, waitForOutcomes } from "../support/interop/signing_outcomes.ts";
 import { makeRequests, type SigningRequest, submitRequests } from "../support/interop/signing_requests.ts";
 
-/** A CA by OpenSSL whose name has rare attributes. */
+/** An OpenSSL CA with unusual attributes in its name. */
 interface OddCa {
   readonly key: readonly string[];
   readonly subject: string;
@@ -39,7 +39,7 @@ const ODD_CAS: Readonly<Record<string, OddCa>> = {
   "legacy-unknown": { key: ["ED25519"], subject: "/CN=legacy CA" },
 };
 
-/** Creates `NAME.crt` and `NAME.key`, valid for ten days, so that a year of signing ends with the CA. */
+/** Creates `NAME.crt` and `NAME.key`, valid for ten days, so that longer certificates end with the CA. */
 async function makeOddCa(folder: TempFolder, name: string): Promise<void> {
   const { key: [algorithm = "", ...options], subject, extensions = ["subjectKeyIdentifier=hash"] } = ODD_CAS[name]!;
   const configuration = folder.join("ca.cnf");
@@ -57,7 +57,7 @@ async function makeOddCa(folder: TempFolder, name: string): Promise<void> {
   ]);
 }
 
-/** A CA that ended `agoMs` ago. */
+/** Creates a CA that expired `agoMs` ago. */
 async function makeExpiredCa(folder: TempFolder, name: string, algorithm: KeyAlgorithm, agoMs: number): Promise<void> {
   const key = await generatePrivateKey(algorithm);
   const now = Date.now();
@@ -72,21 +72,21 @@ async function makeExpiredCa(folder: TempFolder, name: string, algorithm: KeyAlg
   await writeFile(folder.join(`${name}.key`), key.toPem(), { mode: 0o600 });
 }
 
-function oneCa(folder: TempFolder, name: string, duration: string): readonly string[] {
+function useOneCa(folder: TempFolder, name: string, duration: string): readonly string[] {
   return [
     ...[`--cluster-signing-cert-file=${folder.join(`${name}.crt`)}`],
     ...[`--cluster-signing-key-file=${folder.join(`${name}.key`)}`, `--cluster-signing-duration=${duration}`],
   ];
 }
 
-function caOfEach(folder: TempFolder): readonly string[] {
+function useSeparateCas(folder: TempFolder): readonly string[] {
   return ["kubelet-serving", "kubelet-client", "kube-apiserver-client", "legacy-unknown"].flatMap((name) => [
     `--cluster-signing-${name}-cert-file=${folder.join(`${name}.crt`)}`,
     `--cluster-signing-${name}-key-file=${folder.join(`${name}.key`)}`,
   ]);
 }
 
-/** One signer's answers to all requests, on an API that has no other. */
+/** Collects the answers of a signer to all requests, on an API without another signer. */
 async function collectAnswers(
   signer: Child,
   requests: readonly SigningRequest[],
@@ -94,11 +94,11 @@ async function collectAnswers(
   kubectl: Kubectl,
 ): Promise<ReadonlyMap<string, Outcome>> {
   await using running = signer;
-  // The times of the certificates are compared, so neither signer starts while its requests wait.
+  // The times of the certificates are compared, so each signer starts before its requests are sent.
   await running.waitFor(/Starting certificate controller|working for an API server/);
   await submitRequests(plane, kubectl, requests);
   const answers = await waitForOutcomes(kubectl, requests, running);
-  // One request; kubectl's own deletion is one for each, and throttled.
+  // This is a single API request; kubectl delete would send one for each object, throttled.
   await kubectl.run("delete", "--raw", "/apis/certificates.k8s.io/v1/certificatesigningrequests");
   return answers;
 }
@@ -112,8 +112,8 @@ async function assertAgree(
   const requests = await makeRequests(plane.folder, cases);
   const signing = ["certificatesigningrequest-signing-controller"];
   const theirs = await collectAnswers(plane.startControllers(signing, flags), requests, plane, kubectl);
-  const alone = ["signer", "--kubeconfig", plane.adminKubeconfig, "--leader-elect=false", ...flags];
-  const ours = await collectAnswers(spawnTlsboot(alone), requests, plane, kubectl);
+  const signerArgs = ["signer", "--kubeconfig", plane.adminKubeconfig, "--leader-elect=false", ...flags];
+  const ours = await collectAnswers(spawnTlsboot(signerArgs), requests, plane, kubectl);
   const faults: string[] = [];
   const byName = new Map<string, Outcome>();
   for (const { csr, name } of requests) {
@@ -139,17 +139,17 @@ test("kube-controller-manager and our signer issue the same certificates and giv
   await makeAuthorities(plane);
 
   const cases = [...CASES, ...CASES_OF_ENCIPHERMENT];
-  const answers = await assertAgree(cases, oneCa(plane.folder, "shared", "24h"), plane, kubectl);
-  // Sameness of nothing would prove nothing.
+  const answers = await assertAgree(cases, useOneCa(plane.folder, "shared", "24h"), plane, kubectl);
+  // The comparison must include every kind of answer.
   for (const [kind, least] of [["issued", 100], ["failed", 30], ["retried", 4]] as const) {
     const count = [...answers.values()].filter((answer) => answer.kind === kind).length;
     assert.ok(count >= least, `${count} requests are ${kind}`);
   }
 
-  await assertAgree(CASES_OF_EACH_CA, caOfEach(plane.folder), plane, kubectl);
-  await assertAgree(CASES_OF_SHORT_DURATION, oneCa(plane.folder, "shared", "5m"), plane, kubectl);
+  await assertAgree(CASES_OF_EACH_CA, useSeparateCas(plane.folder), plane, kubectl);
+  await assertAgree(CASES_OF_SHORT_DURATION, useOneCa(plane.folder, "shared", "5m"), plane, kubectl);
   for (const name of ["ended-long-ago", "ended-just-now"]) {
-    const flags = oneCa(plane.folder, name, "1h");
+    const flags = useOneCa(plane.folder, name, "1h");
     const ended = await assertAgree(CASES_OF_EACH_CA.slice(0, 1), flags, plane, kubectl);
     assert.equal(ended.get("kubelet client")?.kind, "retried");
   }

@@ -1,4 +1,4 @@
-/** Two signers for one name against one server: one works, the other takes over, and nothing is signed twice. */
+/** Two signers for the same signer name: one signs, the other takes over, and nothing is signed twice. */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -12,8 +12,8 @@ const LEADS = /"message":"leading/;
 /** A signature is logged once it is stored. */
 const SIGNED_SOME = /(?:[^]*"message":"CSR signed"){3}/;
 
-/** Names of the requests that a signer logs as signed. */
-function signedBy(signer: Child): readonly string[] {
+/** Returns the names of the requests that a signer has logged as signed. */
+function findSigned(signer: Child): readonly string[] {
   return [...signer.stderr().matchAll(/"message":"CSR signed".*?"csr":"([^"]+)"/g)].map(([, name = ""]) => name);
 }
 
@@ -35,10 +35,10 @@ async function assertTakesOver(start: () => Child, kubectl: Kubectl): Promise<vo
     const second = begin();
     await approveSome();
     await waitForCertificate(kubectl, `web-${count}`);
-    // Only the leader works, unless it was held up for so long that it is the leader no more.
-    if (signedBy(second).length > 0) await first.waitFor(/no longer leading/);
+    // Only the leader signs, unless it stalled for so long that it lost the lease.
+    if (findSigned(second).length > 0) await first.waitFor(/no longer leading/);
 
-    // Some are approved before, some while there is no leader.
+    // Some requests are approved before the leader dies, some while there is none.
     await approveSome();
     first.kill("SIGKILL");
     await first.finished();
@@ -55,7 +55,7 @@ async function assertTakesOver(start: () => Child, kubectl: Kubectl): Promise<vo
     for (let number = 1; number <= count; number++) await waitForCertificate(kubectl, `web-${number}`);
 
     await third.waitFor(SIGNED_SOME);
-    const signed = signers.flatMap(signedBy);
+    const signed = signers.flatMap(findSigned);
     assert.deepEqual(signed, [...new Set(signed)], "no request is signed twice");
     // The API refuses to replace a certificate; no signer tried.
     for (const signer of signers) assert.doesNotMatch(signer.stderr(), /error updating signature/);
@@ -64,7 +64,7 @@ async function assertTakesOver(start: () => Child, kubectl: Kubectl): Promise<vo
   }
 }
 
-/** A kubeconfig with a file that has a token of a service account, as a pod would have it. */
+/** Writes a kubeconfig with a token file of a service account, as in a pod. */
 async function writeAccountKubeconfig({ folder, kubectl, server, caPath }: RunningInstance, account: string) {
   await writeFile(folder.join("token"), await kubectl.run("create", "token", account, "--namespace=kube-system"));
   const path = folder.join("signer.kubeconfig");
@@ -80,7 +80,7 @@ function signerArguments(kubeconfig: string, profile: string, ca: string, key: s
   ];
 }
 
-test("two signers beside kube-apiserver: when the leader is killed the other takes over, and nothing is signed twice", async () => {
+test("two signers with kube-apiserver: after the leader is killed the other takes over, and nothing is signed twice", async () => {
   await using plane = await sharedControlPlane();
   const { kubectl } = plane;
   const profile = await writeWebProfile(plane.folder);
@@ -88,7 +88,7 @@ test("two signers beside kube-apiserver: when the leader is killed the other tak
   await assertTakesOver(() => spawnTlsboot(args), kubectl);
 });
 
-test("two signers with a service account token of tlsboot up: when the leader is killed the other takes over, and nothing is signed twice", async () => {
+test("two signers with a service account of tlsboot up: after the leader is killed the other takes over, and nothing is signed twice", async () => {
   await using instance = await sharedInstance();
   const profile = await writeWebProfile(instance.folder);
   const manifest = await instance.tlsboot("signer", "--print-rbac", "--profile", profile);

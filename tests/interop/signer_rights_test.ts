@@ -1,4 +1,4 @@
-/** A signer beside a real kube-apiserver, with the rights that `--print-rbac` prints and no others. */
+/** A signer with a real kube-apiserver and only the rights that `--print-rbac` prints. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { spawnTlsboot, succeedTlsboot } from "../support/child.ts";
@@ -13,14 +13,14 @@ const ACCOUNT = "tlsboot-signer.example.com.web";
 let plane: SharedControlPlane;
 let kubectl: Kubectl;
 
-/** Gives a custom signer the rights that `--print-rbac` prints for it, and returns its command line. */
+/** Grants a custom signer the rights that `--print-rbac` prints for it, and returns its arguments. */
 async function grantRights(): Promise<readonly string[]> {
   const profile = await writeWebProfile(plane.folder);
   const manifest = await succeedTlsboot(["signer", "--print-rbac", "--profile", profile]);
   await kubectl.given({ stdin: manifest.stdout }).run("apply", "-f", "-");
   const token = (await kubectl.run("create", "token", ACCOUNT, "--namespace=kube-system")).trim();
   const kubeconfig = await plane.kubeconfigWithToken("web-signer", token);
-  // The last of the cluster roles and of the roles.
+  // These are in the last cluster role and the last role.
   await untilAllowed(kubectl.as(kubeconfig), "list", "csr");
   await untilAllowed(kubectl.as(kubeconfig), "update", `leases/${ACCOUNT}`, "--namespace=kube-system");
   return ["signer", "--kubeconfig", kubeconfig, "--profile", profile, ...plane.caFlags];
@@ -46,7 +46,7 @@ describe("a signer with the rights of --print-rbac", () => {
     assert.equal(await waitForFailure(kubectl, "web-client"), why);
     assert.doesNotMatch(signer.stderr(), /forbidden|cannot/i);
     assert.match(await kubectl.run("get", "lease", ACCOUNT, "--namespace=kube-system", "--output=name"), /lease/);
-    // It gives its lease back, so that the next signer need not wait until it expires.
+    // It releases its lease, so the next signer need not wait until it expires.
     signer.kill("SIGTERM");
     await signer.finished();
   });

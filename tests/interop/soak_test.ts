@@ -1,4 +1,4 @@
-/** client-go's shared informers and leader election, for minutes, while `up` is restarted under them. */
+/** client-go's shared informers and leader election for minutes, while `up` is restarted. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { peerPath } from "../support/peers/go.ts";
@@ -9,16 +9,16 @@ import { startInstance } from "../support/interop/instance.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
 import { pause, restart, SOAK_SECONDS, type SoakVerdict } from "../support/interop/soak.ts";
 
-/** Longer than a leader waits for its renewal, so that there is no leader when the server is back. */
+/** Longer than a leader's renewal deadline, so there is no leader when the server is back. */
 const LONG_OUTAGE_SECONDS = 12;
 
-/** The smallest numbers of events and of writes that show something. */
-const [EVENTS, WRITES] = [50, 10];
+/** The smallest meaningful numbers of events and of writes. */
+const [MIN_EVENTS, MIN_WRITES] = [50, 10];
 
-test("informers and an election outlive two restarts of up: nothing lost, nothing twice, one leader", async () => {
+test("informers and an election survive two restarts of up: nothing is lost or repeated, and there is one leader at a time", async () => {
   await using instance = await startInstance({ args: ["--secure-port", `${await findServerPort()}`] });
   await using soak = start(peerPath("soak"), ["-kubeconfig", instance.adminKubeconfig]);
-  const isOver = pause(SOAK_SECONDS);
+  const minutesPassed = pause(SOAK_SECONDS);
   await soak.waitFor(/^soaking$/m);
   const [, leader] = await soak.waitFor(/^(\S+) leads$/m);
   soak.kill("SIGUSR1");
@@ -29,7 +29,7 @@ test("informers and an election outlive two restarts of up: nothing lost, nothin
   soak.kill("SIGUSR1");
   await using second = await restart(instance, first.running, "SIGKILL", LONG_OUTAGE_SECONDS);
   await untilRenewed(instance.kubectl, second.upAt);
-  await isOver;
+  await minutesPassed;
   soak.kill("SIGINT");
   const { code, stdout, stderr } = await soak.finished();
   assert.equal(code, 0, stderr);
@@ -38,11 +38,11 @@ test("informers and an election outlive two restarts of up: nothing lost, nothin
   assert.deepEqual(verdict.faults, [], `${stdout}\n${stderr}`);
   assert.equal(verdict.informers.length, 6);
   for (const { name, live, resumed } of verdict.informers) {
-    assert.ok(live > EVENTS, `${name} saw ${live} events`);
+    assert.ok(live > MIN_EVENTS, `${name} saw ${live} events`);
     assert.ok(resumed >= 1, `${name} never resumed where it had stopped`);
   }
   for (const { kind, created, changed, removed } of verdict.writers) {
-    assert.ok(created > WRITES && changed > 0 && removed > 0, `${kind}: ${created}, ${changed}, ${removed}`);
+    assert.ok(created > MIN_WRITES && changed > 0 && removed > 0, `${kind}: ${created}, ${changed}, ${removed}`);
   }
   const { terms, renewals, crashes } = verdict.leadership;
   assert.ok(terms.length >= 2 && crashes.length === 2, stdout);

@@ -1,4 +1,4 @@
-/** The story of `tlsboot demo --ui` on its page, in Chromium: from the first step to the last, by the button. */
+/** The page of `tlsboot demo --ui` in Chromium, from the first step of its story to the last, by its button. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Page } from "puppeteer-core";
@@ -22,9 +22,11 @@ test("the page of demo --ui shows every step, its reasons and the picture, and w
     await page.waitForFunction(`document.getElementById("controls").textContent.includes("is running") === false`);
     await Promise.all([page.waitForNavigation(), page.click("#next")]);
     await waitForText(page, "#present", `step ${index + 1} of ${STEP_IDS.length}`);
-    const present = await readText(page, "#present");
+    const shownText = await readText(page, "#present");
     const { title, happens, why, without } = STEPS[id];
-    for (const words of [title(CAST), happens, why, without]) assert.ok(present.includes(words), `${id}: ${present}`);
+    for (const words of [title(CAST), happens, why, without]) {
+      assert.ok(shownText.includes(words), `${id}: ${shownText}`);
+    }
     const want = PICTURE[id];
     if (want !== undefined) await waitForText(page, "#picture", want);
     if (id === "theft") await takeScreenshot(page, "ui-story", { width: 980, height: 700 });
@@ -43,7 +45,7 @@ test("the page of demo --ui shows every step, its reasons and the picture, and w
   assert.equal((await demo.finished()).code, 0);
 });
 
-/** Words that the picture shows after a step. */
+/** The text that the picture shows after a step. */
 const PICTURE: Readonly<Partial<Record<keyof typeof STEPS, string>>> = {
   authority: "The certificate authority is tlsboot-ca.",
   request: "Requests: 2 pending.",

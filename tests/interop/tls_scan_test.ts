@@ -1,4 +1,4 @@
-/** The findings of a TLS scanner at the port of `tlsboot up`: only those that are listed here, with their reasons. */
+/** A TLS scanner at the port of `tlsboot up` reports only the findings that are listed here with a reason. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -7,23 +7,23 @@ import { createTempFolder } from "../support/temp.ts";
 import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 
-/** One line of the scanner's report. */
+/** One entry of the scanner's report. */
 interface Finding {
   readonly id: string;
   readonly severity: string;
   readonly finding: string;
 }
 
-const OF_WEIGHT: readonly string[] = ["MEDIUM", "HIGH", "CRITICAL", "FATAL"];
+const SERIOUS: readonly string[] = ["MEDIUM", "HIGH", "CRITICAL", "FATAL"];
 
-/** Findings that the scanner marks down, each with the reason for it. */
+/** Serious findings that are accepted, each with its reason. */
 const ACCEPTED: Readonly<Record<string, string>> = {
   cert_revocation:
     "an instance's own CA publishes no CRL and answers no OCSP: an air-gapped client could reach neither",
 };
 
-/** Findings that must be there, by the scanner's names. */
-const WANTED: Readonly<Record<string, RegExp>> = {
+/** Findings that are required, by the scanner's names. */
+const REQUIRED: Readonly<Record<string, RegExp>> = {
   SSLv2: /not offered/,
   SSLv3: /not offered/,
   TLS1: /not offered/,
@@ -47,10 +47,10 @@ const WANTED: Readonly<Record<string, RegExp>> = {
 };
 
 /**
- * The scanner takes an answer that is not there after some seconds for one that does not come, and reports that as a
- * finding. These are its seconds and attempts, for a machine that does other work too.
+ * Timeouts and attempts of the scanner for a busy machine: by default it gives up after a few seconds and reports a
+ * missing answer as a finding.
  */
-const PATIENCE: Readonly<Record<string, string>> = {
+const SCANNER_LIMITS: Readonly<Record<string, string>> = {
   MAX_WAITSOCK: "120",
   CCS_MAX_WAITSOCK: "120",
   HEARTBLEED_MAX_WAITSOCK: "120",
@@ -60,7 +60,7 @@ const PATIENCE: Readonly<Record<string, string>> = {
 
 interface ScannedInstance extends AsyncDisposable {
   readonly instance: RunningInstance;
-  /** The CA of its serving certificate. */
+  /** The path of the CA of its serving certificate. */
   readonly caPath: string;
 }
 
@@ -93,7 +93,8 @@ async function startRsaInstance(): Promise<ScannedInstance> {
 }
 
 test("testssl.sh finds nothing serious at the port of tlsboot up, with keys of both kinds", async () => {
-  // The scans run one after the other: a scanner that waits for its turn misses answers, and reports other findings.
+  // The scans run one after the other: a scanner that waits for the processor misses answers and reports other
+  // findings.
   for (const startScanned of [startEllipticInstance, startRsaInstance]) {
     await using scanned = await startScanned();
     assertFindings(await scan(scanned));
@@ -111,7 +112,7 @@ async function scan({ instance, caPath }: ScannedInstance): Promise<readonly Fin
     // Protocols, suites, forward secrecy, the server's preferences and defaults, known vulnerabilities.
     ...["-p", "-s", "-f", "-P", "-S", "-U"],
     instance.server,
-  ], { env: PATIENCE });
+  ], { env: SCANNER_LIMITS });
   const { stdout } = await running.finished();
   const findings = JSON.parse(await readFile(report, "utf8")) as readonly Finding[];
   assert.ok(findings.length > 50, stdout);
@@ -120,13 +121,13 @@ async function scan({ instance, caPath }: ScannedInstance): Promise<readonly Fin
 
 function assertFindings(findings: readonly Finding[]): void {
   const found = new Map(findings.map(({ id, finding }) => [id, finding]));
-  for (const [id, want] of Object.entries(WANTED)) assert.match(found.get(id) ?? "nothing", want, id);
-  const weighty = findings.filter(({ severity }) => OF_WEIGHT.includes(severity));
+  for (const [id, want] of Object.entries(REQUIRED)) assert.match(found.get(id) ?? "nothing", want, id);
+  const serious = findings.filter(({ severity }) => SERIOUS.includes(severity));
   assert.deepEqual(
-    weighty.filter(({ id }) => ACCEPTED[id] === undefined),
+    serious.filter(({ id }) => ACCEPTED[id] === undefined),
     [],
     "a new finding must be fixed, or listed with its reason",
   );
   // A listed finding that no longer occurs must be removed from the list.
-  assert.deepEqual(weighty.map(({ id }) => id).sort(), Object.keys(ACCEPTED));
+  assert.deepEqual(serious.map(({ id }) => id).sort(), Object.keys(ACCEPTED));
 }

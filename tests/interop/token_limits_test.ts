@@ -1,4 +1,4 @@
-/** Bootstrap tokens for one machine, with stock kubelets, with three servers on one etcd, and with a kube-apiserver. */
+/** Bootstrap tokens for one machine: with stock kubelets, with three servers on one etcd, and with a kube-apiserver. */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -25,7 +25,7 @@ import { sharedControlPlane } from "../support/interop/shared.ts";
 const quiet = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
-test("stock kubelets join with a join file each, and one with a copied file is refused and reported", async () => {
+test("stock kubelets each join with their own file, and one with a copied file is refused and reported", async () => {
   await using instance = await startInstance();
   const machines = "apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n- name: n1\n- name: n2\n- name: n3\n";
   await writeFile(instance.folder.join("machines.yaml"), machines);
@@ -45,7 +45,7 @@ test("stock kubelets join with a join file each, and one with a copied file is r
   const copied = await readFile(instance.folder.join("join", "n1.kubeconfig"), "utf8");
   await writeFile(instance.folder.join("copy.kubeconfig"), copied, { mode: 0o600 });
   await using thief = await startKubelet(instance.folder, "n4", instance.folder.join("copy.kubeconfig"));
-  await eventually("the operator hears of it", async () => {
+  await eventually("an event reports the copy", async () => {
     const events = await instance.kubectl.run("get", "events", "-n", "kube-system");
     return /Warning +BootstrapTokenRefused +secret\/bootstrap-token-\w{6} .*the token is used/.test(events) ||
       undefined;
@@ -89,7 +89,7 @@ async function submit(instance: RunningInstance, token: string, node: string): P
   }
 }
 
-test("of many keys that race for one token at three servers on one etcd, exactly one wins", async () => {
+test("when many keys race for one token at three servers on one etcd, exactly one wins", async () => {
   await using etcd = await startEtcd({ members: 3, flags: STEADY_LEADER });
   await using servers = await startServers([etcd.urls, etcd.urls, etcd.urls]);
   const [first] = servers.instances as [RunningInstance];
@@ -116,10 +116,10 @@ test("of many keys that race for one token at three servers on one etcd, exactly
   }
 });
 
-test("beside a kube-apiserver our approver enforces node and key, and token create says what is not enforced", async () => {
+test("with a kube-apiserver our approver enforces node and key, and token create warns about limits that are not enforced", async () => {
   await using plane = await sharedControlPlane();
   const { kubectl } = plane;
-  // These let any holder of a token request any node's certificate, and the approver would approve it.
+  // With these bindings any holder of a token may request any node's certificate, and the approver would approve it.
   await kubectl.create(controllerRbac());
   await kubectl.run("create", "role", "tokens", "-n", "kube-system", "--verb=get,update", "--resource=secrets");
   await kubectl.run(

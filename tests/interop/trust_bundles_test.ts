@@ -1,4 +1,4 @@
-/** `tlsboot get trustbundles` and `trust fetch` at our server and at Kubernetes' own, with kubectl and openssl. */
+/** `tlsboot get trustbundles` and `trust fetch` with tlsboot's server and with Kubernetes' own. */
 import assert from "node:assert/strict";
 import { readFile, stat } from "node:fs/promises";
 import { test } from "node:test";
@@ -7,7 +7,7 @@ import { spawnTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
 import { type Cluster, CLUSTERS } from "../support/interop/clusters.ts";
 import { openssl } from "../support/interop/openssl.ts";
 
-/** A bundle of the signer example.com/pods with a label. */
+/** Creates a bundle of the signer example.com/pods with a label. */
 function createBundle(version: string, env: string, trustBundle: string): string {
   const metadata = { name: `example.com:pods:${version}`, labels: { env } };
   const spec = { signerName: "example.com/pods", trustBundle };

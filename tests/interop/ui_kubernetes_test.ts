@@ -1,4 +1,4 @@
-/** `tlsboot ui` in front of a real kube-apiserver, whose own controllers sign what is approved on the page. */
+/** `tlsboot ui` with a real kube-apiserver, whose own controllers sign the requests that are approved on the page. */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { after, before, describe, test } from "node:test";
@@ -9,13 +9,13 @@ import { waitForCertificate } from "../support/interop/kubectl.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
 import { readMain, startWorld, testRequestFlows, type UiWorld } from "../support/interop/ui_flows.ts";
 
-describe("ui at kube-apiserver", () => {
+describe("ui with kube-apiserver", () => {
   const stack = new AsyncDisposableStack();
   let world: UiWorld;
   before(async () => {
     const cluster = stack.use(await sharedControlPlane());
     stack.use(cluster.startCertificateControllers());
-    // Kubernetes' installers create this binding; the group is that of the tokens of tlsboot.
+    // Kubernetes' installers create such a binding; this is the group of tlsboot's tokens.
     await cluster.kubectl.run(
       ...["create", "clusterrolebinding", "bootstrappers", "--clusterrole=system:node-bootstrapper"],
       "--group=system:bootstrappers:tlsboot",
@@ -24,8 +24,8 @@ describe("ui at kube-apiserver", () => {
     world = await startWorld(stack, cluster, browser, cluster.auditLog);
   });
   after(async () => {
-    // Read before the program ends, because the open page reports that too. The page of a token that is deleted may learn
-    // of that before it is left.
+    // These are read before the program ends, which the open page would report too. The page of a deleted token may
+    // report the deletion before it is left.
     const expected = /status of 40[39]|status of 404 .*\/tokens\/\w+\)$/;
     const problems = world.alice.problems.filter((problem) => !expected.test(problem));
     await stack.disposeAsync();
@@ -34,7 +34,7 @@ describe("ui at kube-apiserver", () => {
 
   testRequestFlows(() => world);
 
-  test("the other pages show what requests, Nodes and published CAs say, and what kube-apiserver does not have", async () => {
+  test("the other pages show requests, Nodes and published CAs, and say what kube-apiserver does not have", async () => {
     const { ui, cluster: { kubectl }, alice: { page } } = world;
     const read = async (path: string) => {
       assert.equal((await page.goto(ui.origin + path))?.status(), 200, path);

@@ -1,4 +1,7 @@
-/** `tlsboot ui` with thousands of requests, and while hundreds of machines join at once: its page stays small and answers. */
+/**
+ * `tlsboot ui` with thousands of requests, and while hundreds of machines join at once: its page stays small and
+ * usable.
+ */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { startBrowser } from "../support/browser.ts";
@@ -10,10 +13,10 @@ import { peerPath } from "../support/peers/go.ts";
 import { startUi } from "../support/ui_client.ts";
 
 const [REQUESTS, MACHINES] = isFullRun ? [10_000, 1_000] : [2_000, 200];
-/** The rows of a page of the list, and its largest size in bytes, which do not depend on the number of requests. */
-const [ROWS, LARGEST_PAGE] = [100, 200_000];
+/** The number of rows of a page of the list, and its maximum size in bytes, whatever the number of requests. */
+const [ROWS, MAX_PAGE_BYTES] = [100, 200_000];
 
-/** Runs the program that puts load on the server, with stock client-go. */
+/** Runs the load program, which uses stock client-go. */
 async function load(
   { bootstrapKubeconfig }: RunningInstance,
   mode: string,
@@ -23,7 +26,7 @@ async function load(
   await succeedProgram(peerPath("load"), args);
 }
 
-test(`ui: of ${REQUESTS} requests a page shows a hundred, and the rest is found; a storm of ${MACHINES} machines leaves it usable`, async () => {
+test(`ui: a page shows a hundred of ${REQUESTS} requests, the others are on further pages, and a storm of ${MACHINES} machines leaves it usable`, async () => {
   await using instance = await startInstance({ args: ["--auto-approve"] });
   await load(instance, "create", `-requests=${REQUESTS}`, "-clients=16");
   await using browser = await startBrowser();
@@ -34,7 +37,7 @@ test(`ui: of ${REQUESTS} requests a page shows a hundred, and the rest is found;
   const bytes = await page.evaluate(
     "fetch(location.href).then((answer) => answer.text()).then(({ length }) => length)",
   );
-  assert.ok(bytes as number < LARGEST_PAGE, `${bytes} bytes`);
+  assert.ok(bytes as number < MAX_PAGE_BYTES, `${bytes} bytes`);
   await page.goto(`${ui.origin}/requests?page=${REQUESTS / ROWS}`);
   assert.equal((await page.$$("tbody tr")).length, ROWS);
 
@@ -43,7 +46,7 @@ test(`ui: of ${REQUESTS} requests a page shows a hundred, and the rest is found;
   const [before, startedAt] = [requests.length, Date.now()];
   const storm = { isOver: false };
   const storming = load(instance, "storm", `-nodes=${MACHINES}`).finally(() => storm.isOver = true);
-  // Each key waits for the page, as a person who sees what is typed.
+  // Each key waits for the page, like a person who watches the input.
   let typed = "";
   for (; !storm.isOver; typed += "n") await page.keyboard.type("n", { delay: 100 });
   await storming;
@@ -54,8 +57,8 @@ test(`ui: of ${REQUESTS} requests a page shows a hundred, and the rest is found;
   const { value, active } = await page.evaluate(
     "({ value: document.getElementById('q').value, active: document.activeElement.id })",
   ) as { readonly value: string; readonly active: string };
-  assert.equal(value, typed, "nothing that was typed is lost");
-  assert.equal(active, "q", "the focus stays where it was");
+  assert.equal(value, typed, "no typed text is lost");
+  assert.equal(active, "q", "the focus stays in the field");
   // Each machine changes its request three times, and the page is fetched once a second, however long that takes.
   const [fetched, seconds] = [requests.length - before, (Date.now() - startedAt) / 1_000];
   assert.ok(fetched > 0 && fetched < 10 + 2 * seconds, `the page was fetched ${fetched} times in ${seconds} seconds`);

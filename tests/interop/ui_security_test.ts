@@ -1,4 +1,4 @@
-/** Attacks on `tlsboot ui` from other pages of the same browser, and from the objects that it shows. */
+/** Attacks on `tlsboot ui` by other pages in the same browser, and by the objects that it shows. */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
@@ -19,7 +19,7 @@ import { createSecretRun } from "../support/secret_search.ts";
 import { createTempFolder } from "../support/temp.ts";
 import { openLink, type RunningUi, startUi } from "../support/ui_client.ts";
 
-/** A name of the attacker's, which leads to this machine. */
+/** A host name of the attacker that resolves to this machine. */
 const EVIL = "evil.example";
 const REFUSED = /^(?:403|405|421) /;
 
@@ -35,7 +35,7 @@ async function assertUndecided(): Promise<void> {
   assert.match(await instance.kubectl.run("get", "csr", "jane"), /Pending\n$/);
 }
 
-/** What a page of another site tries, in the browser of a person who is signed in; it reports what it saw. */
+/** A page of another site that attacks in the browser of a signed-in person, and reports what it could read. */
 const ATTACK = (target: string) =>
   `<!doctype html><title>attack</title>
 <iframe id="frame" src="${target}/requests"></iframe><form method="post" action="${target}/requests/jane/approve"></form>
@@ -78,12 +78,12 @@ addEventListener("load", async () => {
 });
 </script>`;
 
-/** Markup in the place of text: it would run, draw or leave. */
+/** Markup in place of text, which would run a script, draw an image or leave the page. */
 const MARKUP =
   `</script></title></textarea>"'><img src=x onerror="document.title='pwned'"><script>document.title='pwned'` +
   `</script><a id=pwned href="javascript:document.title='pwned'">x</a><form id=pwned2 action=//evil.example>`;
 
-/** Puts markup before every hostile text of an answer. */
+/** Puts markup before every hostile text in an answer. */
 function mark(value: unknown): unknown {
   if (typeof value === "string") return value.includes(HOSTILE) ? `${MARKUP}${value}` : value;
   if (Array.isArray(value)) return value.map(mark);
@@ -91,7 +91,10 @@ function mark(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, mark(one)]));
 }
 
-/** Collects the status and URL of each answer of a server to a page, also of those that the browser keeps from the page. */
+/**
+ * Collects the status and URL of each answer of a server to a page, including those that the browser hides from the
+ * page.
+ */
 async function watchAnswers(page: Page, origin: string): Promise<readonly string[]> {
   const session = await page.createCDPSession();
   const urls = new Map<string, string>();
@@ -114,7 +117,7 @@ async function watchAnswers(page: Page, origin: string): Promise<readonly string
   return answers;
 }
 
-/** Serves pages of the attacker's on a port of its own. */
+/** Serves pages of the attacker on another port. */
 async function serve(answer: (path: string) => string): Promise<AsyncDisposable & { readonly port: number }> {
   const server: Server = createServer((request, response) => {
     response.setHeader("content-type", "text/html");
@@ -153,7 +156,7 @@ describe("attacks on the page", () => {
     for (const path of ["/requests", "/requests/jane", "/style.css", "/events?live=requests"]) {
       await visit(new URL(path, rebound).href);
     }
-    // The attacker has not used the link up.
+    // The attacker has not used up the link.
     const person = await logIn(browser, ui);
     const other = await browser.openTab(person);
     const answer = await other.goto(new URL("/requests", rebound).href);
@@ -169,7 +172,7 @@ describe("attacks on the page", () => {
       const page = await browser.openTab(person);
       const answers = await watchAnswers(page, fresh.origin);
       await page.goto(`http://${host}:${attacker.port}/`);
-      // By a timer, because the window that the page opens hides it, and a hidden page draws no frames.
+      // Polled by a timer, because a hidden page draws no frames, and the window that it opens hides it.
       await page.waitForFunction("globalThis.report", { polling: 50 });
       const report = await page.evaluate("globalThis.report") as Readonly<Record<string, string>>;
       for (const [attempt, result] of Object.entries(report)) {
@@ -177,15 +180,15 @@ describe("attacks on the page", () => {
       }
       await eventually("eight attempts reach the server", () => Promise.resolve(answers.length >= 8 || undefined));
       for (const answer of answers) assert.match(answer, REFUSED, `an answer to ${host}`);
-      // A form needs no script, and takes the cookie along where the attacker is on the same host.
+      // A form needs no script, and sends the cookie if the attacker is on the same host.
       const [answer] = await Promise.all([page.waitForNavigation(), page.evaluate("document.forms[0].submit()")]);
       assert.equal(answer?.status(), 403, host);
     }
     await assertUndecided();
-    assert.equal((await person.page.reload())?.status(), 200, "the session of the person lives");
+    assert.equal((await person.page.reload())?.status(), 200, "the session of the person still works");
   });
 
-  test("ui: a link is good once, and the session of a link that is used again ends", async () => {
+  test("ui: a link works once, and a second use ends its session", async () => {
     await using fresh = await startPage();
     const person = await logIn(browser, fresh);
     const [cookie] = await person.page.browserContext().cookies();
@@ -200,7 +203,7 @@ describe("attacks on the page", () => {
     assert.equal((await person.page.reload())?.status(), 401, "one of the two was not the person");
   });
 
-  test("ui: no page contains a secret, and no answer may be kept, framed or run inline", async () => {
+  test("ui: no page contains a secret, and no answer may be cached, framed or run inline scripts", async () => {
     const { folder, dataDir } = instance;
     await using fresh = await startPage();
     const run = createSecretRun(folder.path);
@@ -208,7 +211,7 @@ describe("attacks on the page", () => {
     for (const token of listed.stdout.match(/\b[a-z0-9]{6}\.[a-z0-9]{16}\b/g) ?? []) {
       run.know("a token", token.slice(7));
     }
-    assert.ok(await run.knowKeys("") > 2, "there are keys to know");
+    assert.ok(await run.knowKeys("") > 2, "there are keys to search for");
     run.know("the key of the link", new URL(fresh.link).searchParams.get("key")!);
     const client = await openLink(fresh);
     run.know("the cookie", client.cookie.split("=")[1]!);
@@ -239,7 +242,7 @@ describe("attacks on the page", () => {
     assert.deepEqual(run.found(), []);
   });
 
-  test("ui: names, reasons, groups and everything else of a hostile server stay text", async () => {
+  test("ui: names, reasons, groups and all other values of a hostile server stay text", async () => {
     await using api = await startFakeApi();
     const objects = await createHostileObjects(api.ca);
     api.intercept = (request) => {

@@ -1,4 +1,4 @@
-/** `tlsboot ui` in front of `tlsboot up`, in Chromium: each flow, each page in light and dark, and its pictures. */
+/** `tlsboot ui` with `tlsboot up`, in Chromium: each flow, each page in light and dark, and the screenshots. */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { after, before, describe } from "node:test";
@@ -20,7 +20,7 @@ import { follow, HANDS } from "../support/interop/ui.ts";
 import { servingRequest, submitAs } from "../support/node_requests.ts";
 import { createTempFolder } from "../support/temp.ts";
 
-describe("ui at up", () => {
+describe("ui with up", () => {
   const stack = new AsyncDisposableStack();
   let world: UiWorld;
   let instance: RunningInstance;
@@ -74,7 +74,7 @@ describe("ui at up", () => {
     });
   }
 
-  flow("pictures of the pages are taken for the documents", async ({ ui, cluster }, page) => {
+  flow("screenshots of the pages are taken for the documentation", async ({ ui, cluster }, page) => {
     await cluster.kubectl.create(await csrManifest("jane"));
     await submitAs(instance.adminKubeconfig, await servingRequest("web-01"), new AbortController().signal);
     await using _waiting = await startJoin(instance, "nas");
@@ -97,11 +97,11 @@ describe("ui at up", () => {
 
   testRequestFlows(() => world);
 
-  flow("every page is accessible and fits, in light and dark, on a telephone and on a large screen", async (
+  flow("every page is accessible and fits, in light and dark, on a phone and on a large screen", async (
     { ui, alice: { requests, problems } },
     page,
   ) => {
-    // Something to show on each of them.
+    // Creates something to show on each page.
     const data = ["--data-dir", instance.dataDir];
     await instance.kubectl.create(await csrManifest("june"));
     await using joining = await startJoin(instance, "db-01");
@@ -121,12 +121,12 @@ describe("ui at up", () => {
         await assertAccessible(page);
       }
     }
-    assert.deepEqual(problems, [], "nothing is against the Content-Security-Policy, and nothing fails");
+    assert.deepEqual(problems, [], "nothing violates the Content-Security-Policy, and nothing fails");
     assert.deepEqual(requests.filter((url) => !url.startsWith(ui.origin)), [], "nothing is loaded from elsewhere");
   });
 });
 
-/** Starts the bootstrap of a machine; returns when it waits for its approval. */
+/** Starts the bootstrap of a machine, and returns once it waits for its approval. */
 async function startJoin(
   { folder, bootstrapKubeconfig, spawnTlsboot }: RunningInstance,
   node: string,
@@ -139,7 +139,7 @@ async function startJoin(
   return running;
 }
 
-/** Finds an address for every page: those of the navigation, and the first link to each other one. */
+/** Finds an address for every page: those of the navigation, and the first link to each other page. */
 async function findPaths(page: Page, origin: string): Promise<readonly string[]> {
   const found = new Map<string, string>();
   const waiting = UI_PAGES.flatMap(({ path, nav }) => nav === undefined ? [] : [path]);
@@ -154,7 +154,7 @@ async function findPaths(page: Page, origin: string): Promise<readonly string[]>
   return [...found.values()];
 }
 
-/** Reports whether an address is one of a page, whose path may have variable parts. A fixed path is preferred to them. */
+/** Reports whether an address belongs to a page, whose path may have variables. A fixed path takes precedence. */
 function isPath(pattern: string, address: string): boolean {
   const path = address.replace(/[?#].*/, "");
   if (UI_PAGES.some((page) => page.path === path)) return pattern === path;

@@ -1,6 +1,6 @@
 /**
- * Durations, quantities, label selectors and YAML, mutated or generated from a constant seed, before the parsers of Go,
- * apimachinery and sigs.k8s.io/yaml.
+ * Compares durations, quantities, label selectors and YAML, mutated or generated from a constant seed, with the parsers
+ * of Go, apimachinery and sigs.k8s.io/yaml.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -25,8 +25,9 @@ const COUNT = 1_500;
 const MAX_BYTES = 60;
 const MAX_YAML_BYTES = 3_000;
 /**
- * Leaves out exponents with which apimachinery runs for minutes, which are reduced here (docs/engineering/architecture.md),
- * and spaces around a text, which the JSON decoders of both sides remove from quantities.
+ * Excludes exponents with which apimachinery runs for minutes and which tlsboot reduces
+ * (docs/engineering/architecture.md), and spaces around a text, which the JSON decoders of both sides remove from
+ * quantities.
  */
 function isComparable(text: string): boolean {
   return !/[eE][+-]?\d{3,}/.test(text) && text === text.trim();
@@ -36,9 +37,9 @@ interface Kind {
   readonly kind: string;
   readonly seeds: readonly string[];
   readonly words: readonly string[];
-  /** The value as the judge writes it; undefined when it is refused. */
+  /** Returns the value as valuejudge prints it, or undefined if the text is refused. */
   readonly parse: (text: string) => string | undefined;
-  /** The value of the judge in the same form. */
+  /** Converts valuejudge's value to the same form. */
   readonly convert?: (value: string) => string;
 }
 
@@ -74,7 +75,7 @@ const KINDS: readonly Kind[] = [
 ];
 
 for (const { kind, seeds, words, parse, convert = (value: string) => value } of KINDS) {
-  test(`${kind}: Go gives the same verdict and value for ${COUNT} texts`, async () => {
+  test(`${kind}: Go accepts the same of ${COUNT} texts, with the same values`, async () => {
     const pool = { random: createSeededRandom(SEED), inputs: seeds.map(encodeText), words };
     const mutated = Array.from(
       { length: COUNT },
@@ -93,7 +94,7 @@ for (const { kind, seeds, words, parse, convert = (value: string) => value } of 
   });
 }
 
-test(`yaml: of ${4 * COUNT} texts, only those that Go reads are read, with its value`, async () => {
+test(`yaml: of ${4 * COUNT} texts, tlsboot reads only those that Go reads, with the same values`, async () => {
   const random = createSeededRandom(SEED);
   const generated = Array.from({ length: 2 * COUNT }, () => generateYaml(random));
   const pool = { random, inputs: [...generated.map(encodeText), ...yaml.seeds], words: yaml.words };
@@ -112,13 +113,13 @@ test(`yaml: of ${4 * COUNT} texts, only those that Go reads are read, with its v
     return ours === undefined || ours === theirs ? [] : [`${JSON.stringify(text)}: ${ours}, Go: ${theirs}`];
   });
   assert.deepEqual(differences, []);
-  // Go reads more: other tags, line breaks of YAML 1.1, text after a document.
+  // Go reads more: other tags, the line breaks of YAML 1.1, and text after a document.
   const accepted = answers.filter((answer) => answer !== null).length;
   assert.ok(read.size > accepted * 0.6 && accepted > texts.length / 4, `${read.size} of ${accepted} are read`);
   for (const text of ALL_KINDS.map((kind) => getVector(kind).yaml)) assert.ok(read.has(text), text);
 });
 
-/** Returns the values of texts in Go; null for a text that is refused. */
+/** Returns Go's values of texts, with null for a text that is refused. */
 async function askGo(kind: string, texts: readonly string[]): Promise<readonly (string | null)[]> {
   const stdin = texts.map((text) => JSON.stringify({ kind, text })).join("\n");
   const { stdout } = await succeedProgram(peerPath("valuejudge"), [], { stdin });

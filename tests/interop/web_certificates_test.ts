@@ -1,6 +1,6 @@
 /**
- * The guide about web servers, typed as it stands: curl and Chromium trust the page, and the stores of Debian, RHEL, Firefox,
- * browsers and Java have the CA. The shell has copies of the machine's stores, in a mount namespace of its own.
+ * Runs the guide about web servers unchanged: curl and Chromium trust the page, and the trust stores of Debian, RHEL,
+ * Firefox, browsers and Java get the CA. The shell has copies of the host's stores, in its own mount namespace.
  */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
@@ -12,7 +12,7 @@ import { readGuide, toScript } from "../support/guide.ts";
 import { createShell } from "../support/interop/shell.ts";
 import { createTempFolder, findServerPort } from "../support/temp.ts";
 
-/** Gives the shell its own stores: Firefox' and RHEL's folders, and p11-kit reads the anchors as RHEL's does. */
+/** Gives the shell its own trust stores, with the folders of Firefox and RHEL; p11-kit reads the anchors as on RHEL. */
 const NAMESPACE = `set -e
 mount --make-rprivate /
 cp -a /etc ../etc; cp -a /usr/local/share ../share
@@ -24,7 +24,7 @@ echo "x-init-reserved: paths='/etc/pki/ca-trust/source'" >> /etc/pkcs11/modules/
 
 const COMMANDS: Readonly<Record<string, string>> = {
   sudo: `exec "$@"`,
-  // The command of RHEL's script for the bundle of TLS.
+  // The command with which RHEL's script writes the TLS bundle.
   "update-ca-trust": "exec trust extract --format=pem-bundle --filter=ca-anchors --purpose=server-auth --overwrite " +
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
   systemctl: "exec nginx -c $PWD/nginx.conf -p $PWD -s reload",
@@ -37,7 +37,7 @@ server { listen 127.0.0.1:${port} ssl; ssl_certificate nas.home.lan/tls.crt; ssl
   location / { default_type text/html; return 200 "<h1>trusted</h1>"; } } }`;
 }
 
-test("web_server: three commands make a page that curl and Chromium trust, and every store takes the CA and loses it", async () => {
+test("web_server: three commands make a page that curl and Chromium trust, and the CA is added to and removed from every store", async () => {
   await using folder = await createTempFolder();
   await createShell(folder);
   const [web, api] = [await findServerPort(), await findServerPort()];

@@ -1,4 +1,4 @@
-/** A whole kubelet lives with `up`: certificate, node, lease, serving certificate; the newest one for minutes. */
+/** A whole kubelet with `up`: certificate, node, lease and serving certificate; the newest release runs for minutes. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { KUBERNETES_RELEASES } from "../support/peers/go.ts";
@@ -12,52 +12,52 @@ import { type Complaint, startWholeKubelet, untilReady } from "../support/intero
 
 const NODE = "whole";
 
-/** Kubernetes has APIs that tlsboot does not serve; a kubelet retries and works without them. */
+/** Kubernetes has APIs that tlsboot does not serve; a kubelet retries them, and works without them. */
 const ABSENT = /Failed to watch.* \*v1\.(RuntimeClass|CSIDriver): the server could not find/;
 
-/** The runtime that runs nothing has no filesystem of images; the kubelet reports this beside a kube-apiserver too. */
+/** The fake runtime has no image filesystem; the kubelet also reports this with a kube-apiserver. */
 const NO_IMAGES =
   /Eviction manager: .*imagefs device is not found|Image garbage collection failed .*imageFs information is unavailable/;
 
-/** The kubelet inspects its own process here, which a sandbox may not allow. */
+/** The kubelet changes the OOM score of its own process, which a sandbox may forbid. */
 const NO_OOM_SCORE =
   /Failed to ensure process in container with oom score.*(failed to find pid namespace of init|failed to apply oom score)/;
 
-/** The kubelet follows all cgroups of the machine, and those of other programs end while it adds them. */
+/** The kubelet watches all cgroups of the machine, and those of other programs end while it adds them. */
 const CGROUP_ENDED =
   /Error while processing event \("\/sys\/fs\/cgroup\/.*inotify_add_watch .*: no such file or directory/;
 
 /**
- * A kubelet reports work and answers that took a second or more, which another program on the machine may cause. Whether
- * the server failed is read from its metrics.
+ * A kubelet reports slow work and answers, which other programs on the machine may cause. The server's metrics show
+ * whether it failed.
  */
 const SLOW =
   /took longer than expected|context deadline exceeded|DeadlineExceeded|TLS handshake timeout|Client\.Timeout/;
 
-/** What a kubelet reports about the group that is served here, which is nothing once it has a certificate. */
+/** Complaints about the API group that tlsboot serves, of which there are none once the kubelet has a certificate. */
 const ABOUT_CERTIFICATES = /certificates\.k8s\.io|CertificateSigningRequest|ClusterTrustBundle|PodCertificateRequest/;
 
-/** A kubelet starts its informers before its first certificate is issued, and lists without a credential until then. */
+/** A kubelet starts its informers before it has a certificate, and lists without credentials until then. */
 const WITHOUT_CERTIFICATE = /is forbidden: User \\?"system:anonymous\\?" cannot list resource/;
 
 /** A reflector that backs off for up to half a minute lists at most this often in a minute. */
-const MOST_PER_MINUTE = 10;
+const MAX_PER_MINUTE = 10;
 
 /**
- * A kubelet renews its lease every ten seconds. It logs messages of its start until about the third time, also beside a
- * kube-apiserver. The newest one lives for a minute, or for five in the full run.
+ * A kubelet renews its lease every ten seconds, and logs startup messages until about the third time, also with a
+ * kube-apiserver. The newest release runs for a minute, or for five minutes in the full run.
  */
 const [START_RENEWALS, RENEWALS] = [3, isFullRun ? 30 : 6];
 const RENEWED_WITHIN_MS = 900_000;
 
 for (const [index, release] of KUBERNETES_RELEASES.entries()) {
   test(
-    `a whole kubelet ${release} is and stays Ready, keeps its lease, and serves with the certificate that is approved`,
-    () => assertLives(release, index === 0),
+    `a whole kubelet ${release} becomes and stays Ready, keeps its lease, and serves with the approved certificate`,
+    () => assertKubeletWorks(release, index === 0),
   );
 }
 
-async function assertLives(release: string, isNewest: boolean): Promise<void> {
+async function assertKubeletWorks(release: string, isNewest: boolean): Promise<void> {
   await using instance = await startInstance({ args: ["--auto-approve"] });
   await using kubelet = await startWholeKubelet(instance.folder, NODE, instance.bootstrapKubeconfig, release);
   const { kubectl } = instance;
@@ -66,13 +66,13 @@ async function assertLives(release: string, isNewest: boolean): Promise<void> {
   await assertNodePair(instance.caPath, `${kubelet.certDir}/kubelet-client-current.pem`, NODE);
   const asNode = await kubectl.as(kubelet.kubeconfig).run("auth", "whoami");
   assert.match(asNode, new RegExp(`Username +system:node:${NODE}\n`));
-  const serving = await servingRequest(kubectl);
+  const serving = await findServingRequest(kubectl);
   await assertReady(kubectl, release);
   await untilRenewed(kubectl, isNewest ? START_RENEWALS : 1);
   if (isNewest) {
     const settledAt = new Date();
     await untilRenewed(kubectl, RENEWALS - START_RENEWALS);
-    assertContent(kubelet.complaints().filter(({ at }) => at > settledAt));
+    assertExpectedComplaints(kubelet.complaints().filter(({ at }) => at > settledAt));
   }
 
   assert.equal(kubelet.running.hasEnded(), false, kubelet.running.stderr());
@@ -81,7 +81,11 @@ async function assertLives(release: string, isNewest: boolean): Promise<void> {
   const aboutCertificates = kubelet.complaints().filter(({ text }) => ABOUT_CERTIFICATES.test(text));
   assert.deepEqual(aboutCertificates.filter(({ at, text }) => at > startedAt || !WITHOUT_CERTIFICATE.test(text)), []);
   assert.match(await kubectl.run("get", "csr", serving, "--no-headers"), / Pending\n$/);
-  assert.equal((await handshake(kubelet.port, instance.caPath)).code, 1, "it serves without a certificate");
+  assert.equal(
+    (await handshake(kubelet.port, instance.caPath)).code,
+    1,
+    "before the approval it has no valid certificate",
+  );
 
   await kubectl.run("certificate", "approve", serving);
   await waitForCertificate(kubectl, serving);
@@ -92,8 +96,8 @@ async function assertLives(release: string, isNewest: boolean): Promise<void> {
   assert.match(stdout, new RegExp(`subject=O = system:nodes, CN = system:node:${NODE}\n`));
 }
 
-/** The name of the request for the kubelet's own server, once it is there. */
-async function servingRequest(kubectl: Kubectl): Promise<string> {
+/** Waits for the request for the kubelet's serving certificate, and returns its name. */
+async function findServingRequest(kubectl: Kubectl): Promise<string> {
   await using watch = kubectl.start(
     ...["get", "csr", "--watch", "--output=name", "--field-selector=spec.signerName=kubernetes.io/kubelet-serving"],
   );
@@ -108,7 +112,7 @@ async function assertReady(kubectl: Kubectl, release: string): Promise<void> {
   );
 }
 
-/** Waits until the lease of the node has been renewed so many times. */
+/** Waits until the lease of the node has been renewed this many times. */
 async function untilRenewed(kubectl: Kubectl, times: number): Promise<void> {
   const lease = [`lease/${NODE}`, "--namespace=kube-node-lease"];
   await kubectl.run("wait", ...lease, "--for=create");
@@ -117,8 +121,8 @@ async function untilRenewed(kubectl: Kubectl, times: number): Promise<void> {
   await watch.waitFor(new RegExp(`^(?:\\S+\\n){${times + 1}}`), RENEWED_WITHIN_MS, "stdout");
 }
 
-/** Checks that a kubelet complains about absent APIs only, and not more and more often. */
-function assertContent(complaints: readonly Complaint[]): void {
+/** Asserts that a kubelet complains only about known problems, and not too often about absent APIs. */
+function assertExpectedComplaints(complaints: readonly Complaint[]): void {
   const texts = complaints.map(({ text }) => text);
   assert.deepEqual(
     texts.filter((text) => ![ABSENT, NO_IMAGES, NO_OOM_SCORE, CGROUP_ENDED, SLOW].some((known) => known.test(text))),
@@ -129,10 +133,13 @@ function assertContent(complaints: readonly Complaint[]): void {
     const minute = `${at.toISOString().slice(0, 16)} ${text.match(ABSENT)?.[1]}`;
     minutes.set(minute, (minutes.get(minute) ?? 0) + 1);
   }
-  assert.deepEqual([...minutes].filter(([, count]) => count > MOST_PER_MINUTE), []);
+  assert.deepEqual([...minutes].filter(([, count]) => count > MAX_PER_MINUTE), []);
 }
 
-/** OpenSSL speaks to the kubelet's server and ends with 1 when the certificate is not this instance's for this address. */
+/**
+ * Connects to the kubelet's server with OpenSSL, which exits with 1 if the certificate is not this instance's for this
+ * address.
+ */
 function handshake(port: number, caPath: string, address = "127.0.0.1"): Promise<Finished> {
   return runProgram("openssl", [
     ...["s_client", "-connect", `127.0.0.1:${port}`, "-CAfile", caPath],
@@ -140,7 +147,7 @@ function handshake(port: number, caPath: string, address = "127.0.0.1"): Promise
   ]);
 }
 
-/** A kubelet uses its certificate a moment after it was issued. */
+/** Waits until the kubelet serves with its certificate, a moment after it was issued. */
 async function untilServed(port: number, caPath: string, address: string): Promise<string> {
   return await eventually("the kubelet to serve with its certificate", async () => {
     const { code, stdout } = await handshake(port, caPath, address);

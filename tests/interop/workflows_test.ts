@@ -1,15 +1,18 @@
-/** The workflows in .github, checked by actionlint; they call the scripts of this repository and nothing else. */
+/** actionlint checks the workflows in .github, which call only the scripts of this repository. */
 import assert from "node:assert/strict";
 import { glob, readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { succeedProgram } from "../support/child.ts";
 import { peerPath } from "../support/peers/go.ts";
 
-/** What a step may run: our tasks and scripts, what prepares a machine for them, and what makes the draft of a release. */
+/**
+ * The commands that a step may run: our tasks and scripts, the preparation of a machine for them, and the draft of a
+ * release.
+ */
 const ALLOWED =
   /^(?:(?:sudo env "PATH=\$PATH" )?npx -y deno@\S+ (?:install|task) |bash \.ci\/|apt-get update |git config |gh release create )/;
 
-test("the workflows are correct for actionlint, and run our scripts alone", async () => {
+test("the workflows pass actionlint, and run only our scripts", async () => {
   const files: string[] = [];
   for await (const file of glob(".github/workflows/*.yml")) files.push(file);
   assert.ok(files.length > 0);

@@ -1,4 +1,4 @@
-/** Certificates of every signer, CA and purpose, before zlint's checks of RFC 5280. */
+/** zlint's checks of RFC 5280 for certificates of every signer, CA and purpose. */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -24,19 +24,19 @@ import { makeRequests, type SigningRequest } from "../support/interop/signing_re
 import { assertLints, certificateBlocks, zlintErrors } from "../support/interop/zlint.ts";
 
 /**
- * Requests against RFC 5280 that are still signed: kube-controller-manager issues each of these byte for byte alike
- * (`signer_comparison_test.ts`), so clients may depend on it.
+ * Requests that violate RFC 5280 and are signed anyway: kube-controller-manager issues the same certificates byte for
+ * byte (`signer_comparison_test.ts`), so clients may depend on them.
  */
 const AS_UPSTREAM: ReadonlyMap<string, string> = new Map([
-  // The subject is empty: the API's client signer has no rule about subjects.
+  // The subject is empty, because the API's client signer has no rule for subjects.
   ["subject: empty", "e_subject_empty_without_san"],
-  // Names are copied, whatever a host may be called.
+  // Names are copied, even if they are not valid host names.
   ["extensions: names of four kinds, out of order", "e_ext_san_uri_host_not_fqdn_or_ip"],
   ["extensions: a wildcard and an underscore", "e_rfc_dnsname_underscore_in_sld"],
   // Usages are mapped one by one; none of them makes a CA.
   ["legacy for cert sign", "e_ext_key_usage_cert_sign_without_ca"],
   ["legacy for everything", "e_ext_key_usage_cert_sign_without_ca"],
-  // Kubelets with RSA keys request key encipherment beside client auth.
+  // Kubelets with RSA keys request key encipherment with client auth.
   ["client for key encipherment", "e_key_usage_and_extended_key_usage_inconsistent"],
   ["kubelet client, three usages", "e_key_usage_and_extended_key_usage_inconsistent"],
 ]);
@@ -65,8 +65,8 @@ extensions:
     - { oid: 1.3.6.1.4.1.55555.2, critical: false, der: "0500" }
 `;
 
-/** A request that each signer lets through, by signer. */
-const WELCOME: readonly SigningCase[] = [
+/** A request for each signer that it accepts. */
+const ACCEPTED_REQUESTS: readonly SigningCase[] = [
   { name: "client", signerName: CLIENT, usages: ["client auth", "digital signature"], subject: "/O=ant/CN=alice" },
   {
     name: "kubelet-client",
@@ -96,7 +96,7 @@ const WELCOME: readonly SigningCase[] = [
 /** Runs tlsboot in a folder; it must succeed. */
 const tlsboot = (folder: TempFolder, ...args: readonly string[]) => succeedTlsboot(args, { cwd: folder.path });
 
-/** Signs a file for each request and answers the certificates by name. */
+/** Signs a file for each request, and returns the certificates by name. */
 async function sign(
   folder: TempFolder,
   cases: readonly SigningCase[],
@@ -110,9 +110,9 @@ async function sign(
     const rules = signerName === "example.com/web" ? ["--profile", "web.yaml"] : ["--signer", signerName];
     const asked = usages.flatMap((usage) => ["--usage", usage]);
     await tlsboot(folder, "sign", request, "--out", out, "--force", ...rules, ...asked, ...flags);
-    const [leaf = "", ...behind] = certificateBlocks(await readFile(out, "utf8"));
+    const [leaf = "", ...intermediates] = certificateBlocks(await readFile(out, "utf8"));
     issued.set(name, leaf);
-    behind.forEach((block, at) => issued.set(`${name}, certificate ${at + 2}`, block));
+    intermediates.forEach((block, at) => issued.set(`${name}, certificate ${at + 2}`, block));
   }
   return issued;
 }
@@ -127,7 +127,7 @@ test("zlint finds no error in a CA of any key, nor in its certificates", async (
   await using folder = await createTempFolder();
   for (const algorithm of KEY_ALGORITHMS) {
     await tlsboot(folder, "ca", "init", "--key-algorithm", algorithm, "--data-dir", algorithm);
-    const leaf = WELCOME.filter(({ signerName }) => signerName === SERVING);
+    const leaf = ACCEPTED_REQUESTS.filter(({ signerName }) => signerName === SERVING);
     const issued = await sign(folder, leaf, "--data-dir", algorithm);
     await assertLints(folder, new Map([...await caFiles(folder, `${algorithm}/pki/ca.crt`), ...issued]));
   }
@@ -137,10 +137,10 @@ test("zlint finds no error in the certificates of every signer, for keys of ever
   await using folder = await createTempFolder();
   await tlsboot(folder, "ca", "init", "--split");
   const keys = Object.keys(KEYS) as readonly KeyName[];
-  const client = WELCOME.filter(({ signerName }) => signerName === KUBELET_CLIENT);
+  const client = ACCEPTED_REQUESTS.filter(({ signerName }) => signerName === KUBELET_CLIENT);
   const ofEachKey = client.flatMap((one) => keys.map((key) => ({ ...one, name: `${one.name} with ${key}`, key })));
-  const issued = await sign(folder, [...WELCOME, ...ofEachKey]);
-  assert.equal(issued.size, WELCOME.length + keys.length);
+  const issued = await sign(folder, [...ACCEPTED_REQUESTS, ...ofEachKey]);
+  assert.equal(issued.size, ACCEPTED_REQUESTS.length + keys.length);
   const cas = ["ca", "client-ca", "kubelet-client-ca", "kubelet-serving-ca", "custom-ca"];
   const files = await caFiles(folder, ...cas.map((name) => `tlsboot-data/pki/${name}.crt`));
   await assertLints(folder, new Map([...files, ...issued]));
@@ -154,17 +154,17 @@ test("zlint finds no error below an intermediate, nor in a CA with name constrai
   const files = await caFiles(folder, "intermediate.crt", "root.crt");
   await writeFile(folder.join("chain.pem"), [...files.values()].join(""));
   await tlsboot(folder, "ca", "import", "--ca-cert", "chain.pem", "--ca-key", "intermediate.key");
-  // With a CA that the API trusts, only the two client signers make what may be a client's certificate.
-  await assertLints(folder, await sign(folder, WELCOME.filter(({ signerName }) => signerName !== LEGACY)));
+  // With a CA that the API trusts, only the two client signers may issue client certificates.
+  await assertLints(folder, await sign(folder, ACCEPTED_REQUESTS.filter(({ signerName }) => signerName !== LEGACY)));
 
   const permitted = ["--permit-dns", "example.org", "--permit-dns", ".web.example.com", "--permit-ip", "10.0.0.0/8"];
   await tlsboot(folder, "ca", "init", "--data-dir", "narrow", ...permitted, "--permit-ip", "2001:db8::/32");
-  const leaf = WELCOME.filter(({ signerName }) => signerName === SERVING);
+  const leaf = ACCEPTED_REQUESTS.filter(({ signerName }) => signerName === SERVING);
   const issued = await sign(folder, leaf, "--data-dir", "narrow");
   await assertLints(folder, new Map([...await caFiles(folder, "narrow/pki/ca.crt"), ...issued]));
 });
 
-test("zlint finds in certificates for odd requests only faults that kube-controller-manager's have too", async () => {
+test("zlint finds only faults in certificates for unusual requests that kube-controller-manager's have too", async () => {
   await using folder = await createTempFolder();
   const ca = await createSigningCa();
   const issued = new Map<string, string>();
@@ -178,7 +178,7 @@ test("zlint finds in certificates for odd requests only faults that kube-control
   assert.deepEqual(new Map(found.filter(([, lints]) => lints !== "")), AS_UPSTREAM);
 });
 
-/** Issues as the signing controller does; undefined when the rules refuse. */
+/** Issues a certificate as the signing controller does; undefined if the rules refuse it. */
 async function issue(request: SigningRequest, ca: Authority): Promise<Uint8Array | undefined> {
   const { signerName, usages, expirationSeconds, pem } = request;
   const profile = BUILTIN_SIGNERS.get(signerName);

@@ -1,4 +1,4 @@
-/** Answers as they came, and read: the value of a body, and the form in which it was written. */
+/** Answers as received and as decoded: the value of a body, and how it was encoded. */
 import { Buffer } from "node:buffer";
 import { gunzipSync } from "node:zlib";
 import { parse } from "yaml";
@@ -14,24 +14,24 @@ import {
 } from "../../../core/kube/kinds/meta_v1.ts";
 import type { MessageSchema } from "../../../core/kube/schema.ts";
 
-/** An answer as it came. */
+/** An answer as it was received. */
 export interface RawAnswer {
   readonly status: number;
   /** Names in lower case; a repeated header has several values. */
   readonly headers: Readonly<Record<string, readonly string[]>>;
   readonly body: Uint8Array;
-  /** How the reading of a stream ended. */
+  /** Why the reading of a stream ended. */
   readonly end?: "events" | "server" | "timeout";
 }
 
-/** A body that was read. */
+/** A decoded body and its encoding. */
 export interface ReadBody {
-  /** `json`, `json indented`, `yaml`, `protobuf`, `text`…, or why the writing is not the canonical one. */
+  /** `json`, `json indented`, `yaml`, `protobuf`, `text`…, or how the encoding is not canonical. */
   readonly form: string;
   readonly value: unknown;
 }
 
-/** Reads a body by its Content-Type. What cannot be read is compared byte by byte. */
+/** Decodes a body by its Content-Type. A body that cannot be decoded is compared byte by byte. */
 export async function readBody(answer: RawAnswer, isStream: boolean): Promise<ReadBody> {
   const type = answer.headers["content-type"]?.[0] ?? "";
   const bytes = answer.headers["content-encoding"]?.[0] === "gzip" && answer.body.length > 0
@@ -54,13 +54,13 @@ export async function readBody(answer: RawAnswer, isStream: boolean): Promise<Re
 function readJson(text: string): ReadBody {
   const value: unknown = JSON.parse(text);
   if (text === `${jsonText(value)}\n`) return { form: "json", value };
-  // Only kube-openapi does without Go's escapes; the descriptions of our documents need none.
+  // Only kube-openapi omits Go's escapes; the descriptions in our documents need none.
   if (text === jsonText(value) || text === JSON.stringify(value)) return { form: "json without newline", value };
   if (text === jsonText(value, 2)) return { form: "json indented", value };
   return { form: `json written otherwise: ${toSkeleton(text)}`, value };
 }
 
-/** Everything of a JSON text but its scalars: two texts of the same values differ here when they are written unlike. */
+/** Returns a JSON text without its scalars, which shows how two texts with the same values differ. */
 function toSkeleton(text: string): string {
   return text.replace(/"(?:[^"\\]|\\.)*"|[-+.\w]+/g, "_").replace(/(?:_[:,]?)+/g, "_").slice(0, 200);
 }
@@ -117,8 +117,8 @@ function findSchema(apiVersion: string, kindName: string): MessageSchema | undef
   const [version = "", group = ""] = apiVersion.split("/").reverse();
   const kind = kinds.findKind(group, version, kindName);
   if (kind !== undefined) return kind.schema;
-  const item = kinds.ALL_KINDS.find((one) =>
-    one.group === group && one.version === version && one.listKind === kindName
+  const item = kinds.ALL_KINDS.find((candidate) =>
+    candidate.group === group && candidate.version === version && candidate.listKind === kindName
   );
   return item?.listSchema;
 }

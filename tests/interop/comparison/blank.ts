@@ -1,6 +1,6 @@
 /**
- * Blanks what two real servers also differ in, and nothing else: every value is checked for its form first, and values
- * that were equal stay equal. Literal values of the corpus file are never blanked.
+ * Blanks the values that differ between any two servers, and nothing else. Each value is checked for its form first,
+ * and equal values stay equal. Literal values of the corpus file are never blanked.
  */
 import { isRecord } from "../../../core/lib/record.ts";
 import { Buffer } from "node:buffer";
@@ -28,12 +28,12 @@ const BUILD: readonly string[] = [
   "compiler",
   "platform",
 ];
-/** Clocks of the two machines' programs agree, but what is written may be cut to whole seconds. */
+/** The programs share a clock, but the times that they write may be truncated to seconds. */
 const SLACK_MS = 2_000;
 
 /** Blanks the answers of one server during one corpus file. */
 export interface Blanker {
-  /** Announces a `generateName` that was sent: names made of it are blanked wherever they stand. */
+  /** Announces a `generateName` that was sent: names generated from it are blanked everywhere. */
   expectGenerated(base: string): void;
   /** Blanks a body, a header, any value. */
   blank(value: unknown): unknown;
@@ -60,7 +60,7 @@ export function createBlanker(options: BlankerOptions): Blanker {
   const bases = new Set<string>();
   let greatestRevision = 0;
 
-  /** Later events of a watch as Tables leave the columns out. */
+  /** Later events of a watch as Tables omit the columns. */
   let ages: readonly number[] = [];
 
   const blankTime = (text: string, fraction: string | undefined): string => {
@@ -70,7 +70,7 @@ export function createBlanker(options: BlankerOptions): Blanker {
     return fraction === undefined ? "<time>" : `<time with ${fraction.length - 1} digits>`;
   };
   const blankUid = (uid: string): string => options.literal.includes(uid) ? uid : uids.getLabel(uid);
-  /** The two servers sign with one key; a token shows its header and claims, with its times counted from its issue. */
+  /** Shows a token's header and claims, with times relative to its issue. Both servers sign with the same key. */
   const blankToken = (text: string): string =>
     text.replace(TOKEN, (_token, header: string, payload: string) => {
       const decode = (part: string) => JSON.parse(Buffer.from(part, "base64url").toString("utf8")) as unknown;
@@ -100,7 +100,7 @@ export function createBlanker(options: BlankerOptions): Blanker {
     }
     return out;
   };
-  /** A revision of a list or bookmark is that of the whole store: it grows by what others write, too. */
+  /** The revision of a list or bookmark is the store's, which other writers also increase. */
   const blankRevision = (text: string, isOfStore: boolean): string => {
     if (!REVISION.test(text)) return text;
     greatestRevision = Math.max(greatestRevision, Number(text));
@@ -134,14 +134,14 @@ export function createBlanker(options: BlankerOptions): Blanker {
     if (typeof value !== "object" || value === null) return value;
     const record = value as Record<string, unknown>;
     const ofStore = isOfStore || "items" in record || "rows" in record || record["type"] === "BOOKMARK";
-    ages = ageColumns(record) ?? ages;
+    ages = findAgeColumns(record) ?? ages;
     const out: Record<string, unknown> = {};
     for (const [key, item] of Object.entries(record)) {
       if (key === "metadata" && isRecord(item)) out[key] = blankMetadata(item, ofStore);
       else if (key === "object" || key === "event") {
         out[key] = blank(item, record["type"] === "BOOKMARK" || (isOfStore && "cells" in record));
       } else if (key === "rows" && Array.isArray(item)) {
-        // Only the row of a bookmark is about the store.
+        // Only the row of a bookmark has the store's revision.
         out[key] = item.map((row) => blank(blankAges(row, ages), isOfStore));
       } else if (key === "columnDefinitions" && Array.isArray(item)) out[key] = item.map(blankColumn);
       else if (BUILD.includes(key) && "gitVersion" in record && typeof item === "string") out[key] = "<build>";
@@ -153,7 +153,7 @@ export function createBlanker(options: BlankerOptions): Blanker {
     return out;
   };
   return {
-    // Names are cut to 58 bytes before the suffix is put behind.
+    // Names are truncated to 58 bytes before the suffix is appended.
     expectGenerated(base) {
       bases.add(base.slice(0, 58));
       // Messages quote names.
@@ -163,7 +163,7 @@ export function createBlanker(options: BlankerOptions): Blanker {
   };
 }
 
-function ageColumns(record: Record<string, unknown>): readonly number[] | undefined {
+function findAgeColumns(record: Record<string, unknown>): readonly number[] | undefined {
   const columns = record["columnDefinitions"];
   if (!Array.isArray(columns) || columns.length === 0) return undefined;
   return columns.flatMap((column: unknown, index) =>
@@ -171,7 +171,7 @@ function ageColumns(record: Record<string, unknown>): readonly number[] | undefi
   );
 }
 
-/** Documentation is in our own words; that there is some is checked. */
+/** Blanks a description, because ours has other words, unless it is empty. */
 function blankColumn(column: unknown): unknown {
   if (!isRecord(column) || typeof column["description"] !== "string" || column["description"] === "") return column;
   return { ...column, description: "<description>" };
@@ -185,13 +185,13 @@ function blankAges(row: unknown, columns: readonly number[]): unknown {
   return { ...row, cells };
 }
 
-/** A base and the five characters that a server puts behind it. */
+/** Returns a pattern for a base and the five characters that a server appends to it. */
 function generatedFrom(base: string): RegExp {
   return new RegExp(`${base.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}[bcdfghjklmnpqrstvwxz2456789]{5}(?![\\w.-])`, "g");
 }
 
 interface Labels {
-  /** The label of a value: the same for the same value, counted in the order of first appearance. */
+  /** Returns the label of a value. Labels are numbered in the order of first appearance. */
   getLabel(value: string, prefix?: string): string;
 }
 

@@ -65,14 +65,14 @@ test("blank() numbers the revisions of objects, and treats those of lists and bo
   ]);
 });
 
-test("blank() does not blank a revision that has no revision's form", () => {
+test("blank() keeps a resourceVersion that is not a revision", () => {
   const blank = blankerFor();
   for (const version of ["", "0", "01", "x", "-1", "1.5"]) {
     assert.deepEqual(blank({ metadata: { resourceVersion: version } }), { metadata: { resourceVersion: version } });
   }
 });
 
-test("blank() shows of a continue token all but its revision", () => {
+test("blank() shows a continue token without its revision", () => {
   const token = (rv: number) =>
     Buffer.from(JSON.stringify({ v: "meta.k8s.io/v1", rv, start: "b\u0000" })).toString("base64url");
   const blank = blankerFor();
@@ -98,7 +98,7 @@ test("blank() blanks generated names everywhere once their base was sent", () =>
   });
 });
 
-test("blank() blanks ages and documentation of Tables, and only those that have their form", () => {
+test("blank() blanks ages and descriptions in Tables, but only if they look like ones", () => {
   const blank = blankerFor();
   const table = (description: string, age: string) => ({
     columnDefinitions: [{ name: "Name", description }, { name: "Age", description: "how old" }],
@@ -130,7 +130,7 @@ test("blank() blanks its own address, hashes and the build of a version", () => 
   assert.deepEqual(blank({ platform: "linux/amd64" }), { platform: "linux/amd64" });
 });
 
-test("blank() blanks revisions in messages, but not those that no server can have given", () => {
+test("blank() blanks revisions in messages, but not those that the server cannot have sent", () => {
   const blank = blankerFor();
   blank({ metadata: { resourceVersion: "300" } });
   assert.equal(blank("too old resource version: 12 (310)"), "too old resource version: <rv> (<rv>)");

@@ -1,4 +1,4 @@
-/** Stock programs that the interoperability suite runs to the end, for `docs/reference/compatibility.md`. */
+/** Stock programs that the interoperability suite runs, for `docs/reference/compatibility.md`. */
 import type { ProvenClient } from "./compatibility.ts";
 
 /** The programs in the order of the page. */

@@ -28,18 +28,18 @@ export function findDifferences(real: unknown, ours: unknown, path: string): rea
 
 const MAX_VALUE = 1_500;
 
-/** Formats differences for a person, at most so many. */
-export function formatDifferences(differences: readonly Difference[], most = Infinity): readonly string[] {
+/** Formats differences, of which it lists at most `max`. */
+export function formatDifferences(differences: readonly Difference[], max = Infinity): readonly string[] {
   const show = (value: unknown): string => {
     const text = value === undefined ? "(nothing)" : JSON.stringify(value);
     return text.length > MAX_VALUE ? `${text.slice(0, MAX_VALUE)}…` : text;
   };
   return [
-    ...differences.slice(0, most).flatMap((one) => [
-      `  ${one.path}`,
-      `    kube-apiserver: ${show(one["kube-apiserver"])}`,
-      `    tlsboot:        ${show(one.tlsboot)}`,
+    ...differences.slice(0, max).flatMap((difference) => [
+      `  ${difference.path}`,
+      `    kube-apiserver: ${show(difference["kube-apiserver"])}`,
+      `    tlsboot:        ${show(difference.tlsboot)}`,
     ]),
-    ...differences.length > most ? [`  and ${differences.length - most} places more`] : [],
+    ...differences.length > max ? [`  and ${differences.length - max} places more`] : [],
   ];
 }

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { findDifferences } from "./compare.ts";
-import { isMeant, parseMeantDifferences } from "./meant.ts";
+import { isIntended, parseIntendedDifferences } from "./intended.ts";
 
-test("findDifferences() names each place", () => {
+test("findDifferences() reports each path", () => {
   for (
     const [real, ours, paths] of [
       [{ a: 1 }, { a: 1 }, []],
@@ -20,24 +20,24 @@ test("findDifferences() names each place", () => {
   ) assert.deepEqual(findDifferences(real, ours, "body").map(({ path }) => path), paths);
 });
 
-test("isMeant() requires the exchange, the path and both values", () => {
-  const [entry] = parseMeantDifferences(
+test("isIntended() requires the exchange, the path and both values", () => {
+  const [entry] = parseIntendedDifferences(
     `- {exchange: "a: b", path: body.x, kube-apiserver: 1, tlsboot: null, reason: because}`,
   );
   const difference = { path: "body.x", "kube-apiserver": 1, tlsboot: undefined };
-  assert.equal(isMeant(entry!, "a: b", difference), true);
-  assert.equal(isMeant(entry!, "a: c", difference), false);
-  assert.equal(isMeant(entry!, "a: b", { ...difference, path: "body.y" }), false);
-  assert.equal(isMeant(entry!, "a: b", { ...difference, "kube-apiserver": 2 }), false);
-  assert.equal(isMeant(entry!, "a: b", { ...difference, tlsboot: 0 }), false);
+  assert.equal(isIntended(entry!, "a: b", difference), true);
+  assert.equal(isIntended(entry!, "a: c", difference), false);
+  assert.equal(isIntended(entry!, "a: b", { ...difference, path: "body.y" }), false);
+  assert.equal(isIntended(entry!, "a: b", { ...difference, "kube-apiserver": 2 }), false);
+  assert.equal(isIntended(entry!, "a: b", { ...difference, tlsboot: 0 }), false);
 });
 
-test("parseMeantDifferences() refuses entries that are not whole", () => {
+test("parseIntendedDifferences() refuses incomplete entries", () => {
   for (
     const text of [
       `- {exchange: a, path: b, kube-apiserver: 1, tlsboot: 2}`,
       `- {exchange: a, path: b, kube-apiserver: 1, tlsboot: 2, reason: " "}`,
       `- {exchange: a, path: b, kube-apiserver: 1, tlsboot: 2, reason: c, more: d}`,
     ]
-  ) assert.throws(() => parseMeantDifferences(text), /differences.yaml: entry 1/);
+  ) assert.throws(() => parseIntendedDifferences(text), /differences.yaml: entry 1/);
 });

@@ -1,4 +1,4 @@
-/** `docs/reference/compatibility.md`: the results of the suite, as a page. */
+/** Formats the results of the suite as `docs/reference/compatibility.md`. */
 import { type ColumnGroup, COLUMNS, type Grid, type ServedResource } from "./grid.ts";
 import type { Verdict } from "./replay.ts";
 import { countIdentical } from "./report.ts";
@@ -21,7 +21,7 @@ const TITLES: Readonly<Record<ColumnGroup, string>> = {
   refusal: "Refusals",
 };
 
-/** Writes the page. Of counts only that of all exchanges is in it: the rest changes only when what is covered changes. */
+/** Formats the page. Its only count is that of all exchanges, so the rest changes only with the coverage. */
 export function formatCompatibility(
   verdicts: readonly Verdict[],
   grid: Grid,
@@ -79,7 +79,7 @@ export function formatCompatibility(
   return `${lines.join("\n").trimEnd()}\n`;
 }
 
-/** The matrix of programs of Kubernetes and their releases. */
+/** Formats the matrix of Kubernetes programs and their releases. */
 function formatVersions(versions: readonly ProvenVersions[]): readonly string[] {
   const minors = [...new Set(versions.flatMap(({ releases }) => [...releases.keys()]))].sort();
   return [

@@ -18,7 +18,7 @@ export const IDENTITIES = [
 
 export type Identity = (typeof IDENTITIES)[number];
 
-/** One request and what is done with its answer. Texts hold placeholders, see `variables.ts`. */
+/** One request and what is done with its answer. Texts may have placeholders, see `variables.ts`. */
 export interface Exchange {
   /** `<file>: <name>`, unique in the corpus. */
   readonly id: string;
@@ -27,7 +27,7 @@ export interface Exchange {
   readonly send: string;
   readonly headers: Readonly<Record<string, string | readonly string[]>>;
   readonly body: Body | undefined;
-  /** Variables to take from the answer: name to dotted path; with `?` behind it the answer may be without it. */
+  /** Variables to take from the answer, as name to dotted path; a path that ends with `?` may be missing. */
   readonly keep: Readonly<Record<string, string>>;
   readonly stream: Stream | undefined;
   /** Cuts both bodies down to what tlsboot serves; an entry of `resources` may set it for all its exchanges. */
@@ -57,11 +57,11 @@ export type Body =
   | { readonly form: "json" | "protobuf"; readonly value: unknown }
   | { readonly form: "yaml" | "text" | "base64"; readonly value: string };
 
-/** An answer that is read as it comes. */
+/** An answer that is read as it arrives. */
 export interface Stream {
-  /** Closes after so many events, or reads to the end. */
+  /** Closes after this many events, or reads to the end. */
   readonly events: number | "end";
-  /** Sent while the stream is open, once this many events are there. */
+  /** Exchanges that are sent while the stream is open, once `after` events have arrived. */
   readonly while: readonly Exchange[];
   readonly after: number;
 }
@@ -107,7 +107,7 @@ const SHARED = "shared.yaml";
 /** The other files of the folder that are not replayed by themselves. */
 const OTHER_FILES: readonly string[] = [SHARED, "differences.yaml", "grid.yaml", "identical.yaml"];
 
-/** Reads all files. Throws on anything that is not understood. */
+/** Reads all files. Throws on anything unknown. */
 export async function readCorpus(): Promise<readonly CorpusFile[]> {
   const names = (await readdir(CORPUS)).filter((name) => name.endsWith(".yaml") && !OTHER_FILES.includes(name)).sort();
   const shared = await readFile(join(CORPUS, SHARED), "utf8");
@@ -122,16 +122,16 @@ export function parseCorpusFile(name: string, text: string, shared = "{}"): Corp
   refuseUnknown(root, ["title", "requests", "certificates", "variables", "resources", "exchanges"], name);
   const lists = asRecord(parse(shared), SHARED);
   const own = asRecord(root["variables"] ?? {}, `${name}: variables`);
-  const listed = asList(root["exchanges"], `${name}: exchanges`).flatMap((entry) => {
+  const entries = asList(root["exchanges"], `${name}: exchanges`).flatMap((entry) => {
     const { use } = asRecord(entry, `${name}: an exchange`);
     return use === undefined ? [entry] : asList(lists[String(use)], `${name}: the shared list ${String(use)}`);
   });
   const resources = root["resources"] === undefined ? undefined : asList(root["resources"], `${name}: resources`);
   const exchanges = resources === undefined
-    ? listed.map((entry) => parseExchange(name, entry, own))
+    ? entries.map((entry) => parseExchange(name, entry, own))
     : resources.flatMap((resource) => {
       const variables = { ...own, ...asRecord(resource, `${name}: resources`) };
-      return listed.map((entry) => parseExchange(`${name}/${String(variables["name"])}`, entry, variables));
+      return entries.map((entry) => parseExchange(`${name}/${String(variables["name"])}`, entry, variables));
     });
   refuseDuplicates(exchanges.flatMap((exchange) => [exchange, ...exchange.stream?.while ?? []]));
   return {
@@ -172,8 +172,8 @@ function parseExchange(file: string, entry: unknown, variables: Readonly<Record<
 }
 
 function parseBody(id: string, raw: Readonly<Record<string, unknown>>): Body | undefined {
-  const given = BODY_FORMS.filter((form) => form in raw);
-  const [form, second] = given;
+  const forms = BODY_FORMS.filter((form) => form in raw);
+  const [form, second] = forms;
   if (form === undefined) return undefined;
   if (second !== undefined) throw new Error(`${id}: has two bodies, ${form} and ${second}`);
   if (form === "json" || form === "protobuf") return { form, value: raw[form] };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseCorpusFile } from "./corpus.ts";
-import { expectedCells, findHoles } from "./grid.ts";
+import { findHoles, listExpectedCells } from "./grid.ts";
 import { fillText, fillValue } from "./variables.ts";
 
 test("fillText() fills variables, repetitions and base64, and keeps escaped text", () => {
@@ -16,7 +16,7 @@ test("fillText() fills variables, repetitions and base64, and keeps escaped text
     ] as const
   ) assert.equal(fillText(text, variables), filled);
   assert.throws(() => fillText("${absent}", variables), /\$\{absent\} is not known; known are csr:web, object, uid/);
-  assert.throws(() => fillText("a ${object}", variables), /is no text/);
+  assert.throws(() => fillText("a ${object}", variables), /is not a text/);
 });
 
 test("fillValue() inserts whole values, and fills their content", () => {
@@ -28,7 +28,7 @@ test("fillValue() inserts whole values, and fills their content", () => {
   assert.deepEqual(fillValue({ a: 1, "<<": "${object}", b: 2 }, variables), { a: 1, metadata: { name: "x" }, b: 2 });
 });
 
-test("parseCorpusFile() puts a shared list where it is used, with the variables of the file", () => {
+test("parseCorpusFile() inserts a shared list where it is used, with the variables of the file", () => {
   const text = `title: t\nvariables: {path: /c}\nexchanges: [{name: a, send: GET /}, {use: list}]\n`;
   const file = parseCorpusFile("f", text, 'list: [{name: b, send: "GET \${path}"}]\n');
   assert.deepEqual(file.exchanges.map(({ id }) => id), ["f: a", "f: b"]);
@@ -51,18 +51,18 @@ exchanges: [{name: list, send: "GET \${path}"}]
 });
 
 test("parseCorpusFile() refuses unknown entries", () => {
-  const of = (exchange: string) => () => parseCorpusFile("f", `title: t\nexchanges:\n  - ${exchange}\n`);
-  assert.throws(of("{name: a, send: GET /, body: x}"), /f: a: unknown key body; known are name, as/);
-  assert.throws(of("{name: a, send: GET /, as: bob}"), /f: a: unknown identity bob/);
-  assert.throws(of("{name: a, send: POST /, json: {}, yaml: x}"), /f: a: has two bodies/);
-  assert.throws(of("{name: a, send: GET /}\n  - {name: a, send: GET /}"), /f: a: two exchanges have this name/);
-  assert.throws(of("{name: a, send: GET /, until: soon}"), /f: a: until is the number of a status/);
-  assert.throws(of("{name: a}"), /f: a: send: must be text/);
+  const parseOne = (exchange: string) => () => parseCorpusFile("f", `title: t\nexchanges:\n  - ${exchange}\n`);
+  assert.throws(parseOne("{name: a, send: GET /, body: x}"), /f: a: unknown key body; known are name, as/);
+  assert.throws(parseOne("{name: a, send: GET /, as: bob}"), /f: a: unknown identity bob/);
+  assert.throws(parseOne("{name: a, send: POST /, json: {}, yaml: x}"), /f: a: has two bodies/);
+  assert.throws(parseOne("{name: a, send: GET /}\n  - {name: a, send: GET /}"), /f: a: two exchanges have this name/);
+  assert.throws(parseOne("{name: a, send: GET /, until: soon}"), /f: a: until is the number of a status/);
+  assert.throws(parseOne("{name: a}"), /f: a: send: must be text/);
 });
 
-test("findHoles() names unfilled cells and unused entries", () => {
+test("findHoles() returns empty cells and unused entries", () => {
   const served = [{ name: "selfsubjectreviews.authentication.k8s.io", verbs: ["create"] }];
-  const cells = expectedCells(served[0]!);
+  const cells = listExpectedCells(served[0]!);
   assert.ok(cells.includes("verb create") && !cells.includes("verb get") && !cells.includes("response Table"));
   const grid = new Map([[served[0]!.name, new Map(cells.slice(1).map((cell) => [cell, 1]))]]);
   const entry = { resource: "*", group: "refusal", column: "410", reason: "never" } as const;

@@ -1,4 +1,4 @@
-/** gnostic's protobuf read back into JSON, by the same tables that it is written by. */
+/** Reads gnostic's protobuf back into JSON, with the tables that it is written with. */
 import { Buffer } from "node:buffer";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { parse } from "yaml";
@@ -6,7 +6,7 @@ import { GNOSTIC_V2 } from "../../../core/kube/openapi/v2.ts";
 import { GNOSTIC_V3 } from "../../../core/kube/openapi/v3.ts";
 import type { GnosticType } from "../../../core/kube/openapi/gnostic.ts";
 
-/** Reads an OpenAPI document of either version; fields that the tables do not know are kept by number. */
+/** Reads an OpenAPI document of either version; unknown fields are kept by number. */
 export function readGnostic(bytes: Uint8Array): unknown {
   const isV3 = new TextDecoder().decode(bytes.subarray(2, 7)) === "3.0.0";
   return readMembers(new BinaryReader(bytes), isV3 ? GNOSTIC_V3 : GNOSTIC_V2);
@@ -60,11 +60,11 @@ function readValue(reader: BinaryReader, type: GnosticType, wireType: WireType):
       return readValue(choice, type.choices.find((one) => one.number === number)!.of, innerType);
     }
     default:
-      throw new Error(`${type.kind} stands in no field of its own (wire type ${wireType})`);
+      throw new Error(`${type.kind} is not the type of a field (wire type ${wireType})`);
   }
 }
 
-/** A message with one field, which may be there several times. */
+/** Reads a message with one field, which may be repeated. */
 function readInside(reader: BinaryReader, { of }: Extract<GnosticType, { kind: "inside" }>): unknown {
   if (of.kind === "each") {
     const items: unknown[] = [];

@@ -28,12 +28,12 @@ export type ColumnGroup = keyof typeof COLUMNS;
 
 /** A resource that the server lists in discovery. */
 export interface ServedResource {
-  /** `plural` or `plural/subresource`, with the group behind: `leases.coordination.k8s.io`. */
+  /** `plural` or `plural/subresource`, followed by the group: `leases.coordination.k8s.io`. */
   readonly name: string;
   readonly verbs: readonly string[];
 }
 
-/** An intended empty cell. `*` stands for every resource; so does `*` for every column of a group. */
+/** An intended empty cell. `*` stands for every resource, or for every column of a group. */
 export interface EmptyCell {
   readonly resource: string;
   readonly group: ColumnGroup;
@@ -61,8 +61,8 @@ export function countCells(verdicts: readonly Verdict[]): Grid {
   return grid;
 }
 
-/** Cells that a resource should have: its verbs and their media types, parameters and refusals. */
-export function expectedCells({ verbs }: ServedResource): readonly string[] {
+/** Lists the cells that a resource should fill: its verbs and their media types, parameters and refusals. */
+export function listExpectedCells({ verbs }: ServedResource): readonly string[] {
   const has = (verb: string) => verbs.includes(verb);
   const writes = has("create") || has("update") || has("patch");
   const isStored = has("list");
@@ -104,7 +104,7 @@ function refusalApplies(
   return isStored || !["404", "409", "410"].includes(code);
 }
 
-/** Cells that should be there and are not, with the entries that were not needed. */
+/** Finds the expected cells that are empty, and the entries that were not needed. */
 export function findHoles(
   grid: Grid,
   served: readonly ServedResource[],
@@ -113,7 +113,7 @@ export function findHoles(
   const used = new Set<EmptyCell>();
   const holes: string[] = [];
   for (const resource of served) {
-    for (const cell of expectedCells(resource)) {
+    for (const cell of listExpectedCells(resource)) {
       if ((grid.get(resource.name)?.get(cell) ?? 0) > 0) continue;
       const [group, column] = cell.split(" ");
       const reason = empty.find((entry) =>
@@ -134,7 +134,7 @@ const PATCH_TYPES: Readonly<Record<string, string>> = {
   "application/apply-patch+yaml": "apply",
 };
 
-/** Which resource an exchange was about, and which cells it fills. */
+/** Returns the resource of an exchange, and the cells that it fills. */
 function createCells(
   { sent, status, contentType, value }: Verdict,
 ): { readonly resource: string; readonly cells: readonly string[] } {

@@ -1,7 +1,7 @@
 /**
- * The order of `managedFields`. A server sorts entries by operation, then by the second, then by name: two that wrote one
- * after the other stand by name within a second, and by time across one. When it is that order, it is made the one
- * without times; any other order is left as it is, and so is a difference.
+ * Normalizes the order of `managedFields`. A server sorts entries by operation, then time in seconds, then name, so the
+ * order of two writes depends on whether they are within the same second. A list in this order is sorted again without
+ * times. Any other order is kept, and so shows as a difference.
  */
 
 import { isRecord } from "../../../core/lib/record.ts";
@@ -10,7 +10,7 @@ import { formatYaml } from "../../../core/lib/yaml/format.ts";
 
 type Key = readonly (string | number)[];
 
-/** Entries in the order that they had if all were of one second; what is not in its own order comes back as it is. */
+/** Sorts entries as if all had the same time. A list that is not in the server's order is returned unchanged. */
 export function sortManagers(managedFields: unknown): unknown {
   if (!Array.isArray(managedFields) || !managedFields.every(isRecord)) return managedFields;
   const keys = managedFields.map(toManagerKey);
@@ -19,7 +19,7 @@ export function sortManagers(managedFields: unknown): unknown {
   return managedFields.toSorted((a, b) => compareKeys(untimed(toManagerKey(a)), untimed(toManagerKey(b))));
 }
 
-/** Sorts the managers in an object that kubectl printed as YAML; any other text comes back as it is. */
+/** Sorts the managers in an object that kubectl printed as YAML; any other text is returned unchanged. */
 export function sortManagersInYaml(text: string): string {
   if (!text.includes("\n  managedFields:\n")) return text;
   const object: unknown = parse(text, { intAsBigInt: false, schema: "core" });

@@ -10,7 +10,7 @@ const entry = (operation: string, manager: string, second: number) => ({
   time: `2026-01-01T00:00:0${second}Z`,
 });
 
-test("sortManagers() makes one order of those on both sides of a second", () => {
+test("sortManagers() gives writes within a second and across two the same order", () => {
   const within = [entry("Apply", "z", 1), entry("Update", "a", 1), entry("Update", "b", 1)];
   const across = [entry("Apply", "z", 1), entry("Update", "b", 1), entry("Update", "a", 2)];
   const managers = (list: unknown) => (list as readonly { readonly manager: string }[]).map(({ manager }) => manager);
@@ -18,7 +18,7 @@ test("sortManagers() makes one order of those on both sides of a second", () => 
   assert.deepEqual(managers(sortManagers(across)), ["z", "a", "b"]);
 });
 
-test("sortManagers() keeps lists without a known order", () => {
+test("sortManagers() keeps lists that are not in the server's order", () => {
   for (
     const list of [
       [entry("Update", "b", 1), entry("Update", "a", 1)],

@@ -1,4 +1,4 @@
-/** Cuts bodies down to what both servers must have in common: what both serve, in an order that is no chance. */
+/** Reduces bodies to what both servers must have in common, in a stable order. */
 import { isRecord } from "../../../core/lib/record.ts";
 import { projectDiscovery } from "./project_discovery.ts";
 import { projectOpenapi } from "./project_openapi.ts";
@@ -17,14 +17,16 @@ const PROJECTIONS: Readonly<Record<string, (body: unknown) => unknown>> = {
   random: (body) => projectYaml(projectOrder(body)),
 };
 
-/** Cuts one body down; `kind` is that of the exchange. Throws an Error for an unknown kind. */
+/** Applies the projection of an exchange to a body. Throws an Error for an unknown projection. */
 export function project(kind: string, body: unknown): unknown {
-  const cut = PROJECTIONS[kind];
-  if (cut === undefined) throw new Error(`no projection is called ${kind}; known are ${Object.keys(PROJECTIONS)}`);
-  return cut(body);
+  const projection = PROJECTIONS[kind];
+  if (projection === undefined) {
+    throw new Error(`no projection is called ${kind}; known are ${Object.keys(PROJECTIONS)}`);
+  }
+  return projection(body);
 }
 
-/** Keeps the lines of checks that both servers have, and everything that is no line of a check. */
+/** Keeps the health checks that both servers have, and every line that is not a check. */
 function projectChecks(body: unknown): unknown {
   if (typeof body !== "string") return body;
   return body.split("\n").filter((line) => {
@@ -33,7 +35,7 @@ function projectChecks(body: unknown): unknown {
   }).join("\n");
 }
 
-/** Removes the words for a fault of YAML, which are those of each library, and keeps the rest of the message. */
+/** Replaces the text of a YAML error, which depends on the library, and keeps the rest of the message. */
 function projectYaml(body: unknown): unknown {
   if (!isRecord(body) || typeof body["message"] !== "string") return body;
   const fault =

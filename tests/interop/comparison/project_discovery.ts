@@ -1,4 +1,4 @@
-/** Discovery in every form, cut down to the groups, resources and paths that tlsboot has. */
+/** Reduces discovery documents of every form to the groups, resources and paths that tlsboot has. */
 import { isRecord } from "../../../core/lib/record.ts";
 import { Buffer } from "node:buffer";
 import { decodeMessage } from "../../../core/kube/wire/protobuf.ts";
@@ -10,7 +10,7 @@ import { READ_ONLY_RESOURCES, SERVED_CHECKS, SERVED_GROUPS, SERVED_RESOURCES } f
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Cuts down lists of groups, of resources, of both, and what `/` lists. */
+/** Reduces lists of groups, lists of resources, aggregated discovery and the list of paths. */
 export function projectDiscovery(body: unknown): unknown {
   const document = decoded(body);
   if (!isRecord(document)) return document;
@@ -18,7 +18,7 @@ export function projectDiscovery(body: unknown): unknown {
     return { ...document, groups: document["groups"].filter(({ name }) => SERVED_GROUPS.has(String(name))) };
   }
   if (isList(document["resources"])) {
-    const version = keyOfVersion(String(document["groupVersion"]));
+    const version = toVersionKey(String(document["groupVersion"]));
     const resources = document["resources"]
       .filter(({ name }) => SERVED_RESOURCES.has(`${version}/${String(name)}`))
       .map((resource) => withServedVerbs(`${version}/${String(resource["name"])}`, resource));
@@ -31,7 +31,7 @@ export function projectDiscovery(body: unknown): unknown {
   return document;
 }
 
-/** Schemas of protobuf answers whose envelope names no version, or one that is no kind's. */
+/** Schemas of protobuf answers whose envelope has no version, or one that no kind has. */
 const SCHEMAS: Readonly<Record<string, MessageSchema>> = {
   APIGroupDiscoveryList: apiGroupDiscoveryListSchema,
   APIResourceList: apiResourceListSchema,
@@ -66,19 +66,19 @@ function projectResource(version: string, resource: Json): readonly Json[] {
   return [served.length === 0 ? rest : { ...rest, subresources: served }];
 }
 
-/** Leaves out the verbs that write a resource which is only read here. */
+/** Removes the writing verbs from a resource that is read-only in tlsboot. */
 function withServedVerbs(key: string, resource: Json): Json {
   const { verbs } = resource;
   if (!READ_ONLY_RESOURCES.has(key) || !Array.isArray(verbs)) return resource;
   return { ...resource, verbs: verbs.filter((verb) => READ_VERBS.includes(String(verb))) };
 }
 
-/** `/v1` for `v1`, `apps/v1` for `apps/v1`. */
-function keyOfVersion(groupVersion: string): string {
+/** Returns `/v1` for `v1`, and `apps/v1` unchanged. */
+function toVersionKey(groupVersion: string): string {
   return groupVersion.includes("/") ? groupVersion : `/${groupVersion}`;
 }
 
-/** Debugging pages are no part of the APIs that tlsboot serves. */
+/** Debugging pages, which tlsboot does not serve. */
 const FOREIGN_PATHS: readonly RegExp[] = [/^\/(flagz|statusz|logs|debug)(\/|$)/, /^\/metrics\/./];
 
 function isCommonPath(path: string): boolean {

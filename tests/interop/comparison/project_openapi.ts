@@ -1,7 +1,4 @@
-/**
- * OpenAPI documents are compared in everything but the descriptions, which are in our own words, and what belongs to
- * kinds that tlsboot does not serve.
- */
+/** Reduces OpenAPI documents to the kinds that tlsboot serves, without descriptions, which are in our own words. */
 import { isRecord } from "../../../core/lib/record.ts";
 import { Buffer } from "node:buffer";
 import { readGnostic } from "./gnostic_read.ts";
@@ -9,7 +6,7 @@ import { READ_ONLY_RESOURCES, SERVED_GROUPS, SERVED_RESOURCES, SERVED_VERSIONS }
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Cuts down the list of documents, a document of v3, or that of v2, in JSON or protobuf. */
+/** Reduces the list of documents, a v3 document or the v2 document, in JSON or protobuf. */
 export function projectOpenapi(body: unknown): unknown {
   const document = typeof body === "string" ? readText(body) : body;
   if (!isRecord(document)) return document;
@@ -19,7 +16,7 @@ export function projectOpenapi(body: unknown): unknown {
   return document;
 }
 
-/** The list of documents comes as text, protobuf as base64 of its bytes. */
+/** Decodes a body of text: the list of documents in JSON, or protobuf in base64. */
 function readText(text: string): unknown {
   if (text.startsWith("{")) return JSON.parse(text);
   return /^[A-Za-z0-9+/]+=*$/.test(text) ? readGnostic(Buffer.from(text, "base64")) : text;
@@ -32,7 +29,7 @@ function projectV3(document: Json): Json {
   return {
     ...document,
     paths,
-    components: { ...components, schemas: reachable(paths, components["schemas"] as Json) },
+    components: { ...components, schemas: keepReachable(paths, components["schemas"] as Json) },
   };
 }
 
@@ -40,10 +37,12 @@ function projectV2(document: Json): Json {
   const shared = document["parameters"] as Json;
   const paths = projectPaths(withParameters(document["paths"], shared) as Json);
   const { parameters: _parameters, ...rest } = document;
-  return { ...rest, paths, definitions: reachable(paths, document["definitions"] as Json) };
+  return { ...rest, paths, definitions: keepReachable(paths, document["definitions"] as Json) };
 }
 
-/** Names of shared parameters hold a hash over their descriptions: what they are stands in their place. */
+/**
+ * Replaces references to shared parameters by the parameters, because their names contain a hash of the descriptions.
+ */
 function withParameters(value: unknown, shared: Json): unknown {
   if (Array.isArray(value)) return value.map((item) => withParameters(item, shared));
   if (!isRecord(value)) return value;
@@ -52,7 +51,7 @@ function withParameters(value: unknown, shared: Json): unknown {
   return mapValues(value, (item) => withParameters(item, shared));
 }
 
-/** Only texts are descriptions: a field may be called `description`, too. */
+/** Removes descriptions, which are texts; a field called `description` stays. */
 function withoutDescriptions(value: unknown): unknown {
   if (Array.isArray(value)) return value.filter(isServedIdentity).map(withoutDescriptions);
   if (!isRecord(value)) return value;
@@ -60,14 +59,14 @@ function withoutDescriptions(value: unknown): unknown {
   return Object.fromEntries(kept.map(([key, item]) => [key, withoutDescriptions(item)]));
 }
 
-/** Types that all groups share list the groups of all kinds. */
+/** Reports whether a kind is served. Types that all groups share list the kinds of all groups. */
 function isServedIdentity(value: unknown): boolean {
   if (!isRecord(value) || Object.keys(value).sort().join() !== "group,kind,version") return true;
   return SERVED_VERSIONS.has(`${String(value["group"])}/${String(value["version"])}`);
 }
 
-/** The schemas that are referred to from the remaining paths. */
-function reachable(from: unknown, schemas: Json): Json {
+/** Keeps the schemas that the remaining paths refer to. */
+function keepReachable(from: unknown, schemas: Json): Json {
   const found = new Set<string>();
   const waiting = [...references(from)];
   for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
@@ -97,7 +96,7 @@ function isServedDocument(name: string): boolean {
     (version === undefined ? SERVED_GROUPS.has(group) : SERVED_VERSIONS.has(`${group}/${version}`));
 }
 
-/** Keeps the paths of served resources, and of a resource that is only read here the operations that read it. */
+/** Keeps the paths of served resources. Of a read-only resource it keeps only the operations that read. */
 function projectPaths(paths: Json): Json {
   const served = Object.entries(paths).filter(([path]) => isServedPath(path));
   return Object.fromEntries(served.map(([path, item]) => {
@@ -106,7 +105,10 @@ function projectPaths(paths: Json): Json {
   }));
 }
 
-/** A path has the parameters that all its operations share: with fewer operations, more of them. */
+/**
+ * Merges the parameters of a path into its only remaining operation: which ones a path has depends on all its
+ * operations.
+ */
 function keepReading({ get, parameters = [] }: Json): Json {
   const { parameters: own = [], ...operation } = get as Json;
   const all = [...parameters as readonly unknown[], ...own as readonly unknown[]].map((one) => JSON.stringify(one));
@@ -118,7 +120,7 @@ function isServedPath(path: string): boolean {
   return key === undefined ? isServedDocument(path.slice(1, -1)) : SERVED_RESOURCES.has(key);
 }
 
-/** The resource or subresource of a path, as in `SERVED_RESOURCES`; undefined for the path of a document. */
+/** Returns the resource or subresource of a path, as in `SERVED_RESOURCES`, or undefined for the path of a document. */
 function findResourceOfPath(path: string): string | undefined {
   if (ISSUER_DOCUMENTS.includes(path.slice(1, -1))) return undefined;
   const [root = "", ...all] = path.slice(1).replace(/\/$/, "").split("/");

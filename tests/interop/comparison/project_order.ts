@@ -1,6 +1,6 @@
 /**
- * Go walks maps in no particular order, so that two faults of one map (labels, annotations, data) are listed in any
- * order, by the same kube-apiserver too. Faults of other places have an order, which stays.
+ * Sorts errors about one map (labels, annotations, data). Go iterates over maps in random order, so even the same
+ * kube-apiserver lists them in any order. Errors about other fields keep their order.
  */
 import { isRecord } from "../../../core/lib/record.ts";
 
@@ -9,7 +9,7 @@ interface Cause {
   readonly message: string;
 }
 
-/** A Status whose faults about the same map stand in one order; any other body as it is. */
+/** Sorts the causes of a Status about the same map; any other body is returned unchanged. */
 export function projectOrder(body: unknown): unknown {
   if (!isRecord(body) || typeof body["message"] !== "string") return body;
   const typed = /^(failed to create typed [^]*?, Kind=\w+\)): ([^]*)$/.exec(body["message"]);
@@ -28,8 +28,8 @@ export function projectOrder(body: unknown): unknown {
 }
 
 /**
- * The errors of structured-merge-diff in one order. A field that the schema does not have ends the walk through its map
- * (`typed/validate.go`), so that chance decides which errors are listed beside it: those are not compared.
+ * Sorts the errors of structured-merge-diff. An unknown field ends the iteration over its map (`typed/validate.go`), so
+ * it is random which other errors are listed: those are not compared.
  */
 function sortTypedErrors(errors: string): string {
   if (errors.includes("field not declared in schema")) return "field not declared in schema";
@@ -47,7 +47,7 @@ function sortNeighbours(causes: readonly Cause[]): readonly Cause[] {
   return runs.flatMap((run) => run.toSorted((a, b) => toText(a) < toText(b) ? -1 : 1));
 }
 
-/** The field without the key in a map; the place in a list stays. */
+/** Returns the field without the keys of maps; indexes of lists stay. */
 function toMapPath({ field }: Cause): string {
   return field.replace(/\[(?!\d+\])[^\]]*\]/g, "");
 }

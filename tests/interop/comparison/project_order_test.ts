@@ -7,7 +7,7 @@ const status = (...causes: readonly (readonly [string, string])[]) => ({
   details: { causes: causes.map(([field, message]) => ({ field, message })) },
 });
 
-test("projectOrder() lists the faults of one map in one order", () => {
+test("projectOrder() sorts the errors about one map", () => {
   const other = ["spec.a", "Required value"] as const;
   assert.deepEqual(
     projectOrder(status(["metadata.labels", "b"], ["metadata.labels", "a"], other)),
@@ -19,13 +19,13 @@ test("projectOrder() lists the faults of one map in one order", () => {
   );
 });
 
-test("projectOrder() keeps the order of other faults", () => {
+test("projectOrder() keeps the order of other errors", () => {
   for (const one of [status(["b", "x"], ["a", "x"]), status(["l[1]", "x"], ["l[0]", "x"]), status(["a", "x"])]) {
     assert.deepEqual(projectOrder(one), one);
   }
 });
 
-test("projectOrder() keeps the parts of typed errors that do not depend on chance", () => {
+test("projectOrder() keeps the typed errors that do not depend on the order of a map", () => {
   const message = (errors: string) => ({ message: `failed to create typed patch object (a/b; v1, Kind=X): ${errors}` });
   assert.deepEqual(
     projectOrder(message("errors:\n  .b: expected string\n  .a: expected string")),

@@ -1,10 +1,10 @@
 /**
- * The answer of a SelfSubjectRulesReview lists rules binding by binding, and kube-apiserver goes through bindings in no
- * particular order: the same rules in another order are the same answer.
+ * Sorts the rules in a SelfSubjectRulesReview. They are listed binding by binding, and kube-apiserver iterates over
+ * bindings in random order.
  */
 import { isRecord } from "../../../core/lib/record.ts";
 
-/** The body of a SelfSubjectRulesReview with its rules in one order; any other body as it is. */
+/** Sorts the rules of a SelfSubjectRulesReview; any other body is returned unchanged. */
 export function projectRules(body: unknown): unknown {
   if (!isRecord(body) || !isRecord(body["status"])) return body;
   const status = body["status"];

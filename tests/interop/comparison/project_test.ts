@@ -4,7 +4,7 @@ import { project } from "./project.ts";
 
 const CERTIFICATES = "certificates.k8s.io";
 
-test("project() reduces lists of groups and of resources to the served ones, and keeps faults of the rest", () => {
+test("project() reduces lists of groups and of resources to the served ones", () => {
   const groups = [{ name: CERTIFICATES, versions: [] }, { name: "apps", versions: [] }];
   assert.deepEqual(project("groups", { kind: "APIGroupList", groups }), { kind: "APIGroupList", groups: [groups[0]] });
   const resources = [
@@ -19,7 +19,7 @@ test("project() reduces lists of groups and of resources to the served ones, and
   assert.deepEqual(project("discovery", core), { ...core, resources: [{ name: "secrets" }] });
 });
 
-test("project() cuts aggregated discovery down to served groups, resources and subresources", () => {
+test("project() reduces aggregated discovery to served groups, resources and subresources", () => {
   const served = { resource: "nodes", scope: "Cluster", subresources: [{ subresource: "status" }] };
   const whole = { ...served, subresources: [...served.subresources, { subresource: "proxy" }] };
   const secrets = { resource: "secrets" };
@@ -52,7 +52,7 @@ test("project() keeps the checks that are served, and lines that are not checks"
   assert.equal(project("checks", text), "[+]ping ok\n[-]etcd failed: reason withheld\nlivez check failed\n");
 });
 
-test("project() removes the words for a fault of YAML, and nothing else", () => {
+test("project() replaces the text of a YAML error, and nothing else", () => {
   for (
     const [message, want] of [
       ["no ConfigMap: yaml: line 2: did not find expected ',' or '}' (7b0a)", "no ConfigMap: <fault of YAML> (7b0a)"],
@@ -96,7 +96,7 @@ test("project() keeps the list of OpenAPI documents of served versions", () => {
   });
 });
 
-test("project() keeps refusals whole, and refuses an unknown projection", () => {
+test("project() keeps refusals whole, and throws for an unknown projection", () => {
   const status = { kind: "Status", code: 403, message: "forbidden" };
   for (const kind of ["openapi", "discovery", "groups", "checks"]) assert.deepEqual(project(kind, status), status);
   assert.throws(() => project("other", status), /no projection is called other; known are openapi/);

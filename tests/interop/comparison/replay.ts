@@ -11,7 +11,7 @@ import { type RawAnswer, type ReadBody, readBody } from "./answer.ts";
 import { type Blanker, createBlanker } from "./blank.ts";
 import { type Difference, findDifferences } from "./compare.ts";
 import type { CorpusFile, Exchange } from "./corpus.ts";
-import { isMeant, type MeantDifference } from "./meant.ts";
+import { type IntendedDifference, isIntended } from "./intended.ts";
 import { project } from "./project.ts";
 import { administer, send, type Sent } from "./send.ts";
 import { BOOTSTRAP_TOKEN, type Pair, type Side } from "./sides.ts";
@@ -30,15 +30,15 @@ export interface Verdict {
   /** The body of the real server's answer. */
   readonly value: unknown;
   readonly differences: readonly Difference[];
-  /** The differences that are not listed as meant. */
-  readonly unmeant: readonly Difference[];
+  /** The differences that are not listed as intended. */
+  readonly unintended: readonly Difference[];
 }
 
-/** The result of the corpus. */
+/** The results of a whole corpus. */
 export interface Replayed {
   readonly verdicts: readonly Verdict[];
   /** Entries that no exchange needed. */
-  readonly unused: readonly MeantDifference[];
+  readonly unused: readonly IntendedDifference[];
 }
 
 /** The interval and the number of retries for an exchange that waits for a status. */
@@ -64,22 +64,22 @@ const COMPARED_HEADERS: readonly string[] = [
 export async function replayCorpus(
   pair: Pair,
   files: readonly CorpusFile[],
-  meant: readonly MeantDifference[],
+  intended: readonly IntendedDifference[],
 ): Promise<Replayed> {
   await preparePair(pair);
   const verdicts: Verdict[] = [];
-  for (const file of files) verdicts.push(...await replayFile(pair, file, meant));
+  for (const file of files) verdicts.push(...await replayFile(pair, file, intended));
   const used = new Set(
     verdicts.flatMap(({ exchange, differences }) =>
-      differences.flatMap((difference) => meant.filter((entry) => isMeant(entry, exchange.id, difference)))
+      differences.flatMap((difference) => intended.filter((entry) => isIntended(entry, exchange.id, difference)))
     ),
   );
   const names = files.map(({ name }) => name);
-  const concerned = meant.filter(({ exchange }) => names.includes(exchange.split(/[/:]/)[0]!));
-  return { verdicts, unused: concerned.filter((entry) => !used.has(entry)) };
+  const applicable = intended.filter(({ exchange }) => names.includes(exchange.split(/[/:]/)[0]!));
+  return { verdicts, unused: applicable.filter((entry) => !used.has(entry)) };
 }
 
-/** One answer of one server, read and blanked. */
+/** One answer of one server, decoded and blanked. */
 interface Seen {
   readonly sent: Sent;
   readonly raw: RawAnswer;
@@ -87,7 +87,7 @@ interface Seen {
   readonly blanked: unknown;
 }
 
-/** The answers of one server so far during a file. */
+/** The state of one server while a file is replayed. */
 export interface Session {
   readonly side: Side;
   readonly blanker: Blanker;
@@ -98,7 +98,7 @@ export interface Session {
 async function replayFile(
   pair: Pair,
   file: CorpusFile,
-  meant: readonly MeantDifference[],
+  intended: readonly IntendedDifference[],
 ): Promise<readonly Verdict[]> {
   const sessions = await openSessions(pair, file);
   const verdicts: Verdict[] = [];
@@ -106,7 +106,7 @@ async function replayFile(
   for (const exchange of file.exchanges) {
     if (hasGranted && exchange.as !== "admin") await Promise.all(pair.sides.map(untilGrantsKnown));
     hasGranted = isGrant(exchange) || (hasGranted && exchange.as === "admin");
-    verdicts.push(...await replayExchange(sessions, file, exchange, meant));
+    verdicts.push(...await replayExchange(sessions, file, exchange, intended));
   }
   return verdicts;
 }
@@ -131,13 +131,13 @@ export async function replayExchange(
   [real, ours]: readonly [Session, Session],
   file: CorpusFile,
   exchange: Exchange,
-  meant: readonly MeantDifference[],
+  intended: readonly IntendedDifference[],
 ): Promise<readonly Verdict[]> {
   const [a, b] = await Promise.all([replay(real, exchange), replay(ours, exchange)]);
   return [...a].map(([id, seen]) => {
     const other = b.get(id);
-    if (other === undefined) throw new Error(`${id}: tlsboot was not asked`);
-    return judgeExchange(file, seen.exchange, seen.seen, other.seen, meant);
+    if (other === undefined) throw new Error(`${id}: tlsboot got no such request`);
+    return compareAnswers(file, seen.exchange, seen.seen, other.seen, intended);
   });
 }
 
@@ -151,8 +151,8 @@ const IN_DEFAULT = `${RBAC}/namespaces/default`;
 const REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
 
 /**
- * Waits until the authorizer of a server knows the roles and bindings that were written: it learns of them a moment later,
- * of each kind in order. So it is given one more of each kind, and knows all others once it knows these.
+ * Waits until the authorizer of a server knows the roles and bindings that were written. It learns of each kind in
+ * order, a moment later, so once it knows one more of each kind, it knows all earlier ones.
  */
 async function untilGrantsKnown(side: Side): Promise<void> {
   const name = "comparison:known";
@@ -197,7 +197,7 @@ async function replay(session: Session, exchange: Exchange): Promise<SeenById> {
   });
   const read = await readBody(raw, exchange.stream !== undefined);
   keep(session, exchange, read.value);
-  const base = sentGenerateName(exchange, variables);
+  const base = findGenerateName(exchange, variables);
   if (base !== undefined) session.blanker.expectGenerated(base);
   const written = checkWritten(session, exchange, raw, read.value);
   const projected = exchange.project === undefined ? read.value : project(exchange.project, read.value);
@@ -217,7 +217,7 @@ async function replay(session: Session, exchange: Exchange): Promise<SeenById> {
   return all;
 }
 
-/** Sends, again and again for a while when the exchange waits for a status; the last answer counts. */
+/** Sends an exchange. One that waits for a status is sent again for a while; the last answer counts. */
 async function sendUntil(...[side, exchange, variables, whileOpen]: Parameters<typeof send>): ReturnType<typeof send> {
   for (let triesLeft = UNTIL_TRIES;; triesLeft--) {
     const seen = await send(side, exchange, variables, whileOpen);
@@ -238,7 +238,7 @@ function keep(session: Session, exchange: Exchange, body: unknown): void {
   }
 }
 
-/** Checks that a written object gets a resourceVersion greater than all before, or keeps the one that it had. */
+/** Checks that a written object gets a resourceVersion greater than all before it, or keeps the one that it had. */
 function checkWritten(session: Session, exchange: Exchange, raw: RawAnswer, body: unknown): object {
   if (!/^(POST|PUT|PATCH) /.test(exchange.send) || raw.status > 201 || exchange.send.includes("dryRun")) return {};
   const version = (body as { readonly metadata?: { readonly resourceVersion?: string } } | null)?.metadata
@@ -250,8 +250,8 @@ function checkWritten(session: Session, exchange: Exchange, raw: RawAnswer, body
   return isNew && !grows ? { written: `resourceVersion ${version} is not greater than those before` } : {};
 }
 
-/** The `generateName` of the body, however it is written. */
-function sentGenerateName({ body }: Exchange, variables: Variables): string | undefined {
+/** Returns the `generateName` of the body, whatever its form. */
+function findGenerateName({ body }: Exchange, variables: Variables): string | undefined {
   if (body === undefined || body.form === "base64") return undefined;
   const object = body.form === "yaml" || body.form === "text"
     ? parseText(fillText(body.value, variables))
@@ -270,7 +270,7 @@ function parseText(text: string): unknown {
   }
 }
 
-/** An id that the client sent comes back as it is; of others only the form can be the same. */
+/** Returns an audit id that the client sent. Of any other id only the form is compared. */
 function findAuditId(raw: RawAnswer, { headers }: Exchange): string {
   const [id, ...more] = raw.headers["audit-id"] ?? [];
   if (id === undefined) return "none";
@@ -279,12 +279,12 @@ function findAuditId(raw: RawAnswer, { headers }: Exchange): string {
   return /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(id) ? "a UUID" : id;
 }
 
-function judgeExchange(
+function compareAnswers(
   file: CorpusFile,
   exchange: Exchange,
   real: Seen,
   ours: Seen,
-  meant: readonly MeantDifference[],
+  intended: readonly IntendedDifference[],
 ): Verdict {
   const differences = findDifferences(real.blanked, ours.blanked, "").map((one) => ({
     ...one,
@@ -299,11 +299,11 @@ function judgeExchange(
     value: real.read.value,
     contentType: (real.raw.headers["content-type"]?.[0] ?? "").split(";")[0]!,
     differences,
-    unmeant: differences.filter((one) => !meant.some((entry) => isMeant(entry, exchange.id, one))),
+    unintended: differences.filter((one) => !intended.some((entry) => isIntended(entry, exchange.id, one))),
   };
 }
 
-/** Builds the requests for certificates that exchanges name `csr:<name>`, and `der:<name>` without PEM. */
+/** Builds the certificate requests that exchanges refer to as `csr:<name>`, or as `der:<name>` without PEM. */
 export async function buildFixtures(requests: CorpusFile["requests"]): Promise<Variables> {
   const built: Record<string, unknown> = {};
   for (const [name, { commonName, organizations, key, ...names }] of Object.entries(requests)) {
@@ -319,8 +319,8 @@ export async function buildFixtures(requests: CorpusFile["requests"]): Promise<V
 }
 
 /**
- * Issues the certificates that exchanges name `chain:<name>`, with their times: `from:<name>` and `to:<name>`, and
- * `middle:<name>` between them.
+ * Issues the certificates that exchanges refer to as `chain:<name>`, with their times `from:<name>`, `middle:<name>`
+ * and `to:<name>`.
  */
 async function buildCertificates({ requests, certificates }: CorpusFile): Promise<Variables> {
   const built: Record<string, unknown> = {};

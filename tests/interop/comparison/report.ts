@@ -2,12 +2,13 @@
 import { formatDifferences } from "./compare.ts";
 import type { Replayed, Verdict } from "./replay.ts";
 
-/** Words of a report; ends with `identical N of M`. */
+/** Formats a report, whose last line begins with `identical N of M`. */
 export function formatReport({ verdicts, unused }: Replayed): string {
   const lines: string[] = [];
-  for (const verdict of verdicts) if (verdict.unmeant.length > 0) lines.push(...formatVerdict(verdict), "");
+  for (const verdict of verdicts) if (verdict.unintended.length > 0) lines.push(...formatVerdict(verdict), "");
   for (const { exchange, path } of unused) lines.push(`unused entry in differences.yaml: ${exchange}: ${path}`);
-  const meant = verdicts.filter(({ differences, unmeant }) => differences.length > 0 && unmeant.length === 0).length;
+  const intended =
+    verdicts.filter(({ differences, unintended }) => differences.length > 0 && unintended.length === 0).length;
   const perFile = new Map<string, { identical: number; all: number }>();
   for (const { file, differences } of verdicts) {
     const counts = perFile.get(file) ?? { identical: 0, all: 0 };
@@ -19,16 +20,18 @@ export function formatReport({ verdicts, unused }: Replayed): string {
     lines.push(`${identical === all ? " " : "!"} ${file}: ${identical} of ${all}`);
   }
   lines.push(
-    `identical ${countIdentical(verdicts)} of ${verdicts.length}${meant === 0 ? "" : `, ${meant} differ as meant`}`,
+    `identical ${countIdentical(verdicts)} of ${verdicts.length}${
+      intended === 0 ? "" : `, ${intended} differ as intended`
+    }`,
   );
   return `${lines.join("\n")}\n`;
 }
 
-/** Counts the exchanges that were answered alike; those with listed differences do not count. */
+/** Counts the exchanges with identical answers; those with intended differences do not count. */
 export function countIdentical(verdicts: readonly Verdict[]): number {
   return verdicts.filter(({ differences }) => differences.length === 0).length;
 }
 
-function formatVerdict({ exchange, status, unmeant }: Verdict): readonly string[] {
-  return [exchange.id, `  ${exchange.send} as ${exchange.as} (${status})`, ...formatDifferences(unmeant)];
+function formatVerdict({ exchange, status, unintended }: Verdict): readonly string[] {
+  return [exchange.id, `  ${exchange.send} as ${exchange.as} (${status})`, ...formatDifferences(unintended)];
 }

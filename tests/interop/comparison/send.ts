@@ -1,4 +1,4 @@
-/** Sends one exchange to one server and reads the answer as it comes. */
+/** Sends one exchange to one server and reads the answer as it arrives. */
 import { Buffer } from "node:buffer";
 import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
@@ -27,7 +27,10 @@ export interface Sent {
   readonly bodyMembers: readonly string[];
 }
 
-/** Sends; `whileOpen` runs once the headers of a stream are there, and the events that it waits for. Rejects when there is no answer in time. */
+/**
+ * Sends an exchange. `whileOpen` runs once the headers of a stream and the events that it waits for have arrived.
+ * Rejects if there is no answer in time.
+ */
 export async function send(
   side: Side,
   exchange: Exchange,
@@ -51,12 +54,12 @@ export async function send(
   }
 }
 
-/** Sends a request of the administrator that is not compared, and returns the JSON of its answer. */
-export async function administer(side: Side, words: string, value?: unknown): Promise<unknown> {
+/** Sends a request as the administrator that is not compared, and returns the JSON of its answer. */
+export async function administer(side: Side, line: string, value?: unknown): Promise<unknown> {
   const body = value === undefined ? undefined : { form: "json", value } as const;
-  const { answer } = await send(side, { ...PLAIN, id: words, send: words, body }, {}, () => Promise.resolve());
+  const { answer } = await send(side, { ...PLAIN, id: line, send: line, body }, {}, () => Promise.resolve());
   const text = Buffer.from(answer.body).toString("utf8");
-  if (answer.status >= 300) throw new Error(`${words}: ${side.name}: ${answer.status} ${text}`);
+  if (answer.status >= 300) throw new Error(`${line}: ${side.name}: ${answer.status} ${text}`);
   return JSON.parse(text);
 }
 
@@ -168,8 +171,8 @@ async function readAll(response: IncomingMessage): Promise<Pick<RawAnswer, "body
 }
 
 /**
- * Reads until there are enough events, the server ends the stream, or time is up. Bookmarks that come now and then do not
- * count where the stream has one that must come, at the end of the initial events.
+ * Reads until there are enough events, the server ends the stream, or time is up. Periodic bookmarks do not count if
+ * the stream must have one at the end of its initial events.
  */
 async function readStream(
   response: IncomingMessage,
@@ -215,7 +218,7 @@ async function readStream(
   const { whole, rest } = split(body);
   const isEnough = typeof events === "number" && whole.length >= events;
   const read = Buffer.concat(isEnough ? whole.slice(0, events) : [...whole, rest]);
-  // Compressed answers come in members of one flush each.
+  // Each flush of a compressed answer is a member of its own.
   return { body: isCompressed ? body : read, end: end ?? "timeout" };
 }
 
@@ -252,7 +255,8 @@ function headerValues(raw: readonly string[]): Readonly<Record<string, readonly 
   return values;
 }
 
-function splitOnce(text: string, separator: string): readonly [string, string] {
+/** Splits a text at the first separator; the second part is empty where there is none. */
+export function splitOnce(text: string, separator: string): readonly [string, string] {
   const at = text.indexOf(separator);
   return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
 }

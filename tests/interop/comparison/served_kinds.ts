@@ -39,7 +39,7 @@ const keys = [
   ...reviews.map(({ kind: { group, version, plural } }) => `${group}/${version}/${plural}`),
 ];
 
-/** A kind that is served, and what can be done with it. */
+/** A served kind, with its verbs, fields and subresources. */
 export interface ServedKind {
   readonly kind: Kind;
   readonly verbs: readonly string[];
@@ -61,7 +61,7 @@ export const SERVED_KINDS: readonly ServedKind[] = [
 ];
 /** `group/version/resource` and `group/version/resource/subresource`; the core group is empty. */
 export const SERVED_RESOURCES: ReadonlySet<string> = new Set(keys);
-/** The resources that are only read here; kube-apiserver writes them too. They are compared in what both have. */
+/** The resources that are read-only in tlsboot but not in kube-apiserver. Only reading them is compared. */
 export const READ_ONLY_RESOURCES: ReadonlySet<string> = new Set(
   visible.filter(({ verbs }) => verbs === READ_VERBS).map(({ kind: { group, version, plural } }) =>
     `${group}/${version}/${plural}`

@@ -6,7 +6,7 @@ import { createTempFolder } from "../../support/temp.ts";
 import { type ControlPlane, startControlPlane, writeCertificate } from "../../support/interop/control_plane.ts";
 import { IDENTITIES, type Identity } from "./corpus.ts";
 
-/** The names of the two servers, as reports and the file of meant differences write them. */
+/** The names of the two servers, as reports and the file of intended differences write them. */
 export const SIDES = ["kube-apiserver", "tlsboot"] as const;
 
 export type SideName = (typeof SIDES)[number];
@@ -19,7 +19,7 @@ export interface Side {
   getCredential(identity: Identity): Credential;
 }
 
-/** Connections of an identity, and the header that goes with each request. */
+/** The connections of an identity, and the header of each of its requests. */
 export interface Credential {
   readonly agent: Agent;
   readonly authorization: string | undefined;
@@ -27,7 +27,7 @@ export interface Credential {
 
 /** Both servers. Disposing them ends them. */
 export interface Pair extends AsyncDisposable {
-  /** When the first of them was started: no time of theirs is before it. */
+  /** When the first server was started; no time in an answer is earlier. */
   readonly startedAt: Date;
   readonly sides: readonly [Side, Side];
 }
@@ -35,7 +35,7 @@ export interface Pair extends AsyncDisposable {
 /** The bootstrap token that both servers get as a Secret. */
 export const BOOTSTRAP_TOKEN = { id: "abcdef", secret: "0123456789abcdef" } as const;
 
-/** Client certificates beside the admin's: name to subject. */
+/** Subjects of the client certificates besides the admin's, by name. */
 const SUBJECTS: Readonly<Record<string, string>> = {
   node: "/O=system:nodes/CN=system:node:n1",
   node2: "/O=system:nodes/CN=system:node:n2",
@@ -43,9 +43,9 @@ const SUBJECTS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Starts a new control plane and `tlsboot serve`. It cannot be a shared one: kube-apiserver caches how a user may
- * impersonate another, so that its answer depends on earlier requests. A second kube-apiserver takes the place of tlsboot
- * when `isSelf`: differences between those two are no faults.
+ * Starts a new control plane and `tlsboot serve`. The control plane is not shared, because kube-apiserver caches who
+ * may impersonate whom, so its answers depend on earlier requests. With `isSelf` a second kube-apiserver takes the
+ * place of tlsboot; their differences are not faults of tlsboot.
  */
 export async function startPair(isSelf = false): Promise<Pair> {
   await using stack = new AsyncDisposableStack();

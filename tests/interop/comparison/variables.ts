@@ -1,11 +1,11 @@
-/** Placeholders in the corpus: values that each server made itself, fixtures, and long texts. */
+/** Placeholders in the corpus: values from a server's answers, fixtures, and long texts. */
 import { Buffer } from "node:buffer";
 
 export type Variables = Readonly<Record<string, unknown>>;
 
 const PLACEHOLDER = /\$\$\{|\$\{([^{}]*)\}/g;
 const WHOLE = /^\$\{([A-Za-z][\w.-]*)\}$/;
-/** Placeholders within placeholders: a resource entry may speak of `${csr:web}`. */
+/** The nesting depth of placeholders: the variables of a `resources` entry may contain `${csr:web}`. */
 const MAX_DEPTH = 8;
 
 /**
@@ -19,14 +19,14 @@ export function fillText(text: string, variables: Variables, depth = 0): string 
     const repeat = /^repeat:(\d+):([^]*)$/.exec(name);
     if (repeat !== null) return repeat[2]!.repeat(Number(repeat[1]));
     const value = getValue(name, variables);
-    if (typeof value === "object" && value !== null) throw new Error(`${whole} is no text`);
+    if (typeof value === "object" && value !== null) throw new Error(`${whole} is not a text`);
     return depth < MAX_DEPTH ? fillText(String(value), variables, depth + 1) : String(value);
   });
 }
 
 /**
- * Fills a whole value; a text that is one placeholder stands for the value itself, whatever its type. The members of the
- * value of `<<` take its place.
+ * Fills a whole value; a text that is a single placeholder is replaced by the value itself, whatever its type. The
+ * members of a `<<` value are merged into the object.
  */
 export function fillValue(value: unknown, variables: Variables, depth = 0): unknown {
   if (typeof value === "string") {

@@ -4,7 +4,7 @@ import { KUBERNETES, KUBERNETES_RELEASES } from "../../support/peers/go.ts";
 /** A program of Kubernetes in several releases, and the test that runs once for each of them. */
 export interface ProvenVersions {
   readonly program: string;
-  /** The cells of the matrix by minor release: the exact version, or how it was run. */
+  /** The cells of the matrix by minor release: the exact version, or `emulated`. */
   readonly releases: ReadonlyMap<string, string>;
   readonly shown: string;
   /** The name of a file below `tests/interop`. */
@@ -14,8 +14,8 @@ export interface ProvenVersions {
 /** The release of kube-apiserver, and older ones whose APIs it serves with `--emulated-version`. */
 export const KUBE_APISERVER_VERSIONS = ["1.37", "1.36", "1.35", "1.34"] as const;
 
-const JUDGE = toMinor(KUBERNETES);
-const SERVERS = new Map(KUBE_APISERVER_VERSIONS.map((minor) => [minor, minor === JUDGE ? KUBERNETES : "emulated"]));
+const CURRENT = toMinor(KUBERNETES);
+const SERVERS = new Map(KUBE_APISERVER_VERSIONS.map((minor) => [minor, minor === CURRENT ? KUBERNETES : "emulated"]));
 const CLIENTS = new Map(KUBERNETES_RELEASES.map((release) => [toMinor(release), release]));
 
 /** The rows of the matrix. */
@@ -46,7 +46,7 @@ export const PROVEN_VERSIONS: readonly ProvenVersions[] = [
   },
   {
     program: "kubelet's manager of pod certificates, kube-apiserver",
-    releases: new Map([[JUDGE, KUBERNETES]]),
+    releases: new Map([[CURRENT, KUBERNETES]]),
     shown: "pods get certificates from `signer --pod-certificates`, refresh them, and see why others are denied",
     test: "pod_certificates_test.ts",
   },

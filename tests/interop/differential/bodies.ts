@@ -1,4 +1,4 @@
-/** Bodies of requests: objects, patches and options, in every form that a server reads, and some that none does. */
+/** Request bodies: objects, patches and options, in every form that a server decodes and in some that none does. */
 import { stringify } from "yaml";
 import { deleteOptionsSchema } from "../../../core/kube/kinds/mod.ts";
 import type { Kind } from "../../../core/kube/schema.ts";
@@ -18,7 +18,7 @@ export interface SentBody {
   readonly contentType: string | undefined;
 }
 
-/** Returns how many places of an object are changed: a third of all objects stays as it is. */
+/** Chooses how many changes to make to an object: almost a third of all objects stay unchanged. */
 export function anyChanges(random: Random): number {
   return pick(random, [0, 0, 1, 1, 1, 2, 3]);
 }
@@ -45,12 +45,12 @@ const OTHER_TYPES = [
   ...["application/json;a=b", "application/xml", "application/vnd.kubernetes.protobuf", "application/json,a/b", "json"],
 ];
 
-/** An object to create or to replace with, changed and written in one of the three forms. */
+/** Generates the body of a create or an update: a changed object in one of the three forms. */
 export function objectBody(object: Fields, kind: Kind, random: Random): SentBody {
   if (oneIn(random, 40)) return brokenBody(random);
   const changed = mutate(object, kind.schema, anyChanges(random), random);
   if (oneIn(random, 25)) changeIdentity(changed, random);
-  return writeBody(oneIn(random, 60) ? doubled(changed, random) : changed, random);
+  return writeBody(oneIn(random, 60) ? repeatMember(changed, random) : changed, random);
 }
 
 export function deletionBody(random: Random): SentBody {
@@ -90,8 +90,8 @@ function changeIdentity(object: Fields, random: Random): void {
     ]);}
 }
 
-/** The members of the object itself, one of them twice. */
-function doubled(object: Fields, random: Random): Members {
+/** Returns the members of an object, one of them twice. */
+function repeatMember(object: Fields, random: Random): Members {
   const members = Object.entries(object);
   return new Members([...members, pick(random, members)]);
 }
@@ -113,11 +113,11 @@ function writeBody(value: object, random: Random): SentBody {
   }
 }
 
-/** Characters that YAML 1.1 takes for line breaks; tlsboot refuses them (docs/decisions/0056-js-yaml.md). */
+/** Characters that YAML 1.1 treats as line breaks; tlsboot refuses them (docs/decisions/0056-js-yaml.md). */
 const OTHER_BREAKS = /[\u0085\u2028\u2029]/g;
 
 function writeYaml(value: unknown): string {
-  // Versions stay texts once they are filled in.
+  // Quotes keep a resource version a text once it is filled in.
   const text = stringify(value, { schema: "yaml-1.1", version: "1.1", lineWidth: 0 }).replaceAll("${rv}", '"${rv}"');
   if (text.search(OTHER_BREAKS) < 0) return text;
   const escape = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
@@ -134,7 +134,7 @@ function hasProtobufForm(value: unknown): boolean {
   }
 }
 
-/** The Content-Types of patches, and one of none. */
+/** The Content-Type of each type of patch. */
 export const PATCH_TYPES = {
   json: "application/json-patch+json",
   merge: "application/merge-patch+json",
@@ -142,7 +142,7 @@ export const PATCH_TYPES = {
   apply: "application/apply-patch+yaml",
 } as const;
 
-/** A patch of one of the types that {@link PATCH_TYPES} names, to an object that may look like this one. */
+/** Generates a patch of a type for an object like this one. */
 export function patchBody(type: keyof typeof PATCH_TYPES, object: Fields, kind: Kind, random: Random): SentBody {
   const contentType = oneIn(random, 50) ? pick(random, OTHER_TYPES) : PATCH_TYPES[type];
   if (oneIn(random, 40)) {
@@ -171,10 +171,10 @@ function appliedObject(object: Fields, kind: Kind, random: Random): unknown {
   const changed = mutate(part, kind.schema, anyChanges(random), random);
   if (oneIn(random, 30)) addDirective(changed, random);
   if (oneIn(random, 25)) changeIdentity(changed, random);
-  return oneIn(random, 40) ? doubled(changed, random) : changed;
+  return oneIn(random, 40) ? repeatMember(changed, random) : changed;
 }
 
-/** Some members of an object, changed, as merge patches have them. */
+/** Generates a merge patch: some members of an object, changed. */
 function pickPart(object: Fields, kind: Kind, isStrategic: boolean, random: Random): unknown {
   const { labels, annotations, finalizers } = object["metadata"] as Fields;
   const metadata = pick<Fields>(random, [
@@ -186,7 +186,7 @@ function pickPart(object: Fields, kind: Kind, isStrategic: boolean, random: Rand
   ]);
   const part = mutate({ ...metadata, ...pickMembers(object, random) }, kind.schema, anyChanges(random), random);
   if (isStrategic && oneIn(random, 6)) addDirective(part, random);
-  return oneIn(random, 60) && Object.keys(part).length > 0 ? doubled(part, random) : part;
+  return oneIn(random, 60) && Object.keys(part).length > 0 ? repeatMember(part, random) : part;
 }
 
 function pickMembers(object: Fields, random: Random): Fields {
@@ -194,7 +194,7 @@ function pickMembers(object: Fields, random: Random): Fields {
   return structuredCopy(Object.fromEntries(names.filter(() => oneIn(random, 2)).map((name) => [name, object[name]])));
 }
 
-/** Puts a directive of strategic merge patches into one of the objects or lists. */
+/** Adds a directive of strategic merge patches to one of the objects or lists. */
 function addDirective(object: Fields, random: Random): void {
   const containers: Fields[] = [object];
   for (const { container, key } of findSlots(object, undefined)) {

@@ -1,8 +1,5 @@
 /**
- * `deno task differential`: sends random exchanges to a real kube-apiserver and to `tlsboot serve` and reports where the
- * answers differ: in groups with one cause, each with the shortest sequence that shows it. The same seed makes the same
- * exchanges; without one it is a new one, which is printed. `--self` compares two kube-apiservers; `--save` writes what was
- * found as a file of the corpus.
+ * `deno task differential`: sends random exchanges to a real kube-apiserver and to `tlsboot serve` and reports where the answers differ, grouped by cause, each with the shortest sequence that shows it. The same seed generates the same exchanges; the default is a new seed, which is printed. `--self` compares two kube-apiservers; `--save` writes the findings as a corpus file.
  *
  * Usage: main.ts [--seed S] [--count N] [--scene N] [--self] [--save FILE]
  */
@@ -40,12 +37,12 @@ async function main(): Promise<number> {
   const { text, smallest } = await explain(stage, findings);
   const agreement = computeAgreement(played).toFixed(2);
   process.stdout.write(
-    `${text}\n${compared - findings.length} of ${compared} exchanges were answered alike, ${agreement} %\n`,
+    `${text}\n${compared - findings.length} of ${compared} exchanges had the same answers, ${agreement} %\n`,
   );
   if (values.save !== undefined && smallest.length > 0) {
     await writeFile(
       values.save,
-      formatCorpusFile(smallest.map(({ scene }) => scene), `What seed ${seed} found, made smaller`),
+      formatCorpusFile(smallest.map(({ scene }) => scene), `Differences that seed ${seed} found, shrunk`),
     );
   }
   return findings.length === 0 ? 0 : 1;

@@ -1,17 +1,17 @@
-/** Objects that are changed in a few places: with their description at hand, so that most changes mean something. */
+/** Changes objects in a few places, guided by their schemas so that most changes are meaningful. */
 import type { Random } from "../../../core/ports.ts";
 import type { FieldSchema, FieldType, MessageSchema } from "../../../core/kube/schema.ts";
 import { below, oneIn, pick } from "../../support/seeded_random.ts";
-import { anyText, isWritten, Members, structuredCopy, valueFor, wrongValue } from "./values.ts";
+import { anyText, isRawJson, Members, structuredCopy, valueFor, wrongValue } from "./values.ts";
 
 type Container = Record<string, unknown>;
 
-/** A place in an object: where it is, and the field that the description has there. */
+/** A place in an object: its path, and the field that the schema has there. */
 export interface Slot {
   readonly path: readonly string[];
   readonly container: Container;
   readonly key: string;
-  readonly isThere: boolean;
+  readonly isPresent: boolean;
   readonly field: Pick<FieldSchema, "type" | "enum" | "patchMergeKey" | "listMapKeys"> | undefined;
 }
 
@@ -25,12 +25,12 @@ export function findSlots(object: Container, schema: MessageSchema | undefined):
     }
   };
   const add = (container: Container, key: string, field: Slot["field"], path: readonly string[]): void => {
-    const isThere = Object.hasOwn(container, key);
-    slots.push({ path, container, key, isThere, field });
-    if (isThere) walk(container[key], field?.type, path);
+    const isPresent = Object.hasOwn(container, key);
+    slots.push({ path, container, key, isPresent, field });
+    if (isPresent) walk(container[key], field?.type, path);
   };
   const walk = (value: unknown, type: FieldType | undefined, path: readonly string[]): void => {
-    if (typeof value !== "object" || value === null || isWritten(value)) return;
+    if (typeof value !== "object" || value === null || isRawJson(value)) return;
     if (Array.isArray(value) || type?.kind === "map") {
       const item = type?.kind === "list" || type?.kind === "map" ? { type: type.of } : undefined;
       for (const key of Object.keys(value)) add(value as Container, key, item, [...path, key]);
@@ -44,7 +44,7 @@ export function findSlots(object: Container, schema: MessageSchema | undefined):
 
 const UNKNOWN_KEYS = ["unknown", "", "a", "Metadata", "NAME", "0", "f:a", "ü", "__proto__", "apiVersion", "$patch"];
 
-/** A copy with so many changes. */
+/** Returns a copy with this many changes. */
 export function mutate(object: object, schema: MessageSchema, changes: number, random: Random): Container {
   const copy = structuredCopy(object) as Container;
   for (let left = changes; left > 0; left--) changeOnce(copy, schema, random);
@@ -53,15 +53,15 @@ export function mutate(object: object, schema: MessageSchema, changes: number, r
 
 function changeOnce(object: Container, schema: MessageSchema, random: Random): void {
   const slots = findSlots(object, schema);
-  const there = slots.filter(({ isThere }) => isThere);
+  const present = slots.filter(({ isPresent }) => isPresent);
   // Metadata has more fields than most specs; half of the changes go elsewhere.
   const elsewhere = slots.filter(({ path: [first] }) => first !== "metadata");
   const slot = pick(random, oneIn(random, 2) && elsewhere.length > 0 ? elsewhere : slots);
   const set = (value: unknown) => setMember(slot.container, slot.key, value);
-  // A value without members can only get some.
-  switch (there.length === 0 ? 9 : below(random, 10)) {
+  // A value without members can only gain one.
+  switch (present.length === 0 ? 9 : below(random, 10)) {
     case 0: {
-      const { container, key } = pick(random, there);
+      const { container, key } = pick(random, present);
       if (Array.isArray(container)) container.splice(Number(key), 1);
       else delete container[key];
       return;
@@ -71,22 +71,22 @@ function changeOnce(object: Container, schema: MessageSchema, random: Random): v
     case 2:
       return set(null);
     case 3: {
-      const { container } = pick(random, there);
+      const { container } = pick(random, present);
       if (Array.isArray(container)) container.push(wrongValue(random));
       else setMember(container, pick(random, UNKNOWN_KEYS), wrongValue(random));
       return;
     }
     case 4:
-      return doubleMember(pick(random, there), random);
+      return doubleMember(pick(random, present), random);
     case 5: {
-      const list = pick(random, there);
+      const list = pick(random, present);
       const value = list.container[list.key];
       if (Array.isArray(value) && value.length > 0) value.push(structuredCopy(pick(random, value)));
       else if (typeof value === "string") setMember(list.container, list.key, anyText(random));
       return;
     }
     case 6: {
-      const text = pick(random, there);
+      const text = pick(random, present);
       if (typeof text.container[text.key] === "string") setMember(text.container, text.key, anyText(random));
       return;
     }
@@ -99,8 +99,8 @@ function changeOnce(object: Container, schema: MessageSchema, random: Random): v
 function doubleMember({ container, key }: Slot, random: Random): void {
   if (Array.isArray(container)) return void container.push(container[Number(key)]);
   const value = container[key];
-  // The object itself stays in the hands of others: one of its objects becomes a list of members.
-  if (typeof value !== "object" || value === null || Array.isArray(value) || isWritten(value)) return;
+  // The caller keeps the object itself, so only one of the objects in it can become `Members`.
+  if (typeof value !== "object" || value === null || Array.isArray(value) || isRawJson(value)) return;
   const members = Object.entries(value);
   if (members.length === 0) return;
   const [name, first] = pick(random, members);

@@ -1,4 +1,4 @@
-/** Query parameters and headers, right and wrong. */
+/** Query parameters and headers, valid and invalid. */
 import type { Random } from "../../../core/ports.ts";
 import { below, oneIn, pick } from "../../support/seeded_random.ts";
 
@@ -19,7 +19,7 @@ const NUMBERS = [
 ];
 const VERSIONS = ["0", "0", "1", "", "x", "-1", "00", "%2B1", "18446744073709551616", "1.0", "${rv}"];
 
-/** Values of each parameter; `${scene}` is the name that all objects of a scene begin with. */
+/** Values of each parameter; `${scene}` is the prefix of all names in a scene. */
 const VALUES: Readonly<Record<string, readonly string[]>> = {
   dryRun: ["All", "All", "", "all", "None", "All&dryRun=All", "All&dryRun=x"],
   fieldManager: ["m", "n", "", "a".repeat(128), "a".repeat(129), "%C3%BC", "a%0Ab", "a%20b", "m&fieldManager=n"],
@@ -52,7 +52,7 @@ const BY_VERB: Readonly<Record<string, readonly string[]>> = {
     ...["limit", "limit", "continue", "resourceVersion", "resourceVersionMatch", "pretty", "includeObject", "timeout"],
     ...["timeoutSeconds", "allowWatchBookmarks", "sendInitialEvents", "foo"],
   ],
-  // When a bookmark comes is not the same twice, so that no watch allows them.
+  // The time of a bookmark varies, so no watch allows them.
   watch: ["resourceVersion", "resourceVersionMatch", "sendInitialEvents", "includeObject", "limit"],
   create: WRITE,
   update: [...WRITE, "force"],
@@ -68,7 +68,7 @@ const BY_VERB: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-const GOOD_SELECTORS = [
+const VALID_SELECTORS = [
   "a",
   "!a",
   "a=b",
@@ -80,7 +80,7 @@ const GOOD_SELECTORS = [
   "a>1",
   "a,b=c",
 ];
-const BAD_SELECTORS = [
+const INVALID_SELECTORS = [
   "a=b=c",
   "a in ()",
   "=",
@@ -96,7 +96,7 @@ const BAD_SELECTORS = [
 ];
 const FIELDS = ["metadata.name", "metadata.namespace", "a", "spec.x", "status.phase", "", "metadata.labels"];
 
-/** A query with a leading `?`, or nothing. A list of what is not the scene's alone selects what is. */
+/** Generates a query with a leading `?`, or an empty text. A list of shared objects selects those of the scene. */
 export function anyQuery(
   verb: string,
   random: Random,
@@ -107,10 +107,10 @@ export function anyQuery(
   if (verb === "watch") parts.push("watch=true", "timeoutSeconds=1");
   if (verb === "apply" && !oneIn(random, 8)) parts.push("fieldManager=m");
   if (isList) {
-    const extra = oneIn(random, 6) ? `,${pick(random, GOOD_SELECTORS)}` : "";
-    if (oneIn(random, 12)) parts.push(`labelSelector=${encodeURIComponent(pick(random, BAD_SELECTORS))}`);
+    const extra = oneIn(random, 6) ? `,${pick(random, VALID_SELECTORS)}` : "";
+    if (oneIn(random, 12)) parts.push(`labelSelector=${encodeURIComponent(pick(random, INVALID_SELECTORS))}`);
     else if (scope.isShared) parts.push(`labelSelector=scene%3D\${scene}${encodeURIComponent(extra)}`);
-    else if (oneIn(random, 5)) parts.push(`labelSelector=${encodeURIComponent(pick(random, GOOD_SELECTORS))}`);
+    else if (oneIn(random, 5)) parts.push(`labelSelector=${encodeURIComponent(pick(random, VALID_SELECTORS))}`);
     if (oneIn(random, 6)) parts.push(`fieldSelector=${fieldSelector(random, scope.selectableFields)}`);
   }
   const names = BY_VERB[verb] ?? [];
@@ -135,7 +135,7 @@ const TYPES = [
 ];
 const AS = ["Table", "PartialObjectMetadata", "PartialObjectMetadataList", "Status", "table", ""];
 
-/** An Accept header, or none: one type in three is requested as a Table or as metadata. */
+/** Generates an Accept header or none; one type in three is requested as a Table or as metadata. */
 export function anyAccept(random: Random): string | undefined {
   if (oneIn(random, 3)) return undefined;
   if (oneIn(random, 40)) return pick(random, ["", ",", ";", "json", "a/b;q=x", "*", "application/json;;", "/"]);

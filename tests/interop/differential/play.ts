@@ -1,4 +1,4 @@
-/** Plays scenes before two servers and notes where their answers differ. */
+/** Plays scenes against two servers and records where their answers differ. */
 import type { Difference } from "../comparison/compare.ts";
 import type { CorpusFile, Exchange } from "../comparison/corpus.ts";
 import { buildFixtures, openSessions, preparePair, replayExchange } from "../comparison/replay.ts";
@@ -9,7 +9,7 @@ import { createScene, FIXTURES, LANES, type Scene } from "./scenes.ts";
 /** Answers to one exchange that differ. */
 export interface Finding {
   readonly scene: Scene;
-  /** Place of the exchange in the scene. */
+  /** The index of the exchange in the scene. */
   readonly at: number;
   readonly exchange: Exchange;
   /** Status of each side; 0 where there was no answer. */
@@ -23,7 +23,7 @@ export interface Played {
   readonly findings: readonly Finding[];
 }
 
-/** A pair that is ready, and a count of the replays, so that each has names of its own. */
+/** A prepared pair of servers, and a count of replays that gives each one its own names. */
 export class Stage {
   #replays = 0;
   readonly #pair: Pair;
@@ -34,21 +34,21 @@ export class Stage {
     this.#fixtures = fixtures;
   }
 
-  /** Gives both servers what the scenes need of them. */
+  /** Creates the objects that all scenes need on both servers. */
   static async open(pair: Pair): Promise<Stage> {
     await preparePair(pair);
     return new Stage(pair, await buildFixtures(FIXTURES));
   }
 
-  /** Plays the scenes of a seed, beginning with this one, until so many exchanges were compared. */
-  async playMany(seed: number, count: number, first = 0): Promise<Played> {
+  /** Plays the scenes of a seed until `count` exchanges were compared. */
+  async playMany(seed: number, count: number): Promise<Played> {
     const lanes = Array.from({ length: LANES }, () => 0);
     let compared = 0;
     const findings: Finding[] = [];
     await Promise.all(lanes.map(async (_, lane) => {
-      // Each lane takes its share, so that which scenes are played does not depend on the speed of the servers.
+      // Each lane has its share, so the choice of scenes does not depend on the speed of the servers.
       let own = 0;
-      for (let index = first + lane; own < count / LANES; index += LANES) {
+      for (let index = lane; own < count / LANES; index += LANES) {
         const played = await this.play(createScene(seed, index));
         own += played.compared;
         compared += played.compared;
@@ -59,13 +59,13 @@ export class Stage {
   }
 
   /**
-   * Plays one scene. It ends with an exchange that only one of the servers may have carried out: from there on they have
-   * different objects.
+   * Plays one scene. It ends after a write that perhaps only one of the servers has accepted: from there on their
+   * objects differ.
    */
   async play(scene: Scene): Promise<Played> {
     this.#replays++;
     const name = `d${String(this.#replays).padStart(5, "0")}`;
-    const file = asCorpusFile(scene, name);
+    const file = toCorpusFile(scene, name);
     const variables = { ...this.#fixtures, scene: name, rv: "1", uid: "a", more: "x" };
     const sessions = await openSessions(this.#pair, file, variables);
     const findings: Finding[] = [];
@@ -80,7 +80,7 @@ export class Stage {
     return { compared: scene.exchanges.length, findings };
   }
 
-  /** Plays the scenes of findings alone, and returns the findings that show again: the others were chance. */
+  /** Plays the scene of each finding again by itself, and returns the findings that recur: the others were chance. */
   async confirm(findings: readonly Finding[]): Promise<readonly Finding[]> {
     const again: Finding[] = [];
     for (const finding of findings) {
@@ -98,17 +98,17 @@ export class Stage {
     try {
       const [verdict] = await replayExchange(sessions, file, exchange, []);
       if (verdict === undefined) throw new Error(`${exchange.id}: no verdict`);
-      return { statuses: [verdict.status, verdict.ourStatus], differences: verdict.unmeant };
+      return { statuses: [verdict.status, verdict.ourStatus], differences: verdict.unintended };
     } catch (error) {
-      // Without an answer of one of the two there is nothing to compare.
+      // Without an answer from either server there is nothing to compare.
       const message = error instanceof Error ? error.message : String(error);
       return { statuses: [0, 0], differences: [{ path: "error", "kube-apiserver": undefined, tlsboot: message }] };
     }
   }
 }
 
-/** The scene as the comparison knows files; literal values in it are never blanked. */
-function asCorpusFile({ seed, index, exchanges, setup }: Scene, name: string): CorpusFile {
+/** Converts a scene to a corpus file; literal values in it are never blanked. */
+function toCorpusFile({ seed, index, exchanges, setup }: Scene, name: string): CorpusFile {
   return {
     name: `seed ${seed}, scene ${index}`,
     title: "",

@@ -1,4 +1,4 @@
-/** Findings as a person reads them: in groups with one cause, and as entries of the corpus. */
+/** Formats findings: in groups by cause, and as entries of the corpus. */
 import { stringify } from "yaml";
 import { parseRequestInfo } from "../../../server/http/request_info.ts";
 import { formatDifferences } from "../comparison/compare.ts";
@@ -11,16 +11,13 @@ export interface Group {
   readonly findings: readonly Finding[];
 }
 
-/** Method, resource, both statuses and where the answers first differ. */
+/** Returns the method, the resource, both statuses and where the answers first differ. */
 export function toSignature(finding: Finding): string {
   const [method = ""] = finding.exchange.send.split(" ");
   return `${method} ${parseResource(finding.exchange)} ${toLikeness(finding)}`;
 }
 
-/**
- * Returns what stays the same of a finding when it is made smaller: both statuses, the place, and the shape of the
- * values.
- */
+/** Returns what must stay the same while a finding is shrunk: both statuses, the place, and the shape of the values. */
 export function toLikeness({ statuses, differences: [first] }: Finding): string {
   const values = [first?.["kube-apiserver"], first?.tlsboot].map(describeShape);
   const place = (first?.path ?? "").replace(/\[\d+\]/g, "[]").replace(/\.(labels|annotations|data)\..*/, ".$1");
@@ -29,7 +26,7 @@ export function toLikeness({ statuses, differences: [first] }: Finding): string 
 
 const SHAPE_LENGTH = 60;
 
-/** Describes the shape of a value, without what is special to one object. */
+/** Describes the shape of a value, without texts and numbers that vary between objects. */
 function describeShape(value: unknown): string {
   const text = value === undefined ? "nothing" : typeof value === "string" ? value : typeof value;
   return text.replace(/"(?:[^"\\]|\\.)*"/g, "_").replace(/\d+/g, "0").replace(/[[\]]/g, "").slice(0, SHAPE_LENGTH);
@@ -52,24 +49,24 @@ export function groupFindings(findings: readonly Finding[], by: (finding: Findin
     .toSorted((a, b) => b.findings.length - a.findings.length);
 }
 
-/** Computes how many of a hundred exchanges were answered alike. */
+/** Computes the percentage of exchanges with the same answers. */
 export function computeAgreement({ compared, findings }: Played): number {
   return compared === 0 ? 100 : 100 * (compared - findings.length) / compared;
 }
 
-/** The places where the answers of a finding differ. */
+/** Formats the places where the answers of a finding differ. */
 export function formatFinding({ exchange, statuses, differences }: Finding): string {
   const head = `${exchange.send} as ${exchange.as} (${statuses.join(" / ")})`;
   return [head, ...formatDifferences(differences, 6)].join("\n");
 }
 
-/** Scenes as a file of the corpus. */
+/** Formats scenes as a file of the corpus. */
 export function formatCorpusFile(scenes: readonly Scene[], title: string): string {
   const head = stringify({ title, requests: FIXTURES, exchanges: [] }).replace(/exchanges: \[\]\n$/, "exchanges:\n");
   return `${head}${scenes.map((scene, index) => formatEntries(scene, `found${index + 1}`)).join("")}`;
 }
 
-/** The exchanges of a scene as entries of the corpus; `name` is where the names of its objects begin. */
+/** Formats the exchanges of a scene as entries of the corpus; `name` is the prefix of its objects' names. */
 export function formatEntries({ setup, exchanges }: Scene, name: string): string {
   const kept = new Set<string>();
   const used = setup.filter(({ id }) => id !== "a namespace" || exchanges.some((one) => mentions(one, "${scene}-ns")));
@@ -89,7 +86,7 @@ function mentions(exchange: Exchange, text: string): boolean {
   return JSON.stringify(exchange).includes(text);
 }
 
-/** Values of what no exchange before has kept. */
+/** Values of variables that no earlier exchange has kept. */
 const UNKEPT: Readonly<Record<string, string>> = { rv: "1", uid: "a", more: "x" };
 
 function toEntry(exchange: Exchange, name: string, kept: ReadonlySet<string>): object {

@@ -1,4 +1,4 @@
-/** Objects to begin with: for each served kind some that are valid, and one with every field set. */
+/** Sample objects: for each served kind some valid ones, and one with every field set. */
 import { parseAllDocuments } from "yaml";
 import { VECTORS } from "../../../core/kube/kinds/testdata/vectors.ts";
 import { formatApiVersion, formatQualifiedResource, type Kind } from "../../../core/kube/schema.ts";
@@ -15,7 +15,7 @@ const PLACES = createSamples({ request: () => "${csr:web}", stubRequest: "${der:
 const DOCUMENTS = parseAllDocuments(SAMPLE_OBJECTS.replaceAll("sample-SUFFIX", "${scene}-ns"))
   .map((document) => document.toJS() as Fields);
 
-/** A valid object of a kind with this name; now and then with parts of the one that has every field. */
+/** Creates a valid object with this name, sometimes with parts of the sample that has every field. */
 export function createSample(kind: Kind, name: string, namespace: string | undefined, random: Random): Fields {
   const { metadata, ...content } = structuredCopy(pick(random, listSamples(kind)));
   const { name: _name, namespace: _namespace, ...details } = metadata as Fields;
@@ -46,11 +46,11 @@ export function createSample(kind: Kind, name: string, namespace: string | undef
 function listSamples(kind: Kind): readonly Fields[] {
   const own = DOCUMENTS.filter((one) => one["apiVersion"] === formatApiVersion(kind) && one["kind"] === kind.kind);
   const places = PLACES[formatQualifiedResource(kind)] ?? [];
-  return [...own, ...places.slice(0, 1).map((place) => fromPlace(place.object("n1") as object as Fields))];
+  return [...own, ...places.slice(0, 1).map((place) => moveToScene(place.object("n1") as object as Fields))];
 }
 
-/** The places of the privilege matrix are in namespaces of their own. */
-function fromPlace(object: Fields): Fields {
+/** Moves a sample of the privilege matrix into the namespace of the scene. */
+function moveToScene(object: Fields): Fields {
   return JSON.parse(JSON.stringify(object).replaceAll('"namespace":"team"', '"namespace":"${scene}-ns"')) as Fields;
 }
 

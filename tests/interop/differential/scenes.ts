@@ -1,4 +1,4 @@
-/** Scenes: short sequences of random exchanges about a few objects of their own, the same for the same seed. */
+/** Scenes: short sequences of random exchanges with a few objects of their own, reproducible by seed. */
 import type { Kind } from "../../../core/kube/schema.ts";
 import type { Random } from "../../../core/ports.ts";
 import { below, createSeededRandom, oneIn, pick } from "../../support/seeded_random.ts";
@@ -8,7 +8,7 @@ import { deletionBody, objectBody, PATCH_TYPES, patchBody, type SentBody } from 
 import { anyAccept, anyQuery } from "./parameters.ts";
 import { createSample } from "./samples.ts";
 
-/** One scene. Its texts hold `${scene}` where the names of a replay of it begin. */
+/** A scene. In its texts `${scene}` stands for the prefix of all names in one replay. */
 export interface Scene {
   readonly seed: number;
   readonly index: number;
@@ -23,14 +23,14 @@ export const FIXTURES: Readonly<Record<string, RequestFixture>> = {
   node: { commonName: "system:node:n1", organizations: ["system:nodes"] },
 };
 
-/** The number of scenes that are played side by side; a scene's number decides its lane. */
+/** The number of scenes that are played in parallel; a scene's number decides its lane. */
 export const LANES = 4;
 /** The largest number of exchanges in a scene. */
 const MAX_EXCHANGES = 14;
-/** The nodes that have certificates. Each is in the scenes of one lane only: no other scene writes there meanwhile. */
+/** The nodes that have certificates. Each belongs to one lane, so no two scenes write to it at the same time. */
 const NODES = ["n1", "n2"];
 
-/** Builds the scene of this number. */
+/** Generates the scene with this number. */
 export function createScene(seed: number, index: number): Scene {
   const random = createSeededRandom((Math.imul(seed, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b)) | 0);
   const node = oneIn(random, 10) ? NODES[index % LANES] : undefined;
@@ -40,7 +40,7 @@ export function createScene(seed: number, index: number): Scene {
   while (exchanges.length < length) {
     const place: Place = node === undefined
       ? { served: pick(random, kinds), names: ["${scene}-a", "${scene}-a", "${scene}-b"], namespace: "${scene}-ns" }
-      : placeOfNode(node, random);
+      : pickNodePlace(node, random);
     const identity = node === undefined || oneIn(random, 4) ? anyIdentity(random) : node === "n1" ? "node" : "node2";
     exchanges.push({ ...step(place, random), id: `${exchanges.length + 1}`, as: identity });
   }
@@ -57,8 +57,8 @@ function anyIdentity(random: Random): Identity {
   return oneIn(random, 8) ? pick(random, ["alice", "anonymous", "token", "badtoken", "bootstrap", "node"]) : "admin";
 }
 
-/** Creates the objects of a node: its own Node, Lease and CSINode, and a request for its certificate. */
-function placeOfNode(node: string, random: Random): Place {
+/** Chooses what a node works on: its own Node, Lease or CSINode, or a request for its certificate. */
+function pickNodePlace(node: string, random: Random): Place {
   const own = SERVED_KINDS.filter(({ kind }) =>
     ["nodes", "leases", "csinodes", "certificatesigningrequests"].includes(kind.plural)
   );
@@ -173,15 +173,12 @@ function usualStep(verb: string, { served, names, namespace }: Place, random: Ra
   };
 }
 
-/**
- * Chooses a comparison without order for lists that two real servers do not order alike either, and without the words for
- * faults of YAML.
- */
+/** Chooses a projection that ignores the order of lists that real servers do not sort, and the text of YAML errors. */
 function chooseProjection(kind: Kind, method: string): string {
   return kind.plural === "selfsubjectrulesreviews" && method === "POST" ? "rules" : "random";
 }
 
-/** Adds metadata that a sample does not have: versions and names that a server makes. */
+/** Adds metadata that a sample does not have: resource versions, uids and names to generate. */
 function adorn(object: Record<string, unknown>, verb: string, random: Random): void {
   const metadata = object["metadata"] as Record<string, unknown>;
   if (verb === "create" && oneIn(random, 16)) {

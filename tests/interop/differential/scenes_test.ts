@@ -7,7 +7,7 @@ import { createScene } from "./scenes.ts";
 
 const scenes = Array.from({ length: 300 }, (_, index) => createScene(1, index));
 
-test("createScene() makes the same scene for the same seed and number, and others for others", () => {
+test("createScene() generates the same scene for the same seed and number, and different ones otherwise", () => {
   for (const scene of scenes) assert.deepEqual(createScene(scene.seed, scene.index), scene);
   assert.equal(new Set(scenes.map(({ exchanges }) => JSON.stringify(exchanges))).size, scenes.length);
   assert.notDeepEqual(createScene(2, 0).exchanges, createScene(1, 0).exchanges);
@@ -41,7 +41,7 @@ test("createScene() never lists or deletes objects of other scenes", () => {
   }
 });
 
-test("formatCorpusFile() writes entries that the corpus reads", () => {
+test("formatCorpusFile() writes entries that parseCorpusFile() reads", () => {
   const some = scenes.slice(0, 50);
   const text = formatCorpusFile(some, "Found by chance");
   const { exchanges } = parseCorpusFile("found", text);

@@ -1,12 +1,11 @@
 /** Shrinks a finding: removes exchanges, then parts of them, as long as the same difference shows. */
 import type { Exchange } from "../comparison/corpus.ts";
+import { splitOnce } from "../comparison/send.ts";
 import { shrinkList } from "../../support/shrink.ts";
 import type { Finding, Stage } from "./play.ts";
 import { formatEntries, formatFinding, groupFindings, toLikeness, toSignature } from "./report.ts";
 
-/**
- * The smallest scene in which the same difference shows. Undefined when it does not show again: then it was chance.
- */
+/** Returns the smallest scene with the same difference, or undefined if the difference does not recur. */
 export async function shrink(stage: Stage, finding: Finding): Promise<Finding | undefined> {
   const wanted = toLikeness(finding);
   let best: Finding | undefined;
@@ -32,8 +31,8 @@ export async function shrink(stage: Stage, finding: Finding): Promise<Finding | 
 }
 
 /**
- * Explains findings: how often each difference showed, and for the most frequent ones the smallest scene that shows it, as
- * entries of the corpus.
+ * Explains findings: how often each difference occurred, and for the most frequent ones the smallest scene that shows
+ * it, as entries of the corpus.
  */
 export async function explain(
   stage: Stage,
@@ -47,18 +46,18 @@ export async function explain(
     if (shrunk !== undefined) smallest.push(shrunk);
     const scenes = [first, ...more].slice(0, 5).map(({ scene }) => scene.index).join(", ");
     lines.push("", `${more.length + 1} times, in scenes ${scenes}:`, formatFinding(shrunk ?? first), "");
-    lines.push(shrunk === undefined ? "It did not show again." : formatEntries(shrunk.scene, "differential"));
+    lines.push(shrunk === undefined ? "It did not recur." : formatEntries(shrunk.scene, "differential"));
   }
   return { text: lines.join("\n"), smallest };
 }
 
-/** The number of differences that are made smaller; each takes a few seconds. */
+/** The number of differences to shrink; each takes a few seconds. */
 const SHOWN = 10;
 
 /** Generates the same exchange without one of its parts, the large parts first. */
 function simplerThan(exchange: Exchange): readonly Exchange[] {
-  const [line = "", query] = splitAtFirst(exchange.send, "?");
-  const parameters = query?.split("&") ?? [];
+  const [line, query] = splitOnce(exchange.send, "?");
+  const parameters = query === "" ? [] : query.split("&");
   return [
     ...(exchange.as === "admin" ? [] : [{ ...exchange, as: "admin" as const }]),
     ...(exchange.body === undefined ? [] : [{ ...exchange, body: undefined }]),
@@ -90,7 +89,7 @@ function simplerBodies(exchange: Exchange): readonly Exchange[] {
   }
 }
 
-/** Returns every value with one member or element less, those near the root first. */
+/** Returns every value with one member or element removed, those near the root first. */
 function withoutOne(value: unknown): readonly unknown[] {
   if (Array.isArray(value)) {
     const inner = value.flatMap((item, index) => withoutOne(item).map((less) => value.with(index, less)));
@@ -102,9 +101,4 @@ function withoutOne(value: unknown): readonly unknown[] {
     ...members.map((_, index) => Object.fromEntries(members.toSpliced(index, 1))),
     ...members.flatMap(([key, item]) => withoutOne(item).map((less) => ({ ...value, [key]: less }))),
   ];
-}
-
-function splitAtFirst(text: string, separator: string): readonly [string, string | undefined] {
-  const at = text.indexOf(separator);
-  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
 }

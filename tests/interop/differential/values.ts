@@ -1,9 +1,9 @@
-/** Values for fields, right and wrong, and JSON texts that no `JSON.stringify` writes. */
+/** Values for fields, valid and invalid, and JSON texts that `JSON.stringify` cannot write. */
 import type { Random } from "../../../core/ports.ts";
 import type { FieldSchema, FieldType, MessageSchema } from "../../../core/kube/schema.ts";
 import { below, oneIn, pick } from "../../support/seeded_random.ts";
 
-/** A JSON text that is written as it is: numbers beyond doubles, and invalid JSON. */
+/** A JSON text that is written verbatim: numbers beyond doubles, and invalid JSON. */
 export class Verbatim {
   readonly text: string;
   constructor(text: string) {
@@ -11,7 +11,7 @@ export class Verbatim {
   }
 }
 
-/** An object whose members are written in this order, keys repeated where they are. */
+/** An object whose members are written in this order, including repeated keys. */
 export class Members {
   readonly members: readonly (readonly [string, unknown])[];
   constructor(members: readonly (readonly [string, unknown])[]) {
@@ -19,18 +19,18 @@ export class Members {
   }
 }
 
-/** Reports whether a value is one of the two that only {@link writeJson} writes. */
-export function isWritten(value: unknown): boolean {
+/** Reports whether a value is one that only {@link writeJson} can write. */
+export function isRawJson(value: unknown): boolean {
   return value instanceof Verbatim || value instanceof Members;
 }
 
-/** Reports whether a value is or holds such a one. */
+/** Reports whether a value is or contains a `Verbatim` or `Members`. */
 export function needsText(value: unknown): boolean {
-  if (isWritten(value)) return true;
+  if (isRawJson(value)) return true;
   return typeof value === "object" && value !== null && Object.values(value).some(needsText);
 }
 
-/** Writes JSON, `Verbatim` and `Members` too. */
+/** Writes JSON, including `Verbatim` and `Members`. */
 export function writeJson(value: unknown): string {
   if (value instanceof Verbatim) return value.text;
   if (Array.isArray(value)) return `[${value.map(writeJson).join(",")}]`;
@@ -75,17 +75,17 @@ const WRONG: readonly unknown[] = [
   ...["9223372036854775807", "9223372036854775808", "1e400", "1e3"].map((text) => new Verbatim(text)),
 ];
 
-/** A value that a field does not expect. */
+/** Picks a value that is wrong for most fields. */
 export function wrongValue(random: Random): unknown {
   return structuredCopy(pick(random, WRONG));
 }
 
-/** A text that is good in some places and bad in others. */
+/** Picks a text that is valid in some fields and invalid in others. */
 export function anyText(random: Random): string {
   return pick(random, TEXTS);
 }
 
-/** A value of a field's type, mostly one that decodes; `depth` bounds what is inside. */
+/** Generates a value of a field's type, usually one that decodes; `depth` bounds its nesting. */
 export function valueFor(field: Pick<FieldSchema, "type" | "enum">, random: Random, depth = 3): unknown {
   if (field.enum !== undefined && !oneIn(random, 4)) {
     const one = pick(random, field.enum);
@@ -95,7 +95,8 @@ export function valueFor(field: Pick<FieldSchema, "type" | "enum">, random: Rand
 }
 
 function valueOfType(type: FieldType, random: Random, depth: number): unknown {
-  const odd = (good: readonly unknown[], bad: readonly unknown[]) => pick(random, oneIn(random, 3) ? bad : good);
+  const odd = (valid: readonly unknown[], invalid: readonly unknown[]) =>
+    pick(random, oneIn(random, 3) ? invalid : valid);
   switch (type.kind) {
     case "string":
       return anyText(random);
@@ -126,7 +127,7 @@ function valueOfType(type: FieldType, random: Random, depth: number): unknown {
   }
 }
 
-/** A few fields of a message; all of them are there where chance wants it. */
+/** Generates some or all fields of a message. */
 function messageValue(schema: MessageSchema, random: Random, depth: number): unknown {
   const isFull = oneIn(random, 3);
   const fields = depth <= 0
@@ -135,9 +136,9 @@ function messageValue(schema: MessageSchema, random: Random, depth: number): unk
   return Object.fromEntries(fields.map(([name, field]) => [name, valueFor(field, random, depth - 1)]));
 }
 
-/** A copy in which nothing is shared, so that a change of one object never shows in another. */
+/** Copies a value deeply, so a change of one copy never shows in another. */
 export function structuredCopy<T>(value: T): T {
-  if (typeof value !== "object" || value === null || isWritten(value)) return value;
+  if (typeof value !== "object" || value === null || isRawJson(value)) return value;
   if (Array.isArray(value)) return value.map(structuredCopy) as T;
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, structuredCopy(item)])) as T;
 }

@@ -1,4 +1,4 @@
-/** Plain HTTPS requests with a bearer token, or without; requests that no Kubernetes client sends are possible, too. */
+/** Plain HTTPS requests with or without a bearer token, including requests that no Kubernetes client sends. */
 import { readFile } from "node:fs/promises";
 import { ask } from "../https_request.ts";
 

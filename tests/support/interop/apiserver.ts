@@ -7,12 +7,11 @@ import { eventually } from "../eventually.ts";
 import { readGuide } from "../guide.ts";
 import type { RunningInstance } from "./instance.ts";
 
-/** The servers of etcd in docs/guides/etcd.md. */
+/** The etcd servers in docs/guides/etcd.md. */
 export const GUIDE_ETCD_SERVERS = "https://etcd-0:2379,https://etcd-1:2379,https://etcd-2:2379";
 
 /**
- * Types the commands of docs/guides/etcd.md in the folder above the data directory, where its certificates are too, and
- * waits until the server is ready.
+ * Runs the command of docs/guides/etcd.md in the folder above the data directory, and waits until the server is ready.
  */
 export async function startApiserver(
   { dataDir }: Pick<RunningInstance, "dataDir">,
@@ -27,7 +26,7 @@ export async function startApiserver(
     .replace(GUIDE_ETCD_SERVERS, etcdUrls)
     .replaceAll("=pki/", `=${dataDir}/pki/`)
     .replace("--secure-port=6443", `--secure-port=${port}`);
-  // On loopback nothing else can be advertised.
+  // Only a loopback address can be advertised here.
   const more = ["--bind-address=127.0.0.1", "--endpoint-reconciler-type=none", ...flags];
   await using stack = new AsyncDisposableStack();
   const line = `set -e\n${typed} ${more.join(" ")}`;

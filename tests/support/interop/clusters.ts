@@ -1,10 +1,10 @@
-/** The two servers that a command of ours is tried at: our own, and Kubernetes'. */
+/** The two servers with which commands are tested: tlsboot's and Kubernetes'. */
 import type { TempFolder } from "../temp.ts";
 import { startInstance } from "./instance.ts";
 import type { Kubectl } from "./kubectl.ts";
 import { sharedControlPlane } from "./shared.ts";
 
-/** One of the two servers of a comparison. */
+/** A running server, with kubectl for it. */
 export interface Cluster extends AsyncDisposable {
   readonly folder: TempFolder;
   readonly server: string;
@@ -13,7 +13,7 @@ export interface Cluster extends AsyncDisposable {
   readonly kubectl: Kubectl;
 }
 
-/** The servers by the name that a test is called after; both sign client certificates by themselves once approved. */
+/** The servers by their names in test titles. Both sign approved client certificates automatically. */
 export const CLUSTERS: readonly (readonly [name: string, start: () => Promise<Cluster>])[] = [
   ["tlsboot up", () => startInstance()],
   ["kube-apiserver and kube-controller-manager", async () => {

@@ -60,7 +60,7 @@ const CONTROLLERS: readonly string[] = [
 
 /** How a control plane is started. */
 interface ControlPlaneOptions {
-  /** Starts kube-controller-manager beside the API server. */
+  /** Whether to start kube-controller-manager too. */
   readonly controllers: boolean;
   /** The release whose APIs kube-apiserver serves, such as `1.34`; by default its own. */
   readonly emulatedVersion?: string;
@@ -74,7 +74,7 @@ interface ControlPlaneOptions {
   readonly apiserverFlags?: (folder: TempFolder, server: string) => Promise<readonly string[]>;
 }
 
-/** Starts one and waits until it is ready. */
+/** Starts a control plane and waits until it is ready. */
 export async function startControlPlane(options: ControlPlaneOptions = { controllers: true }): Promise<ControlPlane> {
   const folder = await createTempFolder();
   const startedAt = new Date();

@@ -1,4 +1,4 @@
-/** Programs that read a CRL, as its judges: openssl, a Go program, zlint, nginx and HAProxy. */
+/** Checks CRLs with other programs: openssl, a Go program, zlint, nginx and HAProxy. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { readFile, writeFile } from "node:fs/promises";
@@ -56,7 +56,7 @@ export async function judgeByGo(setting: Pick<CrlSetting, "ca" | "crl">, certifi
 export async function lintCrl(path: string): Promise<readonly string[]> {
   const { stdout } = await succeedProgram(peerPath("zlint"), ["-includeSources", "RFC5280", path]);
   const lints = Object.entries(JSON.parse(stdout) as Readonly<Record<string, { readonly result: string }>>);
-  // A run that judged nothing would find nothing.
+  // A run without any checks would find nothing either.
   assert.ok(lints.filter(([, { result }]) => result === "pass").length > 5, stdout);
   return lints.filter(([, { result }]) => result === "error" || result === "fatal").map(([name]) => name);
 }

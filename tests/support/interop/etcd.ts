@@ -11,7 +11,7 @@ export interface EtcdMember {
   readonly url: string;
   /** Kills the member with SIGKILL. */
   kill(): Promise<void>;
-  /** Starts it again with its data. */
+  /** Starts the member again with its data. */
   restart(): void;
   /** Resolves once it knows a leader. */
   healthy(): Promise<void>;
@@ -19,9 +19,9 @@ export interface EtcdMember {
   call<T>(path: string, body: object): Promise<T>;
   /** The newest revision of the whole etcd; without TLS. */
   revision(): Promise<number>;
-  /** The keys that begin with a prefix, and their values; without TLS. */
+  /** Reads the keys with a prefix, and their values; without TLS. */
   read(prefix: string): Promise<ReadonlyMap<string, Uint8Array>>;
-  /** Removes every revision before one; without TLS. */
+  /** Compacts all revisions before this one; without TLS. */
   compact(revision: number): Promise<void>;
   /** Writes a key; without TLS. */
   put(key: string, value: string): Promise<void>;
@@ -73,7 +73,7 @@ interface MemberPlan {
 /** The largest number of changes that etcd takes at once. */
 const MOST_CHANGES = 128;
 
-/** Starts one and waits until it has a leader. */
+/** Starts an etcd and waits until it has a leader. */
 export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
   const { members = 1, flags = [], places = [HERE], releases = ["etcd"], isTls = false } = options;
   const folder = await createTempFolder();

@@ -26,7 +26,7 @@ export interface Fault extends Omit<Failing, "needle"> {
   readonly count?: number;
 }
 
-/** The faults that every call is tried with. */
+/** The faults to try at every call. */
 export const FAULTS: readonly Fault[] = [
   { name: "ENOSPC", errno: "ENOSPC", kinds: "owtn" },
   { name: "EIO", errno: "EIO", kinds: "owstn" },
@@ -44,7 +44,7 @@ export interface FaultyDisk {
   /** Lets so many calls through, then fails so many (one without it). Counts from now. */
   arm(failing: Failing, skipped: number, count?: number): Promise<void>;
   disarm(): Promise<void>;
-  /** The calls that have failed since the disk was armed. */
+  /** Returns the calls that have failed since the disk was armed. */
   hits(): Promise<readonly string[]>;
 }
 

@@ -26,15 +26,15 @@ export interface RunningInstance extends AsyncDisposable {
   readonly kubectl: Kubectl;
   /** Runs another tlsboot command to its end, in the temporary folder. */
   tlsboot(...args: readonly string[]): Promise<Finished>;
-  /** Runs one that must be a success. */
+  /** Runs a command that must succeed. */
   succeed(...args: readonly string[]): Promise<Finished>;
-  /** Starts one, in the temporary folder. */
+  /** Starts a command, in the temporary folder. */
   spawnTlsboot(...args: readonly string[]): Child;
   /** Returns the same running instance with a temporary folder of its own. Disposing it removes that folder and ends nothing. */
   withOwnFolder(): Promise<RunningInstance>;
 }
 
-/** Starts one on a free port and waits until it reports where it listens. */
+/** Starts an instance on a free port, and waits until it reports its address. */
 export async function startInstance(options: InstanceOptions = {}): Promise<RunningInstance> {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await createTempFolder());
@@ -68,7 +68,7 @@ export async function startInstance(options: InstanceOptions = {}): Promise<Runn
   return inFolder(folder, stack.move());
 }
 
-/** Waits for the greeting of `up`; answers the URL in it. */
+/** Waits for the greeting of `up`, and returns its URL. */
 export async function waitUntilUp(running: Child): Promise<string> {
   const [, server = ""] = await running.waitFor(/tlsboot is up at (https:\S+)[^]*Next, in another terminal/);
   return server;

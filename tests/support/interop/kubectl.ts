@@ -12,9 +12,9 @@ const PATIENCE_MS = 180_000;
 const WAIT_FLAG = "--timeout=170s";
 
 export interface Kubectl {
-  /** Runs to the end, whatever the exit code. */
+  /** Runs kubectl to its end, whatever the exit code. */
   try(...args: readonly string[]): Promise<Finished>;
-  /** Runs, must succeed, answers stdout. */
+  /** Runs kubectl, which must succeed, and returns stdout. */
   run(...args: readonly string[]): Promise<string>;
   /** Creates the objects of a manifest, in JSON or YAML; must succeed, answers stdout. */
   create(manifest: string, ...args: readonly string[]): Promise<string>;
@@ -91,7 +91,7 @@ export async function waitForCsr(kubectl: Kubectl, pattern = /\S+/): Promise<str
   return (await watch.waitFor(line))[1] ?? "";
 }
 
-/** Waits until a request has a certificate; answers it, PEM. */
+/** Waits until a request has a certificate, and returns it as PEM. */
 export async function waitForCertificate(kubectl: Kubectl, name: string): Promise<string> {
   const field = "jsonpath={.status.certificate}";
   await kubectl.run("wait", `csr/${name}`, `--for=${field}`);

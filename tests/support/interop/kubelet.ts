@@ -4,7 +4,7 @@ import { peerPath } from "../peers/go.ts";
 import { type Child, start } from "../child.ts";
 import { findServerPort, type TempFolder } from "../temp.ts";
 
-/** A kubelet and where it writes. */
+/** A running kubelet and its files. */
 interface RunningKubelet extends AsyncDisposable {
   readonly running: Child;
   readonly kubeconfig: string;

@@ -123,7 +123,7 @@ export async function startMachine(shared: string, name: string, kubeletRelease?
     ...["sh", "-c", SETUP, "sh", root, shared, cacheDir(), ...KERNEL_SETTINGS],
   ]));
   const [, pid = ""] = await running.waitFor(/^machine (\d+)$/m);
-  // With its first process all others of the machine end, and only then does unshare.
+  // All processes of the machine end with its first one, and only then unshare ends.
   stack.defer(async () => {
     process.kill(Number(pid), "SIGKILL");
     await running.finished();

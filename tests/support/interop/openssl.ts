@@ -48,12 +48,12 @@ export async function readSubject(certificatePath: string): Promise<string> {
   return text.trim().replace(/^subject=/, "");
 }
 
-/** Permission bits of a file, links followed. */
+/** Reads the permission bits of a file; links are followed. */
 export async function readMode(path: string): Promise<number> {
   return (await stat(path)).mode & 0o777;
 }
 
-/** Everything a kubelet-style pair file must be: for this node, from this CA, of its owner only. */
+/** Asserts that a pair file is like a kubelet's: for this node, from this CA, and private to its owner. */
 export async function assertNodePair(
   caPath: string,
   pairPath: string,

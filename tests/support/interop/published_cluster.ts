@@ -7,7 +7,7 @@ import type { Kubectl } from "./kubectl.ts";
 const CONTROLLERS = ["approving", "signing", "cleaner"].map((name) => `certificatesigningrequest-${name}-controller`)
   .concat("bootstrap-signer-controller", "token-cleaner-controller");
 
-/** Starts one. First requests of token holders are approved by themselves. */
+/** Starts one. The first requests of token holders are approved automatically. */
 export async function startPublishedCluster(controllerFlags: readonly string[] = []): Promise<ControlPlane> {
   const flags = [`--controllers=${CONTROLLERS.join(",")}`, ...controllerFlags];
   await using stack = new AsyncDisposableStack();

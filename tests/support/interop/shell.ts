@@ -9,7 +9,7 @@ import { kubeletConfig } from "./kubelet.ts";
 /** A shell in a folder, with `tlsboot`, `kubectl` and `kubelet` on its PATH. */
 export interface Shell {
   run(line: string): Promise<Finished>;
-  /** Runs a line that must be a success, and answers what it printed. */
+  /** Runs a line that must succeed, and returns its stdout. */
   succeed(line: string): Promise<string>;
   /** Starts a command that stays; the shell is replaced by the program, so that ending it ends the program. */
   start(line: string): Child;

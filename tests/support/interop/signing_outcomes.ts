@@ -17,7 +17,7 @@ const PATIENCE_MS = 180_000;
 /** When the requests came before the signer, as far as validity is compared. */
 const TOLERANCE_MS = 60_000;
 
-/** Waits until the signer has dealt with every request. */
+/** Waits until the signer has processed every request. */
 export async function waitForOutcomes(
   kubectl: Kubectl,
   requests: readonly SigningRequest[],

@@ -5,13 +5,13 @@ import { runProgram } from "../child.ts";
 /** A mounted disk. Disposing it unmounts. */
 interface SmallDisk extends AsyncDisposable {
   readonly path: string;
-  /** Writes ballast until nothing more fits; answers the bytes it took. */
+  /** Writes ballast until the disk is full, and returns its size in bytes. */
   fill(): Promise<number>;
   /** Deletes the ballast, which frees space on the disk. */
   free(): Promise<void>;
 }
 
-/** Mounts one at a path; needs root, and fails loudly without. */
+/** Mounts a small disk at a path; needs root. */
 export async function mountSmallDisk(path: string, kilobytes: number): Promise<SmallDisk> {
   await mkdir(path);
   const { code, stderr } = await runProgram("mount", [

@@ -159,7 +159,7 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
       assert.match(await readMain(page), /is approved/);
       await waitForText(page, ".state", "issued");
       assert.match(await cluster.kubectl.run("get", "csr", name), /Approved,Issued\n$/);
-      assert.equal(await page.$(button("Approve")), null, "what is decided is not asked again");
+      assert.equal(await page.$(button("Approve")), null, "a decided request has no button");
       await assertAudited(world, `update ${name} approval`);
     });
 
@@ -220,7 +220,7 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
       assert.match(rows[0] ?? "", new RegExp(`denied[^]*${name}`));
     });
 
-    flow(`by ${hands.name}: a token is deleted, whose secret no page shows`, async (world, page) => {
+    flow(`by ${hands.name}: a token is deleted, and no page shows its secret`, async (world, page) => {
       const { ui, cluster: { kubectl } } = world;
       const id = suffix.slice(0, 5).padStart(6, "0");
       const secret = {

@@ -15,7 +15,7 @@ lifetime: { max: 24h }
 extensions: { ocsp: [http://ocsp.example.com] }
 `;
 
-/** Writes the profile; answers its path. */
+/** Writes the profile and returns its path. */
 export async function writeWebProfile(folder: TempFolder): Promise<string> {
   const path = folder.join("web.yaml");
   await writeFile(path, PROFILE);
@@ -36,7 +36,7 @@ export async function approveWebRequest(
   await kubectl.run("certificate", "approve", name);
 }
 
-/** Waits until a request has failed; answers the message. */
+/** Waits until a request has failed, and returns the message. */
 export async function waitForFailure(kubectl: Kubectl, name: string): Promise<string> {
   await kubectl.run("wait", `csr/${name}`, "--for=condition=Failed");
   return await kubectl.run("get", "csr", name, '--output=jsonpath={.status.conditions[?(@.type=="Failed")].message}');

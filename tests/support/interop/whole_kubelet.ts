@@ -13,7 +13,7 @@ export interface Complaint {
   readonly text: string;
 }
 
-/** A running kubelet and where it writes. */
+/** A running kubelet and its files. */
 export interface WholeKubelet extends AsyncDisposable {
   readonly running: Child;
   readonly kubeconfig: string;

@@ -1,4 +1,4 @@
-/** zlint as the judge of certificates: the rules of RFC 5280 and no others. */
+/** Checks certificates with zlint's rules for RFC 5280. */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { peerPath } from "../peers/go.ts";
@@ -20,7 +20,7 @@ export async function zlintErrors(
   assert.equal(judgements.length, pems.length, stdout);
   return judgements.map((judgement) => {
     const lints = Object.entries(judgement);
-    // A run that judged nothing would find nothing.
+    // A run without any checks would find nothing either.
     assert.ok(lints.filter(([, { result }]) => result === "pass").length > 20, JSON.stringify(judgement));
     return lints.filter(([, { result }]) => result === "error" || result === "fatal").map(([name]) => name).sort();
   });

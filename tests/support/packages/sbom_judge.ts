@@ -1,4 +1,4 @@
-/** CycloneDX's own schema as the judge of bills of materials. */
+/** Checks bills of materials with CycloneDX's own schema. */
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { ensureNode } from "../../../scripts/build/node_runtime.ts";
@@ -7,7 +7,7 @@ import { ROOT, runProgram, succeedProgram } from "../child.ts";
 /** Says what is wrong with a document; the empty text if nothing is. */
 type SbomJudge = (document: string) => Promise<string>;
 
-/** Installs the judge into a folder that does not exist yet. */
+/** Installs the checker into a folder that does not exist yet. */
 export async function createSbomJudge(folder: string): Promise<SbomJudge> {
   await cp(join(ROOT, "tests", "packages", "judges", "sbom"), folder, { recursive: true });
   const options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--prefer-offline"];

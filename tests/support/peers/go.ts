@@ -40,7 +40,7 @@ interface Peer {
   readonly build: "build" | "test";
   /** The only user of the peer, where it is not the interoperability suite: the benchmarks, or `deno task programs`. */
   readonly use?: "bench" | "programs";
-  /** The release of Kubernetes that it says it is. */
+  /** The release of Kubernetes that it reports. */
   readonly release?: string;
   /** Whether its sources hold C, so that cgo is needed. */
   readonly needsC?: boolean;
@@ -183,7 +183,7 @@ export async function ensurePeers(
       cwd: join(root, "tests", "interop", "peers", peer.module),
       env: { CGO_ENABLED: peer.needsC === true ? "1" : "0" },
     });
-    // A build that was cut off leaves no half executable behind.
+    // An interrupted build leaves no incomplete executable behind.
     await rename(`${path}.new`, path);
   }
 }

@@ -13,7 +13,7 @@ const BARE_HOST = ["strace", "util-linux", "iproute2"];
 const FAULTS = ["gcc", "libc6-dev", "libfaketime"];
 const SCANNER = ["testssl.sh"];
 const BALANCER = ["haproxy"];
-/** The web server before which CRLs are put. */
+/** The web server that checks CRLs. */
 const WEB_SERVER = ["nginx"];
 const BACKUP = ["age"];
 /** The client of tests/support/interop/programs.ts that is written in Python. */

@@ -32,7 +32,7 @@ export async function ensureNpmPeers(): Promise<void> {
     await mustRun("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], {
       cwd: unfinished,
     });
-    // An installation that was cut off leaves no half folder behind.
+    // An interrupted installation leaves no incomplete folder behind.
     await rename(unfinished, path);
   }
 }

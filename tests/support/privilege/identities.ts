@@ -1,4 +1,4 @@
-/** Every identity that may turn up at a server, from unauthenticated clients to its administrator. */
+/** Every kind of identity at a server, from unauthenticated clients to its administrator. */
 
 type Credential =
   | { readonly kind: "none" }
@@ -22,7 +22,7 @@ interface TokenCase {
   readonly data: Readonly<Record<string, string>>;
 }
 
-/** The group that may ask for certificates; kubeadm's. */
+/** The group that may request certificates, which is kubeadm's. */
 export const TOKEN_GROUP = "system:bootstrappers:kubeadm:default-node-token";
 
 /** The bootstrap tokens, by column. */

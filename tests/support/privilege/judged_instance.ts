@@ -9,7 +9,7 @@ import { valueAt } from "../test_app.ts";
 import { type Call, createCallers, type JudgedServer } from "./callers.ts";
 import { type Identity, MASTERS } from "./identities.ts";
 
-/** An answer, with its JSON at hand. */
+/** An answer, with access to its JSON. */
 export interface JudgedReply {
   readonly code: number;
   readonly text: string;

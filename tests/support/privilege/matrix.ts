@@ -30,7 +30,7 @@ interface Attempt {
   readonly call: Call;
 }
 
-/** Paths that are no resource; most of them answer to any method, and none of them changes anything. */
+/** Paths that are not resources; most of them answer to any method, and none of them changes anything. */
 const PATHS: readonly string[] = [
   ...["/", "/api", "/api/v1", "/apis", "/healthz", "/livez", "/readyz", "/metrics", "/version"],
   ...["/openapi/v2", "/openapi/v3", "/nowhere", SNAPSHOT_PATH, OPENID_CONFIGURATION_PATH, KEY_SET_PATH],

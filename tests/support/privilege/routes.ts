@@ -46,7 +46,7 @@ export async function readRoutes(callers: Callers): Promise<readonly Route[]> {
   return routes;
 }
 
-/** The collection of a resource. */
+/** Returns the path of a resource's collection. */
 export function toCollectionRoute({ root, plural }: Route, namespace: string | undefined): string {
   return `${root}${namespace === undefined ? "" : `/namespaces/${namespace}`}/${plural}`;
 }

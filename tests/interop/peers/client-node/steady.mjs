@@ -1,11 +1,11 @@
-/** Two servers' answers made comparable. */
+/** Makes the answers of two servers comparable. */
 import { Buffer } from "node:buffer";
 import { X509Certificate } from "node:crypto";
 
-/** Fields written by the server: the writer, and in a request the requester. */
+/** Fields that the server writes: the field managers, and the requester of a CSR. */
 const LEFT_OUT = ["managedFields", "username", "groups", "extra"];
 
-/** What differs from run to run is named, not shown. */
+/** Replaces values that differ between runs by their kind. */
 // deno-lint-ignore explicit-module-boundary-types
 export function steady(value) {
   if (value instanceof Date) return "a time";

@@ -1,6 +1,6 @@
 /**
- * A day of a program that a JavaScript user writes with @kubernetes/client-node: it speaks JSON only. Prints what it
- * received as one JSON object, step by step, without what differs from run to run, so that two servers can be compared.
+ * A typical program with @kubernetes/client-node, which speaks JSON only. Prints what it received as one JSON object
+ * with a member for each step, without values that differ between runs, so that two servers can be compared.
  *
  * Usage: story.mjs KUBECONFIG REQUEST, where REQUEST is a PKCS#10 request as base64 of PEM.
  */
@@ -8,7 +8,7 @@ import { createRequire } from "node:module";
 import process from "node:process";
 import { steady } from "./steady.mjs";
 
-// Not by an import: it runs beside packages of its own, and the checkout that is checked does not have them.
+// Not an import: the program runs with its own packages, which a checkout does not have.
 const {
   ApiException,
   AuthenticationV1Api,
@@ -40,7 +40,7 @@ async function step(name, act) {
   received[name] = steady(await act());
 }
 
-/** The Status that a refusal carries. */
+/** Returns the Status of a refusal. */
 async function refusal(act) {
   try {
     await act();
@@ -52,7 +52,7 @@ async function refusal(act) {
   return "was not refused";
 }
 
-/** Events of a watch until one is the last. */
+/** Returns the events of a watch up to the last one. */
 function watchUntil(path, query, isLast) {
   return new Promise((resolve, reject) => {
     const events = [];
@@ -190,7 +190,7 @@ async function timesHaveMicroseconds() {
   await leases.deleteNamespacedLease({ namespace, name: "story" });
 }
 
-/** The client that knows no kinds and finds them by discovery. */
+/** Uses the client without types, which finds kinds by discovery. */
 async function objectsWithoutTypes() {
   const objects = KubernetesObjectApi.makeApiClient(config);
   const secret = { apiVersion: "v1", kind: "Secret", metadata: { name: "story", namespace }, stringData: { a: "1" } };

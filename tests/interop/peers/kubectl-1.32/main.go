@@ -1,4 +1,4 @@
-// kubectl of an older release: the published module has its commands and no program.
+// Command kubectl is kubectl of an older release: the published module has its commands but no program.
 package main
 
 import (

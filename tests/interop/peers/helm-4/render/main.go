@@ -43,7 +43,7 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	// Strict: a name that values do not have is an error, not an empty text.
+	// In strict mode a missing value is an error, not an empty text.
 	files, err := engine.Engine{Strict: true}.Render(chart, all)
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ type fault struct {
 	// Property is the name of the rule that was broken.
 	Property string `json:"property"`
 	Message  string `json:"message"`
-	// watch or object is what a page shows of it.
+	// watch or call, and the revision around which a page shows changes.
 	watch  *watch
 	call   *call
 	around int64

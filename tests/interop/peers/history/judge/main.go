@@ -11,23 +11,23 @@ import (
 	"time"
 )
 
-// verdict is what the judge found.
+// verdict is the result of a check.
 type verdict struct {
 	Title string `json:"title"`
-	// Calls, Watches and Events are what the history has; Objects and Operations went through porcupine.
+	// Calls, Watches and Events count the records of the history; Objects and Operations were checked with porcupine.
 	Calls      int `json:"calls"`
 	Objects    int `json:"objects"`
 	Operations int `json:"operations"`
 	Watches    int `json:"watches"`
 	Events     int `json:"events"`
 	// Reads are the lists, pages and gets that were compared with the state at their revision, and Unjudged those that
-	// could not be, or in part, because no watch covered the changes around them.
+	// could not, or only in part, because no watch covered the changes around them.
 	Reads    int `json:"reads"`
 	Unjudged int `json:"unjudged"`
-	// Unknown lists the objects for which the time was too short.
+	// Unknown lists the objects whose check timed out.
 	Unknown []string `json:"unknown"`
 	Faults  []fault  `json:"faults"`
-	// Page is the path of the first page; empty when there is none.
+	// Page is the path of the first page, or empty.
 	Page string `json:"page"`
 }
 

@@ -7,43 +7,43 @@ import (
 	"strings"
 )
 
-// change is a write as the store made it: what an object was after a revision. Its state is nil for a deletion.
+// change is a write in the store: the state of an object at a revision. The state is nil for a deletion.
 type change struct {
 	revision int64
 	key      string
 	state    *state
-	// prev is the change of the same object before this one; nil for the first that is known.
+	// prev is the previous change of the same object; nil for the first known one.
 	prev *change
 	next *change
-	// by is the call that asked for it; nil when the server made it, or a client that is not recorded.
+	// by is the call that made it; nil if the server made it, or a client that is not recorded.
 	by *call
 }
 
 func (c *change) present() bool { return c != nil && c.state != nil }
 
-// changes is all that is known of the changes of one resource, in the order of their revisions.
+// changes holds the known changes of one resource, in the order of their revisions.
 type changes struct {
 	resource string
 	all      []*change
 	byKey    map[string][]*change
-	// covered lists, by namespace, the spans of revisions whose changes some watch without a selector has delivered.
+	// covered lists, by namespace, the spans of revisions that a watch without a selector has covered.
 	covered map[string][]span
 }
 
 // span is the revisions after from, up to and including to.
 type span struct{ from, to int64 }
 
-// model is what the history shows of the store.
+// model is the state of the store as far as the history shows it.
 type model struct {
 	*history
 	resources map[string]*changes
 	states    map[string]map[int64]*state
-	// shown is the time at which a state was seen first.
+	// shown is the time at which a state was first seen.
 	shown map[*state]int64
-	// seen is the earliest time at which a client had seen a revision, and asked is the time at which the first call was
-	// sent that made one. Both are sorted by revision and made monotonic: a revision is made after all before it.
+	// seen has the earliest time at which a client had seen a revision, and asked the time at which the call that made it
+	// was sent. Both are sorted by revision and monotonic, because revisions are made in order.
 	seen, asked []moment
-	// newest is the highest revision that some client had seen at a time.
+	// newest has the highest revision that any client had seen by a time.
 	newest []moment
 	faults *faults
 }
@@ -190,7 +190,8 @@ func (m *model) newestBefore(at int64) int64 {
 	return m.newest[i-1].revision
 }
 
-// madeBefore returns a time before which a revision was made: a client saw it, or a later one. never when nobody did.
+// madeBefore returns a time before which a revision was made, because a client saw it or a later one; never if no
+// client did.
 func (m *model) madeBefore(revision int64) int64 {
 	i := sort.Search(len(m.seen), func(i int) bool { return m.seen[i].revision >= revision })
 	if i == len(m.seen) {
@@ -199,7 +200,8 @@ func (m *model) madeBefore(revision int64) int64 {
 	return m.seen[i].at
 }
 
-// madeAfter returns a time after which a revision was made: the call that made it, or an earlier one, was sent then.
+// madeAfter returns a time after which a revision was made, because the call that made it or an earlier one was sent
+// then.
 func (m *model) madeAfter(revision int64) int64 {
 	i := sort.Search(len(m.asked), func(i int) bool { return m.asked[i].revision > revision })
 	if i == 0 {
@@ -208,7 +210,7 @@ func (m *model) madeAfter(revision int64) int64 {
 	return m.asked[i-1].at
 }
 
-// join sorts spans and makes one of those that touch.
+// join sorts spans and merges those that touch.
 func join(spans []span) []span {
 	slices.SortFunc(spans, func(a, b span) int { return int(a.from - b.from) })
 	joined := spans[:0]
@@ -222,7 +224,7 @@ func join(spans []span) []span {
 	return joined
 }
 
-// isCovered reports whether a change, if there was one at a revision, must be known.
+// isCovered reports whether every change in a span of revisions must be known.
 func (c *changes) isCovered(namespace string, from, to int64) bool {
 	for _, scope := range []string{"", namespace} {
 		for _, one := range c.covered[scope] {
@@ -234,7 +236,7 @@ func (c *changes) isCovered(namespace string, from, to int64) bool {
 	return false
 }
 
-// coveredTo returns the last revision up to which every change after another one must be known.
+// coveredTo returns the last revision up to which every change after from must be known.
 func (c *changes) coveredTo(namespace string, from int64) int64 {
 	to := from
 	for _, scope := range []string{"", namespace} {
@@ -269,7 +271,8 @@ func (w *watch) span() (from, to int64, ok bool) {
 	return from, to, from > 0 && to > from
 }
 
-// attribute finds the call that made each change. The rest was made by the server, or by calls that are not recorded.
+// attribute finds the call that made each change. The other changes were made by the server, or by calls that are not
+// recorded.
 func (m *model) attribute() {
 	var asked []moment
 	claim := func(one *change, c *call) {
@@ -300,7 +303,7 @@ func (m *model) attribute() {
 			}
 		}
 	}
-	// The outcome of these is open, but what they wrote, if they did, was seen.
+	// The outcome of these calls is unknown, but a change may show what they wrote.
 	slices.SortStableFunc(open, func(a, b *call) int { return int(a.begin - b.begin) })
 	for _, c := range open {
 		for _, one := range m.resources[c.resource].byKey[c.key()] {
@@ -336,12 +339,12 @@ func (c *call) isWrite() bool {
 	return c.verb != "get" && c.verb != "list" && isObject(c)
 }
 
-// isUnknown reports whether a write may have been done, or may be done later.
+// isUnknown reports whether a write may have been stored, or may still be.
 func (c *call) isUnknown() bool {
 	return c.isWrite() && (c.status == 0 || c.status >= 500)
 }
 
-// key names the object of a call; empty when only the answer knows.
+// key returns the key of a call's object; empty if only the server knows it.
 func (c *call) key() string {
 	name := c.name
 	if name == "" && c.object != nil {
@@ -353,7 +356,7 @@ func (c *call) key() string {
 	return c.namespace + "/" + name
 }
 
-// mayHaveMade reports whether a change is what a call asked for.
+// mayHaveMade reports whether a change is one that a call requested.
 func (c *call) mayHaveMade(one *change) bool {
 	if c.verb == "delete" {
 		if one.state != nil || !one.prev.present() {

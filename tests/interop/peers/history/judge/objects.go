@@ -12,11 +12,11 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// object is the state of one object in the sequential model that porcupine searches an order of calls for.
+// object is the state of one object in the sequential model for which porcupine searches an order of calls.
 type object struct {
 	present bool
-	// revision is that of the last write, or the highest that is known to be below it: then bound is false, because an
-	// open write came last.
+	// revision is that of the last write. If the last write is an open one, bound is false and revision is the highest
+	// known lower bound.
 	revision int64
 	bound    bool
 	uid      string
@@ -27,14 +27,14 @@ type object struct {
 // anyWrite is the name of a write before the history.
 const anyWrite = "*"
 
-// input is what was asked for: a call, or a change that the server made by itself.
+// input is a request: a call, or a change that the server made by itself.
 type input struct {
 	call   *call
 	change *change
-	// after is the change that the server's own one followed, when no other can have come between.
+	// after is the previous change; isChain is whether no other change can have come between.
 	after   *change
 	isChain bool
-	// open is the writes about the object whose outcome is not known, and end is when the answer was there.
+	// open holds the writes to the object whose outcome is unknown, and end is the time of the answer.
 	open *openWrites
 	end  int64
 }
@@ -44,7 +44,7 @@ type output struct {
 	change *change
 }
 
-// judgeObjects checks that the calls about each object are linearizable. Reads that may be old are no part of it.
+// judgeObjects checks that the calls for each object are linearizable. Reads that may be stale are not included.
 func (m *model) judgeObjects(limit time.Duration, pages *pages) (objects, operations int, unknown []string) {
 	type part struct {
 		name       string
@@ -94,7 +94,7 @@ func (m *model) judgeObjects(limit time.Duration, pages *pages) (objects, operat
 	return len(parts), operations, unknown
 }
 
-// stuck names the call that ended first of those that the longest order cannot hold.
+// stuck describes the call that ended first among those that do not fit into the longest order.
 func stuck(operations []porcupine.Operation, info porcupine.LinearizationInfo) string {
 	var longest []int
 	for _, parts := range info.PartialLinearizations() {
@@ -137,7 +137,7 @@ func (m *model) operations(changes *changes) map[string][]porcupine.Operation {
 	}
 	made := changes.made()
 	for key, own := range changes.byKey {
-		// The first that is known of it is a change of an object that was there already.
+		// The first known change is one of an object that already existed.
 		if first := own[0]; first.state == nil || first.by != nil && (first.by.verb == "update" || first.by.verb == "patch") {
 			add(key, "server", porcupine.Operation{Input: input{}, Output: output{}, Return: m.madeBefore(first.revision)})
 		}
@@ -146,7 +146,7 @@ func (m *model) operations(changes *changes) map[string][]porcupine.Operation {
 		if one.by != nil {
 			continue
 		}
-		// What the server did by itself, or a client that is not recorded.
+		// A change by the server itself, or by a client that is not recorded.
 		prev := one.prev
 		isChain := prev == nil || changes.isCovered(namespace(one), prev.revision, one.revision)
 		add(one.key, "server", porcupine.Operation{
@@ -203,7 +203,7 @@ func objectModel() porcupine.Model {
 	}
 }
 
-// step does an operation in a state, or in one that open writes can have made of it.
+// step applies an operation to a state, or to one that open writes can have made of it.
 func step(s object, in input, out output) (bool, object) {
 	ok, next := stepFrom(s, in, out)
 	// A state that a get shows is a known change.
@@ -244,7 +244,7 @@ func stepFrom(s object, in input, out output) (bool, object) {
 	case c.status == 409 && c.verb == "create":
 		return s.present, s
 	case c.status == 409:
-		// A conflict has a reason; without a precondition it may be another write at the same time.
+		// A conflict needs a reason; without a precondition it may be a concurrent write.
 		hasGuard := c.sent.UID != "" || c.sent.ResourceVersion != ""
 		return !hasGuard || !s.allows(c) || !s.bound, s
 	case !s.allows(c):
@@ -265,7 +265,7 @@ func stepFrom(s object, in input, out output) (bool, object) {
 	}
 }
 
-// allows reports whether a write may be done: the object is there or not, as it must be, and the preconditions hold.
+// allows reports whether a write may succeed: the object exists or not, as it must, and the preconditions hold.
 func (s object) allows(c *call) bool {
 	if c.verb == "create" {
 		return !s.present
@@ -287,7 +287,7 @@ func (s object) allows(c *call) bool {
 	return guard > s.revision
 }
 
-// become is a known change.
+// become applies a known change.
 func (s object) become(c *change) (bool, object) {
 	if c.revision <= s.revision {
 		return false, s
@@ -298,7 +298,7 @@ func (s object) become(c *change) (bool, object) {
 	return true, toObject(c.state)
 }
 
-// shows reports whether a read may answer with a state, and returns what is known then.
+// shows reports whether a read may return a state, and returns the state that is then known.
 func (s object) shows(shown *state) (bool, object) {
 	if !s.present {
 		return false, s

@@ -1,9 +1,9 @@
 package main
 
-// openWrites is the writes about one object without an answer that no known change shows. Each of them was done at a
-// revision that no client saw, or is done later, or never. A search that tries all of these takes a time that doubles
-// with each write, so they are no operations: they only explain an answer that the known changes do not. Thus one may
-// explain several answers, which lets a fault pass where changes are not covered by a watch, and never makes one.
+// openWrites holds the writes to one object that have no answer and that no known change shows. Each of them was stored
+// at a revision that no client saw, or is stored later, or never. The time of a search through all of these doubles
+// with each write, so they are not operations: they only explain answers that the known changes do not. One write may
+// explain several answers. That can hide a fault where no watch covers the changes, but never reports a false one.
 type openWrites struct {
 	model   *model
 	changes *changes
@@ -13,7 +13,7 @@ type openWrites struct {
 
 type openWrite struct {
 	*call
-	// floor is the newest revision that was seen before the write was sent.
+	// floor is the highest revision that was seen before the write was sent.
 	floor int64
 }
 
@@ -76,8 +76,8 @@ func (o *openWrites) reach(s object, before int64) []object {
 	return reached
 }
 
-// isPossible reports whether a write can have been done after a revision and before the next known change of the object:
-// a watch that covers all of this time would have shown it.
+// isPossible reports whether a write can have been stored after a revision and before the next known change of the
+// object: a watch that covers this whole span would have shown it.
 func (o *openWrites) isPossible(one openWrite, revision, before int64) bool {
 	floor := max(revision, one.floor)
 	for _, known := range o.changes.byKey[o.key] {

@@ -12,23 +12,23 @@ import (
 )
 
 const (
-	// maxPages limits porcupine's pages: one store that forgets breaks the promises about every object.
+	// maxPages limits porcupine's pages: a store that loses data breaks the promises about every object.
 	maxPages = 10
 	// maxShown limits the faults of the page, and maxAround the changes around each.
 	maxShown, maxAround = 100, 6
 )
 
-// pages writes what a person looks at when a promise is broken.
+// pages writes HTML pages about broken promises.
 type pages struct {
 	folder string
 	model  *model
-	// objects are the pages of porcupine by the name of the object.
+	// objects lists the pages of porcupine.
 	objects []objectPage
 }
 
 type objectPage struct{ Name, File string }
 
-// object writes porcupine's picture of the calls about an object.
+// object writes porcupine's page with the calls for an object.
 func (p *pages) object(name string, model porcupine.Model, info porcupine.LinearizationInfo) {
 	if p.folder == "" || len(p.objects) >= maxPages {
 		return
@@ -41,7 +41,7 @@ func (p *pages) object(name string, model porcupine.Model, info porcupine.Linear
 	p.objects = append(p.objects, page)
 }
 
-// row is a moment of a table: a change of the store beside what a watch delivered of it, or a call or a note.
+// row is a row of a table: a change in the store, and how a watch or a list showed it.
 type row struct {
 	At       string
 	Revision int64
@@ -55,7 +55,7 @@ type shownFault struct {
 	Rows []row
 }
 
-// write writes the page with all faults and returns its path; empty when nothing is wrong.
+// write writes the page with all faults and returns its path, or an empty path if there are none.
 func (p *pages) write(v verdict) (string, error) {
 	if p.folder == "" || len(v.Faults)+len(v.Unknown) == 0 {
 		return "", nil
@@ -77,7 +77,7 @@ func (p *pages) write(v verdict) (string, error) {
 	return path, page.Execute(file, map[string]any{"V": v, "Counts": counts, "Faults": shown, "Objects": p.objects})
 }
 
-// rows shows the changes of the resource around the revision of a fault, and beside them what the watch or the list showed.
+// rows lists the changes of the resource around the revision of a fault, and how the watch or the list showed them.
 func (p *pages) rows(f fault) []row {
 	seen := map[int64]string{}
 	var resource string

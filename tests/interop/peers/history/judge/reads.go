@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// read is a list, or a page of one, with what its first page asked for.
+// read is a list or a page of one, with its first page.
 type read struct {
 	*call
 	first *read
@@ -15,7 +15,7 @@ type read struct {
 	after string
 }
 
-// contents is a resource at a revision, moved from one revision to the next.
+// contents is the state of a resource, moved forward from revision to revision.
 type contents struct {
 	changes *changes
 	next    int
@@ -35,8 +35,8 @@ func (c *contents) moveTo(revision int64) {
 	}
 }
 
-// judgeReads judges lists, pages and gets of a revision: each shows the store as it was at one revision, and that
-// revision is one that the request allows. A get without a revision is judged as part of its object.
+// judgeReads checks lists, pages and gets at a revision: each shows the store at one revision, which is one that the
+// request allows. A get without a revision is checked with the calls of its object.
 func (m *model) judgeReads() (judged, unjudged int) {
 	reads := map[string][]*read{}
 	pages := map[string]*read{}
@@ -90,7 +90,7 @@ func (m *model) judgeReads() (judged, unjudged int) {
 	return judged, unjudged
 }
 
-// requested returns the exact revision that a list wants; 0 for none.
+// requested returns the exact revision that a list requests; 0 for none.
 func (m *model) requested(c *call, pages map[string]*read) int64 {
 	if before := pages[c.page(c.token)]; c.token != "" && before != nil {
 		return before.list.ResourceVersion
@@ -98,12 +98,12 @@ func (m *model) requested(c *call, pages map[string]*read) int64 {
 	return number(c.revision)
 }
 
-// page is the key of a page by its token. Two clients may have the same one, and continue with different selectors.
+// page returns the key of a page. Two clients may have the same token and continue with different selectors.
 func (c *call) page(token string) string {
 	return c.client + " " + token
 }
 
-// judgeRevision compares the revision of a list with the one that was asked for.
+// judgeRevision compares the revision of a list with the requested one.
 func (m *model) judgeRevision(r *read) {
 	revision := r.list.ResourceVersion
 	if r.first != r {
@@ -134,7 +134,7 @@ func (m *model) judgeRevision(r *read) {
 	}
 }
 
-// judgeList compares the items with the contents at the revision. False when deletions may be unknown.
+// judgeList compares the items with the contents at the revision. It returns false if deletions may be unknown.
 func (m *model) judgeList(r *read, now *contents) bool {
 	chosen, err := newSelection(&r.first.request)
 	if err != nil {
@@ -196,7 +196,7 @@ func (m *model) judgeList(r *read, now *contents) bool {
 	return isComplete
 }
 
-// judgeGet judges a get that may be old: it shows a state that the object had at the requested revision or later.
+// judgeGet checks a get that may be stale: it shows a state that the object had at the requested revision or later.
 func (m *model) judgeGet(c *call) bool {
 	changes := m.resources[c.resource]
 	wanted := number(c.revision)
@@ -207,7 +207,7 @@ func (m *model) judgeGet(c *call) bool {
 	if c.status == 404 {
 		own := changes.byKey[c.key()]
 		for i, one := range own {
-			// Between two objects of one name it was gone, even when no one saw the deletion.
+			// Between two objects of the same name there was none, even if no one saw the deletion.
 			isReplaced := one.present() && one.next.present() && one.state.UID != one.next.state.UID
 			isGone := (one.state == nil || isReplaced) && (one.next == nil || one.next.revision > wanted)
 			if isGone || i == 0 && one.revision > wanted {
@@ -250,7 +250,7 @@ func (m *model) mayBeDeleted(r *call, last int64) bool {
 	})
 }
 
-// judgeExpiry judges a 410: the revision must be older than what is kept.
+// judgeExpiry checks a 410: the revision must be older than the kept history.
 func (m *model) judgeExpiry(r *request, wanted int64) {
 	if m.keptMs == 0 {
 		return // nothing is promised
@@ -260,7 +260,7 @@ func (m *model) judgeExpiry(r *request, wanted int64) {
 			return
 		}
 	}
-	// The change after the revision is as old as that, or nobody has seen one yet.
+	// The change after the revision must be old enough.
 	if at := m.madeBefore(wanted + 1); at != never && r.end-at >= m.keptMs*1000 {
 		return
 	}

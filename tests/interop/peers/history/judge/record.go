@@ -40,14 +40,14 @@ type record struct {
 	Text             string
 }
 
-// sent is what a write asked for.
+// sent has the preconditions and the name of a write.
 type sent struct {
 	UID             string
 	ResourceVersion string
 	Write           string
 }
 
-// state is an object as an answer showed it. States of the same revision are one pointer, but for those of deletions.
+// state is an object in an answer. Equal states share a pointer, except for those of deletions.
 type state struct {
 	Namespace       string
 	Name            string
@@ -66,7 +66,7 @@ func (s *state) key() string {
 	return s.Namespace + "/" + s.Name
 }
 
-// list is a list that was answered, or one page.
+// list is a whole list or one page.
 type list struct {
 	ResourceVersion int64
 	Continue        string
@@ -74,7 +74,7 @@ type list struct {
 	Items           []*state
 }
 
-// call is a call of any verb but watch, and opened is a watch. Both are requests.
+// request has the fields that calls and watches share.
 type request struct {
 	client, resource, namespace, name, subresource string
 	begin, end                                     int64
@@ -109,7 +109,7 @@ type event struct {
 	status     int
 }
 
-// compaction took revisions below one away, at some time between begin and end.
+// compaction removed all lower revisions, at some time between begin and end.
 type compaction struct {
 	begin, end, revision int64
 }
@@ -126,10 +126,10 @@ type history struct {
 
 const never = int64(math.MaxInt64)
 
-// maxLine is more than a list of 100,000 objects.
+// maxLine is larger than a list of 100,000 objects.
 const maxLine = 256 << 20
 
-// readHistory reads a file. A last line that was cut off is left out: the program that wrote it was killed.
+// readHistory reads a file. An incomplete last line is ignored, because the program that wrote it was killed.
 func readHistory(path string) (*history, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -208,7 +208,7 @@ func (h *history) add(r record, open map[int]*watch, pool pool) error {
 	return nil
 }
 
-// pool keeps one copy of equal states, of which a list may have thousands.
+// pool keeps one copy of equal states, of which there may be thousands.
 type pool map[pooled]*state
 
 type pooled struct {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// selection decides which objects a read or a watch is about.
+// selection decides which objects a read or a watch includes.
 type selection struct {
 	namespace string
 	terms     []term
@@ -18,8 +18,8 @@ type term struct {
 	isAboutValue bool
 }
 
-// newSelection parses the selectors of a request. It knows equality and existence of labels, and of fields the name,
-// the namespace and a request's signer: what the clients of torture and of the simulation use.
+// newSelection parses the selectors of a request. It supports equality and existence of labels, and the fields for the
+// name, the namespace and a request's signer, which the clients of torture and simulation use.
 func newSelection(r *request) (selection, error) {
 	s := selection{namespace: r.namespace}
 	for _, one := range []struct {
@@ -85,7 +85,7 @@ func (s selection) includes(one *state) bool {
 	return true
 }
 
-// had reports whether the state that a change made is included.
+// had reports whether the state of a change is included.
 func (s selection) had(c *change) bool {
 	return c.present() && s.includes(c.state)
 }

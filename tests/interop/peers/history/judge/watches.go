@@ -2,10 +2,10 @@ package main
 
 import "fmt"
 
-// maxFaultsOfWatch limits the faults of one watch: when one event is missing, many may be.
+// maxFaultsOfWatch limits the faults of one watch: after one missing event there may be many.
 const maxFaultsOfWatch = 5
 
-// following is a watch while it is compared with the changes of its resource.
+// following compares a watch with the changes of its resource.
 type following struct {
 	*model
 	*watch
@@ -18,8 +18,8 @@ type following struct {
 	faulty               int
 }
 
-// judgeWatches judges every watch from where it began to the last that it delivered. The changes are those that any
-// client has seen, so that an event is missing from a watch when another watch, a read or a write shows its change.
+// judgeWatches checks every watch from its first revision to the last one that it delivered. The changes are those that
+// any client has seen, so a watch misses an event if another watch, a read or a write shows its change.
 func (m *model) judgeWatches() (watches, events int) {
 	for _, w := range m.watches {
 		if w.status == 410 {
@@ -57,9 +57,9 @@ func (f *following) judge() {
 				f.judgeExpiry(&f.watch.request, max(f.from, f.last, f.bookmark))
 			}
 		case e.initialEnd:
-			f.begin(e.revision) // the initial events are judged as a list
+			f.begin(e.revision) // the initial events are checked as a list
 		case f.from == 0:
-			// From any state, without a mark where the changes begin: only the states are compared.
+			// Nothing marks where the changes begin, so only the states are compared.
 			f.events++
 		case e.kind == "BOOKMARK":
 			f.mark(e)
@@ -79,7 +79,7 @@ func (f *following) begin(revision int64) {
 	f.skip(revision, nil)
 }
 
-// skip goes to the first change after a revision, and hands those before to a function.
+// skip moves to the first change after a revision, and calls a function for each change before.
 func (f *following) skip(revision int64, each func(*change)) {
 	for ; f.next < len(f.changes.all) && f.changes.all[f.next].revision <= revision; f.next++ {
 		if each != nil {
@@ -138,7 +138,7 @@ func (f *following) compare(e *event, found *change) {
 	}
 	shown := found.state
 	if e.kind == "DELETED" {
-		// The last state that was selected, with the revision of the change.
+		// The event has the last selected state, with the revision of the change.
 		if found.prev == nil || found.prev.state == nil {
 			return
 		}
@@ -149,7 +149,7 @@ func (f *following) compare(e *event, found *change) {
 	}
 }
 
-// expected returns the type of the event that a watch with this selection gets of a change; empty for none.
+// expected returns the type of the event that a watch with this selection gets for a change; empty for none.
 func (f *following) expected(one *change) string {
 	was, is := f.chosen.had(one.prev), f.chosen.had(one)
 	switch {
@@ -180,7 +180,7 @@ func (f *following) mark(e *event) {
 	f.bookmark = e.revision
 }
 
-// missing reports a change that was not delivered, if it is one of this watch.
+// missing reports a change that was not delivered, if this watch includes it.
 func (f *following) missing(property string, one *change) {
 	want := f.expected(one)
 	isSure := f.chosen.had(one) ||
@@ -196,7 +196,7 @@ func (f *following) fault(property string, revision int64, format string, values
 	one.watch, one.around = f.watch, revision
 }
 
-// initialLists returns the initial events of streaming lists as lists, which is what they are.
+// initialLists returns the initial events of streaming lists as lists.
 func (h *history) initialLists() []*call {
 	var lists []*call
 	for _, w := range h.watches {

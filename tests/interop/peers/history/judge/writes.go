@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// judgeWrites judges what no order of the calls about one object shows: a revision is higher than all that were seen
-// before the write was sent, and objects whose writers name their writes change by these alone, once each.
+// judgeWrites checks what an order of the calls for one object does not show: a revision is higher than all that were
+// seen before the write was sent, and each named write changes an object once, as nothing else does.
 func (m *model) judgeWrites() {
 	named := map[string]*call{}
 	for _, c := range m.calls {
@@ -20,7 +20,7 @@ func (m *model) judgeWrites() {
 			continue
 		}
 		revision := c.object.ResourceVersion
-		// A write that changes nothing keeps the revision, so that its state may have been seen.
+		// A write that changes nothing keeps the revision, so its state may have been seen before.
 		if newest := m.newestBefore(c.begin); revision <= newest && m.shown[c.object] >= c.begin {
 			m.faults.add("linearizable", "%s was written at revision %d, after revision %d had been seen", c, revision, newest)
 		}
@@ -68,7 +68,7 @@ func (m *model) judgeDeletion(c *call) {
 	if last == nil || last.next != nil && last.next.state == nil {
 		return
 	}
-	// The deletion has a lower revision than whatever was asked for after it.
+	// The deletion has a lower revision than any write that was sent after it.
 	later := slices.IndexFunc(m.asked, func(one moment) bool { return one.at > c.end })
 	if later >= 0 && changes.isCovered(c.namespace, last.revision, m.asked[later].revision) {
 		m.faults.add("reliable", "%s was acknowledged, and no watch shows it", c)

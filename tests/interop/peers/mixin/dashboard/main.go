@@ -1,5 +1,5 @@
-// Command dashboard judges a dashboard on stdin by Grafana's own schema: the types that Grafana generates from it refuse
-// unknown and missing fields, and values that it does not allow.
+// Command dashboard checks a dashboard on stdin with Grafana's own schema: the types generated from it refuse unknown
+// and missing fields, and invalid values.
 package main
 
 import (

@@ -1,5 +1,4 @@
-// Command judge reads a ServiceMonitor on stdin with the types of the Prometheus operator, and refuses fields that they do
-// not have.
+// Command judge reads a ServiceMonitor on stdin with the types of the Prometheus operator, and refuses unknown fields.
 package main
 
 import (

@@ -1,5 +1,6 @@
-// Command peer is the other side of an attestation, with go-tpm and go-attestation: as the server it makes credentials and
-// verifies quotes, as the machine it presents keys and answers challenges. It reads JSON on stdin and writes JSON on stdout.
+// Command peer is the other side of an attestation, with go-tpm and go-attestation: as the server it makes credentials
+// and verifies quotes; as the machine it presents keys and answers challenges. It reads JSON on stdin and writes JSON
+// on stdout.
 package main
 
 import (
@@ -18,15 +19,15 @@ import (
 
 // message has the fields of every request and answer; bytes are base64.
 type message struct {
-	// Socket is that of the TPM.
+	// Socket is the path of the TPM's socket.
 	Socket string `json:"socket,omitempty"`
-	// Algorithm of both keys, rsa or ecc.
+	// Algorithm is that of both keys, rsa or ecc.
 	Algorithm string `json:"algorithm,omitempty"`
 	// EndorsementKey and AttestationKey are TPMT_PUBLIC.
 	EndorsementKey []byte `json:"endorsementKey,omitempty"`
 	AttestationKey []byte `json:"attestationKey,omitempty"`
 	Name           []byte `json:"name,omitempty"`
-	// Credential and EncryptedSecret have their sizes before them.
+	// Credential and EncryptedSecret begin with their sizes.
 	Credential      []byte         `json:"credential,omitempty"`
 	EncryptedSecret []byte         `json:"encryptedSecret,omitempty"`
 	Secret          []byte         `json:"secret,omitempty"`
@@ -161,7 +162,7 @@ func answerChallenge(request *message) (*message, error) {
 	})
 }
 
-// withKeys loads the keys of the machine, which are the same ones each time.
+// withKeys loads the keys of the machine, which are the same each time.
 func withKeys(request *message, use func(tpm transport.TPM, endorsement, attestation *tpm2.CreatePrimaryResponse) error) error {
 	tpm, err := linuxudstpm.Open(request.Socket)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Command certmanager is the smallest client-go program that bootstraps and rotates a client certificate: the
-// library's own certificate manager over a kubeconfig, a file store and an in-memory clock it cannot bend. It prints
-// one line per certificate it holds and ends after the requested number of certificates.
+// Command certmanager is the smallest client-go program that bootstraps and rotates a client certificate: the library's
+// own certificate manager with a kubeconfig and a file store. It prints one line for each certificate that it gets, and
+// ends after the requested number of certificates.
 package main
 
 import (

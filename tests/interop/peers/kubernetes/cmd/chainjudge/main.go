@@ -1,6 +1,6 @@
-// Command chainjudge reports whether a Go client accepts the certificates that servers show. It reads one JSON object a line
+// Command chainjudge reports whether a Go client accepts the certificates of servers. It reads one JSON object per line
 // from standard input: the chain (leaf first) and the roots in DER, the host, and the CRL of the first root, if any. It
-// writes "accept" or the reason why not.
+// writes "accept" or the reason for a refusal.
 package main
 
 import (
@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// maxRSABits is that of crypto/tls (maxRSAKeySize), which checks the shown certificates before it verifies them.
+// maxRSABits is maxRSAKeySize of crypto/tls, which checks certificates before it verifies them.
 const maxRSABits = 8192
 
 type question struct {

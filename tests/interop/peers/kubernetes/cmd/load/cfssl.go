@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// cfsslMode has requests signed by `cfssl serve` at the servers of the kubeconfigs, with the same keys as a storm: a few
-// connections that stay open, each of which sends one request after another and checks the certificate.
+// cfsslMode lets `cfssl serve` at the servers of the kubeconfigs sign requests, with keys as in a storm. A few
+// connections stay open; each sends one request after another and checks the certificate.
 func cfsslMode(flags *flag.FlagSet) func(context.Context, servers) (any, error) {
 	count := flags.Int("nodes", 200, "certificates")
 	clients := flags.Int("clients", 1, "connections")

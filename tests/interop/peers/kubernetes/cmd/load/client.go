@@ -18,7 +18,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// stock is a configuration as Kubernetes' own components use it: protobuf, and only the server limits the rate.
+// stock configures a client like those of Kubernetes' own components: it uses protobuf, and only the server limits the
+// rate.
 func stock(config *rest.Config) *rest.Config {
 	config.ContentType = runtime.ContentTypeProtobuf
 	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
@@ -26,15 +27,15 @@ func stock(config *rest.Config) *rest.Config {
 	return config
 }
 
-// newClient has a TLS connection of its own: client-go shares one between clients of one configuration, and a dialer
-// of its own keeps them apart.
+// newClient returns a client with its own TLS connection. client-go shares a connection between clients with the same
+// configuration, which a separate dialer prevents.
 func newClient(shared *rest.Config) (*typed.CertificatesV1Client, error) {
 	config := rest.CopyConfig(shared)
 	config.Dial = (&net.Dialer{Timeout: 30 * time.Second}).DialContext
 	return typed.NewForConfig(config)
 }
 
-// newClients are spread over the servers.
+// newClients returns clients that are spread over the servers.
 func newClients(to servers, count int) ([]*typed.CertificatesV1Client, error) {
 	clients := make([]*typed.CertificatesV1Client, count)
 	for index := range clients {
@@ -47,7 +48,7 @@ func newClients(to servers, count int) ([]*typed.CertificatesV1Client, error) {
 	return clients, nil
 }
 
-// newRequest makes a P-256 key and a kubelet's request for it.
+// newRequest generates a P-256 key and a kubelet's request for it.
 func newRequest(node string) (*ecdsa.PrivateKey, []byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -77,7 +78,7 @@ func newObject(signer string, request []byte) *certificatesv1.CertificateSigning
 // unsigned is a signer name without a signer, so that a request stays as it was created.
 const unsigned = "example.com/nobody"
 
-// together runs one function for each index at the same instant, and answers that instant and what went wrong.
+// together runs a function for each index at the same time, and returns that time and the errors.
 func together(count int, act func(index int) error) (time.Time, []error) {
 	var (
 		ready, done sync.WaitGroup

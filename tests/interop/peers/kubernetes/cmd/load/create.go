@@ -24,9 +24,9 @@ type createFacts struct {
 	times
 }
 
-// createMode posts requests from a few connections, each the next one as soon as the last is acknowledged. They are for
-// a signer name without a signer: the way from the wire to the disk is measured. Keys and requests are made, and
-// the connections opened, before the clock starts.
+// createMode posts requests over a few connections, each one as soon as the last is acknowledged. The signer name has
+// no signer, so only the path from the network to the disk is measured. Keys, requests and connections are made before
+// the clock starts.
 func createMode(flags *flag.FlagSet) func(context.Context, servers) (any, error) {
 	count := flags.Int("requests", 1000, "requests to create")
 	clients := flags.Int("clients", 16, "connections")
@@ -96,8 +96,8 @@ func (p *patience) touch(ctx context.Context, client rest.Interface) error {
 	return p.persist(ctx, func() error { return client.Get().AbsPath("/version").Do(ctx).Error() })
 }
 
-// post creates one request. Its name is made here, as random as one that a server makes: when the answer is lost, the
-// request is known by it the second time, and is not created twice.
+// post creates one request. The client generates the name, as random as a server's, so that a retry after a lost answer
+// does not create a second request.
 func (p *patience) post(
 	ctx context.Context,
 	client typed.CertificateSigningRequestInterface,
@@ -117,5 +117,5 @@ func (p *patience) post(
 	})
 }
 
-// nameLength has no two of a hundred thousand meet.
+// nameLength makes a collision among a hundred thousand names unlikely.
 const nameLength = 12

@@ -22,8 +22,8 @@ type idleFacts struct {
 	Retries int `json:"retries"`
 }
 
-// idleMode opens connections, one request on each, and leaves them idle until SIGTERM. It reports
-// on its error output when they are open; at the end it sends a request on each of them again.
+// idleMode opens connections with one request on each, and leaves them idle until SIGTERM. It reports on standard error
+// when all are open; at the end it sends another request on each.
 func idleMode(flags *flag.FlagSet) func(context.Context, servers) (any, error) {
 	connections := flags.Int("connections", 1000, "connections")
 	return func(ctx context.Context, to servers) (any, error) {

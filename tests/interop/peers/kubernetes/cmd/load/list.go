@@ -18,7 +18,7 @@ import (
 
 const requestsPath = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 
-// The forms that clients request: plain, as kubectl prints, as controllers read.
+// The forms that clients request: plain JSON, kubectl's tables, and the protobuf of controllers.
 var forms = []struct{ name, accept string }{
 	{"json", "application/json"},
 	{"table", "application/json;as=Table;v=v1;g=meta.k8s.io"},

@@ -68,7 +68,7 @@ func refusalIn(kind watch.EventType, request *certificatesv1.CertificateSigningR
 	return nil
 }
 
-// check wants a certificate for this machine's own key and name.
+// check verifies that a certificate has this machine's key and name.
 func (m *machine) check(issued []byte) error {
 	block, _ := pem.Decode(issued)
 	if block == nil {

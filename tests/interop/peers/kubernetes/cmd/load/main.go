@@ -1,5 +1,5 @@
 // Command load is the load of the benchmarks: many stock Kubernetes clients, each with a TLS connection of its own and
-// protobuf bodies, driven against any server of certificate signing requests. One word selects what they do:
+// protobuf bodies, against any server of certificate signing requests. One word selects what they do:
 //
 //	storm   nodes that bootstrap at the same instant
 //	create  requests that are posted as fast as they are acknowledged
@@ -10,8 +10,8 @@
 //	clean   all requests are deleted
 //	cfssl   nodes whose requests cfssl signs
 //
-// Clients are spread over the servers of all kubeconfigs, and retry when an answer is lost, as long as there is time.
-// It prints one line of JSON, and ends with an error when one client did not get what it requested.
+// Clients are spread over the servers of all kubeconfigs, and retry when an answer is lost, until the timeout. It
+// prints one line of JSON, and ends with an error if any client did not get what it requested.
 package main
 
 import (
@@ -25,7 +25,7 @@ import (
 	"time"
 )
 
-// A mode adds its flags and answers what to run once they are parsed.
+// A mode adds its flags, and returns a function to run once they are parsed.
 type mode func(flags *flag.FlagSet) func(ctx context.Context, to servers) (facts any, err error)
 
 var modes = map[string]mode{

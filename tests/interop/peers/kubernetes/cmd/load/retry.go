@@ -11,16 +11,16 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// As kubelet's certificate manager: from two seconds, twice as long each time; and as long as there is time.
+// The pauses of kubelet's certificate manager: two seconds at first, and twice as long each time.
 const (
 	firstPause   = 2 * time.Second
 	longestPause = 32 * time.Second
 )
 
-// patience acts again when an answer was lost, and counts how often it had to.
+// patience retries an action whose answer was lost, and counts the retries.
 type patience struct{ again atomic.Int64 }
 
-// persist acts until there is an answer. Other answers than those of a server that is overrun are final.
+// persist retries until there is an answer. All answers are final, except those of an overloaded server.
 func (p *patience) persist(ctx context.Context, act func() error) error {
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		err := act()
@@ -53,7 +53,7 @@ func isLost(err error) bool {
 	return code == http.StatusTooManyRequests || code >= http.StatusInternalServerError
 }
 
-// A refusal is an error that a retry does not change, although it did not come in a Status.
+// A refusal is an error without a Status that must not be retried.
 type refusal struct{ text string }
 
 func (r *refusal) Error() string { return r.text }

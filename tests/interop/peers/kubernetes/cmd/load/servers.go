@@ -7,12 +7,12 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// servers are what the clients are spread over, in turn; a mode with one client takes the first.
+// servers are assigned to clients in turn; a mode with one client uses the first.
 type servers []*rest.Config
 
 func (s servers) at(index int) *rest.Config { return s[index%len(s)] }
 
-// readServers reads one kubeconfig for each, with commas between them.
+// readServers reads a comma-separated list of kubeconfigs, one for each server.
 func readServers(kubeconfigs string) (servers, error) {
 	var all servers
 	for _, path := range strings.Split(kubeconfigs, ",") {

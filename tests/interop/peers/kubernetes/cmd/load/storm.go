@@ -9,16 +9,16 @@ import (
 
 type stormFacts struct {
 	Nodes int `json:"nodes"`
-	// Seconds from the instant that let all of them go to the last certificate.
+	// Seconds from the common start to the last certificate.
 	Seconds float64 `json:"seconds"`
-	// Retries are the times that a machine had no answer and asked again.
+	// Retries counts how often a machine had no answer and retried.
 	Retries int `json:"retries"`
 	times
 }
 
-// stormMode is many machines that bootstrap: each opens a TLS connection, posts one request, watches it and takes the
-// certificate. Keys and requests are made before the clock starts, so that the seconds are the server's and the wire's.
-// With -clients, so many connections stay open and bootstrap one machine after another.
+// stormMode bootstraps many machines: each opens a TLS connection, posts one request, watches it and takes the
+// certificate. Keys and requests are made before the clock starts, so only the server and the network are measured.
+// With -clients, this many connections stay open, and each bootstraps one machine after another.
 func stormMode(flags *flag.FlagSet) func(context.Context, servers) (any, error) {
 	nodes := flags.Int("nodes", 200, "machines")
 	clients := flags.Int("clients", 0, "connections that share the machines; 0 for one each")
@@ -41,7 +41,7 @@ func stormMode(flags *flag.FlagSet) func(context.Context, servers) (any, error) 
 	}
 }
 
-// newMachines answers one list of machines per connection.
+// newMachines returns one list of machines for each connection.
 func newMachines(to servers, prefix string, count, connections int) ([][]*machine, error) {
 	if connections < 1 || connections > count {
 		connections = count
@@ -61,7 +61,7 @@ func newMachines(to servers, prefix string, count, connections int) ([][]*machin
 	return queues, nil
 }
 
-// bootstrapAll works off all queues at the same time, one machine after another in each.
+// bootstrapAll processes all queues in parallel, one machine after another in each.
 func bootstrapAll(queues [][]*machine, bootstrap func(index int, each *machine) error) (*stormFacts, error) {
 	ended := make([][]time.Time, len(queues))
 	started, failures := together(len(queues), func(index int) error {

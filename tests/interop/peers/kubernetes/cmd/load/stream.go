@@ -19,8 +19,7 @@ type stream struct {
 	events  watch.Interface
 }
 
-// errEnded is a lost answer: client-go reports a broken connection, or a handshake that took too long, by a
-// watch that ends.
+// errEnded stands for a lost answer: for client-go a broken connection or a slow handshake is a watch that ends.
 var errEnded = errors.New("the watch has ended")
 
 func (s *stream) open(ctx context.Context) (err error) {
@@ -28,7 +27,7 @@ func (s *stream) open(ctx context.Context) (err error) {
 	return s.anew(err)
 }
 
-// read hands objects over, deleted ones with their event, until one is enough.
+// read passes events to a function until it has seen enough.
 func (s *stream) read(
 	ctx context.Context,
 	see func(kind watch.EventType, object *certificatesv1.CertificateSigningRequest) (isEnough bool, err error),
@@ -55,7 +54,7 @@ func (s *stream) read(
 	return errEnded
 }
 
-// anew has the next watch begin with what there is, when a server no longer knows what was since.
+// anew makes the next watch begin with the current objects if the server no longer has the history.
 func (s *stream) anew(err error) error {
 	if apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
 		s.options.ResourceVersion = ""

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// times are seconds that single acts took.
+// times are the durations of single actions, in seconds.
 type times struct {
 	P50 float64 `json:"p50"`
 	P99 float64 `json:"p99"`

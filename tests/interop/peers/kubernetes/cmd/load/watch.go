@@ -17,11 +17,11 @@ type watchFacts struct {
 	Watchers int `json:"watchers"`
 	Writes   int `json:"writes"`
 	Retries  int `json:"retries"`
-	// Opened are the seconds that it took to open all watches.
+	// Opened is how long it took to open all watches, in seconds.
 	Opened float64 `json:"opened"`
-	// Last are times from just before a write to the last watcher's event of it.
+	// Last has the times from just before a write to its event at the last watcher.
 	Last times `json:"last"`
-	// Acknowledged are times of the write itself.
+	// Acknowledged has the times of the writes themselves.
 	Acknowledged times `json:"acknowledged"`
 }
 
@@ -99,7 +99,7 @@ func watchWrites(ctx context.Context, to servers, watchers, writes int) (*watchF
 	return facts, nil
 }
 
-// sightings counts, by name, the watchers that have seen an object, and keeps when the last of them did.
+// sightings counts, by name, the watchers that have seen an object, and records when the last of them did.
 type sightings struct {
 	mutex   sync.Mutex
 	changed chan struct{}
@@ -112,7 +112,7 @@ func follow(ctx context.Context, streams []*stream, patient *patience) *sighting
 	s := &sightings{changed: make(chan struct{}, 1), count: map[string]int{}, at: map[string]time.Time{}}
 	for index, each := range streams {
 		go func() {
-			// A stream that begins anew shows again what it has shown.
+			// A stream that starts over shows objects again.
 			known := map[string]bool{}
 			err := patient.persist(ctx, func() error {
 				return each.read(ctx, func(_ watch.EventType, object *certificatesv1.CertificateSigningRequest) (bool, error) {
@@ -131,7 +131,7 @@ func follow(ctx context.Context, streams []*stream, patient *patience) *sighting
 	return s
 }
 
-// note takes the time outside the lock, and wakes waiters only when there is something to see.
+// note reads the clock before it locks, and wakes waiters only once enough watchers have seen the object.
 func (s *sightings) note(name string, wanted int) {
 	now := time.Now()
 	s.mutex.Lock()
@@ -161,7 +161,7 @@ func (s *sightings) wake() {
 	}
 }
 
-// by waits until so many watchers have seen an object; it answers when the last of them did.
+// by waits until this many watchers have seen an object, and returns when the last of them did.
 func (s *sightings) by(ctx context.Context, name string, watchers int) (time.Time, error) {
 	for {
 		s.mutex.Lock()

@@ -1,8 +1,8 @@
 // Command podcertificates is the part of a kubelet that gets certificates for pods: the manager of
-// k8s.io/kubernetes/pkg/kubelet/podcertificate, over the pods that an API server has bound to a node, with the credentials
-// of that node. It prints a line of JSON for each projected certificate when it is issued, denied or failed, with the
-// chain verified against the ClusterTrustBundles of the signer, and ends when all are settled. With -forward it then sets
-// the manager's clock forward, and waits until each issued certificate is replaced.
+// k8s.io/kubernetes/pkg/kubelet/podcertificate, for the pods that an API server has bound to a node, with the
+// credentials of that node. It prints a line of JSON for each projected certificate when it is issued, denied or
+// failed, with the chain verified against the ClusterTrustBundles of the signer, and ends when all are settled. With
+// -forward it then advances the manager's clock, and waits until each issued certificate is replaced.
 package main
 
 import (
@@ -100,7 +100,7 @@ func run(ctx context.Context, kubeconfig, node string, pods int, forward time.Du
 	return follow(ctx, client, issuing, issued, "refreshed")
 }
 
-// follow waits until each projection has settled on something else than it had, and prints it.
+// follow waits until each projection has a new result, and prints it.
 func follow(ctx context.Context, client kubernetes.Interface, issuing podcertificate.Manager, projections []*projection, state string) error {
 	roots := map[string]*x509.CertPool{}
 	waiting := projections
@@ -140,7 +140,7 @@ type projection struct {
 	serial string
 }
 
-// line is what is printed about a projection.
+// line is the printed result of a projection.
 type line struct {
 	Pod    string `json:"pod"`
 	State  string `json:"state"`
@@ -166,7 +166,7 @@ func list(pods []*corev1.Pod) []*projection {
 	return all
 }
 
-// read returns nil while nothing new has been decided.
+// read returns nil while there is no new result.
 func (p *projection) read(ctx context.Context, client kubernetes.Interface, issuing podcertificate.Manager, roots map[string]*x509.CertPool) (*line, error) {
 	key, chain, err := issuing.GetPodCertificateCredentialBundle(ctx, p.pod.Namespace, p.pod.Name, string(p.pod.UID), p.volume, p.index)
 	answer := &line{Pod: p.pod.Namespace + "/" + p.pod.Name}
@@ -262,7 +262,7 @@ func (m *podManager) GetPodByUID(uid types.UID) (*corev1.Pod, bool) {
 	return nil, false
 }
 
-// movableClock is the real clock, set forward.
+// movableClock is the real clock, advanced by an offset.
 type movableClock struct {
 	clock.RealClock
 	forward atomic.Int64

@@ -1,5 +1,5 @@
-// promcheck reads a page of metrics on standard input with Prometheus' own parser and linter, and writes what it found
-// as JSON: each family with its type and the names of its labels, and the findings of the linter.
+// Command promcheck reads a page of metrics on standard input with Prometheus' own parser and linter, and writes the
+// result as JSON: each family with its type and the names of its labels, and the findings of the linter.
 package main
 
 import (

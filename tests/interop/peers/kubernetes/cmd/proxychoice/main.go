@@ -1,4 +1,4 @@
-// Command proxychoice reports which proxy a Go client uses. It reads one JSON object a line from standard input: the
+// Command proxychoice reports which proxy a Go client uses. It reads one JSON object per line from standard input: the
 // values of HTTPS_PROXY and NO_PROXY, and the URL of the server. It writes the host and port of the proxy, or "direct".
 package main
 

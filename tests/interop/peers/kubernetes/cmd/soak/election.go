@@ -12,7 +12,7 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
-// The times that Kubernetes' own components are elected with.
+// The times of the elections of Kubernetes' own components.
 const (
 	leaseDuration = 15 * time.Second
 	renewDeadline = 10 * time.Second
@@ -27,16 +27,16 @@ type term struct {
 
 type leadershipReport struct {
 	LeaseSeconds float64 `json:"leaseSeconds"`
-	// Terms as the candidates felt them, in order.
+	// Terms lists the terms as the candidates saw them, in order.
 	Terms []term `json:"terms"`
-	// Renewals are the instants at which the server acknowledged a write of the lease.
+	// Renewals are the times at which the server acknowledged a write of the lease.
 	Renewals []time.Time `json:"renewals"`
-	// Crashes are the instants at which a leader was made to vanish without a word.
+	// Crashes are the times at which a leader was stopped without releasing its lease.
 	Crashes     []time.Time `json:"crashes"`
 	Transitions int         `json:"transitions"`
 }
 
-// election is two candidates for one lease. On demand the leader vanishes without releasing it.
+// election runs two candidates for one lease. On demand the leader stops without releasing it.
 type election struct {
 	faults *faultList
 	cancel context.CancelFunc
@@ -48,7 +48,7 @@ type election struct {
 	// lastSentAt is when the request of the last acknowledged write was sent.
 	lastSentAt time.Time
 	crash      map[string]context.CancelFunc
-	// doomed is whether the next leader vanishes as it begins to lead.
+	// doomed is whether the next leader stops as soon as it leads.
 	doomed bool
 }
 
@@ -65,7 +65,7 @@ func startElection(ctx context.Context, config *rest.Config, faults *faultList) 
 	return e
 }
 
-// stand is one candidate, until the end: after a lost lease it stands again at once, after a crash when its lease has
+// stand runs one candidate until the end. After a lost lease it stands again at once, after a crash once its lease has
 // expired.
 func (e *election) stand(ctx context.Context, config *rest.Config, name string) {
 	for ctx.Err() == nil {
@@ -99,7 +99,7 @@ func (e *election) lead(ctx context.Context, config *rest.Config, name string) e
 	}
 	mine := &term{Holder: name}
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
-		Lock:          &overheardLock{Interface: lock, court: e},
+		Lock:          &recordingLock{Interface: lock, election: e},
 		LeaseDuration: leaseDuration, RenewDeadline: renewDeadline, RetryPeriod: retryPeriod, Name: "soak",
 		Callbacks: leaderelection.LeaderCallbacks{
 			OnStartedLeading: func(context.Context) { e.begin(mine) },
@@ -135,7 +135,7 @@ func (e *election) end(mine *term) {
 	mine.Until = time.Now()
 }
 
-// crashLeader makes the leader vanish, or the next one when there is none.
+// crashLeader stops the leader without releasing its lease, or the next one if there is none.
 func (e *election) crashLeader() {
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
@@ -175,32 +175,32 @@ func (e *election) finish() leadershipReport {
 	return e.report
 }
 
-// overheardLock records what the server acknowledged.
-type overheardLock struct {
+// recordingLock records the acknowledged writes of a lock.
+type recordingLock struct {
 	resourcelock.Interface
-	court *election
+	election *election
 }
 
-func (l *overheardLock) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+func (l *recordingLock) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
 	sentAt := time.Now()
 	err := l.Interface.Create(ctx, record)
 	if err == nil {
-		l.court.acknowledged(record, sentAt)
+		l.election.acknowledged(record, sentAt)
 	}
 	return err
 }
 
-func (l *overheardLock) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+func (l *recordingLock) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
 	sentAt := time.Now()
 	err := l.Interface.Update(ctx, record)
 	if err == nil {
-		l.court.acknowledged(record, sentAt)
+		l.election.acknowledged(record, sentAt)
 	}
 	return err
 }
 
-// acknowledged checks the fence: another holder has another number, and comes when the time of the last one is over. That
-// time begins when its renewal is sent at the earliest: the answer may be late.
+// acknowledged checks that a new holder has a new transition number and comes only after the last lease has expired. A
+// lease begins when its renewal is sent, at the earliest, because the answer may be late.
 func (e *election) acknowledged(record resourcelock.LeaderElectionRecord, sentAt time.Time) {
 	e.mutex.Lock()
 	defer e.mutex.Unlock()

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// faultList collects sentences from everywhere; a few are enough to know what is wrong.
+// faultList collects descriptions of faults, of which a few are enough.
 type faultList struct {
 	mutex sync.Mutex
 	list  []string

@@ -26,12 +26,12 @@ type informerReport struct {
 	Objects int `json:"objects"`
 	// Live events came after the initial ones.
 	Live int `json:"live"`
-	// Resumed streams began at the version where the last one ended; synced ones with everything that there is.
+	// Resumed streams began where the last one ended; synced ones began with all current objects.
 	Resumed int `json:"resumed"`
 	Synced  int `json:"synced"`
-	// Repeated are versions that handlers got once more after a sync.
+	// Repeated versions reached handlers again after a sync.
 	Repeated int `json:"repeated"`
-	// Missed versions lie in the gap of a sync.
+	// Missed versions are in the gap before a sync.
 	Missed int      `json:"missed"`
 	Ended  []string `json:"ended"`
 }
@@ -42,7 +42,7 @@ type state struct {
 	deleted bool
 }
 
-// informer is a shared informer without resync, and everything that its handler received.
+// informer is a shared informer without resync, with everything that its handler received.
 type informer struct {
 	*streams
 	kind     string

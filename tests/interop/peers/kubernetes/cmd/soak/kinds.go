@@ -21,15 +21,15 @@ import (
 
 const changedAt = "soak.example.com/changed-at"
 
-// kind is what a writer does to one kind. A change is guarded by the version that the writer believes in; each answers
-// the version that the server acknowledged.
+// kind has a writer's operations on one kind. A change is guarded by the version that the writer expects; each
+// operation returns the acknowledged object.
 type kind struct {
 	name   string
 	create func(ctx context.Context, name string) (metav1.Object, error)
 	change func(ctx context.Context, name string, version uint64) (metav1.Object, error)
 	remove func(ctx context.Context, name string) error
 	find   func(ctx context.Context, name string) (metav1.Object, error)
-	// others is for kinds that a controller writes too: newer than believed is right then.
+	// others is whether a controller writes the kind too, so a version may be newer than expected.
 	others bool
 }
 

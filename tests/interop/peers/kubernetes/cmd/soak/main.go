@@ -1,8 +1,8 @@
-// Command soak is what an operator's program is made of, run for minutes: shared informers over three kinds, two
-// candidates for one lease, and a writer that creates, changes and deletes what the informers watch. The caller
-// restarts the server meanwhile. It prints a line when a candidate begins to lead. SIGUSR1 makes the leader vanish
-// without a word, as soon as there is one; SIGINT ends the run. At the end it prints one JSON verdict; whatever broke a
-// promise is a sentence in `faults`.
+// Command soak runs the parts of an operator for minutes: shared informers for three kinds, two candidates for one
+// lease, and writers that create, change and delete what the informers watch. The caller restarts the server meanwhile.
+// It prints a line when a candidate begins to lead. SIGUSR1 stops the leader without releasing its lease, as soon as
+// there is one; SIGINT ends the run. At the end it prints one JSON verdict, whose `faults` describe each broken
+// promise.
 package main
 
 import (
@@ -30,7 +30,7 @@ type verdict struct {
 }
 
 func main() {
-	kubeconfig := flag.String("kubeconfig", "", "credentials of everybody in the program")
+	kubeconfig := flag.String("kubeconfig", "", "credentials of all clients in the program")
 	rest := flag.Duration("rest", 30*time.Second, "how long informers may take to catch up at the end")
 	klog.InitFlags(nil)
 	flag.Parse()

@@ -12,11 +12,10 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// gap is what an informer that synced anew cannot have seen version by version: everything after the one and up to
-// the other.
+// gap is the range of versions that an informer has skipped by a new sync.
 type gap struct{ after, upTo uint64 }
 
-// streams watches the watches of one informer, below its cache: what the server sends, in the order in which it does.
+// streams observes the watches of one informer, below its cache: what the server sends, in order.
 type streams struct {
 	name    string
 	faults  *faultList
@@ -29,7 +28,7 @@ type streams struct {
 	ended   []string
 }
 
-// over wraps the list and watch of a typed client, so that the informer works as it always does and is overheard.
+// over wraps the list and watch of a typed client, so that an ordinary informer is observed.
 func (s *streams) over(
 	client any,
 	list func(context.Context, metav1.ListOptions) (runtime.Object, error),
@@ -64,7 +63,7 @@ func (s *streams) listedAt(listed runtime.Object) {
 	s.syncedAt(versionOf(accessor.GetResourceVersion()))
 }
 
-// listener judges the events of one stream.
+// listener checks the events of one stream.
 func (s *streams) listener(options metav1.ListOptions) watch.FilterFunc {
 	isInitial := options.SendInitialEvents != nil && *options.SendInitialEvents
 	if !isInitial {
@@ -137,7 +136,7 @@ func statusText(object runtime.Object) string {
 	return "an error event without a Status"
 }
 
-// versionOf reads a resourceVersion; they are numbers, and compared as such since Kubernetes 1.35.
+// versionOf parses a resourceVersion. Since Kubernetes 1.35 they may be compared as numbers.
 func versionOf(text string) uint64 {
 	version, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {

@@ -24,11 +24,11 @@ type writerReport struct {
 	Created int    `json:"created"`
 	Changed int    `json:"changed"`
 	Removed int    `json:"removed"`
-	// Unanswered writes met a server that was not there; each was looked up afterwards.
+	// Unanswered writes got no answer from the server; each was looked up afterwards.
 	Unanswered int `json:"unanswered"`
 }
 
-// writer keeps a model of one kind: what the server acknowledged and nothing else.
+// writer keeps a model of one kind: exactly what the server acknowledged.
 type writer struct {
 	kind     kind
 	faults   *faultList
@@ -75,7 +75,7 @@ func (w *writer) stop() {
 
 func (w *writer) acknowledged() []uint64 { return w.history }
 
-// write does one thing by chance, so that the number of objects stays where it is.
+// write makes one random write, which keeps the number of objects within its limits.
 func (w *writer) write() {
 	dice := rand.IntN(4)
 	switch {
@@ -141,7 +141,7 @@ func (w *writer) believe(name string, object metav1.Object) {
 	w.history = append(w.history, version)
 }
 
-// lookUp finds out what became of a write without an answer, once the server is there again.
+// lookUp finds the outcome of a write without an answer, once the server is back.
 func (w *writer) lookUp(name string, mayBeGone bool) {
 	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(pause) {
 		ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
@@ -166,7 +166,7 @@ func (w *writer) lookUp(name string, mayBeGone bool) {
 	w.faults.add("%s %s: the server did not come back", w.kind.name, name)
 }
 
-// finish compares the model with what is there: nothing acknowledged may be lost, and nothing else be there.
+// finish compares the model with the server: nothing acknowledged may be lost, and nothing else may exist.
 func (w *writer) finish(ctx context.Context) writerReport {
 	for number := 1; number <= w.count; number++ {
 		name := fmt.Sprintf("soak-%d", number)

@@ -1,6 +1,7 @@
-// Command valuejudge parses texts as Kubernetes does. It reads one JSON object a line from standard input, with the kind
-// of a value (duration, quantity, labels or yaml) and a text. It writes the value as a line of JSON, or null when the text is
-// refused: a duration in nanoseconds, a quantity in canonical form, whether labels can be selected, and YAML as JSON text.
+// Command valuejudge parses texts as Kubernetes does. It reads one JSON object per line from standard input, with the
+// kind of a value (duration, quantity, labels or yaml) and a text. It writes the value as a line of JSON, or null if
+// the text is refused: a duration in nanoseconds, a quantity in canonical form, whether labels can be selected, and
+// YAML as JSON text.
 package main
 
 import (
