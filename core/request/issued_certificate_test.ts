@@ -199,7 +199,13 @@ const renewals: readonly {
   { name: "an existing certificate", options: { isForced: false }, want: "exists" },
   { name: "an existing broken certificate", existing: "unusable", options: { isForced: false }, want: "exists" },
   { name: "force", options: { isForced: true }, want: "request" },
-  { name: "a broken certificate, with renewal", existing: "unusable", options: later, want: "request", reason: /broken/ },
+  {
+    name: "a broken certificate, with renewal",
+    existing: "unusable",
+    options: later,
+    want: "request",
+    reason: /broken/,
+  },
   { name: "a valid certificate", options: later, want: "keep" },
   {
     name: "a certificate that ends in exactly that time",
@@ -215,7 +221,13 @@ const renewals: readonly {
     want: "request",
     reason: /it expired at/,
   },
-  { name: "another name requested", asked: { dnsNames: ["www"] }, options: later, want: "request", reason: /it lacks www/ },
+  {
+    name: "another name requested",
+    asked: { dnsNames: ["www"] },
+    options: later,
+    want: "request",
+    reason: /it lacks www/,
+  },
   { name: "the same kind of key requested", asked: { key: "ecdsa-p256" }, options: later, want: "keep" },
   {
     name: "another kind of key requested",
