@@ -33,7 +33,7 @@ const MAX_GROWTH = 1.2;
 /** The growth in megabytes that is always allowed, because history and compiled code do not depend on the scale. */
 const MAX_GROWTH_MB = 80;
 
-/** The burst of Events about refused proofs, and the seconds between others (`server/attestation/node_attestations.ts`). */
+/** The limits for Events about refused proofs (`server/attestation/node_attestations.ts`). */
 const [EVENTS_AT_ONCE, SECONDS_PER_EVENT] = [30, 2];
 /** Tokens that are stored during the attack although the answer is counted before or after it. */
 const TOKENS_IN_FLIGHT = 2;

@@ -1,8 +1,7 @@
 /**
- * Checks the invariants of every committed state from outside, given all commits in order and all answers to clients. A
- * write is committed before it is acknowledged, and is there after every start and at the end. A certificate needs an
- * approval that is never withdrawn, is issued once per request, and has a unique serial number. The register has a
- * record of each certificate, in one chain.
+ * Checks the promises of a cluster, given all commits in order and all answers to clients. A write is committed before
+ * it is acknowledged, and is kept after every start. A certificate needs an approval that is never withdrawn, is issued
+ * once per request, and has a unique serial number. The register has a record of each certificate, in one chain.
  */
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
@@ -16,17 +15,15 @@ import { findStoredFaults, RegisterAudit } from "../torture/register_audit.ts";
 const REQUESTS = "/registry/certificatesigningrequests/";
 const RECORDS = "/registry/tlsboot/issuedcertificates/";
 
-/** How long it may take without faults to sign an approved request. */
+/** The longest time for signing an approved request without faults. */
 const SIGNED_WITHIN_MS = 60_000;
 
-/** An object as it was committed. */
 interface Committed {
   readonly revision: number;
   readonly object: KubeObject;
   readonly atMs: number;
 }
 
-/** Follows what is committed, and collects the broken promises. */
 export class Invariants {
   readonly #onFault: (fault: string) => void;
   readonly #nowMs: () => number;
@@ -65,10 +62,7 @@ export class Invariants {
     if (key.startsWith(RECORDS)) this.#checkRecord(object as IssuedCertificate, earlier);
   }
 
-  /**
-   * Checks the state with which a store starts. It may have or lack a last commit that was not acknowledged, but must
-   * have all others.
-   */
+  /** Checks that a store starts with all commits, except perhaps a last one that was not acknowledged. */
   started({ items, revision }: StoragePage): void {
     const unseen = revision - this.#revision;
     const newer = items.filter((item) => item.revision > this.#revision);

@@ -13,14 +13,12 @@ import type { Observe } from "../torture/observed.ts";
 import type { Process, Program } from "./host.ts";
 import { USER_AGENT } from "../../core/version.ts";
 
-/** The files of a node. */
 export const NODE_FILES = {
   bootstrapKubeconfig: "/etc/kubernetes/bootstrap-kubelet.conf",
   kubeconfig: "/etc/kubernetes/kubelet.conf",
   certDir: "/var/lib/kubelet/pki",
 } as const;
 
-/** The program of a node, and the callback for its certificates. */
 export interface NodeOptions {
   /** A kubelet renews its client certificate; `tlsboot` also follows the CAs of the cluster with a watch. */
   readonly kind: "kubelet" | "tlsboot";
@@ -31,7 +29,6 @@ export interface NodeOptions {
   readonly onPair: (own: Process, pair: CredentialPair) => void;
 }
 
-/** Creates the program of a node. */
 export function createNodeProgram(options: NodeOptions): Program {
   return async (own) => {
     const { clock, random, logger, host: { files } } = own;
