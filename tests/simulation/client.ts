@@ -21,8 +21,6 @@ const KUBECONFIG = "/root/.kube/config";
 const [CLIENT_PACE, REVOKER_PACE] = [500, 600];
 /** The folder of a revoker's victims. */
 const VICTIMS = "/root/victims";
-/** The time within which several servers refuse a revoked credential. */
-const REFUSED_WITHIN_MS = 1_000;
 /** The share of watches that begin with all objects. */
 const STREAMING_SHARE = 0.2;
 const EARLIER_MS = 43_200_000;
@@ -90,7 +88,7 @@ interface RevokerHostOptions {
 }
 
 /** Creates the program of a revoker: it steals credentials, revokes them, and uses them for the rest of the run. */
-export function createRevokerProgram({ servers, onStart, ...options }: RevokerHostOptions): Program {
+export function createRevokerProgram({ onStart, ...options }: RevokerHostOptions): Program {
   return async (own) => {
     const { name, random, logger, host: { files, scheduler } } = own;
     const clock = { ...own.clock, elapsedMs: () => scheduler.nowMs };
@@ -100,7 +98,6 @@ export function createRevokerProgram({ servers, onStart, ...options }: RevokerHo
       bootstrapKubeconfig: NODE_FILES.bootstrapKubeconfig,
       connect: createConnector({ files, clock, userAgent: USER_AGENT }),
       cluster: await readCluster(KUBECONFIG, files),
-      graceMs: servers === 1 ? 0 : REFUSED_WITHIN_MS,
       hasServiceAccounts: false,
       pace: REVOKER_PACE,
     });

@@ -10,10 +10,7 @@ import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/cer
 import { parsePemBlocks } from "../../core/pki/asn1/pem.ts";
 import type { StoragePage, Stored } from "../../server/storage/storage.ts";
 import { findWriteName, type RecordedCall, toRecordedState } from "../torture/history.ts";
-import { findStoredFaults, RegisterAudit } from "../torture/register_audit.ts";
-
-const REQUESTS = "/registry/certificatesigningrequests/";
-const RECORDS = "/registry/tlsboot/issuedcertificates/";
+import { findStoredFaults, listRecords, RECORDS_PREFIX, RegisterAudit, REQUESTS_PREFIX } from "../torture/register_audit.ts";
 
 /** The longest time for signing an approved request without faults. */
 const SIGNED_WITHIN_MS = 60_000;
@@ -58,8 +55,8 @@ export class Invariants {
     this.#objects.set(key, { revision, object, atMs: this.#nowMs() });
     const write = findWriteName(object as { readonly data?: unknown });
     if (write !== undefined) this.#writes.set(revision, write);
-    if (key.startsWith(REQUESTS)) this.#checkRequest(object as CertificateSigningRequest, earlier);
-    if (key.startsWith(RECORDS)) this.#checkRecord(object as IssuedCertificate, earlier);
+    if (key.startsWith(REQUESTS_PREFIX)) this.#checkRequest(object as CertificateSigningRequest, earlier);
+    if (key.startsWith(RECORDS_PREFIX)) this.#checkRecord(object as IssuedCertificate, earlier);
   }
 
   /** Checks that a store starts with all commits, except perhaps a last one that was not acknowledged. */
@@ -118,13 +115,11 @@ export class Invariants {
     }
     const objects = new Map([...this.#objects].map(([key, { object }]) => [key, object]));
     for (const fault of findStoredFaults(objects)) this.#onFault(fault);
-    const records = [...objects].flatMap(([key, object]) =>
-      key.startsWith(RECORDS) ? [object as IssuedCertificate] : []
-    ).sort((one, other) => one.spec.sequence - other.spec.sequence);
+    const records = listRecords(objects).toSorted((one, other) => one.spec.sequence - other.spec.sequence);
     for (const fault of await this.#audit.compare(records, cas)) this.#onFault(fault);
     for (const [key, { object, atMs }] of this.#objects) {
       if (
-        key.startsWith(REQUESTS) && this.#nowMs() - atMs > SIGNED_WITHIN_MS &&
+        key.startsWith(REQUESTS_PREFIX) && this.#nowMs() - atMs > SIGNED_WITHIN_MS &&
         isWaiting(object as CertificateSigningRequest)
       ) {
         this.#onFault(`request ${object.metadata.name} was approved and gets no certificate`);

@@ -1,6 +1,6 @@
 /**
- * What must be on a disk after a power loss: the files that a finished command left, and the objects that a server
- * acknowledged. It follows a record, and checks what a crash left at any place of the record.
+ * What must be on a disk after a power loss at any place of a record: the files that a finished command left, and the
+ * objects that a server acknowledged.
  */
 import { createHash } from "node:crypto";
 import { relative } from "node:path";
@@ -8,20 +8,18 @@ import { gunzipSync } from "node:zlib";
 import type { DiskRecord } from "../../support/interop/recorded_disk.ts";
 import type { Disk, Leaf, Tree } from "./disk.ts";
 
-/** What the test writes into a record. */
+/** A note of the test in a record. */
 export type Mark =
   /** A request for an object is sent or answered; without a value, the object is deleted. */
   | { readonly kind: "asked" | "acknowledged"; readonly name: string; readonly value?: string }
-  /**
-   * The current files below a path are acknowledged: a command has succeeded, or a server has reported that it is up.
-   */
+  /** The current files below a path are acknowledged: a command has succeeded, or a server is up. */
   | { readonly kind: "settled"; readonly under: string }
   /** From now on, the data directory at a path must have the acknowledged objects. */
   | { readonly kind: "store"; readonly under: string };
 
-/** The journal of the store and unfinished files may be in any state. The store is checked separately. */
+/** Unfinished files may be in any state. The store is checked separately. */
 const ANY_STATE = /(?:^|\/)tlsboot\.db(?:-[a-z]+)?$|\.tmp$|\.lock(?:-journal)?$|\.restoring(?:\/|$)/;
-/** Acknowledged lines must remain; what follows may be torn. */
+/** Acknowledged lines must remain; later ones may be torn. */
 const APPENDED = /(?:^|\/)issued\.jsonl$/;
 /** The current log is not synced, as in Kubernetes. */
 const LOG = /\.log$/;
@@ -30,13 +28,12 @@ const ABSENT = "absent";
 
 type Contents = Map<string, Set<string>>;
 
-/** The promises at one place of a record. */
 export class PowerLossLedger {
   readonly #root: string;
-  /** The complete contents that each path has at any time; undefined while they are collected. */
+  /** All complete contents of each path; undefined while they are collected. */
   readonly #whole: Contents | undefined;
   readonly #collected: Contents = new Map();
-  /** The contents that an acknowledged path may have: the acknowledged one and later ones. */
+  /** The acknowledged content of each acknowledged path, and later ones. */
   readonly #allowed: Contents = new Map();
   readonly #appended = new Map<string, Uint8Array>();
   readonly #objects = new Map<string, { value: string; asked: string | undefined }>();
@@ -47,10 +44,10 @@ export class PowerLossLedger {
   /** `earlier` is a ledger that has followed the whole record. */
   constructor(root: string, earlier?: PowerLossLedger) {
     this.#root = root;
-    this.#whole = earlier === undefined ? undefined : earlier.#collected;
+    this.#whole = earlier?.#collected;
   }
 
-  /** Takes account of a change that the disk has applied. */
+  /** Records a change that the disk has applied. */
   apply(record: DiskRecord, disk: Disk): void {
     if (record.kind === "mark") return this.#mark(JSON.parse(record.text), disk);
     if (record.kind === "rename" || record.kind === "link") this.#note(record.to, disk);

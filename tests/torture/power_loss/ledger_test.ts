@@ -12,9 +12,7 @@ const tree = (leaves: Readonly<Record<string, string>>): Tree => ({
 });
 const mark = (text: Mark): DiskRecord => ({ kind: "mark", text: JSON.stringify(text) });
 
-/**
- * A key that is written once, a certificate that is written twice, and a log. They are settled before the second write.
- */
+/** A key, a certificate and a log, which are settled, and another certificate. */
 const CHANGES: readonly DiskRecord[] = [
   { kind: "makeFolder", path: "/r/d", inode: 2, mode: 0o700 },
   ...write("key", 3, "K"),
