@@ -70,7 +70,7 @@ export function findShortfalls(
   });
 }
 
-/** Lists the counts that are not zero. */
+/** Formats the counts that are not zero. */
 export function formatTally(unit: string, tally: Tally): string {
   return ACTIONS.filter((action) => tally[action] > 0).map((action) => {
     const count = tally[action].toLocaleString("en");

@@ -113,7 +113,7 @@ async function countAttempt<T>(tally: Tally, connect: () => Promise<T>): Promise
   }
 }
 
-/** Creates a reader that reports each HTTP/1.1 status line with a code, even if it arrives in pieces. */
+/** Creates a reader that reports each HTTP/1.1 status line with the code, even if it arrives in pieces. */
 export function createStatusReader(code: number, onAnswer: () => void): (chunk: Buffer) => void {
   const line = `HTTP/1.1 ${code}`;
   let rest = "";
@@ -153,10 +153,7 @@ export function createFrameReader(
   };
 }
 
-/**
- * Reports whether a header block has the status 200. It may begin with a table size of one or more bytes (RFC 7541
- * section 6.3).
- */
+/** Reports whether a header block, which may begin with a table size (RFC 7541, section 6.3), has the status 200. */
 function isOk(block: Buffer): boolean {
   let at = 0;
   while ((block[at] ?? 0) >> 5 === 1) {

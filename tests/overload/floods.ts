@@ -43,7 +43,7 @@ async function floodInParallel(
       try {
         await act(index, over);
       } catch {
-        // The refusal is counted already; try again.
+        // The refusal has been counted; try again.
         await pause(20, over);
       }
     }

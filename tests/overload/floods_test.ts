@@ -27,7 +27,7 @@ const FAR_TOO_MANY_BYTES = 16_777_216;
 /** More turns of the event loop than the server needs to read a piece. */
 const TURNS_OF_A_PIECE = 1_000;
 
-/** Writes pieces until the connection is closed, which must happen before too many bytes. */
+/** Writes pieces until the connection is closed, which must happen before it has accepted too many bytes. */
 async function floodUntilClosed(attacker: RawConnection, piece: (index: number) => Buffer): Promise<void> {
   let accepted = 0;
   for (let index = 0; !attacker.isClosed(); index++) {
@@ -40,7 +40,7 @@ async function floodUntilClosed(attacker: RawConnection, piece: (index: number) 
   }
 }
 
-/** Writes pieces until the connection is closed or accepts no more, which must happen before too many bytes. */
+/** Writes pieces until the connection is closed or accepts no more, before it has accepted too many bytes. */
 async function floodUntilUnread(attacker: RawConnection, piece: Buffer): Promise<void> {
   let isAccepted = true;
   for (let accepted = 0; isAccepted && !attacker.isClosed(); accepted += piece.length) {

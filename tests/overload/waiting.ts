@@ -1,7 +1,7 @@
 /** Waits that end early when a signal fires. */
 import { setTimeout } from "node:timers/promises";
 
-/** Waits for a time, or until the signal ends the wait. */
+/** Waits for a time, or until the signal fires. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await setTimeout(ms, undefined, { signal }).catch(() => {});
 }

@@ -111,7 +111,7 @@ export class EtcdLink {
     });
   }
 
-  /** Delivers the waiting messages, because the link is no longer cut. */
+  /** Delivers the waiting messages of a link that was cut. */
   heal(): void {
     this.#cuts++;
     for (const _ of this.#up) this.#deps.after(this.#deps.latencyMs(), () => this.#pump(this.#up));

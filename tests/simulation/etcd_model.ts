@@ -32,7 +32,7 @@ interface EtcdModelDeps {
 
 /** How long etcd tries to serve a request (`ReqTimeout` with the default heartbeat and election times). */
 const REQUEST_TIMEOUT_MS = 7_000;
-/** The least time without a leader until members elect one; the longest is twice that. */
+/** The shortest time without a leader before members elect one; the longest is twice that. */
 const ELECTION_MS = 1_000;
 /** The number of election times without a leader after which streams end (`maxNoLeaderCnt`). */
 const STREAM_ELECTIONS = 3;
@@ -70,7 +70,7 @@ interface Waiter {
 }
 
 interface Proposal {
-  /** Changes the store. Throws GrpcError; then nothing was changed. */
+  /** Changes the store, or throws GrpcError and changes nothing. */
   readonly apply: () => Buffer;
   outcome?: Buffer | GrpcError;
   /** The index of its entry, set when it is committed. */
@@ -220,7 +220,7 @@ export class EtcdModel {
     for (const { link } of this.#linksOf(client)) link.loseAnswers(count);
   }
 
-  /** Delays the entries that a member applies by up to a given time; by default, not noticeably. */
+  /** Makes a member apply entries late, by up to a given time. */
   slow(name: string, lagMs = LATENCY_MS): void {
     this.#find(name).lagMs = lagMs;
   }
@@ -406,7 +406,7 @@ export class EtcdModel {
     for (const change of this.#store.changes("", ALL_KEYS, revision, now)) this.#onChange(change);
   }
 
-  /** Commits a change of etcd's own, such as the end of a lease. */
+  /** Commits a change that no client proposed, such as the end of a lease. */
   #commitOwn(apply: () => void): void {
     this.#pending.push({
       apply: () => {
@@ -531,7 +531,7 @@ export class EtcdModel {
     });
   }
 
-  /** Starts the time of a lease, again after a change of leader. */
+  /** Starts the time of a lease, which a new leader starts again. */
   #renew(id: bigint): void {
     const lease = this.#leases.get(id)!;
     lease.cancel();

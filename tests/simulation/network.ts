@@ -214,7 +214,7 @@ class End implements Connection {
     }
   }
 
-  /** Handles the end of the process: the system resets its connections if it still runs. */
+  /** Handles the end of the process, after which the system resets its connections unless it has lost power. */
   processEnded(isReset: boolean): void {
     this.isClosed = true;
     if (isReset) this.#deliver((other) => other.#ended("ECONNRESET"));

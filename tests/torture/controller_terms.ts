@@ -1,7 +1,7 @@
 /**
  * The terms in which servers run the controllers, read from their audit logs: what the controllers wrote, and when a
- * server claimed the Lease. Revisions order the writes of all servers, and renewals of the Lease measure the time between
- * them, so changing a clock has no effect.
+ * server claimed the Lease. Revisions order the writes of all servers, and renewals of the Lease measure time, so
+ * changing a clock has no effect.
  */
 import { createReadStream } from "node:fs";
 import { text } from "node:stream/consumers";

@@ -8,8 +8,8 @@ import { hostPlatform } from "../../scripts/build/node_runtime.ts";
 import { runProgram } from "../support/child.ts";
 
 /**
- * The last release; before the first one, a commit. The check of histories rejects commits before this one, whose lists
- * of one name lack the revision at which they were read.
+ * The last release, or a commit as long as there is none. The check of histories rejects older commits, whose lists of
+ * one name lack the revision at which they were read.
  */
 const EARLIER_COMMIT = "b608243c1c2ea635e4263b5149d920f8ccf9e334";
 

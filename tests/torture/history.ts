@@ -60,7 +60,7 @@ export interface RecordedQuery {
   readonly fieldSelector?: string;
 }
 
-/** A call, of any verb but watch. */
+/** A call with any verb but watch. */
 export interface RecordedCall extends RecordedTarget, RecordedQuery {
   readonly kind: "call";
   readonly begin: number;

@@ -12,7 +12,7 @@ const KILLS_PER_FIRST_START = 25;
 /** The longest time that the server runs before the next fault. */
 const LONGEST_RUN_MS = 800;
 
-/** Creates an instance; `kills` is the wanted number of kills. */
+/** Creates an instance; `kills` is the requested number of kills. */
 export async function createLoneInstance(options: TorturedInstanceOptions, kills: number): Promise<TorturedInstance> {
   const { folder, clock, random, pause, hasTime, newestShown, onFault, faults, earlierBuild } = options;
   const clocks = faults.has("clock") ? await createClocks(folder, 1, clock) : undefined;

@@ -12,8 +12,8 @@
  *
  * `--faults` chooses the faults, kills by default, or `all`: pauses of servers and members (SIGSTOP), clocks that are
  * set an hour forward or back, network partitions, compactions of etcd, and upgrades and downgrades between an earlier
- * build and this one. The seed determines their order, in rounds that have each chosen fault once, and each must happen.
- * A fault that a server survives lasts up to a tenth of the time, at most a minute. Clocks need Debian's libfaketime,
+ * build and this one. The seed determines their order, in rounds that have each chosen fault once. Each must happen. A
+ * fault that a server survives lasts up to a tenth of the time, at most a minute. Clocks need Debian's libfaketime,
  * partitions need root and iproute2, and upgrades need the commit of the earlier build in this clone.
  *
  * `--plant NAME` builds tlsboot with a bug of `plants.ts` and runs its finder; `--plant all` does so for every bug and

@@ -172,13 +172,13 @@ class Storm {
       await instance.settle();
       if (this.#isSound()) await this.#settle(instance, cluster, running.nodes);
     } catch (error) {
-      this.#fault(`the storm ended: ${getErrorMessage(error)}\n${instance.stderr()}`);
+      this.#addFault(`the storm ended: ${getErrorMessage(error)}\n${instance.stderr()}`);
     } finally {
       this.#stop.abort(new Error("the storm is over"));
       await this.#awaitEnd(running.tasks);
     }
     const shares = await instance.shares().catch((error: unknown) => {
-      this.#fault(`the load balancer is gone: ${getErrorMessage(error)}\n${instance.stderr()}`);
+      this.#addFault(`the load balancer is gone: ${getErrorMessage(error)}\n${instance.stderr()}`);
       return [];
     });
     await instance.end();
@@ -194,7 +194,7 @@ class Storm {
     const ended = Promise.all([...tasks].map(([name, task]) => task.then(() => end(name), () => end(name))));
     await Promise.race([ended, late]);
     over.abort();
-    if (running.size > 0) this.#fault(`${[...running].join(", ")} did not end in ${END_WITHIN_MS / 1000} s`);
+    if (running.size > 0) this.#addFault(`${[...running].join(", ")} did not end in ${END_WITHIN_MS / 1000} s`);
   }
 
   async #createInstance(): Promise<TorturedInstance> {
@@ -210,7 +210,7 @@ class Storm {
       newestShown: () => this.#ledger.newest,
       onCompaction: (revision, beginMs, endMs) =>
         this.#history.write({ kind: "compaction", begin: toHistoryTime(beginMs), end: toHistoryTime(endMs), revision }),
-      onFault: (fault) => this.#fault(fault),
+      onFault: (fault) => this.#addFault(fault),
     };
     return await (servers === 1 ? createLoneInstance(options, kills) : createSharedInstance(options, servers));
   }
@@ -235,7 +235,7 @@ class Storm {
     return this.#ledger.violations.length === 0;
   }
 
-  #fault(violation: string): void {
+  #addFault(violation: string): void {
     this.#ledger.violations.push(violation);
   }
 
@@ -249,7 +249,7 @@ class Storm {
     const observe = (name: string) => ({ name, connect: this.#observe(this.#connect, name) });
     // The actions of a client must not depend on the speed of the others.
     const createRandom = (index: number): Random => createSeededRandom(this.#options.seed * 1_000 + index);
-    const onFault = (fault: string): void => this.#fault(fault);
+    const onFault = (fault: string): void => this.#addFault(fault);
     const areClocksSet = this.#faults.has("clock");
     const firstRevision = await this.#list(cluster, "at the start");
     const tasks = new Map<string, Promise<void>>();
@@ -324,8 +324,8 @@ class Storm {
       (await this.#ask(cluster, `list ${path}`, (api, signal) => listAll<T>(api, path, {}, signal))).items;
     const records = await list<IssuedCertificate>(RECORDS_PATH);
     const requests = await list<Shown>(REQUESTS_PATH);
-    for (const fault of findRegisterFaults(records, { issued, requests })) this.#fault(fault);
-    for (const fault of await this.#audit.compare(records, await this.#readCas(instance))) this.#fault(fault);
+    for (const fault of findRegisterFaults(records, { issued, requests })) this.#addFault(fault);
+    for (const fault of await this.#audit.compare(records, await this.#readCas(instance))) this.#addFault(fault);
   }
 
   async #readCas({ caPath }: TorturedInstance): Promise<readonly CertificateFacts[]> {
@@ -376,7 +376,7 @@ class Storm {
       );
       while (watchers.some((watcher) => watcher.position() < last)) {
         if (this.#clock.elapsedMs() > deadline) {
-          return this.#fault(`a watch of ${path} has not delivered revision ${last} ${settleSeconds} s after it`);
+          return this.#addFault(`a watch of ${path} has not delivered revision ${last} ${settleSeconds} s after it`);
         }
         await this.#pause(20);
       }
@@ -393,12 +393,12 @@ class Storm {
     const withinMs = this.#options.settleSeconds * 1000 + nodes.length * SETTLE_PER_NODE_MS;
     const late = this.#clock.sleep(withinMs, this.#stop.signal).then(() => "late", () => "late");
     const outcome = await Promise.race([Promise.all(nodes.map((node) => node.running)), late]);
-    if (outcome === "late") this.#fault(`some nodes have no new pair ${withinMs / 1000} s after the last fault`);
+    if (outcome === "late") this.#addFault(`some nodes have no new pair ${withinMs / 1000} s after the last fault`);
     const [ca] = await this.#readCas(instance);
     for (const node of nodes) {
       const fault = await node.findFault(ca!, AbortSignal.timeout(END_WITHIN_MS)).catch(getErrorMessage);
       if (fault === undefined) this.#pairs++;
-      else this.#fault(fault);
+      else this.#addFault(fault);
     }
     await this.#revoker?.useAll(this.#stop.signal);
     this.#calm.abort(new Error("the storm calms down"));

@@ -77,18 +77,18 @@ test("findFileFaults(): old content after newer content was settled, and a remov
 });
 
 test("findObjectFaults(): an object is as acknowledged, or as requested since", () => {
-  const asked = (name: string, value?: string): DiskRecord =>
-    mark({ kind: "asked", name, ...(value === undefined ? {} : { value }) });
+  const requested = (name: string, value?: string): DiskRecord =>
+    mark({ kind: "requested", name, ...(value === undefined ? {} : { value }) });
   const done = (name: string, value?: string): DiskRecord =>
     mark({ kind: "acknowledged", name, ...(value === undefined ? {} : { value }) });
   const changes = [
-    asked("a", "1"),
+    requested("a", "1"),
     done("a", "1"),
-    asked("a", "2"),
-    asked("b", "1"),
-    asked("c", "1"),
+    requested("a", "2"),
+    requested("b", "1"),
+    requested("c", "1"),
     done("c", "1"),
-    asked("c"),
+    requested("c"),
     done("c"),
   ];
   const found = follow(changes);
@@ -97,6 +97,6 @@ test("findObjectFaults(): an object is as acknowledged, or as requested since", 
   assert.deepEqual(found.findObjectFaults(new Map([["c", "1"], ["x", "1"]])), [
     "object a is absent, and 1 is lost, which was acknowledged",
     "object c is 1, and absent is lost, which was acknowledged",
-    "object x was never asked for",
+    "object x was never requested",
   ]);
 });

@@ -128,7 +128,7 @@ async function connect(dataDir: string): Promise<ObjectClient> {
 async function writeObjects(disk: RecordedDisk, client: ObjectClient, round: string, bytes: number): Promise<void> {
   const write = async (method: "POST" | "PUT" | "DELETE", name: string, value?: string): Promise<void> => {
     const written = { name, ...(value === undefined ? {} : { value }) };
-    await mark(disk, { kind: "asked", ...written });
+    await mark(disk, { kind: "requested", ...written });
     await client.write(method, name, value, bytes);
     await mark(disk, { kind: "acknowledged", ...written });
   };
@@ -160,7 +160,7 @@ function bootstrapArguments(root: string, node: string): readonly string[] {
   ];
 }
 
-/** Runs a server with nodes, a web server and writes up to a checkpoint, and starts it after a kill and a graceful end. */
+/** Runs a server with nodes, a web server and enough writes for a checkpoint, through a kill and a graceful end. */
 async function runServer(disk: RecordedDisk, folder: TempFolder): Promise<void> {
   const { root, env } = disk;
   await writeFile(folder.join("policy.yaml"), AUDIT_POLICY);
