@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type ApiClient, createApiClient } from "../../client/objects/api.ts";
 import { bootstrap, CLIENT_STORE_PREFIX, createKubeconfigFinder } from "../../client/bootstrap.ts";
 import { createFixedSource } from "../../client/keep_fresh.ts";
+import type { MachineOptions } from "../../client/keep_machine_fresh.ts";
 import { createCertificateRequester, runCertificateManager } from "../../client/certificate_manager.ts";
 import type { Connect } from "../../client/transport/connect.ts";
 import type { TlsTransport } from "../../client/transport/tls_transport.ts";
@@ -11,6 +12,7 @@ import { openCredentialStore } from "../../client/certificate/credential_store.t
 import { createFilePort, type FilePort } from "../../client/files.ts";
 import { connectAsNode } from "../../client/node_kubeconfig.ts";
 import { getKubeletUsages, type NodeName, parseNodeName, toNodeSubject } from "../../core/machine/node_name.ts";
+import type { CredentialPair } from "../../core/machine/credential_pair.ts";
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
 import { type CertificateFacts, verifyCertificateSignature } from "../../core/pki/x509/certificate.ts";
@@ -126,48 +128,30 @@ export function beginLife(options: NodeOptions, number: number, files: FilePort)
     else onFault(error.message);
   });
   const findCluster = createKubeconfigFinder(options.bootstrapKubeconfig, files);
-  const openStore = () => openCredentialStore({ files, clock, certDir, prefix: CLIENT_STORE_PREFIX });
+  const machine = {
+    ...{ findCluster, kubeconfigPath, certDir, nodeName, files, clock, random, logger, connect },
+    expirationSeconds: EXPIRATION_SECONDS,
+  };
+  const openStore = () => openCredentialStore({ ...machine, prefix: CLIENT_STORE_PREFIX });
 
   return {
     nodeName,
     folder,
     async bootstrap(signal) {
-      const outcome = await bootstrap({
-        ...{ findCluster, kubeconfigPath, certDir, nodeName, files, clock, random, logger, connect },
-        expirationSeconds: EXPIRATION_SECONDS,
-      }, signal);
+      const outcome = await bootstrap(machine, signal);
       onStored(outcome.pair.certificatePem);
     },
     async renew(isEnough, signal) {
-      const store = await openStore();
       const enough = new AbortController();
       let done = 0;
       if (isEnough(done)) return;
-      await runCertificateManager({
-        purpose: "client",
-        store,
-        template: createFixedSource({ ...toNodeSubject(nodeName), dnsNames: [], ipAddresses: [] }),
-        requestCertificate: createCertificateRequester({
-          signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-          usages: (algorithm) => getKubeletUsages("renewal", algorithm),
-          expirationSeconds: EXPIRATION_SECONDS,
-          clock,
-          random,
-          logger,
-          connect: async (credentials, stop) =>
-            credentials === "current"
-              ? await connectAsNode({ kubeconfigPath, store, files, connect })
-              : await connect(await findCluster(stop)),
-        }),
-        clock,
-        random,
-        logger,
-        onRenewed(pair) {
-          clock.reset();
-          onStored(pair.certificatePem);
-          if (isEnough(++done)) enough.abort();
-        },
-      }, AbortSignal.any([signal, enough.signal, skewed.signal])).catch((error: unknown) => {
+      const onRenewed = (pair: CredentialPair): void => {
+        clock.reset();
+        onStored(pair.certificatePem);
+        if (isEnough(++done)) enough.abort();
+      };
+      const stop = AbortSignal.any([signal, enough.signal, skewed.signal]);
+      await renewAsKubelet(machine, onRenewed, stop).catch((error: unknown) => {
         if (!enough.signal.aborted) throw error;
       });
     },
@@ -187,6 +171,31 @@ export function beginLife(options: NodeOptions, number: number, files: FilePort)
       return username === `system:node:${nodeName}` ? undefined : `node ${nodeName} is known as ${username}`;
     },
   };
+}
+
+/** Renews the client certificate of a node as a kubelet does, until the signal fires. */
+export async function renewAsKubelet(
+  options: MachineOptions,
+  onRenewed: (pair: CredentialPair) => void,
+  signal: AbortSignal,
+): Promise<never> {
+  const store = await openCredentialStore({ ...options, prefix: CLIENT_STORE_PREFIX });
+  return await runCertificateManager({
+    ...options,
+    purpose: "client",
+    store,
+    template: createFixedSource({ ...toNodeSubject(options.nodeName), dnsNames: [], ipAddresses: [] }),
+    requestCertificate: createCertificateRequester({
+      ...options,
+      signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+      usages: (algorithm) => getKubeletUsages("renewal", algorithm),
+      connect: async (credentials, stop) =>
+        credentials === "current"
+          ? await connectAsNode({ ...options, store })
+          : await options.connect(await options.findCluster(stop)),
+    }),
+    onRenewed,
+  }, signal);
 }
 
 /** A clock that skips most of the time until a renewal. */

@@ -56,7 +56,7 @@ export class PowerLossLedger {
     if (gone === undefined) return;
     const path = relative(this.#root, gone);
     for (const [known, allowed] of this.#allowed) {
-      if (known === path || known.startsWith(`${path}/`)) allowed.addDigest(ABSENT);
+      if (known === path || known.startsWith(`${path}/`)) allowed.add(ABSENT);
     }
   }
 
@@ -127,7 +127,7 @@ export class PowerLossLedger {
         this.#objects.set(mark.name, { value: mark.value ?? ABSENT, requested: undefined });
         return;
       case "store":
-        return void this.stores.addDigest(mark.under);
+        return void this.stores.add(mark.under);
       case "settled":
         return this.#settle(mark.under, disk);
     }
@@ -155,14 +155,14 @@ export class PowerLossLedger {
     for (const [here, leaf] of disk.visible(relative(this.#root, path), isSkipped)) {
       const digest = digestLeaf(leaf);
       addDigest(this.#collected, here, digest);
-      this.#allowed.get(here)?.addDigest(digest);
+      this.#allowed.get(here)?.add(digest);
     }
   }
 }
 
 function addDigest(contents: Contents, path: string, digest: string): void {
   const known = contents.get(path) ?? new Set();
-  contents.set(path, known.addDigest(digest));
+  contents.set(path, known.add(digest));
 }
 
 function digestLeaf(leaf: Leaf): string {
