@@ -232,7 +232,7 @@ export class World {
     this.#invariants.committed(key, revision, value && VALUES.decode(key, value));
   }
 
-  /** Lets time pass, at most until an optional condition holds. */
+  /** Runs the simulation for a time, or until a condition holds. */
   async pass(ms: number, isDone?: () => boolean): Promise<void> {
     await this.scheduler.run(this.scheduler.nowMs + ms, isDone);
   }

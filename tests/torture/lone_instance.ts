@@ -7,7 +7,7 @@ import { createClocks } from "./clock_steps.ts";
 import { createTorturedServer, findDatabaseFault, type TorturedServer } from "./server.ts";
 import { STARTING_KILLS, type TorturedInstance, type TorturedInstanceOptions } from "./instance.ts";
 
-/** For each group of this many kills, one first start is killed. */
+/** The number of kills for each one that interrupts a first start. */
 const KILLS_PER_FIRST_START = 25;
 /** The longest time that the server runs before the next fault. */
 const LONGEST_RUN_MS = 800;

@@ -25,7 +25,7 @@ interface TorturedServerOptions {
   readonly flags?: readonly string[];
   /** The network in which it runs and listens; loopback by default. */
   readonly place?: Place;
-  /** Environment variables, which may set its own clock. */
+  /** Environment variables, for example for its clock. */
   readonly env?: Readonly<Record<string, string>>;
   /** The path of an earlier build, to which `change` switches. */
   readonly earlierBuild?: string | undefined;
@@ -33,9 +33,9 @@ interface TorturedServerOptions {
 
 export interface TorturedServer extends AsyncDisposable {
   readonly dataDir: string;
-  /** Its address and port, as a client names them. */
+  /** Its address and port, separated by a colon. */
   readonly host: string;
-  /** Starts the process, and returns long before it serves. */
+  /** Starts the process; `up` waits until it serves. */
   start(): void;
   /** Resolves once it serves. Rejects with its output if it ends instead. */
   up(): Promise<void>;

@@ -64,7 +64,7 @@ export interface StormReport extends LedgerCounts, InstanceCounts, RevocationCou
   readonly watchers: number;
   readonly connections: number;
   readonly pairs: number;
-  /** Records of the register that were checked. */
+  /** The number of records of the register that were checked. */
   readonly records: number;
   /** The number of connections that the load balancer gave each server; empty without one. */
   readonly shares: readonly number[];

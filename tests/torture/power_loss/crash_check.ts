@@ -26,7 +26,7 @@ const NODE_PAIR = /^node-[ab]\/pki\/kubelet-client-\d.*\.pem$/;
 /** The folder of a server below the root of each scene. */
 export const DATA = "data";
 
-/** Finds the faults of a tree, which is also in the folder `root`. Opens the database there, as a start would. */
+/** Finds the faults of a tree, which is also in the folder `root`. This opens, and so changes, the database there. */
 export async function findCrashFaults(tree: Tree, root: string, ledger: PowerLossLedger): Promise<readonly string[]> {
   const faults = [...ledger.findFileFaults(tree), ...findUnloggedCertificates(tree)];
   const found = [...tree.folders.keys()].filter((path) => existsSync(join(root, path, "tlsboot.db")));

@@ -17,7 +17,7 @@ export type Mark =
   /** From now on, the data directory at a path must have the acknowledged objects. */
   | { readonly kind: "store"; readonly under: string };
 
-/** Unfinished files may be in any state. The store is checked separately. */
+/** Unfinished files and locks may be in any state. The store is checked separately. */
 const ANY_STATE = /(?:^|\/)tlsboot\.db(?:-[a-z]+)?$|\.tmp$|\.lock(?:-journal)?$|\.restoring(?:\/|$)/;
 /** Acknowledged lines must remain; later ones may be torn. */
 const APPENDED = /(?:^|\/)issued\.jsonl$/;
