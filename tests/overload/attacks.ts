@@ -12,7 +12,16 @@ import {
   requests,
   wrongProofs,
 } from "./floods.ts";
-import { holdIdle, holdKnown, holdSilent, largeBodies, slowBodies, slowHeaders, unreadAnswers, unreadWatches } from "./slowness.ts";
+import {
+  holdIdle,
+  holdKnown,
+  holdSilent,
+  largeBodies,
+  slowBodies,
+  slowHeaders,
+  unreadAnswers,
+  unreadWatches,
+} from "./slowness.ts";
 
 export const ATTACKS: readonly Attack[] = [
   {

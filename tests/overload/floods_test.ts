@@ -45,7 +45,10 @@ async function floodUntilUnread(attacker: RawConnection, piece: Buffer): Promise
   let isAccepted = true;
   for (let accepted = 0; isAccepted && !attacker.isClosed(); accepted += piece.length) {
     assert.ok(accepted < FAR_TOO_MANY_BYTES, `${accepted} bytes were accepted`);
-    isAccepted = await Promise.race([attacker.write(piece).then(() => true), settle(TURNS_OF_A_PIECE).then(() => false)]);
+    isAccepted = await Promise.race([
+      attacker.write(piece).then(() => true),
+      settle(TURNS_OF_A_PIECE).then(() => false),
+    ]);
     // The client needs a turn to notice that the connection is closed.
     await setImmediate();
   }

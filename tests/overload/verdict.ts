@@ -1,6 +1,6 @@
 /** Checks that a server under attack keeps its promises. */
 import { findShortfalls } from "./attack.ts";
-import { findPeak, KINDS, findMissingKinds, type Observation, summarizeTimes } from "./observation.ts";
+import { findMissingKinds, findPeak, KINDS, type Observation, summarizeTimes } from "./observation.ts";
 
 /**
  * The limit for the 99th percentile of each kind of honest request under an attack, over all rounds. A certificate

@@ -72,7 +72,12 @@ function drawFault(random: Random, { servers, nodes, clients, members }: FaultTa
     case "pause":
       return { kind, host: pick(random, [server, server, other]), forMs };
     case "clock":
-      return { kind, host: pick(random, [server, other]), byMs: pick(random, [-HOUR_MS, HOUR_MS, -60_000, 60_000]), forMs };
+      return {
+        kind,
+        host: pick(random, [server, other]),
+        byMs: pick(random, [-HOUR_MS, HOUR_MS, -60_000, 60_000]),
+        forMs,
+      };
     case "cut":
       return { kind, between: [server, other], forMs };
     case "reset":

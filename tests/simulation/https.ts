@@ -160,8 +160,10 @@ function toAddress(host: string): string {
 const chains = new ResultCache<Chain>();
 
 function readChain(pem: string): Chain {
-  return chains.get(pem, () =>
-    parsePemBlocks(pem).filter(({ label }) => label === "CERTIFICATE").map(({ bytes }) => new Uint8Array(bytes)));
+  return chains.get(
+    pem,
+    () => parsePemBlocks(pem).filter(({ label }) => label === "CERTIFICATE").map(({ bytes }) => new Uint8Array(bytes)),
+  );
 }
 
 /** The options of a request that the client's transport sets. */

@@ -10,7 +10,13 @@ import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/cer
 import { parsePemBlocks } from "../../core/pki/asn1/pem.ts";
 import type { StoragePage, Stored } from "../../server/storage/storage.ts";
 import { findWriteName, type RecordedCall, toRecordedState } from "../torture/history.ts";
-import { findStoredFaults, listRecords, RECORDS_PREFIX, RegisterAudit, REQUESTS_PREFIX } from "../torture/register_audit.ts";
+import {
+  findStoredFaults,
+  listRecords,
+  RECORDS_PREFIX,
+  RegisterAudit,
+  REQUESTS_PREFIX,
+} from "../torture/register_audit.ts";
 
 /** The longest time for signing an approved request without faults. */
 const SIGNED_WITHIN_MS = 60_000;

@@ -13,7 +13,12 @@ import { ControllerTerms, findTermFaults, MAX_RENEWALS, type OwnWrite, TERMS_POL
 import type { FaultKind } from "./faults.ts";
 import { findStoredFaults } from "./register_audit.ts";
 import { createTorturedServer, startTogether, type TorturedServer } from "./server.ts";
-import { type InstanceCounts, STARTING_KILLS, type TorturedInstance, type TorturedInstanceOptions } from "./instance.ts";
+import {
+  type InstanceCounts,
+  STARTING_KILLS,
+  type TorturedInstance,
+  type TorturedInstanceOptions,
+} from "./instance.ts";
 
 /** With three members, a majority remains when one fails. */
 const MEMBERS = 3;

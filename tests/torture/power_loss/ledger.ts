@@ -44,7 +44,7 @@ export class PowerLossLedger {
   /** `earlier` is a ledger that has followed the whole record. */
   constructor(root: string, earlier?: PowerLossLedger) {
     this.#root = root;
-    this.#whole = earlier?.#collected;
+    this.#whole = earlier === undefined ? undefined : earlier.#collected;
   }
 
   /** Records a change that the disk has applied. */
