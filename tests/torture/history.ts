@@ -41,7 +41,7 @@ interface RecordedStart {
 
 export interface RecordedTarget {
   readonly client: string;
-  /** For example `certificatesigningrequests.certificates.k8s.io`. */
+  /** The resource with its group, such as `certificatesigningrequests.certificates.k8s.io`. */
   readonly resource: string;
   /** Absent for all namespaces, and for resources without namespaces. */
   readonly namespace?: string;

@@ -11,7 +11,7 @@ import type { Shown } from "./ledger.ts";
 export interface IssuedFor {
   /** The uid of the request. */
   readonly uid: string;
-  /** The request, for messages. */
+  /** The name of the request in messages. */
   readonly what: string;
   /** SHA-256 (hex) of the certificate in DER. */
   readonly fingerprint: string;

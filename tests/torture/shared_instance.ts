@@ -1,4 +1,4 @@
-/** Several servers behind a load balancer on an etcd of three members. A fault hits one server and one member at most. */
+/** Several servers behind HAProxy on an etcd of three members. Faults hit one server and one member at a time. */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pick } from "../support/seeded_random.ts";
