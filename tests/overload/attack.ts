@@ -1,16 +1,16 @@
-/** The definition of an attack and its tally. An attack that did not take place proves nothing. */
+/** The definition of an attack and the counts of its actions. An attack that did not take place proves nothing. */
 
-export const ACTIONS = ["opened", "refused", "sent", "answered", "created", "ended"] as const;
+const ACTIONS = ["opened", "refused", "sent", "answered", "created", "ended"] as const;
 
-/** The actions of an attack, and their results. */
+/** The counts of an attack. */
 export interface Tally {
   /** Connections that were opened, including the handshake if the attack has one. */
   opened: number;
   /** Connections that could not be opened. */
   refused: number;
-  /** Requests, bytes or frames that were written to sockets; `unit` says which. */
+  /** Requests, bytes or frames that were written to sockets, as `unit` says. */
   sent: number;
-  /** Answers of the kind that the attack waits for. */
+  /** Answers that the attack waits for. */
   answered: number;
   /** Certificate signing requests that were created. */
   created: number;
@@ -18,12 +18,12 @@ export interface Tally {
   ended: number;
 }
 
-/** The dependencies of an attack. */
+/** The server under attack, and the size of the attack. */
 export interface Target {
   readonly port: number;
-  /** A bootstrap token, which any machine of the instance has. */
+  /** A bootstrap token, which every machine has. */
   readonly token: string;
-  /** 1 for the counts in the documentation, less for a short run. */
+  /** 1 for the counts of the measurements, less for a short run. */
   readonly scale: number;
   /** The shortest duration of a flood, or how long opened connections are held. */
   readonly ms: number;
@@ -32,7 +32,7 @@ export interface Target {
   readonly tally: Tally;
   /** Reports whether the attack has reached its required counts. */
   isEnough(): boolean;
-  /** Ends an attack that would not end by itself, such as a count that is never reached. */
+  /** Ends an attack that would never reach its required counts. */
   readonly deadline: AbortSignal;
 }
 
@@ -41,7 +41,7 @@ export interface Attack {
   /** The noun for what `sent` counts. */
   readonly unit: string;
   /** The required counts at scale 1. */
-  readonly least: Partial<Tally>;
+  readonly required: Partial<Tally>;
   /** Runs until its time is over and the required counts are reached, or until the deadline. */
   run(target: Target): Promise<void>;
 }
@@ -58,19 +58,19 @@ export function scaled(count: number, scale: number): number {
 
 /** Lists the counts that are too low for the attack to prove anything. */
 export function findShortfalls(
-  { least, unit }: Pick<Attack, "least" | "unit">,
+  { required, unit }: Pick<Attack, "required" | "unit">,
   tally: Tally,
   scale: number,
 ): readonly string[] {
   return ACTIONS.flatMap((action) => {
-    const wanted = least[action];
-    if (wanted === undefined || tally[action] >= scaled(wanted, scale)) return [];
+    const count = required[action];
+    if (count === undefined || tally[action] >= scaled(count, scale)) return [];
     const what = action === "sent" ? `${unit} sent` : action;
-    return [`nothing is proved: ${tally[action]} ${what}, ${scaled(wanted, scale)} are wanted`];
+    return [`nothing is proved: ${tally[action]} ${what}, ${scaled(count, scale)} are required`];
   });
 }
 
-/** Formats the actions of an attack in words. */
+/** Formats the counts that are not zero. */
 export function formatTally(unit: string, tally: Tally): string {
   return ACTIONS.filter((action) => tally[action] > 0).map((action) => {
     const count = tally[action].toLocaleString("en");

@@ -2,23 +2,23 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createTally, findShortfalls, formatTally } from "./attack.ts";
 
-const ATTACK = { unit: "pieces", least: { opened: 1_000, sent: 20 } };
+const ATTACK = { unit: "pieces", required: { opened: 1_000, sent: 20 } };
 
 for (
   const { name, tally, scale, want } of [
-    { name: "all of it", tally: { opened: 1_000, sent: 20 }, scale: 1, want: [] },
-    { name: "a share of it", tally: { opened: 50, sent: 1 }, scale: 0.05, want: [] },
+    { name: "every required count", tally: { opened: 1_000, sent: 20 }, scale: 1, want: [] },
+    { name: "its share at a smaller scale", tally: { opened: 50, sent: 1 }, scale: 0.05, want: [] },
     {
-      name: "one connection less",
+      name: "one connection too few",
       tally: { opened: 999, sent: 20 },
       scale: 1,
-      want: ["nothing is proved: 999 opened, 1000 are wanted"],
+      want: ["nothing is proved: 999 opened, 1000 are required"],
     },
     {
       name: "nothing, where a share is less than one",
       tally: { opened: 1 },
       scale: 0.001,
-      want: ["nothing is proved: 0 pieces sent, 1 are wanted"],
+      want: ["nothing is proved: 0 pieces sent, 1 are required"],
     },
   ]
 ) {

@@ -1,4 +1,4 @@
-/** An attacker's connections, which record their events in a tally. */
+/** An attacker's connections, which count their events in a tally. */
 import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
 import { FRAME, frame, openRaw, PREFACE } from "../support/raw_http2.ts";
@@ -11,7 +11,7 @@ export interface AttackConnection extends Disposable {
   answers(): number;
   /** The number of HTTP/2 requests that have ended, with or without an answer. */
   settled(): number;
-  /** The number of answered PINGs: the server has read everything before them. */
+  /** The number of answered PINGs; the server has read everything before them. */
   pongs(): number;
   /** Writes bytes and waits until the kernel has taken them; returns false if the connection is gone. */
   write(bytes: Uint8Array | string): Promise<boolean>;
@@ -25,19 +25,17 @@ export interface OpenOptions {
   readonly isReading?: boolean;
 }
 
-/** A connection attempt that takes longer counts as refused. TCP retries after 1, 3, 7, 15 and 31 seconds. */
+/** An attempt that takes longer counts as refused. TCP retries after 1, 3, 7, 15 and 31 seconds. */
 const OPENED_WITHIN_MS = 40_000;
 /** An HTTP/2 connection window that never limits the answers. */
 const WIDE_WINDOW = frame(FRAME.windowUpdate, 0, 0, Uint8Array.of(0x7f, 0, 0, 0));
-/** HTTP/2 settings for a client that does not read: the server may send headers and no data. */
-const NO_WINDOW = frame(FRAME.settings, 0, 0, Uint8Array.of(0, 4, 0, 0, 0, 0));
 
 /** Opens a TLS connection, and sends the preface for HTTP/2. Rejects if the connection is refused. */
 export async function open(
   { port, tally }: Target,
   { protocol, code = 200, isReading = true }: OpenOptions,
 ): Promise<AttackConnection> {
-  const raw = await counted(tally, () => openRaw(port, protocol, false));
+  const raw = await countAttempt(tally, () => openRaw(port, protocol, false));
   let [answers, settled, pongs, isOver] = [0, 0, 0, false];
   const answered = (): void => {
     answers++;
@@ -51,7 +49,9 @@ export async function open(
   if (isReading) {
     raw.socket.on(
       "data",
-      protocol === "h2" ? frameReader(answered, () => settled++, () => pongs++) : statusReader(code, answered),
+      protocol === "h2"
+        ? createFrameReader(answered, () => settled++, () => pongs++)
+        : createStatusReader(code, answered),
     );
     raw.socket.resume();
   }
@@ -77,20 +77,13 @@ export async function open(
   };
 }
 
-/** Opens a connection whose window has no room for answers. */
-export async function openUnread(target: Target): Promise<AttackConnection> {
-  const connection = await open(target, { protocol: "h2" });
-  await connection.write(NO_WINDOW);
-  return connection;
-}
-
 /** Opens a connection that sends nothing. */
 export async function openSilent({ port, tally }: Target): Promise<Disposable> {
-  const socket = await counted(tally, () =>
+  const socket = await countAttempt(tally, () =>
     new Promise<Socket>((resolve, reject) => {
-      const one = connect(port, "127.0.0.1");
-      one.on("error", reject);
-      one.once("connect", () => resolve(one));
+      const opening = connect(port, "127.0.0.1");
+      opening.on("error", reject);
+      opening.once("connect", () => resolve(opening));
     }));
   let isClosedHere = false;
   socket.once("close", () => {
@@ -105,7 +98,7 @@ export async function openSilent({ port, tally }: Target): Promise<Disposable> {
   };
 }
 
-async function counted<T>(tally: Tally, connect: () => Promise<T>): Promise<T> {
+async function countAttempt<T>(tally: Tally, connect: () => Promise<T>): Promise<T> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => late.reject(new Error("no connection")), OPENED_WITHIN_MS);
   try {
@@ -120,8 +113,8 @@ async function counted<T>(tally: Tally, connect: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Creates a reader that reports each HTTP/1.1 status line with a code, even if it arrives in pieces. */
-export function statusReader(code: number, onAnswer: () => void): (chunk: Buffer) => void {
+/** Creates a reader that reports each HTTP/1.1 status line with the code, even if it arrives in pieces. */
+export function createStatusReader(code: number, onAnswer: () => void): (chunk: Buffer) => void {
   const line = `HTTP/1.1 ${code}`;
   let rest = "";
   return (chunk) => {
@@ -137,7 +130,7 @@ const ACK = 1;
 const END_STREAM = 1;
 
 /** Creates a reader that reports HTTP/2 answers with the code 200, streams that have ended, and answered PINGs. */
-export function frameReader(
+export function createFrameReader(
   onAnswer: () => void,
   onSettled: () => void,
   onPong: () => void,
@@ -160,10 +153,7 @@ export function frameReader(
   };
 }
 
-/**
- * Reports whether a header block has the status 200. It may begin with a table size of one or more bytes (RFC 7541
- * section 6.3).
- */
+/** Reports whether a header block, which may begin with a table size (RFC 7541, section 6.3), has the status 200. */
 function isOk(block: Buffer): boolean {
   let at = 0;
   while ((block[at] ?? 0) >> 5 === 1) {

@@ -2,26 +2,26 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { FRAME, frame } from "../support/raw_http2.ts";
-import { frameReader, statusReader } from "./connection.ts";
+import { createFrameReader, createStatusReader } from "./connection.ts";
 
-/** Returns all ways to split bytes in two. */
-function toPairs(bytes: Buffer): readonly (readonly [Buffer, Buffer])[] {
+/** Lists all ways to split bytes in two. */
+function splitInTwo(bytes: Buffer): readonly (readonly [Buffer, Buffer])[] {
   return Array.from({ length: bytes.length }, (_, at) => [bytes.subarray(0, at), bytes.subarray(at)] as const);
 }
 
-test("statusReader() counts each status line with its code, wherever the bytes are split", () => {
+test("createStatusReader() counts each status line with its code, wherever the bytes are split", () => {
   const answers = Buffer.from(
     "HTTP/1.1 401 Unauthorized\r\n\r\n{}HTTP/1.1 429 Too\r\n\r\nHTTP/1.1 401 Unauthorized\r\n",
   );
-  for (const pair of toPairs(answers)) {
+  for (const pair of splitInTwo(answers)) {
     let seen = 0;
-    const read = statusReader(401, () => seen++);
+    const read = createStatusReader(401, () => seen++);
     for (const chunk of pair) read(chunk);
     assert.equal(seen, 2);
   }
 });
 
-test("frameReader() counts answers with 200, ended streams and answered PINGs, wherever the bytes are split", () => {
+test("createFrameReader() counts answers with 200, ended streams and answered PINGs, wherever the bytes are split", () => {
   const bytes = Buffer.concat([
     frame(FRAME.settings, 0, 0, Buffer.alloc(6)),
     frame(FRAME.headers, 4, 1, Buffer.of(0x3f, 0xe1, 0x1f, 0x88, 0x61)),
@@ -33,9 +33,9 @@ test("frameReader() counts answers with 200, ended streams and answered PINGs, w
     frame(FRAME.ping, 0, 0, Buffer.alloc(8)),
     frame(FRAME.ping, 1, 0, Buffer.alloc(8)),
   ]);
-  for (const pair of toPairs(bytes)) {
+  for (const pair of splitInTwo(bytes)) {
     let [answers, settled, pongs] = [0, 0, 0];
-    const read = frameReader(() => answers++, () => settled++, () => pongs++);
+    const read = createFrameReader(() => answers++, () => settled++, () => pongs++);
     for (const chunk of pair) read(chunk);
     assert.deepEqual([answers, settled, pongs], [2, 3, 1]);
   }

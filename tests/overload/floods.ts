@@ -1,4 +1,4 @@
-/** Attacks that send as much as possible over a few connections, which are reopened when they are closed. */
+/** Attacks that send as much as possible over a few connections, and reopen those that the server closes. */
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import { Agent } from "node:https";
@@ -8,7 +8,7 @@ import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { ask, type Reply } from "../support/https_request.ts";
 import { FRAME, frame, literal, openHeadersFrame, requestFrame, resetFrame } from "../support/raw_http2.ts";
 import { scaled, type Target } from "./attack.ts";
-import { bearer, createNodeRequest, CSRS } from "./asking.ts";
+import { bearer, createNodeRequest, CSRS } from "./requests.ts";
 import { type AttackConnection, open, type OpenOptions } from "./connection.ts";
 import { ATTESTATIONS, createWrongProofs, nameMachine } from "./proofs.ts";
 import { pause, repeat, waitUntil } from "./waiting.ts";
@@ -20,10 +20,10 @@ const BATCH = 50;
 /** The number of streams that the server allows on one connection. */
 const STREAMS = 100;
 
-/** The action of an attacker on each connection, until the connection is closed or the flood is over. */
+/** What an attacker does on each connection, until the connection is closed or the flood is over. */
 type Flood = (connection: AttackConnection, target: Target, over: AbortSignal) => Promise<void>;
 
-/** Repeats a flood for the time of the target, and until its required counts are reached. */
+/** Repeats a flood on new connections. */
 export function flood(target: Target, act: Flood, options: OpenOptions = { protocol: "h2" }): Promise<void> {
   return floodInParallel(target, async (_index, over) => {
     using connection = await open(target, options);
@@ -31,10 +31,7 @@ export function flood(target: Target, act: Flood, options: OpenOptions = { proto
   });
 }
 
-/**
- * Repeats the actions of all attackers in parallel, for the time of the target and until its required counts are
- * reached.
- */
+/** Repeats the actions of all attackers for `target.ms` at least, and until the required counts are reached. */
 async function floodInParallel(
   target: Target,
   act: (index: number, over: AbortSignal) => Promise<unknown>,
@@ -46,7 +43,7 @@ async function floodInParallel(
       try {
         await act(index, over);
       } catch {
-        // The refusal is counted already; try again.
+        // The refusal has been counted; try again.
         await pause(20, over);
       }
     }
@@ -104,20 +101,17 @@ export function pings(connection: AttackConnection, target: Target, over: AbortS
 export async function requests(connection: AttackConnection, target: Target, over: AbortSignal): Promise<void> {
   const headers = bearer(target.token);
   await writeOn(connection, target, over, BATCH, async (turn) => {
-    const isRoom = () => turn * BATCH - connection.settled() <= STREAMS - BATCH || connection.isClosed();
-    await waitUntil(isRoom, over);
+    const hasRoom = () => turn * BATCH - connection.settled() <= STREAMS - BATCH || connection.isClosed();
+    await waitUntil(hasRoom, over);
     const streams = Array.from({ length: BATCH }, (_, index) => (turn * BATCH + index) * 2 + 1);
     return Buffer.concat(streams.map((stream) => requestFrame(stream, "GET", "/version", headers)));
   });
 }
 
-/** The number of elements of an expensive body, close to the largest number that the server reads. */
+/** The number of elements of an expensive body, close to the limit of the server. */
 const ELEMENTS = 29_000;
 
-/**
- * Sends certificate signing requests with as many faults as fit into a body, one after another, alternating between
- * invalid labels, annotations, finalizers and usages.
- */
+/** Sends certificate signing requests with thousands of invalid labels, annotations, finalizers or usages. */
 export async function expensiveBodies(connection: AttackConnection, target: Target, over: AbortSignal): Promise<void> {
   const { metadata = {}, spec, ...csr } = await createNodeRequest("costly");
   const texts = Array.from({ length: ELEMENTS }, (_, index) => `!${index}`);
@@ -136,13 +130,8 @@ export async function expensiveBodies(connection: AttackConnection, target: Targ
   });
 }
 
-/** Does nothing, for an attack that only opens connections. */
-export function nothing(): Promise<void> {
-  return Promise.resolve();
-}
-
-/** The number of pieces on one connection, small enough for the stream ids. */
-const PIECES = 10_000;
+/** The largest number of pieces on one connection, so that the stream ids suffice. */
+const MAX_PIECES = 10_000;
 
 async function writeOn(
   connection: AttackConnection,
@@ -151,16 +140,16 @@ async function writeOn(
   unitsInPiece: number,
   piece: (turn: number) => Buffer | string | Promise<Buffer>,
 ): Promise<void> {
-  for (let turn = 0; turn < PIECES && !over.aborted; turn++) {
+  for (let turn = 0; turn < MAX_PIECES && !over.aborted; turn++) {
     if (!await connection.write(await piece(turn))) return;
     tally.sent += unitsInPiece;
   }
 }
 
-/** The largest number of unanswered tokens on one connection, so that they do not pile up in the kernel. */
-const UNANSWERED = 200;
+/** The largest number of unanswered requests on one connection, so that they do not pile up in the kernel. */
+const MAX_UNANSWERED = 200;
 
-/** Sends unknown tokens until all are answered. It uses HTTP/1.1, where a connection accepts many. */
+/** Sends unknown tokens until all are answered; over HTTP/1.1, a connection accepts many. */
 export async function badTokens(count: number, target: Target): Promise<void> {
   const { tally, deadline, random } = target;
   const wanted = scaled(count, target.scale);
@@ -174,17 +163,16 @@ export async function badTokens(count: number, target: Target): Promise<void> {
         });
         if (!await connection.write(batch.join(""))) break;
         tally.sent += BATCH;
-        const isRoom = () => sent - connection.answers() < UNANSWERED || connection.isClosed();
-        await waitUntil(() => isRoom() || tally.answered >= wanted, deadline);
+        const hasRoom = () => sent - connection.answers() < MAX_UNANSWERED || connection.isClosed();
+        await waitUntil(() => hasRoom() || tally.answered >= wanted, deadline);
       }
     }
   });
 }
 
 /**
- * Begins exchanges and answers them with wrong proofs, alternately for a machine of the inventory and for an unknown
- * one. Each attacker has its own address, which honest clients do not share. `sent` counts calls, `answered` refused
- * proofs, and `created` accepted ones.
+ * Sends wrong proofs for a machine in the inventory and for unknown ones. Each attacker has its own address, which
+ * honest clients do not share. `sent` counts calls, `answered` refused proofs, and `created` accepted ones.
  */
 export async function wrongProofs(target: Target): Promise<void> {
   const { port, tally, random } = target;

@@ -1,7 +1,4 @@
-/**
- * Tests clients that flood the server over real sockets: they lose their connection, the log stays short, and others
- * are served.
- */
+/** Tests floods over real sockets: the client loses its connection, the log stays short, and others are served. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
@@ -21,37 +18,37 @@ import {
   resetFrame,
   until,
 } from "../support/raw_http2.ts";
-import { CSRS } from "./asking.ts";
+import { CSRS } from "./requests.ts";
 import { CONTINUATION, resetRequests } from "./floods.ts";
 
 /** More bytes than both kernels buffer for a connection that is not read. */
-const FAR_TOO_MUCH_BYTES = 16_777_216;
+const FAR_TOO_MANY_BYTES = 16_777_216;
 
-/** More turns of the event loop than the server, in the same process, needs to read a piece. */
+/** More turns of the event loop than the server needs to read a piece. */
 const TURNS_OF_A_PIECE = 1_000;
 
-/** Writes pieces until the connection is closed, which must happen before the server has accepted too many bytes. */
+/** Writes pieces until the connection is closed, which must happen before it has accepted too many bytes. */
 async function floodUntilClosed(attacker: RawConnection, piece: (index: number) => Buffer): Promise<void> {
-  let taken = 0;
+  let accepted = 0;
   for (let index = 0; !attacker.isClosed(); index++) {
-    assert.ok(taken < FAR_TOO_MUCH_BYTES, `${taken} bytes were taken`);
+    assert.ok(accepted < FAR_TOO_MANY_BYTES, `${accepted} bytes were accepted`);
     const bytes = piece(index);
     await attacker.write(bytes);
-    taken += bytes.length;
+    accepted += bytes.length;
     // The server in the same process needs a turn of the event loop to read.
     await setImmediate();
   }
 }
 
-/**
- * Writes pieces until the connection is closed or accepts no more, which must happen before it has accepted too many
- * bytes.
- */
+/** Writes pieces until the connection is closed or accepts no more, before it has accepted too many bytes. */
 async function floodUntilUnread(attacker: RawConnection, piece: Buffer): Promise<void> {
-  let isTaken = true;
-  for (let taken = 0; isTaken && !attacker.isClosed(); taken += piece.length) {
-    assert.ok(taken < FAR_TOO_MUCH_BYTES, `${taken} bytes were taken`);
-    isTaken = await Promise.race([attacker.write(piece).then(() => true), settle(TURNS_OF_A_PIECE).then(() => false)]);
+  let isAccepted = true;
+  for (let accepted = 0; isAccepted && !attacker.isClosed(); accepted += piece.length) {
+    assert.ok(accepted < FAR_TOO_MANY_BYTES, `${accepted} bytes were accepted`);
+    isAccepted = await Promise.race([
+      attacker.write(piece).then(() => true),
+      settle(TURNS_OF_A_PIECE).then(() => false),
+    ]);
     // The client needs a turn to notice that the connection is closed.
     await setImmediate();
   }
@@ -83,13 +80,13 @@ for (
   const { what, first, codes } of [
     { what: "a watch", first: "", codes: ["HTTP/1.1 200"] },
     {
-      what: "a watch that was pipelined",
+      what: "a pipelined watch",
       first: "GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n",
       codes: ["HTTP/1.1 200", "HTTP/1.1 200"],
     },
   ]
 ) {
-  test(`malformed bytes in the middle of ${what} over HTTP/1.1 end the connection without text in the stream`, async () => {
+  test(`malformed bytes during ${what} over HTTP/1.1 end the connection without another answer`, async () => {
     await using overloaded = await startOverloadedServer();
     using watcher = await openRaw(overloaded.port, "http/1.1");
     const answers = () => watcher.received().toString("latin1").match(/HTTP\/1\.1 \d+/g);
@@ -97,7 +94,7 @@ for (
       `${first}GET ${CSRS}?watch=1 HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${TOKENS.admin}\r\n\r\n`,
     );
     await until("the watch has begun", () => answers()?.length === codes.length);
-    await watcher.write("what is no request\r\n\r\n");
+    await watcher.write("not a request\r\n\r\n");
     await watcher.closed;
     assert.deepEqual(answers(), codes);
     await assertServed(overloaded);
@@ -108,7 +105,7 @@ test("rapid resets of an unauthenticated client end its connection", async () =>
   await using overloaded = await startOverloadedServer();
   using attacker = await openRaw(overloaded.port, "h2");
   await attacker.write(PREFACE);
-  // The server checks the token of each stream, but the client does not want the answer.
+  // The server checks the token of each stream.
   await floodUntilClosed(attacker, (turn) => resetRequests(turn, CSRS, { authorization: "Bearer unknown" }));
   await assertServed(overloaded);
 });
@@ -139,7 +136,7 @@ test("a user who keeps cancelling watches loses the connection, and the next one
     const begun = () => attacker.frames().filter(({ type }) => type === FRAME.headers).length;
     let streams = 0;
     while (!attacker.isClosed()) {
-      assert.ok(streams < 800, "nothing ends it");
+      assert.ok(streams < 800, "the connection is not closed");
       const ids = Array.from({ length: 50 }, (_, index) => 2 * (streams + index) + 1);
       await attacker.write(Buffer.concat(ids.map((id) => requestFrame(id, "GET", `${CSRS}?watch=1`, headers))));
       streams += ids.length;
@@ -166,12 +163,12 @@ for (
     { what: "PING", flood: frame(FRAME.ping, 0, 0, new Uint8Array(8)), isRefused: "Deno" in globalThis },
   ]
 ) {
-  test(`a flood of ${what} whose answers are not read stops being read, and its connection ends`, async () => {
+  test(`the server stops reading a flood of ${what} whose answers are not read, and ends its connection`, async () => {
     await using overloaded = await startOverloadedServer();
     using attacker = await openRaw(overloaded.port, "h2", false);
     await attacker.write(PREFACE);
     await floodUntilUnread(attacker, Buffer.concat(Array.from({ length: 5_000 }, () => flood)));
-    // Node refuses SETTINGS at once, and Deno both. Node only stops reading PING, so that the guard ends the connection.
+    // Deno refuses both at once, Node only SETTINGS. Node stops reading PING, and then the guard ends the connection.
     const { logger, passUntil } = overloaded;
     const isEnded = () => logger.entries.some(({ fields }) => fields["reason"] === "unauthenticated timeout");
     if (!isRefused) {

@@ -1,4 +1,4 @@
-/** Tests many connections at once over real sockets: they are accepted before waiting requests begin. */
+/** Tests that many connections at once are accepted before waiting requests begin. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import process from "node:process";

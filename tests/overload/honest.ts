@@ -1,8 +1,7 @@
 /**
- * Honest clients, in a separate process so that attackers do not slow them: an administrator with requests on an open
- * connection, a health check on a new connection each time, new nodes that request a certificate, with the same token
- * as the attackers, and machines that prove their identity. They do not wait for each other. Each answer is printed as
- * a line of JSON.
+ * Honest clients, in their own process so that attackers do not slow them: an administrator on one connection, a health
+ * check on a new connection each time, nodes that request a certificate with the token of the attackers, and machines
+ * that prove their identity. They do not wait for each other. Each answer is printed as a line of JSON.
  *
  * Usage: honest.ts PORT ADMIN_KUBECONFIG BOOTSTRAP_TOKEN FOLDER_OF_HOST_KEYS
  */
@@ -21,10 +20,10 @@ import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { publicKeyPin } from "../../core/pki/keys/key_names.ts";
 import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import { runMain } from "../support/command_line.ts";
-import { ask as send, type Asked } from "../support/https_request.ts";
+import { ask as send, type Asked, type Reply } from "../support/https_request.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { Kind } from "./observation.ts";
-import { createNodeRequest, CSRS } from "./asking.ts";
+import { createNodeRequest, CSRS } from "./requests.ts";
 import { nameMachine } from "./proofs.ts";
 
 const PAUSE_MS: Readonly<Record<Kind, number>> = { admin: 50, probe: 250, node: 500, proof: 1_000 };
@@ -35,10 +34,7 @@ const ANSWERED_WITHIN_MS = 20_000;
 const ISSUED_WITHIN_MS = 60_000;
 
 /** An answer; the code is 0 if there was none. */
-interface Answered {
-  readonly code: number;
-  readonly text: string;
-}
+type Answered = Pick<Reply, "code" | "text">;
 
 async function main(): Promise<never> {
   const [port = "", kubeconfig = "", token = "", hostKeys = ""] = process.argv.slice(2);
@@ -46,14 +42,14 @@ async function main(): Promise<never> {
   const pem = (name: string) => Buffer.from(new RegExp(`${name}: "?([A-Za-z0-9+/=]+)`).exec(text)?.[1] ?? "", "base64");
   const ca = pem("certificate-authority-data");
   const cert = pem("client-certificate-data");
-  const kept = new Agent({ keepAlive: true, maxSockets: 1, ca, cert, key: pem("client-key-data") });
+  const keepAlive = new Agent({ keepAlive: true, maxSockets: 1, ca, cert, key: pem("client-key-data") });
   const ask = (asked: Asked): Promise<Answered> =>
     send({ ...asked, port, timeout: ANSWERED_WITHIN_MS }).catch(() => ({ code: 0, text: "" }));
-  const prove = await createProof(`https://127.0.0.1:${port}`, ca.toString(), hostKeys);
+  const prove = await createProver(`https://127.0.0.1:${port}`, ca.toString(), hostKeys);
   let [nodes, proofs] = [0, 0];
 
   return await Promise.race([
-    every("admin", async () => (await ask({ path: `${CSRS}?limit=10`, agent: kept })).code),
+    every("admin", async () => (await ask({ path: `${CSRS}?limit=10`, agent: keepAlive })).code),
     every("probe", async () => (await ask({ path: "/readyz", ca })).code),
     every("node", async () => {
       const agent = new Agent({ keepAlive: true, maxSockets: 1, ca });
@@ -67,11 +63,8 @@ async function main(): Promise<never> {
   ]);
 }
 
-/**
- * Creates a function that exchanges a machine's proof for a token, as `tlsboot attest` does. It returns 200 for a
- * token, otherwise 0.
- */
-async function createProof(
+/** Creates a function that exchanges a proof for a token, as `tlsboot attest` does; it returns 200, or 0 on failure. */
+async function createProver(
   server: string,
   caPem: string,
   hostKeys: string,
@@ -106,11 +99,8 @@ async function every(kind: Kind, act: () => Promise<number>): Promise<never> {
   }
 }
 
-/** Requests a certificate and waits for it, without retrying a refusal; returns 200 once it is there. */
-async function bootstrap(
-  name: string,
-  ask: (asked: Asked) => Promise<Answered>,
-): Promise<number> {
+/** Requests a certificate and waits for it, without retrying a refusal; returns 200 once it is issued. */
+async function bootstrap(name: string, ask: (asked: Asked) => Promise<Answered>): Promise<number> {
   const created = await ask({ path: CSRS, body: await createNodeRequest(name) });
   if (created.code !== 201) return created.code;
   for (const end = performance.now() + ISSUED_WITHIN_MS; performance.now() < end;) {

@@ -1,12 +1,11 @@
 /**
- * `deno task overload`: runs the attacks of `tests/overload/attacks.ts` on a running `tlsboot up`, one after another
- * and all of them twice, or more often while memory grows. Honest clients keep sending requests. It prints a table of
- * the attacks, of memory and of the honest clients' response times. The exit code is 1 if a promise of
- * `tests/overload/verdict.ts` is broken, an attack did not take place, or the server or the honest clients have ended.
- * It is 2 for an invalid command line.
+ * `deno task overload`: runs the attacks of `attacks.ts` on a running `tlsboot up`, one after another, while honest
+ * clients keep sending requests. It prints a table of the attacks, of memory and of the honest clients' response times.
+ * The exit code is 1 if a promise of `verdict.ts` is broken, an attack did not take place, or the server or the honest
+ * clients have ended, and 2 for an invalid command line.
  *
  * With `--binary` the released file is attacked, and `--write` writes the table into docs/engineering/measurements.md.
- * With words, only attacks whose names contain all of them run.
+ * With WORDS, only attacks whose names contain all of them run.
  * Usage: main.ts [--scale N] [--seconds N] [--binary] [--write] [WORDS]
  */
 import { readFile, writeFile } from "node:fs/promises";
@@ -28,7 +27,7 @@ import { releasedFile, sourcesOn } from "../bench/program.ts";
 import { ensureNode, YOUNG_GENERATION_FLAG } from "../../scripts/build/node_runtime.ts";
 import type { Attack } from "./attack.ts";
 import { ATTACKS } from "./attacks.ts";
-import { createAccount, type Observation, type StoredCounts } from "./observation.ts";
+import { createAnswerReader, type Observation, type StoredCounts } from "./observation.ts";
 import { createMachines } from "./proofs.ts";
 import { formatReport, replaceTable, type Report } from "./report.ts";
 import { type Instance, overload } from "./overload.ts";
@@ -36,8 +35,8 @@ import { findFaults, findGrowth } from "./verdict.ts";
 import { pause } from "./waiting.ts";
 
 const PAGE = join("docs", "engineering", "measurements.md");
-/** The number of connections of the largest attack at scale 1. */
-const CONNECTIONS = 10_000;
+/** The connections of the largest attack at scale 1. */
+const MAX_CONNECTIONS = 10_000;
 
 /**
  * The attacks run twice, and more often while memory grows: a leak grows each time, but a heap that V8 collects late,
@@ -49,7 +48,7 @@ const [ROUNDS, MAX_ROUNDS] = [2, 5];
 const CALM: Attack = {
   name: "no attack",
   unit: "",
-  least: {},
+  required: {},
   run: ({ ms, deadline }) => pause(ms, deadline),
 };
 
@@ -67,15 +66,15 @@ async function main(): Promise<number> {
   const scale = positiveNumber("scale", values.scale, 1);
   const seconds = positiveNumber("seconds", values.seconds, 250);
   if (write && words.length > 0) throw new UsageError("--write requires all attacks: run it without words");
-  const attacks = chosen(words);
-  checkOpenFiles(CONNECTIONS * scale);
+  const attacks = chooseAttacks(words);
+  checkOpenFiles(MAX_CONNECTIONS * scale);
   const node = await ensureNode();
   // The sources get the same memory setting as the released file.
   const program = binary ? await releasedFile(join(process.cwd(), "dist")) : sourcesOn(node, [YOUNG_GENERATION_FLAG]);
   await using folder = await createTempFolder();
   const data = folder.join("data");
   const hostKeys = folder.join("machines");
-  const { inventory } = await createMachines(hostKeys);
+  const inventory = await createMachines(hostKeys);
   await using server = program.start(["up", "--inventory", inventory, "--secure-port", "0", "--data-dir", data]);
   const [, port = ""] = await server.waitFor(/tlsboot is up at https:\S+:(\d+)[^]*Next, in another terminal/);
   const kubeconfig = join(data, "admin.kubeconfig");
@@ -85,10 +84,10 @@ async function main(): Promise<number> {
   const token = (await program.run(["token", "create", "--data-dir", data])).stdout.trim();
   const honestArgs = [join("tests", "overload", "honest.ts"), port, kubeconfig, token, hostKeys];
   await using honest = start(node, [...NODE_FLAGS, ...honestArgs]);
-  const account = createAccount(() => honest.stdout());
+  const reader = createAnswerReader(() => honest.stdout());
   const { float: random } = createSeededRandom();
   const count = () => countStored(admin.api);
-  const instance = { server, honest, account, port: Number(port), token, scale, random, ms: seconds * 1000, count };
+  const instance = { server, honest, reader, port: Number(port), token, scale, random, ms: seconds * 1000, count };
 
   const seen = await runAttacks(instance, attacks);
   const report: Report = {
@@ -107,7 +106,7 @@ async function main(): Promise<number> {
   return faults.length === 0 ? 0 : 1;
 }
 
-/** Makes the server approve requests of nodes with any bootstrap token. */
+/** Makes the server approve the requests of nodes with any bootstrap token. */
 async function approveNodes(api: ApiClient): Promise<void> {
   const path = formatCollectionPath(clusterRoleBindingKind);
   await api.requestJson({ method: "POST", path, body: AUTO_APPROVE_BINDING }, new AbortController().signal);
@@ -121,11 +120,11 @@ async function countStored(api: ApiClient): Promise<StoredCounts> {
   return { secrets: secrets.items.length, refusals: refusals.length };
 }
 
-function chosen(words: readonly string[]): readonly Attack[] {
-  const found = ATTACKS.filter(({ name }) => words.every((word) => name.includes(word)));
-  if (found.length > 0) return found;
+function chooseAttacks(words: readonly string[]): readonly Attack[] {
+  const attacks = ATTACKS.filter(({ name }) => words.every((word) => name.includes(word)));
+  if (attacks.length > 0) return attacks;
   const names = ATTACKS.map(({ name }) => `\n  ${name}`).join("");
-  throw new UsageError(`no attack has the words ${words.join(", ")} in its name; there are:${names}`);
+  throw new UsageError(`no attack has the words ${words.join(", ")} in its name; choose from:${names}`);
 }
 
 async function runAttacks(

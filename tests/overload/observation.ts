@@ -1,7 +1,7 @@
 /** The observations during one attack: the answers to honest clients, memory, and the log. */
 import type { Attack, Tally } from "./attack.ts";
 
-/** The kinds of honest requests: a list, a readiness probe, a certificate, a token for a proof. */
+/** The kinds of honest requests: for a list, readiness, a certificate, and a token in exchange for a proof. */
 export const KINDS = ["admin", "probe", "node", "proof"] as const;
 
 export type Kind = (typeof KINDS)[number];
@@ -11,37 +11,37 @@ export interface Answer {
   readonly kind: Kind;
   /** 200 for the expected answer, 0 if there was none. */
   readonly code: number;
-  /** The milliseconds until the answer, until the certificate is issued, or until a proof has its token. */
+  /** The milliseconds until the answer, the certificate or the token. */
   readonly ms: number;
 }
 
-/** The answers printed so far, each returned once. */
-export interface Account {
+/** Reads the answers that honest clients print. */
+export interface AnswerReader {
   /** Returns the answers since the last call. */
   take(): readonly Answer[];
 }
 
-/** Creates an account of a growing text of lines. */
-export function createAccount(text: () => string): Account {
+/** Creates a reader of a growing text, which skips an unfinished last line. */
+export function createAnswerReader(text: () => string): AnswerReader {
   let read = 0;
   return {
     take() {
-      const all = text();
-      const end = all.lastIndexOf("\n") + 1;
-      const lines = all.slice(read, end).split("\n").filter((line) => line !== "");
+      const printed = text();
+      const end = printed.lastIndexOf("\n") + 1;
+      const lines = printed.slice(read, end).split("\n").filter((line) => line !== "");
       read = Math.max(read, end);
       return lines.map((line) => JSON.parse(line) as Answer);
     },
   };
 }
 
-/** Returns the kinds of which no answer is there. */
-export function missingKinds(answers: readonly Answer[]): readonly Kind[] {
+/** Lists the kinds without an answer. */
+export function findMissingKinds(answers: readonly Answer[]): readonly Kind[] {
   return KINDS.filter((kind) => !answers.some((answer) => answer.kind === kind));
 }
 
 export interface Observation {
-  readonly attack: Pick<Attack, "name" | "unit" | "least">;
+  readonly attack: Pick<Attack, "name" | "unit" | "required">;
   readonly tally: Tally;
   /** The duration of the attack, including the pause after it. */
   readonly seconds: number;
@@ -50,7 +50,7 @@ export interface Observation {
   /** The answers that honest clients received. */
   readonly answers: readonly Answer[];
   readonly log: LogLines;
-  /** The numbers of objects that were stored during the attack. */
+  /** The objects that were stored during the attack. */
   readonly stored: StoredCounts;
 }
 
@@ -62,7 +62,7 @@ export interface StoredCounts {
 }
 
 /** Memory before an attack, its peak during it, and after it. */
-export interface Memory {
+interface Memory {
   readonly before: number;
   readonly peak: number;
   readonly after: number;
@@ -88,9 +88,9 @@ export function findPeak(observations: readonly Observation[]): number {
 }
 
 /** The number of log lines with each message. */
-export type LogLines = Readonly<Record<string, number>>;
+type LogLines = Readonly<Record<string, number>>;
 
-/** The key for lines that are not log lines, such as the messages of `up` to a person. */
+/** The key for other lines, such as the messages of `up` to a person. */
 export const NO_MESSAGE = "(no message)";
 
 /** Counts the lines of a JSON log by message. */

@@ -1,27 +1,27 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { countLines, createAccount, missingKinds, NO_MESSAGE, sumLines } from "./observation.ts";
+import { countLines, createAnswerReader, findMissingKinds, NO_MESSAGE, sumLines } from "./observation.ts";
 
 const ADMIN = { kind: "admin", code: 200, ms: 3 } as const;
 const PROBE = { kind: "probe", code: 0, ms: 20_000 } as const;
 const PROOF = { kind: "proof", code: 200, ms: 40 } as const;
 const NODE = { kind: "node", code: 200, ms: 90 } as const;
 
-test("createAccount() returns each complete line once, even if it arrives in pieces", () => {
+test("createAnswerReader() returns each complete line once, even if it arrives in pieces", () => {
   let text = "";
-  const account = createAccount(() => text);
-  assert.deepEqual(account.take(), []);
+  const reader = createAnswerReader(() => text);
+  assert.deepEqual(reader.take(), []);
   text += `${JSON.stringify(ADMIN)}\n{"kind":`;
-  assert.deepEqual(account.take(), [ADMIN]);
-  assert.deepEqual(account.take(), []);
+  assert.deepEqual(reader.take(), [ADMIN]);
+  assert.deepEqual(reader.take(), []);
   text += `"probe","code":0,"ms":20000}\n${JSON.stringify(ADMIN)}\n`;
-  assert.deepEqual(account.take(), [PROBE, ADMIN]);
+  assert.deepEqual(reader.take(), [PROBE, ADMIN]);
 });
 
-test("missingKinds() lists the kinds without an answer", () => {
-  assert.deepEqual(missingKinds([]), ["admin", "probe", "node", "proof"]);
-  assert.deepEqual(missingKinds([ADMIN, ADMIN]), ["probe", "node", "proof"]);
-  assert.deepEqual(missingKinds([ADMIN, PROBE, NODE, PROOF]), []);
+test("findMissingKinds() lists the kinds without an answer", () => {
+  assert.deepEqual(findMissingKinds([]), ["admin", "probe", "node", "proof"]);
+  assert.deepEqual(findMissingKinds([ADMIN, ADMIN]), ["probe", "node", "proof"]);
+  assert.deepEqual(findMissingKinds([ADMIN, PROBE, NODE, PROOF]), []);
 });
 
 test("countLines() counts log lines by message, and other lines separately", () => {

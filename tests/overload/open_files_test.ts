@@ -1,4 +1,4 @@
-/** Tests a process with more connections than its limit of open files: it serves, writes, and logs only a few lines. */
+/** Tests that a process at its limit of open files serves, writes, and logs only a few lines. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { runTlsboot, start, tlsbootCommand } from "../support/child.ts";
@@ -21,7 +21,7 @@ test("tlsboot up with a limit of 200 open files is ready and writes while 400 un
   assert.equal(created.code, 0, created.stderr);
   await until("the surplus connections are closed", () => connections.filter((one) => one.isClosed()).length > 200);
   const lines = server.stderr().split("\n").filter((line) => line.includes("too many connections"));
-  // The log has twenty lines in each ten seconds, and a count of the omitted ones (`server/log_limiter.ts`).
+  // The log has at most twenty lines per ten seconds, and a count of the omitted ones (`server/log_limiter.ts`).
   assert.ok(lines.length >= 1 && lines.length < 200, `${lines.length} lines`);
   for (const one of connections) one[Symbol.dispose]();
 });

@@ -1,13 +1,13 @@
-/** Runs one attack on a server, and observes the server and the honest clients. */
+/** Runs one attack, and observes the server and the honest clients. */
 import { readFile, writeFile } from "node:fs/promises";
 import { setTimeout } from "node:timers/promises";
 import { bytesIn } from "../bench/processes.ts";
 import type { Child } from "../support/child.ts";
 import {
-  type Account,
   type Answer,
+  type AnswerReader,
   countLines,
-  missingKinds,
+  findMissingKinds,
   type Observation,
   type StoredCounts,
 } from "./observation.ts";
@@ -17,7 +17,7 @@ import { type Attack, createTally, findShortfalls } from "./attack.ts";
 export interface Instance {
   readonly server: Child;
   readonly honest: Child;
-  readonly account: Account;
+  readonly reader: AnswerReader;
   readonly port: number;
   readonly token: string;
   readonly scale: number;
@@ -30,30 +30,29 @@ export interface Instance {
 
 /** The pause after each attack, for the server to recover. */
 const REST_MS = 500;
-/** The time limit of an attack, to which the second constant is added in proportion to the scale. */
-const ENOUGH_WITHIN_MS = 180_000;
-const ENOUGH_AT_SCALE_MS = 240_000;
-/** Longer than honest clients wait for an answer after the previous one. */
+/** The time limit of an attack; the second part is for scale 1. */
+const [ATTACK_MS, ATTACK_AT_SCALE_MS] = [180_000, 240_000];
+/** Longer than an honest client takes from one answer to the next. */
 const ANSWERED_WITHIN_MS = 120_000;
 
-/** Runs an attack, then waits until every kind of honest request has been answered once more. */
+/** Runs an attack, and waits until every kind of honest request has been answered once more. */
 export async function overload(instance: Instance, attack: Attack): Promise<Observation> {
-  const { server, account } = instance;
+  const { server, reader } = instance;
   const startedAt = performance.now();
-  const readLines = linesFrom(server);
+  const readLines = followLog(server);
   await resetPeak(server.pid);
   const before = await readMemory(server.pid, "VmRSS");
   const first = await instance.count();
   const tally = createTally();
   const isEnough = () => findShortfalls(attack, tally, instance.scale).length === 0;
-  const deadline = AbortSignal.timeout(ENOUGH_WITHIN_MS + ENOUGH_AT_SCALE_MS * instance.scale);
+  const deadline = AbortSignal.timeout(ATTACK_MS + ATTACK_AT_SCALE_MS * instance.scale);
   await attack.run({ ...instance, tally, isEnough, deadline });
   // From here on, connections end because of the test itself.
   const counted = { ...tally };
-  const answers = [...account.take(), ...await answersOfEachKind(instance)];
+  const answers = [...reader.take(), ...await awaitEachKind(instance)];
   await setTimeout(REST_MS);
   const last = await instance.count();
-  answers.push(...account.take());
+  answers.push(...reader.take());
   return {
     attack,
     tally: counted,
@@ -65,12 +64,12 @@ export async function overload(instance: Instance, attack: Attack): Promise<Obse
   };
 }
 
-/** Waits for one more answer of each kind, because answers that an attack delayed count as answers during it. */
-async function answersOfEachKind({ honest, account }: Instance): Promise<readonly Answer[]> {
+/** Waits for one more answer of each kind, so that answers delayed by the attack count too. */
+async function awaitEachKind({ honest, reader }: Instance): Promise<readonly Answer[]> {
   const answers: Answer[] = [];
   for (const until = performance.now() + ANSWERED_WITHIN_MS; performance.now() < until && !honest.hasEnded();) {
-    answers.push(...account.take());
-    if (missingKinds(answers).length === 0) break;
+    answers.push(...reader.take());
+    if (findMissingKinds(answers).length === 0) break;
     await setTimeout(50);
   }
   return answers;
@@ -85,7 +84,7 @@ async function readMemory(pid: number, line: "VmRSS" | "VmHWM"): Promise<number>
   return Math.round(bytesIn(await readFile(`/proc/${pid}/status`, "utf8"), line) / 2 ** 20);
 }
 
-function linesFrom(running: Child): () => string {
+function followLog(running: Child): () => string {
   const from = running.stderr().length;
   return () => running.stderr().slice(from);
 }

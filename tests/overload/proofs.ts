@@ -1,4 +1,4 @@
-/** Machines that prove their identity: those in the inventory of the server, and wrong proofs for an attack. */
+/** Machines that prove their identity: honest ones in the inventory, and wrong proofs for an attack. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseWireChallenge, toWireAnswer, toWireEvidence } from "../../core/attestation/node_attestation.ts";
@@ -10,18 +10,18 @@ import type {
 import { createSoftwareTpm } from "../support/software_tpm.ts";
 import { createSshHost } from "../support/ssh_host.ts";
 
-/** The path of the review with which machines prove their identity. */
+/** The review with which machines prove their identity. */
 export const ATTESTATIONS = "/apis/tlsboot/v1alpha1/nodeattestations";
-/** Enough machines that honest clients do not reach the limit of tokens for any of them. */
+/** So many that no machine reaches its limit of tokens. */
 const MACHINES = 50;
 
-/** Returns the name of a machine in the inventory. Indices wrap around. */
+/** Returns the name of a machine in the inventory; indices wrap around. */
 export function nameMachine(index: number): string {
   return `machine-${index % MACHINES}`;
 }
 
-/** Writes an inventory, and a file with the host key of each machine, into a folder. */
-export async function createMachines(folder: string): Promise<{ readonly inventory: string }> {
+/** Writes the host keys of the machines into a folder, and an inventory, whose path is returned. */
+export async function createMachines(folder: string): Promise<string> {
   await mkdir(folder);
   const lines = await Promise.all(Array.from({ length: MACHINES }, async (_, index) => {
     const name = nameMachine(index);
@@ -31,16 +31,16 @@ export async function createMachines(folder: string): Promise<{ readonly invento
   }));
   const inventory = join(folder, "machines.yaml");
   await writeFile(inventory, `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${lines.join("")}`);
-  return { inventory };
+  return inventory;
 }
 
-/** A machine that is not in the inventory and signs another text than the challenge requires. */
-export interface WrongProof {
+/** A machine that is not in the inventory and signs the wrong text. */
+interface WrongProof {
   readonly evidence: AttestationEvidence;
   answer(challenge: AttestationChallenge): Promise<AttestationAnswer>;
 }
 
-/** Creates a wrong proof of each kind. Only the check of the signature can reject it. */
+/** Creates a wrong proof of each kind, which only the check of the signature can reject. */
 export async function createWrongProofs(): Promise<readonly WrongProof[]> {
   const message = new TextEncoder().encode("another text");
   const [host, tpm] = [await createSshHost(), await createSoftwareTpm()];

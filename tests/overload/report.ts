@@ -1,4 +1,4 @@
-/** Formats the observations as a table, and writes it into docs/engineering/measurements.md. */
+/** Formats the observations as the table of docs/engineering/measurements.md. */
 import { formatMachine, type Machine } from "../bench/machine.ts";
 import { formatTable } from "../bench/table.ts";
 import { formatTally } from "./attack.ts";
@@ -19,18 +19,18 @@ const LINE_WIDTH = 120;
 /** Formats the table, followed by the machine and the settings. */
 export function formatReport({ machine, settings, rounds }: Report): string {
   const [first = []] = rounds;
-  const [calm] = rows(rounds);
+  const rows = summarizeAttacks(rounds);
   const versions = Object.fromEntries(Object.entries(machine.versions).filter(([name]) => PROGRAMS.includes(name)));
   const table = formatTable(
     [...HEAD, ...KINDS.flatMap((kind) => [`${kind} p50, p99, longest`, "× p50, longest"]), "failed", "log"],
     first.map(({ attack, tally, rss }, index) => {
-      const { times, failed, lines, again } = rows(rounds)[index]!;
+      const { times, failed, lines, again } = rows[index]!;
       return [
         attack.name,
         formatTally(attack.unit, tally),
         `${rss.before}, ${rss.peak}, ${rss.after} MB`,
         again.map((peak) => `${peak} MB`).join(", "),
-        ...KINDS.flatMap((_, kind) => [formatTimes(times[kind]!), formatRatios(times[kind]!, calm!.times[kind]!)]),
+        ...KINDS.flatMap((_, kind) => [formatTimes(times[kind]!), formatRatios(times[kind]!, rows[0]!.times[kind]!)]),
         String(failed),
         String(lines),
       ];
@@ -39,12 +39,12 @@ export function formatReport({ machine, settings, rounds }: Report): string {
   return `${table}\n${wrap(`${formatMachine({ ...machine, versions })}, ${settings}`)}\n`;
 }
 
-/** Creates one row for each attack. All values but memory cover all rounds. */
-function rows(rounds: Report["rounds"]) {
+/** Summarizes each attack. All values but memory cover all rounds. */
+function summarizeAttacks(rounds: Report["rounds"]) {
   const [first = [], ...later] = rounds;
   return first.map((_, index) => {
     const seen = rounds.flatMap((round) => round[index] ?? []);
-    const answers = seen.flatMap((one) => one.answers);
+    const answers = seen.flatMap((observation) => observation.answers);
     return {
       times: KINDS.map((kind) => summarizeTimes(answers, kind)),
       failed: answers.filter(({ code }) => code !== 200).length,
@@ -59,8 +59,8 @@ function formatTimes({ p50, p99, longest }: Times): string {
 }
 
 /** Formats response times as multiples of those without an attack. */
-function formatRatios(own: Times, calm: Times): string {
-  return `${(own.p50 / calm.p50).toFixed(1)}, ${(own.longest / calm.longest).toFixed(1)}`;
+function formatRatios(times: Times, calm: Times): string {
+  return `${(times.p50 / calm.p50).toFixed(1)}, ${(times.longest / calm.longest).toFixed(1)}`;
 }
 
 function wrap(text: string): string {
@@ -76,7 +76,7 @@ function wrap(text: string): string {
 const BEGIN = "<!-- Written by `deno task overload --write`. Do not edit. -->";
 const END = "<!-- The end of what is written. -->";
 
-/** Replaces the text between the marks of a page. Throws an Error if the page has no marks. */
+/** Replaces the text between the marks of a page; throws an Error if there are none. */
 export function replaceTable(page: string, text: string): string {
   const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
   if (begin === -1 || end < begin) throw new Error(`the page lacks "${BEGIN}" before "${END}"`);

@@ -6,7 +6,7 @@ import { formatReport, replaceTable, type Report } from "./report.ts";
 
 function seen(name: string, ms: number, peak: number, lines: number): Observation {
   return {
-    attack: { name, unit: "frames", least: {} },
+    attack: { name, unit: "frames", required: {} },
     tally: { ...createTally(), opened: 20, sent: 1_000 },
     seconds: 5,
     rss: { before: 150, peak, after: 160 },

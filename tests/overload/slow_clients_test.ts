@@ -1,4 +1,4 @@
-/** Tests slow clients over real sockets: each loses its connection, and others are served meanwhile. */
+/** Tests slow clients over real sockets: each loses its connection while others are served. */
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { test } from "node:test";
@@ -6,7 +6,7 @@ import { GUARD_LIMITS } from "../../server/connections/connection_guard.ts";
 import { CLOSE_GRACE_MS } from "../../server/connections/open_connections.ts";
 import { startOverloadedServer, TOKENS } from "../support/overloaded_server.ts";
 import { FRAME, frame, openRaw, PREFACE, type RawConnection, requestFrame, until } from "../support/raw_http2.ts";
-import { WHOAMI } from "./asking.ts";
+import { WHOAMI } from "./requests.ts";
 
 const PING = frame(FRAME.ping, 0, 0, new Uint8Array(8));
 
@@ -16,7 +16,7 @@ function hasFrame(client: RawConnection, wanted: number): boolean {
 
 for (
   const { name, bytes } of [
-    { name: "nothing at all", bytes: [] },
+    { name: "nothing", bytes: [] },
     { name: "a ClientHello that stops", bytes: [0x16, 0x03, 0x01, 0x02, 0x00, 0x01] },
   ]
 ) {
@@ -123,7 +123,7 @@ test("the listener ends an answer that the client does not read", async () => {
   );
 });
 
-test("the listener closes the longest idle of too many unauthenticated connections, and accepts an honest client", async () => {
+test("the listener closes the longest idle connections at the limit of unauthenticated ones, and accepts a new client", async () => {
   await using overloaded = await startOverloadedServer({ maxUnauthenticated: 20 });
   const idle = await Promise.all(Array.from({ length: 60 }, () => openRaw(overloaded.port, "h2")));
   await overloaded.clock.advance(GUARD_LIMITS.unauthenticatedIdleMs);

@@ -1,23 +1,58 @@
-/** Attacks that begin a transfer, in either direction, and do not finish it. */
+/** Attacks that hold connections open: idle, or with a transfer that is never finished. */
 import { Buffer } from "node:buffer";
 import { Agent } from "node:https";
 import { ask } from "../support/https_request.ts";
 import { FRAME, frame, requestFrame } from "../support/raw_http2.ts";
 import { scaled, type Target } from "./attack.ts";
-import { bearer, createNodeRequest, CSRS, LARGE, WHOAMI } from "./asking.ts";
-import { type AttackConnection, open, openUnread } from "./connection.ts";
+import { bearer, createNodeRequest, CSRS, OPENAPI, WHOAMI } from "./requests.ts";
+import { type AttackConnection, open, openSilent } from "./connection.ts";
 import { pause, repeat, waitUntil } from "./waiting.ts";
 
+/** The number of connections that are opened in parallel. */
+const WIDTH = 50;
 const STREAMS = 100;
-const TAKEN_WITHIN_MS = 30_000;
+/** The time limit for the server to read requests or to answer them. */
+const ANSWERED_WITHIN_MS = 30_000;
 const CREATORS = 40;
+/** HTTP/2 settings for a client that does not read: the server may send headers and no data. */
+const NO_WINDOW = frame(FRAME.settings, 0, 0, Uint8Array.of(0, 4, 0, 0, 0, 0));
 const PING = frame(FRAME.ping, 0, 0, new Uint8Array(8));
+
+/** Holds connections open that never begin a TLS handshake. */
+export function holdSilent(count: number, target: Target): Promise<void> {
+  return hold(count, target, () => openSilent(target));
+}
+
+/** Holds connections that finish the TLS handshake and send no request. */
+export function holdIdle(count: number, target: Target): Promise<void> {
+  return hold(count, target, () => open(target, { protocol: "h2" }));
+}
+
+/** Holds connections of authenticated clients, each of which has received an answer. */
+export function holdKnown(count: number, target: Target): Promise<void> {
+  return hold(count, target, async () => {
+    const connection = await open(target, { protocol: "h2" });
+    await connection.write(requestFrame(1, "GET", "/version", { authorization: `Bearer ${target.token}` }));
+    const isAnswered = () => connection.answers() > 0 || connection.isClosed();
+    await waitUntil(isAnswered, target.deadline, ANSWERED_WITHIN_MS);
+    if (connection.answers() > 0) return connection;
+    connection[Symbol.dispose]();
+    throw new Error("no answer");
+  });
+}
+
+/** Opens connections and holds them. Connections that the server has closed are not reopened. */
+async function hold(count: number, target: Target, connect: () => Promise<Disposable>): Promise<void> {
+  using held = new DisposableStack();
+  await repeat(scaled(count, target.scale), WIDTH, target.deadline, async () => void held.use(await connect()));
+  await pause(target.ms, target.deadline);
+}
 
 /** Sends requests whose headers arrive byte by byte; `sent` counts bytes. */
 export async function slowHeaders(count: number, target: Target): Promise<void> {
   using held = new DisposableStack();
   const all: AttackConnection[] = [];
-  await repeat(scaled(count, target.scale), 50, target.deadline, async () => {
+  await repeat(scaled(count, target.scale), WIDTH, target.deadline, async () => {
     const connection = held.use(await open(target, { protocol: "http/1.1" }));
     await connection.write("GET /version HTTP/1.1\r\nhost: localhost\r\nx-slow: ");
     all.push(connection);
@@ -39,10 +74,7 @@ export async function slowBodies(count: number, target: Target): Promise<void> {
   await pause(target.ms, target.deadline);
 }
 
-/**
- * Sends bodies of 3 MB in pieces without the end; `sent` counts pieces, `answered` counts bodies that the server
- * rejected.
- */
+/** Sends endless bodies of 3 MB; `sent` counts pieces, and `answered` counts bodies that the server rejected. */
 export async function largeBodies(count: number, target: Target): Promise<void> {
   using held = new DisposableStack();
   const piece = Buffer.concat([Buffer.from("10000\r\n"), Buffer.alloc(65_536, 0x20), Buffer.from("\r\n")]);
@@ -59,16 +91,16 @@ export async function largeBodies(count: number, target: Target): Promise<void> 
   await pause(target.ms, target.deadline);
 }
 
-/** Requests large answers of which the server may send only the headers. */
+/** Requests large answers, of which the server may send only the headers. */
 export async function unreadAnswers(count: number, target: Target): Promise<void> {
   using held = new DisposableStack();
   const streams = await openStreams(
     count,
     target,
     held,
-    (stream) => requestFrame(stream, "GET", LARGE, bearer(target.token)),
+    (stream) => requestFrame(stream, "GET", OPENAPI, bearer(target.token)),
   );
-  await waitUntil(() => target.tally.answered >= streams, target.deadline, TAKEN_WITHIN_MS);
+  await waitUntil(() => target.tally.answered >= streams, target.deadline, ANSWERED_WITHIN_MS);
   await pause(target.ms, target.deadline);
 }
 
@@ -81,7 +113,7 @@ export async function unreadWatches(count: number, changes: number, target: Targ
     held,
     (stream) => requestFrame(stream, "GET", `${CSRS}?watch=1`, bearer(target.token)),
   );
-  await waitUntil(() => target.tally.answered >= streams, target.deadline, TAKEN_WITHIN_MS);
+  await waitUntil(() => target.tally.answered >= streams, target.deadline, ANSWERED_WITHIN_MS);
   await createRequests(scaled(changes, target.scale), target);
   await pause(target.ms, target.deadline);
 }
@@ -99,9 +131,7 @@ async function createRequests(count: number, { port, token, tally, deadline, ran
   agent.destroy();
 }
 
-/**
- * Opens `count` streams without a window for answers, a hundred per connection; resolves when the server has read them.
- */
+/** Sends requests without a window for answers, a hundred per connection, and waits until the server has read them. */
 async function openStreams(
   count: number,
   target: Target,
@@ -110,13 +140,14 @@ async function openStreams(
 ): Promise<number> {
   const streams = scaled(count, target.scale);
   await repeat(Math.ceil(streams / STREAMS), 1, target.deadline, async () => {
-    const connection = held.use(await openUnread(target));
-    const own = Math.min(STREAMS, streams - target.tally.sent);
-    const pieces = Array.from({ length: own }, (_, index) => piece(index * 2 + 1));
+    const connection = held.use(await open(target, { protocol: "h2" }));
+    await connection.write(NO_WINDOW);
+    const size = Math.min(STREAMS, streams - target.tally.sent);
+    const pieces = Array.from({ length: size }, (_, index) => piece(index * 2 + 1));
     await connection.write(Buffer.concat([...pieces, PING]));
-    await waitUntil(() => connection.pongs() > 0 || connection.isClosed(), target.deadline, TAKEN_WITHIN_MS);
-    if (connection.pongs() === 0) throw new Error("the streams were not taken");
-    target.tally.sent += own;
+    await waitUntil(() => connection.pongs() > 0 || connection.isClosed(), target.deadline, ANSWERED_WITHIN_MS);
+    if (connection.pongs() === 0) throw new Error("the server has not read the requests");
+    target.tally.sent += size;
   });
   return streams;
 }

@@ -1,20 +1,17 @@
-/** Compares the promises of a server under attack with the observations. */
+/** Checks that a server under attack keeps its promises. */
 import { findShortfalls } from "./attack.ts";
-import { findPeak, KINDS, missingKinds, type Observation, summarizeTimes } from "./observation.ts";
+import { findMissingKinds, findPeak, KINDS, type Observation, summarizeTimes } from "./observation.ts";
 
 /**
- * The limit for the 99th percentile of each kind of honest request under an attack, over all rounds. Of a hundred
- * answers or fewer, none may take longer. A certificate takes at least three requests.
+ * The limit for the 99th percentile of each kind of honest request under an attack, over all rounds. A certificate
+ * takes at least three requests.
  */
 export const MAX_HONEST_P99_MS = 20_000;
 
-/** The number of lines that `server/log_limiter.ts` passes of each message within its period. */
+/** How many lines of each message `server/log_limiter.ts` passes within its period. */
 const LINES_PER_WINDOW = 20;
 const WINDOW_SECONDS = 10;
-/**
- * More distinct messages than the server has for unauthenticated clients. Messages with client input would be
- * unlimited.
- */
+/** More than the distinct messages about unauthenticated clients; messages with client input would be unlimited. */
 const MAX_MESSAGES = 20;
 
 /**
@@ -30,31 +27,27 @@ const IDLE_MB = 350;
 const ATTACKED_MB = 10_000 * 0.04 + 10_000 * 0.08 + 2 * 128 + 500 * 0.25 + 256;
 /**
  * The factor by which memory may grow from one round to the next. malloc cannot reuse all freed memory: six floods took
- * an eighth more than one, twenty took a fifth more, and further ones add next to nothing
- * (docs/engineering/measurements.md). A leak keeps growing.
+ * an eighth more than one, twenty a fifth more (docs/engineering/measurements.md). A leak keeps growing.
  */
 const MAX_GROWTH = 1.2;
 /** The growth in megabytes that is always allowed, because history and compiled code do not depend on the scale. */
 const MAX_GROWTH_MB = 80;
 
-/**
- * The burst of Events about refused proofs, and the seconds between further ones
- * (`server/attestation/node_attestations.ts`).
- */
-const [EVENTS_AT_ONCE, SECONDS_OF_EVENT] = [30, 2];
+/** The limits for Events about refused proofs (`server/attestation/node_attestations.ts`). */
+const [EVENTS_AT_ONCE, SECONDS_PER_EVENT] = [30, 2];
 /** Tokens that are stored during the attack although the answer is counted before or after it. */
 const TOKENS_IN_FLIGHT = 2;
 
-/** Finds all broken promises, one line each. */
+/** Lists all broken promises, one line each. */
 export function findFaults(rounds: readonly (readonly Observation[])[], scale: number): readonly string[] {
   return [
     ...rounds.flat().flatMap((one) => findFaultsInOne(one, scale)),
-    ...lateFaults(rounds),
+    ...findLateAnswers(rounds),
     ...[findGrowth(rounds)].filter((fault) => fault !== undefined),
   ];
 }
 
-/** Returns the largest memory, in megabytes, that a server may use at a scale. */
+/** Returns the limit for the memory of the server, in megabytes. */
 export function maxRssMb(scale: number): number {
   return Math.round(IDLE_MB + ATTACKED_MB * scale);
 }
@@ -65,15 +58,15 @@ function findFaultsInOne(observation: Observation, scale: number): readonly stri
   return [
     ...findShortfalls(attack, tally, scale),
     ...(failed.length === 0 ? [] : [`${failed.length} honest requests failed: ${failed.slice(0, 5).join(", ")}`]),
-    ...missingKinds(answers).map((kind) => `no answers of the kind ${kind}`),
+    ...findMissingKinds(answers).map((kind) => `no answers of the kind ${kind}`),
     ...(rss.peak > maxRssMb(scale) ? [`${rss.peak} MB of memory, ${maxRssMb(scale)} are allowed`] : []),
-    ...logFaults(observation),
-    ...storedFaults(observation),
+    ...findLogFaults(observation),
+    ...findStorageFaults(observation),
   ].map((fault) => `${attack.name}: ${fault}`);
 }
 
 /** Finds attacks with late answers over all rounds, because one round has too few answers for a percentile. */
-function lateFaults(rounds: readonly (readonly Observation[])[]): readonly string[] {
+function findLateAnswers(rounds: readonly (readonly Observation[])[]): readonly string[] {
   return (rounds[0] ?? []).flatMap(({ attack }, index) => {
     const answers = rounds.flatMap((round) => round[index]?.answers ?? []);
     return KINDS.map((kind) => ({ kind, p99: summarizeTimes(answers, kind).p99 }))
@@ -82,10 +75,8 @@ function lateFaults(rounds: readonly (readonly Observation[])[]): readonly strin
   });
 }
 
-/**
- * Finds messages that are logged too often. Each request for a certificate and each issued certificate may be logged.
- */
-function logFaults({ log, seconds, answers, tally }: Observation): readonly string[] {
+/** Finds messages that are logged too often. Each request and each issued certificate may be logged. */
+function findLogFaults({ log, seconds, answers, tally }: Observation): readonly string[] {
   const certificates = answers.filter(({ kind }) => kind === "node").length + tally.created;
   const maxLines = LINES_PER_WINDOW * (Math.ceil(seconds / WINDOW_SECONDS) + 1) + certificates;
   const messages = Object.keys(log);
@@ -97,10 +88,10 @@ function logFaults({ log, seconds, answers, tally }: Observation): readonly stri
   ];
 }
 
-/** Finds excess stored objects: wrong proofs may store only a limited number of Events. */
-function storedFaults({ stored, seconds, answers }: Observation): readonly string[] {
+/** Finds too many stored objects: wrong proofs may store only a few Events. */
+function findStorageFaults({ stored, seconds, answers }: Observation): readonly string[] {
   const tokens = answers.filter(({ kind }) => kind === "proof").length + TOKENS_IN_FLIGHT;
-  const events = EVENTS_AT_ONCE + Math.ceil(seconds / SECONDS_OF_EVENT);
+  const events = EVENTS_AT_ONCE + Math.ceil(seconds / SECONDS_PER_EVENT);
   return [
     ...(stored.secrets > tokens ? [`${stored.secrets} Secrets were stored, ${tokens} are allowed`] : []),
     ...(stored.refusals > events ? [`${stored.refusals} Events were stored, ${events} are allowed`] : []),
@@ -113,5 +104,5 @@ export function findGrowth(rounds: readonly (readonly Observation[])[]): string 
   const peaks = rounds.map(findPeak);
   const [before = 0, last = 0] = peaks.slice(-2);
   if (last <= Math.max(before * MAX_GROWTH, before + MAX_GROWTH_MB)) return undefined;
-  return `memory grows: ${peaks.join(", ")} MB at most, each time that everything was done`;
+  return `memory grows: ${peaks.join(", ")} MB at the peak of each round`;
 }

@@ -13,7 +13,7 @@ const ANSWERS: readonly Answer[] = [
 
 function seen(edit: Partial<Observation> = {}, peak = 200): Observation {
   return {
-    attack: { name: "a flood", unit: "frames", least: { sent: 100 } },
+    attack: { name: "a flood", unit: "frames", required: { sent: 100 } },
     tally: { ...createTally(), sent: 100 },
     seconds: 5,
     rss: { before: 150, peak, after: 190 },
@@ -35,7 +35,7 @@ for (
     {
       name: "an attack that did not take place",
       edit: { tally: { ...createTally(), sent: 99 } },
-      want: /^a flood: nothing is proved: 99 frames sent, 100 are wanted$/,
+      want: /^a flood: nothing is proved: 99 frames sent, 100 are required$/,
     },
     {
       name: "an honest request without an answer",
@@ -89,7 +89,7 @@ test("findFaults() allows less memory at a smaller scale", () => {
 
 test("findFaults() finds memory that grows in the second round", () => {
   const faults = findFaults([[seen(), seen({}, 500)], [seen({}, 601), seen()]], 1);
-  assert.deepEqual(faults, ["memory grows: 500, 601 MB at most, each time that everything was done"]);
+  assert.deepEqual(faults, ["memory grows: 500, 601 MB at the peak of each round"]);
 });
 
 test("findFaults() always allows a growth of 80 MB", () => {

@@ -1,7 +1,7 @@
-/** Waits that end early when the signal of the attack fires. */
+/** Waits that end early when a signal fires. */
 import { setTimeout } from "node:timers/promises";
 
-/** Waits for a time, or until the signal ends the wait. */
+/** Waits for a time, or until the signal fires. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await setTimeout(ms, undefined, { signal }).catch(() => {});
 }
@@ -15,9 +15,7 @@ export async function waitUntil(isMet: () => boolean, signal: AbortSignal, withi
   return true;
 }
 
-/**
- * Runs a task, several times in parallel, until `count` runs have succeeded; retries failures until the signal fires.
- */
+/** Runs a task until `count` runs have succeeded, several in parallel; retries failures until the signal fires. */
 export async function repeat(
   count: number,
   width: number,

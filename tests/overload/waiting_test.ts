@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { repeat } from "./waiting.ts";
 
-test("repeat() retries failures until the wanted number has succeeded", async () => {
+test("repeat() retries failures until enough runs have succeeded", async () => {
   let [tried, done] = [0, 0];
   await repeat(10, 3, new AbortController().signal, () => {
     if (++tried % 2 === 0) return Promise.reject(new Error("refused"));

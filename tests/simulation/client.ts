@@ -1,7 +1,4 @@
-/**
- * The API clients of a simulation: torture's writers, readers, watchers and revokers, with an administrator's
- * credentials.
- */
+/** The clients of a simulation: torture's writers, readers, watchers and revokers, as an administrator. */
 import { createConnector, readCluster } from "../../client/transport/connect.ts";
 import { issueClientPair } from "../../instance/authority/issue_pair.ts";
 import { encodeKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
@@ -20,14 +17,10 @@ import { API_HOST, PORT } from "./server.ts";
 import { USER_AGENT } from "../../core/version.ts";
 
 const KUBECONFIG = "/root/.kube/config";
-/** The factor by which the clients' pauses are longer than in torture. */
-const PAUSE_FACTOR = 500;
-/** The factor by which a revoker's pauses are longer than in torture. */
-const REVOKER_PACE = 600;
+/** The factors by which the pauses of clients and revokers are longer than in torture. */
+const [CLIENT_PACE, REVOKER_PACE] = [500, 600];
 /** The folder of a revoker's victims. */
 const VICTIMS = "/root/victims";
-/** Several servers refuse a revoked credential within a second of the acknowledgement. */
-const REFUSED_WITHIN_MS = 1_000;
 /** The share of watches that begin with all objects. */
 const STREAMING_SHARE = 0.2;
 const EARLIER_MS = 43_200_000;
@@ -56,8 +49,7 @@ export async function ensureAdminKubeconfig(host: Host, authority: Authority): P
   await host.files.writeAtomic(KUBECONFIG, text, 0o600);
 }
 
-/** The callbacks of a client, and the recorder of its connections. */
-export interface ClientOptions {
+interface ClientOptions {
   readonly kind: "writer" | "reader" | "watcher";
   readonly observe: Observe;
   /** Returns the newest revision of any running server. */
@@ -70,8 +62,7 @@ export interface ClientOptions {
 export function createClientProgram({ kind, observe, newest, onFault }: ClientOptions): Program {
   return async (own) => {
     const { clock, random, host: { files } } = own;
-    // A writer numbers its writes from 1 after each start, so its name must be new for the names of writes to be
-    // unique.
+    // A writer numbers its writes from 1 after each start, so each start needs a new name.
     const name = own.clientName;
     const connect = observe(createConnector({ files, clock, userAgent: USER_AGENT }), name);
     const cluster = await readCluster(KUBECONFIG, files);
@@ -86,22 +77,18 @@ export function createClientProgram({ kind, observe, newest, onFault }: ClientOp
   };
 }
 
-/** The cluster of a revoker, and its callbacks. */
-export interface RevokerHostOptions {
+interface RevokerHostOptions {
   readonly servers: number;
   /** Whether clocks are set during the run. */
   readonly areClocksSet: boolean;
-  /**
-   * Returns the time from which every server can end a watch, or Infinity if a watch that was open at a given time can
-   * never end.
-   */
+  /** Returns the time from which every server can end a watch; Infinity if it can never end. */
   readonly calmSinceMs: (openedMs: number) => number;
   readonly onStart: (own: Process, revoker: Revoker) => void;
   readonly onFault: (fault: string) => void;
 }
 
 /** Creates the program of a revoker: it steals credentials, revokes them, and uses them for the rest of the run. */
-export function createRevokerProgram({ servers, onStart, ...options }: RevokerHostOptions): Program {
+export function createRevokerProgram({ onStart, ...options }: RevokerHostOptions): Program {
   return async (own) => {
     const { name, random, logger, host: { files, scheduler } } = own;
     const clock = { ...own.clock, elapsedMs: () => scheduler.nowMs };
@@ -111,7 +98,6 @@ export function createRevokerProgram({ servers, onStart, ...options }: RevokerHo
       bootstrapKubeconfig: NODE_FILES.bootstrapKubeconfig,
       connect: createConnector({ files, clock, userAgent: USER_AGENT }),
       cluster: await readCluster(KUBECONFIG, files),
-      graceMs: servers === 1 ? 0 : REFUSED_WITHIN_MS,
       hasServiceAccounts: false,
       pace: REVOKER_PACE,
     });
@@ -120,7 +106,7 @@ export function createRevokerProgram({ servers, onStart, ...options }: RevokerHo
   };
 }
 
-/** Lengthens the pauses, so that a client does in a day what torture's clients do in minutes. */
+/** Lengthens pauses, so that a client does in a day what it does in minutes in torture. */
 function stretch(clock: Clock): Clock {
-  return { ...clock, sleep: (ms, signal) => clock.sleep(ms * PAUSE_FACTOR, signal) };
+  return { ...clock, sleep: (ms, signal) => clock.sleep(ms * CLIENT_PACE, signal) };
 }

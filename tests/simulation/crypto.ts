@@ -1,7 +1,4 @@
-/**
- * Deterministic cryptography: keys derived from the seed, and ECDSA with the nonces of RFC 6979. The certificates are
- * real, and any program can verify them.
- */
+/** Deterministic cryptography: keys derived from the seed, and ECDSA with the nonces of RFC 6979. */
 import { Buffer } from "node:buffer";
 import { createECDH, createHash, createHmac, createPrivateKey, KeyObject, type SigningOptions } from "node:crypto";
 import type { Random } from "../../core/ports.ts";
@@ -26,7 +23,7 @@ export function deriveKey(random: Random): KeyObject {
   });
 }
 
-/** The largest number of results that a cache keeps. */
+/** The largest number of results in a cache. */
 const MAX_RESULTS = 1_000;
 
 /** Caches the results of a pure function by the text of its arguments. */

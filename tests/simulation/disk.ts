@@ -1,6 +1,6 @@
 /**
- * The disks of a simulation. Unsynced changes are visible while the machine has power. When the power is cut, each of
- * them is kept or lost at random, regardless of their order.
+ * The disks of a simulation. When the power of a machine is cut, each unsynced change is kept or lost at random, in any
+ * combination.
  */
 import { DatabaseSync, type Session } from "node:sqlite";
 import { dirname } from "node:path";
@@ -21,7 +21,7 @@ export interface DiskDeps {
 }
 
 /** The files of a simulated machine. */
-export interface SimulatedFiles extends FilePort {
+interface SimulatedFiles extends FilePort {
   /** Loses some of the changes that were not synced. */
   cutPower(): void;
 }
@@ -43,11 +43,11 @@ export function createSimulatedFiles({ random, wait }: DiskDeps): SimulatedFiles
     unsynced.push({ folder: dirname(path), apply });
   };
   const syncFolder = (folder: string): void => {
-    for (const one of unsynced) if (one.folder === folder) one.apply(durable);
-    unsynced = unsynced.filter((one) => one.folder !== folder);
+    for (const change of unsynced) if (change.folder === folder) change.apply(durable);
+    unsynced = unsynced.filter((change) => change.folder !== folder);
   };
   const check = (write: () => Promise<void>): Promise<void> => {
-    // Apply the change to a copy, with the checks of files in memory.
+    // Apply the change with the checks of files in memory, and undo it.
     const before = new Map(files.entries);
     return write().finally(() => {
       files.entries.clear();
@@ -59,10 +59,8 @@ export function createSimulatedFiles({ random, wait }: DiskDeps): SimulatedFiles
     let number = 0;
     while (files.entries.has(toTemporaryPath(path, number))) number++;
     const temporary = toTemporaryPath(path, number);
-    change(
-      temporary,
-      (entries) => entries.set(temporary, { kind: "file", text: text.slice(0, text.length / 2), mode }),
-    );
+    const truncated = text.slice(0, text.length / 2);
+    change(temporary, (entries) => entries.set(temporary, { kind: "file", text: truncated, mode }));
     await step();
     change(temporary, (entries) => entries.set(temporary, { kind: "file", text, mode }));
     await step();
@@ -112,12 +110,12 @@ export function createSimulatedFiles({ random, wait }: DiskDeps): SimulatedFiles
 
 /**
  * The database of one server: SQLite in memory, whose commits reach the disk when they are synced. An unsynced commit
- * is kept or lost as a whole, because SQLite's log ends before the first record with a wrong checksum.
+ * is kept or lost as a whole, because SQLite ignores its log from the first wrong checksum on.
  */
 export class SimulatedDatabase {
   readonly #deps: DiskDeps;
   readonly #onCommit: (event: StorageEvent) => void;
-  #platter = createTables();
+  #durable = createTables();
   #database: DatabaseSync | undefined;
   #session: Session | undefined;
 
@@ -129,7 +127,7 @@ export class SimulatedDatabase {
 
   /** Opens the store for a process that is starting. */
   open(deps: { readonly clock: Clock; readonly logger: Logger; readonly values: StoredValues }): Storage {
-    const database = this.#database ?? copyDatabase(this.#platter);
+    const database = this.#database ?? copyDatabase(this.#durable);
     this.#database = database;
     this.#session ??= database.createSession();
     const file = {
@@ -168,13 +166,13 @@ export class SimulatedDatabase {
     this.#keep();
   }
 
-  /** Copies what was committed to the disk. */
+  /** Copies the committed changes to the disk. */
   #keep(): void {
     if (this.#session === undefined || this.#database === undefined) return;
     const changes = this.#session.changeset();
     this.#session.close();
     this.#session = this.#database.createSession();
-    if (changes.length > 0) this.#platter.applyChangeset(changes);
+    if (changes.length > 0) this.#durable.applyChangeset(changes);
   }
 }
 

@@ -14,7 +14,7 @@ function createWait(steps = Infinity): () => Promise<void> {
   return () => left-- > 0 ? Promise.resolve() : new Promise(() => {});
 }
 
-test("createSimulatedFiles() keeps what was synced, and loses some of the rest in a power cut", async () => {
+test("createSimulatedFiles() keeps synced changes in a power cut, and loses some others", async () => {
   const links = new Set<string | undefined>();
   for (const seed of SEEDS) {
     const files = createSimulatedFiles({ random: createSeededRandom(seed), wait: createWait() });
@@ -24,7 +24,7 @@ test("createSimulatedFiles() keeps what was synced, and loses some of the rest i
     files.cutPower();
     assert.equal(await files.readText("/pki/key"), "first");
     links.add(await files.readLink("/pki/current"));
-    // Syncing the folder for a file also makes the earlier names last.
+    // Syncing a folder for a file also syncs the earlier changes in it.
     const again = createSimulatedFiles({ random: createSeededRandom(seed), wait: createWait() });
     await again.symlink("key", "/pki/current");
     await again.writeAtomic("/pki/key", "first", 0o600);
@@ -53,11 +53,8 @@ test("SimulatedDatabase keeps acknowledged writes in a power cut, and other writ
   const counts = new Set<number>();
   for (const seed of SEEDS) {
     const committed: string[] = [];
-    const steps = createWait(2);
-    const database = new SimulatedDatabase(
-      { random: createSeededRandom(seed), wait: steps },
-      ({ key }) => void committed.push(key),
-    );
+    const deps = { random: createSeededRandom(seed), wait: createWait(2) };
+    const database = new SimulatedDatabase(deps, ({ key }) => void committed.push(key));
     const open = () => database.open({ clock: createFakeClock(), logger: createMemoryLogger(), values: JSON_VALUES });
     const storage = open();
     await storage.create("/registry/things/a", thing("a"));

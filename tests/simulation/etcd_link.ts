@@ -1,6 +1,6 @@
 /**
- * One client's connection to one member of the simulated etcd, as a `GrpcChannel`: messages arrive in order, wait while
- * the link is cut and are lost when the connection breaks, so a client may not learn the outcome of a write.
+ * One client's connection to one member of the simulated etcd. Messages arrive in order, wait while the link is cut,
+ * and are lost when the connection breaks, so a client may not learn the outcome of a write.
  */
 import { Buffer } from "node:buffer";
 import {
@@ -31,11 +31,11 @@ export interface LinkedMember {
   stream(stream: ServerStream): (message: Buffer) => void;
   /** Drops a stream whose client is gone. */
   drop(stream: ServerStream): void;
-  /** Continues streams that could not send for a while. */
+  /** Continues a stream that could not send for a while. */
   flow(stream: ServerStream): void;
 }
 
-export interface LinkDeps {
+interface LinkDeps {
   readonly after: After;
   /** Returns the time that the next message takes, in milliseconds. */
   readonly latencyMs: () => number;
@@ -49,7 +49,7 @@ interface Call {
   finish(outcome: Buffer | GrpcError): void;
 }
 
-/** How long a broken connection takes to be noticed: the client's `PING_EVERY_MS` and `PING_WITHIN_MS`. */
+/** How long a client takes to notice a broken connection: its `PING_EVERY_MS` and `PING_WITHIN_MS`. */
 const KEEPALIVE_MS = 15_000;
 /** How long a channel tries to connect (its `CONNECT_MS`). */
 const CONNECT_MS = 5_000;
@@ -64,7 +64,7 @@ export class EtcdLink {
   #connection = 0;
   #isConnected = false;
   #isClosed = false;
-  /** How many of the next answers to writes break the connection instead. */
+  /** How many of the next answers to writes are lost together with the connection. */
   #answersToLose = 0;
   #cuts = 0;
 
@@ -72,7 +72,7 @@ export class EtcdLink {
     this.#deps = deps;
   }
 
-  /** The server as the client's code connects to it. */
+  /** The member as its client sees it. */
   get client(): GrpcServer {
     return {
       begin: (path, message, listener, isOpen) =>
@@ -87,7 +87,7 @@ export class EtcdLink {
     this.break("Call cancelled");
   }
 
-  /** Breaks the connection: answers under way are lost. */
+  /** Breaks the connection; answers in transit are lost. */
   break(details = "Connection dropped"): void {
     this.#connection++;
     this.#isConnected = false;
@@ -101,7 +101,7 @@ export class EtcdLink {
     this.#answersToLose = count;
   }
 
-  /** Handles a cut of the link. */
+  /** Breaks the connection if the link stays cut. */
   cut(): void {
     const cuts = ++this.#cuts;
     this.#deps.after(KEEPALIVE_MS, () => {
@@ -111,7 +111,7 @@ export class EtcdLink {
     });
   }
 
-  /** Delivers the waiting messages, because the link is no longer cut. */
+  /** Delivers the waiting messages of a link that was cut. */
   heal(): void {
     this.#cuts++;
     for (const _ of this.#up) this.#deps.after(this.#deps.latencyMs(), () => this.#pump(this.#up));
@@ -206,7 +206,7 @@ export class EtcdLink {
     this.#deps.after(this.#deps.latencyMs(), () => this.#pump(queue));
   }
 
-  /** Delivers the oldest message that is under way. */
+  /** Delivers the oldest message in transit. */
   #pump(queue: (() => void)[]): void {
     if (!this.#deps.isCut()) queue.shift()?.();
   }

@@ -15,8 +15,8 @@ export interface ModelRange {
   readonly countOnly: boolean;
 }
 
-/** A condition of a transaction: the version or the last revision of a key is exactly this. */
-export interface ModelGuard {
+/** A condition of a transaction: the version or the last revision of a key has this value. */
+interface ModelGuard {
   readonly key: string;
   readonly target: "version" | "modRevision";
   readonly value: number;
@@ -55,12 +55,12 @@ export type ModelOperationAnswer =
   | { readonly kind: "put" }
   | { readonly kind: "delete"; readonly deleted: number };
 
-export type ModelWatchRequest =
+type ModelWatchRequest =
   | { readonly kind: "create"; readonly key: string; readonly rangeEnd: string; readonly startRevision: number }
   | { readonly kind: "progress" };
 
 /** One message of a watch. */
-export interface ModelWatchAnswer {
+interface ModelWatchAnswer {
   readonly revision: number;
   readonly created?: boolean;
   readonly compactRevision?: number;
@@ -100,8 +100,7 @@ export function decodeModelWatch(bytes: Uint8Array): ModelWatchRequest {
         1: (fields) => (create.key = readKey(fields)),
         2: (fields) => (create.rangeEnd = readKey(fields)),
         3: (fields) => (create.startRevision = readNumber(fields)),
-        // The client requests a progress message every ten minutes without changes. The model sends none, and nothing
-        // waits for it.
+        // Etcd would send progress messages every ten minutes without changes. Nothing waits for them.
         4: (fields) => fields.bool(),
       });
       request = create;
@@ -111,7 +110,7 @@ export function decodeModelWatch(bytes: Uint8Array): ModelWatchRequest {
       request = { kind: "progress" };
     },
   });
-  if (request === undefined) throw new Error("a watch request that the model does not know");
+  if (request === undefined) throw new Error("the model does not support this watch request");
   return request;
 }
 
@@ -162,10 +161,8 @@ export function encodeModelLease(revision: number, id: bigint, ttlSeconds: numbe
   return finish(writeHeader(new BinaryWriter(), revision).uint32(16).int64(id).uint32(24).int64(ttlSeconds));
 }
 
-export function encodeModelStatus(revision: number, version: string, errors: readonly string[]): Buffer {
-  const writer = writeHeader(new BinaryWriter(), revision).uint32(18).string(version);
-  for (const error of errors) writer.uint32(66).string(error);
-  return finish(writer);
+export function encodeModelStatus(revision: number, version: string): Buffer {
+  return finish(writeHeader(new BinaryWriter(), revision).uint32(18).string(version));
 }
 
 export function encodeModelHeader(revision: number): Buffer {
@@ -177,7 +174,7 @@ function readFields(bytes: Uint8Array, fields: Readonly<Record<number, (reader: 
   while (reader.pos < reader.len) {
     const [number, wireType] = reader.tag();
     const read = fields[number];
-    if (read === undefined) throw new Error(`field ${number} (wire type ${wireType}), which the model does not know`);
+    if (read === undefined) throw new Error(`the model does not support field ${number} (wire type ${wireType})`);
     read(reader);
   }
 }
@@ -214,7 +211,7 @@ function readOperation(bytes: Uint8Array): ModelOperation {
       operation = { kind: "delete", key };
     },
   });
-  if (operation === undefined) throw new Error("an operation that the model does not know");
+  if (operation === undefined) throw new Error("the model does not support this operation");
   return operation;
 }
 

@@ -1,8 +1,7 @@
 /**
  * An in-memory etcd of several members, for simulations. It has a leader and terms, quorums, members that lag, refuse
  * requests or are down, watches, leases and compaction, with etcd's errors. Each member has applied a prefix of one
- * log. When a leader is lost, some or none of the uncommitted proposals are committed, as in Raft. Time passes only
- * through `after`, and nothing runs while nothing happens.
+ * log. When a leader is lost, some or none of the uncommitted proposals are committed, as in Raft.
  */
 import type { Buffer } from "node:buffer";
 import type { After } from "../../server/storage/storage.ts";
@@ -22,7 +21,7 @@ import {
 } from "./etcd_messages.ts";
 import { checkTransaction, EtcdStore, type ModelChange, type ModelView } from "./etcd_store.ts";
 
-export interface EtcdModelDeps {
+interface EtcdModelDeps {
   readonly members?: number;
   readonly after: After;
   /** A number in [0, 1). */
@@ -33,7 +32,7 @@ export interface EtcdModelDeps {
 
 /** How long etcd tries to serve a request (`ReqTimeout` with the default heartbeat and election times). */
 const REQUEST_TIMEOUT_MS = 7_000;
-/** The least time without a leader until members elect one; the longest is twice that. */
+/** The shortest time without a leader before members elect one; the longest is twice that. */
 const ELECTION_MS = 1_000;
 /** The number of election times without a leader after which streams end (`maxNoLeaderCnt`). */
 const STREAM_ELECTIONS = 3;
@@ -47,7 +46,7 @@ const MIN_TTL_SECONDS = 2;
 /** The longest time that a message takes, in milliseconds. */
 const LATENCY_MS = 2;
 const VERSION = "3.6.5";
-/** The end of the range of all keys, which are text. */
+/** Greater than all keys, because UTF-8 has no byte 0xff. */
 const ALL_KEYS = "\xff";
 
 interface Watcher {
@@ -55,7 +54,7 @@ interface Watcher {
   readonly rangeEnd: string;
   /** The first revision that was not sent. */
   next: number;
-  /** False while it is being caught up. */
+  /** False while it is behind. */
   isSynced: boolean;
 }
 
@@ -71,7 +70,7 @@ interface Waiter {
 }
 
 interface Proposal {
-  /** Changes the store. Throws GrpcError; then nothing was changed. */
+  /** Changes the store, or throws GrpcError and changes nothing. */
   readonly apply: () => Buffer;
   outcome?: Buffer | GrpcError;
   /** The index of its entry, set when it is committed. */
@@ -123,14 +122,13 @@ export class EtcdModel {
   readonly #cuts = new Set<string>();
   readonly #links: { readonly client: string; readonly member: Member; readonly link: EtcdLink }[] = [];
   readonly #leases = new Map<bigint, { readonly ttlSeconds: number; cancel: () => void }>();
-  /** The results of the entries of the log, from the oldest that some member has not applied. */
+  /** The state after each entry of the log, from the newest entry that every member has applied. */
   #views: ModelView[] = [{ revision: 1, compacted: 0 }];
   #firstIndex = 0;
   #leader: Member | undefined;
   #term = 1;
   #pending: Proposal[] = [];
   #isElecting = false;
-  #isFull = false;
 
   constructor({ members = 1, after, random, onChange = () => undefined }: EtcdModelDeps) {
     this.#onChange = onChange;
@@ -143,10 +141,6 @@ export class EtcdModel {
   /** The names of the members, as `cut` and other methods take them. */
   get members(): readonly string[] {
     return this.#members.map(({ name }) => name);
-  }
-
-  get leader(): string | undefined {
-    return this.#leader?.name;
   }
 
   get term(): number {
@@ -226,14 +220,9 @@ export class EtcdModel {
     for (const { link } of this.#linksOf(client)) link.loseAnswers(count);
   }
 
-  /** Makes a member apply entries up to a given time late; promptly by default. */
+  /** Makes a member apply entries late, by up to a given time. */
   slow(name: string, lagMs = LATENCY_MS): void {
     this.#find(name).lagMs = lagMs;
-  }
-
-  /** Raises or disarms the alarm for a full database. */
-  setFull(isFull: boolean): void {
-    this.#isFull = isFull;
   }
 
   /** Makes the members elect a leader other than the current one. */
@@ -244,8 +233,8 @@ export class EtcdModel {
   }
 
   /** Compacts the history, as another user of the same etcd would. */
-  compact(revision = this.#store.view.revision): void {
-    const { compacted } = this.#store.view;
+  compact(): void {
+    const { revision, compacted } = this.#store.view;
     if (revision > compacted) this.#commitOwn(() => this.#store.compact(revision));
   }
 
@@ -296,11 +285,8 @@ export class EtcdModel {
     switch (path) {
       case "/etcdserverpb.KV/Range": {
         const request = decodeModelRange(message);
-        return this.#read(
-          member,
-          reply,
-          () => encodeModelRange(member.view.revision, this.#store.range(request, member.view)),
-        );
+        const read = () => encodeModelRange(member.view.revision, this.#store.range(request, member.view));
+        return this.#read(member, reply, read);
       }
       case "/etcdserverpb.KV/Txn": {
         const request = decodeModelTransaction(message);
@@ -308,8 +294,6 @@ export class EtcdModel {
         if (message.length + RAFT_BYTES > MAX_REQUEST_BYTES) {
           throw new GrpcError(GRPC_STATUS.invalidArgument, "etcdserver: request is too large");
         }
-        const puts = [...request.success, ...request.failure].some(({ kind }) => kind === "put");
-        if (puts) this.#assertSpace();
         return this.#propose(member, reply, () => {
           const { succeeded, answers } = this.#store.transact(request);
           return encodeModelTransaction(this.#store.view.revision, succeeded, answers);
@@ -325,7 +309,6 @@ export class EtcdModel {
       case "/etcdserverpb.Lease/LeaseGrant": {
         const ttlSeconds = Math.max(MIN_TTL_SECONDS, decodeModelNumber(message));
         const id = BigInt(1 + this.#pick(2 ** 31)) * 2n ** 32n + BigInt(this.#pick(2 ** 32));
-        this.#assertSpace();
         return this.#propose(member, reply, () => {
           this.#store.grant(id);
           this.#leases.set(id, { ttlSeconds, cancel: () => undefined });
@@ -333,22 +316,14 @@ export class EtcdModel {
           return encodeModelLease(this.#store.view.revision, id, ttlSeconds);
         });
       }
-      case "/etcdserverpb.Maintenance/Status": {
-        const errors = this.#isFull ? ["memberID:1 alarm:NOSPACE "] : [];
-        return reply(encodeModelStatus(member.view.revision, VERSION, errors));
-      }
+      case "/etcdserverpb.Maintenance/Status":
+        return reply(encodeModelStatus(member.view.revision, VERSION));
       default:
         throw new Error(`the model does not serve ${path}`);
     }
   }
 
-  #assertSpace(): void {
-    if (this.#isFull) throw new GrpcError(GRPC_STATUS.resourceExhausted, "etcdserver: mvcc: database space exceeded");
-  }
-
-  /**
-   * Reads once the member has applied everything that was committed when the leader, with a quorum, confirmed the read.
-   */
+  /** Reads once the member has applied what was committed when a leader with a quorum confirmed the read. */
   #read(member: Member, reply: Reply, read: () => Buffer): void {
     let index: number | undefined;
     this.#wait(member, reply, () => {
@@ -413,11 +388,11 @@ export class EtcdModel {
   /** Commits a number of pending proposals in their order, if the leader has a quorum. */
   #commit(count: number): void {
     if (this.#leader === undefined || !this.#hasQuorum(this.#leader)) return;
-    for (const proposal of this.#pending.splice(0, count)) this.#enter(proposal);
-    this.#spread();
+    for (const proposal of this.#pending.splice(0, count)) this.#append(proposal);
+    this.#replicate();
   }
 
-  #enter(proposal: Proposal): void {
+  #append(proposal: Proposal): void {
     const { revision } = this.#store.view;
     try {
       proposal.outcome = proposal.apply();
@@ -431,7 +406,7 @@ export class EtcdModel {
     for (const change of this.#store.changes("", ALL_KEYS, revision, now)) this.#onChange(change);
   }
 
-  /** Commits a change of etcd's own, such as the end of a lease. */
+  /** Commits a change that no client proposed, such as the end of a lease. */
   #commitOwn(apply: () => void): void {
     this.#pending.push({
       apply: () => {
@@ -443,7 +418,7 @@ export class EtcdModel {
   }
 
   /** Makes every member that the leader reaches apply the committed entries, each after its delay. */
-  #spread(): void {
+  #replicate(): void {
     const index = this.#lastIndex;
     for (const member of this.#members) {
       if (member.applied >= index) continue;
@@ -469,7 +444,7 @@ export class EtcdModel {
     this.#wake(member);
   }
 
-  /** Drops the entries that every member has applied. */
+  /** Forgets what every member has applied. */
   #forget(): void {
     const applied = Math.min(...this.#members.map((member) => member.applied));
     this.#views.splice(0, applied - this.#firstIndex);
@@ -501,13 +476,13 @@ export class EtcdModel {
     this.#notify(member, stream);
   }
 
-  /** Reacts to a change in which members are up and connected. */
+  /** Handles a change in which members are up and connected. */
   #settle(): void {
     if (!this.#isLeading() && !this.#isElecting) {
       this.#isElecting = true;
       this.#after(ELECTION_MS * (1 + this.#random()), () => this.#elect());
     }
-    for (const member of this.#members) this.#meet(member);
+    for (const member of this.#members) this.#followLeader(member);
     if (this.#isLeading()) this.#commit(this.#pending.length);
     for (const member of this.#members) this.#wake(member);
   }
@@ -519,10 +494,10 @@ export class EtcdModel {
   #elect(): void {
     this.#isElecting = false;
     if (this.#isLeading()) return;
-    const able = this.#members.filter((member) => this.#hasQuorum(member));
-    if (able.length > 0) this.#lead(able[this.#pick(able.length)]!);
+    const candidates = this.#members.filter((member) => this.#hasQuorum(member));
+    if (candidates.length > 0) this.#lead(candidates[this.#pick(candidates.length)]!);
     else this.#leader = undefined;
-    for (const member of this.#members) this.#meet(member);
+    for (const member of this.#members) this.#followLeader(member);
     for (const member of this.#members) this.#wake(member);
   }
 
@@ -534,29 +509,29 @@ export class EtcdModel {
     this.#pending.length = kept;
     this.#commit(kept);
     for (const id of this.#leases.keys()) this.#renew(id);
-    this.#spread();
+    this.#replicate();
   }
 
-  /** Records whether a member has a leader. Without one for too long, it ends its streams. */
-  #meet(member: Member): void {
+  /** Records whether a member has a leader; a member that has none for too long ends its streams. */
+  #followLeader(member: Member): void {
     if (!member.isUp) return;
-    const isMet = () => this.#leader !== undefined && this.#reaches(member, this.#leader);
-    if (isMet()) {
+    const reachesLeader = () => this.#leader !== undefined && this.#reaches(member, this.#leader);
+    if (reachesLeader()) {
       member.hasLeader = true;
-      return this.#spread();
+      return this.#replicate();
     }
-    const begun = this.#term;
+    const term = this.#term;
     this.#after(ELECTION_MS * (1 + this.#random()), () => {
-      if (member.isUp && !isMet()) member.hasLeader = false;
+      if (member.isUp && !reachesLeader()) member.hasLeader = false;
     });
     this.#after(STREAM_ELECTIONS * ELECTION_MS * (1 + this.#random()), () => {
-      if (!member.isUp || isMet() || member.hasLeader || begun !== this.#term) return;
+      if (!member.isUp || reachesLeader() || member.hasLeader || term !== this.#term) return;
       for (const stream of member.streams.values()) stream.server.end(unavailable("etcdserver: no leader"));
       member.streams.clear();
     });
   }
 
-  /** Starts the time of a lease, again after a change of leader. */
+  /** Starts the time of a lease, which a new leader starts again. */
   #renew(id: bigint): void {
     const lease = this.#leases.get(id)!;
     lease.cancel();

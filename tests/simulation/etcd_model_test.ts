@@ -143,7 +143,7 @@ test("EtcdStore keeps the change at the compacted revision, because a watch may 
   assert.deepEqual(store.changes("a", "z", 0, revision - 1), []);
 });
 
-test("EtcdModel keeps acknowledged writes and reads are current, whatever fails", async () => {
+test("EtcdModel keeps acknowledged writes and serves current reads, whatever fails", async () => {
   const { after, advance } = createFakeAfter();
   const { float } = createSeededRandom(3);
   const pick = <T>(items: readonly T[]): T => items[Math.floor(float() * items.length)]!;

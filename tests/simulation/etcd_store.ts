@@ -48,15 +48,13 @@ export class EtcdStore {
   range(request: ModelRange, view: ModelView = this.view): ModelRangeAnswer {
     const { key, rangeEnd, limit, countOnly } = request;
     const revision = request.revision === 0 ? view.revision : request.revision;
-    if (revision > view.revision) {
-      throw new GrpcError(GRPC_STATUS.outOfRange, "etcdserver: mvcc: required revision is a future revision");
-    }
+    if (revision > view.revision) throw futureError();
     if (revision < view.compacted) throw compactedError();
     const found: ModelKeyValue[] = [];
     const keys = rangeEnd === "" ? [key] : this.#keysBetween(key, rangeEnd);
     for (const name of keys) {
-      const change = this.#findVersion(name, revision);
-      if (change !== undefined && !change.isDeletion) found.push(change.kv);
+      const kv = this.#find(name, revision);
+      if (kv !== undefined) found.push(kv);
     }
     if (countOnly) return { kvs: [], more: false, count: found.length };
     const kvs = limit > 0 ? found.slice(0, limit) : found;
@@ -68,10 +66,9 @@ export class EtcdStore {
     readonly succeeded: boolean;
     readonly answers: readonly ModelOperationAnswer[];
   } {
-    const succeeded = guards.every(({ key, target, value }) => {
-      const current = this.#findVersion(key, this.#revision);
-      return (current === undefined || current.isDeletion ? 0 : current.kv[target]) === value;
-    });
+    const succeeded = guards.every(({ key, target, value }) =>
+      (this.#find(key, this.#revision)?.[target] ?? 0) === value
+    );
     const operations = succeeded ? success : failure;
     for (const operation of operations) {
       if (operation.kind === "put" && operation.lease !== 0n && !this.#leases.has(operation.lease)) throw leaseError();
@@ -85,16 +82,11 @@ export class EtcdStore {
   /** Forgets the versions before a revision. Throws GrpcError. */
   compact(revision: number): void {
     if (revision <= this.#compacted) throw compactedError();
-    if (revision > this.#revision) {
-      throw new GrpcError(GRPC_STATUS.outOfRange, "etcdserver: mvcc: required revision is a future revision");
-    }
+    if (revision > this.#revision) throw futureError();
     this.#compacted = revision;
   }
 
-  /**
-   * Frees what no member can read any more, but keeps the change at the compacted revision, with which a watch may
-   * begin.
-   */
+  /** Frees what no member can read any more; a watch may still begin at the compacted revision. */
   forgetBefore(revision: number): void {
     this.#changes = this.#changes.filter(({ kv }) => kv.modRevision >= revision);
     for (const [key, versions] of this.#versions) {
@@ -132,23 +124,20 @@ export class EtcdStore {
   }
 
   #perform(operation: ModelOperation, revision: number): ModelOperationAnswer {
-    if (operation.kind === "range") {
-      return { kind: "range", range: this.range(operation.range) };
-    }
+    if (operation.kind === "range") return { kind: "range", range: this.range(operation.range) };
     const { key } = operation;
-    const current = this.#findVersion(key, this.#revision);
-    const alive = current === undefined || current.isDeletion ? undefined : current.kv;
+    const current = this.#find(key, this.#revision);
     if (operation.kind === "delete") {
-      if (alive === undefined) return { kind: "delete", deleted: 0 };
-      this.#leases.get(alive.lease)?.delete(key);
+      if (current === undefined) return { kind: "delete", deleted: 0 };
+      this.#leases.get(current.lease)?.delete(key);
       const kv = { key, createRevision: 0, modRevision: revision, version: 0, value: NOTHING, lease: 0n };
       this.#add({ isDeletion: true, kv });
       return { kind: "delete", deleted: 1 };
     }
     const { value, lease } = operation;
-    if (alive !== undefined) this.#leases.get(alive.lease)?.delete(key);
+    if (current !== undefined) this.#leases.get(current.lease)?.delete(key);
     this.#leases.get(lease)?.add(key);
-    const { version, createRevision } = alive ?? { version: 0, createRevision: revision };
+    const { version, createRevision } = current ?? { version: 0, createRevision: revision };
     const kv = { key, createRevision, modRevision: revision, version: version + 1, value, lease };
     this.#add({ isDeletion: false, kv });
     return { kind: "put" };
@@ -164,15 +153,17 @@ export class EtcdStore {
     this.#changes.push(change);
   }
 
-  #findVersion(key: string, revision: number): ModelChange | undefined {
-    return this.#versions.get(key)?.findLast(({ kv }) => kv.modRevision <= revision);
+  /** Finds the state of a key at a revision; undefined if it did not exist. */
+  #find(key: string, revision: number): ModelKeyValue | undefined {
+    const change = this.#versions.get(key)?.findLast(({ kv }) => kv.modRevision <= revision);
+    return change?.isDeletion === false ? change.kv : undefined;
   }
 
   #keysBetween(key: string, rangeEnd: string): readonly string[] {
     return this.#order.slice(this.#indexOf(key), this.#indexOf(rangeEnd));
   }
 
-  /** Finds the index of the first key that is not less than the given one. */
+  /** Finds the index of the first key that is not less than `key`. */
   #indexOf(key: string): number {
     let low = 0;
     let high = this.#order.length;
@@ -200,6 +191,10 @@ export function checkTransaction({ guards, success, failure }: ModelTransaction)
 
 function isBetween(key: string, first: string, rangeEnd: string): boolean {
   return rangeEnd === "" ? key === first : key >= first && key < rangeEnd;
+}
+
+function futureError(): GrpcError {
+  return new GrpcError(GRPC_STATUS.outOfRange, "etcdserver: mvcc: required revision is a future revision");
 }
 
 function compactedError(): GrpcError {

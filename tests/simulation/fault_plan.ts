@@ -1,11 +1,12 @@
 /** The faults of a run as data, so that a run can be repeated without some of them. */
 import type { Random } from "../../core/ports.ts";
+import { below, pick } from "../support/seeded_random.ts";
 import { formatTime } from "./trace.ts";
 
-/** One fault. It begins a number of trace lines after its time, and so between any two steps. */
+/** One fault. It begins some trace lines after its time, so it can begin between any two steps. */
 export type FaultStep = { readonly atMs: number; readonly afterLines: number } & Fault;
 
-export type Fault =
+type Fault =
   | { readonly kind: "kill" | "power" | "pause"; readonly host: string; readonly forMs: number }
   | { readonly kind: "clock"; readonly host: string; readonly byMs: number; readonly forMs: number }
   | { readonly kind: "cut" | "etcdCut"; readonly between: readonly [string, string]; readonly forMs: number }
@@ -16,7 +17,7 @@ export type Fault =
   | { readonly kind: "lostAnswers"; readonly host: string; readonly count: number };
 
 /** The possible targets of faults. */
-export interface FaultTargets {
+interface FaultTargets {
   readonly servers: readonly string[];
   readonly nodes: readonly string[];
   readonly clients: readonly string[];
@@ -25,7 +26,7 @@ export interface FaultTargets {
 }
 
 /** The largest number of trace lines after which a fault begins. */
-const MOST_LINES = 30;
+const MAX_LINES = 30;
 const HOUR_MS = 3_600_000;
 
 /** Draws faults that begin between two times. */
@@ -38,22 +39,19 @@ export function planFaults(
     readonly count: number;
   },
 ): readonly FaultStep[] {
-  const draw = (below: number): number => Math.floor(random.float() * below);
   const steps = Array.from({ length: count }, () => ({
-    atMs: fromMs + draw(toMs - fromMs),
-    afterLines: draw(MOST_LINES),
+    atMs: fromMs + below(random, toMs - fromMs),
+    afterLines: below(random, MAX_LINES),
     ...drawFault(random, targets),
   }));
   return steps.sort((one, other) => one.atMs - other.atMs);
 }
 
 function drawFault(random: Random, { servers, nodes, clients, members }: FaultTargets): Fault {
-  const draw = (below: number): number => Math.floor(random.float() * below);
-  const pick = <T>(items: readonly T[]): T => items[draw(items.length)]!;
-  // Short faults are the most interesting, because they end while other parts still wait.
+  // Most faults are short, so that they end while other parts still wait.
   const forMs = 10 ** (2 + random.float() * 3);
-  const server = pick(servers);
-  const other = pick([...nodes, ...clients]);
+  const server = pick(random, servers);
+  const other = pick(random, [...nodes, ...clients]);
   const kinds: Fault["kind"][] = ["kill", "power", "pause", "clock", "cut", "reset"];
   if (members.length > 0) {
     kinds.push(
@@ -67,35 +65,40 @@ function drawFault(random: Random, { servers, nodes, clients, members }: FaultTa
       "lostAnswers",
     );
   }
-  const kind = pick(kinds);
+  const kind = pick(random, kinds);
   switch (kind) {
     case "kill":
     case "power":
     case "pause":
-      return { kind, host: pick([server, server, other]), forMs };
+      return { kind, host: pick(random, [server, server, other]), forMs };
     case "clock":
-      return { kind, host: pick([server, other]), byMs: pick([-HOUR_MS, HOUR_MS, -60_000, 60_000]), forMs };
+      return {
+        kind,
+        host: pick(random, [server, other]),
+        byMs: pick(random, [-HOUR_MS, HOUR_MS, -60_000, 60_000]),
+        forMs,
+      };
     case "cut":
       return { kind, between: [server, other], forMs };
     case "reset":
       return { kind, between: [server, other] };
     case "etcdCut": {
-      const member = pick(members);
-      return { kind, between: [member, pick([server, ...members.filter((one) => one !== member)])], forMs };
+      const member = pick(random, members);
+      return { kind, between: [member, pick(random, [server, ...members.filter((one) => one !== member)])], forMs };
     }
     case "etcdCrash":
-      return { kind, member: pick(members), forMs };
+      return { kind, member: pick(random, members), forMs };
     case "etcdSlow":
-      return { kind, member: pick(members), lagMs: pick([200, 2_000, 20_000]), forMs };
+      return { kind, member: pick(random, members), lagMs: pick(random, [200, 2_000, 20_000]), forMs };
     case "etcdLeader":
     case "etcdCompact":
       return { kind };
     case "lostAnswers":
-      return { kind, host: server, count: 1 + draw(2) };
+      return { kind, host: server, count: pick(random, [1, 2]) };
   }
 }
 
-/** Describes one fault in a sentence, with the time at which it began if that is known. */
+/** Describes a fault in a sentence, with the time at which it began if that is known. */
 export function describeFault(step: FaultStep, beganMs?: number): string {
   const lines = `${step.afterLines} line${step.afterLines === 1 ? "" : "s"} of the trace later`;
   const when = beganMs === undefined ? `At ${formatTime(step.atMs)}, ${lines},` : `At ${formatTime(beganMs)},`;

@@ -6,35 +6,35 @@ import type { Network } from "./network.ts";
 import type { Scheduler } from "./scheduler.ts";
 
 /** The parts of a world that faults affect. */
-export interface FaultyWorld {
+interface FaultyWorld {
   readonly scheduler: Scheduler;
   readonly network: Network;
   readonly etcd: EtcdModel | undefined;
   readonly hosts: ReadonlyMap<string, Host>;
-  /** The faults that have begun. */
-  readonly troubles: Trouble[];
+  /** The periods of the faults that have begun. */
+  readonly faultPeriods: FaultPeriod[];
 }
 
 /** The period of a fault, which may end earlier. */
-export interface Trouble {
+export interface FaultPeriod {
   readonly fromMs: number;
   readonly untilMs: number;
 }
 
 /** Measures the longest period without a fault between two times. */
-export function measureCalm(troubles: readonly Trouble[], fromMs: number, untilMs: number): number {
+export function measureCalm(periods: readonly FaultPeriod[], fromMs: number, untilMs: number): number {
   let longest = 0;
   let calmSince = fromMs;
-  for (const one of [...troubles].sort((a, b) => a.fromMs - b.fromMs)) {
-    longest = Math.max(longest, Math.min(one.fromMs, untilMs) - calmSince);
-    calmSince = Math.max(calmSince, one.untilMs);
+  for (const period of periods.toSorted((a, b) => a.fromMs - b.fromMs)) {
+    longest = Math.max(longest, Math.min(period.fromMs, untilMs) - calmSince);
+    calmSince = Math.max(calmSince, period.untilMs);
   }
   return Math.max(longest, untilMs - calmSince);
 }
 
 /**
- * Schedules all faults of a plan, and their ends. A fault that would not end before the time limit, because the trace
- * was silent for too long, does not happen. Returns the times at which faults began, to which further ones are added.
+ * Schedules all faults of a plan, and their ends. A fault does not happen if it would end after the time limit, because
+ * the trace was silent for too long. Returns the times at which faults began; the map grows during the run.
  */
 export function scheduleFaults(
   world: FaultyWorld,
@@ -48,7 +48,7 @@ export function scheduleFaults(
     if (endMs > untilMs) return;
     begun.set(step, scheduler.nowMs);
     scheduler.trace.add("world", describeFault(step));
-    world.troubles.push({ fromMs: scheduler.nowMs, untilMs: endMs });
+    world.faultPeriods.push({ fromMs: scheduler.nowMs, untilMs: endMs });
     beginFault(world, step);
   };
   for (const step of plan) {
@@ -59,15 +59,13 @@ export function scheduleFaults(
   return begun;
 }
 
-/** Undoes what the faults have left: every host runs, and every link is open. */
+/** Ends all faults: every host runs, and every link is open. */
 export function endFaults({ network, etcd, hosts }: FaultyWorld): void {
   for (const [name, host] of hosts) {
     host.resume();
     host.hasPower = true;
     host.restart();
-    for (const other of hosts.keys()) {
-      if (network.link(name, other).isCut) network.change(name, other, { isCut: false });
-    }
+    for (const other of hosts.keys()) network.heal(name, other);
     for (const member of etcd?.members ?? []) etcd?.heal(name, member);
   }
   for (const member of etcd?.members ?? []) {
@@ -109,8 +107,8 @@ function beginFault({ scheduler, network, etcd, hosts }: FaultyWorld, step: Faul
       return later(step.forMs, () => host.stepClock(-step.byMs));
     }
     case "cut":
-      network.change(...step.between, { isCut: true });
-      return later(step.forMs, () => network.change(...step.between, { isCut: false }));
+      network.cut(...step.between);
+      return later(step.forMs, () => network.heal(...step.between));
     case "reset":
       return network.reset(...step.between);
     case "etcdCut":

@@ -12,7 +12,7 @@ export interface RunSettings {
   readonly servers: number;
   /** The number of clients that write, read and watch ConfigMaps. */
   readonly clients: number;
-  /** The number of clients that revoke credentials and use them afterwards. */
+  /** The number of clients that revoke credentials and then use them. */
   readonly revokers: number;
 }
 
@@ -21,7 +21,7 @@ export interface SimulationFlags extends RunSettings {
   readonly faults: number;
   /** The folder for the history of all calls. */
   readonly history: string | undefined;
-  /** Whether to check the history too, as torture does, if a run breaks no promise of the simulation. */
+  /** Whether to check the history too, as torture does, if a run breaks no promise. */
   readonly isHistoryChecked: boolean;
   /** The path of a file for the trace. */
   readonly trace: string | undefined;
@@ -33,7 +33,7 @@ export interface SimulationFlags extends RunSettings {
   readonly seeds: number;
   /** Whether to describe the scenario of the run as a story. */
   readonly story: boolean;
-  /** The largest number of runs for finding a simpler scenario that breaks the same promise. */
+  /** The largest number of runs to simplify a scenario that breaks a promise. */
   readonly shrink: number;
 }
 

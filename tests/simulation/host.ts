@@ -1,20 +1,19 @@
-/**
- * The machines of a simulation. Each has a name, a clock, a disk, and a program that can be started, paused and killed.
- */
+/** The machines of a simulation. Each has a clock, a disk, and a program that can be started, paused and killed. */
 import type { FilePort } from "../../client/files.ts";
 import type { Clock, LogFields, Logger, Random } from "../../core/ports.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
 import { cancelEvent, deriveSeed, type EventOwner, type ScheduledEvent, type Scheduler } from "./scheduler.ts";
 
-/**
- * A program that runs on a host until its process is killed. The process also ends when the function returns or throws.
- */
+/** A program, which runs until its process is killed or the function returns or throws. */
 export type Program = (own: Process) => Promise<void>;
+
+/** Why a process has ended. */
+type Ending = "killed" | "lost power" | "ended";
 
 /** The time at which every simulation begins. */
 export const EPOCH_MS: number = Date.UTC(2026, 0, 1);
 
-/** The longest single timer of `createSystemClock`, after which a change of the clock is noticed. */
+/** The longest single timer of `createSystemClock`, which then notices a change of the clock. */
 const SLICE_MS = 30_000;
 /** How long the service manager waits before it restarts a program that has ended. */
 const RESTART_MS = 5_000;
@@ -32,7 +31,7 @@ export class Host {
   #aheadMs = 0;
   #starts = 0;
   #program: Program | undefined;
-  readonly #onEnd = new Set<(own: Process, how: "killed" | "lost power" | "ended") => void>();
+  readonly #onEnd = new Set<(own: Process, how: Ending) => void>();
 
   constructor(name: string, scheduler: Scheduler, files: FilePort) {
     this.name = name;
@@ -52,7 +51,7 @@ export class Host {
 
   /** Starts a program, which the service manager restarts when it ends by itself. */
   start(program: Program): void {
-    if (this.running !== undefined) throw new Error(`${this.name} runs already`);
+    if (this.running !== undefined) throw new Error(`${this.name} is already running`);
     this.#program = program;
     this.hasPower = true;
     const own = new Process(this, ++this.#starts);
@@ -63,7 +62,6 @@ export class Host {
     }, own);
   }
 
-  /** Starts the last program again. */
   restart(): void {
     if (this.#program !== undefined && this.running === undefined) this.start(this.#program);
   }
@@ -101,7 +99,7 @@ export class Host {
   }
 
   /** Calls the listener when a process of this host ends. */
-  onEnd(listener: (own: Process, how: "killed" | "lost power" | "ended") => void): void {
+  onEnd(listener: (own: Process, how: Ending) => void): void {
     this.#onEnd.add(listener);
   }
 
@@ -111,7 +109,7 @@ export class Host {
     this.scheduler.schedule(RESTART_MS, () => this.hasPower && this.restart(), undefined);
   }
 
-  #end(how: "killed" | "lost power" | "ended", why = ""): void {
+  #end(how: Ending, why = ""): void {
     const own = this.running;
     if (own === undefined) return;
     this.running = undefined;
@@ -125,7 +123,7 @@ export class Host {
 export class Process implements EventOwner {
   readonly host: Host;
   readonly name: string;
-  /** The name of this process in the history of calls, in which each process of a host is another client. */
+  /** The name of this process in the history, where each process is its own client. */
   readonly clientName: string;
   readonly clock: Clock;
   readonly random: Random;
@@ -183,7 +181,7 @@ export class Process implements EventOwner {
     const wake = (): void => finish(resolve);
     const again = (): void => {
       cancelEvent(event);
-      // The real clock checks the time after each slice, so it does not notice a step earlier.
+      // The real clock checks the time only after each slice.
       const sliceMs = SLICE_MS - (scheduler.nowMs - startedMs) % SLICE_MS;
       event = scheduler.schedule(Math.max(sliceMs, leftMs()), () => leftMs() > 0 ? again() : wake(), this);
     };

@@ -1,6 +1,6 @@
 /**
- * `node:https` for clients, and the HTTPS listener of servers, over the simulated network. It verifies what TLS would:
- * the server's chain with the client's CAs and clock, and the client's chain with those of the server.
+ * `node:https` for clients, and the HTTPS listener of servers, over the simulated network. Like TLS, each side verifies
+ * the chain of the other with its own CAs and clock.
  */
 import { Buffer } from "node:buffer";
 import { EventEmitter } from "node:events";
@@ -13,6 +13,7 @@ import type { App } from "../../server/app.ts";
 import type { PeerCertificate } from "../../server/authn/authentication.ts";
 import type { ServingPair } from "../../server/connections/listener.ts";
 import { type Answer, isStream, joinPieces } from "../../server/http/answer.ts";
+import { ResultCache } from "./crypto.ts";
 import type { Process } from "./host.ts";
 import type { Connection, Network } from "./network.ts";
 
@@ -36,8 +37,8 @@ interface SentRequest {
   readonly body: Uint8Array<ArrayBuffer> | undefined;
 }
 
-/** The parts of a server: its app, its certificate, and the CAs of the clients that it trusts. */
-export interface HttpsService {
+/** The app of a server, its certificate, and the CAs of clients that it trusts. */
+interface HttpsService {
   readonly app: App;
   readonly serving: () => ServingPair;
   readonly clientCas: () => readonly CertificateFacts[];
@@ -46,9 +47,9 @@ export interface HttpsService {
 /** How long a server keeps an idle connection, in milliseconds. */
 const IDLE_MS = 120_000;
 
-/** Serves an app on the network; returns a function that stops it. */
-export function serveHttps(own: Process, network: Network, port: number, service: HttpsService): () => void {
-  return network.listen(own, port, (connection) => new ServedConnection(own, connection, service));
+/** Serves an app on the network until the process ends. */
+export function serveHttps(own: Process, network: Network, port: number, service: HttpsService): void {
+  network.listen(own, port, (connection) => new ServedConnection(own, connection, service));
 }
 
 class ServedConnection {
@@ -95,10 +96,7 @@ class ServedConnection {
       leaf.value,
       issuers.flatMap((one) => one.ok ? [one.value] : []),
       this.#service.clientCas(),
-      {
-        at: this.#own.clock.now(),
-        usage: "client",
-      },
+      { at: this.#own.clock.now(), usage: "client" },
     );
     return path.ok ? { kind: "verified", chain } : { kind: "unverified", reason: path.error, chain };
   }
@@ -159,20 +157,13 @@ function toAddress(host: string): string {
   return address;
 }
 
-const chains = new Map<string, Chain>();
-/** The largest number of parsed chains in the cache. */
-const MAX_CHAINS = 1_000;
+const chains = new ResultCache<Chain>();
 
 function readChain(pem: string): Chain {
-  let chain = chains.get(pem);
-  if (chain === undefined) {
-    if (chains.size >= MAX_CHAINS) chains.clear();
-    chain = parsePemBlocks(pem).filter(({ label }) => label === "CERTIFICATE").map(({ bytes }) =>
-      new Uint8Array(bytes)
-    );
-    chains.set(pem, chain);
-  }
-  return chain;
+  return chains.get(
+    pem,
+    () => parsePemBlocks(pem).filter(({ label }) => label === "CERTIFICATE").map(({ bytes }) => new Uint8Array(bytes)),
+  );
 }
 
 /** The options of a request that the client's transport sets. */
@@ -187,7 +178,7 @@ interface RequestOptions {
   readonly cert?: string;
 }
 
-/** Creates what replaces `node:https` for the transport of the clients. */
+/** Creates the replacement of `node:https` for clients. */
 export function createHttpsModule(network: Network, owner: () => Process | undefined): object {
   return {
     Agent,
@@ -240,7 +231,7 @@ class Agent {
   }
 }
 
-/** The client's side of a connection, which serves one request at a time. */
+/** The client's end of a connection, which serves one request at a time. */
 class ClientSocket extends EventEmitter {
   connection: Connection | undefined;
   request: ClientRequest | undefined;
@@ -433,7 +424,7 @@ class Response {
     this.#wake?.();
   }
 
-  /** Closes the connection of an answer that is not read to its end. */
+  /** Closes the connection, because the answer is not read to its end. */
   destroy(): void {
     this.#destroy(toError("ECONNRESET"));
   }

@@ -1,8 +1,7 @@
 /**
- * Checks the invariants of every committed state from outside, given all commits in order and all answers to clients. A
- * write is committed before it is acknowledged, and is there after every start and at the end. A certificate needs an
- * approval that is never withdrawn, is issued once per request, and has a unique serial number. The register has a
- * record of each certificate, in one chain.
+ * Checks the promises of a cluster, given all commits in order and all answers to clients. A write is committed before
+ * it is acknowledged, and is kept after every start. A certificate needs an approval that is never withdrawn, is issued
+ * once per request, and has a unique serial number. The register has a record of each certificate, in one chain.
  */
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
@@ -11,22 +10,23 @@ import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/cer
 import { parsePemBlocks } from "../../core/pki/asn1/pem.ts";
 import type { StoragePage, Stored } from "../../server/storage/storage.ts";
 import { findWriteName, type RecordedCall, toRecordedState } from "../torture/history.ts";
-import { findStoredFaults, RegisterAudit } from "../torture/register_audit.ts";
+import {
+  findStoredFaults,
+  listRecords,
+  RECORDS_PREFIX,
+  RegisterAudit,
+  REQUESTS_PREFIX,
+} from "../torture/register_audit.ts";
 
-const REQUESTS = "/registry/certificatesigningrequests/";
-const RECORDS = "/registry/tlsboot/issuedcertificates/";
-
-/** How long it may take without faults to sign an approved request. */
+/** The longest time for signing an approved request without faults. */
 const SIGNED_WITHIN_MS = 60_000;
 
-/** An object as it was committed. */
 interface Committed {
   readonly revision: number;
   readonly object: KubeObject;
   readonly atMs: number;
 }
 
-/** Follows what is committed, and collects the broken promises. */
 export class Invariants {
   readonly #onFault: (fault: string) => void;
   readonly #nowMs: () => number;
@@ -61,14 +61,11 @@ export class Invariants {
     this.#objects.set(key, { revision, object, atMs: this.#nowMs() });
     const write = findWriteName(object as { readonly data?: unknown });
     if (write !== undefined) this.#writes.set(revision, write);
-    if (key.startsWith(REQUESTS)) this.#checkRequest(object as CertificateSigningRequest, earlier);
-    if (key.startsWith(RECORDS)) this.#checkRecord(object as IssuedCertificate, earlier);
+    if (key.startsWith(REQUESTS_PREFIX)) this.#checkRequest(object as CertificateSigningRequest, earlier);
+    if (key.startsWith(RECORDS_PREFIX)) this.#checkRecord(object as IssuedCertificate, earlier);
   }
 
-  /**
-   * Checks the state with which a store starts. It may have or lack a last commit that was not acknowledged, but must
-   * have all others.
-   */
+  /** Checks that a store starts with all commits, except perhaps a last one that was not acknowledged. */
   started({ items, revision }: StoragePage): void {
     const unseen = revision - this.#revision;
     const newer = items.filter((item) => item.revision > this.#revision);
@@ -124,13 +121,11 @@ export class Invariants {
     }
     const objects = new Map([...this.#objects].map(([key, { object }]) => [key, object]));
     for (const fault of findStoredFaults(objects)) this.#onFault(fault);
-    const records = [...objects].flatMap(([key, object]) =>
-      key.startsWith(RECORDS) ? [object as IssuedCertificate] : []
-    ).sort((one, other) => one.spec.sequence - other.spec.sequence);
+    const records = listRecords(objects).toSorted((one, other) => one.spec.sequence - other.spec.sequence);
     for (const fault of await this.#audit.compare(records, cas)) this.#onFault(fault);
     for (const [key, { object, atMs }] of this.#objects) {
       if (
-        key.startsWith(REQUESTS) && this.#nowMs() - atMs > SIGNED_WITHIN_MS &&
+        key.startsWith(REQUESTS_PREFIX) && this.#nowMs() - atMs > SIGNED_WITHIN_MS &&
         isWaiting(object as CertificateSigningRequest)
       ) {
         this.#onFault(`request ${object.metadata.name} was approved and gets no certificate`);

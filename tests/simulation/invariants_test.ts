@@ -1,4 +1,4 @@
-/** Breaks each promise once, and checks that it is found. */
+/** Breaks each promise once, and checks that this is found. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";

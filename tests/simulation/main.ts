@@ -2,14 +2,13 @@
  * `deno task simulate`: a cluster in one process, in simulated time. Servers, controllers and nodes run the real code.
  * The clock, timers, network, randomness and keys are simulated and depend only on the seed: the same seed gives the
  * same trace, byte for byte. Months pass in minutes. It runs on Node, whose timers and built-in modules can be replaced
- * (`runtime.ts`). Anything that would wait for the real world ends the run with an error that reports it.
+ * (`runtime.ts`).
  *
- * `--faults N` draws that many faults from the seed. Servers, nodes, clients and members of etcd are killed, paused,
- * cut off, lose power with what they have not synced, or get no answers, between any two steps; and clocks are set. The
- * promises of `invariants.ts` are checked all the time and at the end. A scenario that breaks one is simplified as long
- * as it still does; the result is described as a story and kept in a file for `--replay FILE`. `--shrink 0` skips this.
- * `--seeds N` runs further seeds until one breaks a promise. With `--plant NAME`, the sources have a bug of
- * `tests/torture/plants.ts`, which a run must find.
+ * `--faults N` draws that many faults from the seed. Between any two steps, servers, nodes, clients and members of etcd
+ * are killed, paused, cut off, lose power and unsynced data, or get no answers; and clocks are set. The promises of
+ * `invariants.ts` are checked throughout. A scenario that breaks one is simplified while it still does, described as a
+ * story, and kept in a file for `--replay FILE`; `--shrink 0` skips this. `--seeds N` runs further seeds until one
+ * breaks a promise. With `--plant NAME`, the sources have a bug of `tests/torture/plants.ts`, which a run must find.
  *
  * The exit code is 1 if a promise is broken, 2 for an invalid command line. The last line of a run has the seed, the
  * counts, the node-days that a minute of one core simulates, and the SHA-256 of the trace. `--trace FILE` writes the
@@ -43,10 +42,10 @@ async function main(): Promise<number> {
     const { code, output } = await simulate(path, scenario, flags);
     process.stdout.write(output);
     if (code === 0) continue;
-    const broken = findBroken(output);
+    const broken = findBrokenPromise(output);
     if (broken === undefined || flags.shrink === 0) return code;
     const shortest = await shrinkScenario(scenario, async (simpler) => {
-      const again = findBroken((await simulate(path, simpler, flags)).output);
+      const again = findBrokenPromise((await simulate(path, simpler, flags)).output);
       return again !== undefined && withoutNumbers(again) === withoutNumbers(broken);
     }, flags.shrink);
     const last = await simulate(path, shortest, flags, ["--story"]);
@@ -57,14 +56,12 @@ async function main(): Promise<number> {
   return 0;
 }
 
-/**
- * Runs a scenario in its own process, because the runtime is replaced for good. The exit code of a broken promise is 1.
- */
+/** Runs a scenario in its own process, because the runtime is replaced for good. */
 async function simulate(
   path: string,
   scenario: Scenario,
   { trace, isHistoryChecked, plant, ...flags }: SimulationFlags,
-  more: readonly string[] = [],
+  extraFlags: readonly string[] = [],
 ): Promise<Ended> {
   const history = flags.history ?? (isHistoryChecked ? dirname(path) : undefined);
   await writeFile(path, `${JSON.stringify(scenario, undefined, 2)}\n`);
@@ -76,7 +73,7 @@ async function simulate(
     ...(history === undefined ? [] : ["--history", history]),
     ...(trace === undefined ? [] : ["--trace", trace]),
     ...(plant === undefined ? [] : ["--plant", plant]),
-    ...more,
+    ...extraFlags,
   ]);
   if (!isHistoryChecked || history === undefined || ended.code !== 0) return ended;
   const verdict = await checkHistory(history);
@@ -85,8 +82,8 @@ async function simulate(
   return { code: faults.length === 0 ? 0 : 1, output: ended.output + output };
 }
 
-/** Finds the first broken promise, which is indented below the summary of a run. */
-function findBroken(output: string): string | undefined {
+/** Finds the first broken promise, indented below the summary of a run. */
+function findBrokenPromise(output: string): string | undefined {
   return output.split("\n").find((line) => /^ {2}\S/.test(line))?.trim();
 }
 

@@ -1,23 +1,9 @@
-/**
- * The network between the hosts: connections that deliver messages in order, as TCP does, over links that are slow, lose
- * packets (which TCP sends again) or are cut.
- */
+/** The network between the hosts: like TCP, connections deliver messages in order over links that are slow or cut. */
 import type { Host, Process } from "./host.ts";
 import { cancelEvent, type Scheduler } from "./scheduler.ts";
 
-/** The state of the link between two hosts, for both directions. */
-export interface Link {
-  /** The least time of a packet, and the largest random addition, in milliseconds. */
-  delayMs: number;
-  jitterMs: number;
-  /** The share of packets that are lost and sent again. */
-  loss: number;
-  /** Nothing passes until the link is no longer cut. */
-  isCut: boolean;
-}
-
 /** The callbacks of one end of a connection. */
-export interface ConnectionHandlers {
+interface ConnectionHandlers {
   message(message: unknown): void;
   /** Called once for an orderly end or a reset, unless this end has closed the connection. */
   closed(code: "end" | "ECONNRESET"): void;
@@ -35,9 +21,10 @@ export interface Connection {
   close(): void;
 }
 
-/** Accepts the connections of clients to a port. */
-export type Accept = (connection: Connection) => void;
+type Accept = (connection: Connection) => void;
 
+/** The shortest time of a packet between two hosts, and the largest random addition. */
+const [DELAY_MS, JITTER_MS] = [0.5, 0.5];
 /** The first pause before TCP resends a packet; each further pause is twice as long. */
 const RETRANSMIT_MS = 200;
 /** How long TCP resends a packet over a cut link before it gives up: about a quarter of an hour. */
@@ -46,14 +33,13 @@ const GIVE_UP_MS = 924_000;
 /** The links and the listeners of all hosts. */
 export class Network {
   readonly scheduler: Scheduler;
-  /** The state of links that have not been changed. */
-  readonly usual: Link = { delayMs: 0.5, jitterMs: 0.5, loss: 0, isCut: false };
   readonly #hosts = new Map<string, Host>();
   readonly #names = new Map<string, readonly string[]>();
-  readonly #links = new Map<string, Link>();
+  /** The pairs of hosts whose link is cut. */
+  readonly #cuts = new Set<string>();
   readonly #listeners = new Map<string, { readonly own: Process; readonly accept: Accept }>();
   readonly #open = new Map<Process, Set<End>>();
-  /** The functions that wait until a link is no longer cut. */
+  /** The functions that wait until a link is healed. */
   readonly #waiting = new Map<string, (() => void)[]>();
 
   constructor(scheduler: Scheduler) {
@@ -76,28 +62,24 @@ export class Network {
     this.#names.set(name, hosts);
   }
 
-  /** Returns the state of the link between two hosts. */
-  link(one: string, other: string): Link {
-    return this.#links.get(toPair(one, other)) ?? this.usual;
+  /** Cuts the link between two hosts, in both directions. */
+  cut(one: string, other: string): void {
+    this.#cuts.add(toPair(one, other));
   }
 
-  /** Changes the link between two hosts. */
-  change(one: string, other: string, edit: Partial<Link>): void {
+  heal(one: string, other: string): void {
     const pair = toPair(one, other);
-    const link = { ...this.link(one, other), ...edit };
-    this.#links.set(pair, link);
-    if (link.isCut) return;
+    this.#cuts.delete(pair);
     const waiting = this.#waiting.get(pair) ?? [];
     this.#waiting.delete(pair);
     for (const resume of waiting) resume();
   }
 
-  /** Accepts connections on a port until the process ends or the result is called. */
-  listen(own: Process, port: number, accept: Accept): () => void {
+  /** Accepts connections on a port until the process ends. */
+  listen(own: Process, port: number, accept: Accept): void {
     const address = `${own.name}:${port}`;
     if (this.#listeners.has(address)) throw Object.assign(new Error("address in use"), { code: "EADDRINUSE" });
     this.#listeners.set(address, { own, accept });
-    return () => void this.#listeners.delete(address);
   }
 
   /**
@@ -142,7 +124,7 @@ export class Network {
     this.#carry(from.own.name, to.own.name, to.own, arrived, () => from.break());
   }
 
-  /** Resends a packet until the machine has power again, and resets the connection that it no longer knows. */
+  /** Resends a packet until the machine has power again, which then resets the connection. */
   #deliverToEnded(from: End, to: End, againMs: number): void {
     const [near, far] = [from.own.name, to.own.name];
     this.#carry(near, far, undefined, () => {
@@ -162,7 +144,7 @@ export class Network {
     return choice[Math.floor(this.scheduler.random.float() * choice.length)]!;
   }
 
-  /** Runs `arrived` in the receiving program when a packet sent now has arrived. */
+  /** Sends a packet, and runs `arrived` in the receiving program when it arrives. */
   #carry(
     from: string,
     to: string,
@@ -170,12 +152,11 @@ export class Network {
     arrived: () => void,
     givenUp: () => void = () => {},
   ): void {
-    const link = this.link(from, to);
     const { scheduler } = this;
-    if (link.isCut) {
+    const pair = toPair(from, to);
+    if (this.#cuts.has(pair)) {
       const giveUp = scheduler.schedule(GIVE_UP_MS, () => (isLost = true, givenUp()), undefined);
       let isLost = false;
-      const pair = toPair(from, to);
       const waiting = this.#waiting.get(pair) ?? [];
       this.#waiting.set(pair, waiting);
       waiting.push(() => {
@@ -184,8 +165,7 @@ export class Network {
       });
       return;
     }
-    let delayMs = from === to ? 0 : link.delayMs + scheduler.random.float() * link.jitterMs;
-    for (let again = RETRANSMIT_MS; link.loss > 0 && scheduler.random.float() < link.loss; again *= 2) delayMs += again;
+    const delayMs = from === to ? 0 : DELAY_MS + scheduler.random.float() * JITTER_MS;
     scheduler.schedule(delayMs, arrived, receiver);
   }
 
@@ -197,7 +177,7 @@ export class Network {
 }
 
 /** A message in transit; later messages wait until it has arrived. */
-interface Underway {
+interface Transit {
   readonly receive: () => void;
   hasArrived: boolean;
 }
@@ -209,7 +189,7 @@ class End implements Connection {
   other: End | undefined;
   isClosed = false;
   readonly #network: Network;
-  readonly #underway: Underway[] = [];
+  readonly #inTransit: Transit[] = [];
 
   constructor(network: Network, own: Process, remote: string) {
     this.#network = network;
@@ -234,7 +214,7 @@ class End implements Connection {
     }
   }
 
-  /** Handles the end of the process: the system resets its connections if it still runs. */
+  /** Handles the end of the process, after which the system resets its connections unless it has lost power. */
   processEnded(isReset: boolean): void {
     this.isClosed = true;
     if (isReset) this.#deliver((other) => other.#ended("ECONNRESET"));
@@ -242,11 +222,11 @@ class End implements Connection {
 
   #deliver(receive: (other: End) => void): void {
     const other = this.other!;
-    const underway: Underway = { receive: () => receive(other), hasArrived: false };
-    this.#underway.push(underway);
+    const packet: Transit = { receive: () => receive(other), hasArrived: false };
+    this.#inTransit.push(packet);
     this.#network.deliver(this, other, () => {
-      underway.hasArrived = true;
-      while (this.#underway[0]?.hasArrived === true) this.#underway.shift()!.receive();
+      packet.hasArrived = true;
+      while (this.#inTransit[0]?.hasArrived === true) this.#inTransit.shift()!.receive();
     });
   }
 

@@ -1,26 +1,20 @@
 /** The nodes of the simulation: kubelets, and machines with `tlsboot bootstrap --rotate-certificates`. */
-import { bootstrap, CLIENT_STORE_PREFIX, createKubeconfigFinder } from "../../client/bootstrap.ts";
-import { openCredentialStore } from "../../client/certificate/credential_store.ts";
-import { connectAsNode } from "../../client/node_kubeconfig.ts";
-import { createFixedSource } from "../../client/keep_fresh.ts";
-import { keepMachineFresh, type MachineOptions } from "../../client/keep_machine_fresh.ts";
-import { createCertificateRequester, runCertificateManager } from "../../client/certificate_manager.ts";
+import { bootstrap, createKubeconfigFinder } from "../../client/bootstrap.ts";
+import { keepMachineFresh } from "../../client/keep_machine_fresh.ts";
 import { createConnector } from "../../client/transport/connect.ts";
-import { getKubeletUsages, parseNodeName, toNodeSubject } from "../../core/machine/node_name.ts";
+import { parseNodeName } from "../../core/machine/node_name.ts";
 import type { CredentialPair } from "../../core/machine/credential_pair.ts";
-import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
+import { renewAsKubelet } from "../torture/node.ts";
 import type { Observe } from "../torture/observed.ts";
 import type { Process, Program } from "./host.ts";
 import { USER_AGENT } from "../../core/version.ts";
 
-/** The files of a node. */
 export const NODE_FILES = {
   bootstrapKubeconfig: "/etc/kubernetes/bootstrap-kubelet.conf",
   kubeconfig: "/etc/kubernetes/kubelet.conf",
   certDir: "/var/lib/kubelet/pki",
 } as const;
 
-/** The program of a node, and the callback for its certificates. */
 export interface NodeOptions {
   /** A kubelet renews its client certificate; `tlsboot` also follows the CAs of the cluster with a watch. */
   readonly kind: "kubelet" | "tlsboot";
@@ -31,7 +25,6 @@ export interface NodeOptions {
   readonly onPair: (own: Process, pair: CredentialPair) => void;
 }
 
-/** Creates the program of a node. */
 export function createNodeProgram(options: NodeOptions): Program {
   return async (own) => {
     const { clock, random, logger, host: { files } } = own;
@@ -45,36 +38,12 @@ export function createNodeProgram(options: NodeOptions): Program {
     const shared = { ...machine, files, clock, random, logger, connect, findCluster, expirationSeconds };
     const outcome = await bootstrap(shared, signal);
     options.onPair(own, outcome.pair);
-    if (options.kind === "kubelet") return await renewAsKubelet(own, shared, options, signal);
+    const onPair = (pair: CredentialPair) => options.onPair(own, pair);
+    if (options.kind === "kubelet") return await renewAsKubelet(shared, onPair, signal);
     await keepMachineFresh({
       ...shared,
-      onChange: ({ pair }) => Promise.resolve(options.onPair(own, pair)),
+      onChange: ({ pair }) => Promise.resolve(onPair(pair)),
       onTrust: () => {},
     }, signal);
   };
-}
-
-async function renewAsKubelet(
-  own: Process,
-  options: MachineOptions,
-  { onPair }: NodeOptions,
-  signal: AbortSignal,
-): Promise<never> {
-  const store = await openCredentialStore({ ...options, prefix: CLIENT_STORE_PREFIX });
-  return await runCertificateManager({
-    ...options,
-    purpose: "client",
-    store,
-    template: createFixedSource({ ...toNodeSubject(options.nodeName), dnsNames: [], ipAddresses: [] }),
-    requestCertificate: createCertificateRequester({
-      ...options,
-      signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-      usages: (algorithm) => getKubeletUsages("renewal", algorithm),
-      connect: async (credentials, until) =>
-        credentials === "current"
-          ? await connectAsNode({ ...options, store })
-          : await options.connect(await options.findCluster(until)),
-    }),
-    onRenewed: (pair) => onPair(own, pair),
-  }, signal);
 }

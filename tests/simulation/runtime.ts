@@ -1,7 +1,6 @@
 /**
  * Replaces time, randomness, threads and sockets in this Node process: timers, clocks, random numbers, keys and
- * signatures, compression and HTTPS. Anything else that would wait for the real world ends the run with an error that
- * reports it.
+ * signatures, compression and HTTPS. Anything else that would wait for the real world ends the run with an error.
  */
 import { createHook } from "node:async_hooks";
 import { EventEmitter } from "node:events";
@@ -65,7 +64,7 @@ export function installRuntime(scheduler: Scheduler, network: Network): void {
   }
   replace("node:os", { hostname: () => owner()?.name ?? "world", networkInterfaces: () => ({}) });
   replace("node:https", createHttpsModule(network, owner));
-  // This serves only a better message about an untrusted server; a failure leaves the message as it is.
+  // Clients use this only to improve the message about an untrusted server.
   replace("node:tls", {
     connect() {
       const socket = Object.assign(new EventEmitter(), { destroy() {}, setTimeout() {} });
@@ -191,8 +190,7 @@ function replaceCrypto(
     scheduler.schedule(0, () => done(null, bytes));
     return undefined;
   };
-  // A server rereads and checks its files each minute. The same bytes give the same key object, whose signatures are
-  // cached.
+  // A server rereads its files each minute. Signatures are cached by key object, so equal bytes must give the same one.
   const privateKeys = new ResultCache<KeyObject>();
   const publicKeys = new WeakMap<KeyObject, KeyObject>();
   const verified = new WeakMap<KeyObject, ResultCache<boolean>>();
@@ -222,9 +220,9 @@ function replaceCrypto(
       signature: Uint8Array,
       done?: Callback,
     ): boolean | undefined {
-      const isGood = check(hash, data, key, signature);
-      if (done === undefined) return isGood;
-      scheduler.schedule(0, () => done(null, isGood));
+      const isValid = check(hash, data, key, signature);
+      if (done === undefined) return isValid;
+      scheduler.schedule(0, () => done(null, isValid));
       return undefined;
     },
     randomBytes,
@@ -252,7 +250,7 @@ function replaceCrypto(
   });
 }
 
-/** Ends the run with an error at the place of anything that waits for a thread, a socket or a real timer. */
+/** Ends the run with an error when anything waits for a thread, a socket or a real timer. */
 function refuseRealWork(scheduler: Scheduler): void {
   createHook(
     {

@@ -1,4 +1,4 @@
-/** The scenario of a run as data, which can be kept in a file. The same scenario gives the same run. */
+/** The scenario of a run as data. The same scenario gives the same run. */
 import { readFileSync } from "node:fs";
 import { createSeededRandom } from "../support/seeded_random.ts";
 import { shrinkList } from "../support/shrink.ts";
@@ -17,7 +17,7 @@ const FIRST_FAULT_MS = 10_000;
 /** The longest time that a fault lasts. */
 const LONGEST_MS = 100_000;
 
-/** Reads a scenario from a file, or creates the one of the flags. */
+/** Reads a scenario from a file, or creates it from the flags. */
 export function readScenario(
   { replay, faults, seed, hours, lifetime, nodes, servers, clients, revokers }: SimulationFlags,
 ): Scenario {
@@ -44,9 +44,7 @@ export function createScenario(settings: RunSettings, count: number): Scenario {
   return { ...settings, faults };
 }
 
-/**
- * Describes a run of a scenario as a story, with one sentence per line; `begun` has the times at which faults began.
- */
+/** Describes a run as a story, with one sentence per line; `begun` has the times at which faults began. */
 export function describeScenario(
   { seed, hours, nodes, servers, clients, revokers, faults }: Scenario,
   begun: ReadonlyMap<FaultStep, number>,
@@ -57,7 +55,7 @@ export function describeScenario(
     `Seed ${seed}: ${count(servers, "server")} ${store}, ${count(nodes, "node")} and ${count(clients, "client")}, for ${
       hours.toFixed(1)
     } hours.`,
-    ...(revokers === 0 ? [] : [`${count(revokers, "client")} more revoke${revokers === 1 ? "s" : ""} credentials.`]),
+    ...(revokers === 0 ? [] : [`${count(revokers, "more client")} revoke${revokers === 1 ? "s" : ""} credentials.`]),
     ...[...begun].map(([fault, beganMs]) => describeFault(fault, beganMs)),
     ...(begun.size === faults.length ? [] : [`${count(faults.length - begun.size, "fault")} did not happen in time.`]),
   ];
@@ -76,11 +74,11 @@ export async function shrinkScenario(
     best = simpler;
     return true;
   };
-  // Remove faults first, in halves and then in smaller parts, because each adds a sentence.
+  // Remove faults first, because each adds a sentence.
   await shrinkList(best.faults, (faults) => attempt({ ...best, faults }));
   for (const name of ["nodes", "clients", "revokers", "servers"] as const) {
     const used = Math.max(
-      name === "nodes" ? 0 : name === "servers" ? (best.servers > 1 ? 2 : 1) : 0,
+      name === "servers" ? Math.min(best.servers, 2) : 0,
       ...best.faults.map((fault) => 1 + findHighest(fault, `${name.slice(0, -1)}-`)),
     );
     while (best[name] > used && await attempt({ ...best, [name]: best[name] - 1 }));

@@ -31,7 +31,7 @@ test("shrinkScenario() keeps the faults and hosts without which the run would no
   assert.equal(await shrinkScenario(scenario, () => Promise.resolve(false)), scenario);
 });
 
-test("describeScenario() describes a run in plain sentences", () => {
+test("describeScenario() describes a run with one sentence per line", () => {
   const scenario: Scenario = {
     ...SETTINGS,
     nodes: 1,
@@ -44,7 +44,7 @@ test("describeScenario() describes a run in plain sentences", () => {
   const [first, second] = scenario.faults;
   assert.deepEqual(describeScenario(scenario, new Map([[first!, 61_500], [second!, 62_020]])), [
     "Seed 5: 3 servers on an etcd of three members, 1 node and 2 clients, for 2.0 hours.",
-    "1 client more revokes credentials.",
+    "1 more client revokes credentials.",
     "At 0d00:01:01.500, server-1 loses power and what it has not synced; it starts again after 5.3 s.",
     "At 0d00:01:02.020, the clock of node-0 is set 60 minutes back for 10.0 s.",
     "1 fault did not happen in time.",
@@ -52,16 +52,16 @@ test("describeScenario() describes a run in plain sentences", () => {
 });
 
 for (
-  const { name, troubles, want } of [
-    { name: "no fault", troubles: [], want: 100 },
-    { name: "a fault in the middle", troubles: [[140, 170]], want: 40 },
-    { name: "a fault that began before", troubles: [[0, 130]], want: 70 },
-    { name: "a fault that ends after", troubles: [[110, 300]], want: 10 },
-    { name: "two overlapping faults", troubles: [[130, 150], [120, 180]], want: 20 },
-    { name: "a fault for the whole time", troubles: [[0, 300]], want: 0 },
+  const { name, periods, want } of [
+    { name: "no fault", periods: [], want: 100 },
+    { name: "a fault in the middle", periods: [[140, 170]], want: 40 },
+    { name: "a fault that began before", periods: [[0, 130]], want: 70 },
+    { name: "a fault that ends after", periods: [[110, 300]], want: 10 },
+    { name: "two overlapping faults", periods: [[130, 150], [120, 180]], want: 20 },
+    { name: "a fault for the whole time", periods: [[0, 300]], want: 0 },
   ]
 ) {
   test(`measureCalm() measures ${name}`, () => {
-    assert.equal(measureCalm(troubles.map(([fromMs = 0, untilMs = 0]) => ({ fromMs, untilMs })), 100, 200), want);
+    assert.equal(measureCalm(periods.map(([fromMs = 0, untilMs = 0]) => ({ fromMs, untilMs })), 100, 200), want);
   });
 }

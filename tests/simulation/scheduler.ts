@@ -8,7 +8,7 @@ import process from "node:process";
 import { setImmediate } from "node:timers";
 import type { Random } from "../../core/ports.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
-import { createTrace, type DigestedTrace } from "./trace.ts";
+import { createTrace, type Trace } from "./trace.ts";
 
 /** A program that runs on a host, which owns the events that its code creates. */
 export interface EventOwner {
@@ -20,7 +20,6 @@ export interface EventOwner {
   hold(event: ScheduledEvent): void;
 }
 
-/** An event that will run at a simulated time. */
 export interface ScheduledEvent {
   readonly atMs: number;
   readonly number: number;
@@ -52,7 +51,7 @@ export class Scheduler {
   readonly seed: number;
   /** The randomness of the world: delays, faults, and what clients do. */
   readonly random: Random;
-  readonly trace: DigestedTrace;
+  readonly trace: Trace;
   /** The program whose code is running; undefined for the world itself. */
   readonly owner = new AsyncLocalStorage<EventOwner | undefined>();
   /** The number of events that have run. */
@@ -74,8 +73,8 @@ export class Scheduler {
   }
 
   /**
-   * Adds an event of the running program, or of the given one; undefined stands for the world itself. Events of the
-   * same time run in the order in which they were added.
+   * Adds an event of the running program, or of the given owner, which is undefined for the world itself. Events with
+   * the same time run in the order in which they were added.
    */
   schedule(delayMs: number, run: () => void, ...owners: readonly (EventOwner | undefined)[]): ScheduledEvent {
     const owner = owners.length === 0 ? this.owner.getStore() : owners[0];
@@ -89,7 +88,7 @@ export class Scheduler {
     if (run !== undefined) this.schedule(0, run, owner);
   }
 
-  /** Ends the run with an error: for example for code outside of the simulation. */
+  /** Ends the run with an error. */
   fail(error: unknown): void {
     this.#fault ??= error;
   }
@@ -113,7 +112,7 @@ export class Scheduler {
     });
   }
 
-  /** Runs an asynchronous function of the world itself, or of a program, and returns its result. */
+  /** Runs an asynchronous function of the world or of a program, and returns its result. */
   async perform<T>(work: () => Promise<T>, owner?: EventOwner): Promise<T> {
     let result: { readonly value: T } | undefined;
     this.schedule(0, () => {
@@ -124,7 +123,7 @@ export class Scheduler {
     return result.value;
   }
 
-  /** Runs the next event and everything that follows from it at the same time; returns false if none is due. */
+  /** Runs the next event and its microtasks; returns false if no event is due. */
   #step(untilMs: number): boolean {
     const next = this.#queue[0];
     if (next === undefined || next.atMs > untilMs) {

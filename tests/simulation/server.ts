@@ -1,7 +1,4 @@
-/**
- * A server of the simulation: the parts of `up`, wired as in `instance`, with a given storage and the simulated
- * network.
- */
+/** A server of the simulation: the parts of `up`, with a given storage and the simulated network. */
 import { ensureServing } from "../../instance/parts/serving.ts";
 import {
   createSecretStore,
@@ -44,7 +41,7 @@ export interface OpenStorage {
 }
 
 /** The parts that the servers of a cluster share. */
-export interface Cluster {
+interface Cluster {
   readonly network: Network;
   readonly authority: Authority;
   /** Opens the storage of a process that is starting. */
@@ -58,10 +55,7 @@ export const BOOTSTRAP_KUBECONFIG = "/var/lib/tlsboot/bootstrap.kubeconfig";
 const DATA_DIR = "/var/lib/tlsboot";
 const YEAR_MS = 365 * 86_400_000;
 
-/**
- * The leader election, with times twenty times as long as in `up`, because three servers would otherwise spend most of
- * a run on renewing and checking the Lease.
- */
+/** Twenty times slower than in `up`; otherwise servers would spend most of a run on the Lease. */
 const ELECTION: Election = {
   ...SHARED_STORE_ELECTION,
   leaseDurationMs: 200_000,
@@ -69,7 +63,6 @@ const ELECTION: Election = {
   retryPeriodMs: 30_000,
 };
 
-/** Creates the program of a server. */
 export function createServerProgram(cluster: Cluster): Program {
   return async (own) => {
     const { network, authority } = cluster;
@@ -163,7 +156,7 @@ export function createServerProgram(cluster: Cluster): Program {
 }
 
 /** Creates the adapters of a program that runs on a host. */
-export function createDeps(own: Process): InstanceDeps {
+function createDeps(own: Process): InstanceDeps {
   const { clock, random, logger } = own;
   return {
     files: own.host.files,

@@ -27,7 +27,7 @@ async function main(): Promise<number> {
   const used = process.cpuUsage();
   if (folder !== undefined) {
     mkdirSync(folder, { recursive: true });
-    // Remove the history of an earlier run, such as a longer one that broke the same promise.
+    // Remove the history of an earlier run.
     rmSync(join(folder, HISTORY_FILE), { force: true });
   }
   const title = `simulate: seed ${seed}, ${servers} servers`;

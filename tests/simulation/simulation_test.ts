@@ -34,7 +34,7 @@ test("simulate: one server keeps its promises through 30 faults, and two process
   const [one = "", two] = await Promise.all(["1", "1"].map(simulateWithTrace));
   assert.ok(one.includes("certificate renewed purpose=client"), one.slice(0, 2_000));
   assert.ok(one === two, "the traces of one seed differ");
-  if (isFullRun) assert.notEqual(one, await simulateWithTrace("2"), "the seed decides nothing");
+  if (isFullRun) assert.notEqual(one, await simulateWithTrace("2"), "two seeds have the same trace");
 });
 
 test("signDeterministically() signs as in RFC 6979, appendix A.2.5, and OpenSSL verifies the signature", () => {
@@ -71,7 +71,7 @@ test("simulate: three servers keep their promises through 30 faults, while crede
   assert.match(stdout, /[1-9]\d* uses were refused and [1-9]\d* watches ended/);
 });
 
-test("simulate: it finds a planted bug", async () => {
+test("simulate: finds a planted bug", async () => {
   const { code, stdout } = await simulate("--plant", "write-behind", "--seed", "1", ...FAULTY, "--revokers", "1");
   assert.equal(code, 1, stdout);
   assert.match(stdout, /was acknowledged \S+ at revision \d+, which was not committed/);

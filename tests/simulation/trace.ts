@@ -1,15 +1,11 @@
-/** The trace of a run: a line of text for each thing that happened, with the same bytes for the same seed. */
+/** The trace of a run: a line of text for each event, with the same bytes for the same seed. */
 import { createHash } from "node:crypto";
 import { closeSync, openSync, writeSync } from "node:fs";
 
-/** Receives the lines of a run. */
+/** Computes the digest of the lines, and optionally writes them to a file. */
 export interface Trace {
   /** Adds a line with the simulated time, the host, and what happened there. */
   add(host: string, what: string): void;
-}
-
-/** A trace that computes a digest, and optionally writes its lines to a file. */
-export interface DigestedTrace extends Trace {
   readonly lines: number;
   /** Calls a function once after a number of further lines. */
   after(lines: number, run: () => void): void;
@@ -21,7 +17,7 @@ export interface DigestedTrace extends Trace {
 const BUFFERED_CHARACTERS = 65_536;
 
 /** Creates a trace; `nowMs` returns the simulated time, and `path` is for a file with all lines. */
-export function createTrace(nowMs: () => number, path?: string): DigestedTrace {
+export function createTrace(nowMs: () => number, path?: string): Trace {
   const hash = createHash("sha256");
   const file = path === undefined ? undefined : openSync(path, "w");
   let text = "";

@@ -22,7 +22,7 @@ import { createSimulatedFiles, type DiskDeps, SimulatedDatabase } from "./disk.t
 import { EtcdModel } from "./etcd_model.ts";
 import type { RunSettings } from "./flags.ts";
 import { EPOCH_MS, Host, type Process } from "./host.ts";
-import { measureCalm, type Trouble } from "./faults.ts";
+import { type FaultPeriod, measureCalm } from "./faults.ts";
 import { Invariants } from "./invariants.ts";
 import { Network } from "./network.ts";
 import { createNodeProgram, NODE_FILES } from "./node.ts";
@@ -30,8 +30,7 @@ import { installRuntime } from "./runtime.ts";
 import { cancelEvent, Scheduler } from "./scheduler.ts";
 import { API_HOST, BOOTSTRAP_KUBECONFIG, createServerProgram, type OpenStorage } from "./server.ts";
 
-/** The options of a run, and what it records. */
-export interface WorldOptions extends RunSettings {
+interface WorldOptions extends RunSettings {
   /** Whether clocks are set during the run. */
   readonly areClocksSet: boolean;
   /** Takes every call of kubelets and clients, in simulated time. */
@@ -45,21 +44,20 @@ const DAY_MS = 24 * HOUR_MS;
 const YEAR_MS = 365 * DAY_MS;
 /** One in this many nodes runs `tlsboot` and follows the CAs of the cluster; the others are kubelets, which do not. */
 const TLSBOOT_EACH = 8;
-/** The time within which all nodes of a run are switched on, and within which a server must start. */
+/** The longest time until all nodes are switched on, and until a server has started. */
 const ARRIVAL_MS = HOUR_MS;
 const START_MS = 60_000;
 /** The share of a certificate's lifetime after which its renewal has begun. */
-const RENEWAL_HAS_BEGUN = 0.9;
+const RENEWAL_BEGUN_SHARE = 0.9;
 /** How long a renewal may take without faults, including the pauses after earlier failures. */
 const RENEWED_WITHIN_MS = 180_000;
 /** The number of attempts to list everything without a concurrent commit. */
-const MOST_ATTEMPTS = 100;
+const MAX_ATTEMPTS = 100;
 
 const CLIENT_KINDS = ["writer", "reader", "watcher"] as const;
 
 const VALUES = createStoredValues(STORED_RESOURCES, ABSENT_RESOURCES);
 
-/** A world, on whose hosts and links a plan can inflict faults between any two events. */
 export class World {
   readonly options: WorldOptions;
   readonly scheduler: Scheduler;
@@ -75,7 +73,7 @@ export class World {
   readonly apis = new Map<Host, Api>();
   /** The newest pair of each node that has one. */
   readonly pairs = new Map<Host, CredentialPair>();
-  readonly troubles: Trouble[] = [];
+  readonly faultPeriods: FaultPeriod[] = [];
   /** The certificates that nodes have stored on their disks. */
   certificates = 0;
   /** The promises that were broken. */
@@ -182,7 +180,7 @@ export class World {
       host.start(createRevokerProgram({
         servers: this.options.servers,
         areClocksSet: this.options.areClocksSet,
-        calmSinceMs: (openedMs) => openedMs <= this.#lastPowerCutMs ? Infinity : this.#troubledUntilMs,
+        calmSinceMs: (openedMs) => openedMs <= this.#lastPowerCutMs ? Infinity : this.#faultyUntilMs,
         onStart: (own, revoker) => void this.#running.push({ own, revoker }),
         onFault: (fault) => void this.faults.push(fault),
       }));
@@ -197,9 +195,9 @@ export class World {
     );
   }
 
-  /** Checks what must hold at the end, once everything works. */
+  /** Checks what must hold at the end. */
   async checkEnd(): Promise<void> {
-    this.faults.push(...this.findNodeFaults());
+    this.faults.push(...this.#findNodeFaults());
     for (const { own, revoker } of this.#running) {
       if (own.fate === "run") await this.scheduler.perform(() => revoker.useAll(new AbortController().signal), own);
     }
@@ -210,10 +208,10 @@ export class World {
     await this.scheduler.perform(() => this.#invariants.end([this.#authority!.certificate]));
   }
 
-  /** Compares what a server has stored with what was committed, once it has caught up. */
+  /** Compares the content of a server that has caught up with what was committed. */
   async #compareStorage(host: Host): Promise<void> {
     const storage = this.#storages.get(host)!;
-    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       await storage.catchUp();
       const { items, revision } = await storage.list(VALUES.root);
       if (revision >= this.#invariants.revision) return this.#invariants.shown(host.name, items);
@@ -227,14 +225,14 @@ export class World {
     return this.#newest;
   }
 
-  /** Passes a change that etcd has committed to the invariants; its key is a string of bytes. */
+  /** Passes a change of etcd to the invariants; its key is a string of bytes. */
   #committed(bytes: string, revision: number, value: Uint8Array | undefined): void {
     const key = Buffer.from(bytes, "latin1").toString();
     if (!key.startsWith(VALUES.root)) return;
     this.#invariants.committed(key, revision, value && VALUES.decode(key, value));
   }
 
-  /** Lets time pass, at most until an optional condition holds. */
+  /** Runs the simulation for a time, or until a condition holds. */
   async pass(ms: number, isDone?: () => boolean): Promise<void> {
     await this.scheduler.run(this.scheduler.nowMs + ms, isDone);
   }
@@ -247,7 +245,7 @@ export class World {
   }
 
   /** Lists the nodes without a valid certificate of the CA. */
-  findNodeFaults(): readonly string[] {
+  #findNodeFaults(): readonly string[] {
     const now = EPOCH_MS + this.scheduler.nowMs;
     return this.nodes.flatMap((host) => {
       const leaf = this.pairs.get(host)?.leaf;
@@ -325,14 +323,14 @@ export class World {
     const [from, until] = [notBefore.getTime() - EPOCH_MS, notAfter.getTime() - EPOCH_MS];
     if (until > this.scheduler.nowMs) return false;
     // A certificate that was issued ahead of the clock cannot be used until the clock has caught up.
-    if (this.options.areClocksSet && this.#troubledUntilMs > from) return false;
-    const dueMs = from + RENEWAL_HAS_BEGUN * (until - from);
-    return measureCalm(this.troubles, dueMs, until) >= RENEWED_WITHIN_MS;
+    if (this.options.areClocksSet && this.#faultyUntilMs > from) return false;
+    const dueMs = from + RENEWAL_BEGUN_SHARE * (until - from);
+    return measureCalm(this.faultPeriods, dueMs, until) >= RENEWED_WITHIN_MS;
   }
 
   /** The latest time at which the faults that have begun end. */
-  get #troubledUntilMs(): number {
-    return Math.max(0, ...this.troubles.map(({ untilMs }) => untilMs));
+  get #faultyUntilMs(): number {
+    return Math.max(0, ...this.faultPeriods.map(({ untilMs }) => untilMs));
   }
 }
 

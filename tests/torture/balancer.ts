@@ -1,7 +1,4 @@
-/**
- * HAProxy in front of several API servers, configured as in docs/guides/etcd.md: it forwards each connection to a
- * server that is ready.
- */
+/** HAProxy in front of several API servers that are ready, configured as in docs/guides/etcd.md. */
 import { readFile, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
@@ -10,8 +7,7 @@ import { start } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { findProgram } from "../support/peers/debian.ts";
 
-/** The options of a load balancer. */
-export interface BalancerOptions {
+interface BalancerOptions {
   /** The folder for its configuration and its socket. */
   readonly folder: string;
   readonly port: number;
@@ -32,7 +28,7 @@ const PAGE = join("docs", "guides", "etcd.md");
 const NAME_COLUMN = 1;
 const TOTAL_COLUMN = 7;
 
-/** Starts a load balancer on loopback. Throws an Error if HAProxy is not installed or ends. */
+/** Starts HAProxy on loopback. Throws an Error if it is not installed or ends. */
 export async function startBalancer(options: BalancerOptions): Promise<Balancer> {
   const { folder, servers } = options;
   const program = findProgram("haproxy");
@@ -41,7 +37,7 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
   }
   const socketPath = join(folder, "haproxy.sock");
   const path = join(folder, "haproxy.cfg");
-  await writeFile(path, configuration(await readFile(PAGE, "utf8"), options, socketPath));
+  await writeFile(path, fillConfiguration(await readFile(PAGE, "utf8"), options, socketPath));
   const running = start(program, ["-db", "-f", path]);
   async function counts(): Promise<readonly number[]> {
     const socket = connect(socketPath);
@@ -66,8 +62,8 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
   }
 }
 
-/** Fills in the configuration of the page with loopback addresses, and adds a socket that reports statistics. */
-function configuration(page: string, { port, servers, caPath }: BalancerOptions, socketPath: string): string {
+/** Fills loopback addresses into the configuration of the page, and adds a socket for statistics. */
+function fillConfiguration(page: string, { port, servers, caPath }: BalancerOptions, socketPath: string): string {
   const block = /```\n(defaults\n[^]*?)```/.exec(page)?.[1];
   if (block === undefined) throw new Error(`${PAGE} has no configuration of HAProxy`);
   const filled = block

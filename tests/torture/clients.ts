@@ -1,7 +1,7 @@
 /**
  * Clients that share a few objects. Some write and read ConfigMaps in every way that the API has, some approve
- * certificate requests by hand, and one deletes requests. Here an answer is a fault only if no client may ever receive
- * it. The check of the history compares the answers with each other.
+ * certificate requests by hand, and one deletes requests. An answer is a fault only if no client may ever receive it;
+ * the check of the history compares answers with each other.
  */
 import { type ApiClient, type ApiRequest, createApiClient, listAll, withQuery } from "../../client/objects/api.ts";
 import { buildCsr } from "../../client/certificate/submit_request.ts";
@@ -22,7 +22,7 @@ export const REQUESTS_PATH = "/apis/certificates.k8s.io/v1/certificatesigningreq
 /** The labels by which some reads and watches select. */
 export const SELECTED = "color=red";
 
-/** The namespaces of the objects. One name is a prefix of the other, and no list may mix them up. */
+/** The namespaces of the objects. One name is a prefix of the other, which no list may confuse. */
 export const NAMESPACES = ["a", "a-b"];
 /** Only a few names, so that writes of different clients collide. */
 const NAMES = ["shared-0", "shared-1", "shared-2"];
@@ -34,7 +34,7 @@ const MAX_FILLER = 2_000;
 /** How many revisions most reads of an old revision go back, and the share of those that may go back further. */
 const RECENT = 40;
 const OLD_READS = 0.3;
-/** Answers that a write may get because another client was faster; 422 is for a patch with the uid of a deleted object. */
+/** Codes that a write may get because another client was faster; 422 is for a patch of a deleted object. */
 const LOST_RACES = [404, 409, 422];
 /** Codes that a read may get because the requested object or revision is gone, or not there yet. */
 const UNREADABLE = [404, 410, 504];
@@ -42,28 +42,24 @@ const UNREADABLE = [404, 410, 504];
 const REQUESTS = ["by-hand-0", "by-hand-1"];
 const PENDING_MS = 1_000;
 
-/**
- * The longest pause between two passes of the cleaner, which deletes one in `CLEANED_SHARE` of the requests that it may
- * delete.
- */
+/** The longest pause of the cleaner, which then deletes one in `CLEANED_REQUESTS` requests. */
 const CLEANING_PAUSE_MS = 1_000;
-const CLEANED_SHARE = 3;
+const CLEANED_REQUESTS = 3;
 
-/** Returns the path of the ConfigMaps of a namespace. */
 export function toConfigMapsPath(namespace: string): string {
   return `/api/v1/namespaces/${namespace}/configmaps`;
 }
 
 /**
  * Writes until the signal fires. Each write has a unique name, `data.write`. Many are read back at once over another
- * connection, which a load balancer may have given to another server.
+ * connection, perhaps to another server.
  */
 export async function runWriter(options: StormClientOptions, signal: AbortSignal): Promise<void> {
   const { name: client, random, clock, cluster, connect } = options;
   await using transport = await connect(cluster);
   const otherApi = createApiClient(transport, { clock });
   let writes = 0;
-  /** The state of each object that this client saw last. */
+  /** The last state of each object that this client has seen. */
   const known = new Map<string, KubeObject>();
   let hasNamespaces = false;
   await repeat(options, LOST_RACES, signal, async (api) => {
@@ -103,7 +99,7 @@ export async function runWriter(options: StormClientOptions, signal: AbortSignal
   });
 }
 
-/** Creates the namespaces of the objects, unless another client has done so. */
+/** Creates the namespaces of the objects, unless they exist. */
 async function createNamespaces(api: ApiClient, signal: AbortSignal): Promise<void> {
   for (const name of NAMESPACES) {
     const body = { apiVersion: "v1", kind: "Namespace", metadata: { name } };
@@ -113,7 +109,7 @@ async function createNamespaces(api: ApiClient, signal: AbortSignal): Promise<vo
   }
 }
 
-/** Reads until the signal fires: the newest state, an old one, one at a revision, page by page, and selected objects. */
+/** Reads until the signal fires: the newest or an older state, at a revision, page by page, or selected objects. */
 export async function runReader(
   options: StormClientOptions & {
     /** The first revision that it may read. */
@@ -177,8 +173,8 @@ async function readPages(
 }
 
 /**
- * Requests certificates that no rule approves, and approves, denies or replaces them after a while, until the signal
- * fires. The decision must not apply to a request of the same name that another client has created meanwhile.
+ * Creates requests that no rule approves, and approves, denies or replaces them after a while, until the signal fires.
+ * A decision must not apply to a request of the same name that another client has created meanwhile.
  */
 export async function runApprover(options: StormClientOptions, signal: AbortSignal): Promise<void> {
   const { clock, random } = options;
@@ -209,7 +205,7 @@ export async function runApprover(options: StormClientOptions, signal: AbortSign
     const decide = async (decision: typeof withApproval) => {
       const decided = decision(csr, toManualDecision(uid, options.name));
       if (!decided.ok) return;
-      // The uid alone identifies the request, and so does the revision.
+      // Either the revision or the uid identifies the request.
       const body = pick(random, [decided.value, { ...decided.value, metadata: { ...metadata, uid } }]);
       await api.requestObject({ method: "PUT", path: `${path}/approval`, body }, signal);
     };
@@ -217,10 +213,7 @@ export async function runApprover(options: StormClientOptions, signal: AbortSign
   });
 }
 
-/**
- * Deletes requests whose certificates are on their node's disk, until the signal fires: a deleted request must not come
- * back.
- */
+/** Deletes requests whose certificates are on their node's disk, until the signal fires. They must not come back. */
 export async function runCleaner(
   options: StormClientOptions & {
     /** The certificates that nodes have stored, as requests have them. */
@@ -233,7 +226,7 @@ export async function runCleaner(
     await clock.sleep(random.float() * CLEANING_PAUSE_MS, signal);
     const { items } = await listAll<CertificateSigningRequest>(api, REQUESTS_PATH, {}, signal);
     for (const { metadata: { name, uid = "" }, status } of items) {
-      if (!stored.has(status?.certificate ?? "") || random.float() * CLEANED_SHARE > 1) continue;
+      if (!stored.has(status?.certificate ?? "") || random.float() * CLEANED_REQUESTS > 1) continue;
       const body = { apiVersion: "v1", kind: "DeleteOptions", preconditions: { uid } };
       await api.requestJson({ method: "DELETE", path: `${REQUESTS_PATH}/${name}`, body }, signal)
         .catch((error: unknown) => {

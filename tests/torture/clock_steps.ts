@@ -1,15 +1,11 @@
-/**
- * The clocks of servers and clients, which are set an hour forward or back: all together, as on one machine, or one
- * alone.
- */
+/** The clocks of servers and clients, which are set an hour forward or back, all together or one alone. */
 import { join } from "node:path";
 import type { Clock, Random } from "../../core/ports.ts";
 import { pick } from "../support/seeded_random.ts";
 import { createSetClock, type SetClock } from "../support/interop/set_clock.ts";
 
-/** A clock that can be set, as the system clock can. */
+/** A clock that can be set to a number of milliseconds from the right time. */
 export interface SettableClock extends Clock {
-  /** Sets the clock to this many milliseconds from the right time. */
   setOffset(ms: number): void;
 }
 
@@ -28,9 +24,9 @@ export function createSettableClock(clock: Clock): SettableClock {
 export interface Clocks {
   /** The environment of each server. */
   readonly envs: readonly Readonly<Record<string, string>>[];
-  /** Sets all clocks to another hour, as if all programs ran on one machine. */
+  /** Sets all clocks to another hour, as on one machine. */
   step(random: Random): Promise<void>;
-  /** Sets the clock of one server an hour forward or back, and returns a function that corrects it. */
+  /** Sets the clock of one server an hour forward or back; returns a function that corrects it. */
   strayClock(server: number, random: Random): Promise<() => Promise<void>>;
   /** Sets all clocks far enough ahead that every certificate of the storm is valid. */
   settle(): Promise<void>;
@@ -39,13 +35,10 @@ export interface Clocks {
 const HOUR_MS = 3_600_000;
 /** The offsets from the right time, in hours, to which the clocks are set. */
 const HOURS = [-1, 0, 1];
-/**
- * The offset at the first start, so that what it issues, such as the administrator's certificate, is valid at all
- * others.
- */
+/** The offset at the first start, so that the certificates that it issues are valid at all others. */
 const FIRST_START = -3;
 
-/** Creates the clocks of some servers; their files are in a folder. */
+/** Creates the clocks of some servers, with their files in a folder. */
 export async function createClocks(folder: string, servers: number, clients: SettableClock): Promise<Clocks> {
   const clocks: SetClock[] = [];
   for (let index = 0; index < servers; index++) {

@@ -1,7 +1,7 @@
 /**
- * The terms in which several servers run the controllers, read from the audit log of each server: what its controllers
- * wrote, and when it claimed the Lease. The revisions of etcd order the writes of all servers, and the renewals of the
- * Lease measure the time between them, so changing a clock has no effect.
+ * The terms in which servers run the controllers, read from their audit logs: what the controllers wrote, and when a
+ * server claimed the Lease. Revisions order the writes of all servers, and renewals of the Lease measure time, so
+ * changing a clock has no effect.
  */
 import { createReadStream } from "node:fs";
 import { text } from "node:stream/consumers";
@@ -12,7 +12,7 @@ import { toAccountUsername } from "../../core/kube/user.ts";
 
 const { leaseName, leaseDurationMs, renewDeadlineMs, retryPeriodMs } = SHARED_STORE_ELECTION;
 /** A server that has lost the Lease must stop its controllers within this many renewals by another server. */
-export const MOST_RENEWALS = Math.ceil((leaseDurationMs! + renewDeadlineMs!) / retryPeriodMs!);
+export const MAX_RENEWALS = Math.ceil((leaseDurationMs! + renewDeadlineMs!) / retryPeriodMs!);
 
 /** The audit policy that logs the revisions of these writes. */
 export const TERMS_POLICY = JSON.stringify({
@@ -25,7 +25,7 @@ export const TERMS_POLICY = JSON.stringify({
   ].map((rule) => ({ level: "RequestResponse", verbs: ["create", "update", "patch"], ...rule })),
 });
 
-/** A write that a server makes on its own behalf. */
+/** A write of a server on its own behalf. */
 export interface OwnWrite {
   readonly server: number;
   readonly revision: number;
@@ -51,18 +51,18 @@ export function readOwnWrite(server: number, line: string): OwnWrite | undefined
 export function findTermFaults(writes: readonly OwnWrite[]): readonly string[] {
   const faults = new Map<number, string>();
   /** For each server, the number of renewals before its first write without the Lease. */
-  const late = new Map<number, number>();
+  const renewalsAtFirst = new Map<number, number>();
   let holder: number | undefined;
   let renewals = 0;
   for (const { server, revision, isClaim } of writes.toSorted((a, b) => a.revision - b.revision)) {
     if (isClaim) {
       holder = server;
       renewals++;
-      late.delete(server);
+      renewalsAtFirst.delete(server);
     } else if (server !== holder) {
-      const first = late.get(server) ?? renewals;
-      late.set(server, first);
-      if (renewals - first <= MOST_RENEWALS || faults.has(server)) continue;
+      const first = renewalsAtFirst.get(server) ?? renewals;
+      renewalsAtFirst.set(server, first);
+      if (renewals - first <= MAX_RENEWALS || faults.has(server)) continue;
       const since = `${renewals - first} renewals of the Lease`;
       faults.set(
         server,
@@ -74,7 +74,7 @@ export function findTermFaults(writes: readonly OwnWrite[]): readonly string[] {
   return [...faults.values()];
 }
 
-/** Follows the audit logs of several servers, which have started. */
+/** Follows the audit logs of several running servers. */
 export class ControllerTerms {
   readonly #logs: { readonly path: string; offset: number }[];
   readonly #writes: OwnWrite[] = [];
@@ -96,7 +96,7 @@ export class ControllerTerms {
     return this.#writes;
   }
 
-  /** Lists the claims of the Lease in their order. */
+  /** Lists the claims of the Lease in order. */
   async listClaims(): Promise<readonly OwnWrite[]> {
     return (await this.read()).filter(({ isClaim }) => isClaim).toSorted((a, b) => a.revision - b.revision);
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { findTermFaults, MOST_RENEWALS, type OwnWrite, readOwnWrite } from "./controller_terms.ts";
+import { findTermFaults, MAX_RENEWALS, type OwnWrite, readOwnWrite } from "./controller_terms.ts";
 
 /** Writes in the order of their revisions: `A` is a claim of the Lease by server 0, `a` a write of its controllers. */
 function toWrites(terms: string): readonly OwnWrite[] {
@@ -11,25 +11,25 @@ function toWrites(terms: string): readonly OwnWrite[] {
   }));
 }
 
-test("the grace is 12 renewals, as in docs/engineering/guarantees.md", () => assert.equal(MOST_RENEWALS, 12));
+test("the grace is 12 renewals, as in docs/engineering/guarantees.md", () => assert.equal(MAX_RENEWALS, 12));
 
-const TERM = "B".repeat(MOST_RENEWALS);
+const TERM = "B".repeat(MAX_RENEWALS);
 
 for (
   const [title, terms, faulty] of [
-    ["a hand-over", "AaAaaBbBbb", []],
-    ["two hand-overs", "AaBbAaBb", []],
+    ["a handover", "AaAaaBbBbb", []],
+    ["two handovers", "AaBbAaBb", []],
     ["the last writes of a server that was paused", `AaBbBabaB${"B".repeat(5)}aBb`, []],
     ["a write at the end of the grace", `AaBa${TERM}a`, []],
     ["a write after the grace", `AaBa${TERM}Ba`, [0]],
-    ["a first write long after the hand-over, by a server that was paused that long", `AaB${TERM}${TERM}aB`, []],
-    ["terms that alternate", `AaBb${"aBbBa".repeat(MOST_RENEWALS)}`, [0]],
+    ["a first write long after the handover, by a server that was paused that long", `AaB${TERM}${TERM}aB`, []],
+    ["terms that alternate", `AaBb${"aBbBa".repeat(MAX_RENEWALS)}`, [0]],
     ["late writes in two terms", `AaBa${TERM}Aa${TERM}a`, []],
-    ["two servers that keep writing", `AaBbCab${"Cab".repeat(MOST_RENEWALS + 1)}`, [0, 1]],
-    ["a server that never claimed the Lease", `Ac${"A".repeat(MOST_RENEWALS + 1)}c`, [2]],
+    ["two servers that keep writing", `AaBbCab${"Cab".repeat(MAX_RENEWALS + 1)}`, [0, 1]],
+    ["a server that never claimed the Lease", `Ac${"A".repeat(MAX_RENEWALS + 1)}c`, [2]],
   ] as const
 ) {
-  test(`terms of the controllers: ${title}`, () => {
+  test(`findTermFaults(): ${title}`, () => {
     const writes = toWrites(terms);
     for (const order of [writes, writes.toReversed()]) {
       const faults = findTermFaults(order);

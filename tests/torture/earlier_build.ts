@@ -1,4 +1,4 @@
-/** An earlier build of the program, for upgrades and downgrades. It is built from this repository once per machine. */
+/** An earlier build of the program, for upgrades and downgrades. It is built once per machine. */
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,11 +8,10 @@ import { hostPlatform } from "../../scripts/build/node_runtime.ts";
 import { runProgram } from "../support/child.ts";
 
 /**
- * The build before this one. Nothing has been released yet, so this is the first commit whose lists of one name have
- * the revision at which they were read: the check of histories rejects earlier ones. From the first release on, it is
- * the last release.
+ * The last release, or a commit as long as there is none. The check of histories rejects older commits, whose lists of
+ * one name lack the revision at which they were read.
  */
-export const EARLIER_COMMIT = "b608243c1c2ea635e4263b5149d920f8ccf9e334";
+const EARLIER_COMMIT = "b608243c1c2ea635e4263b5149d920f8ccf9e334";
 
 /** Returns the path of the program as it was at `EARLIER_COMMIT`. */
 export function earlierBuildPath(): string {

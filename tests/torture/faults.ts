@@ -1,4 +1,4 @@
-/** The faults that a storm inflicts on its instance: which, in what order, for how long, and how often. */
+/** The kinds, the order, the duration and the counts of the faults in a storm. */
 import type { Clock, Random } from "../../core/ports.ts";
 
 /** The faults, by their names in `--faults`. */
@@ -6,10 +6,8 @@ export const FAULT_KINDS = ["kill", "pause", "clock", "partition", "compact", "u
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
-/** How often each fault happened. */
 export type FaultCounts = Readonly<Record<FaultKind, number>>;
 
-/** The noun for each fault in the summary. */
 const NOUNS: Readonly<Record<FaultKind, string>> = {
   kill: "kills",
   pause: "pauses",
@@ -19,12 +17,12 @@ const NOUNS: Readonly<Record<FaultKind, string>> = {
   upgrade: "upgrades and downgrades",
 };
 
-/** A lasting fault ends within this time, and within one part in `SHARE_OF_STORM` of the storm. */
+/** The longest time of a fault, which is also limited to one part in `SHARE_OF_STORM` of the storm. */
 const LONGEST_MS = 60_000;
 const SHORTEST_MS = 1_000;
 const SHARE_OF_STORM = 10;
 
-export interface FaultsOptions {
+interface FaultsOptions {
   readonly kinds: readonly FaultKind[];
   /** The duration of the storm, in seconds. */
   readonly seconds: number;
@@ -73,8 +71,8 @@ export class Faults {
   }
 
   /**
-   * Counts a fault that a server survives, runs `during` while it lasts, and heals it. It lasts until `during` is done,
-   * and at least for the drawn time: most times are short, a few the longest possible.
+   * Counts a fault, runs `during` while it lasts, and heals it. It lasts until `during` is done, and at least for the
+   * drawn time, which is short in most cases.
    */
   async last(kind: FaultKind, heal: () => void | Promise<void>, during?: () => Promise<void>): Promise<void> {
     const { seconds, random, pause } = this.#options;
@@ -101,7 +99,7 @@ export function formatFaults(counts: FaultCounts, kinds: readonly FaultKind[]): 
   return kinds.map((kind) => `${counts[kind]} ${NOUNS[kind]}`).join(", ");
 }
 
-/** Lists the chosen faults that did not happen. */
+/** Lists the chosen faults that have not happened. */
 export function findMissingFaults(counts: FaultCounts, kinds: readonly FaultKind[]): readonly string[] {
   return kinds.filter((kind) => counts[kind] === 0).map((kind) => NOUNS[kind]);
 }

@@ -4,8 +4,8 @@ import { FAULT_KINDS, type FaultKind } from "./faults.ts";
 
 export interface TortureFlags {
   readonly kills: number;
-  /** The smallest number of kills that proves anything; the run is extended to reach it. */
-  readonly leastKills: number;
+  /** The required number of kills; the run is extended to reach it. */
+  readonly minKills: number;
   readonly seconds: number;
   /** The time in which clients settle after the last fault. */
   readonly settleSeconds: number;
@@ -15,10 +15,7 @@ export interface TortureFlags {
   readonly binary: boolean;
   /** The names of planted bugs to find, separated by commas; undefined for a run without a planted bug. */
   readonly plant: string | undefined;
-  /**
-   * Whether to simulate power loss instead, in `states` states of each scene, and to start programs on `starts` of
-   * them.
-   */
+  /** Whether to simulate power loss in `states` states of each scene, and to start programs on `starts` of them. */
   readonly powerLoss: boolean;
   readonly states: number;
   readonly starts: number;
@@ -27,27 +24,24 @@ export interface TortureFlags {
   /** Whether to keep the folder with the history even if nothing is wrong. */
   readonly keep: boolean;
   readonly faults: readonly FaultKind[];
-  /** The folder of an earlier run whose history is checked again, instead of a new run. */
+  /** The folder of an earlier run, whose history is checked again. */
   readonly replay: string | undefined;
 }
 
 const KILLS = "200";
-/** The seconds of kills. With the checks after them, a run takes about two minutes. */
+/** The time of the kills. With the checks after them, a run takes about two minutes. */
 const SECONDS = "90";
-/** The longest time for a requested number of kills. */
+/** The time limit for a requested number of kills. */
 const LONGEST_SECONDS = "3600";
-/**
- * The smallest number of kills of one server without flags. An idle machine with two cores reaches twice as many in
- * time; a busy one takes longer.
- */
-const LEAST_KILLS = 25;
+/** The required number of kills without flags, which a busy machine may not reach in time. */
+const MIN_KILLS = 25;
 
 /** Parses the command line; throws `UsageError` for unknown flags. */
 export function readFlags(args: readonly string[]): TortureFlags {
   const values = parse(args);
   return {
     kills: wholeNumber("kills", values.kills ?? KILLS),
-    leastKills: leastKills(values),
+    minKills: parseMinKills(values),
     seconds: wholeNumber("seconds", values.seconds ?? (values.kills === undefined ? SECONDS : LONGEST_SECONDS)),
     settleSeconds: wholeNumber("settle", values.settle, 1),
     nodes: wholeNumber("nodes", values.nodes),
@@ -65,14 +59,11 @@ export function readFlags(args: readonly string[]): TortureFlags {
   };
 }
 
-/**
- * Returns the requested number of kills. Without one, a single kill is enough for a given time or several servers, and
- * none is needed for other faults.
- */
-function leastKills({ kills, seconds, servers, faults }: ReturnType<typeof parse>): number {
+/** Returns the requested number of kills; by default 1 with `--seconds` or `--servers`, and 0 with other faults. */
+function parseMinKills({ kills, seconds, servers, faults }: ReturnType<typeof parse>): number {
   if (kills !== undefined) return wholeNumber("kills", kills);
   if (faults !== "kill") return 0;
-  return seconds === undefined && servers === "1" ? LEAST_KILLS : 1;
+  return seconds === undefined && servers === "1" ? MIN_KILLS : 1;
 }
 
 function parseFaults({ faults, servers }: ReturnType<typeof parse>): readonly FaultKind[] {

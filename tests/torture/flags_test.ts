@@ -4,19 +4,19 @@ import { UsageError } from "../support/command_line.ts";
 import { readFlags } from "./flags.ts";
 
 for (
-  const { args, kills, leastKills, seconds } of [
-    { args: [], kills: 200, leastKills: 25, seconds: 90 },
-    { args: ["--binary"], kills: 200, leastKills: 25, seconds: 90 },
-    { args: ["--kills", "200"], kills: 200, leastKills: 200, seconds: 3600 },
-    { args: ["--kills", "200", "--seconds", "60"], kills: 200, leastKills: 200, seconds: 60 },
-    { args: ["--seconds", "60"], kills: 200, leastKills: 1, seconds: 60 },
-    { args: ["--servers", "3"], kills: 200, leastKills: 1, seconds: 90 },
-    { args: ["--servers", "3", "--kills", "40"], kills: 40, leastKills: 40, seconds: 3600 },
+  const { args, kills, minKills, seconds } of [
+    { args: [], kills: 200, minKills: 25, seconds: 90 },
+    { args: ["--binary"], kills: 200, minKills: 25, seconds: 90 },
+    { args: ["--kills", "200"], kills: 200, minKills: 200, seconds: 3600 },
+    { args: ["--kills", "200", "--seconds", "60"], kills: 200, minKills: 200, seconds: 60 },
+    { args: ["--seconds", "60"], kills: 200, minKills: 1, seconds: 60 },
+    { args: ["--servers", "3"], kills: 200, minKills: 1, seconds: 90 },
+    { args: ["--servers", "3", "--kills", "40"], kills: 40, minKills: 40, seconds: 3600 },
   ]
 ) {
-  test(`readFlags() requires ${leastKills} kills of at most ${kills} for ${JSON.stringify(args.join(" "))}`, () => {
+  test(`readFlags() requires ${minKills} kills of at most ${kills} for ${JSON.stringify(args.join(" "))}`, () => {
     const flags = readFlags(args);
-    assert.deepEqual([flags.kills, flags.leastKills, flags.seconds], [kills, leastKills, seconds]);
+    assert.deepEqual([flags.kills, flags.minKills, flags.seconds], [kills, minKills, seconds]);
   });
 }
 

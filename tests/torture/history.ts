@@ -1,7 +1,6 @@
 /**
- * The history of a run: every call of every client, with its begin and end, and every event of every watch. It is a
- * file of JSON lines, `history.jsonl`, which `tests/interop/peers/history` checks at once or later. This file defines
- * the format; torture and the simulation write it.
+ * The history of a run: every call of every client, with its begin and end, and every event of every watch. Torture and
+ * the simulation write it as a file of JSON lines, which `tests/interop/peers/history` checks.
  *
  * The first line is a `history`. A call is written when it has ended, so the lines are ordered by end. A call that was
  * never sent, because there was no connection, is not written. All times are microseconds of one monotonic clock.
@@ -18,7 +17,6 @@ export const HISTORY_FILE = "history.jsonl";
 /** How long a server keeps changes (`server/storage/memory/journaled_storage.ts`): the value of `keptMs`. */
 export const KEPT_MS = 300_000;
 
-/** One line of a history. */
 export type HistoryRecord =
   | RecordedStart
   | RecordedCall
@@ -29,10 +27,10 @@ export type HistoryRecord =
   | RecordedNote;
 
 /** The first line, which describes the run. */
-export interface RecordedStart {
+interface RecordedStart {
   readonly kind: "history";
   readonly format: 1;
-  /** A title with what a person needs to run it again. */
+  /** What a person needs to run it again. */
   readonly title: string;
   /**
    * How long every server promises to keep changes, in milliseconds: 410 for a revision that was the newest within this
@@ -41,12 +39,9 @@ export interface RecordedStart {
   readonly keptMs?: number;
 }
 
-/**
- * The target of a call: a resource such as `certificatesigningrequests.certificates.k8s.io`, its namespace and its
- * name.
- */
 export interface RecordedTarget {
   readonly client: string;
+  /** The resource with its group, such as `certificatesigningrequests.certificates.k8s.io`. */
   readonly resource: string;
   /** Absent for all namespaces, and for resources without namespaces. */
   readonly namespace?: string;
@@ -65,7 +60,7 @@ export interface RecordedQuery {
   readonly fieldSelector?: string;
 }
 
-/** A call, of any verb but watch. */
+/** A call with any verb but watch. */
 export interface RecordedCall extends RecordedTarget, RecordedQuery {
   readonly kind: "call";
   readonly begin: number;
@@ -74,7 +69,7 @@ export interface RecordedCall extends RecordedTarget, RecordedQuery {
   readonly verb: "create" | "get" | "list" | "update" | "patch" | "apply" | "delete" | "deletecollection";
   /** The preconditions and the name of a write, as they were sent. */
   readonly sent?: RecordedWrite;
-  /** The HTTP status code; absent without a complete answer: then a write may have been done, or may be done later. */
+  /** The HTTP status code; absent without a complete answer, when a write may have been done or may still be done. */
   readonly status?: number;
   /** The `reason` of the Status in the answer. */
   readonly reason?: string;
@@ -86,7 +81,6 @@ export interface RecordedCall extends RecordedTarget, RecordedQuery {
   readonly deleted?: string;
 }
 
-/** The parts of a write that the check needs. */
 export interface RecordedWrite {
   /** The uid that the object must have. */
   readonly uid?: string;
@@ -96,7 +90,6 @@ export interface RecordedWrite {
   readonly write?: string;
 }
 
-/** A state of an object, as an answer shows it. */
 export interface RecordedState {
   readonly namespace?: string;
   readonly name: string;
@@ -120,7 +113,7 @@ export interface RecordedList {
 }
 
 /** A watch that was opened or refused. Its events and its end follow with the same number. */
-export interface RecordedWatch extends RecordedTarget, RecordedQuery {
+interface RecordedWatch extends RecordedTarget, RecordedQuery {
   readonly kind: "watch";
   readonly watch: number;
   readonly begin: number;
@@ -131,7 +124,6 @@ export interface RecordedWatch extends RecordedTarget, RecordedQuery {
   readonly reason?: string;
 }
 
-/** One event of a watch. */
 export interface RecordedEvent {
   readonly kind: "event";
   readonly watch: number;
@@ -147,22 +139,22 @@ export interface RecordedEvent {
 }
 
 /** The end of a watch, whether the client or the server ended it. */
-export interface RecordedEnd {
+interface RecordedEnd {
   readonly kind: "end";
   readonly watch: number;
   readonly at: number;
 }
 
 /** A compaction of the store: from `begin` on, revisions below this one may be gone. */
-export interface RecordedCompaction {
+interface RecordedCompaction {
   readonly kind: "compaction";
   readonly begin: number;
   readonly end: number;
   readonly revision: number;
 }
 
-/** Something that happened meanwhile, such as a kill; for people. */
-export interface RecordedNote {
+/** An event such as a kill, for readers of the history. */
+interface RecordedNote {
   readonly kind: "note";
   readonly at: number;
   readonly text: string;
@@ -181,7 +173,7 @@ export interface HistoryWriter extends Disposable {
 /** The number of characters that are buffered before they are written. */
 const BATCH_CHARACTERS = 65_536;
 
-/** Creates the file of a history. Records are written in batches; disposing the writer writes the rest. */
+/** Creates the file of a history, and writes records in batches. */
 export function createHistoryWriter(path: string, start: Omit<RecordedStart, "kind" | "format">): HistoryWriter {
   const file = openSync(path, "wx", 0o600);
   let batch = "";
@@ -214,7 +206,7 @@ type AnyObject = KubeObject & { readonly data?: unknown; readonly spec?: unknown
 /** A field of a record that an earlier build drops when it rewrites the record. */
 const DROPPED_BY_EARLIER = "identifies";
 
-/** Converts an object of an answer. The digest excludes `resourceVersion` and what lists and earlier builds omit. */
+/** Converts an object; the digest excludes `resourceVersion` and what lists and earlier builds omit. */
 export function toRecordedState(object: AnyObject): RecordedState {
   const { kind: _kind, apiVersion: _apiVersion, metadata, ...rest } = object;
   const { resourceVersion, ...others } = metadata;
@@ -234,7 +226,7 @@ export function toRecordedState(object: AnyObject): RecordedState {
   };
 }
 
-/** 96 bits, so that two states of a run do not share a digest by chance. */
+/** 96 bits, so that different states never share a digest by chance. */
 const DIGEST_CHARACTERS = 16;
 
 /** Returns the unique name of the write that created a state, if its writer set one. */

@@ -7,7 +7,6 @@ import { HISTORY_FILE } from "./history.ts";
 /** The name of the program among the peers that are built from Go modules. */
 export const HISTORY_CHECKER = "history-judge";
 
-/** The result of checking one history, as the program prints it. */
 export interface Verdict {
   readonly title: string;
   readonly calls: number;
@@ -27,10 +26,7 @@ export interface Verdict {
   readonly page: string;
 }
 
-/**
- * Checks the history in a folder, and writes pages about its faults into the folder. Throws an Error if the history
- * cannot be read.
- */
+/** Checks the history in a folder, and writes pages about its faults there. Throws an Error if it cannot be read. */
 export async function checkHistory(folder: string): Promise<Verdict> {
   const { code, stdout, stderr } = await runProgram(peerPath(HISTORY_CHECKER), [
     "-pages",
@@ -38,10 +34,10 @@ export async function checkHistory(folder: string): Promise<Verdict> {
     join(folder, HISTORY_FILE),
   ]);
   if (code !== 0) throw new Error(`the history cannot be checked: ${stderr.trim()}`);
-  return JSON.parse(stdout) as Verdict; // the program is ours, and the Verdict is its output
+  return JSON.parse(stdout) as Verdict; // the output of our own program
 }
 
-/** Lists the faults, one line each: broken promises, and what could not be proved. */
+/** Lists broken promises and what could not be proved, one line each. */
 export function listVerdictFaults({ faults, unknown }: Verdict): readonly string[] {
   return [
     ...faults.map(({ property, message }) => `${property}: ${message}`),
@@ -51,7 +47,7 @@ export function listVerdictFaults({ faults, unknown }: Verdict): readonly string
   ];
 }
 
-/** Formats in one line what was checked. */
+/** Summarizes what was checked in one line. */
 export function formatVerdict({ calls, operations, objects, watches, events, reads, unjudged }: Verdict): string {
   return [
     `${calls} calls checked: ${operations} operations on ${objects} objects`,

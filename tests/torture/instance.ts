@@ -1,12 +1,14 @@
-/** The interface of a tortured instance to the storm, which inflicts faults on it. */
+/** The interface of an instance on which a storm inflicts faults. */
 import type { Random } from "../../core/ports.ts";
 import type { SettableClock } from "./clock_steps.ts";
 import type { FaultKind, Faults } from "./faults.ts";
 
-/** The options of a tortured instance. */
+/** One in this many kills happens while a server starts. */
+export const STARTING_KILLS = 5;
+
 export interface TorturedInstanceOptions {
   readonly folder: string;
-  /** The clock of the clients, which is set together with those of the servers. */
+  /** The clock of the clients, which is set together with the clocks of the servers. */
   readonly clock: SettableClock;
   readonly faults: Faults;
   /** The path of an earlier build, if upgrades are chosen. */
@@ -14,13 +16,11 @@ export interface TorturedInstanceOptions {
   readonly random: Random;
   /** Waits for some milliseconds, or until the storm ends. */
   readonly pause: (ms: number) => Promise<void>;
-  /** False once no more faults are wanted. */
+  /** Reports whether the storm goes on. */
   readonly hasTime: () => boolean;
   /** Returns the newest revision that a client has seen. */
   readonly newestShown: () => number;
-  /**
-   * Called for each compaction of etcd with the interval in which it happened, in elapsed milliseconds of the clock.
-   */
+  /** Called for each compaction of etcd, with the interval of the elapsed time in which it happened. */
   readonly onCompaction: (revision: number, beginMs: number, endMs: number) => void;
   /** Called for each broken promise. */
   readonly onFault: (fault: string) => void;
@@ -36,13 +36,13 @@ export interface InstanceCounts {
 
 /** One server or several, with their storage. */
 export interface TorturedInstance extends AsyncDisposable {
-  /** The path of the CA and of the credentials, once it has started. */
+  /** The paths of the CA and the credentials, once the instance has started. */
   readonly caPath: string;
   readonly adminKubeconfig: string;
   readonly bootstrapKubeconfig: string;
   /** Starts the instance for the first time; resolves once it serves. */
   begin(): Promise<void>;
-  /** Lets the instance run for a moment, inflicts a fault and heals it; resolves once all servers serve. */
+  /** Inflicts a fault after a moment and heals it; resolves once all servers serve. */
   inflict(fault: FaultKind): Promise<void>;
   /** Sets the clocks so that every issued certificate is valid. */
   settle(): Promise<void>;

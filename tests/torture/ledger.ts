@@ -1,7 +1,6 @@
 /**
  * Records what clients were shown if it is not in the history or must be known at once: certificates, counts and the
- * newest revision. All other promises are checked with the history. It has no sockets, files or clock, so a test can
- * present a broken promise to it.
+ * newest revision. All other promises are checked with the history.
  */
 import { createHash } from "node:crypto";
 import type { KubeObject } from "../../core/kube/meta.ts";
@@ -19,13 +18,9 @@ const BY_HAND = "ByHand";
 
 /**
  * Creates the text of a manual decision, with the uid of its request and the client. If two clients wrote the same text
- * in the same second, the second write would change nothing, and its revision could be lower than one that its client
- * has seen.
+ * in the same second, the second write would change nothing and have an old revision.
  */
-export function toManualDecision(
-  uid: string,
-  client: string,
-): { readonly reason: string; readonly message: string } {
+export function toManualDecision(uid: string, client: string): { readonly reason: string; readonly message: string } {
   return { reason: BY_HAND, message: `${uid} by ${client}` };
 }
 
@@ -35,8 +30,8 @@ export interface LedgerCounts {
   readonly deletions: number;
 }
 
-/** The shared record of all clients. Each broken promise adds a line to `violations`. */
 export class Ledger {
+  /** The broken promises, one line each. */
   readonly violations: string[] = [];
   #newest = 0;
   #writes = 0;
@@ -53,12 +48,11 @@ export class Ledger {
     return { certificates: this.#certificateDigests.size, writes: this.#writes, deletions: this.#deletions };
   }
 
-  /** Records that a client has seen a revision. */
   see(revision: number): void {
     this.#newest = Math.max(this.#newest, revision);
   }
 
-  /** Records that a client was shown an object in a list, a watch or another answer. */
+  /** Records an object that a client was shown. */
   show(object: Shown): void {
     this.see(Number(object.metadata.resourceVersion));
     const { uid = "", name } = object.metadata;
@@ -88,7 +82,7 @@ export class Ledger {
     else this.#deletions++;
   }
 
-  /** Returns the certificates that were shown so far, including those of deleted requests. */
+  /** Lists the certificates that were shown, including those of deleted requests. */
   listShownCertificates(): readonly IssuedFor[] {
     return [...this.#issued];
   }

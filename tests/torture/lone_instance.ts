@@ -5,16 +5,14 @@ import { createNetwork } from "../support/interop/network_namespace.ts";
 import { findServerPort } from "../support/temp.ts";
 import { createClocks } from "./clock_steps.ts";
 import { createTorturedServer, findDatabaseFault, type TorturedServer } from "./server.ts";
-import type { TorturedInstance, TorturedInstanceOptions } from "./instance.ts";
+import { STARTING_KILLS, type TorturedInstance, type TorturedInstanceOptions } from "./instance.ts";
 
-/** One first start is killed for this many kills in all. */
+/** The number of kills for each one that interrupts a first start. */
 const KILLS_PER_FIRST_START = 25;
 /** The longest time that the server runs before the next fault. */
 const LONGEST_RUN_MS = 800;
-/** One in this many kills happens while the server starts. */
-const STARTING_KILLS = 5;
 
-/** Creates an instance; `kills` is the wanted number of kills. */
+/** Creates an instance; `kills` is the requested number of kills. */
 export async function createLoneInstance(options: TorturedInstanceOptions, kills: number): Promise<TorturedInstance> {
   const { folder, clock, random, pause, hasTime, newestShown, onFault, faults, earlierBuild } = options;
   const clocks = faults.has("clock") ? await createClocks(folder, 1, clock) : undefined;
@@ -30,7 +28,7 @@ export async function createLoneInstance(options: TorturedInstanceOptions, kills
     });
   const server = await createServer("data");
   const counts = { killedStarting: 0, checks: 0 };
-  /** The duration of the last start, for kills in the middle of the next one. */
+  /** The duration of the last start, for kills during the next one. */
   let startMs = 1_000;
 
   async function startAndWait(fresh: TorturedServer): Promise<void> {
@@ -47,9 +45,7 @@ export async function createLoneInstance(options: TorturedInstanceOptions, kills
     await check(victim);
   }
 
-  /**
-   * Checks the database before a server opens it again. No client has seen a database whose creation was interrupted.
-   */
+  /** Checks the database before a server opens it again. Clients have seen only the database of `server`. */
   async function check({ dataDir }: TorturedServer): Promise<void> {
     counts.checks++;
     const shown = dataDir === server.dataDir ? newestShown() : 0;
@@ -57,12 +53,9 @@ export async function createLoneInstance(options: TorturedInstanceOptions, kills
     if (fault !== undefined) onFault(fault);
   }
 
-  /**
-   * Kills servers in the middle of their first start, each in an empty folder. The next start must cope with what is
-   * there.
-   */
+  /** Kills servers during their first start, each in an empty folder, and starts them again. */
   async function killFirstStarts(): Promise<void> {
-    // With other faults one is enough, because each takes seconds.
+    // With other faults, one is enough, because each takes seconds.
     const firstStarts = faults.kinds.length > 1 ? 1 : Math.max(1, Math.floor(kills / KILLS_PER_FIRST_START));
     for (let index = 0; index < firstStarts && hasTime(); index++) {
       await using fresh = await createServer(`first-start-${index}`);

@@ -1,12 +1,10 @@
-/**
- * One node of the storm: it bootstraps, renews a few times, and starts over as another node. It runs the real client
- * code.
- */
+/** One node of the storm: it bootstraps, renews a few times, and starts over as another node. */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type ApiClient, createApiClient } from "../../client/objects/api.ts";
 import { bootstrap, CLIENT_STORE_PREFIX, createKubeconfigFinder } from "../../client/bootstrap.ts";
 import { createFixedSource } from "../../client/keep_fresh.ts";
+import type { MachineOptions } from "../../client/keep_machine_fresh.ts";
 import { createCertificateRequester, runCertificateManager } from "../../client/certificate_manager.ts";
 import type { Connect } from "../../client/transport/connect.ts";
 import type { TlsTransport } from "../../client/transport/tls_transport.ts";
@@ -14,11 +12,11 @@ import { openCredentialStore } from "../../client/certificate/credential_store.t
 import { createFilePort, type FilePort } from "../../client/files.ts";
 import { connectAsNode } from "../../client/node_kubeconfig.ts";
 import { getKubeletUsages, type NodeName, parseNodeName, toNodeSubject } from "../../core/machine/node_name.ts";
+import type { CredentialPair } from "../../core/machine/credential_pair.ts";
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
 import { type CertificateFacts, verifyCertificateSignature } from "../../core/pki/x509/certificate.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";
-import { createSkippingClock, type SkippingClock } from "./clock.ts";
 import { isTransient } from "./watcher.ts";
 
 export interface NodeOptions {
@@ -30,8 +28,8 @@ export interface NodeOptions {
   readonly clock: Clock;
   readonly random: Random;
   /**
-   * Whether clocks are set during the storm. Then a node whose certificate is not valid yet by its clock starts over as
-   * another node, because it would have to wait for an hour.
+   * Whether clocks are set during the storm. Then a node whose certificate is not valid yet starts over as another node
+   * instead of waiting for an hour.
    */
   readonly areClocksSet: boolean;
   readonly onFault: (fault: string) => void;
@@ -39,8 +37,7 @@ export interface NodeOptions {
   readonly onStored: (certificatePem: string) => void;
 }
 
-/** A node of the storm. */
-export interface StormNode {
+interface StormNode {
   /** Resolves once the node has settled with a fresh pair, or when the signal fires. */
   readonly running: Promise<void>;
   /** Makes the next pair the last one. */
@@ -49,10 +46,16 @@ export interface StormNode {
   findFault(ca: CertificateFacts, signal: AbortSignal): Promise<string | undefined>;
 }
 
-/** So long that a renewal at nine tenths of it is still in time on a clock that was set forward twice. */
+/** Long enough for a renewal at nine tenths of it on a clock that was set forward twice. */
 const EXPIRATION_SECONDS = 48 * 3_600;
 const MAX_RENEWALS = 4;
 const RETRY_PAUSE_MS = 300;
+/** The longest wait for a renewal; the clock skips the rest. */
+const RENEWAL_PAUSE_MS = 1_500;
+/** The factor by which pauses between attempts are shortened. */
+const SPEEDUP = 20;
+/** Only pauses in this range are shortened; shorter and longer ones are time limits. */
+const [SHORTEST_PAUSE_MS, LONGEST_PAUSE_MS] = [1_001, 60_000];
 /** The error of a server that cannot reach etcd. */
 const WITHOUT_ETCD = /cannot (?:read|write) etcd/;
 
@@ -73,9 +76,7 @@ export function startNode(options: NodeOptions, signal: AbortSignal): StormNode 
     }
   }
 
-  /**
-   * Repeats a step while the server is down, as a service manager would. Returns false when the node must be given up.
-   */
+  /** Repeats a step while the server is down; returns false if the node must start over. */
   async function untilDone(step: () => Promise<void>): Promise<boolean> {
     while (!signal.aborted) {
       try {
@@ -97,7 +98,7 @@ export function startNode(options: NodeOptions, signal: AbortSignal): StormNode 
   };
 }
 
-/** The life of a node, from its first request until it is given up. */
+/** A node with one name, from its first request until it starts over. */
 export interface Life {
   readonly nodeName: NodeName;
   readonly folder: string;
@@ -111,7 +112,6 @@ export interface Life {
   findFault(ca: CertificateFacts, signal: AbortSignal): Promise<string | undefined>;
 }
 
-/** Begins a life with an empty folder. */
 export function beginLife(options: NodeOptions, number: number, files: FilePort): Life {
   const { random, connect, onStored, onFault } = options;
   const parsed = parseNodeName(`${options.name}-${number}`);
@@ -120,7 +120,7 @@ export function beginLife(options: NodeOptions, number: number, files: FilePort)
   const folder = join(options.folder, nodeName);
   const kubeconfigPath = join(folder, "kubeconfig");
   const certDir = join(folder, "pki");
-  const clock: SkippingClock = createSkippingClock(options.clock, random);
+  const clock = createSkippingClock(options.clock, random);
   const skewed = new AbortController();
   const logger = createFaultLogger((code, message) => {
     const error = new AppError(code as AppError["code"], `node ${nodeName}: ${code}: ${message}`);
@@ -128,48 +128,30 @@ export function beginLife(options: NodeOptions, number: number, files: FilePort)
     else onFault(error.message);
   });
   const findCluster = createKubeconfigFinder(options.bootstrapKubeconfig, files);
-  const openStore = () => openCredentialStore({ files, clock, certDir, prefix: CLIENT_STORE_PREFIX });
+  const machine = {
+    ...{ findCluster, kubeconfigPath, certDir, nodeName, files, clock, random, logger, connect },
+    expirationSeconds: EXPIRATION_SECONDS,
+  };
+  const openStore = () => openCredentialStore({ ...machine, prefix: CLIENT_STORE_PREFIX });
 
   return {
     nodeName,
     folder,
     async bootstrap(signal) {
-      const outcome = await bootstrap({
-        ...{ findCluster, kubeconfigPath, certDir, nodeName, files, clock, random, logger, connect },
-        expirationSeconds: EXPIRATION_SECONDS,
-      }, signal);
+      const outcome = await bootstrap(machine, signal);
       onStored(outcome.pair.certificatePem);
     },
     async renew(isEnough, signal) {
-      const store = await openStore();
       const enough = new AbortController();
       let done = 0;
       if (isEnough(done)) return;
-      await runCertificateManager({
-        purpose: "client",
-        store,
-        template: createFixedSource({ ...toNodeSubject(nodeName), dnsNames: [], ipAddresses: [] }),
-        requestCertificate: createCertificateRequester({
-          signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-          usages: (algorithm) => getKubeletUsages("renewal", algorithm),
-          expirationSeconds: EXPIRATION_SECONDS,
-          clock,
-          random,
-          logger,
-          connect: async (credentials, stop) =>
-            credentials === "current"
-              ? await connectAsNode({ kubeconfigPath, store, files, connect })
-              : await connect(await findCluster(stop)),
-        }),
-        clock,
-        random,
-        logger,
-        onRenewed(pair) {
-          clock.reset();
-          onStored(pair.certificatePem);
-          if (isEnough(++done)) enough.abort();
-        },
-      }, AbortSignal.any([signal, enough.signal, skewed.signal])).catch((error: unknown) => {
+      const onRenewed = (pair: CredentialPair): void => {
+        clock.reset();
+        onStored(pair.certificatePem);
+        if (isEnough(++done)) enough.abort();
+      };
+      const stop = AbortSignal.any([signal, enough.signal, skewed.signal]);
+      await renewAsKubelet(machine, onRenewed, stop).catch((error: unknown) => {
         if (!enough.signal.aborted) throw error;
       });
     },
@@ -191,7 +173,53 @@ export function beginLife(options: NodeOptions, number: number, files: FilePort)
   };
 }
 
-/** Reports whether an error means that a certificate is not valid by the clock of the node or of a server. */
+/** Renews the client certificate of a node as a kubelet does, until the signal fires. */
+export async function renewAsKubelet(
+  options: MachineOptions,
+  onRenewed: (pair: CredentialPair) => void,
+  signal: AbortSignal,
+): Promise<never> {
+  const store = await openCredentialStore({ ...options, prefix: CLIENT_STORE_PREFIX });
+  return await runCertificateManager({
+    ...options,
+    purpose: "client",
+    store,
+    template: createFixedSource({ ...toNodeSubject(options.nodeName), dnsNames: [], ipAddresses: [] }),
+    requestCertificate: createCertificateRequester({
+      ...options,
+      signerName: KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
+      usages: (algorithm) => getKubeletUsages("renewal", algorithm),
+      connect: async (credentials, stop) =>
+        credentials === "current"
+          ? await connectAsNode({ ...options, store })
+          : await options.connect(await options.findCluster(stop)),
+    }),
+    onRenewed,
+  }, signal);
+}
+
+/** A clock that skips most of the time until a renewal. */
+interface SkippingClock extends Clock {
+  /** Sets the clock right again, after a renewal. */
+  reset(): void;
+}
+
+function createSkippingClock(clock: Clock, random: Random): SkippingClock {
+  let aheadMs = 0;
+  const now = (): Date => new Date(clock.now().getTime() + aheadMs);
+  return {
+    now,
+    async sleepUntil(deadline, signal) {
+      await clock.sleep(RENEWAL_PAUSE_MS * random.float(), signal);
+      aheadMs = Math.max(aheadMs, deadline.getTime() - clock.now().getTime());
+    },
+    elapsedMs: () => clock.elapsedMs(),
+    sleep: (ms, signal) => clock.sleep(ms >= SHORTEST_PAUSE_MS && ms <= LONGEST_PAUSE_MS ? ms / SPEEDUP : ms, signal),
+    reset: () => void (aheadMs = 0),
+  };
+}
+
+/** Reports whether a certificate is not valid by the clock of the node or of a server. */
 export function isSkewed(error: unknown): boolean {
   return isAppError(error, "clock_skew", "unauthorized");
 }

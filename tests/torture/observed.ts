@@ -20,15 +20,11 @@ import {
 } from "./history.ts";
 import type { Ledger } from "./ledger.ts";
 
-/** The destinations of the recorded calls of all clients. */
-export interface ObserverOptions {
+interface ObserverOptions {
   readonly history: HistoryWriter;
   readonly clock: Pick<Clock, "elapsedMs">;
   readonly ledger?: Ledger;
-  /**
-   * Called when a call or a watch begins, with a function that records that its client was killed before the end.
-   * Returns a function that is called at the end.
-   */
+  /** Called when a call or a watch begins; `kill` records a kill of its client. The result is called at the end. */
   readonly onBegin?: (client: string, kill: () => void) => () => void;
 }
 
@@ -44,15 +40,14 @@ export function createObserver(
   let watches = 0;
   const now = (): number => toHistoryTime(clock.elapsedMs());
 
-  /** Enters an answer into the ledger. */
   function recordInLedger(verb: RecordedCall["verb"], value: unknown): void {
     if (ledger === undefined) return;
     if (verb === "delete") return ledger.acknowledge("deletion");
-    if (isObject(value)) {
+    if (isKubeObject(value)) {
       ledger.show(value);
       if (verb !== "get") ledger.acknowledge("write");
     } else if (isRecord(value) && Array.isArray(value["items"])) {
-      for (const item of value["items"]) if (isObject(item)) ledger.show(item);
+      for (const item of value["items"]) if (isKubeObject(item)) ledger.show(item);
       ledger.see(readRevision(value));
     }
   }
@@ -141,8 +136,8 @@ export function createObserver(
 }
 
 /**
- * Reports whether an error proves that a request was not sent, because no connection was established: the server
- * refused it, closed it during the handshake, or has an untrusted certificate. Then the outcome is known.
+ * Reports whether an error proves that a request was not sent: the server refused the connection, closed it during the
+ * handshake, or has an untrusted certificate.
  */
 function isUnsent(error: unknown): boolean {
   if (!isAppError(error, "unreachable")) return isAppError(error, "tls_untrusted");
@@ -152,7 +147,6 @@ function isUnsent(error: unknown): boolean {
 /** The message of Node and Deno for a connection that was closed during the handshake; its code is ECONNRESET. */
 const BEFORE_TLS = /before secure TLS connection was established/;
 
-/** A request for a resource, as it is recorded. */
 interface Parsed {
   readonly info: RequestInfo;
   readonly target: RecordedTarget;
@@ -213,7 +207,7 @@ function toRecordedWrite(body: Readonly<Record<string, unknown>>): RecordedWrite
 
 function toRecordedCall(call: RecordedCall, value: unknown): RecordedCall {
   if ((call.status ?? 0) >= 300) return { ...call, ...readStatus(value) };
-  if (isObject(value)) return { ...call, object: toRecordedState(value) };
+  if (isKubeObject(value)) return { ...call, object: toRecordedState(value) };
   const list = toRecordedList(value);
   if (list !== undefined) return { ...call, list };
   const details = isRecord(value) ? value["details"] : undefined;
@@ -228,7 +222,7 @@ function toRecordedList(value: unknown): RecordedList | undefined {
     resourceVersion: readRevision(value),
     ...(typeof token === "string" && token !== "" ? { continue: token } : {}),
     ...(typeof remainingItemCount === "number" ? { remaining: remainingItemCount } : {}),
-    items: value["items"].filter(isObject).map(toRecordedState),
+    items: value["items"].filter(isKubeObject).map(toRecordedState),
   };
 }
 
@@ -247,7 +241,7 @@ function toRecordedEvent(
     const revision = Number(resourceVersion);
     return { record: { ...event, revision, ...isEnd ? { initialEventsEnd: true } : {} } };
   }
-  return isObject(object) ? { record: { ...event, object: toRecordedState(object) }, object } : undefined;
+  return isKubeObject(object) ? { record: { ...event, object: toRecordedState(object) }, object } : undefined;
 }
 
 /** Reads the revision of a list; 0 if it has none. */
@@ -260,15 +254,12 @@ function readStatus(value: unknown): { readonly reason?: string } {
   return typeof reason === "string" ? { reason } : {};
 }
 
-function isObject(value: unknown): value is KubeObject {
+function isKubeObject(value: unknown): value is KubeObject {
   const metadata = isRecord(value) ? value["metadata"] : undefined;
   return isRecord(metadata) && typeof metadata["uid"] === "string" && typeof metadata["resourceVersion"] === "string";
 }
 
-/**
- * Passes a body on, and calls `take` with its text before the reader sees the end, or with undefined if the body was
- * cut off.
- */
+/** Passes a body on, and then calls `take` with its text, or with undefined if the body was cut off. */
 async function* readWhole(
   body: AsyncIterable<Uint8Array>,
   take: (text: string | undefined) => void,
@@ -286,7 +277,7 @@ async function* readWhole(
   }
 }
 
-/** Passes a body on, and first calls `take` with each complete line, because the reader may act on it at once. */
+/** Passes a body on, but first calls `take` with each complete line, because the reader may act on it at once. */
 async function* readLines(
   body: AsyncIterable<Uint8Array>,
   take: (line: string) => void,
@@ -316,5 +307,5 @@ function tryParse(text: string): unknown {
 
 /** Removes undefined fields, which must not appear in the lines. */
 function dropUndefined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined)) as never;
+  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as never;
 }

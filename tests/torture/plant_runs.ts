@@ -1,7 +1,6 @@
 /**
- * Builds tlsboot with a bug of `plants.ts`, and runs the finder of the bug on the build. The bug is found if the finder
- * exits with 1 and reports it. `deno task torture --plant all` also runs every finder on a build without a bug, where
- * it must find nothing.
+ * Builds tlsboot with a bug of `plants.ts`, and runs the finder of the bug, which must exit with 1 and report it.
+ * `deno task torture --plant all` also runs every finder on a build without a bug, where it must find nothing.
  */
 import type { Plugin } from "esbuild";
 import { readFileSync } from "node:fs";
@@ -26,7 +25,7 @@ import {
   toCommand,
 } from "./plants.ts";
 
-/** A finder on a build with its bug, or on one without a bug. */
+/** A run of a finder on a build with its bug, or without a bug. */
 interface PlantRun {
   readonly finder: Finder;
   readonly plant?: Plant;
@@ -35,10 +34,7 @@ interface PlantRun {
 /** The number of parallel runs. A run with etcd has seven programs, and runs alone. */
 const LANES = 2;
 
-/**
- * Runs the finders of plants and prints a row for each; for `all` it also runs them without a plant. Returns the exit
- * code.
- */
+/** Runs the finders of plants, for `all` also without a plant, and prints a row for each. Returns the exit code. */
 export async function runPlants(names: string): Promise<number> {
   const plants = findPlants(names);
   const runs: PlantRun[] = plants.map((plant) => ({ finder: plant.finder, plant }));
@@ -63,13 +59,13 @@ export async function runPlants(names: string): Promise<number> {
   return surprises === 0 ? 0 : 1;
 }
 
-/** Runs a finder, prints a row, and reports whether it found the bug, or found nothing in a build without a bug. */
+/** Runs a finder, prints a row, and reports whether it found its bug, or nothing without a bug. */
 async function isAsExpected(folder: string, { finder, plant }: PlantRun): Promise<boolean> {
   const scratch = await mkdtemp(join(folder, "p-"));
   const { task } = finder;
   const env = {
     ...task === "torture" ? { TLSBOOT_TEST_BINARY: await buildPlanted(scratch, plant?.patches ?? []) } : {},
-    ...task === "test" && plant !== undefined ? plantTests(plant) : {},
+    ...task === "test" && plant !== undefined ? createTestEnv(plant) : {},
     // Folders that finders keep are removed with this one.
     TMPDIR: scratch,
   };
@@ -99,24 +95,24 @@ async function isAsExpected(folder: string, { finder, plant }: PlantRun): Promis
 /** A storm and a simulation indent their findings below the summary. */
 const INDENT = " ";
 
-/** How many of its last lines explain a run that was not as expected. */
+/** How many last lines explain a run that was not as expected. */
 const END_LINES = 6;
 
-/** Lists additional flags for a run with a bug, which may keep clients of a storm from settling. */
+/** Lists the flags for a run with a bug, which may keep the clients of a storm from settling. */
 function listExtraFlags(task: Finder["task"], plant: Plant): readonly string[] {
   if (task === "test") return [];
   return task === "torture" ? ["--settle", "20"] : ["--plant", plant.name];
 }
 
-/** Returns the environment in which tests load sources with a bug, because they run servers in their own process. */
-function plantTests({ name }: Plant): Readonly<Record<string, string>> {
+/** Returns the environment in which tests load sources with a bug. */
+function createTestEnv({ name }: Plant): Readonly<Record<string, string>> {
   return {
     [PLANT_VARIABLE]: name,
     NODE_OPTIONS: `--import=${pathToFileURL(join("tests", "torture", "planted_sources.ts"))}`,
   };
 }
 
-/** Groups the patches of plants so that no two plants of a group patch the same file, because they may conflict. */
+/** Groups the patches of plants so that no two plants of a group patch the same file. */
 function groupPatches(plants: readonly Plant[]): readonly (readonly Patch[])[] {
   const groups: Patch[][] = [];
   for (const { patches } of plants) {
@@ -128,7 +124,7 @@ function groupPatches(plants: readonly Plant[]): readonly (readonly Patch[])[] {
   return groups;
 }
 
-/** Throws an Error if patched sources have type errors: a bug that the compiler finds proves nothing. */
+/** Throws an Error if patched sources have type errors, because the compiler would find such a bug. */
 function assertTypes(root: string, patches: readonly Patch[]): void {
   const files = new Map(patches.map(({ file }) => [join(root, file), file]));
   const { options } = ts.convertCompilerOptionsFromJson({

@@ -11,7 +11,7 @@ import { applyPatches, findPlants, PLANT_VARIABLE } from "./plants.ts";
 
 /** Makes this process load sources with a bug from now on. */
 export function plantSources(name: string): void {
-  const patches = findPlants(name).flatMap((one) => one.patches);
+  const patches = findPlants(name).flatMap((plant) => plant.patches);
   const urls = new Map(patches.map(({ file }) => [pathToFileURL(resolve(file)).href, file]));
   registerHooks({
     load(url, context, next) {

@@ -1,7 +1,6 @@
 /**
  * Bugs that are planted to show that the checks find them. Each is a change of source text that only a test build
- * applies (`plant_runs.ts`), so the product has no switch for it. `deno task torture --plant NAME` builds tlsboot with
- * a bug, or makes tests load it, and runs its finder, which must report the bug.
+ * applies. `deno task torture --plant NAME` runs the finder of a bug, which must report it (`plant_runs.ts`).
  */
 import { UsageError } from "../support/command_line.ts";
 
@@ -20,7 +19,7 @@ export interface Plant {
   readonly harm: string;
   readonly patches: readonly Patch[];
   readonly finder: Finder;
-  /** The finding that reports this bug; a run that fails for another reason has not found it. */
+  /** The finding that reports this bug. */
   readonly fault: RegExp;
 }
 
@@ -33,7 +32,7 @@ export interface Finder {
 
 /** One server on SQLite that is killed repeatedly. */
 const LONE: Finder = { task: "torture", flags: ["--kills", "4", "--nodes", "8", "--seed", "22"] };
-/** One server whose power fails at many places of what it writes. */
+/** One server that loses power at many places of what it writes. */
 const POWERLESS_SERVER: Finder = {
   task: "torture",
   flags: ["--power-loss", "--scene", "server", "--states", "300", "--starts", "2", "--seed", "22"],
@@ -71,15 +70,15 @@ const SIMULATED_FAULTS: Finder = {
   ],
 };
 
-/** The same server, killed more often: a kill at the right moment exposes the bug and ends the run. */
+/** The same server, killed until a kill at the right moment exposes the bug. */
 const OFTEN_KILLED: Finder = { task: "torture", flags: ["--kills", "20", "--nodes", "8", "--seed", "22"] };
 
-/** Three servers on an etcd of three members; the networks between them are cut, one at a time. */
+/** Three servers on an etcd of three members, with network partitions. */
 const PARTED: Finder = {
   task: "torture",
   flags: ["--servers", "3", "--faults", "partition", "--seconds", "30", "--nodes", "4", "--seed", "22"],
 };
-/** Three servers on an etcd of three members; one server or member is paused at a time. */
+/** Three servers on an etcd of three members, with pauses of servers and members. */
 const PAUSED: Finder = {
   task: "torture",
   flags: ["--servers", "3", "--faults", "pause", "--seconds", "60", "--nodes", "4", "--seed", "25"],

@@ -24,7 +24,7 @@ for (const { name, patches } of PLANTS) {
   });
 }
 
-test("applyPatches() rejects a text that is missing or occurs twice", () => {
+test("applyPatches() refuses a text that is missing or occurs twice", () => {
   const patch = { file: "a.ts", before: "one", after: "two" };
   assert.equal(applyPatches("a.ts", "one $& three", [patch]), "two $& three");
   assert.equal(applyPatches("b.ts", "one", [patch]), "one");
@@ -32,7 +32,7 @@ test("applyPatches() rejects a text that is missing or occurs twice", () => {
   assert.throws(() => applyPatches("a.ts", "one one", [patch]), /has 2 times, not once/);
 });
 
-test("findPlants() finds one plant, several and all, and rejects an unknown name", () => {
+test("findPlants() finds one plant, several and all, and refuses an unknown name", () => {
   const [first, second] = PLANTS;
   assert.deepEqual(findPlants(first!.name), [first]);
   assert.deepEqual(findPlants(`${first!.name},${second!.name}`), [first, second]);

@@ -1,7 +1,4 @@
-/**
- * Compares the register of issued certificates with the certificates of requests. It has no sockets, files or clock, so
- * a test can present a broken promise to it.
- */
+/** Compares the register of issued certificates with the certificates of requests. */
 import { findLeafCertificate } from "../../core/request/issued_certificate.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
@@ -40,7 +37,7 @@ export function findIssued(what: string, uid: string, certificate: string | unde
 
 /**
  * Finds certificates without a record, serial numbers and requests with two records, and records whose request has
- * another certificate or none. `requests` are requests that were read after the records.
+ * another certificate or none. `requests` must be read after the records.
  */
 export function findRegisterFaults(
   records: readonly IssuedCertificate[],
@@ -89,7 +86,7 @@ export class RegisterAudit {
     return this.#hashes.size;
   }
 
-  /** Checks the chain of a complete list, and that earlier records are unchanged in it. Returns the broken promises. */
+  /** Checks that the chain of a complete list is intact, and that it contains the earlier records unchanged. */
   async compare(records: readonly IssuedCertificate[], cas: readonly CertificateFacts[]): Promise<readonly string[]> {
     const { fault } = await verifyRecords(records, { cas });
     const faults = fault === undefined ? [] : [`record ${fault.name} ${fault.problem}`];
@@ -104,15 +101,22 @@ export class RegisterAudit {
   }
 }
 
-/** Finds the faults in the register of a stored instance, given its objects by key. */
+/** The prefixes of the keys of requests and records. */
+export const REQUESTS_PREFIX = "/registry/certificatesigningrequests/";
+export const RECORDS_PREFIX = "/registry/tlsboot/issuedcertificates/";
+
+/** Finds the faults in the register, given all stored objects by key. */
 export function findStoredFaults(objects: ReadonlyMap<string, KubeObject>): readonly string[] {
-  // The server stores one kind below each prefix.
-  const listBelow = <T extends KubeObject>(prefix: string): readonly T[] =>
-    [...objects].flatMap(([key, object]) => key.startsWith(prefix) ? [object as T] : []);
-  const requests = listBelow<Shown>(REQUESTS_PREFIX);
-  const records = listBelow<IssuedCertificate>(RECORDS_PREFIX);
-  return findRegisterFaults(records, { issued: listIssued(requests), requests });
+  const requests = listBelow<Shown>(objects, REQUESTS_PREFIX);
+  return findRegisterFaults(listRecords(objects), { issued: listIssued(requests), requests });
 }
 
-const REQUESTS_PREFIX = "/registry/certificatesigningrequests/";
-const RECORDS_PREFIX = "/registry/tlsboot/issuedcertificates/";
+/** Lists the records of the register among all stored objects. */
+export function listRecords(objects: ReadonlyMap<string, KubeObject>): readonly IssuedCertificate[] {
+  return listBelow<IssuedCertificate>(objects, RECORDS_PREFIX);
+}
+
+/** Lists the objects below a prefix, which all have one kind. */
+function listBelow<T extends KubeObject>(objects: ReadonlyMap<string, KubeObject>, prefix: string): readonly T[] {
+  return [...objects].flatMap(([key, object]) => key.startsWith(prefix) ? [object as T] : []);
+}

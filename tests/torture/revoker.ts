@@ -1,8 +1,7 @@
 /**
  * Steals credentials, revokes them while the server is killed, and uses them at once and for the rest of the storm:
- * none may be accepted after its revocation was acknowledged. Each victim is a bootstrap token, a service account
- * token, or a node that bootstraps with its own token, opens a watch, and renews its certificate at the moment of the
- * revocation. It runs the real client code.
+ * none may be accepted after its revocation was acknowledged. A victim is a bootstrap token, a service account token,
+ * or a node that opens a watch and renews its certificate at the moment of the revocation.
  */
 import { join } from "node:path";
 import { type ApiClient, createApiClient, withQuery } from "../../client/objects/api.ts";
@@ -24,14 +23,14 @@ import { createRevocation, type RevocationTarget } from "../../core/revocation/r
 import { beginLife, isSkewed, type Life, type NodeOptions, requestUsername } from "./node.ts";
 import { isTransient } from "./watcher.ts";
 
-export interface RevokerOptions extends Omit<NodeOptions, "onStored"> {
+interface RevokerOptions extends Omit<NodeOptions, "onStored"> {
   /** The cluster with the credentials of the administrator. */
   readonly cluster: ResolvedCluster;
-  /** The milliseconds from the acknowledgement until every server must refuse the credential: 0 for a single server. */
-  readonly graceMs: number;
+  /** The number of servers of the cluster. */
+  readonly servers: number;
   /**
-   * Returns the elapsed time of the clock since which no server is paused, because a paused server cannot end a watch.
-   * Returns Infinity if a machine has lost power since the watch was opened, and can never end it.
+   * Returns the elapsed time since which no server is paused, because a paused server cannot end a watch; Infinity if a
+   * machine that has lost power can never end it.
    */
   readonly calmSinceMs: (openedMs: number) => number;
   /** The disk of the victims. */
@@ -60,13 +59,12 @@ export interface RevocationCounts {
   readonly endedWatches: number;
 }
 
-/** A revoked credential, with a connection that was opened before. */
 interface Stolen {
   readonly what: string;
   /** A connection that was open before the revocation. */
   readonly earlier: TlsTransport;
   readonly open: () => Promise<TlsTransport>;
-  /** The elapsed time of the clock from which it must be refused. */
+  /** The elapsed time from which it must be refused. */
   readonly refusedFromMs: number;
 }
 
@@ -79,10 +77,7 @@ interface Victim {
   readonly life?: Life;
 }
 
-/**
- * The kinds of victims, in turn: what is stolen, and what is revoked. Every second one has a watch, so that a few
- * revocations show that watches end.
- */
+/** The kinds of victims, in turn: what is stolen, and what is revoked. Every second one, a certificate, has a watch. */
 const VICTIMS = [
   "certificate node",
   "bootstrap token",
@@ -95,18 +90,17 @@ const VICTIMS = [
 const ACCOUNTS = ["account user", "account group"] as const;
 type VictimKind = typeof VICTIMS[number] | typeof ACCOUNTS[number];
 
+/** How long after the acknowledgement of a revocation the last of several servers refuses the credential. */
+const REFUSED_WITHIN_MS = 1_000;
 /** The longest pause between two uses of a revoked credential, and between two revocations. */
 const USE_PAUSE_MS = 200;
 const REVOKE_PAUSE_MS = 1_000;
 /** The longest time before and after the revocation in which the victim renews. */
 const RENEWAL_MS = 1_000;
-/**
- * A watch ends within a second. The rest allows for a client on a busy machine, and so does a multiple of the time that
- * the revocation took.
- */
+/** A watch ends within a second. The rest, and a multiple of the time of the revocation, allow for a busy machine. */
 const WATCH_ENDS_WITHIN_MS = 4_000;
 const WATCH_ENDS_WITHIN_REVOCATIONS = 4;
-/** The additional time for a delayed client to read what arrived in time. */
+/** The additional time for a client to read what arrived in time. */
 const LAST_READ_MS = 1_000;
 const MANY_RENEWALS = 100;
 /** The token in a bootstrap kubeconfig. */
@@ -115,7 +109,8 @@ const UNAUTHORIZED = 401;
 const TOO_MANY_REQUESTS = 429;
 
 export function createRevoker(options: RevokerOptions): Revoker {
-  const { clock, random, connect, cluster, graceMs, calmSinceMs, files, pace, hasServiceAccounts, onFault } = options;
+  const { clock, random, connect, cluster, servers, calmSinceMs, files, pace, hasServiceAccounts, onFault } = options;
+  const graceMs = servers === 1 ? 0 : REFUSED_WITHIN_MS;
   const { clientCertificate: _certificate, clientKey: _key, ...anonymous } = cluster;
   const kinds = [...VICTIMS, ...hasServiceAccounts ? ACCOUNTS : []];
   const firstKind = Math.floor(random.float() * kinds.length);
@@ -128,7 +123,7 @@ export function createRevoker(options: RevokerOptions): Revoker {
     const earlier = await open();
     const openedMs = clock.elapsedMs();
     const watch = life === undefined ? undefined : startWatch(earlier, clock, signal);
-    // A renewed certificate has another serial number, so a revocation by serial number does not cover it.
+    // A revocation by serial number does not cover a renewed certificate.
     const renewal = new AbortController();
     const renewing = life === undefined || target.kind === "serial"
       ? Promise.resolve()
@@ -146,18 +141,16 @@ export function createRevoker(options: RevokerOptions): Revoker {
     if (signal.aborted) return;
     const acknowledgedMs = clock.elapsedMs();
     const what = `${victim.what}, revoked by its ${target.kind}`;
-    const one: Stolen = { what, earlier, open, refusedFromMs: acknowledgedMs + graceMs };
+    const credential: Stolen = { what, earlier, open, refusedFromMs: acknowledgedMs + graceMs };
     // Nothing happens between the acknowledgement and the first use.
-    const used = use(one, false, signal);
-    const withinMs = Math.round(
-      WATCH_ENDS_WITHIN_MS + WATCH_ENDS_WITHIN_REVOCATIONS * (acknowledgedMs - requestedMs),
-    );
+    const used = use(credential, false, signal);
+    const withinMs = Math.round(WATCH_ENDS_WITHIN_MS + WATCH_ENDS_WITHIN_REVOCATIONS * (acknowledgedMs - requestedMs));
     counts.revocations++;
     await used.catch(() => {});
     await clock.sleep(random.float() * RENEWAL_MS, signal).catch(() => {});
     renewal.abort();
     await renewing;
-    stolen.push(one);
+    stolen.push(credential);
     if (watch !== undefined) {
       void assertEnds(watch, `the watch with ${what}`, { openedMs, acknowledgedMs, withinMs }, signal);
     }
@@ -217,9 +210,7 @@ export function createRevoker(options: RevokerOptions): Revoker {
       async () => {
         const body = { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec: {} };
         const request = { method: "POST", path: `${accounts}/${name}/token`, body } as const;
-        const answer = await api.requestJson(request, signal) as {
-          readonly status?: { readonly token?: string };
-        };
+        const answer = await api.requestJson(request, signal) as { readonly status?: { readonly token?: string } };
         token = answer.status?.token ?? "";
       },
       options,
@@ -234,7 +225,7 @@ export function createRevoker(options: RevokerOptions): Revoker {
     };
   }
 
-  /** Creates an object, retrying while the server is down; it may exist already if an earlier answer was lost. */
+  /** Creates an object, retrying while the server is down; it may exist if an earlier answer was lost. */
   async function ensure(api: ApiClient, path: string, body: object, signal: AbortSignal): Promise<void> {
     await untilDone(() => create(api, path, body, signal), options, signal);
   }

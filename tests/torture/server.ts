@@ -1,4 +1,4 @@
-/** The server under torture: the real program on one folder and one port, started and killed repeatedly. */
+/** The server under torture: the real program on one folder and one port, which is started and killed repeatedly. */
 import { copyFile, mkdir, readdir, rm } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -9,35 +9,33 @@ import { HERE, type Place } from "../support/interop/network_namespace.ts";
 import { copyCa } from "../support/interop/servers.ts";
 import { findStoredFaults } from "./register_audit.ts";
 
-/** How many of its last lines are reported, since it logs a line for each request. */
+/** How many of its last lines are reported. */
 const SHOWN_LINES = 20;
 
-/** The newest revision, of a change or of a deletion that is no longer in the history. */
+/** The newest revision, even if it is no longer in the history. */
 const NEWEST = "SELECT max(revision) AS newest FROM (SELECT revision FROM changes UNION SELECT value FROM numbers)";
 
 /** The newest state of each key. */
 const STATES = "SELECT key, value, max(revision) FROM changes GROUP BY key HAVING value IS NOT NULL";
 
-/** The options of a server. */
-export interface TorturedServerOptions {
+interface TorturedServerOptions {
   readonly dataDir: string;
   readonly port: number;
   /** Flags in addition to those of every server. */
   readonly flags?: readonly string[];
   /** The network in which it runs and listens; loopback by default. */
   readonly place?: Place;
-  /** Environment variables, which may set its own clock. */
+  /** Environment variables, for example for its clock. */
   readonly env?: Readonly<Record<string, string>>;
   /** The path of an earlier build, to which `change` switches. */
   readonly earlierBuild?: string | undefined;
 }
 
-/** A server that may be down. */
 export interface TorturedServer extends AsyncDisposable {
   readonly dataDir: string;
-  /** Its address and port, as a client names them. */
+  /** Its address and port, separated by a colon. */
   readonly host: string;
-  /** Starts the process, and returns long before it serves. */
+  /** Starts the process; `up` waits until it serves. */
   start(): void;
   /** Resolves once it serves. Rejects with its output if it ends instead. */
   up(): Promise<void>;
@@ -51,10 +49,7 @@ export interface TorturedServer extends AsyncDisposable {
   stderr(): string;
 }
 
-/**
- * Starts the servers of an instance on etcd for the first time. The others get copies of the CA and the keys of the
- * first.
- */
+/** Starts the servers of an instance on etcd for the first time, with the CA and the keys of the first server. */
 export async function startTogether([first, ...others]: readonly [TorturedServer, ...TorturedServer[]]): Promise<void> {
   first.start();
   await first.up();
@@ -63,7 +58,7 @@ export async function startTogether([first, ...others]: readonly [TorturedServer
   await Promise.all(others.map((server) => server.up()));
 }
 
-/** Requests are kept for the whole storm, however its clocks are set. */
+/** Flags that keep requests for the whole storm, however its clocks are set. */
 const KEPT = ["--gc-issued", "48h", "--gc-denied", "48h", "--gc-failed", "48h"];
 
 /** Creates a server, which is not started yet. */
@@ -103,9 +98,8 @@ export function createTorturedServer(options: TorturedServerOptions): TorturedSe
 const DATABASE = /^tlsboot\.db(?:-wal|-journal)?$/;
 
 /**
- * Checks a copy of the database and its log as the kill left them, and returns the first fault of the database or of
- * its register. `newestShown` is the newest revision that a client had seen before the kill; if it is 0, the database
- * may be empty.
+ * Checks a copy of the database as the kill left it, and returns the first fault of the database or of its register.
+ * `newestShown` is the newest revision that a client had seen; if it is 0, the database may be empty.
  */
 export async function findDatabaseFault(
   dataDir: string,
@@ -115,7 +109,7 @@ export async function findDatabaseFault(
   await rm(copyDir, { recursive: true, force: true });
   await mkdir(copyDir, { mode: 0o700 });
   const names = existsSync(dataDir) ? await readdir(dataDir) : [];
-  for (const name of names.filter((one) => DATABASE.test(one))) {
+  for (const name of names.filter((name) => DATABASE.test(name))) {
     await copyFile(join(dataDir, name), join(copyDir, name));
   }
   const database = new DatabaseSync(join(copyDir, "tlsboot.db"));
@@ -134,7 +128,7 @@ export async function findDatabaseFault(
 function readStates(database: DatabaseSync): ReadonlyMap<string, KubeObject> {
   const states = new Map<string, KubeObject>();
   for (const { key, value } of database.prepare(STATES).iterate()) {
-    // The columns' types are enforced by the STRICT table.
+    // The table is STRICT, so the value is a BLOB.
     states.set(String(key), JSON.parse(new TextDecoder().decode(value as Uint8Array)));
   }
   return states;

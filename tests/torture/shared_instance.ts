@@ -1,6 +1,4 @@
-/**
- * Several servers behind a load balancer on an etcd of three members. Faults hit one server and one member at a time.
- */
+/** Several servers behind HAProxy on an etcd of three members. Faults hit one server and one member at a time. */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pick } from "../support/seeded_random.ts";
@@ -11,11 +9,16 @@ import { STORED_RESOURCES } from "../../server/registry/resources.ts";
 import { createStoredValues } from "../../server/registry/stored_values.ts";
 import { type Balancer, startBalancer } from "./balancer.ts";
 import { type Clocks, createClocks } from "./clock_steps.ts";
-import { ControllerTerms, findTermFaults, MOST_RENEWALS, type OwnWrite, TERMS_POLICY } from "./controller_terms.ts";
+import { ControllerTerms, findTermFaults, MAX_RENEWALS, type OwnWrite, TERMS_POLICY } from "./controller_terms.ts";
 import type { FaultKind } from "./faults.ts";
 import { findStoredFaults } from "./register_audit.ts";
 import { createTorturedServer, startTogether, type TorturedServer } from "./server.ts";
-import type { InstanceCounts, TorturedInstance, TorturedInstanceOptions } from "./instance.ts";
+import {
+  type InstanceCounts,
+  STARTING_KILLS,
+  type TorturedInstance,
+  type TorturedInstanceOptions,
+} from "./instance.ts";
 
 /** With three members, a majority remains when one fails. */
 const MEMBERS = 3;
@@ -23,35 +26,24 @@ const MEMBERS = 3;
 const LONGEST_RUN_MS = 4_000;
 /** The longest time until a killed program is started again. */
 const LONGEST_ABSENCE_MS = 2_000;
-/** One in this many kills happens while the server starts. */
-const STARTING_KILLS = 5;
 /** The longest time until a start is interrupted. */
 const LONGEST_START_MS = 2_000;
-/**
- * The share of pauses that stop a server, in half of the cases the one that runs the controllers. The others stop a
- * member.
- */
+/** The share of pauses that stop a server, half of them the one that runs the controllers; the others stop a member. */
 const SERVERS_SHARE = 0.7;
-/**
- * The longest time until another server has claimed the Lease and renewed it so often that the previous holder must
- * stop.
- */
+/** The longest time until another server has renewed the Lease so often that the previous holder must stop. */
 const CLAIMED_WITHIN_MS = 60_000;
 const CLAIMS_PAUSE_MS = 500;
 /** How many further renewals expose a server that has not stopped. */
-const SEEN_RENEWALS = 4;
+const EXPOSING_RENEWALS = 4;
 /** Large enough that the audit log of a server is never rotated. */
 const AUDIT_MEGABYTES = 1_000_000;
-/**
- * The share of partitions that lose only the answers of a member, for longer than a server waits for the answer to a
- * write.
- */
+/** The share of partitions that lose only the answers of a member, for longer than a server waits for them. */
 const SILENCES_SHARE = 0.4;
 const SILENCE_MS = 12_000;
 const POLICY_FILE = "audit_policy.json";
 /** A time after the end of any storm. */
 const FOREVER_MS = 1e12;
-/** The largest number of revisions that a compaction keeps, so that some slow clients still find theirs. */
+/** The largest number of revisions that a compaction keeps, so that some slow clients need no new list. */
 const KEPT_REVISIONS = 50;
 
 /** Creates an instance and starts its etcd; `begin` starts the servers and the load balancer. */
@@ -119,7 +111,7 @@ class SharedInstance implements TorturedInstance {
       createTorturedServer({
         dataDir: join(folder, `server-${index}`),
         port,
-        // Each server prefers another member, as if both ran on one machine, so that one may be behind the others.
+        // Each server prefers another member, so that one may be behind the others.
         flags: [
           "--etcd-servers",
           [...etcd.urls.slice(index % MEMBERS), ...etcd.urls.slice(0, index % MEMBERS)].join(","),
@@ -185,10 +177,7 @@ class SharedInstance implements TorturedInstance {
     await Promise.all([...this.#etcd.members.map((one) => one.healthy()), ...this.#servers.map((one) => one.up())]);
   }
 
-  /**
-   * Stops a server or a member for a while. The server that runs the controllers stays stopped until another one has
-   * taken over.
-   */
+  /** Stops a server or a member for a while; the server that runs the controllers until another one has taken over. */
   async #pause(server: TorturedServer, member: EtcdMember): Promise<void> {
     const { random, faults } = this.#options;
     const [share, isLeaderWanted] = [random.float(), random.float() < 0.5];
@@ -204,12 +193,12 @@ class SharedInstance implements TorturedInstance {
       }
     });
     if (victim !== leader) return;
-    // Wait until it notices that its term is over. If it were stopped again before, it would write later than allowed.
+    // Wait until it notices that its term is over, since a server that is stopped again may write later than allowed.
     const { length } = await this.#terms.listClaims();
-    await this.#awaitClaims((now) => now.length - length > MOST_RENEWALS + SEEN_RENEWALS);
+    await this.#awaitClaims((now) => now.length - length > MAX_RENEWALS + EXPOSING_RENEWALS);
   }
 
-  /** Waits until the claims of the Lease meet a condition, for at most `CLAIMED_WITHIN_MS`. */
+  /** Waits until the claims of the Lease meet a condition, but no longer than `CLAIMED_WITHIN_MS`. */
   async #awaitClaims(isWanted: (claims: readonly OwnWrite[]) => boolean): Promise<void> {
     const { clock, pause } = this.#options;
     const deadline = clock.elapsedMs() + CLAIMED_WITHIN_MS;
@@ -230,7 +219,7 @@ class SharedInstance implements TorturedInstance {
     await server.up();
   }
 
-  /** Disturbs the instance while a fault of one server lasts: kills another server and compacts etcd. */
+  /** Compacts etcd and may kill another server while a fault of one server lasts. */
   async #disturb(held: TorturedServer): Promise<void> {
     const { pause, random, faults } = this.#options;
     await pause(random.float() * LONGEST_ABSENCE_MS);
@@ -243,7 +232,6 @@ class SharedInstance implements TorturedInstance {
     other.start();
   }
 
-  /** Sets the clock of one server or all clocks. */
   async #setClocks(server: TorturedServer): Promise<void> {
     const { random, faults } = this.#options;
     const clocks = this.#parts.clocks!;
@@ -263,7 +251,7 @@ class SharedInstance implements TorturedInstance {
     const members = network.places.slice(this.#servers.length);
     const cut = members[this.#etcd.members.indexOf(member)]!;
     if (random.float() < SILENCES_SHARE) {
-      // The servers do not learn which of their writes the member has done.
+      // The servers do not learn which writes the member has done.
       const places = network.places.slice(0, this.#servers.length);
       await Promise.all(places.map((place) => network.mute(cut, place)));
       const heal = async () => void await Promise.all(places.map((place) => network.unmute(cut, place)));
@@ -282,7 +270,7 @@ class SharedInstance implements TorturedInstance {
     }, () => this.#disturb(server));
   }
 
-  /** Compacts etcd up to the present, or a little less. A member that is down or cut off does not answer. */
+  /** Compacts etcd, but keeps the last few revisions. A member that is down or cut off does not answer. */
   async #compact(): Promise<void> {
     const { random, faults, pause, clock, onCompaction } = this.#options;
     const member = pick(random, this.#etcd.members);

@@ -1,4 +1,4 @@
-/** A complete storm: its clients, the instance under faults, and the checks during the storm and at its end. */
+/** A storm: its clients, the instance under faults, and the checks during the storm and at its end. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createApiClient, listAll } from "../../client/objects/api.ts";
@@ -38,7 +38,7 @@ import { createSharedInstance } from "./shared_instance.ts";
 import type { InstanceCounts, TorturedInstance, TorturedInstanceOptions } from "./instance.ts";
 import { isTransient, startWatcher, type StormClientOptions, type Watcher } from "./watcher.ts";
 
-export interface StormOptions {
+interface StormOptions {
   readonly folder: string;
   readonly seed: number;
   readonly faults: readonly FaultKind[];
@@ -47,15 +47,12 @@ export interface StormOptions {
   /** The largest number of kills within `seconds`. */
   readonly kills: number;
   readonly seconds: number;
-  /**
-   * The smallest number of kills. A slow machine may take longer than `seconds` for them and for one fault of each
-   * kind.
-   */
-  readonly leastKills: number;
+  /** The required number of kills. A slow machine may take longer than `seconds` for them. */
+  readonly minKills: number;
   readonly nodes: number;
   /** The number of servers; several share an etcd of three members, behind a load balancer. */
   readonly servers: number;
-  /** The longest time for clients to settle, on a machine with other work; each node adds some. */
+  /** The longest time for clients to settle, to which each node adds some. */
   readonly settleSeconds: number;
   readonly onProgress: (line: string) => void;
 }
@@ -67,16 +64,14 @@ export interface StormReport extends LedgerCounts, InstanceCounts, RevocationCou
   readonly watchers: number;
   readonly connections: number;
   readonly pairs: number;
-  /** Records of the register that were checked. */
+  /** The number of records of the register that were checked. */
   readonly records: number;
   /** The number of connections that the load balancer gave each server; empty without one. */
   readonly shares: readonly number[];
 }
 
 const RECORDS_PATH = "/apis/tlsboot/v1alpha1/issuedcertificates";
-/**
- * Most watchers begin some connections with all objects. Two watchers select objects, which start and stop matching.
- */
+/** Most watchers begin some connections with all objects. Two select objects, which start and stop matching. */
 const WATCHERS = [
   ...[0, 0, 0.3].map((streamingShare, index) => ({ name: `requests-${index}`, path: REQUESTS_PATH, streamingShare })),
   { name: "records", path: RECORDS_PATH, streamingShare: 0.2 },
@@ -98,10 +93,8 @@ const WRITERS = 4;
 const READERS = 3;
 const APPROVERS = 2;
 /** The time limit of a storm, even with too few kills. */
-const LONGEST_MS = 900_000;
-/** How long after the acknowledgement of a revocation all servers of an etcd refuse the credential. */
-const REFUSED_WITHIN_MS = 1_000;
-/** The number of faults between lines of progress, and between lists of the register. */
+const MAX_STORM_MS = 900_000;
+/** The number of faults between two lines of progress, and between two checks of the register. */
 const FAULTS_PER_LINE = 10;
 /** The time limit for one call, and for all clients to end. */
 const END_WITHIN_MS = 90_000;
@@ -110,8 +103,7 @@ const SETTLE_PER_NODE_MS = 300;
 
 /** Runs a storm to its end, or to the first broken promise. */
 export async function runStorm(options: StormOptions): Promise<StormReport> {
-  const storm = new Storm(options);
-  return await storm.run();
+  return await new Storm(options).run();
 }
 
 class Storm {
@@ -172,7 +164,7 @@ class Storm {
         listed = this.#list(cluster, `after a fault (${fault})`);
         listed.catch(() => {});
         if (++inflicted % FAULTS_PER_LINE === 0) {
-          this.#options.onProgress(this.#line());
+          this.#options.onProgress(this.#formatProgress());
           await this.#auditRegister(instance, cluster);
         }
       }
@@ -180,20 +172,20 @@ class Storm {
       await instance.settle();
       if (this.#isSound()) await this.#settle(instance, cluster, running.nodes);
     } catch (error) {
-      this.#fault(`the storm ended: ${getErrorMessage(error)}\n${instance.stderr()}`);
+      this.#addFault(`the storm ended: ${getErrorMessage(error)}\n${instance.stderr()}`);
     } finally {
       this.#stop.abort(new Error("the storm is over"));
       await this.#awaitEnd(running.tasks);
     }
     const shares = await instance.shares().catch((error: unknown) => {
-      this.#fault(`the load balancer is gone: ${getErrorMessage(error)}\n${instance.stderr()}`);
+      this.#addFault(`the load balancer is gone: ${getErrorMessage(error)}\n${instance.stderr()}`);
       return [];
     });
     await instance.end();
     return this.#report(shares);
   }
 
-  /** Waits for all clients to end. A client that does not end is a fault too. */
+  /** Waits for all clients to end; a client that does not end is a fault. */
   async #awaitEnd(tasks: ReadonlyMap<string, Promise<void>>): Promise<void> {
     const running = new Set(tasks.keys());
     const over = new AbortController();
@@ -202,7 +194,7 @@ class Storm {
     const ended = Promise.all([...tasks].map(([name, task]) => task.then(() => end(name), () => end(name))));
     await Promise.race([ended, late]);
     over.abort();
-    if (running.size > 0) this.#fault(`${[...running].join(", ")} did not end in ${END_WITHIN_MS / 1000} s`);
+    if (running.size > 0) this.#addFault(`${[...running].join(", ")} did not end in ${END_WITHIN_MS / 1000} s`);
   }
 
   async #createInstance(): Promise<TorturedInstance> {
@@ -218,7 +210,7 @@ class Storm {
       newestShown: () => this.#ledger.newest,
       onCompaction: (revision, beginMs, endMs) =>
         this.#history.write({ kind: "compaction", begin: toHistoryTime(beginMs), end: toHistoryTime(endMs), revision }),
-      onFault: (fault) => this.#fault(fault),
+      onFault: (fault) => this.#addFault(fault),
     };
     return await (servers === 1 ? createLoneInstance(options, kills) : createSharedInstance(options, servers));
   }
@@ -228,11 +220,11 @@ class Storm {
   }
 
   #hasTime(): boolean {
-    const { kills, leastKills, seconds, faults } = this.#options;
+    const { kills, minKills, seconds, faults } = this.#options;
     const { counts } = this.#faults;
     const elapsedMs = this.#clock.elapsedMs() - this.#startedMs;
-    const isProof = counts.kill >= leastKills && findMissingFaults(counts, faults).length === 0;
-    return counts.kill < kills && elapsedMs < (isProof ? seconds * 1000 : LONGEST_MS);
+    const isProof = counts.kill >= minKills && findMissingFaults(counts, faults).length === 0;
+    return counts.kill < kills && elapsedMs < (isProof ? seconds * 1000 : MAX_STORM_MS);
   }
 
   #counts(): InstanceCounts {
@@ -243,7 +235,7 @@ class Storm {
     return this.#ledger.violations.length === 0;
   }
 
-  #fault(violation: string): void {
+  #addFault(violation: string): void {
     this.#ledger.violations.push(violation);
   }
 
@@ -255,9 +247,9 @@ class Storm {
     const { signal } = this.#stop;
     const rest = { cluster, clock: this.#clock };
     const observe = (name: string) => ({ name, connect: this.#observe(this.#connect, name) });
-    // Each client has its own random numbers, so that its actions do not depend on the speed of the others.
+    // The actions of a client must not depend on the speed of the others.
     const createRandom = (index: number): Random => createSeededRandom(this.#options.seed * 1_000 + index);
-    const onFault = (fault: string): void => this.#fault(fault);
+    const onFault = (fault: string): void => this.#addFault(fault);
     const areClocksSet = this.#faults.has("clock");
     const firstRevision = await this.#list(cluster, "at the start");
     const tasks = new Map<string, Promise<void>>();
@@ -302,7 +294,7 @@ class Storm {
       ...observe("victim"),
       folder: this.#options.folder,
       bootstrapKubeconfig: instance.bootstrapKubeconfig,
-      graceMs: this.#options.servers === 1 ? 0 : REFUSED_WITHIN_MS,
+      servers: this.#options.servers,
       calmSinceMs: () => this.#faults.calmSinceMs(),
       files: createFilePort(),
       hasServiceAccounts: true,
@@ -325,17 +317,15 @@ class Storm {
     return revision;
   }
 
-  /**
-   * Checks the register against the certificates that were shown before it was listed, and against the requests after.
-   */
+  /** Checks the register against the certificates that were shown before, and against the requests after. */
   async #auditRegister(instance: TorturedInstance, cluster: ResolvedCluster): Promise<void> {
     const issued = this.#ledger.listShownCertificates();
     const list = async <T extends KubeObject>(path: string) =>
       (await this.#ask(cluster, `list ${path}`, (api, signal) => listAll<T>(api, path, {}, signal))).items;
     const records = await list<IssuedCertificate>(RECORDS_PATH);
     const requests = await list<Shown>(REQUESTS_PATH);
-    for (const fault of findRegisterFaults(records, { issued, requests })) this.#fault(fault);
-    for (const fault of await this.#audit.compare(records, await this.#readCas(instance))) this.#fault(fault);
+    for (const fault of findRegisterFaults(records, { issued, requests })) this.#addFault(fault);
+    for (const fault of await this.#audit.compare(records, await this.#readCas(instance))) this.#addFault(fault);
   }
 
   async #readCas({ caPath }: TorturedInstance): Promise<readonly CertificateFacts[]> {
@@ -344,7 +334,7 @@ class Storm {
     return cas.value;
   }
 
-  /** Calls the API until it answers: a server that is up may still need a moment during a storm. */
+  /** Calls the API until it answers. */
   async #ask<T>(
     cluster: ResolvedCluster,
     what: string,
@@ -365,7 +355,7 @@ class Storm {
     }
   }
 
-  /** Waits until every watcher of a whole collection has seen its last write, so that a missed write is noticed. */
+  /** Waits until every watcher of a whole collection has seen the last write to it. */
   async #awaitWatchers(cluster: ResolvedCluster): Promise<void> {
     await this.#ask(cluster, "write a last time", async (api, signal) => {
       for (const namespace of NAMESPACES) {
@@ -386,7 +376,7 @@ class Storm {
       );
       while (watchers.some((watcher) => watcher.position() < last)) {
         if (this.#clock.elapsedMs() > deadline) {
-          return this.#fault(`a watch of ${path} has not delivered revision ${last} ${settleSeconds} s after it`);
+          return this.#addFault(`a watch of ${path} has not delivered revision ${last} ${settleSeconds} s after it`);
         }
         await this.#pause(20);
       }
@@ -403,12 +393,12 @@ class Storm {
     const withinMs = this.#options.settleSeconds * 1000 + nodes.length * SETTLE_PER_NODE_MS;
     const late = this.#clock.sleep(withinMs, this.#stop.signal).then(() => "late", () => "late");
     const outcome = await Promise.race([Promise.all(nodes.map((node) => node.running)), late]);
-    if (outcome === "late") this.#fault(`some nodes have no new pair ${withinMs / 1000} s after the last fault`);
+    if (outcome === "late") this.#addFault(`some nodes have no new pair ${withinMs / 1000} s after the last fault`);
     const [ca] = await this.#readCas(instance);
     for (const node of nodes) {
       const fault = await node.findFault(ca!, AbortSignal.timeout(END_WITHIN_MS)).catch(getErrorMessage);
       if (fault === undefined) this.#pairs++;
-      else this.#fault(fault);
+      else this.#addFault(fault);
     }
     await this.#revoker?.useAll(this.#stop.signal);
     this.#calm.abort(new Error("the storm calms down"));
@@ -417,7 +407,7 @@ class Storm {
     await this.#awaitWatchers(cluster);
   }
 
-  #line(): string {
+  #formatProgress(): string {
     const { certificates, writes, deletions } = this.#ledger.counts;
     return `${
       formatFaults(this.#faults.counts, this.#options.faults)

@@ -1,7 +1,6 @@
 /**
- * Runs one storm and prints its report. `deno task torture` runs it on Node, with `TLSBOOT_TEST_NODE` or
- * `TLSBOOT_TEST_BINARY` for the servers, because in Deno 2.9 a few of a thousand connections never come up while
- * servers die.
+ * Runs one storm and prints its report. `deno task torture` runs it on Node, because in Deno 2.9 a few of a thousand
+ * connections are never established while servers die.
  * Usage: storm_process.ts with the flags of `main.ts`
  */
 import { mkdtemp, rm, rmdir, writeFile } from "node:fs/promises";
@@ -20,7 +19,7 @@ const SHOWN_VIOLATIONS = 20;
 async function main(): Promise<number> {
   const args = process.argv.slice(2);
   const flags = readFlags(args);
-  const { kills, leastKills, seconds, settleSeconds, nodes, servers, seed, faults } = flags;
+  const { kills, minKills, seconds, settleSeconds, nodes, servers, seed, faults } = flags;
   const folder = await mkdtemp(join(tmpdir(), "tlsboot-torture-"));
   process.stdout.write(
     `torture: seed ${seed}, ${
@@ -29,7 +28,7 @@ async function main(): Promise<number> {
   );
   const onProgress = (line: string): void => void process.stdout.write(`  ${line}\n`);
   const earlierBuild = faults.includes("upgrade") ? earlierBuildPath() : undefined;
-  const settings = { seed, kills, leastKills, seconds, settleSeconds, nodes, servers, faults };
+  const settings = { seed, kills, minKills, seconds, settleSeconds, nodes, servers, faults };
   const report = await runStorm({ folder, ...settings, earlierBuild, onProgress }).catch(async (error) => {
     // The folder is empty unless something was started.
     await rmdir(folder).catch(() => process.stdout.write(keptLine(folder)));
@@ -37,7 +36,7 @@ async function main(): Promise<number> {
   });
   const verdict = await checkHistory(folder);
   const broken = [...report.violations, ...listVerdictFaults(verdict)];
-  const unproved = findUntried(report, verdict, flags);
+  const unproved = findGaps(report, verdict, flags);
   process.stdout.write(`${formatSummary(report, verdict, flags, { broken, unproved })}\n`);
   const problems = broken.length > 0 ? broken : unproved;
   const lines = problems.map((line) => `  ${line}\n`);
@@ -49,7 +48,7 @@ async function main(): Promise<number> {
   await writeFile(join(folder, "violations.txt"), lines.join(""));
   process.stdout.write(lines.slice(0, SHOWN_VIOLATIONS).join(""));
   if (verdict.page !== "") process.stdout.write(`  open in a browser: ${verdict.page}\n`);
-  // Prints the flags as given, because a time or a number of kills determines how many kills are required.
+  // Print the flags as given, because they determine how many kills are required.
   process.stdout.write(`${keptLine(folder)}  again: ${["deno task torture", ...args].join(" ")}\n`);
   return 1;
 }
@@ -58,11 +57,11 @@ function keptLine(folder: string): string {
   return `  the folder is kept: ${folder}\n`;
 }
 
-/** Lists what the run did not exercise, without which it proves nothing. */
-function findUntried(
+/** Lists what the run should have exercised, but did not. */
+function findGaps(
   { faults, certificates, checks, shares, records, revocations, refusals, endedWatches }: StormReport,
   { reads, events, operations }: Verdict,
-  { leastKills, faults: chosen }: TortureFlags,
+  { minKills, faults: chosen }: TortureFlags,
 ): readonly string[] {
   const counts = {
     certificates,
@@ -78,7 +77,7 @@ function findUntried(
   };
   const missing = Object.entries(counts).filter(([, count]) => !(count > 0)).map(([what]) => `no ${what}`);
   missing.unshift(...findMissingFaults(faults, chosen).map((what) => `no ${what}`));
-  if (faults.kill < leastKills) missing.unshift(`${faults.kill} kills, not ${leastKills}`);
+  if (faults.kill < minKills) missing.unshift(`${faults.kill} kills, not ${minKills}`);
   return missing.map((what) => `nothing is proved: ${what}; allow more --seconds, --kills or --nodes`);
 }
 

@@ -1,6 +1,4 @@
-/**
- * A client that keeps watching across kills: it resumes, or lists again with a watch. Its events are in the history.
- */
+/** A client that keeps watching across kills: it resumes, or begins again with all objects. */
 import { type ApiClient, createApiClient, withQuery } from "../../client/objects/api.ts";
 import type { Connect } from "../../client/transport/connect.ts";
 import { decodeWatchEvent, readJsonLines } from "../../client/objects/watch_events.ts";
@@ -23,7 +21,7 @@ export interface StormClientOptions {
   readonly isOwnFault?: (error: unknown) => boolean;
 }
 
-export interface WatcherOptions extends StormClientOptions {
+interface WatcherOptions extends StormClientOptions {
   readonly path: string;
   readonly labelSelector?: string;
   /** The share of connections that begin with all objects (WatchList) instead of at the last revision. */
@@ -31,7 +29,7 @@ export interface WatcherOptions extends StormClientOptions {
 }
 
 export interface Watcher {
-  /** Returns the newest revision that it has received, by an event or a bookmark. */
+  /** Returns the newest revision of an event or a bookmark. */
   position(): number;
   /** Returns the number of its connections so far. */
   connections(): number;
@@ -39,14 +37,14 @@ export interface Watcher {
 
 /** The longest pause before it connects again. */
 const PAUSE_MS = 200;
-/** The longest time that the watcher requests for a watch. */
-const LONGEST_WATCH_SECONDS = 20;
+/** The longest requested duration of a watch. */
+const MAX_WATCH_SECONDS = 20;
 /** The share of connections that begin at an old revision and see later changes again. */
 const OLD_STARTS = 0.15;
 const EXPIRED = 410;
 const UNAVAILABLE = 503;
 
-/** Watches from a revision on until the signal fires; `watcher` reports its progress. */
+/** Watches from a revision on, until the signal fires. */
 export function startWatcher(
   options: WatcherOptions,
   from: number,
@@ -67,7 +65,7 @@ export function startWatcher(
       ...(labelSelector === undefined ? {} : { labelSelector }),
       resourceVersion: `${start}`,
       allowWatchBookmarks: "true",
-      timeoutSeconds: `${1 + Math.floor(random.float() * LONGEST_WATCH_SECONDS)}`,
+      timeoutSeconds: `${1 + Math.floor(random.float() * MAX_WATCH_SECONDS)}`,
       watch: "true",
     };
     connections++;

@@ -35,7 +35,7 @@ import { createResources, STORED_RESOURCES } from "../../../server/registry/reso
 import { createStoredValues } from "../../../server/registry/stored_values.ts";
 import { createApi } from "../../../server/server.ts";
 import { openSqliteStorage } from "../../../server/storage/sqlite/sqlite_storage.ts";
-import { createNodeRequest } from "../../overload/asking.ts";
+import { createNodeRequest } from "../../overload/requests.ts";
 import { runMain } from "../../support/command_line.ts";
 import { createMemoryLogger } from "../../support/memory_logger.ts";
 import { type Layer, LAYERS } from "../ladder.ts";

@@ -1,7 +1,4 @@
-/**
- * Checks what a crash left, without starting a server: the content of the files, and the database with the code that
- * opens it.
- */
+/** Checks what a crash left without starting a server: the files, and the database with the code that opens it. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseCredentialPair } from "../../../core/machine/credential_pair.ts";
@@ -14,13 +11,12 @@ import { verifyRecords } from "../../../core/register/verify.ts";
 import { createSystemClock } from "../../../cli/system.ts";
 import { isNewStorage } from "../../../instance/storage/storage.ts";
 import { openSqliteStorage } from "../../../server/storage/sqlite/sqlite_storage.ts";
-import { findStoredFaults } from "../register_audit.ts";
+import { findStoredFaults, listRecords } from "../register_audit.ts";
 import type { Tree } from "./disk.ts";
 import type { PowerLossLedger } from "./ledger.ts";
 
 const CONFIG_MAPS = "/registry/configmaps/default/";
-const RECORDS = "/registry/tlsboot/issuedcertificates/";
-/** A binding that a server creates only in a new storage. */
+/** An object that a server creates only in a new storage. */
 const BOOTSTRAPPERS = "/registry/clusterrolebindings/tlsboot:node-bootstrapper";
 /** The names of objects that a scene writes; the server writes the others. */
 export const WRITTEN = /^w\d/;
@@ -30,13 +26,13 @@ const NODE_PAIR = /^node-[ab]\/pki\/kubelet-client-\d.*\.pem$/;
 /** The folder of a server below the root of each scene. */
 export const DATA = "data";
 
-/** Finds the faults of a tree, which is also in the folder `root`. Changes the database there, as a start would. */
+/** Finds the faults of a tree, which is also in the folder `root`. This opens, and so changes, the database there. */
 export async function findCrashFaults(tree: Tree, root: string, ledger: PowerLossLedger): Promise<readonly string[]> {
   const faults = [...ledger.findFileFaults(tree), ...findUnloggedCertificates(tree)];
   const found = [...tree.folders.keys()].filter((path) => existsSync(join(root, path, "tlsboot.db")));
   for (const path of new Set([...found, ...ledger.stores])) {
     if (UNFINISHED.test(path)) continue;
-    const isMoved = isRestoreInterrupted(path, tree) && found.some((one) => one.startsWith(`${path}.replaced-`));
+    const isMoved = isRestoreInterrupted(path, tree) && found.some((other) => other.startsWith(`${path}.replaced-`));
     if (!found.includes(path) && !isMoved) faults.push(...ledger.findObjectFaults(new Map()));
     else if (found.includes(path)) {
       faults.push(...(await findStoreFaults(path, { tree, root, ledger })).map((fault) => `${path}: ${fault}`));
@@ -53,14 +49,11 @@ async function findStoreFaults(
     await using storage = await openSqliteStorage({ path: join(root, path, "tlsboot.db"), clock: createSystemClock() });
     const { items } = await storage.list("/registry/");
     const objects = new Map(items.map(({ key, object }) => [key, object as KubeObject]));
-    const records = [...objects].flatMap(([key, object]) =>
-      key.startsWith(RECORDS) ? [object as IssuedCertificate] : []
-    );
     return [
       ...(ledger.stores.has(path.replace(/\.replaced-.*/, "")) ? ledger.findObjectFaults(readWritten(objects)) : []),
       ...findStoredFaults(objects),
       ...(objects.has(BOOTSTRAPPERS) || await isNewStorage(storage) ? [] : ["no start creates its first objects"]),
-      ...await findRecordFaults(records, path, tree),
+      ...await findRecordFaults(listRecords(objects), path, tree),
     ];
   } catch (error) {
     return [`the database cannot be opened: ${getErrorMessage(error)}`];
@@ -75,7 +68,7 @@ function isRestoreInterrupted(path: string, { leaves }: Tree): boolean {
   return leaves.has(`${path}.restoring/format`) && !leaves.has(`${path}/format`);
 }
 
-/** Finds certificates that were signed without a server and handed out, but are not in the log. */
+/** Finds certificates that were signed without a server and are not in the log. */
 function findUnloggedCertificates({ leaves }: Tree): readonly string[] {
   const log = leaves.get(ISSUED_LOG);
   const text = log?.kind === "file" ? new TextDecoder().decode(log.bytes) : "";
@@ -101,7 +94,7 @@ export function readValue(object: KubeObject): string {
   return (object as KubeObject & { readonly data?: Readonly<Record<string, string>> }).data?.["value"] ?? "";
 }
 
-/** Checks that the chain of the register is intact, and that it has the certificate of every node. */
+/** Finds a broken chain of the register, and certificates of nodes without a record. */
 async function findRecordFaults(
   records: readonly IssuedCertificate[],
   path: string,

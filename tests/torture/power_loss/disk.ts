@@ -3,9 +3,9 @@
  * and XFS:
  *
  * - A change of a name (created, linked, renamed, removed) is safe once its folder has been synced after it. Until
- *   then each change may be there or not, in any order; a rename within one folder is atomic. ext4 and XFS keep names
- *   in order, and a sync of any file keeps the names before it.
- * - Content is safe once its file has been synced after it. Until then each page of 4,096 bytes may have any of its
+ *   then, each change may be there or not, in any order; a rename within one folder is atomic. On ext4 and XFS, names
+ *   change in order, and a sync of any file makes earlier names safe.
+ * - Content is safe once its file has been synced after it. Until then, each page of 4,096 bytes may have any of its
  *   states since then, and a page that was being written may be torn between sectors of 512 bytes. The size is the size
  *   after any of the changes, and unwritten bytes below it read as zeros. Truncated bytes do not come back once the
  *   size shows the truncation.
@@ -80,12 +80,11 @@ interface FolderNode {
 
 type DiskNode = FileNode | FolderNode | { readonly kind: "link"; readonly target: string };
 
-/** A disk to which records are applied. `crash` returns what is there if the power fails now. */
 export class Disk {
   readonly #rootPath: string;
   readonly #root: FolderNode = createFolder(0o700);
   readonly #inodes = new Map<number, FileNode | FolderNode>();
-  /** The number of changes at the begin of each sync. */
+  /** The number of changes at the beginning of each sync. */
   readonly #syncs = new Map<string, number>();
   #at = 0;
 
@@ -116,7 +115,6 @@ export class Disk {
         this.#find(record.path);
         return this.#name(at, [[record.path, undefined]]);
       case "write":
-        return void this.#file(record.inode).pending.push({ ...record, at });
       case "truncate":
         return void this.#file(record.inode).pending.push({ ...record, at });
       case "mode":
@@ -154,9 +152,7 @@ export class Disk {
     return { folders, leaves };
   }
 
-  /**
-   * Returns what programs see at a path below the root, including folders' contents, without paths that are skipped.
-   */
+  /** Returns the files and links that programs see at a path below the root or in the folder there. */
   visible(path: string, isSkipped: (path: string) => boolean): ReadonlyMap<string, Leaf> {
     const leaves = new Map<string, Leaf>();
     const visit = (node: DiskNode, here: string): void => {
@@ -192,7 +188,7 @@ export class Disk {
 
   #search(path: string): DiskNode | undefined {
     let node: DiskNode | undefined = this.#root;
-    for (const name of relative(this.#rootPath, path).split(sep).filter((one) => one !== "")) {
+    for (const name of relative(this.#rootPath, path).split(sep).filter((name) => name !== "")) {
       node = node?.kind === "folder" ? node.visible.get(name) : undefined;
     }
     return node;
@@ -210,7 +206,7 @@ export class Disk {
     return node;
   }
 
-  /** Makes the changes before the begin of a sync safe. */
+  /** Makes the changes before the beginning of a sync safe. */
   #keep(node: FileNode | FolderNode, begun: number): void {
     if (node.kind === "file") {
       node.safe = applyChanges(node.safe, node.pending.filter(({ at }) => at < begun));
@@ -256,7 +252,7 @@ function applyChanges(bytes: Uint8Array, changes: readonly DataChange[]): Uint8A
   return result.subarray(0, sizes.at(-1));
 }
 
-/** Returns the size before the changes and after each one. */
+/** Lists the size before the changes and after each one. */
 function measureSizes(size: number, changes: readonly DataChange[]): readonly number[] {
   const sizes = [size];
   for (const change of changes) {
@@ -271,10 +267,10 @@ function pickContent({ safe, pending }: FileNode, survival: Survival["content"],
   if (survival === "all") return applyChanges(safe, pending);
   const sizes = measureSizes(safe.length, pending);
   const sized = survival === "zeros" ? pending.length : below(random, pending.length + 1);
-  const isCut = (change: DataChange): boolean => change.kind === "truncate";
+  const isTruncation = (change: DataChange): boolean => change.kind === "truncate";
   // If the size shows a truncation, the truncated bytes are gone; if not, the truncation has removed nothing.
-  const oldest = pending.slice(0, sized).findLastIndex(isCut) + 1;
-  const next = pending.slice(sized).findIndex(isCut);
+  const oldest = pending.slice(0, sized).findLastIndex(isTruncation) + 1;
+  const next = pending.slice(sized).findIndex(isTruncation);
   const newest = next < 0 ? pending.length : sized + next;
   const before = applyChanges(safe, pending.slice(0, oldest));
   const size = sizes[sized]!;

@@ -32,7 +32,7 @@ function show({ leaves }: Tree): string {
   return texts.sort().join(" ");
 }
 
-/** Returns all states that may be left after some changes. */
+/** Lists the states that a crash may leave after some changes. */
 function crash(
   changes: readonly DiskRecord[],
   survivals: readonly Survival[] = [...EXTREMES, ...Array(100).fill(CHANCE)],

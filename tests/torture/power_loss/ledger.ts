@@ -1,6 +1,6 @@
 /**
- * What must be on a disk after a power loss: the files that a finished command left, and the objects that a server
- * acknowledged. It follows a record, and checks what a crash left at any place of the record.
+ * What must be on a disk after a power loss at any place of a record: the files that a finished command left, and the
+ * objects that a server acknowledged.
  */
 import { createHash } from "node:crypto";
 import { relative } from "node:path";
@@ -8,20 +8,18 @@ import { gunzipSync } from "node:zlib";
 import type { DiskRecord } from "../../support/interop/recorded_disk.ts";
 import type { Disk, Leaf, Tree } from "./disk.ts";
 
-/** What the test writes into a record. */
+/** A note of the test in a record. */
 export type Mark =
   /** A request for an object is sent or answered; without a value, the object is deleted. */
-  | { readonly kind: "asked" | "acknowledged"; readonly name: string; readonly value?: string }
-  /**
-   * The current files below a path are acknowledged: a command has succeeded, or a server has reported that it is up.
-   */
+  | { readonly kind: "requested" | "acknowledged"; readonly name: string; readonly value?: string }
+  /** The current files below a path are acknowledged: a command has succeeded, or a server is up. */
   | { readonly kind: "settled"; readonly under: string }
   /** From now on, the data directory at a path must have the acknowledged objects. */
   | { readonly kind: "store"; readonly under: string };
 
-/** The journal of the store and unfinished files may be in any state. The store is checked separately. */
+/** Unfinished files and locks may be in any state. The store is checked separately. */
 const ANY_STATE = /(?:^|\/)tlsboot\.db(?:-[a-z]+)?$|\.tmp$|\.lock(?:-journal)?$|\.restoring(?:\/|$)/;
-/** Acknowledged lines must remain; what follows may be torn. */
+/** Acknowledged lines must remain; later ones may be torn. */
 const APPENDED = /(?:^|\/)issued\.jsonl$/;
 /** The current log is not synced, as in Kubernetes. */
 const LOG = /\.log$/;
@@ -30,16 +28,15 @@ const ABSENT = "absent";
 
 type Contents = Map<string, Set<string>>;
 
-/** The promises at one place of a record. */
 export class PowerLossLedger {
   readonly #root: string;
-  /** The complete contents that each path has at any time; undefined while they are collected. */
+  /** All complete contents of each path; undefined while they are collected. */
   readonly #whole: Contents | undefined;
   readonly #collected: Contents = new Map();
-  /** The contents that an acknowledged path may have: the acknowledged one and later ones. */
+  /** The acknowledged content of each acknowledged path, and later ones. */
   readonly #allowed: Contents = new Map();
   readonly #appended = new Map<string, Uint8Array>();
-  readonly #objects = new Map<string, { value: string; asked: string | undefined }>();
+  readonly #objects = new Map<string, { value: string; requested: string | undefined }>();
 
   /** The data directories that have the acknowledged objects. */
   readonly stores: Set<string> = new Set();
@@ -50,11 +47,11 @@ export class PowerLossLedger {
     this.#whole = earlier === undefined ? undefined : earlier.#collected;
   }
 
-  /** Takes account of a change that the disk has applied. */
+  /** Records a change that the disk has applied. */
   apply(record: DiskRecord, disk: Disk): void {
     if (record.kind === "mark") return this.#mark(JSON.parse(record.text), disk);
-    if (record.kind === "rename" || record.kind === "link") this.#note(record.to, disk);
-    if (record.kind === "symlink") this.#note(record.path, disk);
+    if (record.kind === "rename" || record.kind === "link") this.#recordContents(record.to, disk);
+    if (record.kind === "symlink") this.#recordContents(record.path, disk);
     const gone = record.kind === "rename" ? record.from : record.kind === "remove" ? record.path : undefined;
     if (gone === undefined) return;
     const path = relative(this.#root, gone);
@@ -76,12 +73,12 @@ export class PowerLossLedger {
   /** Finds the faults in the objects that a server or its database has. */
   findObjectFaults(found: ReadonlyMap<string, string>): readonly string[] {
     const faults: string[] = [];
-    for (const [name, { value, asked }] of this.#objects) {
+    for (const [name, { value, requested }] of this.#objects) {
       const now = found.get(name) ?? ABSENT;
-      if (now === value || now === asked) continue;
+      if (now === value || now === requested) continue;
       faults.push(`object ${name} is ${now}, and ${value} is lost, which was acknowledged`);
     }
-    for (const name of found.keys()) if (!this.#objects.has(name)) faults.push(`object ${name} was never asked for`);
+    for (const name of found.keys()) if (!this.#objects.has(name)) faults.push(`object ${name} was never requested`);
     return faults;
   }
 
@@ -121,13 +118,13 @@ export class PowerLossLedger {
 
   #mark(mark: Mark, disk: Disk): void {
     switch (mark.kind) {
-      case "asked": {
+      case "requested": {
         const before = this.#objects.get(mark.name);
-        this.#objects.set(mark.name, { value: before?.value ?? ABSENT, asked: mark.value ?? ABSENT });
+        this.#objects.set(mark.name, { value: before?.value ?? ABSENT, requested: mark.value ?? ABSENT });
         return;
       }
       case "acknowledged":
-        this.#objects.set(mark.name, { value: mark.value ?? ABSENT, asked: undefined });
+        this.#objects.set(mark.name, { value: mark.value ?? ABSENT, requested: undefined });
         return;
       case "store":
         return void this.stores.add(mark.under);
@@ -146,24 +143,24 @@ export class PowerLossLedger {
       if (APPENDED.test(path) && leaf.kind === "file") this.#appended.set(path, leaf.bytes);
       else {
         const digest = digestLeaf(leaf);
-        add(this.#collected, path, digest);
+        addDigest(this.#collected, path, digest);
         this.#allowed.set(path, new Set([digest]));
       }
     }
   }
 
   /** Records the new content of a path, or of each path in a folder. */
-  #note(path: string, disk: Disk): void {
+  #recordContents(path: string, disk: Disk): void {
     const isSkipped = (one: string): boolean => ANY_STATE.test(one) || APPENDED.test(one) || COMPRESSED_LOG.test(one);
     for (const [here, leaf] of disk.visible(relative(this.#root, path), isSkipped)) {
       const digest = digestLeaf(leaf);
-      add(this.#collected, here, digest);
+      addDigest(this.#collected, here, digest);
       this.#allowed.get(here)?.add(digest);
     }
   }
 }
 
-function add(contents: Contents, path: string, digest: string): void {
+function addDigest(contents: Contents, path: string, digest: string): void {
   const known = contents.get(path) ?? new Set();
   contents.set(path, known.add(digest));
 }

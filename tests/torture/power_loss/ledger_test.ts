@@ -12,9 +12,7 @@ const tree = (leaves: Readonly<Record<string, string>>): Tree => ({
 });
 const mark = (text: Mark): DiskRecord => ({ kind: "mark", text: JSON.stringify(text) });
 
-/**
- * A key that is written once, a certificate that is written twice, and a log. They are settled before the second write.
- */
+/** A key, a certificate and a log, which are settled, and another certificate. */
 const CHANGES: readonly DiskRecord[] = [
   { kind: "makeFolder", path: "/r/d", inode: 2, mode: 0o700 },
   ...write("key", 3, "K"),
@@ -79,18 +77,18 @@ test("findFileFaults(): old content after newer content was settled, and a remov
 });
 
 test("findObjectFaults(): an object is as acknowledged, or as requested since", () => {
-  const asked = (name: string, value?: string): DiskRecord =>
-    mark({ kind: "asked", name, ...(value === undefined ? {} : { value }) });
+  const requested = (name: string, value?: string): DiskRecord =>
+    mark({ kind: "requested", name, ...(value === undefined ? {} : { value }) });
   const done = (name: string, value?: string): DiskRecord =>
     mark({ kind: "acknowledged", name, ...(value === undefined ? {} : { value }) });
   const changes = [
-    asked("a", "1"),
+    requested("a", "1"),
     done("a", "1"),
-    asked("a", "2"),
-    asked("b", "1"),
-    asked("c", "1"),
+    requested("a", "2"),
+    requested("b", "1"),
+    requested("c", "1"),
     done("c", "1"),
-    asked("c"),
+    requested("c"),
     done("c"),
   ];
   const found = follow(changes);
@@ -99,6 +97,6 @@ test("findObjectFaults(): an object is as acknowledged, or as requested since", 
   assert.deepEqual(found.findObjectFaults(new Map([["c", "1"], ["x", "1"]])), [
     "object a is absent, and 1 is lost, which was acknowledged",
     "object c is 1, and absent is lost, which was acknowledged",
-    "object x was never asked for",
+    "object x was never requested",
   ]);
 });

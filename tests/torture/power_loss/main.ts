@@ -1,7 +1,6 @@
 /**
  * `deno task torture --power-loss`: records what real programs write, and simulates a power loss at many places of the
- * record. The exit code is 1 if something acknowledged is lost or torn, or if nothing was tried; then the folder is
- * kept.
+ * record. If something acknowledged is lost or torn, or nothing was tried, it exits with 1 and keeps the folder.
  */
 import process from "node:process";
 import { findCommit, runMain } from "../../support/command_line.ts";

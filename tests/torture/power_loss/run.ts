@@ -12,10 +12,10 @@ import { findCrashFaults } from "./crash_check.ts";
 import { PowerLossLedger } from "./ledger.ts";
 import { type Scene, SCENES } from "./scenes.ts";
 
-export interface PowerLossOptions {
+interface PowerLossOptions {
   readonly folder: TempFolder;
   readonly seed: number;
-  /** The number of states to check in each scene, and of those on which to start programs. */
+  /** The number of states to check in each scene, and the number of those on which to start programs. */
   readonly states: number;
   readonly starts: number;
   /** The names of the scenes to run; all scenes if empty. */
@@ -23,7 +23,7 @@ export interface PowerLossOptions {
   readonly onProgress: (line: string) => void;
 }
 
-export interface PowerLossReport {
+interface PowerLossReport {
   readonly records: number;
   readonly syncs: number;
   readonly promises: number;
@@ -35,14 +35,14 @@ export interface PowerLossReport {
 /** Records scenes, and checks them in parallel. The first state with each fault is kept in the folder. */
 export async function runPowerLoss(options: PowerLossOptions): Promise<PowerLossReport> {
   const scenes = SCENES.filter(({ name }) => options.scenes.length === 0 || options.scenes.includes(name));
-  // Record one after another, because a late mark would hide what is lost before it.
+  // Record one scene after another, because a late mark would hide what is lost before it.
   const recorded: RecordedScene[] = [];
   for (const scene of scenes) recorded.push(await recordScene(scene, options.folder));
-  const reports = await Promise.all(recorded.map(async (one) => {
-    const report = await checkScene(one, options);
+  const reports = await Promise.all(recorded.map(async (scene) => {
+    const report = await checkScene(scene, options);
     const { records, syncs, promises, states, starts, faults } = report;
     options.onProgress(
-      `${one.scene.name}: ${records} changes, ${syncs} syncs, ${promises} promises; ` +
+      `${scene.scene.name}: ${records} changes, ${syncs} syncs, ${promises} promises; ` +
         `${states} states checked, ${starts} started: ${
           faults.length === 0 ? "nothing lost" : `${faults.length} faults`
         }`,
@@ -71,7 +71,6 @@ async function recordScene(scene: Scene, folder: TempFolder): Promise<RecordedSc
   return { scene, place, recorded };
 }
 
-/** Checks states of a recorded scene. */
 async function checkScene(
   { scene, place, recorded }: RecordedScene,
   { seed, onProgress, ...options }: PowerLossOptions,
@@ -102,17 +101,13 @@ async function checkScene(
       const state = place.join(`state-${seen.size}`);
       await writeTree(tree, state);
       const found = [...await findCrashFaults(tree, state, ledger)];
-      // Half of the starts are after the first commits, the rest at any place.
+      // Half of the starts are after the first commits, the others anywhere.
       const isDue = firstCommits.includes(at - 1) && 2 * starts < options.starts;
       if (found.length === 0 && (isDue || below(random, remaining + 1) < options.starts - starts)) {
         starts++;
         await rm(state, { recursive: true });
         await writeTree(tree, state);
         found.push(...await scene.restart(state, ledger, place));
-      }
-      if (found.length === 0) {
-        await rm(state, { recursive: true });
-        continue;
       }
       await rm(state, { recursive: true });
       const fresh = found.filter((fault) => !known.has(fault));
@@ -127,10 +122,7 @@ async function checkScene(
   return { records: places.length, syncs, promises, states: seen.size, starts, faults };
 }
 
-/**
- * Applies the whole record, and throws an Error if the result differs from the real disk, because then the record has
- * gaps.
- */
+/** Applies the whole record. Throws an Error if the record has a gap, so that the real disk differs. */
 async function readWhole(recorded: RecordedDisk) {
   const disk = createDisk(recorded);
   const whole = new PowerLossLedger(recorded.root);
@@ -162,8 +154,8 @@ function createDisk({ root }: RecordedDisk): Disk {
 }
 
 /**
- * Chooses where the power fails: after each commit of the first start, then at syncs, names, marks and writes in random
- * order, up to the wanted number of states. At each place everything is lost or kept, or chance decides.
+ * Chooses where the power fails: after each commit of the first start, then at other changes in random order, up to the
+ * requested number of states. At each place everything is lost or kept, or chance decides.
  */
 function choosePlaces(
   places: readonly DiskRecord["kind"][],

@@ -1,4 +1,4 @@
-/** What real programs do on the recorded disk, and how they are started again on what a crash left. */
+/** What real programs do on the recorded disk, and how they start again on what a crash left. */
 import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -37,7 +37,7 @@ export interface Scene {
 const CONFIG_MAPS = "/api/v1/namespaces/default/configmaps";
 const ANSWERED_WITHIN_MS = 60_000;
 const WRITERS = 4;
-/** Together with `LARGE_BYTES`, enough for a checkpoint, which SQLite makes when its log has four megabytes. */
+/** With `LARGE_BYTES`, enough for a checkpoint, which SQLite makes when its log has four megabytes. */
 const WRITES = 16;
 const LARGE_BYTES = 60_000;
 
@@ -52,7 +52,7 @@ function mark(disk: RecordedDisk, text: Mark): Promise<void> {
   return disk.mark(JSON.stringify(text));
 }
 
-/** Runs a command on the disk, which must succeed, and settles its files. */
+/** Runs a command, which must succeed, and settles its files. */
 async function settle(disk: RecordedDisk, under: readonly string[], args: readonly string[]): Promise<void> {
   assertDone(await spawnTlsbootToEnd(args, { env: disk.env }), args);
   for (const path of under) await mark(disk, { kind: "settled", under: path });
@@ -62,7 +62,7 @@ function assertDone({ code, stdout, stderr }: Finished, args: readonly string[])
   if (code !== 0) throw new Error(`tlsboot ${args.join(" ")} ended with ${code}:\n${stdout}${stderr}`);
 }
 
-/** Uses only the product's file port and log, without a server: few enough calls for a power loss at every place. */
+/** Writes files and a log without a server, with few enough calls for a power loss at every place. */
 async function runFiles(disk: RecordedDisk): Promise<void> {
   const node = process.env["TLSBOOT_TEST_NODE"] ?? process.execPath;
   const program = join(ROOT, "tests", "torture", "power_loss", "write_files.ts");
@@ -70,7 +70,7 @@ async function runFiles(disk: RecordedDisk): Promise<void> {
   for (const under of ["new", "audit.log"]) await mark(disk, { kind: "settled", under });
 }
 
-/** Runs a server on the disk, with a client that marks what is acknowledged. */
+/** Runs a server, and a client that marks what is acknowledged. */
 async function runUp(
   disk: RecordedDisk,
   flags: readonly string[],
@@ -78,7 +78,7 @@ async function runUp(
   signal: "SIGTERM" | "SIGKILL",
 ): Promise<void> {
   const dataDir = join(disk.root, DATA);
-  await using running = startUp(dataDir, await findServerPort(), flags, disk.env);
+  await using running = await startUp(dataDir, flags, disk.env);
   await waitUntilUp(running);
   await mark(disk, { kind: "settled", under: DATA });
   {
@@ -89,13 +89,13 @@ async function runUp(
   await running.finished();
 }
 
-function startUp(
+async function startUp(
   dataDir: string,
-  port: number,
   flags: readonly string[],
   env: Readonly<Record<string, string>> = {},
-): Child {
-  return spawnTlsboot(["up", "--auto-approve", "--secure-port", `${port}`, "--data-dir", dataDir, ...flags], { env });
+): Promise<Child> {
+  const port = `${await findServerPort()}`;
+  return spawnTlsboot(["up", "--auto-approve", "--secure-port", port, "--data-dir", dataDir, ...flags], { env });
 }
 
 interface ObjectClient extends AsyncDisposable {
@@ -124,14 +124,11 @@ async function connect(dataDir: string): Promise<ObjectClient> {
   };
 }
 
-/**
- * Writes objects with several writers at once, because one commit has the writes of several. Each writer has its own
- * objects.
- */
+/** Writes objects with several writers at once, so that one commit has the writes of several. */
 async function writeObjects(disk: RecordedDisk, client: ObjectClient, round: string, bytes: number): Promise<void> {
   const write = async (method: "POST" | "PUT" | "DELETE", name: string, value?: string): Promise<void> => {
     const written = { name, ...(value === undefined ? {} : { value }) };
-    await mark(disk, { kind: "asked", ...written });
+    await mark(disk, { kind: "requested", ...written });
     await client.write(method, name, value, bytes);
     await mark(disk, { kind: "acknowledged", ...written });
   };
@@ -163,10 +160,7 @@ function bootstrapArguments(root: string, node: string): readonly string[] {
   ];
 }
 
-/**
- * Runs a first start, nodes, a web server and writes up to a checkpoint, then a kill, a graceful end, and the starts
- * after them.
- */
+/** Runs a server with nodes, a web server and enough writes for a checkpoint, through a kill and a graceful end. */
 async function runServer(disk: RecordedDisk, folder: TempFolder): Promise<void> {
   const { root, env } = disk;
   await writeFile(folder.join("policy.yaml"), AUDIT_POLICY);
@@ -191,18 +185,14 @@ async function runServer(disk: RecordedDisk, folder: TempFolder): Promise<void> 
   await runUp(disk, flags, (client) => writeObjects(disk, client, "d", 1_000), "SIGKILL");
 }
 
-/**
- * Starts a server, which must have what was acknowledged, and a node that joins again, which must end with a valid
- * pair.
- */
+/** Checks that a server starts with the acknowledged objects, and that a node joins again. */
 async function restartServer(root: string, ledger: PowerLossLedger): Promise<readonly string[]> {
-  const faults: string[] = [];
   const dataDir = join(root, DATA);
-  await using running = startUp(dataDir, await findServerPort(), ["--web-domain", "home.lan"]);
+  await using running = await startUp(dataDir, ["--web-domain", "home.lan"]);
   const isUp = await waitUntilUp(running).then(() => true, () => false);
   if (!isUp) return [`up does not start: ${running.stderr().trim().split("\n").slice(-2).join(" ")}`];
   await using client = await connect(dataDir);
-  faults.push(...ledger.findObjectFaults(await client.values()));
+  const faults = [...ledger.findObjectFaults(await client.values())];
   const joined = await spawnTlsbootToEnd(bootstrapArguments(root, NODE));
   if (joined.code !== 0) return [...faults, `bootstrap ends with ${joined.code}: ${joined.stderr.trim()}`];
   const text = await readFile(join(root, NODE, "pki", "kubelet-client-current.pem"), "utf8");
@@ -235,9 +225,8 @@ async function runCommands(disk: RecordedDisk, folder: TempFolder): Promise<void
   await settle(disk, ["node-o"], offline);
   await settle(disk, ["rotated"], ["ca", "init", "--data-dir", join(root, "rotated")]);
   await writeFile(folder.join("empty.jsonl"), "");
-  const rotate = (step: string, ...more: readonly string[]) => {
-    return settle(disk, ["rotated"], ["ca", "rotate", step, "--ca-cert", rotatedCa(root), ...more]);
-  };
+  const rotate = (step: string, ...flags: readonly string[]) =>
+    settle(disk, ["rotated"], ["ca", "rotate", step, "--ca-cert", rotatedCa(root), ...flags]);
   await rotate("begin");
   await rotate("switch");
   await rotate("abort");
@@ -282,7 +271,7 @@ async function restartCommands(root: string, _ledger: PowerLossLedger, folder: T
   await expect([0, 3], offlineArguments(root));
   const ca = rotatedCa(root);
   await expect([0, 1], ["ca", "init", "--data-dir", join(root, "rotated")]);
-  // The code is 1 if no rotation was begun, or if it is finished.
+  // The code is 1 if no rotation is in progress.
   await expect([0, 1], ["ca", "rotate", "status", "--ca-cert", ca]);
   const pair = ["--cluster-signing-cert-file", ca, "--cluster-signing-key-file", ca.replace(/crt$/, "key")];
   await expect([0], [
@@ -319,7 +308,7 @@ async function restartBackup(root: string, ledger: PowerLossLedger, folder: Temp
   const restored = join(root, RESTORED);
   const isInterrupted = existsSync(`${restored}.restoring/format`) && !existsSync(join(restored, "format"));
   if (isInterrupted) {
-    await using refused = startUp(restored, await findServerPort(), []);
+    await using refused = await startUp(restored, []);
     const { code, stderr } = await refused.finished();
     if (code !== 1 || !/a restore into it was interrupted/.test(stderr)) return [`up ends with ${code}: ${stderr}`];
   }
@@ -330,7 +319,7 @@ async function restartBackup(root: string, ledger: PowerLossLedger, folder: Temp
     const { code, stderr } = await spawnTlsbootToEnd(args);
     if (code !== 0) return [`restore ends with ${code}: ${stderr.trim()}`];
   }
-  await using running = startUp(restored, await findServerPort(), []);
+  await using running = await startUp(restored, []);
   const isUp = await waitUntilUp(running).then(() => true, () => false);
   if (!isUp) return [`up does not start: ${running.stderr().trim().split("\n").slice(-2).join(" ")}`];
   await using client = await connect(restored);

@@ -1,6 +1,6 @@
 /**
- * Writes files as the product does, into the folder that is its only argument: in new folders, over older files and
- * through links. It also removes a file, and rotates and compresses a log. The scene "files" of `scenes.ts` runs it.
+ * Writes files as the product does, into the folder that is its argument, and rotates and compresses a log. The scene
+ * "files" of `scenes.ts` runs it.
  */
 import { join } from "node:path";
 import process from "node:process";

@@ -1,4 +1,4 @@
-/** What attackers and honest clients send. */
+/** The requests of attackers and honest clients. */
 import { buildCsr } from "../../client/certificate/submit_request.ts";
 import { parseNodeName, toNodeSubject } from "../../core/machine/node_name.ts";
 import {
@@ -7,12 +7,12 @@ import {
 } from "../../core/kube/kinds/certificates_v1.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 
-/** The path of a review that any authenticated user may create. */
+/** A review that any authenticated user may create. */
 export const WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
-/** The path of certificate signing requests, which a bootstrap token may create. */
+/** Certificate signing requests, which a bootstrap token may create. */
 export const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-/** The path of the largest answer that a bootstrap token may read. */
-export const LARGE = "/openapi/v2";
+/** The largest answer that a bootstrap token may read. */
+export const OPENAPI = "/openapi/v2";
 
 export function bearer(token: string): Readonly<Record<string, string>> {
   return { authorization: `Bearer ${token}`, "content-type": "application/json" };
