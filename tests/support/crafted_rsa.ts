@@ -3,6 +3,7 @@
  * that even a huge key is made quickly.
  */
 import { createHash, generatePrimeSync } from "node:crypto";
+import { encodeBase64 } from "../../core/lib/encodings.ts";
 import { type Bytes, contextTag } from "../../core/pki/asn1/der.ts";
 import {
   encodeBitString,
@@ -16,7 +17,6 @@ import {
 import type { HashName } from "../../core/pki/keys/keys.ts";
 import { encodeName } from "../../core/pki/x509/names.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
-import { toBase64 } from "./csr_builder.ts";
 import type { OddKey } from "./odd_certificate.ts";
 
 const PRIME_BITS = 513;
@@ -60,7 +60,7 @@ export function buildRsaRequest(bits: number): string {
     encodeValue(contextTag(0, true)),
   );
   const algorithm = encodeSequence(encodeOid(RSA_SHA256_OID), encodeNull());
-  return toBase64(encodePem("CERTIFICATE REQUEST", encodeSequence(body, algorithm, encodeBitString(key.sign(body)))));
+  return encodeBase64(encodePem("CERTIFICATE REQUEST", encodeSequence(body, algorithm, encodeBitString(key.sign(body)))));
 }
 
 /** Generates different primes for which the exponent has an inverse. */
