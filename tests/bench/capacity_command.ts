@@ -100,7 +100,7 @@ async function measureCost(instance: BenchInstance, count: number, drive: () => 
   return { servers: each(usage.cpuSeconds - ofEtcd), etcd: each(ofEtcd), perSecond, retries };
 }
 
-/** Awaits an act, which throws unless it has an answer; returns 0 retries. */
+/** Awaits an act that fails without an answer, so it has no retries. */
 async function answered(act: Promise<unknown>): Promise<number> {
   await act;
   return 0;
