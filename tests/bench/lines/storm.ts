@@ -7,7 +7,7 @@ import { LIFTED_PEER, type Readings, type Scenario } from "../scenario.ts";
 
 type Key = "storm" | "peak";
 
-/** Creates the scenario. Each run has a new instance, so the first requests run cold code; its start is not measured. */
+/** Creates the scenario on new instances, whose first requests run cold code and whose start is not measured. */
 export function stormScenario(setup: Setup, nodes: number, aim: Aim): Scenario<Key> {
   const what = `${nodes} nodes at once${setup.where}`;
   return {
