@@ -43,11 +43,11 @@ export interface Fixture extends AsyncDisposable {
   readonly abort: AbortController;
   readonly options: BootstrapOptions;
   run(): Promise<BootstrapOutcome>;
-  /** Approves the request and issues its certificate; an edit makes the certificate invalid. */
+  /** Approves the request and issues its certificate, with changes that make it invalid. */
   issue(csr: KubeObject, edit?: Partial<TestCertificate>): Promise<void>;
 }
 
-/** Creates a fixture, in which only the test approves requests. */
+/** Creates a fixture. Only the test approves requests. */
 export async function fixture(apiOptions: FakeApiOptions = {}): Promise<Fixture> {
   const api = await startFakeApi({ now: NOW, ...apiOptions });
   const clock = createFakeClock(NOW);

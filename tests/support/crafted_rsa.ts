@@ -21,7 +21,7 @@ import type { OddKey } from "./odd_certificate.ts";
 
 const PRIME_BITS = 513;
 /** The least number of bits that each prime adds to the product. */
-const BITS_A_PRIME = 512;
+const BITS_PER_PRIME = 512;
 const RSA_OID = "1.2.840.113549.1.1.1";
 const RSA_SHA256_OID = "1.2.840.113549.1.1.11";
 /** The DigestInfo before the digest (RFC 8017 §9.2, note 1). */
@@ -32,7 +32,7 @@ const DIGEST_INFO: Readonly<Partial<Record<HashName, string>>> = {
 
 /** Creates a key of at least this many bits, a multiple of 512. */
 export function craftRsaKey(bits: number, exponent = 65_537n): OddKey {
-  const primes = generatePrimes(bits / BITS_A_PRIME, exponent);
+  const primes = generatePrimes(bits / BITS_PER_PRIME, exponent);
   const modulus = primes.reduce((product, prime) => product * prime, 1n);
   const size = toBytes(modulus).length;
   const key = encodeSequence(encodeUnsigned(toBytes(modulus)), encodeUnsigned(toBytes(exponent)));

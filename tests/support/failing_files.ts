@@ -59,7 +59,7 @@ async function writeHalf(files: FilePort, args: readonly unknown[]): Promise<voi
   await files.createExclusive(rest, text.slice(0, text.length / 2), mode);
 }
 
-/** The error that represents the kill of a process. */
+/** Thrown where a real process would have been killed. */
 export class Killed extends Error {}
 
 const CHANGES = ["writeAtomic", "createExclusive", "symlink", "rename", "unlink", "makeDirectory"] as const;

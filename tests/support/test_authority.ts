@@ -8,7 +8,6 @@ import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { type CertificatePlan, issueCertificate } from "../../core/pki/authority/issue.ts";
 import { getIntermediates } from "../../core/pki/x509/ca_bundle.ts";
 
-/** The time of these tests. */
 export const NOW = new Date("2026-11-25T12:00:00Z");
 
 /** Unwraps a success, or fails the test with the error. */

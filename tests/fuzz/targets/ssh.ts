@@ -51,7 +51,7 @@ export const sshKey: Target = {
     if (key.ok) {
       const again = toSshPublicKey({ publicKeyDer: () => key.value.facts.der });
       assertSame(again.ok && again.value.wire, input, "a key has one encoding");
-      assertHolds(findSshFingerprintFault(formatSshFingerprint(key.value)) === undefined, "a formatted fingerprint is valid");
+      assertHolds(findSshFingerprintFault(formatSshFingerprint(key.value)) === undefined, "a fingerprint is valid");
     }
     return resultOutcome(key);
   },

@@ -1,6 +1,6 @@
 /**
- * Values that the server issues and gets back. Of service account tokens, only the issued text is accepted, whatever its
- * header says; of the sealed states of proof exchanges, only the sealed bytes open.
+ * Values that the server issues and gets back. Of service account tokens, only the issued text is accepted, whatever
+ * its header says; of the sealed states of proof exchanges, only the sealed bytes open.
  */
 import {
   beginAttestation,
