@@ -12,7 +12,7 @@ import { sourceProgram } from "./program.ts";
 import type { Section } from "./section.ts";
 
 /** The counts at scale 1. The first requests warm up the code and are not measured. */
-const [WARMING, REQUESTS] = [3_000, 10_000];
+const [WARM_UP, REQUESTS] = [3_000, 10_000];
 const CLIENTS = 16;
 
 interface Rung extends AsyncDisposable {
@@ -34,7 +34,7 @@ export async function runLadder({ options: { rounds, scale }, node, progress, ma
     name: layer,
     run: async (): Promise<RungCost> => {
       await using rung = await startRung(node, layer, prepared);
-      await create(rung.kubeconfigs, toCount(WARMING), CLIENTS);
+      await create(rung.kubeconfigs, toCount(WARM_UP), CLIENTS);
       const [requests, before] = [toCount(REQUESTS), readShares(rung.pid)];
       await create(rung.kubeconfigs, requests, CLIENTS);
       return { requests, shares: sharesSince(before, readShares(rung.pid)) };

@@ -58,7 +58,7 @@ export function create(
   return load("create", kubeconfigs, [`-requests=${requests}`, `-keys=${DIFFERENT_REQUESTS}`, `-clients=${clients}`]);
 }
 
-/** Reads the whole list in each form, a few times. */
+/** Reads the whole list in each form `rounds` times. */
 export function list(kubeconfigs: Kubeconfigs, rounds: number): Promise<ListFacts> {
   return load("list", kubeconfigs, [`-rounds=${rounds}`]);
 }

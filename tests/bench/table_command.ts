@@ -22,7 +22,7 @@ export async function runTable(bench: Bench): Promise<Section> {
     machine: machine(),
     settings:
       `${formatRounds(rounds)} All rounds are in brackets. CPU and memory are of all servers, with etcd where ` +
-      `there is one.${scale === 1 ? "" : ` At ${scale} of the counts: the aims mean nothing.`}`,
+      `there is one.${scale === 1 ? "" : ` At ${scale} of the counts, so the aims do not apply.`}`,
     head: LINES_HEAD,
     rows: lines.map(toRow),
     pictures: [],

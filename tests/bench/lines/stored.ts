@@ -87,9 +87,9 @@ async function readLists(instance: BenchInstance, requests: number): Promise<Rea
   const { usage, etcd } = usedSince(before, instance);
   const perRound = (used: Usage): Usage => ({ ...used, cpuSeconds: used.cpuSeconds / LIST_ROUNDS });
   const used = { usage: perRound(usage), ...(etcd === undefined ? {} : { etcd: perRound(etcd) }) };
-  const readingOfForm = (form: keyof ListFacts["forms"]): Reading => {
+  const toReading = (form: keyof ListFacts["forms"]): Reading => {
     const { p50, bytes } = forms[form];
     return { value: p50 * 1000, bytes, retries, ...used };
   };
-  return { json: readingOfForm("json"), table: readingOfForm("table"), protobuf: readingOfForm("protobuf") };
+  return { json: toReading("json"), table: toReading("table"), protobuf: toReading("protobuf") };
 }
