@@ -12,7 +12,7 @@ import type { CapturedIoOptions } from "../support/captured_io.ts";
 import { type Finished, startCaptured } from "../support/child.ts";
 import { sharedKey } from "../support/csr_builder.ts";
 import { type FakeApi, startFakeApi } from "../support/fake_api.ts";
-import { createFakeClock, createImpatientClock } from "../support/fake_clock.ts";
+import { createFakeClock, createSkippingClock } from "../support/fake_clock.ts";
 import {
   createHostileObjects,
   HOSTILE_SERVERS,
@@ -116,7 +116,7 @@ function createWorld(isTerminal: boolean): CapturedIoOptions {
   return {
     cwd: folder.path,
     isTerminal,
-    clock: createImpatientClock(createFakeClock(new Date()), 0, PAUSE_MS),
+    clock: createSkippingClock(createFakeClock(new Date()), 0, PAUSE_MS),
     env: { TLSBOOT_DATA_DIR: folder.path, TLSBOOT_KUBECONFIG: folder.join("admin.kubeconfig") },
   };
 }

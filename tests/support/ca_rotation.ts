@@ -26,10 +26,7 @@ export interface TestRotation {
   readonly newCa: string;
 }
 
-/**
- * Begins the rotation of a CA: creates a new CA, a Secret with its key, and the CARotation. With a leaked key the
- * rotation finishes at once.
- */
+/** Creates a new CA, a Secret with its key, and the CARotation, which finishes at once if the old key leaked. */
 export async function beginRotation(
   api: ApiClient,
   data: string,
@@ -118,6 +115,6 @@ export async function getRotation(api: ApiClient, name = "ca"): Promise<CaRotati
 }
 
 /** Deletes the CARotation, as aborting a rotation does. */
-export async function deleteRotation(api: ApiClient, name = "ca"): Promise<void> {
-  await api.requestJson({ method: "DELETE", path: `${ROTATIONS}/${name}` }, signal);
+export async function deleteRotation(api: ApiClient): Promise<void> {
+  await api.requestJson({ method: "DELETE", path: `${ROTATIONS}/ca` }, signal);
 }

@@ -2,7 +2,7 @@
 import type { Clock } from "../../core/ports.ts";
 
 export interface FakeClock extends Clock {
-  /** The number of callers that are sleeping. */
+  /** The number of sleeping callers. */
   readonly sleepers: number;
   /** Advances the time. Each sleeper wakes at its deadline, and may sleep again within the same span. */
   advance(ms: number): Promise<void>;
@@ -102,7 +102,7 @@ export async function until(condition: () => boolean): Promise<void> {
  * Creates a clock for tests over real sockets. Sleeps with a length in the range, such as backoff, advance the fake
  * clock and end at once. All others, such as the limit of a watch, wait for the test.
  */
-export function createImpatientClock(clock: FakeClock, fromMs: number, toMs: number): Clock {
+export function createSkippingClock(clock: FakeClock, fromMs: number, toMs: number): Clock {
   async function hurry(lengthMs: number, wait: () => Promise<void>, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (lengthMs < fromMs || lengthMs > toMs) return await wait();

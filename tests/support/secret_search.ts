@@ -102,7 +102,7 @@ export interface SecretRun {
   /** Starts a server or a role; its output is searched when `end` ends it. */
   start(words: string): Running;
   end(running: Running): Promise<Finished>;
-  /** Adds the keys in all files of the folder, encrypted ones too, to the secrets, and returns their number. */
+  /** Adds the keys in all files of the folder, including encrypted ones, to the secrets, and returns their number. */
   knowKeys(passphrase: string): Promise<number>;
   /** Returns every place where a secret was printed. */
   found(): readonly string[];
