@@ -11,7 +11,7 @@ interface Facts {
 }
 
 /** The report about nodes that bootstrapped or got a certificate from cfssl. */
-export interface StormFacts extends Facts {
+interface StormFacts extends Facts {
   readonly nodes: number;
   readonly seconds: number;
 }
@@ -46,7 +46,7 @@ export async function storm(
   return facts;
 }
 
-/** More requests than a server caches as verified, so that it verifies each one, as for different machines. */
+/** The number of different requests, more than a server caches as verified, so that it verifies each one. */
 const DIFFERENT_REQUESTS = 10_000;
 
 /** Creates requests for a signer that does not exist. */

@@ -7,7 +7,7 @@ const CLIENTS = 16;
 const NODES = 128;
 const LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
 
-export interface NodeTraffic extends AsyncDisposable {
+interface NodeTraffic extends AsyncDisposable {
   /** Renews Leases as kubelet does, with a PUT of the whole object, and returns the seconds that it took. */
   renewLeases(count: number): Promise<number>;
   /** Patches the status of Nodes as kubelet does when only the heartbeat has changed. */

@@ -6,14 +6,14 @@ import type { Reading, Unit } from "./scenario.ts";
 import { findMedian } from "./stats.ts";
 
 /** The medians of the usage of the servers. */
-export interface UsageReport {
+interface UsageReport {
   readonly cpuSeconds: number;
   readonly residentMegabytes: number;
   readonly peakMegabytes: number;
 }
 
 /** One side of a line; the usage is undefined if no server was measured. */
-export interface SideReport extends Partial<UsageReport> {
+interface SideReport extends Partial<UsageReport> {
   readonly median: number;
   readonly values: readonly number[];
   /** The size of the timed answer. */

@@ -11,7 +11,7 @@ import { storedScenario } from "./stored.ts";
 import { stormScenario } from "./storm.ts";
 import { uiPageScenario } from "./ui_page.ts";
 
-/** Creates the scenarios; a scale below 1 is for a trial run. */
+/** Creates the scenarios; a scale below 1 is for a quick trial. */
 export function createScenarios(node: string, scale: number): readonly Scenario[] {
   const scaled = (count: number): number => Math.max(1, Math.round(count * scale));
   return [
