@@ -31,7 +31,7 @@ export interface MeasuredTest {
   readonly fault: string | undefined;
 }
 
-/** A test that passes mutants more often than this has an endless loop. */
+/** A test that reaches mutants more often than this has an endless loop. */
 const MAX_PASSES = 5_000_000;
 
 process.once("message", async ({ changed, mutant, files }: Request) => {

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { gunzipSync } from "node:zlib";
 import type { Bytes } from "../target.ts";
 
-/** One answer; the body is empty if it was truncated. */
+/** An answer; the body is empty if it was truncated. */
 interface WireAnswer {
   readonly code: number;
   readonly contentType: string;

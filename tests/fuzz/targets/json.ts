@@ -1,4 +1,4 @@
-/** JSON, alone and as objects: it is read as by JSON.parse, and encoding reverses decoding. */
+/** JSON, alone and as objects: it is read as by JSON.parse, and decoding an encoded object does not change it. */
 import { decodeObject, encodeObject, jsonText } from "../../../core/kube/wire/object_json.ts";
 import { parseJson } from "../../../core/kube/wire/json_parser.ts";
 import type { JsonDocument } from "../../../core/kube/json_value.ts";
