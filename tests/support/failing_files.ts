@@ -34,7 +34,7 @@ const AFFECTED: Readonly<Record<FileFault["done"], RegExp>> = {
 
 type Call = (...args: readonly unknown[]) => Promise<unknown>;
 
-/** Creates files that fail at one affected call, after a number of others. Reads may fail too. */
+/** Creates files that fail at one affected call, after `skipped` others. Reads may fail too. */
 export function createFailingFiles(files: FilePort, skipped: number, { text, done }: FileFault): FailingFiles {
   let left = skipped;
   let failed = false;

@@ -4,7 +4,7 @@ import { connect } from "node:tls";
 /** The bytes that the server sent until it closed the connection. */
 export interface RawAnswer {
   readonly text: string;
-  /** The codes of all answers; several when a request was smuggled. */
+  /** The codes of all answers; there are several if a request was smuggled. */
   readonly codes: readonly number[];
 }
 

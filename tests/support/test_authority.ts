@@ -16,7 +16,6 @@ export function unwrap<T>(result: Result<T, string>): T {
   return result.value;
 }
 
-/** Returns the time a number of hours after `NOW`. */
 export function hoursFromNow(hours: number): Date {
   return new Date(NOW.getTime() + hours * 3_600_000);
 }
