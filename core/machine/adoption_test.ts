@@ -83,7 +83,12 @@ for (
       certificate: undefined,
       want: /^one of the certificates for the CSR has expired: 2025-12-31T23:00:00/,
     },
-    { name: "broken", notAfter: NOW, certificate: encodeBase64("x"), want: /^error parsing signed certificate for CSR: / },
+    {
+      name: "broken",
+      notAfter: NOW,
+      certificate: encodeBase64("x"),
+      want: /^error parsing signed certificate for CSR: /,
+    },
   ]
 ) {
   test(`checkAdoptable() checks an existing certificate: ${name}`, async () => {

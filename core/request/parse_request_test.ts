@@ -14,7 +14,10 @@ for (
     { name: "empty bytes", request: "" },
     { name: "bytes that are not PEM", request: encodeBase64("invalid data") },
     { name: "text that is not base64", request: "***" },
-    { name: "another PEM type", request: encodeBase64("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n") },
+    {
+      name: "another PEM type",
+      request: encodeBase64("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+    },
   ]
 ) {
   test(`parseRequest() refuses ${name}`, () => {

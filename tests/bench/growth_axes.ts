@@ -1,5 +1,5 @@
 /** The axes of growth: nodes that join, stored requests, watchers, and nodes that renew their Leases. */
-import { type Setup, onEtcd } from "./setup.ts";
+import { onEtcd, type Setup } from "./setup.ts";
 import { create, list, storm, watch } from "./load.ts";
 import { type BenchInstance, since } from "./instance.ts";
 import { openNodeTraffic } from "./node_traffic.ts";

@@ -4,9 +4,9 @@ import { once } from "node:events";
 import process from "node:process";
 import { test } from "node:test";
 import {
+  checkOpenFiles,
   parseBusySeconds,
   parseBytes,
-  checkOpenFiles,
   parseCpuSeconds,
   parseOpenFiles,
   readShares,

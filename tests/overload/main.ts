@@ -71,7 +71,9 @@ async function main(): Promise<number> {
   checkOpenFiles(CONNECTIONS * scale);
   const node = await ensureNode();
   // The sources get the same memory setting as the released file.
-  const program = binary ? await releasedProgram(join(process.cwd(), "dist")) : sourceProgram(node, [YOUNG_GENERATION_FLAG]);
+  const program = binary
+    ? await releasedProgram(join(process.cwd(), "dist"))
+    : sourceProgram(node, [YOUNG_GENERATION_FLAG]);
   await using folder = await createTempFolder();
   const data = folder.join("data");
   const hostKeys = folder.join("machines");

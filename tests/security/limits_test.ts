@@ -75,7 +75,8 @@ const LIMITS: readonly Limit[] = [
     name: "a request behind as many broken blocks as fit into a body",
     code: 422,
     says: /PEM block type must be CERTIFICATE REQUEST/,
-    body: async () => await createCsrBody("blocks", encodeBase64("-----BEGIN CERTIFICATE REQUEST-----\n".repeat(60_000))),
+    body: async () =>
+      await createCsrBody("blocks", encodeBase64("-----BEGIN CERTIFICATE REQUEST-----\n".repeat(60_000))),
   },
 ];
 

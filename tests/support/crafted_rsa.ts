@@ -60,7 +60,9 @@ export function buildRsaRequest(bits: number): string {
     encodeValue(contextTag(0, true)),
   );
   const algorithm = encodeSequence(encodeOid(RSA_SHA256_OID), encodeNull());
-  return encodeBase64(encodePem("CERTIFICATE REQUEST", encodeSequence(body, algorithm, encodeBitString(key.sign(body)))));
+  return encodeBase64(
+    encodePem("CERTIFICATE REQUEST", encodeSequence(body, algorithm, encodeBitString(key.sign(body)))),
+  );
 }
 
 /** Generates different primes for which the exponent has an inverse. */

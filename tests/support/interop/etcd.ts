@@ -171,7 +171,6 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
   }
 }
 
-
 async function waitHealthy(url: string, member: Child): Promise<void> {
   await eventually(`etcd at ${url} is healthy`, async () => {
     if (member.hasEnded()) throw new Error("it has ended");
