@@ -15,7 +15,7 @@ import {
   NOW,
 } from "../tests/support/bootstrap_fixture.ts";
 import { failure } from "../tests/support/fake_api.ts";
-import { createImpatientClock, until } from "../tests/support/fake_clock.ts";
+import { createSkippingClock, until } from "../tests/support/fake_clock.ts";
 import { createIssuingCa } from "../tests/support/issuing_ca.ts";
 import { bootstrap, type BootstrapOptions } from "./bootstrap.ts";
 
@@ -239,7 +239,7 @@ test("bootstrap() sends nothing to a server with another CA", async () => {
  * approval.
  */
 function withoutPauses(f: Fixture): BootstrapOptions {
-  return { ...f.options, clock: createImpatientClock(f.clock, 1_500, 60_000) };
+  return { ...f.options, clock: createSkippingClock(f.clock, 1_500, 60_000) };
 }
 
 test("bootstrap() waits a minute for a server that is down, then reports it", async () => {

@@ -8,7 +8,7 @@ import { Secret } from "../core/lib/brand.ts";
 import {
   CLOCK_JUMPS,
   createFakeClock,
-  createImpatientClock,
+  createSkippingClock,
   type FakeClock,
   until,
 } from "../tests/support/fake_clock.ts";
@@ -124,7 +124,7 @@ async function fixture(options: FixtureOptions): Promise<Fixture> {
     ...(options.onRenewed === undefined ? {} : { onRenewed: options.onRenewed }),
     template,
     retirement,
-    clock: options.isPatient === true ? clock : createImpatientClock(clock, 0, MINUTE),
+    clock: options.isPatient === true ? clock : createSkippingClock(clock, 0, MINUTE),
     random: { float: () => 0.5, bytes: (length) => new Uint8Array(length) },
     logger,
     requestCertificate(key, wanted, credentials, signal) {

@@ -7,7 +7,7 @@ import type { ResolvedCluster } from "../core/kube/kubeconfig/kubeconfig.ts";
 import { parseCaBundle } from "../core/pki/x509/ca_bundle.ts";
 import { publicKeyPin } from "../core/pki/keys/key_names.ts";
 import { type FakeAnswer, type FakeApi, startFakeApi } from "../tests/support/fake_api.ts";
-import { createFakeClock, createImpatientClock, until } from "../tests/support/fake_clock.ts";
+import { createFakeClock, createSkippingClock, until } from "../tests/support/fake_clock.ts";
 import { createIssuingCa, type IssuingCa } from "../tests/support/issuing_ca.ts";
 import { createMemoryFiles } from "../tests/support/memory_files.ts";
 import { createConnector } from "./transport/connect.ts";
@@ -27,7 +27,7 @@ interface Discovery {
 
 function discover(api: FakeApi, pinned: IssuingCa = api.ca): Discovery {
   const clock = createFakeClock(NOW);
-  const impatient = createImpatientClock(clock, 0, 10_000);
+  const impatient = createSkippingClock(clock, 0, 10_000);
   const progress: DiscoveryProgress[] = [];
   const pauses: number[] = [];
   // The short pauses move the clock to the limit of five minutes.

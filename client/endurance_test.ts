@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError } from "../core/errors.ts";
 import type { PrivateKey } from "../core/pki/keys/keys.ts";
-import { createFakeClock, createImpatientClock, until } from "../tests/support/fake_clock.ts";
+import { createFakeClock, createSkippingClock, until } from "../tests/support/fake_clock.ts";
 import { createIssuingCa } from "../tests/support/issuing_ca.ts";
 import { createMemoryFiles } from "../tests/support/memory_files.ts";
 import { createMemoryLogger } from "../tests/support/memory_logger.ts";
@@ -38,7 +38,7 @@ test("a certificate manager survives six weeks of failures", async () => {
     store,
     template: createFixedSource(TEMPLATE),
     // Pauses of up to a minute end by themselves; the test ends longer sleeps.
-    clock: createImpatientClock(clock, 0, MINUTE),
+    clock: createSkippingClock(clock, 0, MINUTE),
     random: chance,
     logger,
     async requestCertificate(key: PrivateKey, { commonName, organizations }, credentials) {

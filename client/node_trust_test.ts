@@ -10,7 +10,7 @@ import { generatePrivateKey } from "../core/pki/keys/keys.ts";
 import { createDyingFiles, Killed } from "../tests/support/failing_files.ts";
 import { eventually } from "../tests/support/eventually.ts";
 import { failure, type FakeApi, startFakeApi } from "../tests/support/fake_api.ts";
-import { createFakeClock, createImpatientClock, type FakeClock, until } from "../tests/support/fake_clock.ts";
+import { createFakeClock, createSkippingClock, type FakeClock, until } from "../tests/support/fake_clock.ts";
 import { createIssuingCa } from "../tests/support/issuing_ca.ts";
 import { createMemoryFiles, type MemoryFiles } from "../tests/support/memory_files.ts";
 import { createMemoryLogger, type MemoryLogger } from "../tests/support/memory_logger.ts";
@@ -50,7 +50,7 @@ async function startMachine(
 ): Promise<Machine> {
   const fakeClock = createFakeClock(NOW);
   // Short pauses end at once; pauses of half a minute or longer end when a test moves the clock.
-  const clock = createImpatientClock(fakeClock, 0, 29_999);
+  const clock = createSkippingClock(fakeClock, 0, 29_999);
   const api = await startFakeApi({ now: NOW });
   const reports: (readonly string[])[] = [];
   api.intercept = ({ method, path, body }) => {

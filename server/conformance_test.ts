@@ -1,7 +1,8 @@
 /** Kubernetes' own conformance test of the CSR API (`test/e2e/auth/certificates.go`), ported to the app. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildCsr, toBase64 } from "../tests/support/csr_builder.ts";
+import { encodeBase64 } from "../core/lib/encodings.ts";
+import { buildCsr } from "../tests/support/csr_builder.ts";
 import { createSigningCa } from "../tests/support/signing_ca.ts";
 import { createTestApp, WatchReader } from "../tests/support/test_app.ts";
 
@@ -80,7 +81,7 @@ test("the API operations of the CSR conformance test", async () => {
   assert.equal(put.at("status/conditions/1/type"), "Approved");
 
   const ca = await createSigningCa();
-  const certificate = toBase64(ca.certificatePem + ca.certificatePem);
+  const certificate = encodeBase64(ca.certificatePem + ca.certificatePem);
   const issued = await app.send("PATCH", `${path}/status`, {
     body: { metadata: { annotations: { patchedstatus: "true" } }, status: { certificate } },
     headers: MERGE,

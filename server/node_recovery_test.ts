@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { DAY_MS } from "../core/lib/duration.ts";
 import { type CertificateFacts, parseCertificate } from "../core/pki/x509/certificate.ts";
 import type { SubjectFields } from "../core/pki/x509/names.ts";
 import { describeIssued } from "../core/register/record.ts";
@@ -15,7 +16,6 @@ import { createMemoryStorage } from "./storage/memory/journaled_storage.ts";
 
 const SIGNER = "kubernetes.io/kube-apiserver-client-kubelet";
 const START = new Date("2026-11-28T02:00:00Z");
-const DAY_MS = 86_400_000;
 const PLAIN: SubjectFields = { commonName: "system:node:n1", organizations: ["system:nodes"] };
 const ca = await createClientCa(START);
 

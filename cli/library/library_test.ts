@@ -20,7 +20,7 @@ import { parseCertificate } from "../../core/pki/x509/certificate.ts";
 import { verifyChain } from "../../core/pki/x509/chain.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { encodePem, findPemBlock } from "../../core/pki/asn1/pem.ts";
-import { LEAST, parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
+import { MINIMAL, parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { bootstrapMachine, connectToCluster, loadAuthority, signCertificateFor } from "./clients.ts";
 import { openInstance, startTestServer } from "./servers.ts";
@@ -208,7 +208,7 @@ test("signCertificateFor() signs for a custom signer with its profile only", asy
   const usages = ["digital signature", "server auth"];
   const signerName = "example.com/web";
   await assert.rejects(signCertificateFor(authority, { request, signerName }), { code: "invalid" });
-  const rules = LEAST.replace("usages:", 'subject: { commonName: { allowed: ["web-*"] } }\nusages:');
+  const rules = MINIMAL.replace("usages:", 'subject: { commonName: { allowed: ["web-*"] } }\nusages:');
   const profile = createCustomProfile(signerName, parseProfileOrThrow(rules));
   assert.match(await signCertificateFor(authority, { request, signerName, profile, usages }), /BEGIN CERTIFICATE/);
   const other = await createRequestPem("other");

@@ -20,7 +20,7 @@ import { formatBootstrapToken } from "../../core/token/token_secret.ts";
 import { encodeClusterInfo } from "../../core/token/cluster_info.ts";
 import { sharedKey } from "../../tests/support/csr_builder.ts";
 import { type FakeAnswer, type FakeApi, type FakeRequest, startFakeApi } from "../../tests/support/fake_api.ts";
-import { createFakeClock, createImpatientClock } from "../../tests/support/fake_clock.ts";
+import { createFakeClock, createSkippingClock } from "../../tests/support/fake_clock.ts";
 import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
 import { createMemoryFiles } from "../../tests/support/memory_files.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
@@ -132,7 +132,7 @@ interface Attempt {
 
 async function begin({ api }: FakeServer, kind: ProofKind, more: Partial<AttestOptions> = {}): Promise<Attempt> {
   const clock = createFakeClock(NOW);
-  const impatient = createImpatientClock(clock, 0, 10_000);
+  const impatient = createSkippingClock(clock, 0, 10_000);
   const progress: AttestProgress[] = [];
   const join = attest({
     server: api.server,

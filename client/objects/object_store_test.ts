@@ -4,7 +4,7 @@ import { isAppError } from "../../core/errors.ts";
 import { configMapKind } from "../../core/kube/kinds/mod.ts";
 import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import type { ObjectChange, ObjectStore } from "../../core/ports.ts";
-import { createFakeClock, createImpatientClock, type FakeClock, until } from "../../tests/support/fake_clock.ts";
+import { createFakeClock, createSkippingClock, type FakeClock, until } from "../../tests/support/fake_clock.ts";
 import { failure, type FakeApi, startFakeApi } from "../../tests/support/fake_api.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
@@ -32,7 +32,7 @@ async function fixture(edit: { readonly fieldSelector?: string } = {}): Promise<
   const transport: TlsTransport = createTlsTransport({ server: api.server, caPem: api.ca.caPem, userAgent: "x" });
   const store = createObjectStore<ConfigMap>(transport, configMapKind, {
     // Backoff is at most a minute, the limit of a watch at least five.
-    clock: createImpatientClock(clock, 0, 60_000),
+    clock: createSkippingClock(clock, 0, 60_000),
     random: createSeededRandom(),
     logger: createMemoryLogger(),
     ...edit,

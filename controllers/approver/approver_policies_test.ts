@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { encodeBase64 } from "../../core/lib/encodings.ts";
 import { isApproved } from "../../core/request/phase.ts";
 import { AppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
@@ -305,7 +306,7 @@ test("createApprover() renews by a certificate that was issued a moment ago", as
   await instance.clock.advance(2_000);
   assert.equal(instance.getCondition("second"), "");
   const { createIssuingCa } = await import("../../tests/support/issuing_ca.ts");
-  const { sharedKey, toBase64 } = await import("../../tests/support/csr_builder.ts");
+  const { sharedKey } = await import("../../tests/support/csr_builder.ts");
   const pem = await (await createIssuingCa(instance.clock.now())).issue({
     publicKeyDer: (await sharedKey()).publicKeyDer(),
     subject: { commonName: "system:node:a" },
@@ -313,7 +314,7 @@ test("createApprover() renews by a certificate that was issued a moment ago", as
     ipAddresses: ["10.0.0.1"],
   });
   instance.csrs.put(
-    await buildCsr({ ...SERVING, name: "first", conditions: [condition("Approved")], certificate: toBase64(pem) }),
+    await buildCsr({ ...SERVING, name: "first", conditions: [condition("Approved")], certificate: encodeBase64(pem) }),
   );
   await until(() => instance.getCondition("second") === "Approved");
   const message = instance.csrs.peek("second").status.conditions?.[0]?.message ?? "";

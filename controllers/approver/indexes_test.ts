@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { encodeBase64 } from "../../core/lib/encodings.ts";
 import { AppError } from "../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
-import { buildCsr, condition, type CsrOptions, toBase64 } from "../../tests/support/csr_builder.ts";
+import { buildCsr, condition, type CsrOptions } from "../../tests/support/csr_builder.ts";
 import { createFakeClock, settle } from "../../tests/support/fake_clock.ts";
 import { createMemoryObjectStore } from "../../tests/support/memory_object_store.ts";
 import {
@@ -143,7 +144,7 @@ function createWorld(
 
 async function putIssued(certificates: NodeCertificates, until = "2027-01-01"): Promise<CertificateSigningRequest> {
   const pem = await issueClientCertificate(await createSigningCa(), new Date("2026-01-01"), new Date(until));
-  const csr = await buildCsr({ conditions: [condition("Approved")], certificate: toBase64(pem) });
+  const csr = await buildCsr({ conditions: [condition("Approved")], certificate: encodeBase64(pem) });
   certificates.put(csr);
   return csr;
 }

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
+import { encodeBase64 } from "../lib/encodings.ts";
 import { generatePrivateKey, type KeyAlgorithm } from "../pki/keys/keys.ts";
-import { buildCsr, sharedKey, toBase64 } from "../../tests/support/csr_builder.ts";
+import { buildCsr, sharedKey } from "../../tests/support/csr_builder.ts";
 import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
 import fc, { anyText } from "../../tests/support/properties.ts";
 import {
@@ -63,7 +64,7 @@ test("checkAdoptable() refuses a request of another key", async () => {
 for (
   const { name, request, want } of [
     { name: "no request", request: null, want: /^unable to parse new csr: / },
-    { name: "no PEM", request: toBase64("hello"), want: /^unable to parse new csr: PEM block type must be/ },
+    { name: "no PEM", request: encodeBase64("hello"), want: /^unable to parse new csr: PEM block type must be/ },
     { name: "no base64", request: "@@", want: /^unable to parse new csr: / },
   ]
 ) {
@@ -82,7 +83,12 @@ for (
       certificate: undefined,
       want: /^one of the certificates for the CSR has expired: 2025-12-31T23:00:00/,
     },
-    { name: "broken", notAfter: NOW, certificate: toBase64("x"), want: /^error parsing signed certificate for CSR: / },
+    {
+      name: "broken",
+      notAfter: NOW,
+      certificate: encodeBase64("x"),
+      want: /^error parsing signed certificate for CSR: /,
+    },
   ]
 ) {
   test(`checkAdoptable() checks an existing certificate: ${name}`, async () => {
@@ -90,7 +96,7 @@ for (
     const key = await sharedKey();
     const notBefore = new Date("2025-12-31T00:00:00Z");
     const pem = await ca.issue({ publicKeyDer: key.publicKeyDer(), notBefore, notAfter });
-    const csr = await buildCsr({ certificate: certificate ?? toBase64(pem) });
+    const csr = await buildCsr({ certificate: certificate ?? encodeBase64(pem) });
     const result = checkAdoptable(csr, csr, await toOptions());
     assert.match(result.ok ? "" : result.error, want);
   });

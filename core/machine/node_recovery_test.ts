@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { DAY_MS } from "../lib/duration.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { decideRecovery, decideRecoveryRequest, type RecoveryFacts } from "./node_recovery.ts";
 
 const NOW = new Date("2027-03-01T00:00:00Z");
-const DAY_MS = 86_400_000;
 const SIGNER = "kubernetes.io/kube-apiserver-client-kubelet";
 
 function record(sequence: number, edit: Partial<IssuedCertificate["spec"]> = {}, status = {}): IssuedCertificate {

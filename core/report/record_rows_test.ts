@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildCsr, condition, sharedKey, toBase64 } from "../../tests/support/csr_builder.ts";
+import { buildCsr, condition, sharedKey } from "../../tests/support/csr_builder.ts";
 import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
 import { createRecords, type RecordEdit } from "../../tests/support/issued_records.ts";
+import { DAY_MS } from "../lib/duration.ts";
+import { encodeBase64 } from "../lib/encodings.ts";
 import {
   addReplacement,
   compareRows,
@@ -29,7 +31,6 @@ const NOTHING: RecordSelection = {
   since: undefined,
 };
 const REVOKED = { revocation: { name: "node:n4", reason: "keyCompromise", time: "2026-05-01T00:00:00Z" } };
-const DAY_MS = 86_400_000;
 
 function toRows(edits: readonly RecordEdit[]): ReturnType<typeof toRow>[] {
   const records = createRecords(edits);
@@ -138,7 +139,7 @@ test("recordRequest() makes a record of an issued request, but of no other", asy
   const ca = await createIssuingCa(NOW);
   const key = await sharedKey();
   const subject = { commonName: "system:node:n1", organizations: ["system:nodes"] };
-  const certificate = toBase64(await ca.issue({ subject, publicKeyDer: key.publicKeyDer() }));
+  const certificate = encodeBase64(await ca.issue({ subject, publicKeyDer: key.publicKeyDer() }));
   const at = "2026-02-01T00:00:00Z";
   const record = recordRequest(
     await buildCsr({ name: "first", conditions: [condition("Approved", at, "Manual")], certificate }),

@@ -1,9 +1,10 @@
 // Carries `pkg/controller/certificates/cleaner/cleaner_test.go`.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { condition, toBase64 } from "../../tests/support/csr_builder.ts";
+import { condition } from "../../tests/support/csr_builder.ts";
 import { buildPodRequest } from "../../tests/support/pod_request_builder.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
+import { encodeBase64 } from "../lib/encodings.ts";
 import type { CertificateSigningRequestCondition } from "../kube/kinds/certificates_v1.ts";
 import { formatTime } from "../kube/meta.ts";
 import { decideCleaning, decidePodRequestCleaning } from "./cleaning.ts";
@@ -119,7 +120,7 @@ for (const { name, conditions, created, certificate, times, why } of cases) {
       spec: { request: null, signerName: "" },
       status: {
         ...(conditions === undefined ? {} : { conditions }),
-        ...(certificate === undefined ? {} : { certificate: toBase64(pem) }),
+        ...(certificate === undefined ? {} : { certificate: encodeBase64(pem) }),
       },
     };
     assert.deepEqual(

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildCsr, sharedKey, toBase64 } from "../../tests/support/csr_builder.ts";
+import { buildCsr, sharedKey } from "../../tests/support/csr_builder.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
+import { encodeBase64 } from "../lib/encodings.ts";
 import { encodePem, findPemBlock } from "../pki/asn1/pem.ts";
 import {
   classifyDuration,
@@ -22,7 +23,7 @@ const ca = await createSigningCa();
 const { certificate: { notBefore, notAfter } } = ca;
 const CA = encodePem("CERTIFICATE", ca.certificate.der);
 const LEAF = await issueClientCertificate(ca, notBefore, notAfter);
-const NAME = findLeafCertificate(toBase64(LEAF))?.subject.commonName;
+const NAME = findLeafCertificate(encodeBase64(LEAF))?.subject.commonName;
 const CUT = encodePem("CERTIFICATE", ca.certificate.der.slice(0, 100));
 
 for (
@@ -67,7 +68,7 @@ for (
   ]
 ) {
   test(`findCertificateFault() and findLeafCertificate() return the same each time: ${name}`, () => {
-    const certificate = toBase64(pem);
+    const certificate = encodeBase64(pem);
     for (let time = 0; time < 3; time++) {
       assert.equal(findCertificateFault(certificate), fault);
       assert.equal(findLeafCertificate(certificate)?.subject.commonName, leaf);
@@ -76,17 +77,17 @@ for (
 }
 
 test("findLeafCertificate() parses a text once, also after the validation, and evicts old texts", () => {
-  const certificate = toBase64(`cached\n${LEAF}`);
+  const certificate = encodeBase64(`cached\n${LEAF}`);
   assert.equal(findCertificateFault(certificate), undefined);
   const leaf = findLeafCertificate(certificate);
   assert.equal(findLeafCertificate(certificate), leaf);
-  for (let other = 0; other < 1_000; other++) findLeafCertificate(toBase64(`${other}\n${CUT}`));
+  for (let other = 0; other < 1_000; other++) findLeafCertificate(encodeBase64(`${other}\n${CUT}`));
   assert.notEqual(findLeafCertificate(certificate), leaf);
   assert.deepEqual(findLeafCertificate(certificate), leaf);
 });
 
 test("findLeafCertificate() does not cache long texts", () => {
-  const certificate = toBase64(`${"x".repeat(10_000)}\n${LEAF}`);
+  const certificate = encodeBase64(`${"x".repeat(10_000)}\n${LEAF}`);
   assert.notEqual(findLeafCertificate(certificate), findLeafCertificate(certificate));
 });
 
@@ -112,7 +113,7 @@ for (
   test(`classifyDuration() calls ${given} s for ${requested} s ${want}`, async () => {
     const ca = await createSigningCa();
     const notAfter = new Date(NOW.getTime() + given * 1000);
-    const certificate = toBase64(await issueClientCertificate(ca, NOW, notAfter));
+    const certificate = encodeBase64(await issueClientCertificate(ca, NOW, notAfter));
     const csr = await buildCsr({ certificate, ...(requested === undefined ? {} : { expirationSeconds: requested }) });
     assert.equal(classifyDuration(csr), want);
   });

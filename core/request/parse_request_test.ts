@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
-import { buildRequest, forgeRequest, fromBase64, toBase64 } from "../../tests/support/csr_builder.ts";
+import { buildRequest, forgeRequest, fromBase64 } from "../../tests/support/csr_builder.ts";
 import { buildRsaRequest } from "../../tests/support/crafted_rsa.ts";
+import { encodeBase64 } from "../lib/encodings.ts";
 import { parseRequest, parseVerifiedRequest, verifyRequestInBackground } from "./parse_request.ts";
 
 const WRONG_TYPE = { ok: false, error: "PEM block type must be CERTIFICATE REQUEST" };
@@ -11,9 +12,12 @@ for (
   const { name, request } of [
     { name: "nothing", request: null },
     { name: "empty bytes", request: "" },
-    { name: "bytes that are not PEM", request: toBase64("invalid data") },
+    { name: "bytes that are not PEM", request: encodeBase64("invalid data") },
     { name: "text that is not base64", request: "***" },
-    { name: "another PEM type", request: toBase64("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n") },
+    {
+      name: "another PEM type",
+      request: encodeBase64("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+    },
   ]
 ) {
   test(`parseRequest() refuses ${name}`, () => {
@@ -23,13 +27,13 @@ for (
 
 test("parseRequest() refuses NEW CERTIFICATE REQUEST, as kube-apiserver does", async () => {
   const pem = fromBase64(await buildRequest({ subject: { commonName: "a" } }));
-  assert.deepEqual(parseRequest(toBase64(pem.replaceAll("CERTIFICATE", "NEW CERTIFICATE"))), WRONG_TYPE);
+  assert.deepEqual(parseRequest(encodeBase64(pem.replaceAll("CERTIFICATE", "NEW CERTIFICATE"))), WRONG_TYPE);
 });
 
 test("parseVerifiedRequest() reads the first block only and ignores the text around it", async () => {
   const first = fromBase64(await buildRequest({ subject: { commonName: "first" } }));
   const second = fromBase64(await buildRequest({ subject: { commonName: "second" } }));
-  const request = parseVerifiedRequest(toBase64(`before é\n${first}between\n${second}after`));
+  const request = parseVerifiedRequest(encodeBase64(`before é\n${first}between\n${second}after`));
   assert.ok(request.ok);
   assert.equal(request.value.subject.commonName, "first");
 });
@@ -77,9 +81,9 @@ test("parseVerifiedRequest() returns the same result every time, whatever the by
   fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
     const body = Buffer.from(bytes).toString("base64");
     const pem = `-----BEGIN CERTIFICATE REQUEST-----\n${body}\n-----END CERTIFICATE REQUEST-----\n`;
-    const answer = parseVerifiedRequest(toBase64(pem));
+    const answer = parseVerifiedRequest(encodeBase64(pem));
     assert.equal(answer.ok, false);
-    assert.deepEqual(parseVerifiedRequest(toBase64(pem)), answer);
+    assert.deepEqual(parseVerifiedRequest(encodeBase64(pem)), answer);
   }));
 });
 

@@ -1,9 +1,10 @@
 // Carries the creation and content cases of `pkg/apis/certificates/validation/validation_test.go`.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildCsr, condition, type CsrOptions, toBase64 } from "../../tests/support/csr_builder.ts";
+import { buildCsr, condition, type CsrOptions } from "../../tests/support/csr_builder.ts";
 import { getMlDsaRequest } from "../../tests/support/ml_dsa_vectors.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
+import { encodeBase64 } from "../lib/encodings.ts";
 import { formatFieldError } from "../kube/status/field_error.ts";
 import { hasMlDsa, NO_ML_DSA } from "../pki/keys/ml_dsa.ts";
 import { validateCsrCreate, validateCsrUpdate } from "./validate.ts";
@@ -25,7 +26,7 @@ const cases: readonly { name: string; edit: CsrOptions; want: readonly string[] 
   },
   {
     name: "invalid request",
-    edit: { request: toBase64("invalid data") },
+    edit: { request: encodeBase64("invalid data") },
     want: ['spec.request: Invalid value: "aW52YWxpZCBkYXRh": PEM block type must be CERTIFICATE REQUEST'],
   },
   { name: "no usages", edit: { usages: [] }, want: ["spec.usages: Required value"] },
@@ -108,7 +109,7 @@ const cases: readonly { name: string; edit: CsrOptions; want: readonly string[] 
       signerName: "",
       expirationSeconds: 1,
       conditions: [condition("Denied"), condition("Approved"), condition("")],
-      certificate: toBase64("x"),
+      certificate: encodeBase64("x"),
     },
     want: [
       'spec.request: Invalid value: "": PEM block type must be CERTIFICATE REQUEST',
@@ -193,7 +194,7 @@ for (
     const ca = await createSigningCa();
     const good = await issueClientCertificate(ca, new Date("2026-01-01"), new Date("2027-01-01"));
     const old = await buildCsr({ conditions: [condition("Approved")] });
-    const csr = { ...old, status: { ...old.status, certificate: toBase64(certificate(good)) } };
+    const csr = { ...old, status: { ...old.status, certificate: encodeBase64(certificate(good)) } };
     const texts = validateCsrUpdate(csr, old, "status").map(formatFieldError);
     const prefix = 'status.certificate: Invalid value: "<certificate data>": ';
     if (want === undefined) {

@@ -1,15 +1,16 @@
 // Carries the update cases of `pkg/apis/certificates/validation/validation_test.go`.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildCsr, condition, type CsrOptions, toBase64 } from "../../tests/support/csr_builder.ts";
+import { buildCsr, condition, type CsrOptions } from "../../tests/support/csr_builder.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
+import { encodeBase64 } from "../lib/encodings.ts";
 import { formatFieldError } from "../kube/status/field_error.ts";
 import { type CsrEndpoint, validateCsrUpdate } from "./validate.ts";
 
 const ca = createSigningCa();
 const GOOD = "good";
 const OTHER = "other";
-const BAD = toBase64("invalid");
+const BAD = encodeBase64("invalid");
 const ENDPOINTS: readonly CsrEndpoint[] = ["main", "status", "approval"];
 
 const add = (type: string): string => `status.conditions: Forbidden: updates may not add a condition of type "${type}"`;
@@ -78,7 +79,7 @@ const cases: readonly Case[] = [
   {
     name: "replace an invalid certificate",
     old: { certificate: BAD },
-    now: { certificate: toBase64("other") },
+    now: { certificate: encodeBase64("other") },
     want: { status: [RESET] },
   },
   { name: "clear a certificate", old: { certificate: GOOD }, now: {}, want: { status: [RESET] } },
@@ -129,7 +130,7 @@ async function fill(options: CsrOptions): Promise<CsrOptions> {
   const until = years[options.certificate ?? ""];
   if (until === undefined) return options;
   const pem = await issueClientCertificate(await ca, new Date("2026-01-01"), new Date(until));
-  return { ...options, certificate: toBase64(pem) };
+  return { ...options, certificate: encodeBase64(pem) };
 }
 
 for (const { name, old, now, want } of cases) {

@@ -13,7 +13,7 @@ import { toExtendedKeyUsageOids, toKeyUsageBits } from "../pki/x509/usages.ts";
 import { KEY_USAGES } from "../kube/kinds/certificates_v1.ts";
 import { type CertificateFacts, parseCertificate } from "../pki/x509/certificate.ts";
 import type { Result } from "../lib/result.ts";
-import { FULL, LEAST, parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
+import { FULL, MINIMAL, parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
 import { createCustomProfile } from "./custom_profile.ts";
 import { planCertificate, type PlanInput, type SigningRefusal } from "./profile.ts";
 import type { ProfileSpec } from "./profile_spec.ts";
@@ -48,7 +48,7 @@ async function issue(planned: CertificatePlan): Promise<CertificateFacts> {
   return facts.value;
 }
 
-const bounded = parseProfileOrThrow(LEAST.replace("{ max: 24h }", "{ max: 24h, default: 10h, min: 2h }"));
+const bounded = parseProfileOrThrow(MINIMAL.replace("{ max: 24h }", "{ max: 24h, default: 10h, min: 2h }"));
 
 for (
   const { name, seconds, signing = 8_760 * HOUR_S, want } of [
@@ -109,17 +109,17 @@ for (
 }
 
 test("planCertificate() uses the usages of the profile for a request without usages, or refuses it", async () => {
-  const spec = parseProfileOrThrow(LEAST.replace("digital signature]", "digital signature], default: [server auth]"));
+  const spec = parseProfileOrThrow(MINIMAL.replace("digital signature]", "digital signature], default: [server auth]"));
   const planned = await plan(spec, { usages: [] });
   assert.ok(planned.ok);
   assert.deepEqual(planned.value.usages, ["server auth"]);
-  const refused = await plan(parseProfileOrThrow(LEAST), { usages: [] });
+  const refused = await plan(parseProfileOrThrow(MINIMAL), { usages: [] });
   assert.ok(!refused.ok && refused.error.message === "usages are missing");
 });
 
 for (const usages of [["client auth"], ["any"], ["digital signature"]]) {
   test(`planCertificate() refuses ${usages.join()} of a profile when the API trusts the CA for clients`, async () => {
-    const spec = parseProfileOrThrow(LEAST.replace(/allowed: \[[^\]]*\]/, `allowed: [${usages.join()}]`));
+    const spec = parseProfileOrThrow(MINIMAL.replace(/allowed: \[[^\]]*\]/, `allowed: [${usages.join()}]`));
     assert.equal((await plan(spec, { usages })).ok, true);
     assert.deepEqual(await plan(spec, { usages }, { clientTrust: "trusted" }), {
       ok: false,

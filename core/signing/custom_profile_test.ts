@@ -5,7 +5,7 @@ import { parseRequest } from "../request/parse_request.ts";
 import { encodeOid, encodeSequence, encodeSetOf, encodeText } from "../pki/asn1/der_writer.ts";
 import { parseName } from "../pki/x509/names.ts";
 import { getMlDsaRequest } from "../../tests/support/ml_dsa_vectors.ts";
-import { FULL, LEAST, parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
+import { FULL, MINIMAL, parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
 import { createCustomProfile } from "./custom_profile.ts";
 import { checkProfile, type SigningProfile } from "./profile.ts";
 
@@ -132,7 +132,7 @@ for (
   ]
 ) {
   test(`createCustomProfile() ${want === undefined ? "allows" : "refuses"} an ML-DSA-44 key by "${keys}"`, async () => {
-    const profile = createCustomProfile("example.com/keys", parseProfileOrThrow(`${LEAST}${keys}\n`));
+    const profile = createCustomProfile("example.com/keys", parseProfileOrThrow(`${MINIMAL}${keys}\n`));
     const facts = parseRequest((await buildCsr({ request: getMlDsaRequest() })).spec.request);
     assert.ok(facts.ok);
     const rule = profile.rules.find(({ name }) => name === "key");
@@ -140,7 +140,7 @@ for (
   });
 }
 
-const least = createCustomProfile("example.com/least", parseProfileOrThrow(LEAST));
+const least = createCustomProfile("example.com/least", parseProfileOrThrow(MINIMAL));
 const bare: CsrOptions = { commonName: "", organizations: [], usages: ["server auth"] };
 
 for (
@@ -197,7 +197,7 @@ for (
   ] as readonly { readonly rules: string; readonly edit: CsrOptions; readonly want?: string }[]
 ) {
   test(`createCustomProfile() ${want ?? "allows"}: ${JSON.stringify(edit)} by ${rules}`, async () => {
-    const profile = createCustomProfile("example.com/x", parseProfileOrThrow(`${LEAST}${rules}\n`));
+    const profile = createCustomProfile("example.com/x", parseProfileOrThrow(`${MINIMAL}${rules}\n`));
     assert.equal(await check(profile, { ...bare, ...edit }), want);
   });
 }
@@ -240,7 +240,7 @@ for (
   ]
 ) {
   test(`createCustomProfile() refuses a wildcard name where ${name}`, async () => {
-    const profile = createCustomProfile("example.com/x", parseProfileOrThrow(`${LEAST}names: { dns: ${pattern} }\n`));
+    const profile = createCustomProfile("example.com/x", parseProfileOrThrow(`${MINIMAL}names: { dns: ${pattern} }\n`));
     assert.equal(await check(profile, { ...bare, dnsNames: ["xx.a.example"] }), undefined);
     assert.equal(await check(profile, { ...bare, dnsNames: ["*.a.example"] }), `${DNS}: *.a.example`);
   });
@@ -248,7 +248,7 @@ for (
 
 test("createCustomProfile() compares exact names unchanged, but addresses in any notation", async () => {
   const rules = 'names: { dns: { exactly: ["*.a.example"] }, ips: { exactly: ["2001:DB8:0::1"] } }\n';
-  const profile = createCustomProfile("example.com/x", parseProfileOrThrow(`${LEAST}${rules}`));
+  const profile = createCustomProfile("example.com/x", parseProfileOrThrow(`${MINIMAL}${rules}`));
   assert.equal(await check(profile, { ...bare, dnsNames: ["*.a.example"], ipAddresses: ["2001:db8::1"] }), undefined);
   assert.equal(
     await check(profile, { ...bare, dnsNames: ["*.a.example"] }),

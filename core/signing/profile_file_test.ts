@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
 import { POD_PROFILE, POD_SIGNER } from "../../tests/support/pod_profile.ts";
-import { FULL, LEAST, parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
+import { FULL, MINIMAL, parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
 import { createCustomProfile } from "./custom_profile.ts";
 import { describeProfile } from "./profile.ts";
 import { findPurposeFault } from "./profile_spec.ts";
 import { parseProfile } from "./profile_file.ts";
 
 test("parseProfile() parses a file, with strict defaults for absent keys", () => {
-  assert.deepEqual(parseProfileOrThrow(LEAST), {
+  assert.deepEqual(parseProfileOrThrow(MINIMAL), {
     description: "",
     subject: {},
     names: { wildcards: false, atLeastOne: false },
@@ -58,7 +58,7 @@ test("describeProfile() describes every requirement and every property of a prof
 });
 
 test("describeProfile() describes a minimal profile", () => {
-  const profile = createCustomProfile("example.com/web", parseProfileOrThrow(LEAST));
+  const profile = createCustomProfile("example.com/web", parseProfileOrThrow(MINIMAL));
   assert.deepEqual(profile.extensions, []);
   assert.deepEqual(describeProfile(profile), [
     "Signer example.com/web requires that",
@@ -75,7 +75,7 @@ test("describeProfile() describes a minimal profile", () => {
     "Certificates are valid for at most 24h0m0s, for 24h0m0s by default.",
     "The intermediate CAs follow each certificate, when there are any.",
   ]);
-  const forPods = `${LEAST}subject: { commonName: { allowed: ["*"], default: x } }
+  const forPods = `${MINIMAL}subject: { commonName: { allowed: ["*"], default: x } }
 names: { uris: { allowed: ["urn:*"], annotation: a/b } }
 pods: { namespace: { allowed: ["*"] } }
 `;
@@ -105,14 +105,14 @@ test("describeProfile() describes which pods a profile is for, and what they get
 });
 
 test("parseProfile() by default gives pods all allowed usages and at least an hour", () => {
-  const text = `${LEAST}pods: { namespace: { allowed: ["*"] } }\n`;
+  const text = `${MINIMAL}pods: { namespace: { allowed: ["*"] } }\n`;
   const { usages, lifetime } = parseProfileOrThrow(text.replace("24h", "1h"));
   assert.deepEqual(usages.default, usages.allowed);
   assert.equal(lifetime.minMs, 3_600_000);
 });
 
 test("findPurposeFault() keeps profiles for pods and for other requests apart", () => {
-  const [plain, forPods] = [parseProfileOrThrow(LEAST), parseProfileOrThrow(POD_PROFILE)];
+  const [plain, forPods] = [parseProfileOrThrow(MINIMAL), parseProfileOrThrow(POD_PROFILE)];
   assert.equal(findPurposeFault(plain, false), undefined);
   assert.equal(findPurposeFault(forPods, true), undefined);
   assert.match(findPurposeFault(plain, true) ?? "", /^pods: missing;/);

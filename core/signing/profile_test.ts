@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildCsr, type CsrOptions, fromBase64, toBase64 } from "../../tests/support/csr_builder.ts";
+import { buildCsr, type CsrOptions, fromBase64 } from "../../tests/support/csr_builder.ts";
+import { encodeBase64 } from "../lib/encodings.ts";
 import { parseRequest } from "../request/parse_request.ts";
 import {
   BUILTIN_SIGNERS,
@@ -391,7 +392,7 @@ test("planCertificate() checks the signature of the request again", async () => 
   const der = Buffer.from(fromBase64(spec.request ?? "").split("\n").slice(1, -2).join(""), "base64");
   der.write("system:node:bbbb", der.indexOf("system:node:aaaa"));
   const pem = `-----BEGIN CERTIFICATE REQUEST-----\n${der.toString("base64")}\n-----END CERTIFICATE REQUEST-----\n`;
-  assert.deepEqual(await plan({ request: toBase64(pem) }), {
+  assert.deepEqual(await plan({ request: encodeBase64(pem) }), {
     ok: false,
     error: {
       kind: "error",

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import "reflect-metadata";
 import { X509Crl } from "@peculiar/x509";
+import { DAY_MS } from "../../core/lib/duration.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import { parseCrl } from "../../core/pki/authority/crl.ts";
 import { findPemBlock } from "../../core/pki/asn1/pem.ts";
@@ -18,7 +19,6 @@ import { openCrlFiles } from "./crl_files.ts";
 
 const PATHS = { certificate: "/data/pki/ca.crt", key: "/data/pki/ca.key" };
 const FILE = "/data/pki/ca.crl";
-const DAY_MS = 86_400_000;
 
 async function setUp(ca?: Authority) {
   const authority = ca ?? await createTestAuthority();

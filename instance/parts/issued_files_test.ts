@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { appendFile, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { test } from "node:test";
+import { DAY_MS } from "../../core/lib/duration.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { issueCertificate } from "../../core/pki/authority/issue.ts";
 import { verifyRecords } from "../../core/register/verify.ts";
@@ -17,8 +18,6 @@ import { Buffer } from "node:buffer";
 import { createFilePort } from "../../client/files.ts";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
-
-const DAY_MS = 86_400_000;
 
 async function openTakeover() {
   const folder = await createTempFolder();

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { encodeBase64 } from "../../core/lib/encodings.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { clusterTrustBundleKind, configMapKind } from "../../core/kube/kinds/mod.ts";
 import { StatusError } from "../../core/kube/status/status.ts";
 import { clusterRole, clusterRoleBinding, testUser, userSubject } from "../../tests/support/test_rbac.ts";
-import { buildCsr, condition, type CsrOptions, toBase64 } from "../../tests/support/csr_builder.ts";
+import { buildCsr, condition, type CsrOptions } from "../../tests/support/csr_builder.ts";
 import { createRbacWorld, fakeAuthorizer } from "../../tests/support/test_authz.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { creation, update, validateWith } from "../../tests/support/admission_requests.ts";
@@ -457,7 +458,7 @@ test("SignerWarning does not warn about a signer that has issued a certificate",
   const issued = await build("issued", {
     signerName,
     conditions: [condition("Approved")],
-    certificate: toBase64("certificate"),
+    certificate: encodeBase64("certificate"),
   });
   await storage.create(`${PREFIX}issued`, issued);
   await admit(await build("web", { signerName }));

@@ -18,7 +18,7 @@ import { REAUTHENTICATION_INTERVAL_MS } from "../authn/reauthentication.ts";
 import { type Server, type ServerOptions, startServer } from "../server.ts";
 import { createMemoryStorage } from "../storage/memory/journaled_storage.ts";
 import { openSqliteStorage } from "../storage/sqlite/sqlite_storage.ts";
-import { createFakeClock, createImpatientClock } from "../../tests/support/fake_clock.ts";
+import { createFakeClock, createSkippingClock } from "../../tests/support/fake_clock.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { memoryServerOptions } from "../../tests/support/memory_server.ts";
 import { FRAME, frame, openRaw, PREFACE, requestFrame, resetFrame, until } from "../../tests/support/raw_http2.ts";
@@ -442,7 +442,7 @@ describe("a listener", () => {
     const list = storage.list.bind(storage);
     const waitMs = 15_000;
     await using own = await start({
-      clock: createImpatientClock(fake, waitMs, waitMs),
+      clock: createSkippingClock(fake, waitMs, waitMs),
       storage,
       maxRequestsInflight: 1,
     });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
+import { DAY_MS } from "../../core/lib/duration.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { buildCsr, condition } from "../../tests/support/csr_builder.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
@@ -14,7 +15,6 @@ import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.t
 import { createStored } from "../storage/stored.ts";
 
 const OWN = "example.com/own";
-const DAY_MS = 86_400_000;
 
 async function setUp() {
   const clock = createFakeClock();

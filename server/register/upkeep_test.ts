@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
+import { DAY_MS } from "../../core/lib/duration.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { parseCertificate } from "../../core/pki/x509/certificate.ts";
@@ -17,7 +18,6 @@ import type { Storage } from "../storage/storage.ts";
 import { Register, REGISTER_PREFIX } from "./register.ts";
 import { followUnrecorded, RegisterUpkeep, type UpkeepDeps } from "./upkeep.ts";
 
-const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
 const ca = await createSigningCa();
 const laterCa = await createSigningCa({ commonName: "later" });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { buildCsr, toBase64 } from "../../tests/support/csr_builder.ts";
+import { encodeBase64 } from "../../core/lib/encodings.ts";
+import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { createSigningCa } from "../../tests/support/signing_ca.ts";
 import { createTestApp, type TestApp } from "../../tests/support/test_app.ts";
 
@@ -111,7 +112,7 @@ describe("a subresource", () => {
   test("/approval silently drops a certificate, /status sets it once", async () => {
     const { path, csr } = await createCsr();
     const ca = await createSigningCa();
-    const certificate = toBase64(`text before\n${ca.certificatePem}between\n${ca.certificatePem}after`);
+    const certificate = encodeBase64(`text before\n${ca.certificatePem}between\n${ca.certificatePem}after`);
     const put = (sub: string, status: object) => app.send("PUT", `${path}/${sub}`, { body: { ...csr, status } });
     const dropped = await put("approval", { certificate, conditions: [{ type: "Approved", status: "True" }] });
     assert.equal(dropped.at("status/certificate"), undefined);
@@ -122,7 +123,7 @@ describe("a subresource", () => {
     );
     const set = await put("status", { certificate, conditions: [{ type: "Approved", status: "True" }] });
     assert.equal(set.at("status/certificate"), certificate);
-    const other = toBase64(ca.certificatePem);
+    const other = encodeBase64(ca.certificatePem);
     const again = await put("status", { certificate: other, conditions: [{ type: "Approved", status: "True" }] });
     assert.equal(again.code, 422);
     assert.match(String(again.at("message")), /updates may not modify existing certificate content$/);

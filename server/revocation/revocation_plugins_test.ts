@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { encodeBase64 } from "../../core/lib/encodings.ts";
 import { configMapKind, revocationKind } from "../../core/kube/kinds/mod.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { createRevocation, type RevocationTarget } from "../../core/revocation/revocation.ts";
 import { creation, update, validateWith } from "../../tests/support/admission_requests.ts";
-import { buildCsr, condition, toBase64 } from "../../tests/support/csr_builder.ts";
+import { buildCsr, condition } from "../../tests/support/csr_builder.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import type { Storage } from "../storage/storage.ts";
 import { createRevocationPlugins } from "./revocations.ts";
@@ -39,7 +40,7 @@ function createPlugins(isRevoked = true) {
 const csr = await buildCsr();
 const approved = await buildCsr({ conditions: [condition("Approved")] });
 const denied = await buildCsr({ conditions: [condition("Denied")] });
-const signed = await buildCsr({ conditions: [condition("Approved")], certificate: toBase64("certificate") });
+const signed = await buildCsr({ conditions: [condition("Approved")], certificate: encodeBase64("certificate") });
 const approval = { subresource: "approval" };
 const status = { subresource: "status" };
 

@@ -1,8 +1,6 @@
-/**
- * The aims of the table of `deno task bench`. An aim compares the medians of both sides; missing it is not a failure.
- */
+/** The aims of the table of `deno task bench`. They compare the medians of both sides. A missed aim is no failure. */
 
-/** The aim that a line should reach. */
+/** A value that a line should reach. */
 export interface Aim {
   readonly text: string;
   isMet(ours: number, theirs: number): boolean;

@@ -3,15 +3,14 @@ import type { Machine } from "./machine.ts";
 import type { Options } from "./options.ts";
 import type { Program } from "./program.ts";
 
-/** What every command of the benchmarks can use. */
 export interface Bench {
   readonly options: Options;
   /** The Node that tlsboot runs on. */
   readonly node: string;
   /** Returns the released file; the first call builds it, which takes a while. */
   readonly program: () => Promise<Program>;
-  /** Prints a line of progress on stderr. */
+  /** Prints a line on stderr. */
   readonly progress: (text: string) => void;
-  /** Reads the facts about the machine; called at the end, because the load is one of them. */
+  /** Reads the facts about the machine. Call it at the end, because they include the load. */
   readonly machine: () => Machine;
 }

@@ -14,8 +14,7 @@ import { findMedian } from "./stats.ts";
 
 /** The number of requests of each kind at scale 1. */
 const COUNTS = { renewals: 6_000, patches: 2_000, joins: 300 };
-/** The number of servers that share an etcd. */
-const SHARING = 3;
+const SERVERS_ON_ETCD = 3;
 
 /** CPU milliseconds of one act. */
 interface Cost {
@@ -66,7 +65,7 @@ function listSetups(program: Program): readonly (readonly [string, () => Promise
   return [
     ["tlsboot, SQLite", () => startOurInstance(program)],
     ["tlsboot, etcd", () => startOurServers(program, 1)],
-    [`${SHARING} × tlsboot, etcd`, () => startOurServers(program, SHARING)],
+    [`${SERVERS_ON_ETCD} × tlsboot, etcd`, () => startOurServers(program, SERVERS_ON_ETCD)],
     ["kube-apiserver, etcd", () => startPeerInstance()],
   ];
 }
@@ -78,8 +77,8 @@ async function measureActs(start: () => Promise<BenchInstance>, scale: number): 
   const toCount = (count: number): number => Math.max(1, Math.round(count * scale));
   const [renewals, patches, joins] = [toCount(COUNTS.renewals), toCount(COUNTS.patches), toCount(COUNTS.joins)];
   // Warm up, because a server in use does not run cold code.
-  await traffic.renewLeases(toCount(WARMING));
-  await traffic.patchStatuses(toCount(WARMING));
+  await traffic.renewLeases(toCount(WARM_UP));
+  await traffic.patchStatuses(toCount(WARM_UP));
   return [
     await measureCost(instance, renewals, () => answered(traffic.renewLeases(renewals))),
     await measureCost(instance, patches, () => answered(traffic.patchStatuses(patches))),
@@ -87,7 +86,7 @@ async function measureActs(start: () => Promise<BenchInstance>, scale: number): 
   ];
 }
 
-const WARMING = 1_000;
+const WARM_UP = 1_000;
 
 /** Measures the CPU cost of some acts; `drive` returns the number of retries. */
 async function measureCost(instance: BenchInstance, count: number, drive: () => Promise<number>): Promise<Cost> {
@@ -100,7 +99,7 @@ async function measureCost(instance: BenchInstance, count: number, drive: () => 
   return { servers: each(usage.cpuSeconds - ofEtcd), etcd: each(ofEtcd), perSecond, retries };
 }
 
-/** Awaits an act, which throws unless it has an answer; returns 0 retries. */
+/** Awaits an act that fails without an answer, so it has no retries. */
 async function answered(act: Promise<unknown>): Promise<number> {
   await act;
   return 0;

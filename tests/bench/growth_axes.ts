@@ -1,5 +1,5 @@
 /** The axes of growth: nodes that join, stored requests, watchers, and nodes that renew their Leases. */
-import { type Grounds, onEtcd } from "./grounds.ts";
+import { onEtcd, type Setup } from "./setup.ts";
 import { create, list, storm, watch } from "./load.ts";
 import { type BenchInstance, since } from "./instance.ts";
 import { openNodeTraffic } from "./node_traffic.ts";
@@ -21,8 +21,8 @@ export interface Axis {
   /** The plural noun for what is counted. */
   readonly items: string;
   readonly counts: readonly number[];
-  /** The configuration of the servers; the default is that of each side. */
-  readonly grounds?: Grounds;
+  /** The default is one server with its default storage. */
+  readonly setup?: Setup;
   /** The names of the measured costs by key. */
   readonly costs: Readonly<Record<string, string>>;
   /** Measures the points of each cost, in the order of the counts. */
@@ -44,9 +44,9 @@ export const AXES: readonly Axis[] = [
     items: "nodes at once",
     counts: [100, 1000, 5000],
     costs: { bootstrap: "bootstrap of a node" },
-    measure: async (...how) => ({
+    measure: async (...args) => ({
       bootstrap: await measureEach(
-        ...how,
+        ...args,
         "nodes",
         (instance, count) => measurePoint(instance, count, count, () => storm(instance.bootstrapKubeconfigs, count)),
       ),
@@ -85,9 +85,9 @@ export const AXES: readonly Axis[] = [
     items: "watchers",
     counts: [10, 1000, 5000],
     costs: { event: "a write seen by all watchers, for each of them" },
-    measure: async (...how) => ({
+    measure: async (...args) => ({
       event: await measureEach(
-        ...how,
+        ...args,
         "watchers",
         (instance, count) =>
           measurePoint(instance, count, count, async () => {
@@ -101,10 +101,10 @@ export const AXES: readonly Axis[] = [
     key: "leases",
     items: "nodes with Leases on three servers",
     counts: [100, 1000, 10_000],
-    grounds: onEtcd(3),
+    setup: onEtcd(3),
     costs: { renewal: "renewal of a Lease, three servers on etcd" },
-    measure: async (...how) => ({
-      renewal: await measureEach(...how, "nodes", async (instance, count) => {
+    measure: async (...args) => ({
+      renewal: await measureEach(...args, "nodes", async (instance, count) => {
         await using traffic = await openNodeTraffic(instance.adminKubeconfigs, count);
         // Warm up, because a server in use does not run cold code.
         await traffic.renewLeases(MIN_RENEWALS);
@@ -135,7 +135,7 @@ async function measureEach(
   return points;
 }
 
-/** Measures the cost of one of many items. */
+/** Measures an act on many items, and returns the cost per item. */
 async function measurePoint(
   instance: BenchInstance,
   count: number,

@@ -1,7 +1,7 @@
 /** `deno task bench growth`: cost and memory as nodes, stored requests, watchers and Leases grow. */
 import { formatMet } from "./aims.ts";
 import type { Bench } from "./bench.ts";
-import { ON_SQLITE } from "./grounds.ts";
+import { ON_SQLITE } from "./setup.ts";
 import { AXES, type Axis, type GrowthPoint } from "./growth_axes.ts";
 import { runRounds } from "./measure.ts";
 import { formatNumber, formatRetries, formatRounds } from "./report.ts";
@@ -30,11 +30,11 @@ export async function runGrowth(bench: Bench): Promise<Section> {
   const { options, progress, machine } = bench;
   const { words, rounds, scale } = options;
   const axes = AXES.filter(({ key, items }) => words.every((word) => `${key} ${items}`.includes(word)));
-  if (axes.length === 0) throw new Error(`nothing that grows has "${words.join(" ")}" in it`);
+  if (axes.length === 0) throw new Error(`no axis of growth contains "${words.join(" ")}"`);
   const program = await bench.program();
   const sides: readonly Side[] = [
-    { name: "tlsboot", isOurs: true, start: ({ grounds = ON_SQLITE }) => grounds.ours(program) },
-    { name: LIFTED_PEER, isOurs: false, start: ({ grounds = ON_SQLITE }) => grounds.theirs() },
+    { name: "tlsboot", isOurs: true, start: ({ setup = ON_SQLITE }) => setup.ours(program) },
+    { name: LIFTED_PEER, isOurs: false, start: ({ setup = ON_SQLITE }) => setup.theirs() },
   ];
   const tracks: Track[] = [];
   const pictures: Picture[] = [];
@@ -48,8 +48,8 @@ export async function runGrowth(bench: Bench): Promise<Section> {
     command: "growth",
     title: "Growth",
     machine: machine(),
-    settings: `${formatRounds(rounds)} Memory is the most that the servers had until ` +
-      "then. Aim: nothing costs more per item when there are more items, no memory bends upward.",
+    settings: `${formatRounds(rounds)} Memory is the peak so far. Aim: the cost per item does not rise with the ` +
+      "number of items, and memory does not bend upward.",
     head: ["what", "side", "count", "ms each", "retries", "CPU s", "peak MB", "aim"],
     rows: tracks.flatMap(toGrowthRows),
     pictures,
@@ -79,13 +79,13 @@ async function measureAxis(
 
 function medianPoint(runs: readonly (readonly GrowthPoint[])[], at: number): GrowthPoint {
   const points = runs.flatMap((run) => run[at] ?? []);
-  const of = (key: keyof GrowthPoint): number => findMedian(points.map((point) => point[key]));
+  const median = (key: keyof GrowthPoint): number => findMedian(points.map((point) => point[key]));
   return {
-    count: of("count"),
-    milliseconds: of("milliseconds"),
-    megabytes: of("megabytes"),
-    cpuSeconds: of("cpuSeconds"),
-    retries: of("retries"),
+    count: median("count"),
+    milliseconds: median("milliseconds"),
+    megabytes: median("megabytes"),
+    cpuSeconds: median("cpuSeconds"),
+    retries: median("retries"),
   };
 }
 
@@ -119,7 +119,7 @@ function createPictures(axis: Axis, tracks: readonly Track[]): readonly Picture[
     });
     return { name: `growth_${axis.key}_${key}`, title, svg };
   });
-  const title = `Most memory with ${axis.items}`;
+  const title = `Peak memory with ${axis.items}`;
   const last = Object.values(axis.costs).at(-1);
   const svg = drawPlot({
     title,

@@ -16,12 +16,10 @@ export interface BenchInstance extends AsyncDisposable {
   readonly etcdPids: readonly number[];
 }
 
-/** The usage of an instance, and the part of etcd if it has one. */
+/** The usage of an instance, and of its etcd if it has one. */
 export type Used = Required<Pick<Reading, "usage">> & Pick<Reading, "etcd">;
 
-/**
- * Runs an action on an instance, and returns its result, the CPU seconds of the servers and their memory at the end.
- */
+/** Runs an action, and returns its result with the CPU seconds of the servers and their memory at the end. */
 export async function measureReading(
   instance: BenchInstance,
   act: () => Promise<Omit<Reading, keyof Used>>,

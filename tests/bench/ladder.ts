@@ -3,9 +3,8 @@ import { type CpuShares, SHARES } from "./processes.ts";
 import { findMedian } from "./stats.ts";
 
 /**
- * The layers from the lowest, and what each adds. Each rung of the ladder has all layers below it. The first two answer
- * with the body of the request and the next four with a fixed answer; from `creation` on, the request is decoded and
- * answered as usual.
+ * The layers from the lowest, and what each adds. Each rung of the ladder includes all layers below it. The first two
+ * rungs echo the body of the request, the next four send a fixed answer, and the others decode and answer the request.
  */
 const ADDED = {
   "core stream": "streams of `node:http2`, echo",
@@ -48,14 +47,14 @@ export function formatLadder(rounds: readonly (readonly RungCost[])[]): readonly
     const median = findMedian(servers);
     const added = median - below;
     below = median;
-    const mean = (key: keyof CpuShares): string => {
+    const formatMean = (key: keyof CpuShares): string => {
       const values = each((shares) => shares[key]);
       // Ticks are counted separately by process and by thread, so their difference may be below 0.
       return Math.max(0, values.reduce((sum, value) => sum + value, 0) / values.length).toFixed(0);
     };
     return [
       ...[layer, ADDED[layer], added.toFixed(0), median.toFixed(0), servers.map((one) => one.toFixed(0)).join(", ")],
-      ...SHARES.map(mean),
+      ...SHARES.map(formatMean),
     ];
   });
 }

@@ -8,11 +8,11 @@ import { create } from "./load.ts";
 import { runRounds } from "./measure.ts";
 import { startOurInstance } from "./our_instance.ts";
 import { readShares, sharesSince } from "./processes.ts";
-import { sourcesOn } from "./program.ts";
+import { sourceProgram } from "./program.ts";
 import type { Section } from "./section.ts";
 
 /** The counts at scale 1. The first requests warm up the code and are not measured. */
-const [WARMING, REQUESTS] = [3_000, 10_000];
+const [WARM_UP, REQUESTS] = [3_000, 10_000];
 const CLIENTS = 16;
 
 interface Rung extends AsyncDisposable {
@@ -21,7 +21,7 @@ interface Rung extends AsyncDisposable {
 }
 
 export async function runLadder({ options: { rounds, scale }, node, progress, machine }: Bench): Promise<Section> {
-  const program = sourcesOn(node, [YOUNG_GENERATION_FLAG]);
+  const program = sourceProgram(node, [YOUNG_GENERATION_FLAG]);
   await using folder = await createTempFolder();
   const prepared = folder.join("prepared");
   {
@@ -34,7 +34,7 @@ export async function runLadder({ options: { rounds, scale }, node, progress, ma
     name: layer,
     run: async (): Promise<RungCost> => {
       await using rung = await startRung(node, layer, prepared);
-      await create(rung.kubeconfigs, toCount(WARMING), CLIENTS);
+      await create(rung.kubeconfigs, toCount(WARM_UP), CLIENTS);
       const [requests, before] = [toCount(REQUESTS), readShares(rung.pid)];
       await create(rung.kubeconfigs, requests, CLIENTS);
       return { requests, shares: sharesSince(before, readShares(rung.pid)) };
@@ -43,11 +43,11 @@ export async function runLadder({ options: { rounds, scale }, node, progress, ma
   const measured = await runRounds(rungs, rounds, progress);
   return {
     command: "ladder",
-    title: "What a creation is made of",
+    title: "The cost of a creation by layer",
     machine: machine(),
     settings: `Microseconds of CPU for one of ${toCount(REQUESTS)} creations by ${CLIENTS} clients with protobuf, ` +
-      "from the sources. A rung has the layers above it in the table too; the medians of all rounds, and their " +
-      "differences. The threads, the clients and the rest of the machine are means, and add up to what all cores did.",
+      "from the sources. A rung includes the layers above it in the table. The server and what a layer adds are " +
+      "medians. The threads, the clients and the rest of the machine are means, and add up to the time of all cores.",
     head: LADDER_HEAD,
     rows: formatLadder(measured),
     pictures: [],
@@ -59,13 +59,13 @@ export async function runLadder({ options: { rounds, scale }, node, progress, ma
 async function startRung(node: string, layer: Layer, prepared: string): Promise<Rung> {
   const copy = (data: string): Promise<void> => cp(prepared, data, { recursive: true });
   if (layer === "controllers") {
-    const instance = await startOurInstance(sourcesOn(node, [YOUNG_GENERATION_FLAG]), [], copy);
+    const instance = await startOurInstance(sourceProgram(node, [YOUNG_GENERATION_FLAG]), [], copy);
     return { ...instance, pid: instance.pids[0]!, kubeconfigs: instance.bootstrapKubeconfigs };
   }
   await using stack = new AsyncDisposableStack();
   const data = stack.use(await createTempFolder()).join("data");
   await copy(data);
-  const program = sourcesOn(node, [YOUNG_GENERATION_FLAG], "tests/bench/programs/rung.ts");
+  const program = sourceProgram(node, [YOUNG_GENERATION_FLAG], "tests/bench/programs/rung.ts");
   const running = stack.use(program.start([layer, data]));
   const [, port] = await running.waitFor(/serving on port (\d+)/);
   const kubeconfig = `${data}/bootstrap.kubeconfig`;

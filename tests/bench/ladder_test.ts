@@ -3,11 +3,11 @@ import { test } from "node:test";
 import { formatLadder, LADDER_HEAD, LAYERS } from "./ladder.ts";
 
 test("formatLadder() shows all rounds of each layer, and what it adds to the median of the layer below", () => {
-  const costOf = (main: number) => ({
+  const createCost = (main: number) => ({
     requests: 1000,
     shares: { main, pool: 0.01, v8: 0.04, others: -0.01, clients: 0.3, rest: 0.1 },
   });
-  const rounds = LAYERS.map((_, index) => [0.5, 0.1, 0.2].map((noise) => costOf(0.1 * index + noise)));
+  const rounds = LAYERS.map((_, index) => [0.5, 0.1, 0.2].map((noise) => createCost(0.1 * index + noise)));
   const rows = formatLadder(rounds);
   assert.ok(rows.every((row) => row.length === LADDER_HEAD.length));
   const [first = [], second = []] = rows;

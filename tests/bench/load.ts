@@ -11,7 +11,7 @@ interface Facts {
 }
 
 /** The report about nodes that bootstrapped or got a certificate from cfssl. */
-export interface StormFacts extends Facts {
+interface StormFacts extends Facts {
   readonly nodes: number;
   readonly seconds: number;
 }
@@ -22,7 +22,7 @@ export interface ListFacts extends Facts {
   readonly forms: Readonly<Record<"json" | "table" | "protobuf", { readonly p50: number; readonly bytes: number }>>;
 }
 
-/** The kubeconfigs of the servers over which clients are spread. */
+/** The kubeconfigs of the servers; clients are spread over them. */
 type Kubeconfigs = readonly string[];
 
 /** The flag for how long a client retries. */
@@ -38,16 +38,15 @@ export async function storm(
   const { clients = 0, prefix = "storm" } = options;
   checkOpenFiles(clients === 0 ? nodes : clients);
   const facts = await load<StormFacts>("storm", kubeconfigs, [
-    ...[`-nodes=${nodes}`, `-clients=${clients}`, `-prefix=${prefix}`],
+    `-nodes=${nodes}`,
+    `-clients=${clients}`,
+    `-prefix=${prefix}`,
   ]);
-  if (facts.nodes !== nodes) throw new Error(`the storm was of ${facts.nodes} nodes, not ${nodes}`);
+  if (facts.nodes !== nodes) throw new Error(`${facts.nodes} nodes bootstrapped, not ${nodes}`);
   return facts;
 }
 
-/**
- * More different requests than a server caches as verified. Sent in turn, each is verified every time, because no two
- * machines send the same request.
- */
+/** The number of different requests, more than a server caches as verified, so that it verifies each one. */
 const DIFFERENT_REQUESTS = 10_000;
 
 /** Creates requests for a signer that does not exist. */
@@ -59,7 +58,7 @@ export function create(
   return load("create", kubeconfigs, [`-requests=${requests}`, `-keys=${DIFFERENT_REQUESTS}`, `-clients=${clients}`]);
 }
 
-/** Reads the whole list in each form, a few times. */
+/** Reads the whole list in each form `rounds` times. */
 export function list(kubeconfigs: Kubeconfigs, rounds: number): Promise<ListFacts> {
   return load("list", kubeconfigs, [`-rounds=${rounds}`]);
 }
@@ -72,7 +71,7 @@ export function page(
   return load("page", kubeconfigs, [`-limit=${limit}`]);
 }
 
-/** Runs watchers, all of which see each of a few writes. */
+/** Runs watchers that all see a few writes. */
 export function watch(
   kubeconfigs: Kubeconfigs,
   watchers: number,

@@ -15,7 +15,7 @@ export interface Machine {
   readonly system: string;
   /** Name and version of each program. */
   readonly versions: Readonly<Record<string, string>>;
-  /** The load average of the last minute, at the end. */
+  /** The load average of the minute before the facts are read. */
   readonly load: number;
 }
 
@@ -40,7 +40,6 @@ export function readMachine(node: string): Machine {
   };
 }
 
-/** Formats the facts about the machine in one line. */
 export function formatMachine(machine: Machine): string {
   const { date, cores, processor, memoryGib, system, versions, load } = machine;
   return [

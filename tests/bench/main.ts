@@ -12,7 +12,7 @@ import { runLadder } from "./ladder_command.ts";
 import { readMachine } from "./machine.ts";
 import { HELP, type Options, parseOptions } from "./options.ts";
 import { runProfile } from "./profile_command.ts";
-import { type Program, releasedFile } from "./program.ts";
+import { type Program, releasedProgram } from "./program.ts";
 import { type Command, formatSection, type Section, writeSection } from "./section.ts";
 import { runSteady } from "./steady_command.ts";
 import { runTable } from "./table_command.ts";
@@ -52,7 +52,7 @@ function prepare(options: Options, node: string, folder: string): Bench {
     node,
     program() {
       if (built === undefined) progress("building the released file");
-      return built ??= releasedFile(folder);
+      return built ??= releasedProgram(folder);
     },
     progress,
     machine: () => readMachine(node),

@@ -15,7 +15,7 @@ export interface Side<Result> {
   run(): Promise<Result>;
 }
 
-/** Runs every side in every round. The first side changes each round. `progress` gets a line about each step. */
+/** Runs every side in every round, beginning with a different side each time. */
 export async function runRounds<Result>(
   sides: readonly Side<Result>[],
   rounds: number,

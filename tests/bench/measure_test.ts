@@ -11,14 +11,14 @@ const PROGRAM: Program = {
   },
 };
 
-test("runRounds() begins with another side each time", async () => {
+test("runRounds() begins each round with a different side", async () => {
   const begun: string[] = [];
   const sides = ["a", "b", "c"].map((name) => ({ name, run: () => Promise.resolve(begun.push(name)) }));
   assert.deepEqual(await runRounds(sides, 4, () => {}), [[1, 6, 8, 10], [2, 4, 9, 11], [3, 5, 7, 12]]);
   assert.equal(begun.join(""), "abcbcacababc");
 });
 
-test("measure() runs both sides in every round in alternating order, and sorts readings by line", async () => {
+test("measure() runs both sides in every round in alternating order, and groups readings by line", async () => {
   const { scenario, acted } = createScenario({});
   const measured = await measure(scenario, PROGRAM, 3, () => {});
   assert.deepEqual(acted, ["ours", "peer", "peer", "ours", "ours", "peer"]);

@@ -1,21 +1,20 @@
 /** The usual traffic of nodes: each renews its Lease, and sometimes patches its status. */
 import { connectWith } from "../support/instance_process.ts";
 
-/** The largest number of persistent connections; there are not more than nodes. */
+/** The largest number of persistent connections; each is for at least one node. */
 const CLIENTS = 16;
 /** The number of nodes by default. */
 const NODES = 128;
 const LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
 
-/** Traffic of nodes whose objects exist. */
-export interface NodeTraffic extends AsyncDisposable {
+interface NodeTraffic extends AsyncDisposable {
   /** Renews Leases as kubelet does, with a PUT of the whole object, and returns the seconds that it took. */
   renewLeases(count: number): Promise<number>;
   /** Patches the status of Nodes as kubelet does when only the heartbeat has changed. */
   patchStatuses(count: number): Promise<number>;
 }
 
-/** Creates nodes as an administrator, over connections to the servers in turn. */
+/** Creates the objects of nodes as an administrator, over connections to the servers in turn. */
 export async function openNodeTraffic(kubeconfigs: readonly string[], nodeCount = NODES): Promise<NodeTraffic> {
   const signal = new AbortController().signal;
   const clients = await Promise.all(Array.from({ length: Math.min(CLIENTS, nodeCount) }, async (_, index) => {
@@ -96,7 +95,7 @@ function statusPatch(name: string) {
     reason: `KubeletHas${type}`,
     message: `kubelet says of ${type} what kubelets say`,
   }));
-  const room = { cpu: "64", memory: "263892892Ki", pods: "110", "ephemeral-storage": "959218776Ki" };
+  const resources = { cpu: "64", memory: "263892892Ki", pods: "110", "ephemeral-storage": "959218776Ki" };
   return {
     method: "PATCH",
     path: `/api/v1/nodes/${name}/status`,
@@ -104,8 +103,8 @@ function statusPatch(name: string) {
     body: {
       status: {
         conditions,
-        capacity: room,
-        allocatable: room,
+        capacity: resources,
+        allocatable: resources,
         addresses: [{ type: "InternalIP", address: "10.0.0.1" }, { type: "Hostname", address: name }],
         nodeInfo: {
           machineID: "0123456789abcdef0123456789abcdef",

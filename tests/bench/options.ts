@@ -2,7 +2,7 @@
 import { parseFlags, positiveNumber, UsageError, wholeNumber } from "../support/command_line.ts";
 import { type Command, COMMANDS } from "./section.ts";
 
-/** The parts to measure, and how. */
+/** What to measure, and how. */
 export interface Options {
   readonly command: Command;
   /** Selects the lines with all of these words; without words, all lines. */

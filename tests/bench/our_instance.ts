@@ -4,15 +4,15 @@ import { createTempFolder } from "../support/temp.ts";
 import type { Program } from "./program.ts";
 import type { BenchInstance } from "./instance.ts";
 
-export interface OurInstance extends BenchInstance {
+interface OurInstance extends BenchInstance {
   readonly data: string;
   /** Stops the server and waits for its end. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts an instance on a free port, with additional flags; resolves once it reports that it is up. `prepare` may write
- * into the data directory before.
+ * Starts an instance on a free port, with additional flags; resolves once it reports that it is up. `prepare` may first
+ * write into the data directory.
  */
 export async function startOurInstance(
   program: Program,

@@ -12,7 +12,7 @@ const LIFTED = ["--kube-api-qps=10000", "--kube-api-burst=10000"] as const;
 
 const BINDINGS = ["system:node-bootstrapper", "system:certificates.k8s.io:certificatesigningrequests:nodeclient"];
 
-/** The flag for leader election among the controllers of several control planes. */
+/** The flag with which the controllers of several control planes elect a leader. */
 const ELECTED = ["--leader-elect=true"] as const;
 
 /**

@@ -18,7 +18,7 @@ const TICKS_PER_SECOND = 100;
  * of all.
  */
 const USER_AND_SYSTEM = 11;
-/** Likewise the index for all children that have ended. */
+/** The same index for the children that have ended. */
 const OF_CHILDREN = 13;
 
 /** More files than a program opens in addition to its connections. */
@@ -29,7 +29,7 @@ const OTHER_FILES = 500;
  * their soft limit to it when they start.
  */
 export function checkOpenFiles(connections: number): void {
-  const allowed = openFilesIn(readFileSync("/proc/self/limits", "utf8"));
+  const allowed = parseOpenFiles(readFileSync("/proc/self/limits", "utf8"));
   const wanted = connections + OTHER_FILES;
   if (allowed >= wanted) return;
   throw new Error(
@@ -39,7 +39,7 @@ export function checkOpenFiles(connections: number): void {
 }
 
 /** Reads the hard limit of open files from the text of /proc/PID/limits. */
-export function openFilesIn(limits: string): number {
+export function parseOpenFiles(limits: string): number {
   const match = /^Max open files +\S+ +(\S+)/m.exec(limits);
   if (match === null) throw new Error("/proc/self/limits does not list open files");
   return match[1] === "unlimited" ? Infinity : Number(match[1]);
@@ -47,11 +47,11 @@ export function openFilesIn(limits: string): number {
 
 /** Reads the usage of processes and their descendants. Throws an Error if a process has ended. */
 export function readUsage(pids: readonly number[]): Usage {
-  return pids.flatMap(findFamily).map(usageOfOne).reduce(addUsage, { cpuSeconds: 0, residentBytes: 0, peakBytes: 0 });
+  return pids.flatMap(findFamily).map(readProcess).reduce(addUsage, { cpuSeconds: 0, residentBytes: 0, peakBytes: 0 });
 }
 
 /** Reads the CPU seconds from the text of /proc/PID/stat, in which the command may contain spaces and parentheses. */
-export function cpuSecondsIn(stat: string, field = USER_AND_SYSTEM): number {
+export function parseCpuSeconds(stat: string, field = USER_AND_SYSTEM): number {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[field]) + Number(fields[field + 1])) / TICKS_PER_SECOND;
 }
@@ -70,15 +70,15 @@ export type CpuShares = Readonly<Record<typeof SHARES[number], number>>;
 export function readShares(pid: number): CpuShares {
   const threads = readdirSync(`/proc/${pid}/task`).map((id) => {
     const stat = readThread(`/proc/${pid}/task/${id}/stat`);
-    return { id, name: /\((.*)\)/.exec(stat)?.[1], seconds: stat === "" ? 0 : cpuSecondsIn(stat) };
+    return { id, name: /\((.*)\)/.exec(stat)?.[1], seconds: stat === "" ? 0 : parseCpuSeconds(stat) };
   });
-  const sum = (isMeant: (thread: typeof threads[number]) => boolean): number =>
-    threads.filter(isMeant).reduce((total, { seconds }) => total + seconds, 0);
+  const sum = (isIncluded: (thread: typeof threads[number]) => boolean): number =>
+    threads.filter(isIncluded).reduce((total, { seconds }) => total + seconds, 0);
   const main = sum(({ id }) => id === String(pid));
   const [pool, v8] = [sum(({ name }) => name === "libuv-worker"), sum(({ name }) => name === "V8Worker")];
-  const server = cpuSecondsIn(readFileSync(`/proc/${pid}/stat`, "utf8"));
-  const clients = cpuSecondsIn(readFileSync(`/proc/${process.pid}/stat`, "utf8"), OF_CHILDREN);
-  const rest = busySecondsIn(readFileSync("/proc/stat", "utf8")) - server - clients;
+  const server = parseCpuSeconds(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  const clients = parseCpuSeconds(readFileSync(`/proc/${process.pid}/stat`, "utf8"), OF_CHILDREN);
+  const rest = parseBusySeconds(readFileSync("/proc/stat", "utf8")) - server - clients;
   return { main, pool, v8, others: server - main - pool - v8, clients, rest };
 }
 
@@ -88,24 +88,24 @@ export function sharesSince(before: CpuShares, after: CpuShares): CpuShares {
 }
 
 /** Reads the seconds in which the cores of a machine were busy, from the text of /proc/stat. */
-export function busySecondsIn(stat: string): number {
+export function parseBusySeconds(stat: string): number {
   const [user = 0, nice = 0, system = 0, , , interrupts = 0, softInterrupts = 0] = stat.slice(0, stat.indexOf("\n"))
     .split(/ +/).slice(1).map(Number);
   return (user + nice + system + interrupts + softInterrupts) / TICKS_PER_SECOND;
 }
 
 /** Reads the bytes in one line of /proc/PID/status, such as `VmRSS`. */
-export function bytesIn(status: string, name: string): number {
+export function parseBytes(status: string, name: string): number {
   const match = new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status);
   return match === null ? 0 : Number(match[1]) * 1024;
 }
 
-function usageOfOne(pid: number): Usage {
+function readProcess(pid: number): Usage {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   return {
-    cpuSeconds: cpuSecondsIn(readFileSync(`/proc/${pid}/stat`, "utf8")),
-    residentBytes: bytesIn(status, "VmRSS"),
-    peakBytes: bytesIn(status, "VmHWM"),
+    cpuSeconds: parseCpuSeconds(readFileSync(`/proc/${pid}/stat`, "utf8")),
+    residentBytes: parseBytes(status, "VmRSS"),
+    peakBytes: parseBytes(status, "VmHWM"),
   };
 }
 

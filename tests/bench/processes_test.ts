@@ -4,24 +4,24 @@ import { once } from "node:events";
 import process from "node:process";
 import { test } from "node:test";
 import {
-  busySecondsIn,
-  bytesIn,
   checkOpenFiles,
-  cpuSecondsIn,
-  openFilesIn,
+  parseBusySeconds,
+  parseBytes,
+  parseCpuSeconds,
+  parseOpenFiles,
   readShares,
   readUsage,
   sharesSince,
 } from "./processes.ts";
 
-test("cpuSecondsIn() handles a command with spaces and parentheses", () => {
+test("parseCpuSeconds() handles a command with spaces and parentheses", () => {
   const stat = "42 (a) b (c)) S 1 42 42 0 -1 4194304 101 0 0 0 250 50 7 8 20 0 1 0 1872280";
-  assert.equal(cpuSecondsIn(stat), 3);
+  assert.equal(parseCpuSeconds(stat), 3);
 });
 
-test("busySecondsIn() counts the time of processes and interrupts, but no waiting", () => {
+test("parseBusySeconds() counts the time of processes and interrupts, but no waiting", () => {
   const stat = "cpu  100 20 300 9000 800 5 15 60 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n";
-  assert.equal(busySecondsIn(stat), 4.4);
+  assert.equal(parseBusySeconds(stat), 4.4);
 });
 
 test("readShares() splits the time of a process by thread, and the shares add up", () => {
@@ -37,20 +37,20 @@ test("readShares() splits the time of a process by thread, and the shares add up
   }
 });
 
-test("bytesIn() reads one line of a status, and returns 0 for a missing line", () => {
+test("parseBytes() reads one line of a status, and returns 0 for a missing line", () => {
   const status = "Name:\tnode\nVmHWM:\t  153136 kB\nVmRSS:\t    2048 kB\n";
-  assert.equal(bytesIn(status, "VmRSS"), 2 * 1024 * 1024);
-  assert.equal(bytesIn(status, "VmSwap"), 0);
+  assert.equal(parseBytes(status, "VmRSS"), 2 * 1024 * 1024);
+  assert.equal(parseBytes(status, "VmSwap"), 0);
 });
 
-test("openFilesIn() reads the hard limit, which may be unlimited", () => {
+test("parseOpenFiles() reads the hard limit, which may be unlimited", () => {
   const formatLimits = (hard: string) =>
     `Limit                     Soft Limit           Hard Limit           Units     \n` +
     `Max processes             95820                95820                processes \n` +
     `Max open files            1024                 ${hard}              files     \n`;
-  assert.equal(openFilesIn(formatLimits("524288")), 524_288);
-  assert.equal(openFilesIn(formatLimits("unlimited")), Infinity);
-  assert.throws(() => openFilesIn("Limit\n"), /open files/);
+  assert.equal(parseOpenFiles(formatLimits("524288")), 524_288);
+  assert.equal(parseOpenFiles(formatLimits("unlimited")), Infinity);
+  assert.throws(() => parseOpenFiles("Limit\n"), /open files/);
 });
 
 test("checkOpenFiles() reports the wanted and the allowed number, and the remedy", () => {

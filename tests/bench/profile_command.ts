@@ -6,7 +6,7 @@ import type { Bench } from "./bench.ts";
 import { create, list, page, storm, watch } from "./load.ts";
 import { startOurInstance } from "./our_instance.ts";
 import { type CpuProfile, findHotspots, type Hotspots, type Ranking } from "./profile.ts";
-import { sourcesOn } from "./program.ts";
+import { sourceProgram } from "./program.ts";
 import type { Section } from "./section.ts";
 import type { BenchInstance } from "./instance.ts";
 
@@ -24,17 +24,19 @@ const LOADS: Readonly<
   watch: (instance, scaled) => watch(instance.bootstrapKubeconfigs, scaled(1000), 50),
 };
 
-/** How many rows of each ranking are shown. */
+/** The number of rows of each ranking. */
 const SHOWN = 40;
 
 export async function runProfile({ options, node, progress, machine }: Bench): Promise<Section> {
   const [name = "storm", ...more] = options.words;
   const load = Object.hasOwn(LOADS, name) && more.length === 0 ? LOADS[name] : undefined;
-  if (load === undefined) throw new Error(`a profile is of one of ${Object.keys(LOADS).join(", ")}`);
+  if (load === undefined) {
+    throw new Error(`cannot profile "${options.words.join(" ")}": want one of ${Object.keys(LOADS).join(", ")}`);
+  }
   await using folder = await createTempFolder();
   progress(`profile of ${name}`);
   {
-    await using instance = await startOurInstance(sourcesOn(node, ["--cpu-prof", `--cpu-prof-dir=${folder.path}`]));
+    await using instance = await startOurInstance(sourceProgram(node, ["--cpu-prof", `--cpu-prof-dir=${folder.path}`]));
     await load(instance, (count) => Math.max(1, Math.round(count * options.scale)));
     await instance.stop();
   }
@@ -44,12 +46,12 @@ export async function runProfile({ options, node, progress, machine }: Bench): P
     title: `Profile of ${name}`,
     machine: machine(),
     settings:
-      `Busy for ${seconds(hotspots.busyMs)}, idle for ${seconds(hotspots.idleMs)}, the start and all that waits ` +
-      "inside a call (a disk, another process on the core) included.",
-    head: ["of", "ms", "%", "where"],
+      `Busy for ${seconds(hotspots.busyMs)} and idle for ${seconds(hotspots.idleMs)}, including the start. A call ` +
+      "that waits for a disk or the processor counts as busy.",
+    head: ["time", "ms", "%", "where"],
     rows: [
       ...toRows("self", hotspots.self, hotspots),
-      ...toRows("with what it called", hotspots.inclusive, hotspots),
+      ...toRows("with callees", hotspots.inclusive, hotspots),
       ...toRows("file", hotspots.files, hotspots),
     ],
     pictures: [],
@@ -57,8 +59,8 @@ export async function runProfile({ options, node, progress, machine }: Bench): P
   };
 }
 
-function toRows(of: string, ranking: Ranking, { busyMs }: Hotspots): readonly (readonly string[])[] {
-  return ranking.slice(0, SHOWN).map(([where, ms]) => [of, ms.toFixed(0), ((100 * ms) / busyMs).toFixed(1), where]);
+function toRows(kind: string, ranking: Ranking, { busyMs }: Hotspots): readonly (readonly string[])[] {
+  return ranking.slice(0, SHOWN).map(([where, ms]) => [kind, ms.toFixed(0), ((100 * ms) / busyMs).toFixed(1), where]);
 }
 
 /**

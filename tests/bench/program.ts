@@ -10,13 +10,13 @@ export interface Program {
   start(args: readonly string[]): Child;
 }
 
-/** Creates a program from the sources of the checkout, with additional flags for Node. */
-export function sourcesOn(node: string, flags: readonly string[] = [], main = "cli/main.ts"): Program {
+/** Creates a program that runs the sources of the checkout, from `main`, on Node with these additional flags. */
+export function sourceProgram(node: string, flags: readonly string[], main = "cli/main.ts"): Program {
   return createProgram(node, [...flags, ...NODE_FLAGS, join(process.cwd(), main)]);
 }
 
-/** Builds the released file in a folder, unless it is there. */
-export async function releasedFile(folder: string): Promise<Program> {
+/** Creates a program that runs the released file: `TLSBOOT_TEST_BINARY`, or one that this builds in a folder. */
+export async function releasedProgram(folder: string): Promise<Program> {
   return createProgram(await ensureReleasedFile("host", folder), []);
 }
 
@@ -30,10 +30,7 @@ function createProgram(command: string, before: readonly string[]): Program {
   };
 }
 
-/**
- * Runs any program to its end, with additional environment variables; throws an Error with its output unless it exits
- * with 0.
- */
+/** Runs any program to its end; throws an Error with its output unless it exits with 0. */
 export async function mustEnd(
   command: string,
   args: readonly string[],

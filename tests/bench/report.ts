@@ -1,4 +1,4 @@
-/** The results as data that is kept, and as a table for people. */
+/** The lines of the table as data and as rows. */
 import { formatVerdict } from "./aims.ts";
 import type { Measured } from "./measure.ts";
 import type { Usage } from "./processes.ts";
@@ -6,14 +6,14 @@ import type { Reading, Unit } from "./scenario.ts";
 import { findMedian } from "./stats.ts";
 
 /** The medians of the usage of the servers. */
-export interface UsageReport {
+interface UsageReport {
   readonly cpuSeconds: number;
   readonly residentMegabytes: number;
   readonly peakMegabytes: number;
 }
 
 /** One side of a line; the usage is undefined if no server was measured. */
-export interface SideReport extends Partial<UsageReport> {
+interface SideReport extends Partial<UsageReport> {
   readonly median: number;
   readonly values: readonly number[];
   /** The size of the timed answer. */
@@ -24,7 +24,6 @@ export interface SideReport extends Partial<UsageReport> {
   readonly etcd?: UsageReport;
 }
 
-/** One line of the table. */
 export interface LineReport {
   readonly what: string;
   readonly unit: Unit;
@@ -55,7 +54,6 @@ export function createLineReport({ line, ours, theirs }: Measured): LineReport {
   };
 }
 
-/** The columns of a line. */
 export const LINES_HEAD: readonly string[] = [
   ...["what", "ours", "peer", "ours/peer", "aim", "beyond it", ""],
   ...["CPU s", "of etcd", "RSS MB", "peak MB", "the peer is"],
@@ -100,8 +98,8 @@ function toUsageReport(usages: readonly Usage[]): UsageReport {
 /** Formats the median and all rounds in order. */
 function formatSide({ median, values, bodyMegabytes, retries }: SideReport, unit: Unit): string {
   const body = bodyMegabytes === undefined ? "" : `, ${formatNumber(bodyMegabytes)} MB`;
-  const again = retries === 0 ? "" : `, ${formatCount(retries, "retry", "retries")}`;
-  return `${formatNumber(median)} ${unit} (${values.map(formatNumber).join(", ")})${body}${again}`;
+  const retried = retries === 0 ? "" : `, ${retries} ${retries === 1 ? "retry" : "retries"}`;
+  return `${formatNumber(median)} ${unit} (${values.map(formatNumber).join(", ")})${body}${retried}`;
 }
 
 /** Formats the number of retries; empty without retries. */
@@ -120,11 +118,6 @@ function formatBoth(mine: number | undefined, peers: number | undefined, digits:
   return [mine, peers].map((value) => value?.toFixed(digits) ?? "–").join(" / ");
 }
 
-/** Formats how often something was measured. */
 export function formatRounds(rounds: number): string {
   return rounds === 1 ? "One round." : `Medians of ${rounds} rounds.`;
-}
-
-function formatCount(count: number, noun: string, plural: string): string {
-  return `${count} ${count === 1 ? noun : plural}`;
 }

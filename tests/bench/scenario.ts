@@ -1,7 +1,4 @@
-/**
- * The types of a benchmark. A scenario runs on our side and on a peer in turn, and returns a number for each of its
- * lines.
- */
+/** A scenario of the benchmarks: it runs on our side and on a peer in turn, and returns a number for each line. */
 import type { Aim } from "./aims.ts";
 import type { Usage } from "./processes.ts";
 import type { Program } from "./program.ts";
@@ -27,7 +24,6 @@ export interface Line {
   readonly what: string;
   readonly unit: Unit;
   readonly peer: string;
-  /** The aim of the line; undefined if it has none. */
   readonly aim?: Aim | undefined;
 }
 
@@ -40,6 +36,6 @@ export type Readings<Key extends string> = Readonly<Record<Key, Reading>>;
 export interface Scenario<Key extends string = string> {
   readonly lines: Readonly<Record<Key, Line>>;
   ours(program: Program): Promise<Readings<Key>>;
-  /** Runs the peer; if that takes a client, it is the given program. */
+  /** Runs the peer; the program is the client if it needs one. */
   theirs(program: Program): Promise<Readings<Key>>;
 }

@@ -29,7 +29,7 @@ export interface Picture {
   readonly svg: string;
 }
 
-/** The part of a section that is kept as data, without the pictures, which are separate files. */
+/** A section as it is stored, without its pictures, which are separate files. */
 type KeptSection = Omit<Section, "pictures"> & { readonly pictures: readonly Omit<Picture, "svg">[] };
 
 /** Formats the section as text for the terminal. */
@@ -37,7 +37,6 @@ export function formatSection({ head, rows, settings, machine }: Section): strin
   return `\n${formatTable(head, rows)}\n${settings}\n${formatMachine(machine)}\n`;
 }
 
-/** Returns the section as data, without its pictures. */
 function keep(section: Section): KeptSection {
   return { ...section, pictures: section.pictures.map(({ name, title }) => ({ name, title })) };
 }
@@ -59,8 +58,8 @@ const INTRODUCTION = `# Benchmarks, last results
 
 <!-- Written by \`deno task bench --write\`. Do not edit. -->
 
-Numbers are of one machine and one day; the ratios are what counts. [measurements.md](measurements.md) says what each line measures
-and how to measure it yourself. Where two numbers stand in one cell, ours is before the peer's. Aims are the design's.
+The numbers are from one machine on one day; the ratios matter more. [measurements.md](measurements.md) explains what each line measures
+and how to measure it yourself. In a cell with two numbers, the first is ours. The aims are those of the design.
 `;
 
 /** Writes a section below `docs` of a checkout, and the page with all kept sections. */

@@ -2,16 +2,12 @@
 
 /** Finds the median of numbers in any order. Throws an Error for none. */
 export function findMedian(values: readonly number[]): number {
-  const sorted = toSorted(values);
+  const sorted = values.toSorted((one, other) => one - other);
   const middle = Math.floor(sorted.length / 2);
   const upper = sorted[middle];
   const lower = sorted.length % 2 === 0 ? sorted[middle - 1] : upper;
   if (upper === undefined || lower === undefined) throw new Error("cannot take the median of nothing");
   return (lower + upper) / 2;
-}
-
-function toSorted(values: readonly number[]): readonly number[] {
-  return [...values].sort((one, other) => one - other);
 }
 
 /** The factor by which noise may raise a flat or straight line. */

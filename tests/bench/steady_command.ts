@@ -1,4 +1,4 @@
-/** `deno task bench steady`: nodes bootstrap, their requests are deleted, and memory should not grow. */
+/** `deno task bench steady`: memory while nodes bootstrap and their requests are deleted; it should not grow. */
 import { formatMet } from "./aims.ts";
 import { clean, storm } from "./load.ts";
 import { startOurInstance } from "./our_instance.ts";
@@ -88,13 +88,13 @@ async function stormFor(
   await using instance = await startOurInstance(program);
   const startedAt = performance.now();
   const samples: Sample[] = [];
-  const look = (): Usage => {
+  const takeSample = (): Usage => {
     const usage = readUsage(instance.pids);
     samples.push({ atMs: Math.round(performance.now() - startedAt), residentBytes: usage.residentBytes });
     return usage;
   };
-  const before = look();
-  const timer = setInterval(look, SAMPLE_MS);
+  const before = takeSample();
+  const timer = setInterval(takeSample, SAMPLE_MS);
   let storms = 0;
   let retries = 0;
   try {
@@ -109,7 +109,7 @@ async function stormFor(
   } finally {
     clearInterval(timer);
   }
-  const after = look();
+  const after = takeSample();
   return {
     nodes,
     storms,

@@ -14,7 +14,7 @@ export interface Plot {
   readonly title: string;
   readonly xLabel: string;
   readonly yLabel: string;
-  /** Logarithmic if counts grow by factors; then the marks are the measured counts. */
+  /** On a logarithmic axis, the marks are the measured counts. */
   readonly xScale: "linear" | "logarithmic";
   readonly series: readonly Series[];
 }
@@ -100,7 +100,7 @@ function drawSeries(
   const colour = COLOURS[index % COLOURS.length] ?? GREY;
   const line = points.map(({ x, y }) => `${at(toX(x))},${at(toY(y))}`).join(" ");
   const legend = LEFT + (index * (WIDTH - LEFT - RIGHT)) / count;
-  // Do not draw dots on a line of a thousand samples, which they would hide.
+  // Dots would hide a line of a thousand samples.
   const dots = points.length > 20
     ? []
     : points.map(({ x, y }) => `<circle cx="${at(toX(x))}" cy="${at(toY(y))}" r="3.5" fill="${colour}"/>`);

@@ -8,7 +8,7 @@ import type { Section } from "./section.ts";
 export async function runTable(bench: Bench): Promise<Section> {
   const { options: { words, rounds, scale }, node, progress, machine } = bench;
   const chosen = createScenarios(node, scale).filter((scenario) => isWanted(scenario, words));
-  if (chosen.length === 0) throw new Error(`no line of the table has "${words.join(" ")}" in it`);
+  if (chosen.length === 0) throw new Error(`no line of the table contains "${words.join(" ")}"`);
   const program = await bench.program();
   const lines: LineReport[] = [];
   for (const scenario of chosen) {
@@ -22,7 +22,7 @@ export async function runTable(bench: Bench): Promise<Section> {
     machine: machine(),
     settings:
       `${formatRounds(rounds)} All rounds are in brackets. CPU and memory are of all servers, with etcd where ` +
-      `there is one.${scale === 1 ? "" : ` At ${scale} of the counts: the aims mean nothing.`}`,
+      `there is one.${scale === 1 ? "" : ` At ${scale} of the counts, so the aims do not apply.`}`,
     head: LINES_HEAD,
     rows: lines.map(toRow),
     pictures: [],

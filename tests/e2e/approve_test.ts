@@ -1,10 +1,10 @@
 /** Tests `tlsboot approve` with the name of a machine. */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
+import { encodeBase64 } from "../../core/lib/encodings.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { createCertificationRequest } from "../../core/pki/x509/pkcs10.ts";
-import { toBase64 } from "../support/csr_builder.ts";
 import { describeInstance } from "../support/instance_process.ts";
 import { submitFirstRequest } from "../support/node_requests.ts";
 
@@ -23,7 +23,7 @@ describeInstance("tlsboot approve", {}, (instance) => {
   async function request(name: string, node: string): Promise<void> {
     const subject = { commonName: `system:node:${node}`, organizations: ["system:nodes"] };
     const der = createCertificationRequest({ subject }, await generatePrivateKey("ecdsa-p256"));
-    const edit = { request: toBase64(encodePem("CERTIFICATE REQUEST", der)) };
+    const edit = { request: encodeBase64(encodePem("CERTIFICATE REQUEST", der)) };
     await submitFirstRequest(`${instance.data}/admin.kubeconfig`, name, node, signal, edit);
   }
 

@@ -1,7 +1,7 @@
 /** `tlsboot signer` and `tlsboot approver` with the kubeconfig of a user who lacks permissions. */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
-import { createFakeClock, createImpatientClock } from "../support/fake_clock.ts";
+import { createFakeClock, createSkippingClock } from "../support/fake_clock.ts";
 import { runCaptured } from "../support/run_captured.ts";
 import { connectWith, describeInstance } from "../support/instance_process.ts";
 import { grant } from "../support/node_requests.ts";
@@ -38,7 +38,7 @@ describeInstance("controllers without permissions", {}, (instance) => {
     ]
   ) {
     test(`tlsboot ${command} without permissions ends and names the missing ones`, async () => {
-      const clock = createImpatientClock(createFakeClock(new Date()), 1, 2_000);
+      const clock = createSkippingClock(createFakeClock(new Date()), 1, 2_000);
       const { code, stdout, stderr } = await runCaptured(
         [command, "--kubeconfig", "jane.kubeconfig", ...flags],
         { cwd: instance.folder.path, clock },

@@ -12,12 +12,12 @@ import { generatePrivateKey, parsePrivateKey } from "../../core/pki/keys/keys.ts
 import { encodePem } from "../../core/pki/asn1/pem.ts";
 import type { Finding } from "../../core/report/health/finding.ts";
 import { createSystemRandom } from "../../cli/system.ts";
-import { createExaminedPlace, type ExaminedPlace, HOUR_MS, makeCaPem, YEAR_MS } from "../support/examined_place.ts";
+import { createDoctorFixture, type DoctorFixture, HOUR_MS, makeCaPem, YEAR_MS } from "../support/doctor_fixture.ts";
 import { alternativeNames, encodeOddCertificate, keyUsage } from "../support/odd_certificate.ts";
 
 const random = createSystemRandom();
 
-let place: ExaminedPlace;
+let place: DoctorFixture;
 
 interface Case {
   readonly name: string;
@@ -458,7 +458,7 @@ const CASES: readonly Case[] = [
 
 describe("tlsboot doctor", () => {
   before(async () => {
-    place = await createExaminedPlace();
+    place = await createDoctorFixture();
   });
   after(() => place[Symbol.asyncDispose]());
 

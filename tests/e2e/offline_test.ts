@@ -4,6 +4,7 @@ import { X509Certificate } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { createSystemRandom } from "../../cli/system.ts";
+import { DAY_MS } from "../../core/lib/duration.ts";
 import { encodeMachineRequest, readAnswers, readRequests } from "../../core/offline/bundle.ts";
 import { encodeCertificates } from "../../core/pki/x509/ca_bundle.ts";
 import type { Finished } from "../support/child.ts";
@@ -12,7 +13,6 @@ import { getRecordedSerial } from "../support/issued_records.ts";
 import { createRunner } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
-const DAY_MS = 86_400_000;
 const SERVER = "https://10.0.0.1:6443";
 const INVENTORY = `apiVersion: tlsboot/v1alpha1
 kind: Inventory

@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { before, test } from "node:test";
 import { listAll } from "../../client/objects/api.ts";
+import { encodeBase64 } from "../../core/lib/encodings.ts";
 import type { IssuedCertificate, Revocation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { buildCsr, condition, sharedKey, toBase64 } from "../support/csr_builder.ts";
+import { buildCsr, condition, sharedKey } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
 import { failure, startFakeApi } from "../support/fake_api.ts";
 import { type Connected, connectWith, describeInstance, readIdentity } from "../support/instance_process.ts";
@@ -263,7 +264,7 @@ describeInstance("tlsboot ui: pages", { args: ["--auto-approve"] }, (instance) =
   test("ui: with another API server, pages show the data of requests, and list what is missing in one line", async () => {
     await using api = await startFakeApi();
     const subject = { commonName: "system:node:n7", organizations: ["system:nodes"] };
-    const certificate = toBase64(await api.ca.issue({ subject, publicKeyDer: (await sharedKey()).publicKeyDer() }));
+    const certificate = encodeBase64(await api.ca.issue({ subject, publicKeyDer: (await sharedKey()).publicKeyDer() }));
     const at = "2026-02-01T00:00:00Z";
     const built = await buildCsr({
       name: "csr-n7",

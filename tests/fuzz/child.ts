@@ -36,5 +36,5 @@ async function runOnce(target: Target, input: Bytes, onInput: (count: number, in
   return { inputs: 1, seconds: ms / 1000, slowestMs: ms, slowestBytes: input.length, finding };
 }
 
-// Force the exit, because a server may keep the process alive.
+// This also exits if a server keeps the process alive.
 runMain("fuzz", main);

@@ -1,4 +1,4 @@
-/** Runs one target with input after input, each within limits of time and memory, until the time is over. */
+/** Runs a target with many inputs, each within limits of time and memory. */
 import process from "node:process";
 import { below, createSeededRandom, oneIn, pick } from "../support/seeded_random.ts";
 import { findSteepGrowth } from "../support/growth.ts";
@@ -21,7 +21,7 @@ export interface Report {
 }
 
 /** The limits of a run, and its seed. */
-export interface FuzzOptions {
+interface FuzzOptions {
   readonly seed: number;
   readonly seconds: number;
   /** The largest number of inputs to run. */
@@ -30,7 +30,7 @@ export interface FuzzOptions {
   readonly onInput: (count: number, input: Bytes) => void;
 }
 
-/** The time for each MiB in addition to the target's grace, because time must be linear. */
+/** The time for each MiB of an input, in addition to the target's grace. */
 const MS_PER_MIB = 500;
 const GRACE_MS = 250;
 /** The largest memory that a target may retain. */
@@ -89,9 +89,7 @@ export async function fuzz(target: Target, { seed, seconds, inputs: most, onInpu
   }
 }
 
-/**
- * Creates the next input: mostly small for the grammar, some of medium size, and a few as large as a client may send.
- */
+/** Creates the next input: mostly small ones, some of medium size, and a few as large as a client may send. */
 function nextInput(target: Target, pool: Pool, count: number): Bytes {
   const { random } = pool;
   const base = pick(random, pool.inputs);
@@ -108,7 +106,7 @@ function nextInput(target: Target, pool: Pool, count: number): Bytes {
 }
 
 /** The result of one input. */
-export interface InputResult {
+interface InputResult {
   readonly label: string;
   readonly ms: number;
   readonly finding: Finding | undefined;

@@ -11,7 +11,7 @@ import { type Bytes, decodeText, encodeText, type Target } from "./target.ts";
 const WORDS = ["<", ">", "N"];
 
 function createTarget(run: Target["run"]): Target {
-  return { name: "t", seeds: ["hello", "a<b>c"].map(encodeText), words: WORDS, maxBytes: 1000, run };
+  return { seeds: ["hello", "a<b>c"].map(encodeText), words: WORDS, maxBytes: 1000, run };
 }
 
 test("fuzz() finds an input that throws, and a smaller one that throws the same error", async () => {

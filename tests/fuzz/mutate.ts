@@ -1,7 +1,4 @@
-/**
- * Creates new inputs from old ones: bytes are flipped, removed, duplicated and crossed; pieces are repeated up to the
- * limit.
- */
+/** Creates new inputs from old ones: flips, removes, duplicates and splices bytes, and repeats pieces up to a limit. */
 import { Buffer } from "node:buffer";
 import type { Random } from "../../core/ports.ts";
 import { shrink } from "../support/shrink.ts";
@@ -64,8 +61,8 @@ export function inflate(pool: Pool, input: Bytes, size: number): Bytes {
 export type Sized = (size: number) => Bytes;
 
 /**
- * Creates inputs in which a piece of another input is repeated in place, followed by something odd half of the time. A
- * reader that can match the repetitions in many ways and must give each up at the end takes superlinear time.
+ * Creates inputs in which a piece of another input is repeated in place, followed by an odd byte half of the time. A
+ * reader that backtracks over the repetitions takes superlinear time.
  */
 export function pump(pool: Pool, input: Bytes): Sized {
   const { random } = pool;
@@ -76,7 +73,7 @@ export function pump(pool: Pool, input: Bytes): Sized {
   return pumped(input.subarray(0, at), repeated, join(end, input.subarray(oneIn(random, 2) ? at : input.length)));
 }
 
-/** Generates a function for every byte of some inputs in turn. Its inputs end with a byte that no grammar expects. */
+/** Yields, for each byte of the inputs, a function that repeats it before a byte that no grammar expects. */
 export function* pumpEach(inputs: readonly Bytes[]): Generator<Sized> {
   const end = Uint8Array.of(0x7f);
   for (const input of inputs) {
@@ -127,7 +124,7 @@ function word({ random, words }: Pool): Bytes {
   return encodeText(pick(random, words.length === 0 || oneIn(random, 2) ? COMMON_WORDS : words));
 }
 
-/** Returns a word, some words, or a part of the input. */
+/** Returns one or more words, or a part of the input. */
 function piece(pool: Pool, input: Bytes): Bytes {
   const { random } = pool;
   if (input.length === 0 || oneIn(random, 2)) {

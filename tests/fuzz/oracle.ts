@@ -1,11 +1,11 @@
-/** Separates expected outcomes from findings, and distinguishes outcomes. */
+/** Turns results and refusals into outcomes; any other error is a finding. */
 import { isDeepStrictEqual } from "node:util";
 import type { Result } from "../../core/lib/result.ts";
-import { describeRefusal as statusRefusal } from "../support/describe_refusal.ts";
+import { describeRefusal } from "../support/describe_refusal.ts";
 
 /** Returns the outcome of a refusal. Throws the error itself if the API would not answer it with a 4xx. */
-export function describeRefusal(error: unknown, meant: readonly number[] = []): string {
-  return toOutcome(statusRefusal(error, meant));
+export function refusalOutcome(error: unknown, allowed: readonly number[] = []): string {
+  return toOutcome(describeRefusal(error, allowed));
 }
 
 /** Returns the outcome of a decoder that throws refusals. */
@@ -14,7 +14,7 @@ export function attempt(decode: () => unknown): string {
     decode();
     return "ok";
   } catch (error) {
-    return describeRefusal(error);
+    return refusalOutcome(error);
   }
 }
 

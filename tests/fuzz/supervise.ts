@@ -21,10 +21,7 @@ export interface Run {
   readonly folder: string;
 }
 
-/**
- * An input that takes longer counts as hanging. This includes the time in which a child loads all targets on a busy
- * machine. Slow inputs are found by their processor time.
- */
+/** An input that takes longer counts as hanging. This includes the time in which a child loads its target. */
 const HANG_MS = 120_000;
 /** The heap limit of a target's process, in MiB. */
 const HEAP_MIB = 1024;

@@ -4,8 +4,6 @@ import type { Random } from "../../core/ports.ts";
 export type Bytes = Uint8Array<ArrayBuffer>;
 
 export interface Target {
-  /** The name that `--target` takes. */
-  readonly name: string;
   /** Real inputs, from which all others are derived. */
   readonly seeds: readonly Bytes[];
   /** Pieces of its grammar, which are inserted and repeated. */
@@ -31,7 +29,7 @@ export function encodeText(text: string): Bytes {
   return new TextEncoder().encode(text);
 }
 
-/** Decodes bytes into text like a decoder that accepts any input. */
+/** Decodes bytes as UTF-8, with U+FFFD for malformed sequences. */
 export function decodeText(bytes: Bytes): string {
   return new TextDecoder().decode(bytes);
 }

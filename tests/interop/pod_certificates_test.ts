@@ -8,7 +8,7 @@ import process from "node:process";
 import { after, before, describe, test } from "node:test";
 import type { ClusterTrustBundle, PodCertificateRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { cpuSecondsIn } from "../bench/processes.ts";
+import { parseCpuSeconds } from "../bench/processes.ts";
 import { type Child, spawnTlsboot, succeedProgram, succeedTlsboot } from "../support/child.ts";
 import { type Kubectl, untilAllowed } from "../support/interop/kubectl.ts";
 import { CA_EXTENSIONS, makeCertificate, openssl } from "../support/interop/openssl.ts";
@@ -357,5 +357,5 @@ async function assertStatus(): Promise<void> {
 
 /** Reads the processor time of a running program from /proc. */
 async function readCpuMs({ pid }: Child): Promise<number> {
-  return 1_000 * cpuSecondsIn(await readFile(`/proc/${pid}/stat`, "utf8"));
+  return 1_000 * parseCpuSeconds(await readFile(`/proc/${pid}/stat`, "utf8"));
 }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
+import { encodeBase64 } from "../../core/lib/encodings.ts";
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER as KUBELET_CLIENT,
   KUBE_APISERVER_CLIENT_SIGNER as CLIENT,
@@ -15,7 +16,6 @@ import { KEY_ALGORITHMS } from "../../core/pki/keys/keys.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { BUILTIN_SIGNERS, planCertificate } from "../../core/signing/profile.ts";
 import { succeedTlsboot } from "../support/child.ts";
-import { toBase64 } from "../support/csr_builder.ts";
 import { createSigningCa } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl.ts";
@@ -182,7 +182,7 @@ test("zlint finds only faults in certificates for unusual requests that kube-con
 async function issue(request: SigningRequest, ca: Authority): Promise<Uint8Array | undefined> {
   const { signerName, usages, expirationSeconds, pem } = request;
   const profile = BUILTIN_SIGNERS.get(signerName);
-  const parsed = parseRequest(toBase64(pem));
+  const parsed = parseRequest(encodeBase64(pem));
   if (!parsed.ok || profile === undefined) return undefined;
   const plan = planCertificate({
     csr: { spec: { usages, ...(expirationSeconds === undefined ? {} : { expirationSeconds }) } },

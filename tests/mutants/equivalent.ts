@@ -1,6 +1,6 @@
 /**
- * Mutants without an observable effect, each with the reason. They do not count as survivors. A mutant is identified by
- * its file and the text that `deno task mutants` prints, so it may move within its file.
+ * Mutants without an observable effect, which do not count as survivors. A mutant is identified by its file and by the
+ * text that `deno task mutants` prints, so it may move within its file.
  */
 export interface Equivalent {
   readonly why: string;

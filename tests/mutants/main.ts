@@ -29,7 +29,7 @@ interface Room {
   readonly files: RegExp;
   /** The paths of tests that use it through other rooms; by default only tests that import it directly count. */
   readonly tests?: RegExp;
-  /** True if only its own tests and the contracts count, because most other tests use it only as a fixture. */
+  /** Whether only its own tests and the contracts count, because most other tests use it only as a fixture. */
   readonly isFixture?: boolean;
 }
 
@@ -48,9 +48,9 @@ const ROOMS: readonly Room[] = [
 ];
 
 /** The largest share of mutants of a room that may survive. */
-const MOST_SURVIVORS = 0.1;
+const MAX_SURVIVING_SHARE = 0.1;
 
-/** The files that each source imports, directly and in total, by path. */
+/** The files that each source imports, directly and through others, by path. */
 type Imports = ReadonlyMap<string, { readonly direct: readonly string[]; readonly all: ReadonlySet<string> }>;
 
 async function main(): Promise<number> {
@@ -95,7 +95,7 @@ async function measure(room: Room, files: readonly string[], imports: Imports): 
     ...unmatched.map((entry) => `  equivalent.ts has an entry without a survivor: ${entry}`),
   ];
   process.stdout.write(`${lines.join("\n")}\n`);
-  return share < MOST_SURVIVORS && unmatched.length === 0;
+  return share < MAX_SURVIVING_SHARE && unmatched.length === 0;
 }
 
 function readImports(): Imports {
@@ -116,13 +116,13 @@ function readImports(): Imports {
  * indirect imports, and others in its top-level folder with direct imports.
  */
 function listTestFiles(imports: Imports, files: readonly string[], room: Room): readonly string[] {
-  const part = /^\w+\//.exec(room.name)![0];
+  const folder = /^\w+\//.exec(room.name)![0];
   return [...imports].filter(([file, { direct, all }]) => {
     const isQuick = !all.has("node:child_process") && !file.startsWith("server/connections/");
     if (!isQuick || !file.endsWith("_test.ts")) return false;
     const isOfContract = direct.some((imported) => imported.startsWith("tests/contract/"));
     const isOwn = isOfContract || room.files.test(file) || room.tests?.test(file) === true;
-    const isOther = room.isFixture !== true && file.startsWith(part);
+    const isOther = room.isFixture !== true && file.startsWith(folder);
     return files.some((changed) => isOwn ? all.has(changed) : isOther && direct.includes(changed));
   }).map(([file]) => file);
 }

@@ -12,7 +12,7 @@ export interface TestContext {
   test(name: string, ...rest: Rest): Promise<void>;
 }
 
-export interface RegisteredTest {
+interface RegisteredTest {
   readonly name: string;
   /** Runs the test between the hooks of the groups around it. */
   readonly run: () => Promise<void>;

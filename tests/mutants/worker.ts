@@ -1,7 +1,6 @@
 /**
  * A process that runs tests of some files, with all mutants in the changed files and at most one of them enabled. It
- * sends its results when all tests have run. It ends early when a test fails with the mutant, or waits for something
- * that never happens.
+ * sends its results when all tests have run, and ends early if a test fails with the mutant or never ends.
  */
 import { registerHooks } from "node:module";
 import process from "node:process";
@@ -9,7 +8,7 @@ import { pathToFileURL } from "node:url";
 import fc from "../support/properties.ts";
 import { loadTests } from "./node_test.ts";
 
-/** The only message that a worker gets. */
+/** The message that starts a worker. */
 export interface Request {
   /** The sources of the changed files by path, with all of their mutants. */
   readonly changed: Readonly<Record<string, string>>;
@@ -32,14 +31,14 @@ export interface MeasuredTest {
   readonly fault: string | undefined;
 }
 
-/** A test that passes mutants more often than this has an endless loop. */
-const MOST_PASSES = 5_000_000;
+/** A test that reaches mutants more often than this has an endless loop. */
+const MAX_PASSES = 5_000_000;
 
 process.once("message", async ({ changed, mutant, files }: Request) => {
   let [passes, reached] = [0, new Set<number>()];
   const isEnabled = (id: number): boolean => {
     reached.add(id);
-    if (++passes > MOST_PASSES) throw new Error("a loop that never ends");
+    if (++passes > MAX_PASSES) throw new Error("a loop that never ends");
     return id === mutant;
   };
   Object.assign(globalThis, { __mutant: isEnabled });

@@ -23,7 +23,7 @@ import { formatCollectionPath } from "../../core/kube/schema.ts";
 import { AUTO_APPROVE_BINDING } from "../../instance/instance_rbac.ts";
 import { readMachine } from "../bench/machine.ts";
 import { checkOpenFiles } from "../bench/processes.ts";
-import { releasedFile, sourcesOn } from "../bench/program.ts";
+import { releasedProgram, sourceProgram } from "../bench/program.ts";
 import { ensureNode, YOUNG_GENERATION_FLAG } from "../../scripts/build/node_runtime.ts";
 import type { Attack } from "./attack.ts";
 import { ATTACKS } from "./attacks.ts";
@@ -70,7 +70,9 @@ async function main(): Promise<number> {
   checkOpenFiles(MAX_CONNECTIONS * scale);
   const node = await ensureNode();
   // The sources get the same memory setting as the released file.
-  const program = binary ? await releasedFile(join(process.cwd(), "dist")) : sourcesOn(node, [YOUNG_GENERATION_FLAG]);
+  const program = binary
+    ? await releasedProgram(join(process.cwd(), "dist"))
+    : sourceProgram(node, [YOUNG_GENERATION_FLAG]);
   await using folder = await createTempFolder();
   const data = folder.join("data");
   const hostKeys = folder.join("machines");

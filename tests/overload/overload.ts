@@ -1,7 +1,7 @@
 /** Runs one attack, and observes the server and the honest clients. */
 import { readFile, writeFile } from "node:fs/promises";
 import { setTimeout } from "node:timers/promises";
-import { bytesIn } from "../bench/processes.ts";
+import { parseBytes } from "../bench/processes.ts";
 import type { Child } from "../support/child.ts";
 import {
   type Answer,
@@ -81,7 +81,7 @@ async function resetPeak(pid: number): Promise<void> {
 }
 
 async function readMemory(pid: number, line: "VmRSS" | "VmHWM"): Promise<number> {
-  return Math.round(bytesIn(await readFile(`/proc/${pid}/status`, "utf8"), line) / 2 ** 20);
+  return Math.round(parseBytes(await readFile(`/proc/${pid}/status`, "utf8"), line) / 2 ** 20);
 }
 
 function followLog(running: Child): () => string {

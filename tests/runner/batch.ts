@@ -23,7 +23,7 @@ export interface Runtime {
 export interface Batch {
   readonly runtime: Runtime;
   readonly files: readonly string[];
-  /** Whether another batch, perhaps of another suite, runs the same tests, so that these do not count. */
+  /** Whether another batch, perhaps of another suite, runs the same tests, so that these are not counted. */
   readonly isRepeat?: boolean;
 }
 
@@ -128,13 +128,13 @@ async function runBatch(batch: Batch, path: string, silentMs: number): Promise<B
 }
 
 /** How a program ended, and everything that it printed. */
-export interface ProgramEnd {
+interface ProgramEnd {
   readonly code: number;
   readonly output: string;
   readonly isSilent: boolean;
 }
 
-/** The least time that a program has until its first output, because loading takes long on a busy machine. */
+/** The shortest limit for the first output of a program, because loading takes long on a busy machine. */
 const LOADED_WITHIN_MS = 120_000;
 
 /** Runs a program in its own process group, and kills the group once the program has printed nothing for `silentMs`. */

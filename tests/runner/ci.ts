@@ -1,6 +1,6 @@
 /**
- * Runs the steps of `.ci/run`, or with `--full` those of `.ci/full`, one after another, except for a few that wait most
- * of the time and run in parallel with the next one. The second-to-last line counts the skipped tests; the last line is
+ * Runs the steps of `.ci/run`, or with `--full` those of `.ci/full`. A step that mostly waits runs in parallel with the
+ * next one. The second-to-last line counts the skipped tests; the last line is
  * "N passed, N failed". `.ci/full` writes its counts to `dist/full.json`.
  */
 import { execFileSync } from "node:child_process";
@@ -13,7 +13,7 @@ import { findNeeded, listChanges } from "./suites.ts";
 import type { Summary } from "./main.ts";
 import { type Step, STEPS } from "./steps.ts";
 
-/** How long a step may print nothing before it is killed. */
+/** The longest time that a step may print nothing before it is killed. */
 const SILENT_MS = 1_500_000;
 
 /** How many lines of a failed step are printed again at the end. */

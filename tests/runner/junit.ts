@@ -9,9 +9,9 @@ export interface Outcome {
   readonly skipped: readonly NamedText[];
 }
 
-/** A test with its runner's message, or a runner that ran no test. */
+/** The name of a test, or of a runner that ran no test, with a message. */
 export interface NamedText {
-  /** The test's name, after the names of the suites and tests that it is in. */
+  /** The name, after those of the enclosing suites and tests. */
   readonly name: string;
   readonly text: string;
 }

@@ -58,10 +58,7 @@ const SLOW_PER_BATCH = { unit: 13, interop: 8 };
  */
 const LANES_PER_CORE = { quick: 1.5, interop: 3 };
 
-/**
- * How long a batch may start no test before it is killed: several times the duration of the longest test on a slow
- * machine.
- */
+/** How long a batch may start no test before it is killed: far longer than the slowest test on a slow machine. */
 const SILENT_MS = { quick: 300_000, interop: 1_200_000 };
 
 interface Options {
@@ -127,8 +124,8 @@ async function planUnit({ isFull, words }: Options): Promise<readonly Batch[]> {
   const files = await findFiles(SUITES["unit"] ?? [], words);
   const repeated = files.filter((file) => isFull || SMOKE.includes(file) || dependsOnRuntime(file));
   return [
-    ...split(deno(fullRun(isFull)), repeated).map(repeat),
-    ...split(node(await ensureNode(), fullRun(isFull)), files),
+    ...split(deno(createFullEnv(isFull)), repeated).map(repeat),
+    ...split(node(await ensureNode(), createFullEnv(isFull)), files),
   ];
 }
 
@@ -138,7 +135,7 @@ async function planFile({ isFull, words }: Options): Promise<readonly Batch[]> {
   const endToEnd = (await findFiles(["tests/e2e/*_test.ts", "tests/security/*_test.ts"], words))
     .filter((file) => isFull ? importsFile(file, STARTS_PROGRAMS) : SMOKE.includes(file));
   if (own.length + endToEnd.length === 0) return [];
-  const env = { TLSBOOT_TEST_BINARY: await ensureReleasedFile("all", DIST), ...fullRun(isFull) };
+  const env = { TLSBOOT_TEST_BINARY: await ensureReleasedFile("all", DIST), ...createFullEnv(isFull) };
   return [
     ...split({ ...deno(env), name: "File" }, own),
     ...split({ ...node(await ensureNode(), env), name: "File" }, endToEnd).map(repeat),
@@ -164,10 +161,10 @@ async function planPeers(suite: string, { isFull, isChanged, isBinary, words }: 
   const env = {
     TLSBOOT_TEST_NODE: executable,
     ...(isBinary ? { TLSBOOT_TEST_BINARY: await ensureReleasedFile("host", DIST) } : {}),
-    ...fullRun(isFull),
+    ...createFullEnv(isFull),
   };
   // The scripts that build packages run on Deno.
-  const runtime = suite === "packages" ? deno(fullRun(isFull)) : node(executable, env);
+  const runtime = suite === "packages" ? deno(createFullEnv(isFull)) : node(executable, env);
   const shared = files.filter((file) => importsFile(file, SHARES_PEERS));
   const alone = files.filter((file) => !shared.includes(file));
   return [...deal(shared, SLOW_PER_BATCH.interop), ...alone.map((file) => [file])].map((files) => ({
@@ -180,8 +177,8 @@ function repeat(batch: Batch): Batch {
   return { ...batch, isRepeat: true };
 }
 
-/** The environment of tests that have a longer form for the full run. */
-function fullRun(isFull: boolean): Readonly<Record<string, string>> {
+/** Returns the environment in which some tests take their longer form. */
+function createFullEnv(isFull: boolean): Readonly<Record<string, string>> {
   return isFull ? { TLSBOOT_TEST_FULL: "1" } : {};
 }
 
@@ -218,7 +215,7 @@ function split(runtime: Runtime, files: readonly string[]): readonly Batch[] {
   ].map((files) => ({ runtime, files }));
 }
 
-/** Deals files out to batches of at most `size` files, so that expensive neighbours are in different ones. */
+/** Deals files out to batches of at most `size` files, so that slow neighbours are in different ones. */
 function deal(files: readonly string[], size: number): readonly (readonly string[])[] {
   const count = Math.ceil(files.length / size);
   return Array.from({ length: count }, (_, at) => files.filter((_, index) => index % count === at));

@@ -4,7 +4,7 @@
 export interface Step {
   readonly name: string;
   readonly task: readonly string[];
-  /** The only script that runs the step; by default both do. */
+  /** Set if only one of the scripts runs the step. */
   readonly only?: "run" | "full";
   /** Whether `.ci/run` runs it only if certain paths have changed; see `GROUPS`. */
   readonly isByPath?: boolean;

@@ -1,5 +1,5 @@
 /**
- * The suites of tests, and which of the tests a change needs. The files of a suite are found by folder. Each file of
+ * The test suites, and the tests that a change needs. The files of a suite are found by folder. Each file of
  * the interoperability suite is also listed here once, in the core or in a group, as `suites_test.ts` checks.
  */
 import { execFileSync } from "node:child_process";

@@ -5,10 +5,10 @@ import { dirname, join, relative } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
-import { runTlsboot, startTlsboot } from "../support/child.ts";
+import { type Finished, runTlsboot, startTlsboot } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { startInstance } from "../support/instance_process.ts";
-import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
+import { runCaptured } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 /** The public files: certificates, CRLs, public keys, and files without a secret, such as the number of the format. */
@@ -182,7 +182,7 @@ current-context: x
 `;
 
 for (const { key, folder: keyFolder, args } of KEY_KEEPERS) {
-  const refusal = async (plantKey: (path: string, pem: string) => Promise<void>): Promise<CapturedRun> => {
+  const refusal = async (plantKey: (path: string, pem: string) => Promise<void>): Promise<Finished> => {
     await using folder = await createTempFolder();
     await writeFile(folder.join("token.kubeconfig"), UNREACHED, { mode: 0o600 });
     await mkdir(folder.join(keyFolder), { recursive: true, mode: 0o700 });

@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { after, before, describe, test } from "node:test";
+import { encodeBase64 } from "../../core/lib/encodings.ts";
 import { formatYaml } from "../../core/lib/yaml/format.ts";
 import { parseTokenFile } from "../../core/token/token_file.ts";
 import { findCertificateFault } from "../../core/request/issued_certificate.ts";
@@ -27,7 +28,7 @@ import { parseProfile } from "../../core/signing/profile_file.ts";
 import { decodeBody } from "../../server/http/body.ts";
 import type { MediaType } from "../../server/http/negotiation.ts";
 import { Warnings } from "../../server/http/exchange.ts";
-import { buildRequest, toBase64 } from "../support/csr_builder.ts";
+import { buildRequest } from "../support/csr_builder.ts";
 import { assertLinear, STEP } from "../support/growth.ts";
 import { buildStubRequest } from "../support/pod_request_builder.ts";
 import { SSH_VECTORS } from "../support/ssh_vectors.ts";
@@ -422,7 +423,7 @@ describe("the time of readers of bodies", () => {
     const begin = "-----BEGIN CERTIFICATE REQUEST-----\n";
     for (const piece of [begin, "-----END X-----\n", "-----BEGIN ", "-", "AAAA\n", "A", "\n", " ", "=", "A: b\n"]) {
       for (const before of ["", begin]) {
-        const input = (size: number) => toBase64(`${before}${piece.repeat(Math.ceil(size / piece.length))}!`);
+        const input = (size: number) => encodeBase64(`${before}${piece.repeat(Math.ceil(size / piece.length))}!`);
         await assertLinear({ input, read: parseRequest, limit });
         await assertLinear({ input, read: findCertificateFault, limit });
       }

@@ -7,7 +7,7 @@ import { before, test } from "node:test";
 import { connect } from "node:tls";
 import { gzipSync } from "node:zlib";
 import { parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
-import { cpuSecondsIn } from "../bench/processes.ts";
+import { parseCpuSeconds } from "../bench/processes.ts";
 import { isFullRun } from "../support/full_run.ts";
 import { MASTERS } from "../support/privilege/identities.ts";
 import {
@@ -233,7 +233,7 @@ async function longestWait({ server, pid }: JudgedInstance, isOver: () => boolea
 
 /** Reads how long the first thread of the server's process has computed, in milliseconds; Linux counts in steps of ten. */
 async function readEventLoopMs(pid: number): Promise<number> {
-  return 1_000 * cpuSecondsIn(await readFile(`/proc/${pid}/task/${pid}/stat`, "utf8"));
+  return 1_000 * parseCpuSeconds(await readFile(`/proc/${pid}/task/${pid}/stat`, "utf8"));
 }
 
 describeJudgedInstance("hostile input", [alice, READER], (instance) => {

@@ -4,11 +4,12 @@ import { connect as connectHttp2 } from "node:http2";
 import { test } from "node:test";
 import { MAX_BODY_BYTES, MAX_HEAD_BYTES, MAX_TARGET_LENGTH } from "../../server/http/limits.ts";
 import { buildRsaRequest } from "../support/crafted_rsa.ts";
-import { buildCsr, buildRequest, toBase64 } from "../support/csr_builder.ts";
+import { buildCsr, buildRequest } from "../support/csr_builder.ts";
 import { MASTERS } from "../support/privilege/identities.ts";
 import { CSRS, describeJudgedInstance } from "../support/privilege/judged_instance.ts";
 import { sendRaw } from "../support/raw_http.ts";
 import { createSigningCa } from "../support/signing_ca.ts";
+import { encodeBase64 } from "../../core/lib/encodings.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
 
 const NAMED = { subject: { commonName: "a" } };
@@ -74,7 +75,8 @@ const LIMITS: readonly Limit[] = [
     name: "a request behind as many broken blocks as fit into a body",
     code: 422,
     says: /PEM block type must be CERTIFICATE REQUEST/,
-    body: async () => await createCsrBody("blocks", toBase64("-----BEGIN CERTIFICATE REQUEST-----\n".repeat(60_000))),
+    body: async () =>
+      await createCsrBody("blocks", encodeBase64("-----BEGIN CERTIFICATE REQUEST-----\n".repeat(60_000))),
   },
 ];
 
@@ -125,7 +127,7 @@ describeJudgedInstance("requests beyond a limit", [], (instance) => {
     const path = `${CSRS}/many-certificates`;
     await instance.admin("POST", CSRS, await createCsrBody("many-certificates", await buildRequest(NAMED)));
     const pem = encodePem("CERTIFICATE", certificate.der).repeat(101);
-    const status = { certificate: toBase64(pem) };
+    const status = { certificate: encodeBase64(pem) };
     const reply = await instance.as(MASTERS, "PATCH", `${path}/status`, JSON.stringify({ status }), {
       contentType: "application/merge-patch+json",
     });

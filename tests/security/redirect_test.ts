@@ -15,7 +15,7 @@ import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts
 import { type Finished, runTlsboot, spawnTlsbootToEnd } from "../support/child.ts";
 import { sharedKey } from "../support/csr_builder.ts";
 import { type FakeApi, type FakeRequest, startFakeApi } from "../support/fake_api.ts";
-import { createFakeClock, createImpatientClock } from "../support/fake_clock.ts";
+import { createFakeClock, createSkippingClock } from "../support/fake_clock.ts";
 import { runCaptured } from "../support/run_captured.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
 import { createSigningCa } from "../support/signing_ca.ts";
@@ -136,7 +136,7 @@ async function assertStaysThere(
   };
   const late = AbortSignal.timeout(60_000);
   const asked = await assertGoesNowhere(async () => {
-    const clock = createImpatientClock(createFakeClock(new Date()), 0, PAUSE_MS);
+    const clock = createSkippingClock(createFakeClock(new Date()), 0, PAUSE_MS);
     const options = { cwd: folder.path, clock, random: createSeededRandom() };
     const finished = await runCaptured(args, options, AbortSignal.any([stop.signal, late]));
     // A role that the test has stopped did what it should.

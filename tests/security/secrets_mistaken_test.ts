@@ -6,9 +6,9 @@ import { run } from "../../cli/run.ts";
 import { encodeBootstrapKubeconfig } from "../../core/token/join_material.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
+import type { Finished } from "../support/child.ts";
 import { createCapturedIo } from "../support/captured_io.ts";
 import { buildRequest, fromBase64 } from "../support/csr_builder.ts";
-import type { CapturedRun } from "../support/run_captured.ts";
 import { createSecretRun } from "../support/secret_search.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
@@ -94,7 +94,7 @@ const TRIED = /"level":"(?:WARN|ERROR)"|^waiting for /m;
 const NAMES_FILE = /(?:^tlsboot: error: |"level":"(?:WARN|ERROR)").*FILE/m;
 
 /** Runs a command in a folder; one that starts is interrupted after it has tried once. */
-async function tryOnce(cwd: string, words: string): Promise<CapturedRun> {
+async function tryOnce(cwd: string, words: string): Promise<Finished> {
   const io = createCapturedIo({ cwd, clock: createSystemClock(), random: createSystemRandom() });
   const stop = new AbortController();
   const write = (text: string): void => {

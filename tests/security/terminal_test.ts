@@ -9,10 +9,10 @@ import { Secret } from "../../core/lib/brand.ts";
 import { encodeKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import { publicKeyPin } from "../../core/pki/keys/key_names.ts";
 import type { CapturedIoOptions } from "../support/captured_io.ts";
-import { startCaptured } from "../support/child.ts";
+import { type Finished, startCaptured } from "../support/child.ts";
 import { sharedKey } from "../support/csr_builder.ts";
 import { type FakeApi, startFakeApi } from "../support/fake_api.ts";
-import { createFakeClock, createImpatientClock } from "../support/fake_clock.ts";
+import { createFakeClock, createSkippingClock } from "../support/fake_clock.ts";
 import {
   createHostileObjects,
   HOSTILE_SERVERS,
@@ -23,7 +23,7 @@ import {
 } from "../support/hostile_api.ts";
 import { HOSTILE_ARCHIVES, writeHostileArchives } from "../support/hostile_archive.ts";
 import { assertShown, findControls, FORGING, HOSTILE } from "../support/hostile_text.ts";
-import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
+import { runCaptured } from "../support/run_captured.ts";
 import { createSigningCa } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
@@ -116,7 +116,7 @@ function createWorld(isTerminal: boolean): CapturedIoOptions {
   return {
     cwd: folder.path,
     isTerminal,
-    clock: createImpatientClock(createFakeClock(new Date()), 0, PAUSE_MS),
+    clock: createSkippingClock(createFakeClock(new Date()), 0, PAUSE_MS),
     env: { TLSBOOT_DATA_DIR: folder.path, TLSBOOT_KUBECONFIG: folder.join("admin.kubeconfig") },
   };
 }
@@ -125,7 +125,7 @@ async function runBefore(
   server: string,
   { args, isEndless = false }: Asking,
   { isTerminal, debug }: { readonly isTerminal: boolean; readonly debug: readonly string[] },
-): Promise<CapturedRun> {
+): Promise<Finished> {
   const stop = new AbortController();
   let asked = 0;
   api.intercept = (request) => {

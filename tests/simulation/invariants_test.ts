@@ -1,12 +1,13 @@
 /** Breaks each promise once, and checks that this is found. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { encodeBase64 } from "../../core/lib/encodings.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { createRecord, formatRecordName, hashRecord } from "../../core/register/record.ts";
 import type { Stored } from "../../server/storage/storage.ts";
-import { buildCsr, condition, toBase64 } from "../support/csr_builder.ts";
+import { buildCsr, condition } from "../support/csr_builder.ts";
 import { createSigningCa, issueClientCertificate } from "../support/signing_ca.ts";
 import { hoursFromNow, NOW } from "../support/test_authority.ts";
 import { type RecordedCall, toRecordedState } from "../torture/history.ts";
@@ -15,7 +16,7 @@ import { Invariants } from "./invariants.ts";
 
 const ca = await createSigningCa();
 const [certificate, other] = await Promise.all(
-  ["a", "b"].map(async (name) => toBase64(await issueClientCertificate(ca, NOW, hoursFromNow(1), name))),
+  ["a", "b"].map(async (name) => encodeBase64(await issueClientCertificate(ca, NOW, hoursFromNow(1), name))),
 ) as [string, string];
 const csr = await buildCsr();
 

@@ -3,6 +3,7 @@
  * checks at the end.
  */
 import { Buffer } from "node:buffer";
+import { DAY_MS } from "../../core/lib/duration.ts";
 import type { CredentialPair } from "../../core/machine/credential_pair.ts";
 import { type Authority, createAuthority } from "../../core/pki/authority/authority.ts";
 import { verifyCertificateSignature } from "../../core/pki/x509/certificate.ts";
@@ -40,7 +41,6 @@ interface WorldOptions extends RunSettings {
 }
 
 const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
 const YEAR_MS = 365 * DAY_MS;
 /** One in this many nodes runs `tlsboot` and follows the CAs of the cluster; the others are kubelets, which do not. */
 const TLSBOOT_EACH = 8;

@@ -11,7 +11,7 @@ import { createConnector } from "../../client/transport/connect.ts";
 import { type NodeName, parseNodeName } from "../../core/machine/node_name.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
-import { encodeKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
+import { encodeKubeconfigEntry } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { decodeBase64, encodeBase64 } from "../../core/lib/encodings.ts";
 import { findPemBlock } from "../../core/pki/asn1/pem.ts";
@@ -43,11 +43,11 @@ export interface Fixture extends AsyncDisposable {
   readonly abort: AbortController;
   readonly options: BootstrapOptions;
   run(): Promise<BootstrapOutcome>;
-  /** Approves the request and issues its certificate; an edit makes the certificate invalid. */
+  /** Approves the request and issues its certificate, with changes that make it invalid. */
   issue(csr: KubeObject, edit?: Partial<TestCertificate>): Promise<void>;
 }
 
-/** Creates a fixture, in which only the test approves requests. */
+/** Creates a fixture. Only the test approves requests. */
 export async function fixture(apiOptions: FakeApiOptions = {}): Promise<Fixture> {
   const api = await startFakeApi({ now: NOW, ...apiOptions });
   const clock = createFakeClock(NOW);
@@ -91,12 +91,8 @@ function parseNodeNameOrThrow(text: string): NodeName {
 }
 
 function kubeconfigWithToken(server: string): string {
-  return encodeKubeconfig({
-    clusters: [{ name: "c", cluster: { server, certificateAuthority: "ca.crt" } }],
-    contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
-    users: [{ name: "u", user: { token: new Secret("abcdef.0123456789abcdef") } }],
-    currentContext: "x",
-  });
+  const user = { token: new Secret("abcdef.0123456789abcdef") };
+  return encodeKubeconfigEntry("c", { cluster: { server, certificateAuthority: "ca.crt" }, userName: "u", user });
 }
 
 /** Parses the PKCS#10 request of a CSR. */

@@ -47,7 +47,7 @@ export interface WatchedPage {
 /** A browser. Disposing it ends all of its processes. */
 export interface TestBrowser extends AsyncDisposable {
   readonly browser: Browser;
-  /** Opens a page with separate cookies and storage, as if another person had started the browser. */
+  /** Opens a page with its own cookies and storage, as if another person had started the browser. */
   openPage(options?: PageOptions): Promise<WatchedPage>;
   /** Opens another page with the same cookies. Its problems and requests are added to those of the first page. */
   openTab(watched: WatchedPage): Promise<Page>;

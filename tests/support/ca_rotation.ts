@@ -17,7 +17,7 @@ import { connectWith } from "./instance_process.ts";
 
 const ROTATIONS = "/apis/tlsboot/v1alpha1/carotations";
 const SECRETS = "/api/v1/namespaces/kube-system/secrets";
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 const random = createSystemRandom();
 
 /** A rotation that has begun, with the PEM of both CAs. */
@@ -26,10 +26,7 @@ export interface TestRotation {
   readonly newCa: string;
 }
 
-/**
- * Begins the rotation of a CA: creates a new CA, a Secret with its key, and the CARotation. With a leaked key the
- * rotation finishes at once.
- */
+/** Creates a new CA, a Secret with its key, and the CARotation, which finishes at once if the old key leaked. */
 export async function beginRotation(
   api: ApiClient,
   data: string,
@@ -56,12 +53,12 @@ export async function beginRotation(
   const wrapped = wrapKey(key.toPem(), await read("sa.key"), random);
   assert.ok(wrapped.ok);
   const path = `${SECRETS}/${toWrappedKeyName(name)}`;
-  await api.requestJson({ method: "DELETE", path }, quiet).catch((error: unknown) => {
+  await api.requestJson({ method: "DELETE", path }, signal).catch((error: unknown) => {
     if (!isAppError(error, "not_found")) throw error;
   });
   await api.requestJson(
     { method: "POST", path: SECRETS, body: createWrappedKeySecret(name, wrapped.value) },
-    quiet,
+    signal,
   );
   const newCa = encodeTrust(next);
   const crossSignedCA = encodePem("CERTIFICATE", crossed.value.der);
@@ -75,14 +72,14 @@ export async function beginRotation(
       ...(isLeaked ? { step: "Finish", isLeaked } : { step: "Trust", crossSignedCA }),
     },
   };
-  await api.requestJson({ method: "POST", path: ROTATIONS, body }, quiet);
+  await api.requestJson({ method: "POST", path: ROTATIONS, body }, signal);
   return { oldCa, newCa };
 }
 
 /** Requests a step, or changes other fields of the spec. */
 export async function changeRotation(api: ApiClient, spec: object, name = "ca"): Promise<void> {
   const contentType = "application/merge-patch+json";
-  await api.requestJson({ method: "PATCH", path: `${ROTATIONS}/${name}`, body: { spec }, contentType }, quiet);
+  await api.requestJson({ method: "PATCH", path: `${ROTATIONS}/${name}`, body: { spec }, contentType }, signal);
 }
 
 /** Waits until the server has adopted the requested step without an error. */
@@ -114,10 +111,10 @@ async function findAdopted(api: ApiClient, name: string): Promise<CaRotation | u
 }
 
 export async function getRotation(api: ApiClient, name = "ca"): Promise<CaRotation> {
-  return await api.requestJson({ method: "GET", path: `${ROTATIONS}/${name}` }, quiet) as CaRotation;
+  return await api.requestJson({ method: "GET", path: `${ROTATIONS}/${name}` }, signal) as CaRotation;
 }
 
 /** Deletes the CARotation, as aborting a rotation does. */
-export async function deleteRotation(api: ApiClient, name = "ca"): Promise<void> {
-  await api.requestJson({ method: "DELETE", path: `${ROTATIONS}/${name}` }, quiet);
+export async function deleteRotation(api: ApiClient): Promise<void> {
+  await api.requestJson({ method: "DELETE", path: `${ROTATIONS}/ca` }, signal);
 }

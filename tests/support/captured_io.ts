@@ -1,4 +1,4 @@
-/** `Io` in memory: it captures what a run of the program prints, and the test chooses its surroundings. */
+/** An `Io` in memory: it captures what the program prints, and the test chooses the rest. */
 import type { Clock, Random } from "../../core/ports.ts";
 import type { InputStream, Io, OutputStream } from "../../cli/io.ts";
 import { createFakeClock } from "./fake_clock.ts";

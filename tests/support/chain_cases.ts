@@ -43,7 +43,7 @@ import {
   extendedKeyUsage,
   extension,
   keyUsage,
-  marked,
+  markCritical,
   nameConstraints,
   type OddCertificate,
   type OddKey,
@@ -54,7 +54,7 @@ export interface ChainCase extends OtherVerdicts {
   readonly name: string;
   /** The verdict of our own verification, and of every verifier without a different one. */
   readonly want: Verdict;
-  /** The DER of the leaf, then of the certificates that the server sends after it. */
+  /** The DER of the leaf and of the other certificates that the server sends, in order. */
   readonly chain: readonly Bytes[];
   readonly roots: readonly Bytes[];
   /** The DNS name or address to which the client connects. */
@@ -74,9 +74,9 @@ const PATHS: readonly Outline[] = [
     leaf: leaf("upper"),
     behind: [authority("stranger", "elsewhere"), upper],
   },
-  { name: "the root is sent, too", want: "accept", leaf: leaf("upper"), behind: [upper, root] },
+  { name: "the root is sent too", want: "accept", leaf: leaf("upper"), behind: [upper, root] },
   { name: "an intermediate is trusted without its root", want: "accept", ...below(lower), roots: [upper] },
-  { name: "a chain of six", want: "accept", ...tower(6) },
+  { name: "six intermediates", want: "accept", ...tower(6) },
   {
     name: "two CAs with the same name, of which one signed",
     want: "accept",
@@ -110,10 +110,7 @@ const PATHS: readonly Outline[] = [
 
 const OLD_CA = identified(root, "old");
 
-/**
- * A server whose CA is being replaced. It sends the new CA, signed by the old one, to clients that trust either CA or
- * both.
- */
+/** Creates cases of a server that sends its new CA, signed by the old one, to clients that trust either CA or both. */
 function replaced(newName: string): readonly Outline[] {
   const newKey = { key: "new root", signer: "new root" };
   const newCa = identified(authority(newName, newName, newKey), "new");
@@ -177,7 +174,7 @@ const CONSTRAINTS: readonly Outline[] = [
     leaf: leaf("lowest"),
     behind: [authority("lowest", "lower"), lower, limited(upper, 1)],
   },
-  { name: "an intermediate that is no CA", want: "refuse", ...below({ ...upper, extensions: LEAF }) },
+  { name: "an intermediate that is not a CA", want: "refuse", ...below({ ...upper, extensions: LEAF }) },
   {
     name: "an intermediate with CA:FALSE",
     want: "refuse",
@@ -235,12 +232,12 @@ const USAGES: readonly Outline[] = [
   {
     name: "an unknown critical extension in the leaf",
     want: "refuse",
-    leaf: leaf("root", { extensions: [...LEAF, marked(true, extension(UNKNOWN))] }),
+    leaf: leaf("root", { extensions: [...LEAF, markCritical(extension(UNKNOWN))] }),
   },
   {
     name: "an unknown critical extension in the intermediate",
     want: "refuse",
-    ...below({ ...upper, extensions: [...AUTHORITY, marked(true, extension(UNKNOWN))] }),
+    ...below({ ...upper, extensions: [...AUTHORITY, markCritical(extension(UNKNOWN))] }),
   },
   {
     name: "the same extension twice",
@@ -248,7 +245,7 @@ const USAGES: readonly Outline[] = [
     leaf: leaf("root", { extensions: [...LEAF, NAMES] }),
   },
   {
-    name: "key identifiers that belong together",
+    name: "key identifiers that match",
     want: "accept",
     ...below({ ...upper, extensions: [...AUTHORITY, subjectKeyId("upper")] }, {
       extensions: [...LEAF, authorityKeyId("upper")],
@@ -261,7 +258,7 @@ const NAME_CONSTRAINTS: readonly Outline[] = [
   { name: "a permitted domain in capitals", want: "accept", ...below(constrained(["DNS:EXAMPLE.org"])) },
   { name: "a permitted host", want: "accept", ...below(constrained([`DNS:${HOST}`])) },
   { name: "a permitted network", want: "accept", ...below(constrained(["IP:127.0.0.0/255.0.0.0"])), host: "127.0.0.1" },
-  { name: "domains do not bind addresses", want: "accept", ...below(constrained(["DNS:example.org"])) },
+  { name: "addresses below a CA that constrains domains", want: "accept", ...below(constrained(["DNS:example.org"])) },
   { name: "an unrelated excluded domain", want: "accept", ...below(constrained([], ["DNS:example.com"])) },
   { name: "a name that ends like the domain", want: "refuse", ...below(constrained(["DNS:1.example.org"])) },
   {
@@ -339,7 +336,7 @@ const HOSTS: readonly Outline[] = [
   {
     name: "no subject, and critical names",
     want: "accept",
-    leaf: leaf("root", { subject: "", key: "leaf", extensions: [marked(true, NAMES)] }),
+    leaf: leaf("root", { subject: "", key: "leaf", extensions: [markCritical(NAMES)] }),
   },
   named("another name", "refuse", ["DNS:n2.example.org"]),
   named("a wildcard for two labels", "refuse", ["DNS:*.org"]),
@@ -358,7 +355,7 @@ const HOSTS: readonly Outline[] = [
     leaf: leaf("root", { subject: HOST, key: "leaf", extensions: [extendedKeyUsage(SERVER)] }),
   },
   {
-    name: "a common name beside other names",
+    name: "a common name in addition to other names",
     want: "refuse",
     leaf: leaf("root", { subject: HOST, key: "leaf", extensions: [alternativeNames("DNS:n2.example.org")] }),
   },

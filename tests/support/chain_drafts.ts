@@ -14,7 +14,6 @@ import {
 /** The verdict of a verifier on a chain. */
 export type Verdict = "accept" | "refuse";
 
-/** A short description of a certificate. */
 export interface Draft {
   readonly subject: string;
   readonly issuer: string;
@@ -78,7 +77,7 @@ export const root = authority("root", "root");
 export const upper = authority("upper", "root");
 export const lower = authority("lower", "upper");
 
-/** The intermediate `upper` with name constraints. */
+/** Returns the intermediate `upper` with name constraints. */
 export function constrained(permitted: readonly string[], excluded?: readonly string[]): Draft {
   return { ...upper, extensions: [...AUTHORITY, nameConstraints(permitted, excluded)] };
 }
@@ -87,9 +86,7 @@ export function below(behind: Draft, edit: Partial<Draft> = {}): Pick<Outline, "
   return { leaf: leaf(behind.subject, edit), behind: [behind] };
 }
 
-/**
- * Adds key identifiers, so that a verifier without backtracking finds the right one of several CAs with the same name.
- */
+/** Adds key identifiers, by which a verifier without backtracking finds the right CA of several with the same name. */
 export function identified(ca: Draft, own: string, issuer?: string): Draft {
   const ids = [subjectKeyId(own), ...(issuer === undefined ? [] : [authorityKeyId(issuer)])];
   return { ...ca, extensions: [...ca.extensions, ...ids] };

@@ -29,7 +29,7 @@ import {
   extendedKeyUsage,
   extension,
   keyUsage,
-  marked,
+  markCritical,
   nameConstraints,
   subjectKeyId,
 } from "./odd_certificate.ts";
@@ -37,17 +37,17 @@ import { encodeOctetString } from "../../core/pki/asn1/der_writer.ts";
 
 const ANY_USAGE = "2.5.29.37.0";
 
-/** A CA below the root with one of the crafted keys. */
+/** Returns a leaf and its CA, which is below the root and has one of the crafted keys. */
 function keyed(key: string): Pick<Outline, "leaf" | "behind"> {
   return { leaf: leaf("upper", { signer: key }), behind: [{ ...upper, key }] };
 }
 
-/** A leaf of the root with these extensions in addition to the usual ones. */
+/** Returns a leaf of the root with additional extensions. */
 function leafWith(...extensions: Draft["extensions"]): Pick<Outline, "leaf"> {
   return { leaf: leaf("root", { extensions: [...LEAF, ...extensions] }) };
 }
 
-/** A leaf below a constrained CA, with these names in addition to its own. */
+/** Returns a leaf below a constrained CA, with additional names. */
 function namesBelow(ca: Draft, ...names: readonly string[]): Pick<Outline, "leaf" | "behind"> {
   return below(ca, { extensions: [extendedKeyUsage(SERVER), alternativeNames(`DNS:${HOST}`, ...names)] });
 }
@@ -60,7 +60,7 @@ const DATES: readonly Outline[] = [
 ];
 
 const USAGES: readonly Outline[] = [
-  // RFC 5280 §4.2.1.12 leaves it to the application. Go accepts it; no TLS layer does.
+  // RFC 5280 §4.2.1.12 leaves this to the application. Go accepts it; the TLS layers do not.
   {
     name: "any usage in the leaf",
     want: "accept",
@@ -86,7 +86,7 @@ const USAGES: readonly Outline[] = [
     roots: [{ ...root, extensions: [...AUTHORITY, extendedKeyUsage(CLIENT)] }],
   },
   {
-    name: "a leaf that may sign certificates, and is no CA",
+    name: "a leaf that may sign certificates but is not a CA",
     want: "accept",
     leaf: leaf("root", { extensions: [keyUsage(0, CERT_SIGN), extendedKeyUsage(SERVER), NAMES] }),
   },
@@ -121,7 +121,7 @@ const SIGNATURES: readonly Outline[] = [
   },
   // Safe if the verifier checks the padding to its end.
   { name: "an intermediate with an RSA key of exponent 3", want: "accept", ...keyed("RSA-2048 with exponent 3") },
-  // Anyone can sign with it. OpenSSL accepts it; our own check on Node refuses it.
+  // Anyone can forge its signatures. OpenSSL accepts it; our own check on Node refuses it.
   {
     name: "an intermediate with an RSA key of exponent 1",
     want: "refuse",
@@ -151,20 +151,20 @@ const SERIALS: readonly Outline[] = [
 ];
 
 const KEY_IDS: readonly Outline[] = [
-  { name: "a critical authority key id", want: "refuse", ...leafWith(marked(true, authorityKeyId("root"))) },
+  { name: "a critical authority key id", want: "refuse", ...leafWith(markCritical(authorityKeyId("root"))) },
   {
     name: "a critical authority key id in the intermediate",
     want: "refuse",
-    ...below({ ...upper, extensions: [...AUTHORITY, marked(true, authorityKeyId("root"))] }),
+    ...below({ ...upper, extensions: [...AUTHORITY, markCritical(authorityKeyId("root"))] }),
   },
-  { name: "a critical subject key id", want: "refuse", ...leafWith(marked(true, subjectKeyId("leaf"))) },
+  { name: "a critical subject key id", want: "refuse", ...leafWith(markCritical(subjectKeyId("leaf"))) },
   {
     name: "no authority key id, below a CA that has one",
     want: "accept",
     ...below({ ...upper, extensions: [...AUTHORITY, subjectKeyId("upper")] }),
   },
   {
-    name: "key ids that do not belong together",
+    name: "key ids that do not match",
     want: "refuse",
     // Go uses them as hints only. We follow OpenSSL, which our client uses on Node.
     go: "accept",
@@ -307,7 +307,7 @@ const HOSTS: readonly Outline[] = [
   {
     name: "an empty list of names, critical",
     want: "refuse",
-    leaf: leaf("root", { extensions: [extendedKeyUsage(SERVER), marked(true, alternativeNames())] }),
+    leaf: leaf("root", { extensions: [extendedKeyUsage(SERVER), markCritical(alternativeNames())] }),
   },
   {
     name: "names that are not a list",
@@ -339,9 +339,9 @@ const HOSTS: readonly Outline[] = [
 
 const SIZES: readonly Outline[] = [
   // rustls stops after six intermediates.
-  { name: "a chain of eight", want: "accept", deno: "refuse", ...tower(8) },
+  { name: "eight intermediates", want: "accept", deno: "refuse", ...tower(8) },
   // Our limit. Go counts only signatures; OpenSSL stops at a hundred certificates.
-  { name: "a chain of nine", want: "refuse", go: "accept", node: "accept", ...tower(9) },
+  { name: "nine intermediates", want: "refuse", go: "accept", node: "accept", ...tower(9) },
   named("two thousand names", "accept", [...manyNames(2_000), `DNS:${HOST}`]),
   {
     name: "two thousand names, each of them permitted",

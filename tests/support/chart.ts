@@ -6,9 +6,7 @@ import { ROOT } from "./child.ts";
 
 const CHART = "packaging/helm/tlsboot";
 
-/**
- * Formats the first line of a rendered file. Its digest of the chart shows without Helm whether the file is up to date.
- */
+/** Formats the first line of a rendered file. Its digest of the chart shows whether the file is up to date. */
 export async function formatChartHeader(): Promise<string> {
   const hash = createHash("sha256");
   const entries = await readdir(join(ROOT, CHART), { recursive: true, withFileTypes: true });

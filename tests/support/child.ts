@@ -59,8 +59,7 @@ export const NODE_FLAGS: readonly string[] = [
 
 /**
  * Returns the command and arguments that run tlsboot: the released file `TLSBOOT_TEST_BINARY`, or the sources. The
- * sources run on the Node `TLSBOOT_TEST_NODE`, which the interoperability suite sets because the released file runs on
- * Node, or else on the runtime of the test.
+ * sources run on the Node in `TLSBOOT_TEST_NODE`, which the interoperability suite sets, or on the runtime of the test.
  */
 export function tlsbootCommand(args: readonly string[]): readonly [string, readonly string[]] {
   const binary = process.env["TLSBOOT_TEST_BINARY"];
@@ -74,16 +73,16 @@ export function tlsbootCommand(args: readonly string[]): readonly [string, reado
 }
 
 /**
- * Starts tlsboot in the process of the test, which takes a tenth of the time of a child process. If a variable names
- * the released file or a Node, it starts a child process.
+ * Starts tlsboot in the process of the test, which takes a tenth of the time of a child process. It starts a child
+ * process if a variable names the released file or a Node.
  */
 export function startTlsboot(args: readonly string[], options: StartOptions = {}): Running {
   const isChild = ["TLSBOOT_TEST_BINARY", "TLSBOOT_TEST_NODE"].some((name) => process.env[name] !== undefined);
-  return isChild ? spawnTlsboot(args, options) : startCaptured(args, createWorld(options));
+  return isChild ? spawnTlsboot(args, options) : startCaptured(args, createProcessIo(options));
 }
 
-/** Gives tlsboot in the process of the test the surroundings of a child process. */
-function createWorld(options: StartOptions): CapturedIoOptions {
+/** Returns the Io options with which tlsboot in the process of the test behaves as in a child process. */
+function createProcessIo(options: StartOptions): CapturedIoOptions {
   return {
     cwd: process.cwd(),
     ...options,
@@ -125,14 +124,11 @@ function assertSuccess(finished: Finished, words: readonly string[]): Finished {
 
 /** Runs tlsboot to its end in the process of the test, on a terminal where `stdin` is typed. */
 export async function runOnTerminal(args: readonly string[], options: StartOptions = {}): Promise<Finished> {
-  await using running = startCaptured(args, { ...createWorld(options), isTerminal: true });
+  await using running = startCaptured(args, { ...createProcessIo(options), isTerminal: true });
   return await awaitEnd(running, ["tlsboot", ...args]);
 }
 
-/**
- * Starts tlsboot in the process of the test, in surroundings that the test chooses. The program is loaded only by tests
- * that run it.
- */
+/** Starts tlsboot in the process of the test with an Io of the test. Only tests that run the program load it. */
 export function startCaptured(args: readonly string[], options: CapturedIoOptions, signal?: AbortSignal): Running {
   const output = createOutput(["tlsboot", ...args].join(" "));
   const interruption = new AbortController();
@@ -277,7 +273,7 @@ function createOutput(command: string): Output {
           };
           const timer = setTimeout(() => {
             listeners.delete(check);
-            reject(describe(`${timeoutMs} ms went by before`, pattern));
+            reject(describe(`${timeoutMs} ms passed before`, pattern));
           }, timeoutMs);
           listeners.add(check);
           check();

@@ -1,8 +1,8 @@
 /**
  * Runs commands of tlsboot one after the other in one process, which takes a tenth of the time of a process for each.
  * Each line on stdin is a JSON array of arguments, or `stop` or `end`, which stop a server or wait until it ends by
- * itself. Each answer is a line of JSON with the output of the command and, if it has ended, its exit code. A server is
- * answered when it is up.
+ * itself. Each answer is a line of JSON with the output of the command and, if it has ended, its exit code. The answer
+ * for a server comes when it is up.
  */
 import process from "node:process";
 import { createInterface } from "node:readline";
@@ -14,7 +14,7 @@ import { type Running, startCaptured } from "./child.ts";
 const IS_UP = /tlsboot is up at https:\S+[^]*Next, in another terminal|tlsboot serves https:/;
 /** The longest wait for a server that ends by itself. */
 const END_TIMEOUT_MS = 60_000;
-const WORLD = {
+const IO_OPTIONS = {
   cwd: "/",
   clock: createSystemClock(),
   random: createSystemRandom(),
@@ -29,7 +29,7 @@ for await (const line of createInterface({ input: process.stdin })) {
     code = (await running?.finished())?.code;
     clearTimeout(timer);
   } else {
-    running = startCaptured(JSON.parse(line), WORLD);
+    running = startCaptured(JSON.parse(line), IO_OPTIONS);
     // Never resolves if the command ends first.
     const isUp = running.waitFor(IS_UP, 2 ** 31 - 1).then(() => undefined, () => new Promise<never>(() => {}));
     code = await Promise.race([running.finished().then((done) => done.code), isUp]);

@@ -3,6 +3,7 @@
  * that even a huge key is made quickly.
  */
 import { createHash, generatePrimeSync } from "node:crypto";
+import { encodeBase64 } from "../../core/lib/encodings.ts";
 import { type Bytes, contextTag } from "../../core/pki/asn1/der.ts";
 import {
   encodeBitString,
@@ -16,12 +17,11 @@ import {
 import type { HashName } from "../../core/pki/keys/keys.ts";
 import { encodeName } from "../../core/pki/x509/names.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
-import { toBase64 } from "./csr_builder.ts";
 import type { OddKey } from "./odd_certificate.ts";
 
 const PRIME_BITS = 513;
 /** The least number of bits that each prime adds to the product. */
-const BITS_A_PRIME = 512;
+const BITS_PER_PRIME = 512;
 const RSA_OID = "1.2.840.113549.1.1.1";
 const RSA_SHA256_OID = "1.2.840.113549.1.1.11";
 /** The DigestInfo before the digest (RFC 8017 §9.2, note 1). */
@@ -32,7 +32,7 @@ const DIGEST_INFO: Readonly<Partial<Record<HashName, string>>> = {
 
 /** Creates a key of at least this many bits, a multiple of 512. */
 export function craftRsaKey(bits: number, exponent = 65_537n): OddKey {
-  const primes = generatePrimes(bits / BITS_A_PRIME, exponent);
+  const primes = generatePrimes(bits / BITS_PER_PRIME, exponent);
   const modulus = primes.reduce((product, prime) => product * prime, 1n);
   const size = toBytes(modulus).length;
   const key = encodeSequence(encodeUnsigned(toBytes(modulus)), encodeUnsigned(toBytes(exponent)));
@@ -60,7 +60,9 @@ export function buildRsaRequest(bits: number): string {
     encodeValue(contextTag(0, true)),
   );
   const algorithm = encodeSequence(encodeOid(RSA_SHA256_OID), encodeNull());
-  return toBase64(encodePem("CERTIFICATE REQUEST", encodeSequence(body, algorithm, encodeBitString(key.sign(body)))));
+  return encodeBase64(
+    encodePem("CERTIFICATE REQUEST", encodeSequence(body, algorithm, encodeBitString(key.sign(body)))),
+  );
 }
 
 /** Generates different primes for which the exponent has an inverse. */

@@ -1,4 +1,5 @@
 /** CSRs with real keys and signatures, from the few fields that matter to a test. */
+import { encodeBase64 } from "../../core/lib/encodings.ts";
 import {
   type CertificateSigningRequest,
   type CertificateSigningRequestCondition,
@@ -45,14 +46,14 @@ export async function sharedKey(algorithm: KeyAlgorithm = "ecdsa-p256"): Promise
 /** Builds `spec.request`: base64 of a PEM block. */
 export async function buildRequest(options: RequestOptions, keyAlgorithm?: KeyAlgorithm): Promise<string> {
   const der = createCertificationRequest(options, await sharedKey(keyAlgorithm));
-  return toBase64(encodePem("CERTIFICATE REQUEST", der));
+  return encodeBase64(encodePem("CERTIFICATE REQUEST", der));
 }
 
 /** Builds a request whose common name, of at least six letters, is changed after signing. */
 export async function forgeRequest(commonName: string): Promise<string> {
   const der = Buffer.from(createCertificationRequest({ subject: { commonName } }, await sharedKey()));
   der.write("forged", der.indexOf(commonName));
-  return toBase64(encodePem("CERTIFICATE REQUEST", Uint8Array.from(der)));
+  return encodeBase64(encodePem("CERTIFICATE REQUEST", Uint8Array.from(der)));
 }
 
 export async function buildCsr(options: CsrOptions = {}): Promise<CertificateSigningRequest> {
@@ -95,12 +96,7 @@ export function condition(type: string, time: string | null = null, reason = "")
   };
 }
 
-/** Encodes text as base64, as in `spec.request` and `status.certificate`. */
-export function toBase64(text: string): string {
-  return Buffer.from(text).toString("base64");
-}
-
-/** Decodes base64 into text, the reverse of `toBase64`. */
+/** Decodes base64 into text, as in `spec.request` and `status.certificate`. */
 export function fromBase64(base64: string): string {
   return Buffer.from(base64, "base64").toString();
 }

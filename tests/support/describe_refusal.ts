@@ -1,10 +1,10 @@
-/** The errors that a decoder may throw for bad input: those that the API answers with a 4xx. */
+/** Distinguishes refusals, which the API answers with a 4xx, from other errors of a decoder. */
 import { StatusError, statusFromError } from "../../core/kube/status/status.ts";
 
 /**
  * Returns the code and message of a refusal. Throws the error itself when the API would answer anything but a 4xx.
  *
- * @param allowed Other statuses that are allowed because kube-apiserver answers them
+ * @param allowed Other codes that kube-apiserver answers
  */
 export function describeRefusal(error: unknown, allowed: readonly number[] = []): string {
   const { status } = statusFromError(error);

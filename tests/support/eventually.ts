@@ -2,7 +2,7 @@
 
 const POLL_MS = 50;
 
-/** Polls until there is an answer, and returns it. The description is for the error. */
+/** Polls until there is an answer, and returns it; `what` describes it in the error. */
 export async function eventually<T>(
   what: string,
   poll: () => Promise<T | undefined>,

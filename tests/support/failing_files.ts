@@ -34,7 +34,7 @@ const AFFECTED: Readonly<Record<FileFault["done"], RegExp>> = {
 
 type Call = (...args: readonly unknown[]) => Promise<unknown>;
 
-/** Creates files that fail at one affected call, after a number of others. Reads may fail too. */
+/** Creates files that fail at one affected call, after `skipped` others. Reads may fail too. */
 export function createFailingFiles(files: FilePort, skipped: number, { text, done }: FileFault): FailingFiles {
   let left = skipped;
   let failed = false;
@@ -59,7 +59,7 @@ async function writeHalf(files: FilePort, args: readonly unknown[]): Promise<voi
   await files.createExclusive(rest, text.slice(0, text.length / 2), mode);
 }
 
-/** The error that represents the kill of a process. */
+/** Thrown where a real process would have been killed. */
 export class Killed extends Error {}
 
 const CHANGES = ["writeAtomic", "createExclusive", "symlink", "rename", "unlink", "makeDirectory"] as const;

@@ -1,8 +1,7 @@
-/** Timers that a test advances. */
+/** Timers that only a test advances, and timers in real time. */
 import { type After, runAfter } from "../../server/storage/storage.ts";
 import { settle } from "./fake_clock.ts";
 
-/** Timers that only a test advances. */
 interface FakeAfter {
   readonly after: After;
   /** The number of pending timers. */
@@ -11,7 +10,6 @@ interface FakeAfter {
   advance(ms: number): Promise<void>;
 }
 
-/** Creates timers that only their `advance` runs. */
 export function createFakeAfter(): FakeAfter {
   const timers = new Set<{ readonly at: number; readonly run: () => void }>();
   let now = 0;

@@ -1,6 +1,6 @@
 /**
  * A small Kubernetes API on a real TLS socket, for tests of the client. It has one collection with list, watch,
- * watch-list, get, create, update and delete, and hooks for faults. It decides nothing: tests put the answers into it.
+ * watch-list, get, create, update and delete, and hooks for faults. Tests put the results of decisions into it.
  */
 import { Buffer } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -10,7 +10,7 @@ import { encodeKubeconfigEntry } from "../../core/kube/kubeconfig/kubeconfig.ts"
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { createIssuingCa, issueServing, type IssuingCa, type TestCertificate } from "./issuing_ca.ts";
 
-/** One request as it arrived. */
+/** A request as it arrived. */
 export interface FakeRequest {
   readonly method: string;
   /** The path and query of the request, decoded. */

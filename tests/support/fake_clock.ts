@@ -1,9 +1,8 @@
 /** Clocks for tests: one that only a test advances, and one that skips short sleeps. */
 import type { Clock } from "../../core/ports.ts";
 
-/** A clock that only a test advances. */
 export interface FakeClock extends Clock {
-  /** The number of callers that are sleeping. */
+  /** The number of sleeping callers. */
   readonly sleepers: number;
   /** Advances the time. Each sleeper wakes at its deadline, and may sleep again within the same span. */
   advance(ms: number): Promise<void>;
@@ -77,7 +76,7 @@ export function createFakeClock(start: Date | string = "2026-01-01T00:00:00Z"): 
   };
 }
 
-/** Waits for a few turns of the event loop, in which everything runs that needs no time. */
+/** Waits for a few turns of the event loop, in which everything that needs no time runs. */
 export async function settle(turns = 5): Promise<void> {
   for (let turn = 0; turn < turns; turn += 1) await new Promise<void>((resolve) => setImmediate(resolve));
 }
@@ -100,11 +99,10 @@ export async function until(condition: () => boolean): Promise<void> {
 }
 
 /**
- * Creates a clock for tests over real sockets. Sleeps with a length in the range advance the fake clock and end at
- * once; all others wait for the test. Backoff takes no time, and the limit of a watch does not fire because the machine
- * is slow.
+ * Creates a clock for tests over real sockets. Sleeps with a length in the range, such as backoff, advance the fake
+ * clock and end at once. All others, such as the limit of a watch, wait for the test.
  */
-export function createImpatientClock(clock: FakeClock, fromMs: number, toMs: number): Clock {
+export function createSkippingClock(clock: FakeClock, fromMs: number, toMs: number): Clock {
   async function hurry(lengthMs: number, wait: () => Promise<void>, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (lengthMs < fromMs || lengthMs > toMs) return await wait();

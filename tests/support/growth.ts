@@ -21,7 +21,7 @@ export const STEP = 16;
 const MAX_RATIO = 3;
 /** The largest ratio that passes a size in the first rounds. */
 const LINEAR_RATIO = 2.2;
-/** The smallest size that is tried. A cubic reader fails at such a size, long before the limit. */
+/** The smallest size that is tried. A cubic reader already fails at such a size. */
 const FIRST_SIZE = 256;
 /**
  * A size passes, whatever the ratio, if the reader takes no longer than this. A quadratic one takes seconds for 64 KiB.

@@ -29,8 +29,8 @@ export function parseGuide(page: string): Guide {
 }
 
 /**
- * Makes a bash script of the blocks. Servers, controllers and waiting `bootstrap` commands run in the background, as in
- * other terminals. `NAME` becomes the name of the pending request, and a machine is approved once it has a request.
+ * Makes a bash script of the blocks. Servers, controllers and waiting `bootstrap` commands run in the background, as if
+ * in other terminals. `NAME` becomes the name of the pending request, and a machine is approved once it has a request.
  */
 export function toScript(blocks: readonly string[], port: number): string {
   const commands = blocks.join("\n").replaceAll("\\\n", " ").split("\n").map((line) =>
@@ -47,21 +47,21 @@ eventually() {
   local end=$((SECONDS + 240))
   until eval "$1"; do
     if [ $SECONDS -ge $end ] || { [ -n "$up" ] && ! kill -0 $up 2> /dev/null; }; then
-      { echo "this was not so in time: $1"; tail -n 20 ./*.log; } >&2
+      { echo "not true in time: $1"; tail -n 20 ./*.log; } >&2
       exit 1
     fi
     sleep 0.2
   done
 }
 trap 'kill $up $boot "\${controllers[@]}" 2>/dev/null || true; wait' EXIT
-# Starts the server in place of the one that runs, and waits until it is ready.
+# Replaces the running server, and waits until the new one is ready.
 start_up() {
   if [ -n "$up" ]; then kill $up; wait $up || true; fi
-  : > up.log # the server that ran before must not be taken for this one
+  : > up.log # so that the output of the previous server does not match
   TLSBOOT_SECURE_PORT=$PORT "$@" >> up.log 2>&1 & up=$!
   eventually "grep -q 'tlsboot is up at' up.log"
 }
-# Starts a signer or an approver in place of the one that runs, and waits until it leads.
+# Replaces the running signer or approver, and waits until the new one leads.
 start_controller() {
   local role=$2 log=$2.log
   if [ -n "\${controllers[$role]}" ]; then kill \${controllers[$role]}; wait \${controllers[$role]} || true; fi
@@ -74,7 +74,7 @@ pending() {
   local find="tlsboot get csr --pending --no-headers $* 2> /dev/null | awk 'NR == 1 { print \\$1 } END { exit NR == 0 }'"
   eventually "$find"
 }
-# Starts the page in place of the one that runs, and waits for its link.
+# Replaces the running page, and waits for the new link.
 start_page() {
   if [ -n "\${controllers[ui]}" ]; then kill \${controllers[ui]}; wait \${controllers[ui]} || true; fi
   : > ui.log

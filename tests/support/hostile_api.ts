@@ -193,16 +193,16 @@ export function refusal(code: number): () => FakeAnswer {
 
 /** Hostile servers by their behaviour. */
 export const HOSTILE_SERVERS: Readonly<
-  Record<string, (...asked: Parameters<typeof hostileAnswer>) => FakeAnswer | "destroy">
+  Record<string, (...args: Parameters<typeof hostileAnswer>) => FakeAnswer | "destroy">
 > = {
   "answers with hostile objects": hostileAnswer,
   "refuses with 403": refusal(403),
   "refuses with 401": refusal(401),
   "fails with 500": refusal(500),
   "refuses with 422": refusal(422),
-  "answers with a page": () => ({ status: 500, headers: { "content-type": "text/html" }, body: FORGING }),
-  "answers with what is no JSON": () => ({ status: 200, body: FORGING }),
+  "answers with an HTML page": () => ({ status: 500, headers: { "content-type": "text/html" }, body: FORGING }),
+  "answers with text that is not JSON": () => ({ status: 200, body: FORGING }),
   "answers with another object": () => ({ status: 200, body: { kind: FORGING, apiVersion: HOSTILE } }),
   "is not available": () => ({ status: 503, body: HOSTILE }),
-  "closes": () => "destroy",
+  "closes the connection": () => "destroy",
 };

@@ -9,7 +9,7 @@ import type { TempFolder } from "./temp.ts";
 import { toBackupPart } from "../../instance/backup/archive.ts";
 import { encryptBackup } from "../../instance/backup/encryption.ts";
 
-/** Short enough for a tar header. */
+/** Hostile text that is short enough for a tar header. */
 const NAME = "x\x1b[2J\u202e\tforged column\nforged: line";
 
 interface Archive {
@@ -19,33 +19,33 @@ interface Archive {
   /** Text written in place of a valid manifest. */
   readonly manifestText?: string;
   /** A message that appears only after the archive has been read. */
-  readonly says: RegExp;
+  readonly message: RegExp;
 }
 
 const ARCHIVES: Readonly<Record<string, Archive>> = {
-  "whole.backup": { paths: [`files/${NAME}`], says: /y\^Iforged column\^Jforged: line x\^\[\[2J/ },
-  "outside.backup": { paths: [`../${NAME}`], says: /"\.\.\/x\^\[\[2J\\u202e/ },
-  "twice.backup": { paths: [`files/${NAME}`, `files/${NAME}`], says: /\/x\^\[\[2J\\u202e/ },
-  "more.backup": { paths: [`files/${NAME}`], manifest: { parts: [] }, says: /"files\/x\^\[\[2J\\u202e/ },
+  "whole.backup": { paths: [`files/${NAME}`], message: /y\^Iforged column\^Jforged: line x\^\[\[2J/ },
+  "outside.backup": { paths: [`../${NAME}`], message: /"\.\.\/x\^\[\[2J\\u202e/ },
+  "twice.backup": { paths: [`files/${NAME}`, `files/${NAME}`], message: /\/x\^\[\[2J\\u202e/ },
+  "more.backup": { paths: [`files/${NAME}`], manifest: { parts: [] }, message: /"files\/x\^\[\[2J\\u202e/ },
   "less.backup": {
     paths: [],
     manifest: { parts: [toBackupPart(`files/${FORGING}`, new Uint8Array())] },
-    says: /"files\/y\^Iforged column/,
+    message: /"files\/y\^Iforged column/,
   },
-  "newer.backup": { paths: [], manifest: { format: FORGING }, says: /it has format NaN/ },
+  "newer.backup": { paths: [], manifest: { format: FORGING }, message: /it has format NaN/ },
   "newer_data.backup": {
     paths: [],
     manifest: { dataFormat: `9${HOSTILE}` as unknown as number },
-    says: /its manifest is not complete/,
+    message: /its manifest is not complete/,
   },
-  "kind.backup": { paths: [], manifest: { kind: HOSTILE }, says: /its manifest is not the manifest of a backup/ },
-  "no_json.backup": { paths: [], manifestText: FORGING, says: /its manifest is not JSON/ },
-  "objects.backup": { paths: [`objects/${NAME}`], manifest: { objects: 1 }, says: /it contains 0 of 1 objects/ },
+  "kind.backup": { paths: [], manifest: { kind: HOSTILE }, message: /its manifest is not the manifest of a backup/ },
+  "no_json.backup": { paths: [], manifestText: FORGING, message: /its manifest is not JSON/ },
+  "objects.backup": { paths: [`objects/${NAME}`], manifest: { objects: 1 }, message: /it contains 0 of 1 objects/ },
 };
 
 /** The files of `writeHostileArchives`, with messages that appear only after they have been read. */
 export const HOSTILE_ARCHIVES: Readonly<Record<string, RegExp>> = {
-  ...Object.fromEntries(Object.entries(ARCHIVES).map(([name, { says }]) => [name, says])),
+  ...Object.fromEntries(Object.entries(ARCHIVES).map(([name, { message }]) => [name, message])),
   "header.backup": /it is not an age file, or it is damaged: invalid non-ASCII byte in header/,
 };
 

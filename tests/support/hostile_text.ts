@@ -26,6 +26,6 @@ export function findControls(output: string, isTerminal: boolean): string | unde
 /** Fails when an output has terminal control characters, a forged line or a forged column. */
 export function assertShown(output: string, isTerminal: boolean, what: string): void {
   assert.equal(findControls(output, isTerminal), undefined, what);
-  assert.doesNotMatch(output, /^forged: line/m, `${what}: a value made a line`);
-  assert.doesNotMatch(output, /\tforged column/, `${what}: a value made a column`);
+  assert.doesNotMatch(output, /^forged: line/m, `${what}: a value forged a line`);
+  assert.doesNotMatch(output, /\tforged column/, `${what}: a value forged a column`);
 }

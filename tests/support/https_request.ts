@@ -1,4 +1,4 @@
-/** One request over HTTPS to a server on loopback, over a new connection unless an agent is given. */
+/** HTTPS requests to a server on loopback, each over a new connection unless an agent is given. */
 import { Buffer } from "node:buffer";
 import type { IncomingHttpHeaders } from "node:http";
 import { request, type RequestOptions } from "node:https";

@@ -141,7 +141,7 @@ export function startInstance(
   return startWith(startTlsboot, folder, args, command);
 }
 
-/** Starts an instance as a child process, for tests that kill it or read what the system shows of it. */
+/** Starts an instance as a child process, for tests that kill it or inspect its process. */
 export function spawnInstance(
   folder: TempFolder,
   args?: readonly string[],
@@ -181,14 +181,14 @@ async function startWith<P extends Running>(
   }
 }
 
-/** Describes for a failed test whether the program has ended, with its messages. */
+/** Describes for a failed test whether the program has ended; if so, with its messages. */
 export async function describeFate({ running }: Pick<Instance, "running">): Promise<string> {
   // A program that has just ended is not reported at once.
   await Promise.race([running.finished(), setTimeout(1_000, undefined, { ref: false })]);
   return running.hasEnded() ? `tlsboot has ended:\n${running.stderr()}` : "tlsboot is still running";
 }
 
-/** A client of the API that a kubeconfig names. */
+/** A client of the API in a kubeconfig. */
 export interface Connected extends AsyncDisposable {
   readonly api: ApiClient;
 }

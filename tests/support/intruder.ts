@@ -1,8 +1,8 @@
-/** A user whom a foreign CA has made an administrator, to test whether the API trusts that CA. */
+/** An administrator by a certificate of a foreign CA, to test whether the API trusts that CA. */
 import { writeFile } from "node:fs/promises";
 import { issueClientPair } from "../../instance/authority/issue_pair.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
-import { encodeKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
+import { encodeKubeconfigEntry } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 
 /** Writes a kubeconfig with a fresh certificate of the authority in `system:masters`. */
@@ -17,11 +17,10 @@ export async function writeIntruder(
   const { server, caPem } = cluster;
   await writeFile(
     path,
-    encodeKubeconfig({
-      clusters: [{ name: "c", cluster: { server, certificateAuthorityData: caPem } }],
-      contexts: [{ name: "c", context: { cluster: "c", user: "u" } }],
-      users: [{ name: "u", user: { clientCertificateData: certificatePem, clientKeyData: keyPem } }],
-      currentContext: "c",
+    encodeKubeconfigEntry("c", {
+      cluster: { server, certificateAuthorityData: caPem },
+      userName: "u",
+      user: { clientCertificateData: certificatePem, clientKeyData: keyPem },
     }),
   );
   return path;

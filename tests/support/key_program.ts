@@ -1,4 +1,4 @@
-/** A program with a CA key for `--signing-key-command`, which can have a fault. */
+/** A program for `--signing-key-command` that holds a CA key, and may be faulty. */
 import { createPublicKey } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import process from "node:process";

@@ -1,4 +1,4 @@
-/** Files in memory, which a test can let fail as on a full disk or a read-only file system. */
+/** Files in memory. A test can make their changes fail, as on a full disk. */
 import { Buffer } from "node:buffer";
 import { dirname, resolve } from "node:path";
 import type { FileFacts, FilePort } from "../../client/files.ts";
@@ -9,7 +9,6 @@ type Entry =
   | { readonly kind: "symlink"; readonly target: string }
   | { readonly kind: "directory"; readonly mode: number };
 
-/** A FilePort whose content a test can see. */
 export interface MemoryFiles extends FilePort {
   readonly entries: Map<string, Entry>;
   /** Calls that change something, in order, such as `writeAtomic /a/b`. */

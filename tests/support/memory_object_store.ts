@@ -6,18 +6,15 @@ import { AppError } from "../../core/errors.ts";
 import { formatTime, getName, type KubeObject } from "../../core/kube/meta.ts";
 import type { Clock, ObjectChange, ObjectStore } from "../../core/ports.ts";
 
-/** A write or read that reached the store, such as `update n1/status`. */
-type StoreCall = string;
-
-/** A store whose calls a test can read and let fail. */
+/** A store whose calls a test can read and make fail. */
 export interface MemoryObjectStore<T extends KubeObject> extends ObjectStore<T> {
-  /** Every call, refused ones included. */
-  readonly calls: readonly StoreCall[];
+  /** Every call, such as `update n1/status`, including refused ones. */
+  readonly calls: readonly string[];
   /** Returns the current object without recording a call; throws when there is none. */
   peek(name: string): T;
   /** Writes as another client, without a precondition or a recorded call. */
   put(object: T): T;
-  /** The next call that starts with this text fails with this error, once. */
+  /** Makes the next call that starts with this text fail with this error. */
   failNext(call: string, error: unknown): void;
   /** Ends every watch with this error. */
   breakWatches(error: unknown): void;
@@ -42,13 +39,13 @@ export function createMemoryObjectStore<T extends KubeObject>(
 ): MemoryObjectStore<T> {
   const { clock, prepareUpdate = (object) => object } = options;
   const objects = new Map<string, T>();
-  const calls: StoreCall[] = [];
+  const calls: string[] = [];
   const failures: { readonly call: string; readonly error: unknown }[] = [];
   const watches = new Set<Watch<T>>();
   let revision = 0;
   let uids = 0;
 
-  function record(call: StoreCall, signal: AbortSignal): void {
+  function record(call: string, signal: AbortSignal): void {
     signal.throwIfAborted();
     calls.push(call);
     const index = failures.findIndex((failure) => call.startsWith(failure.call));

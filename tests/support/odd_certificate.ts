@@ -131,9 +131,8 @@ export function extension(oid: string, value: Bytes = encodeNull(), critical = f
   return { oid, critical, value };
 }
 
-/** Returns the same extension, critical or not. */
-export function marked(critical: boolean, odd: OddExtension): OddExtension {
-  return { ...odd, critical };
+export function markCritical(odd: OddExtension): OddExtension {
+  return { ...odd, critical: true };
 }
 
 function generalName(text: string): Bytes {

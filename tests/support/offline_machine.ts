@@ -1,4 +1,4 @@
-/** A machine, a stick and a CA in memory, for the tests of `client/offline_bootstrap.ts`. */
+/** A machine, a USB stick and a CA in memory, for the tests of `client/offline_bootstrap.ts`. */
 import assert from "node:assert/strict";
 import type { FilePort } from "../../client/files.ts";
 import { bootstrapOffline, type OfflineBootstrapOutcome } from "../../client/offline_bootstrap.ts";
@@ -14,7 +14,6 @@ import { createMemoryLogger } from "./memory_logger.ts";
 export const REQUEST = "/stick/n1.request.pem";
 const ANSWER = "/stick/n1.answer.pem";
 
-/** A machine that has no certificate yet. */
 interface OfflineMachine {
   readonly files: MemoryFiles;
   readonly clock: FakeClock;

@@ -1,10 +1,10 @@
 /** HTTP/1.1 written by hand over TLS, for bytes that no client library would send. */
 import { connect } from "node:tls";
 
-/** What the server sent until it closed the connection. */
+/** The bytes that the server sent until it closed the connection. */
 export interface RawAnswer {
   readonly text: string;
-  /** The codes of all answers; several when a request was smuggled. */
+  /** The codes of all answers; there are several if a request was smuggled. */
   readonly codes: readonly number[];
 }
 

@@ -18,7 +18,7 @@ export function recordTpm(transport: TpmTransport, exchanges: TpmExchange[]): Tp
   };
 }
 
-/** Replays the responses; any other command fails, and so does closing it before all commands were sent. */
+/** Replays the responses. Another command fails, and so does closing the transport before all commands were sent. */
 export function replayTpm(exchanges: readonly TpmExchange[]): TpmTransport {
   const rest = [...exchanges];
   return {

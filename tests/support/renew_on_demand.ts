@@ -8,15 +8,14 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import { startInstance } from "../../instance/instance.ts";
 import { DEFAULT_SETTINGS } from "../../instance/settings.ts";
-import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
-import { createFilePort } from "../../client/files.ts";
+import { createSystemClock } from "../../cli/system.ts";
 import { isAppError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports.ts";
-import { createPlainKeys } from "./instance_deps.ts";
+import { createInstanceDeps } from "./instance_deps.ts";
 import { createMemoryLogger } from "./memory_logger.ts";
 
 const TURN_MS = 300 * 86_400_000;
-/** The sleep that is skipped: for a second after a CRL, a check makes no other one, but checks come faster here. */
+/** The sleep that is skipped: a check makes no CRL within a second of the last one, but checks come faster here. */
 const SKIPPED_PAUSE_MS = 1_000;
 
 async function main(dataDir: string): Promise<void> {
@@ -31,16 +30,7 @@ async function main(dataDir: string): Promise<void> {
   };
   await using instance = await startInstance(
     { ...DEFAULT_SETTINGS, dataDir, securePort: 0 },
-    {
-      files: createFilePort(),
-      clock,
-      random: createSystemRandom(),
-      logger,
-      cwd: "/",
-      keys: createPlainKeys(),
-      heap: undefined,
-      stdout: { write: () => {} },
-    },
+    createInstanceDeps("/", { clock, logger }),
     () => [],
   );
   const countMissing = (): number => logger.messages("error").filter((one) => /^cannot make a CRL/.test(one)).length;

@@ -4,8 +4,6 @@ import type { CapturedIoOptions } from "./captured_io.ts";
 import { type Finished, startCaptured } from "./child.ts";
 import { createSeededRandom } from "./seeded_random.ts";
 
-export type { Finished as CapturedRun } from "./child.ts";
-
 /** Runs a command to its end. */
 export async function runCaptured(
   args: readonly string[],
@@ -27,7 +25,6 @@ export interface Expecting<Args extends readonly unknown[]> {
   refuse(code: number, ...args: Args): Promise<string>;
 }
 
-/** Creates these runs from a function that runs a command to its end. */
 export function expecting<Args extends readonly unknown[]>(
   run: (...args: Args) => Promise<Finished>,
 ): Expecting<Args> {

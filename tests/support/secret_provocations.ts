@@ -1,4 +1,4 @@
-/** Requests that fail because of a secret, whose errors could show it. */
+/** Requests that fail because of a secret, so that their errors might show it. */
 import { readFile } from "node:fs/promises";
 import { request } from "node:https";
 import { parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";

@@ -1,4 +1,4 @@
-/** Searches the output of a run for its secrets, in every form that they could have. */
+/** Searches the output of a run for its secrets, in every form that they may take. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createPrivateKey } from "node:crypto";
@@ -54,7 +54,7 @@ function privateParts(text: string): readonly Value[] {
     const der = Buffer.from(pem.replace(/-----[^-]*-----/g, ""), "base64");
     const scalar = Buffer.from(createPrivateKey(pem).export({ format: "jwk" }).d ?? "", "base64url");
     const at = der.indexOf(scalar);
-    assert.ok(scalar.length > 0 && at > 0, "a key that has no private scalar");
+    assert.ok(scalar.length > 0 && at > 0, "the key has no private scalar");
     const first = Math.ceil(at / 3) * 3;
     const inPem = der.subarray(first, first + Math.floor((at + scalar.length - first) / 3) * 3).toString("base64");
     return [scalar, inPem];
@@ -81,7 +81,7 @@ export function findSecrets(outputs: readonly RunOutput[], secrets: readonly Kno
       if (name !== undefined && !found.has(place)) found.set(place, text.slice(Math.max(0, at - 80), at));
     }
   }
-  return [...found].map(([place, before]) => `${place}, behind: ${before}`);
+  return [...found].map(([place, before]) => `${place}, after: ${before}`);
 }
 
 /** The options of a command of a run. */
@@ -102,7 +102,7 @@ export interface SecretRun {
   /** Starts a server or a role; its output is searched when `end` ends it. */
   start(words: string): Running;
   end(running: Running): Promise<Finished>;
-  /** Adds the keys in all files of the folder, encrypted ones too, to the secrets, and returns their number. */
+  /** Adds the keys in all files of the folder, including encrypted ones, to the secrets, and returns their number. */
   knowKeys(passphrase: string): Promise<number>;
   /** Returns every place where a secret was printed. */
   found(): readonly string[];

@@ -1,7 +1,7 @@
-/** Makes a failing input smaller, as long as it fails in the same way. */
+/** Makes failing inputs smaller while they fail in the same way. */
 
 /**
- * Tries to remove all, halves, quarters and so on down to single parts.
+ * Tries to remove everything, then halves, quarters and so on down to single parts.
  *
  * @param without Returns a copy without `size` parts from an index on
  * @param isSame Reports whether a shorter input fails in the same way
@@ -24,7 +24,7 @@ export async function shrink<T extends { readonly length: number }>(
   return best;
 }
 
-/** Makes a failing list shorter, as long as it fails in the same way. */
+/** Shrinks a list of which each element is a part. */
 export function shrinkList<T>(
   list: readonly T[],
   isSame: (shorter: readonly T[]) => Promise<boolean>,

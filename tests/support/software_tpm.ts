@@ -1,5 +1,5 @@
 /**
- * What a TPM does for an attestation, with keys in memory. It is independent of the code that it tests, and shows what
+ * A TPM in software for attestation, with keys in memory. It shares only encodings with the tested code, and shows what
  * a machine without a TPM could forge.
  */
 import { createCipheriv, createHash, createHmac, timingSafeEqual, webcrypto } from "node:crypto";

@@ -41,7 +41,7 @@ export function describeEvents(events: readonly StorageEvent[]): string[] {
   );
 }
 
-/** Values as plain JSON, for the objects of tests. */
+/** Stored values as plain JSON. */
 export const JSON_VALUES: StoredValues = {
   root: "/registry/",
   prefixes: ["/registry/"],

@@ -25,7 +25,7 @@ export interface TestRequest {
   readonly signal?: AbortSignal;
 }
 
-/** An answer, read to its end. */
+/** An answer that has been read to its end. */
 export interface Answer {
   readonly code: number;
   readonly headers: Headers;

@@ -8,7 +8,6 @@ import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { type CertificatePlan, issueCertificate } from "../../core/pki/authority/issue.ts";
 import { getIntermediates } from "../../core/pki/x509/ca_bundle.ts";
 
-/** The time of these tests. */
 export const NOW = new Date("2026-11-25T12:00:00Z");
 
 /** Unwraps a success, or fails the test with the error. */
@@ -17,7 +16,6 @@ export function unwrap<T>(result: Result<T, string>): T {
   return result.value;
 }
 
-/** Returns the time a number of hours after `NOW`. */
 export function hoursFromNow(hours: number): Date {
   return new Date(NOW.getTime() + hours * 3_600_000);
 }

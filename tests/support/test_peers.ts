@@ -6,6 +6,7 @@ import { type CertificatePlan, issueCertificate } from "../../core/pki/authority
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import type { SubjectFields } from "../../core/pki/x509/names.ts";
 import type { PeerCertificate } from "../../server/authn/authentication.ts";
+import { planTestLeaf } from "./test_authority.ts";
 
 /** Creates a CA that is valid from a day before a time to a year after it. */
 export async function createClientCa(now: Date): Promise<Authority> {
@@ -26,19 +27,12 @@ export async function verifiedPeer(
   edit: Partial<CertificatePlan> = {},
 ): Promise<PeerCertificate> {
   const key = await generatePrivateKey("ecdsa-p256");
-  const plan: CertificatePlan = {
+  const plan = planTestLeaf(key, {
     subject,
-    publicKeyDer: key.publicKeyDer(),
-    dnsNames: [],
-    ipAddresses: [],
-    emailAddresses: [],
-    uris: [],
     notBefore: new Date(now.getTime() - DAY_MS / 2),
     notAfter: new Date(now.getTime() + DAY_MS),
-    usages: ["digital signature", "client auth"],
-    isCa: false,
     ...edit,
-  };
+  });
   const leaf = await issueCertificate(plan, ca, Uint8Array.of(2));
   return { kind: "verified", chain: [leaf, ...parsePemBlocks(ca.certificatePem).map(({ bytes }) => bytes)] };
 }

@@ -4,14 +4,14 @@ import { parseProfile } from "../../core/signing/profile_file.ts";
 import type { ProfileSpec } from "../../core/signing/profile_spec.ts";
 
 /** A profile with only the required keys. */
-export const LEAST = `apiVersion: tlsboot/v1alpha1
+export const MINIMAL = `apiVersion: tlsboot/v1alpha1
 kind: SigningProfile
 usages: { allowed: [server auth, digital signature] }
 lifetime: { max: 24h }
 `;
 
 /** A profile for web servers. */
-export const WEB = `${LEAST}signerName: example.com/web
+export const WEB = `${MINIMAL}signerName: example.com/web
 names: { dns: { allowed: ["*.example.com"] } }
 `;
 

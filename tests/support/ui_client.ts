@@ -1,4 +1,4 @@
-/** A plain HTTP client of `tlsboot ui`, which sends exactly what a test gives it. */
+/** A plain HTTP client for `tlsboot ui`. */
 import assert from "node:assert/strict";
 import { request } from "node:http";
 import { type Running, type StartOptions, startTlsboot } from "./child.ts";
@@ -80,7 +80,7 @@ export interface UiClient {
 /** Opens a link as a browser does, and keeps the cookie. */
 export async function openLink({ link, origin }: Pick<RunningUi, "link" | "origin">): Promise<UiClient> {
   const { status, headers } = await send(link);
-  assert.equal(status, 303, "the link leads on");
+  assert.equal(status, 303, "the link redirects");
   const [cookie = ""] = String(headers["set-cookie"]).split(";");
   const sendWithCookie = async (path: string, wanted: number, request: UiRequest = {}): Promise<UiAnswer> => {
     const answer = await send(origin + path, { ...request, headers: { cookie, ...request.headers } });

@@ -1,6 +1,6 @@
 /**
- * A program that replaces a pair on demand: `update_on_demand.ts FOLDER`. Each line on stdin is a target, `pki`, `pair`
- * or `kubeconfig`, and a common name. It stores a new pair with that name there, and prints `done` or `failed`.
+ * A program that replaces key pairs on demand: `update_on_demand.ts FOLDER`. For each line on stdin, a target (`pki`,
+ * `pair` or `kubeconfig`) and a common name, it stores a new pair with that name there, and prints `done` or `failed`.
  */
 import { join } from "node:path";
 import process from "node:process";

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import "reflect-metadata";
 import { Pkcs10CertificateRequestGenerator } from "@peculiar/x509";
-import { buildCsr, condition, toBase64 } from "../../../tests/support/csr_builder.ts";
+import { buildCsr, condition } from "../../../tests/support/csr_builder.ts";
+import { encodeBase64 } from "../../../core/lib/encodings.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { createRequestView } from "../../../core/report/create_request_view.ts";
 import { describeRequest } from "./describe.ts";
@@ -59,7 +60,7 @@ test("describeRequest() shows subject attributes that kubectl omits", async () =
     keys: await crypto.subtle.generateKey(algorithm, false, ["sign", "verify"]),
     signingAlgorithm: algorithm,
   });
-  const csr = await buildCsr({ request: toBase64(request.toString("pem")) });
+  const csr = await buildCsr({ request: encodeBase64(request.toString("pem")) });
   const page = describe(csr, new Date(APPROVED));
   assert.match(page, /\n {2}Other subject attributes: +2\.5\.4\.3=admin, 1\.2\.840\.113549\.1\.9\.1=a@example\n/);
 });

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildCsr, condition, type CsrOptions, sharedKey, toBase64 } from "../../../tests/support/csr_builder.ts";
+import { buildCsr, condition, type CsrOptions, sharedKey } from "../../../tests/support/csr_builder.ts";
 import { createSigningCa, issueClientCertificate } from "../../../tests/support/signing_ca.ts";
+import { DAY_MS } from "../../lib/duration.ts";
+import { encodeBase64 } from "../../lib/encodings.ts";
 import { parseRequest } from "../../request/parse_request.ts";
 import type { IssuedCertificate, IssuedCertificateSpec } from "../../kube/kinds/tlsboot_v1alpha1.ts";
 import {
@@ -21,7 +23,6 @@ import { evaluatePolicy, type PolicyVerdict } from "../rules/evaluate_policies.t
 import { createWebPolicy } from "../rules/web_certificates.ts";
 
 const NOW = new Date("2026-06-01T00:00:00Z");
-const DAY_MS = 86_400_000;
 const STRICT: NodeClientSettings = { reissue: "never", machines: "any" };
 const OWN: CsrOptions = { username: "system:node:n1", groups: ["system:nodes"] };
 
@@ -228,7 +229,7 @@ test("readNodeCertificate() reads a certificate, and an approval that has not le
   const [from, until] = [new Date("2026-01-01T00:00:00Z"), new Date("2027-01-01T00:00:00Z")];
   const pem = await issueClientCertificate(ca, from, until);
   const approved = { conditions: [condition("Approved")] };
-  const issued = readNodeCertificate(await buildCsr({ ...approved, certificate: toBase64(pem) }));
+  const issued = readNodeCertificate(await buildCsr({ ...approved, certificate: encodeBase64(pem) }));
   assert.deepEqual([issued?.node, issued?.notBefore, issued?.notAfter], ["n1", from, until]);
   assert.match(issued?.fingerprint ?? "", /^[0-9a-f]{64}$/);
   const waiting = readNodeCertificate(await buildCsr(approved));

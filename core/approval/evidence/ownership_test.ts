@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildCsr, condition, type CsrOptions, sharedKey, toBase64 } from "../../../tests/support/csr_builder.ts";
+import { buildCsr, condition, type CsrOptions, sharedKey } from "../../../tests/support/csr_builder.ts";
 import { createIssuingCa, type TestCertificate } from "../../../tests/support/issuing_ca.ts";
+import { encodeBase64 } from "../../lib/encodings.ts";
 import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../../kube/kinds/certificates_v1.ts";
 import { findHeldNames, listReportedNames, splitHosts } from "./ownership.ts";
 
@@ -26,7 +27,7 @@ async function issued(
     signerName: KUBELET_SERVING_SIGNER,
     username: "system:node:a",
     conditions: [condition("Approved")],
-    certificate: toBase64(pem),
+    certificate: encodeBase64(pem),
     ...edit,
   });
 }
@@ -76,7 +77,7 @@ for (
     ["a denied request", {}, { conditions: [condition("Approved"), condition("Denied")] }],
     ["a failed request", {}, { conditions: [condition("Approved"), condition("Failed")] }],
     ["a certificate in another name", { subject: { commonName: "system:node:b" } }, {}],
-    ["a malformed certificate", {}, { certificate: toBase64("nothing") }],
+    ["a malformed certificate", {}, { certificate: encodeBase64("nothing") }],
   ] as const
 ) {
   test(`findHeldNames() does not count ${name}`, async () => {

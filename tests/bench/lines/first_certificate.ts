@@ -1,14 +1,14 @@
 /** Measures the time from an empty folder to the first certificate on disk. */
 import { existsSync } from "node:fs";
 import { AIMS } from "../aims.ts";
-import type { Grounds } from "../grounds.ts";
+import type { Setup } from "../setup.ts";
 import { measureSeconds } from "../measure.ts";
 import type { Program } from "../program.ts";
 import type { Reading, Scenario } from "../scenario.ts";
 import { type BenchInstance, usedBy } from "../instance.ts";
 
 /** Creates the scenario; the nodes of both sides bootstrap with the same program. */
-export function firstCertificateScenario(grounds: Grounds): Scenario<"first"> {
+export function firstCertificateScenario(setup: Setup): Scenario<"first"> {
   return {
     lines: {
       first: {
@@ -18,8 +18,8 @@ export function firstCertificateScenario(grounds: Grounds): Scenario<"first"> {
         aim: AIMS.firstCertificate,
       },
     },
-    ours: async (program) => ({ first: await firstCertificate(() => grounds.ours(program), program) }),
-    theirs: async (program) => ({ first: await firstCertificate(() => grounds.theirs(), program) }),
+    ours: async (program) => ({ first: await firstCertificate(() => setup.ours(program), program) }),
+    theirs: async (program) => ({ first: await firstCertificate(() => setup.theirs(), program) }),
   };
 }
 

@@ -20,7 +20,7 @@ export function httpSigningScenario(certificates: number): Scenario<Key> {
   const line = (what: string): Line => ({ what, unit: "/s", peer: "cfssl serve", aim: AIMS.certificates });
   return {
     lines: { one: line("certificates over HTTP, 1 client"), four: line("certificates over HTTP, 4 clients") },
-    ours: async (program) => await readBoth(await startOurInstance(program), rateOfNodes(certificates)),
+    ours: async (program) => await readBoth(await startOurInstance(program), measureNodeRate(certificates)),
     theirs: async () =>
       await readBoth(await startCfssl(), async (instance, clients) => {
         const { seconds, retries } = await signWithCfssl(instance.bootstrapKubeconfigs, certificates, clients);
@@ -32,7 +32,7 @@ export function httpSigningScenario(certificates: number): Scenario<Key> {
 type MeasureRate = (instance: BenchInstance, clients: number) => Promise<Pick<Reading, "value" | "retries">>;
 
 /** Measures nodes that bootstrap one after another over persistent connections. */
-function rateOfNodes(certificates: number): MeasureRate {
+function measureNodeRate(certificates: number): MeasureRate {
   return async (instance, clients) => {
     const prefix = `signed-${clients}`;
     const { seconds, retries } = await storm(instance.bootstrapKubeconfigs, certificates, { clients, prefix });
@@ -40,7 +40,7 @@ function rateOfNodes(certificates: number): MeasureRate {
   };
 }
 
-/** Measures both numbers, then ends the instance. */
+/** Measures both numbers of clients, then ends the instance. */
 async function readBoth(started: BenchInstance, measureRate: MeasureRate): Promise<Readings<Key>> {
   await using instance = started;
   const read = (key: Key): Promise<Reading> => measureReading(instance, () => measureRate(instance, CLIENTS[key]));

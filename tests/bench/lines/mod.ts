@@ -1,6 +1,6 @@
 /** All scenarios of the table, in order. `docs/engineering/measurements.md` explains each line. */
 import { AIMS } from "../aims.ts";
-import { ON_SQLITE, onEtcd } from "../grounds.ts";
+import { ON_SQLITE, onEtcd } from "../setup.ts";
 import type { Scenario } from "../scenario.ts";
 import { firstCertificateScenario } from "./first_certificate.ts";
 import { httpSigningScenario } from "./http_signing.ts";
@@ -11,7 +11,7 @@ import { storedScenario } from "./stored.ts";
 import { stormScenario } from "./storm.ts";
 import { uiPageScenario } from "./ui_page.ts";
 
-/** Creates the scenarios; a scale below 1 is for a trial run. */
+/** Creates the scenarios; a scale below 1 is for a quick trial. */
 export function createScenarios(node: string, scale: number): readonly Scenario[] {
   const scaled = (count: number): number => Math.max(1, Math.round(count * scale));
   return [
@@ -20,9 +20,9 @@ export function createScenarios(node: string, scale: number): readonly Scenario[
     firstCertificateScenario(ON_SQLITE),
     idleScenario(ON_SQLITE, scaled(30)),
     stormScenario(ON_SQLITE, scaled(200), AIMS.fewNodes),
-    ...[ON_SQLITE, onEtcd(1), onEtcd(3)].flatMap((grounds) => [
-      stormScenario(grounds, scaled(1000), grounds.aims.storm),
-      storedScenario(grounds, scaled(10_000), scaled(1000)),
+    ...[ON_SQLITE, onEtcd(1), onEtcd(3)].flatMap((setup) => [
+      stormScenario(setup, scaled(1000), setup.aims.storm),
+      storedScenario(setup, scaled(10_000), scaled(1000)),
     ]),
     recordsScenario(scaled(100_000)),
     uiPageScenario(scaled(10_000)),
@@ -30,10 +30,10 @@ export function createScenarios(node: string, scale: number): readonly Scenario[
   ];
 }
 
-/** Reports whether a line of a scenario contains all of some whole words. */
+/** Reports whether a line of a scenario contains all of the words as whole words. */
 export function isWanted(scenario: Scenario, words: readonly string[]): boolean {
   return Object.values(scenario.lines).some(({ what, peer }) => {
-    const had = `${what} ${peer}`.split(/[\s,]+/);
-    return words.every((word) => had.includes(word));
+    const found = `${what} ${peer}`.split(/[\s,]+/);
+    return words.every((word) => found.includes(word));
   });
 }

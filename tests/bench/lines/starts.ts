@@ -6,7 +6,7 @@ import { mustEnd } from "../program.ts";
 import type { Reading, Scenario } from "../scenario.ts";
 import { findMedian } from "../stats.ts";
 
-/** A start takes a tenth of a second, so each round is the median of several. */
+/** The number of starts in a round. Their median counts, because one start takes only a tenth of a second. */
 const STARTS = 5;
 const PEER = "node -e 0";
 

@@ -3,7 +3,7 @@
  * connections.
  */
 import type { Aim } from "../aims.ts";
-import type { Grounds } from "../grounds.ts";
+import type { Setup } from "../setup.ts";
 import { create, list, type ListFacts, page, whileIdle } from "../load.ts";
 import type { Usage } from "../processes.ts";
 import { LIFTED_PEER, type Line, type Reading, type Readings, type Scenario, type Unit } from "../scenario.ts";
@@ -25,8 +25,8 @@ const LIST_ROUNDS = 5;
 const PAGE_LIMIT = 500;
 
 /** Creates a scenario whose lines are measured on one instance, in this order. */
-export function storedScenario(grounds: Grounds, requests: number, connections: number): Scenario<Key> {
-  const { aims, where } = grounds;
+export function storedScenario(setup: Setup, requests: number, connections: number): Scenario<Key> {
+  const { aims, where } = setup;
   const line = (what: string, unit: Unit, aim?: Aim): Line => ({
     what: `${what}${where}`,
     unit,
@@ -46,8 +46,8 @@ export function storedScenario(grounds: Grounds, requests: number, connections: 
   };
   return {
     lines,
-    ours: async (program) => readStored(await grounds.ours(program), requests, connections),
-    theirs: async () => readStored(await grounds.theirs(), requests, connections),
+    ours: async (program) => readStored(await setup.ours(program), requests, connections),
+    theirs: async () => readStored(await setup.theirs(), requests, connections),
   };
 }
 
@@ -79,10 +79,7 @@ async function readStored(
   return { rest, create: created, cpu, after, ...listed, page: paged, idle };
 }
 
-/**
- * Reads all forms with one program, so the CPU seconds and the retries are totals: the CPU is that of one read of each
- * form.
- */
+/** Reads all forms with one program, so the CPU seconds (of one read of each form) and the retries are totals. */
 async function readLists(instance: BenchInstance, requests: number): Promise<Readings<keyof ListFacts["forms"]>> {
   const before = usedBy(instance);
   const { forms, requests: listed, retries } = await list(instance.bootstrapKubeconfigs, LIST_ROUNDS);
@@ -90,9 +87,9 @@ async function readLists(instance: BenchInstance, requests: number): Promise<Rea
   const { usage, etcd } = usedSince(before, instance);
   const perRound = (used: Usage): Usage => ({ ...used, cpuSeconds: used.cpuSeconds / LIST_ROUNDS });
   const used = { usage: perRound(usage), ...(etcd === undefined ? {} : { etcd: perRound(etcd) }) };
-  const readingOfForm = (form: keyof ListFacts["forms"]): Reading => {
+  const toReading = (form: keyof ListFacts["forms"]): Reading => {
     const { p50, bytes } = forms[form];
     return { value: p50 * 1000, bytes, retries, ...used };
   };
-  return { json: readingOfForm("json"), table: readingOfForm("table"), protobuf: readingOfForm("protobuf") };
+  return { json: toReading("json"), table: toReading("table"), protobuf: toReading("protobuf") };
 }

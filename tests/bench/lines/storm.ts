@@ -1,25 +1,22 @@
 /** Measures nodes that bootstrap at the same instant. */
 import type { Aim } from "../aims.ts";
-import type { Grounds } from "../grounds.ts";
+import type { Setup } from "../setup.ts";
 import { type BenchInstance, measureReading } from "../instance.ts";
 import { storm } from "../load.ts";
 import { LIFTED_PEER, type Readings, type Scenario } from "../scenario.ts";
 
 type Key = "storm" | "peak";
 
-/**
- * Creates the scenario. The instance of each run is fresh, so the first requests run cold code; its start is not
- * counted.
- */
-export function stormScenario(grounds: Grounds, nodes: number, aim: Aim): Scenario<Key> {
-  const what = `${nodes} nodes at once${grounds.where}`;
+/** Creates the scenario on new instances, whose first requests run cold code and whose start is not measured. */
+export function stormScenario(setup: Setup, nodes: number, aim: Aim): Scenario<Key> {
+  const what = `${nodes} nodes at once${setup.where}`;
   return {
     lines: {
       storm: { what, unit: "s", peer: LIFTED_PEER, aim },
-      peak: { what: `peak memory, ${what}`, unit: "MB", peer: LIFTED_PEER, aim: grounds.aims.peak },
+      peak: { what: `peak memory, ${what}`, unit: "MB", peer: LIFTED_PEER, aim: setup.aims.peak },
     },
-    ours: async (program) => await readStorm(await grounds.ours(program), nodes),
-    theirs: async () => await readStorm(await grounds.theirs(), nodes),
+    ours: async (program) => await readStorm(await setup.ours(program), nodes),
+    theirs: async () => await readStorm(await setup.theirs(), nodes),
   };
 }
 

@@ -115,7 +115,7 @@ async function serveApp(has: (layer: Layer) => boolean, data: string): Promise<n
   return listener.port;
 }
 
-/** Creates the answer of a layer below the handlers. */
+/** Creates the fixed answer of the layers below the handlers. */
 async function createAnswer(): Promise<Answer> {
   const object = await createNodeRequest("n1");
   const body = encodeStored(certificateSigningRequestKind, { object, bytes: new Uint8Array() }, PROTOBUF, false);

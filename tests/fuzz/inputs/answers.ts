@@ -3,8 +3,8 @@ import { Buffer } from "node:buffer";
 import { gunzipSync } from "node:zlib";
 import type { Bytes } from "../target.ts";
 
-/** One answer; the body is empty if it was truncated. */
-export interface WireAnswer {
+/** An answer; the body is empty if it was truncated. */
+interface WireAnswer {
   readonly code: number;
   readonly contentType: string;
   readonly body: string;
@@ -22,9 +22,9 @@ export function readAnswers(bytes: Bytes): readonly WireAnswer[] {
     if (end < 0) throw new Error(`the head of an answer has no end: ${show(rest)}`);
     const [line = "", ...lines] = rest.subarray(0, end).toString("latin1").split("\r\n");
     const code = Number(STATUS_LINE.exec(line)?.[1]);
-    if (Number.isNaN(code)) throw new Error(`no status line: ${show(rest)}`);
+    if (Number.isNaN(code)) throw new Error(`not a status line: ${show(rest)}`);
     const odd = lines.find((header) => !HEADER.test(header));
-    if (odd !== undefined) throw new Error(`no header: ${JSON.stringify(odd)}`);
+    if (odd !== undefined) throw new Error(`not a header: ${JSON.stringify(odd)}`);
     const headers = new Map(
       lines.map((header) => [parseHeaderName(header), header.slice(header.indexOf(":") + 1).trim()]),
     );
@@ -43,7 +43,7 @@ function parseHeaderName(header: string): string {
   return header.slice(0, header.indexOf(":")).toLowerCase();
 }
 
-/** Reads a body; returns undefined if the rest is missing, or if the answer is to HEAD. */
+/** Reads a body; returns undefined if it is incomplete, as in the last answer to HEAD. */
 function readBody(
   headers: ReadonlyMap<string, string>,
   bytes: Buffer,
@@ -62,7 +62,7 @@ function readBody(
     const text = bytes.subarray(at, end).toString("latin1");
     if (!/^[0-9a-f]+$/i.test(text)) {
       if (text.startsWith("HTTP/")) return { body: Buffer.alloc(0), rest: bytes };
-      throw new Error(`no chunk: ${JSON.stringify(text.slice(0, 80))}`);
+      throw new Error(`not a chunk: ${JSON.stringify(text.slice(0, 80))}`);
     }
     const size = Number.parseInt(text, 16);
     const next = end + 2 + size + 2;

@@ -43,7 +43,7 @@ export async function makeCertificates(): Promise<readonly Bytes[]> {
     try {
       made.push(await issueCertificate(plan, issuer, Uint8Array.of(1, 2, index)));
     } catch {
-      // A key that no CA may have.
+      // No CA may have such a key.
     }
   }
   return made;

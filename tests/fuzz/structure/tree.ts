@@ -1,4 +1,4 @@
-/** Changes encodings that are trees of values within their grammar: all lengths around a change stay correct. */
+/** Changes encodings that are trees of values. All enclosing lengths stay correct. */
 import { Buffer } from "node:buffer";
 import type { Random } from "../../../core/ports.ts";
 import { below, oneIn, pick } from "../../support/seeded_random.ts";
@@ -17,7 +17,7 @@ export interface Place<Node> {
   readonly other: Node;
 }
 
-export interface Grammar<Node extends Branch<Node>> {
+interface Grammar<Node extends Branch<Node>> {
   /** Reads the values of an input; returns undefined for another grammar. */
   readonly read: (input: Bytes) => Node[] | undefined;
   readonly write: (node: Node) => Uint8Array;
@@ -37,7 +37,7 @@ const MAX_COPIES = 50_000;
 export function createStructure<Node extends Branch<Node>>(
   { read, write, enclose, copy = (node) => node, changes }: Grammar<Node>,
 ): Required<Pick<Target, "restructure" | "inflate">> {
-  const all: Grammar<Node>["changes"] = [
+  const allChanges: Grammar<Node>["changes"] = [
     ({ list, index }) => void list.splice(index, 1),
     ({ node, list, index }, random) => {
       for (let times = 1 + below(random, 3); times > 0; times--) list.splice(index, 0, copyTree(node));
@@ -54,7 +54,7 @@ export function createStructure<Node extends Branch<Node>>(
         if (places.length === 0) break;
         const { list, index } = pick(random, places);
         const from = pick(random, places);
-        pick(random, all)({ node: list[index]!, list, index, other: copyTree(from.list[from.index]!) }, random);
+        pick(random, allChanges)({ node: list[index]!, list, index, other: copyTree(from.list[from.index]!) }, random);
       }
       return join(roots);
     },

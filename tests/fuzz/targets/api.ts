@@ -9,13 +9,12 @@ import { type Bytes, type Target } from "../target.ts";
 /** The number of requests after which the app is recreated, because created objects stay. */
 const REQUESTS_PER_APP = 500;
 /** Paths on which the server fails in the same way as kube-apiserver. */
-const CUT_PATH = /failed to create RequestInfo/;
+export const CUT_PATH = /failed to create RequestInfo/;
 
 export async function api(): Promise<Target> {
   let app = await createTestApp();
   let count = 0;
   return {
-    name: "api",
     seeds: requestSeeds([]),
     words: REQUEST_WORDS,
     maxBytes: 3 * 2 ** 20,

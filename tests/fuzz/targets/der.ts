@@ -45,7 +45,6 @@ const WORDS = [
 const MAX_BYTES = 2 ** 21;
 
 export const request: Target = {
-  name: "request",
   seeds: REQUESTS,
   words: WORDS,
   maxBytes: MAX_BYTES,
@@ -62,7 +61,6 @@ export const request: Target = {
 
 export async function certificate(): Promise<Target> {
   return {
-    name: "certificate",
     seeds: await makeCertificates(),
     words: WORDS,
     maxBytes: MAX_BYTES,
@@ -79,7 +77,6 @@ export async function certificate(): Promise<Target> {
 
 /** `names`: only subjects, alternative names and public keys. */
 export const names: Target = {
-  name: "names",
   seeds: namesOfSeeds(),
   words: [...WORDS, "http://", "[::1]", ":80", "xn--", "\u0086\u0003a:b", "\u0082\u0001a"],
   maxBytes: MAX_BYTES,

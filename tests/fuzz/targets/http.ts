@@ -15,7 +15,7 @@ import { assertHolds } from "../oracle.ts";
 import { type Bytes, encodeText, type Target } from "../target.ts";
 import { REQUEST_WORDS, requestSeeds } from "../inputs/requests.ts";
 import { readAnswers } from "../inputs/answers.ts";
-import { assertWellFormed } from "./api.ts";
+import { assertWellFormed, CUT_PATH } from "./api.ts";
 
 const H2 = 2;
 /**
@@ -27,14 +27,12 @@ const [ANSWER_POLLS, POLL_MS] = [100, 100];
 const QUIET_MS = 40;
 /** The memory that the server may retain after all inputs. */
 const MEMORY_BYTES = 512 * 2 ** 20;
-const CUT_PATH = /failed to create RequestInfo/;
 
 export async function http(): Promise<Target> {
   const overloaded = await startOverloadedServer();
   const { logger, port } = overloaded;
   const before = process.memoryUsage().rss;
   return {
-    name: "http",
     seeds: [...requestSeeds([`Authorization: Bearer ${TOKENS.admin}`]), ...http2Seeds()],
     words: [
       ...REQUEST_WORDS,
@@ -87,14 +85,14 @@ function exchange(port: number, input: Bytes): Promise<Received> {
     }, () => void socket.end(sent));
     let quiet: ReturnType<typeof setTimeout> | undefined;
     const finish = (end: Received["end"]): void => {
-      clearInterval(looking);
+      clearInterval(polling);
       clearTimeout(quiet);
       socket.destroy();
       resolve({ bytes: new Uint8Array(Buffer.concat(chunks)), end });
     };
-    let looks = 0;
-    const looking = setInterval(() => {
-      if (++looks === ANSWER_POLLS) finish(chunks.length > 0 ? "answered" : "silent");
+    let polls = 0;
+    const polling = setInterval(() => {
+      if (++polls === ANSWER_POLLS) finish(chunks.length > 0 ? "answered" : "silent");
     }, POLL_MS);
     socket.on("data", (chunk: Buffer) => {
       chunks.push(chunk);
@@ -118,7 +116,7 @@ function assertExpectedErrors(logger: MemoryLogger, from: number): void {
   }
 }
 
-/** Reports whether a failure is one that kube-apiserver has too, a Status with its own text. */
+/** Reports whether a failure is intended: a Status, which kube-apiserver has too. */
 function isIntended(logger: MemoryLogger, from: number): boolean {
   return logger.entries.slice(from).some(({ fields }) => fields["error"] instanceof StatusError);
 }

@@ -1,10 +1,10 @@
-/** JSON, alone and as objects: it is read as by JSON.parse, and encoding reverses decoding. */
+/** JSON, alone and as objects: it is read as by JSON.parse, and decoding an encoded object does not change it. */
 import { decodeObject, encodeObject, jsonText } from "../../../core/kube/wire/object_json.ts";
 import { parseJson } from "../../../core/kube/wire/json_parser.ts";
 import type { JsonDocument } from "../../../core/kube/json_value.ts";
 import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
 import type { Kind } from "../../../core/kube/schema.ts";
-import { assertHolds, assertSame, describeRefusal } from "../oracle.ts";
+import { assertHolds, assertSame, refusalOutcome } from "../oracle.ts";
 import { restructureJson } from "../structure/json.ts";
 import { type Bytes, decodeText, type Target } from "../target.ts";
 import { behindKind, forKind, getVector, JSON_WORDS, kindAndBody } from "../inputs/seeds.ts";
@@ -13,7 +13,6 @@ import { behindKind, forKind, getVector, JSON_WORDS, kindAndBody } from "../inpu
 const COMPARED_BYTES = 4096;
 
 export const json: Target = {
-  name: "json",
   seeds: ALL_KINDS.map((kind) => forKind(kind, getVector(kind).json)),
   words: JSON_WORDS,
   maxBytes: 3 * 2 ** 20,
@@ -25,7 +24,7 @@ export const json: Target = {
       if (body.length < COMPARED_BYTES) compare(body, document);
       return decodeAgain(kind, document);
     } catch (error) {
-      const outcome = describeRefusal(error);
+      const outcome = refusalOutcome(error);
       assertRefusedToo(body, outcome);
       return outcome;
     }

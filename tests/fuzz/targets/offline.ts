@@ -30,7 +30,6 @@ const TEXT = encodeArmor(KIND, [
 ]);
 
 export const armor: Target = {
-  name: "armor",
   seeds: [
     TEXT,
     TEXT.replaceAll("\n", "\r\n"),
@@ -70,7 +69,7 @@ const NOW = new Date("2026-01-01T00:00:00Z");
 const SUBJECT = { commonName: "system:node:n1" };
 
 /**
- * `offline`: bundles of both kinds, as text or as the codes of a scanner. Rewritten requests must be read as the same.
+ * `offline`: bundles of both kinds, as text or as scanned codes. Requests that are written again must not change.
  */
 export async function offline(): Promise<Target> {
   const ca = await createIssuingCa(NOW);
@@ -112,7 +111,6 @@ export async function offline(): Promise<Target> {
     now: NOW,
   };
   return {
-    name: "offline",
     seeds: [
       plain,
       proved.replaceAll("\n", "\r\n"),

@@ -1,6 +1,6 @@
 /** The parts of a request's head: its target, the options in its query, Accept and Content-Type. */
 import { Buffer } from "node:buffer";
-import { assertHolds, attempt, describeRefusal } from "../oracle.ts";
+import { assertHolds, attempt, refusalOutcome } from "../oracle.ts";
 import { restructureJson } from "../structure/json.ts";
 import { encodeText, type Target } from "../target.ts";
 import { parseDuration } from "../../../core/lib/duration.ts";
@@ -28,7 +28,6 @@ const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "WATCH"];
 
 /** `target`: method and request target. */
 export const requestTarget: Target = {
-  name: "target",
   seeds: [
     "/api/v1/namespaces/a/secrets/b",
     "/apis/certificates.k8s.io/v1/certificatesigningrequests/x/approval?dryRun=All",
@@ -49,14 +48,13 @@ export const requestTarget: Target = {
       toAttributes(info);
       return `${info.verb} ${info.isResourceRequest} ${info.parts.length}`;
     } catch (error) {
-      return describeRefusal(error);
+      return refusalOutcome(error);
     }
   },
 };
 
 /** `query`: options of every verb, and the continue token. */
 export const query: Target = {
-  name: "query",
   seeds: [
     "dryRun=All&fieldManager=m&fieldValidation=Strict&force=true",
     "labelSelector=a%3Db&fieldSelector=metadata.name%3Dx&limit=500&continue=e30&resourceVersion=0",
@@ -84,7 +82,6 @@ export const query: Target = {
 
 /** `continue`: the JSON inside a continue token. */
 export const continueToken: Target = {
-  name: "continue",
   seeds: ['{"v":"meta.k8s.io/v1","rv":1,"start":"/a\\u0000"}', '{"v":"meta.k8s.io/v1","rv":-1,"start":"a/b"}'].map(
     encodeText,
   ),
@@ -95,7 +92,6 @@ export const continueToken: Target = {
 };
 
 export const accept: Target = {
-  name: "accept",
   seeds: [
     "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json",
     "application/vnd.kubernetes.protobuf, */*;q=0.1",
@@ -123,7 +119,6 @@ export const accept: Target = {
 
 /** `content_type`: of bodies and of patches. */
 export const contentType: Target = {
-  name: "content_type",
   seeds: [
     "application/json",
     "application/json; charset=utf-8",

@@ -11,7 +11,7 @@ import { PLAIN_RESOURCES } from "../../../server/registry/resources.ts";
 import { withMeta } from "../../../server/registry/write.ts";
 import { createFakeClock } from "../../support/fake_clock.ts";
 import { ADMIN } from "../../support/test_app.ts";
-import { describeRefusal } from "../oracle.ts";
+import { refusalOutcome } from "../oracle.ts";
 import { restructureJson } from "../structure/json.ts";
 import { type Bytes, encodeText, type Target } from "../target.ts";
 import { behindKind, forKind, getVector, JSON_WORDS, kindAndBody, vectorObject } from "../inputs/seeds.ts";
@@ -71,16 +71,15 @@ const PATCH_WORDS = [
 const VALIDATIONS: readonly FieldValidation[] = ["Warn", "Strict", "Ignore"];
 const MAX_BYTES = 3 * 2 ** 20;
 
-export const jsonPatch: Target = patchTarget("json_patch", "json", [...JSON_PATCHES, []]);
-export const mergePatch: Target = patchTarget("merge_patch", "merge", [...DIRECTIVES, ...ALL_KINDS.map(vectorValue)]);
-export const strategicPatch: Target = patchTarget("strategic_patch", "strategic", [
+export const jsonPatch: Target = patchTarget("json", [...JSON_PATCHES, []]);
+export const mergePatch: Target = patchTarget("merge", [...DIRECTIVES, ...ALL_KINDS.map(vectorValue)]);
+export const strategicPatch: Target = patchTarget("strategic", [
   ...DIRECTIVES,
   ...ALL_KINDS.map(vectorValue),
 ]);
 
 /** `apply`: configurations for an object with fields of other owners, and for no object. */
 export const apply: Target = {
-  name: "apply",
   seeds: ALL_KINDS.flatMap((kind) =>
     SERVED.has(kind) ? [forKind(kind, applicable(kind)), forKind(kind, getVector(kind).yaml)] : []
   ),
@@ -105,16 +104,15 @@ export const apply: Target = {
         return `ok ${jsonText(object).length > 0}`;
       } catch (error) {
         // kube-apiserver answers 500 to a configuration that does not fit its kind.
-        return describeRefusal(error, [500]);
+        return refusalOutcome(error, [500]);
       }
     });
     return outcomes.join(" ");
   },
 };
 
-function patchTarget(name: string, type: Exclude<PatchType, "apply">, patches: readonly unknown[]): Target {
+function patchTarget(type: Exclude<PatchType, "apply">, patches: readonly unknown[]): Target {
   return {
-    name,
     seeds: patches.map((patch, index) => forKind(ALL_KINDS[index % ALL_KINDS.length]!, JSON.stringify(patch))),
     words: PATCH_WORDS,
     maxBytes: MAX_BYTES,
@@ -126,7 +124,7 @@ function patchTarget(name: string, type: Exclude<PatchType, "apply">, patches: r
         return `ok ${jsonText(object).length > 0}`;
       } catch (error) {
         // kube-apiserver answers 500 to directives that it cannot follow.
-        return describeRefusal(error, [500]);
+        return refusalOutcome(error, [500]);
       }
     },
   };

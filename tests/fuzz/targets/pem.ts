@@ -18,7 +18,6 @@ import { buildPodRequest } from "../../support/pod_request_builder.ts";
 const BLOCK = encodePem("CERTIFICATE REQUEST", fromBase64(FULL_REQUEST));
 
 export const pem: Target = {
-  name: "pem",
   seeds: [
     encodeText(BLOCK),
     encodeText(`text before\n${BLOCK}text after\n${BLOCK}`),
@@ -53,7 +52,6 @@ export const pem: Target = {
 };
 
 export const trustBundle: Target = {
-  name: "trust_bundle",
   seeds: [TRUST_ANCHOR, `text before\n${TRUST_ANCHOR}${BLOCK}`, TRUST_ANCHOR.repeat(2)].map(encodeText),
   words: ["CERTIFICATE", ...pem.words],
   maxBytes: 2 ** 21,
@@ -75,7 +73,6 @@ export async function podChain(): Promise<Target> {
   const [certificate = new Uint8Array()] = await makeCertificates();
   const leaf = encodePem("CERTIFICATE", certificate);
   return {
-    name: "pod_chain",
     seeds: [leaf, `text before\n${leaf}${BLOCK}`, leaf.repeat(2)].map(encodeText),
     words: ["CERTIFICATE", ...pem.words],
     maxBytes: 2 ** 21,

@@ -13,7 +13,6 @@ const WORDS = ["\n\u0000", "\u0012\u0000", "\u001a\u0002\n\u0000", "k8s\u0000", 
 
 /** `protobuf`: a message of a kind and of its list. */
 export const protobuf: Target = {
-  name: "protobuf",
   seeds: ALL_KINDS.map((kind) => forKind(kind, new Uint8Array(decodeEnvelope(getProtobufVector(kind)).raw))),
   words: WORDS,
   maxBytes: 3 * 2 ** 20,
@@ -28,7 +27,6 @@ export const protobuf: Target = {
 
 /** `envelope`: the envelope of a message. */
 export const envelope: Target = {
-  name: "envelope",
   seeds: ALL_KINDS.slice(0, 4).map(getProtobufVector),
   words: WORDS,
   maxBytes: 3 * 2 ** 20,

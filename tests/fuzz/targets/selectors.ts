@@ -6,7 +6,6 @@ import { decodeText, encodeText, type Target } from "../target.ts";
 const MAX_BYTES = 2 ** 20;
 
 export const labels: Target = {
-  name: "labels",
   seeds: ["a=b", "a==b,c!=d", "x in (a,b),y notin (c)", "!a,b", "a>1,b<2", "example.com/role=x", "a in (),b in (,)"]
     .map(encodeText),
   words: [" in (", " notin (", "aN=b,", "aN,", "a,", "example.com/", "x".repeat(64)],
@@ -19,7 +18,6 @@ export const labels: Target = {
 };
 
 export const fields: Target = {
-  name: "fields",
   seeds: ["metadata.name=a", "spec.signerName!=b,metadata.name==c", "a=\\,\\=\\\\", "", ",", "=", "a=b,a=c"].map(
     encodeText,
   ),

@@ -43,7 +43,6 @@ const LENGTHS = [
 const MAX_BYTES = 16_384;
 
 export const sshKey: Target = {
-  name: "ssh_key",
   seeds: [...KEYS, fromBase64(DSA_KEY)],
   words: [...TYPES, ...LENGTHS],
   maxBytes: MAX_BYTES,
@@ -52,14 +51,13 @@ export const sshKey: Target = {
     if (key.ok) {
       const again = toSshPublicKey({ publicKeyDer: () => key.value.facts.der });
       assertSame(again.ok && again.value.wire, input, "a key has one encoding");
-      assertHolds(findSshFingerprintFault(formatSshFingerprint(key.value)) === undefined, "a fingerprint is one");
+      assertHolds(findSshFingerprintFault(formatSshFingerprint(key.value)) === undefined, "a fingerprint is valid");
     }
     return resultOutcome(key);
   },
 };
 
 export const sshSignature: Target = {
-  name: "ssh_signature",
   seeds: SIGNATURES,
   words: [...TYPES, ...LENGTHS, "SSHSIG", PROOF_NAMESPACE, "sha256", "sha512", "rsa-sha2-256", "rsa-sha2-512"],
   maxBytes: MAX_BYTES,
@@ -83,7 +81,6 @@ export const sshSignature: Target = {
 const [ED25519 = "", P256 = ""] = SSH_VECTORS.map(({ type, publicKey }) => `${type} ${publicKey}`);
 
 export const knownHosts: Target = {
-  name: "known_hosts",
   seeds: [
     `n1,n1.lan,10.0.0.1 ${ED25519}\n# n2\nn2 ${P256}\n`,
     `${HASHED_NAMES.n1} ${ED25519}\n@revoked * ${P256}\nn1 ${P256}\n`,

@@ -1,6 +1,6 @@
 /**
- * What the server has issued and gets back: service account tokens, of which only the issued text is accepted, whatever
- * its header says, and the sealed states of proof exchanges, of which only the sealed bytes can be opened.
+ * Values that the server issues and gets back. Of service account tokens, only the issued text is accepted, whatever
+ * its header says; of the sealed states of proof exchanges, only the sealed bytes open.
  */
 import {
   beginAttestation,
@@ -63,7 +63,6 @@ export async function jwt(): Promise<Target> {
     '{"alg":"ES256","crit":["b64"]}',
   ];
   return {
-    name: "jwt",
     seeds: [token, ...headers.map((one) => `${encode(one)}.${payload}.${signature}`), `${header}.e30.`, "a.b.c"].map(
       encodeText,
     ),
@@ -117,7 +116,6 @@ export async function sealedState(): Promise<Target> {
   ];
   const others = (await Promise.all(seals)).map(({ state }) => state);
   return {
-    name: "sealed_state",
     seeds: [real.state, ...others],
     words: ["\u0000", "\u0001", "\u0002"],
     maxBytes: 16_384,

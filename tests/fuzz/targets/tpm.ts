@@ -19,7 +19,6 @@ export async function tpm(): Promise<Target> {
   if (!key.ok) throw new Error(key.error);
   const attestationKey = key.value;
   return {
-    name: "tpm",
     seeds: [
       evidence.attestationKey,
       ...ENDORSEMENT_TEMPLATES.map(({ area }) => encodePublicArea(area)),

@@ -4,7 +4,7 @@ import { readYaml } from "../../../core/lib/yaml/document.ts";
 import { formatYaml } from "../../../core/lib/yaml/format.ts";
 import { parseYaml } from "../../../core/kube/wire/yaml.ts";
 import { ALL_KINDS } from "../../../core/kube/kinds/mod.ts";
-import { assertSame, describeRefusal } from "../oracle.ts";
+import { assertSame, refusalOutcome } from "../oracle.ts";
 import { encodeText, type Target } from "../target.ts";
 import { getVector } from "../inputs/seeds.ts";
 import { decodeAgain } from "./json.ts";
@@ -63,12 +63,11 @@ const DOCUMENTS = [
 ];
 
 export const yaml: Target = {
-  name: "yaml",
   seeds: [...ALL_KINDS.map((kind) => encodeText(getVector(kind).yaml)), ...DOCUMENTS.map(encodeText)],
   words: WORDS,
   maxBytes: 3 * 2 ** 20,
   run(input) {
-    // The readers of config files and kubeconfigs return for any text.
+    // The readers of config files and kubeconfigs must return, whatever the text.
     const text = new TextDecoder().decode(input);
     for (const version of ["1.1", "1.2"] as const) readYaml(text, version);
     try {
@@ -82,7 +81,7 @@ export const yaml: Target = {
       }
       return decodeAgain(ALL_KINDS[input.length % ALL_KINDS.length]!, document);
     } catch (error) {
-      return describeRefusal(error);
+      return refusalOutcome(error);
     }
   },
 };
@@ -106,12 +105,12 @@ const MISREAD_BY_PACKAGE = /^(?:[- ] ){500}|[\u2028\u2029]/m;
 /** Checks that another parser reads printed YAML as the same value. */
 function compareWithPackage(written: string, value: unknown): void {
   const theirs: unknown = parse(written, { version: "1.1", logLevel: "silent", schema: "failsafe", stringKeys: true });
-  const fault = shapeFault(value, theirs, "");
+  const fault = findDifference(value, theirs, "");
   if (fault !== undefined) throw new Error(`the package reads another document: ${fault} in ${written.slice(0, 200)}`);
 }
 
 /** Finds a difference between two readings; only strings are compared by value. */
-function shapeFault(ours: unknown, theirs: unknown, path: string): string | undefined {
+function findDifference(ours: unknown, theirs: unknown, path: string): string | undefined {
   if (typeof ours === "string" && typeof theirs === "string") {
     return ours === theirs ? undefined : `${path}: ${JSON.stringify(ours)} and ${JSON.stringify(theirs)}`;
   }
@@ -120,7 +119,7 @@ function shapeFault(ours: unknown, theirs: unknown, path: string): string | unde
   for (const [key, member] of Object.entries(ours)) {
     // Keys that are numbers or special words are printed differently.
     if (!Object.hasOwn(theirs, key)) continue;
-    const fault = shapeFault(member, (theirs as Record<string, unknown>)[key], `${path}/${key}`);
+    const fault = findDifference(member, (theirs as Record<string, unknown>)[key], `${path}/${key}`);
     if (fault !== undefined) return fault;
   }
   const sizes = [ours, theirs].map((side) => Object.keys(side).length);

@@ -1,5 +1,6 @@
 /** A real etcd on loopback, of one member or three. */
 import { Buffer } from "node:buffer";
+import { encodeBase64 } from "../../../core/lib/encodings.ts";
 import { peerPath } from "../peers/go.ts";
 import { type Child, start } from "../child.ts";
 import { eventually } from "../eventually.ts";
@@ -136,7 +137,7 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
         await this.call("kv/compaction", { revision: `${revision}` });
       },
       async put(key, value) {
-        await this.call("kv/put", { key: btoa(key), value: toBase64(value) });
+        await this.call("kv/put", { key: btoa(key), value: encodeBase64(value) });
       },
       async restore(prefix, values) {
         const found = await this.read(prefix);
@@ -144,7 +145,7 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
           ...[...found.keys()].filter((key) => !values.has(key))
             .map((key) => ({ request_delete_range: { key: btoa(key) } })),
           ...[...values].filter(([key, value]) => Buffer.compare(found.get(key) ?? Buffer.alloc(0), value) !== 0)
-            .map(([key, value]) => ({ request_put: { key: btoa(key), value: toBase64(value) } })),
+            .map(([key, value]) => ({ request_put: { key: btoa(key), value: encodeBase64(value) } })),
         ];
         for (let at = 0; at < changes.length; at += MOST_CHANGES) {
           await this.call("kv/txn", { success: changes.slice(at, at + MOST_CHANGES) });
@@ -168,10 +169,6 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
     await etcd[Symbol.asyncDispose]();
     throw error;
   }
-}
-
-function toBase64(value: string | Uint8Array): string {
-  return Buffer.from(value as Uint8Array).toString("base64");
 }
 
 async function waitHealthy(url: string, member: Child): Promise<void> {

@@ -24,8 +24,8 @@ const random = createSystemRandom();
 /** A part of a file with a chain of certificates. */
 type ChainPart = "leaf" | "intermediate" | "root";
 
-/** A folder with an instance in `data`, its machine `n1`, and more. Disposing it ends all programs. */
-export interface ExaminedPlace extends AsyncDisposable {
+/** A folder with an instance in `data` and its machine `n1`. Disposing it ends all programs. */
+export interface DoctorFixture extends AsyncDisposable {
   readonly folder: TempFolder;
   /** A child process, because doctor names the program that has a server's port. */
   readonly instance: Instance<Child>;
@@ -81,7 +81,7 @@ export async function makeCaPem(commonName: string): Promise<string> {
  * Creates the folder: an instance with a machine, a backup, a restored data directory, and an instance whose CA ends
  * soon.
  */
-export async function createExaminedPlace(): Promise<ExaminedPlace> {
+export async function createDoctorFixture(): Promise<DoctorFixture> {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await createTempFolder());
   const instance = stack.use(await spawnInstance(folder, ["--auto-approve"]));
