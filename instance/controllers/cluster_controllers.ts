@@ -89,7 +89,7 @@ export async function runClusterControllers(
   const shared = createStores(server.transportFor(CONTROLLER_MANAGER, USER_AGENT), deps);
   const transportOf = (account: string) => server.transportFor(controllerUser(account), USER_AGENT);
   const controllerManager = createControllerManager(
-    shared<Lease>(leaseKind, { namespace: "kube-system" }),
+    shared<Lease>(leaseKind, { namespace: SYSTEM_NAMESPACE }),
     deps.clock,
   );
   const context: ClusterContext = {
