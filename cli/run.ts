@@ -8,7 +8,14 @@ import { AppError, findErrorCode, getErrorMessage, isAppError } from "../core/er
 import type { Result } from "../core/lib/result.ts";
 import { COMMAND_TABLE } from "./commands/mod.ts";
 import { EXIT, type ExitCode, toExitCode, UsageError } from "./exit_code.ts";
-import { type Command, type CommandTable, getCommandName, GLOBAL_FLAGS, isConfigurable } from "./framework/command.ts";
+import {
+  type Command,
+  type CommandTable,
+  getCommandName,
+  GLOBAL_FLAGS,
+  type Input,
+  isConfigurable,
+} from "./framework/command.ts";
 import type { FlagSet } from "./framework/flags.ts";
 import { parseCommandLine, type RawFlags } from "./framework/parse.ts";
 import { reportError, warn } from "./framework/report.ts";
@@ -61,7 +68,8 @@ export async function run(
     }
     checkSandbox({ flags: command.flags, ...resolved }, io);
     const action = await command.load();
-    return await action.run({ args, ...resolved, table }, createTools(io, signal, isDebug));
+    const input: Input = { args, ...resolved, table, run: (...others) => run(...others, table) };
+    return await action.run(input, createTools(io, signal, isDebug));
   } catch (error) {
     const isBare = isAppError(error, "usage") && error.hint === undefined;
     return fail(isBare ? new UsageError(error.message, seeHelp) : error, io, signal, isDebug);

@@ -3,6 +3,7 @@
  * as with kube-controller-manager's `--use-service-account-credentials`. Rights are granted to the bootstrap group,
  * nodes and custom signers, and to all users for `cluster-info`.
  */
+import { SYSTEM_NAMESPACE } from "../core/kube/meta.ts";
 import {
   ANONYMOUS_USER,
   AUTHENTICATED_GROUP,
@@ -25,9 +26,9 @@ import { UP_TOKEN_GROUP } from "../core/token/token_secret.ts";
 /** Returns the service account of a controller in kube-system. */
 export function controllerUser(name: string): UserInfo {
   return {
-    username: toAccountUsername("kube-system", name),
+    username: toAccountUsername(SYSTEM_NAMESPACE, name),
     uid: "",
-    groups: [...listAccountGroups("kube-system"), AUTHENTICATED_GROUP],
+    groups: [...listAccountGroups(SYSTEM_NAMESPACE), AUTHENTICATED_GROUP],
     extra: {},
   };
 }

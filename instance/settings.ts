@@ -49,7 +49,6 @@ export interface InstanceSettings {
   readonly etcdPrefix: string;
   readonly auditLogPath?: string | undefined;
   readonly auditPolicyFile?: string | undefined;
-  readonly auditLogFormat: "json" | "legacy";
   readonly auditLogMode: "blocking" | "blocking-strict";
   readonly auditLogMaxsize: number;
   readonly auditLogMaxage: number;
@@ -146,7 +145,6 @@ export const DEFAULT_SETTINGS: InstanceSettings = {
   authorizationMode: "Node,RBAC",
   maxOpenRequestsPerRequester: 0,
   issuedRetention: YEAR_MS,
-  auditLogFormat: "json",
   auditLogMode: "blocking",
   auditLogMaxsize: 100,
   auditLogMaxage: 366,

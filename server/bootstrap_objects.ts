@@ -4,7 +4,7 @@
  */
 import { namespaceKind, serviceKind } from "../core/kube/kinds/mod.ts";
 import { createManagedEndpoint, trackUpdate } from "../core/kube/apply/track_update.ts";
-import { formatTime, getName, type KubeObject } from "../core/kube/meta.ts";
+import { formatTime, getName, type KubeObject, SYSTEM_NAMESPACE } from "../core/kube/meta.ts";
 import type { Kind } from "../core/kube/schema.ts";
 import type { Clock, Logger, Random } from "../core/ports.ts";
 import { planReconcile, type ReconcilePlan } from "../core/rbac/reconcile.ts";
@@ -27,7 +27,7 @@ export interface BootstrapObject {
   plan(existing: KubeObject): ReconcilePlan<KubeObject>;
 }
 
-const SYSTEM_NAMESPACES: readonly string[] = ["default", "kube-node-lease", "kube-public", "kube-system"];
+const SYSTEM_NAMESPACES: readonly string[] = ["default", "kube-node-lease", "kube-public", SYSTEM_NAMESPACE];
 
 /** The dependencies of the writes at startup. */
 export interface ReconcileDeps {

@@ -14,7 +14,7 @@ import {
 import type { IssuedCertificate } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { NODES_GROUP, parseNodeUser } from "../core/kube/user.ts";
 import { readIdentity } from "../core/register/certificate_user.ts";
-import { compareBytes } from "../core/lib/go_text.ts";
+import { compareNaturally } from "../core/lib/natural_order.ts";
 import { isCertificateRecord, type RecordRow } from "../core/report/record_rows.ts";
 
 /** A Node object of the API, which a kubelet or an administrator created. */
@@ -190,8 +190,8 @@ export function listMachines(input: MachinesInput): readonly KnownMachine[] {
     const name = parseMachineUser(username)?.name;
     if (name !== undefined && machines.has(name)) addContact(find(name), at, "was seen with its certificate");
   }
-  return [...machines].map(([name, collected]) => ({ key: toSortKey(name), machine: toMachine(name, collected, now) }))
-    .sort((a, b) => compareBytes(a.key, b.key)).map(({ machine }) => machine);
+  return [...machines].map(([name, collected]) => toMachine(name, collected, now))
+    .sort((a, b) => compareNaturally(a.name, b.name));
 }
 
 function addContact({ contacts }: Collected, at: string | null | undefined, how: string): void {
@@ -255,9 +255,4 @@ function findLatest(contacts: readonly LastContact[]): LastContact | undefined {
     (latest, one) => latest === undefined || Date.parse(one.at) > Date.parse(latest.at) ? one : latest,
     undefined,
   );
-}
-
-/** Returns a sort key that orders the numbers in names by value: n2 before n10. */
-function toSortKey(name: string): string {
-  return name.replace(/\d{1,15}/g, (digits) => digits.padStart(15, "0"));
 }

@@ -1,4 +1,5 @@
 /** Flags for controllers, which run inside `up` or alone against a remote API, and for notifications. */
+import { SYSTEM_NAMESPACE } from "../../core/kube/meta.ts";
 import { DEFAULT_SETTINGS, parseWebDomain, parseWebNetwork } from "../../instance/settings.ts";
 import { LOG_FLAGS } from "./common.ts";
 import {
@@ -45,7 +46,7 @@ export const CONTROLLER_FLAGS = {
   }),
   leaderElectResourceNamespace: textFlag({
     group: "Tuning",
-    default: "kube-system",
+    default: SYSTEM_NAMESPACE,
     placeholder: "NAME",
     summary: "Namespace of the Lease.",
   }),

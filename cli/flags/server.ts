@@ -161,11 +161,6 @@ const AUDIT_FLAGS = {
       "request. Bodies of Secrets, TokenReviews, node attestations and requests for service account tokens are never " +
       "logged.",
   }),
-  auditLogFormat: choiceFlag({
-    choices: ["json", "legacy"],
-    default: DEFAULT_SETTINGS.auditLogFormat,
-    summary: "Format of a line: a JSON event, or text.",
-  }),
   auditLogMode: choiceFlag({
     choices: ["blocking", "blocking-strict"],
     default: DEFAULT_SETTINGS.auditLogMode,

@@ -4,7 +4,7 @@
  */
 import { lookup } from "../../core/lib/record.ts";
 import { EXIT_MEANING, type ExitCode } from "../exit_code.ts";
-import type { Tools } from "../io.ts";
+import type { Io, Tools } from "../io.ts";
 import {
   type Completion,
   environmentName,
@@ -57,6 +57,8 @@ export interface Input<F extends FlagSet = FlagSet> {
   readonly origins: Readonly<Record<string, string>>;
   /** The program that the command belongs to. */
   readonly table: CommandTable;
+  /** Runs another command line of the program in this process, and resolves with its exit code. It never rejects. */
+  run(argv: readonly string[], io: Io, signal: AbortSignal): Promise<number>;
 }
 
 /** The code of a command, loaded when the command runs. */

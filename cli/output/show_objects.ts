@@ -7,6 +7,7 @@ import {
   readPages,
   withQuery,
 } from "../../client/objects/api.ts";
+import { withWholeName } from "../../client/admin/csrs.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import {
@@ -109,20 +110,17 @@ function chooseForm({ kind, table }: ShownObjects, format: RequestFormat | undef
 }
 
 /** Gets an object by its name or a short form of it. Returns the full name with the answer. */
-async function getByName<T>(
+function getByName<T>(
   name: string,
   get: (name: string) => Promise<T>,
   { api }: ApiConnection,
   { shown, tools: { signal } }: Request,
 ): Promise<{ readonly name: string; readonly value: T }> {
-  try {
-    return { name, value: await get(name) };
-  } catch (error) {
-    if (shown.findName === undefined || !isAppError(error, "not_found")) throw error;
-    const whole = await shown.findName(name, api, signal);
-    if (whole === undefined) throw error;
-    return { name: whole, value: await get(whole) };
-  }
+  return withWholeName(
+    name,
+    async (name) => ({ name, value: await get(name) }),
+    () => shown.findName?.(name, api, signal),
+  );
 }
 
 async function showTables(

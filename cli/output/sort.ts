@@ -1,6 +1,7 @@
 /** The order of lists by `--sort-by`: by the name of a column, or by a JSONPath as in kubectl. */
 import { findPathValues, parseRelaxedPath } from "./jsonpath.ts";
 import type { TableColumn, TableRow } from "./table_printer.ts";
+import { compareNaturally } from "../../core/lib/natural_order.ts";
 import { UsageError } from "../exit_code.ts";
 
 export interface SortableRow extends TableRow {
@@ -85,47 +86,4 @@ function compareValues(
 
 function compareTexts(left: string, right: string): number {
   return left < right ? -1 : left > right ? 1 : 0;
-}
-
-/**
- * Compares two texts in natural order: digits before other characters, and numbers by their value
- * (as github.com/fvbommel/sortorder does). Usable with `Array.sort`.
- */
-export function compareNaturally(left: string, right: string): number {
-  let [l, r] = [0, 0];
-  while (l < left.length && r < right.length) {
-    const [leftIsDigit, rightIsDigit] = [isDigit(left[l]), isDigit(right[r])];
-    if (leftIsDigit !== rightIsDigit) return leftIsDigit ? -1 : 1;
-    if (!leftIsDigit) {
-      const order = compareTexts(left[l] ?? "", right[r] ?? "");
-      if (order !== 0) return order;
-      l++;
-      r++;
-      continue;
-    }
-    const [leftNumber, rightNumber] = [readNumber(left, l), readNumber(right, r)];
-    const order = leftNumber.digits.length - rightNumber.digits.length ||
-      compareTexts(leftNumber.digits, rightNumber.digits) ||
-      leftNumber.zeros - rightNumber.zeros;
-    if (order !== 0) return order;
-    l = leftNumber.end;
-    r = rightNumber.end;
-  }
-  return (left.length - l) - (right.length - r);
-}
-
-/** Reads the number at an index: the count of its leading zeros, and its other digits. */
-function readNumber(
-  text: string,
-  at: number,
-): { readonly zeros: number; readonly digits: string; readonly end: number } {
-  let from = at;
-  while (text[from] === "0") from++;
-  let end = from;
-  while (isDigit(text[end])) end++;
-  return { zeros: from - at, digits: text.slice(from, end), end };
-}
-
-function isDigit(character = ""): boolean {
-  return character >= "0" && character <= "9";
 }

@@ -7,6 +7,8 @@ import type { RequestRecord } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { getName } from "../../core/kube/meta.ts";
 import { formatCollectionPath, formatObjectPath, withType } from "../../core/kube/schema.ts";
 import { findShortened, isShortForm } from "../../core/report/request_summary.ts";
+import { parseRequest } from "../../core/request/parse_request.ts";
+import { formatConditionCell } from "../../core/request/phase.ts";
 
 export const CSR_COLLECTION = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 /** The qualified kind that begins each line printed by `-o name`, approve, deny and delete. */
@@ -29,32 +31,75 @@ export function csrPath(name: string): string {
   return `${CSR_COLLECTION}/${encodeURIComponent(name)}`;
 }
 
+/** Calls `act` with a name and, when no object has that name, with the full name that `findWhole` finds for it. */
+export async function withWholeName<T>(
+  name: string,
+  act: (name: string) => Promise<T>,
+  findWhole: () => Promise<string | undefined> | undefined,
+): Promise<T> {
+  try {
+    return await act(name);
+  } catch (error) {
+    if (!isAppError(error, "not_found")) throw error;
+    const whole = await findWhole();
+    if (whole === undefined) throw error;
+    return await act(whole);
+  }
+}
+
+/** Gets a request by its name or short name. Throws the errors of the API and of `findByShortName`. */
+export function getCsrByName(api: ApiClient, name: string, signal: AbortSignal): Promise<CertificateSigningRequest> {
+  return withWholeName(
+    name,
+    (whole) => api.requestObject<CertificateSigningRequest>({ method: "GET", path: csrPath(whole) }, signal),
+    () => findByShortName(api, name, signal),
+  );
+}
+
 /**
  * Finds the full name for a short name as `get csr` shows it on a terminal; undefined when no name matches. Throws
- * AppError `invalid` when several names match.
+ * AppError `invalid` when several match.
  */
-export function findWholeName(text: string, names: readonly string[]): string | undefined {
-  const [only, ...more] = findShortened(text, names);
+export async function findByShortName(
+  api: ApiClient,
+  text: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (!isShortForm(text)) return undefined;
+  const { items } = await listCsrs(api, {}, signal);
+  const found = chooseRequest(text, filterShortened(text, items));
+  return found && getName(found);
+}
+
+/** Filters the requests for which a text is a short name, without the request of that name. */
+export function filterShortened(
+  text: string,
+  csrs: readonly CertificateSigningRequest[],
+): readonly CertificateSigningRequest[] {
+  const names = new Set(findShortened(text, csrs.map(getName)));
+  return csrs.filter((csr) => getName(csr) !== text && names.has(getName(csr)));
+}
+
+/** Returns the only candidate; undefined if there is none. Throws AppError `invalid`, which describes several. */
+export function chooseRequest(
+  text: string,
+  candidates: readonly CertificateSigningRequest[],
+): CertificateSigningRequest | undefined {
+  const [only, ...more] = candidates;
   if (more.length === 0) return only;
-  throw new AppError("invalid", `"${text}" means more than one request: ${[only, ...more].join(", ")}`, {
-    hint: "give the whole name",
+  const list = candidates.map(describeCandidate).join("\n");
+  throw new AppError("invalid", `"${text}" means more than one request:\n${list}`, {
+    hint: "look at each with tlsboot describe csr NAME, then write csr/NAME",
   });
 }
 
-/** Gets a request by its name or short name. Throws the errors of the API and of `findWholeName`. */
-export async function getCsrByName(
-  api: ApiClient,
-  name: string,
-  signal: AbortSignal,
-): Promise<CertificateSigningRequest> {
-  try {
-    return await api.requestObject<CertificateSigningRequest>({ method: "GET", path: csrPath(name) }, signal);
-  } catch (error) {
-    if (!isAppError(error, "not_found") || !isShortForm(name)) throw error;
-    const whole = findWholeName(name, (await listCsrs(api, {}, signal)).items.map(getName));
-    if (whole === undefined) throw error;
-    return await api.requestObject<CertificateSigningRequest>({ method: "GET", path: csrPath(whole) }, signal);
-  }
+function describeCandidate(csr: CertificateSigningRequest): string {
+  const { signerName, username = "", request } = csr.spec;
+  const parsed = parseRequest(request);
+  const subject = parsed.ok ? parsed.value.subject.commonName : "a malformed request";
+  const createdAt = csr.metadata.creationTimestamp ?? "an unknown time";
+  return `  csr/${getName(csr)}: ${subject} from ${signerName}, requested by ${username} at ${createdAt}, ` +
+    formatConditionCell(csr);
 }
 
 /** Lists the requests that selectors match. Each gets its apiVersion and kind, which items of a list do not have. */

@@ -7,15 +7,14 @@ import { once } from "node:events";
 import { constants } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { createConnection } from "node:net";
+import { concatBytes, encodeUint } from "../../core/lib/encodings.ts";
 import {
   encodePcrSelection,
   encodePublicArea,
-  joinTpm,
   readPcrSelections,
   readTpm,
   TPM_ALGORITHM,
   tpmBuffer,
-  tpmNumber,
   type TpmPublicArea,
   TpmReader,
 } from "../../core/attestation/tpm_structures.ts";
@@ -188,11 +187,11 @@ export function createTpmDevice(
 
   /** Starts a simulator; the firmware has started a real TPM. */
   const startUp = (): Promise<void> =>
-    run({ code: COMMAND.startup, action: "start the TPM", parameters: [tpmNumber(2, 0)], read: () => {} });
+    run({ code: COMMAND.startup, action: "start the TPM", parameters: [encodeUint(2, 0)], read: () => {} });
 
   const flush = (handle: TpmHandle): Promise<void> =>
     run(
-      { code: COMMAND.flushContext, action: "free the TPM", parameters: [tpmNumber(4, handle)], read: () => {} },
+      { code: COMMAND.flushContext, action: "free the TPM", parameters: [encodeUint(4, handle)], read: () => {} },
       AbortSignal.timeout(FLUSH_MS),
     );
 
@@ -204,9 +203,9 @@ export function createTpmDevice(
       parameters: [
         tpmBuffer(random.bytes(NONCE_BYTES)),
         EMPTY,
-        tpmNumber(1, 1), // a policy session
-        tpmNumber(2, TPM_ALGORITHM.none),
-        tpmNumber(2, TPM_ALGORITHM.sha256),
+        encodeUint(1, 1), // a policy session
+        encodeUint(2, TPM_ALGORITHM.none),
+        encodeUint(2, TPM_ALGORITHM.sha256),
       ],
       isLoading: true,
       read: (parameters, handle) => (parameters.sized(), handle),
@@ -220,7 +219,7 @@ export function createTpmDevice(
         handles: [ENDORSEMENT_HIERARCHY],
         sessions: [PASSWORD],
         // No password, no caller data, no outside information, no PCRs.
-        parameters: [tpmBuffer(EMPTY, EMPTY), tpmBuffer(encodePublicArea(template)), EMPTY, tpmNumber(4, 0)],
+        parameters: [tpmBuffer(EMPTY, EMPTY), tpmBuffer(encodePublicArea(template)), EMPTY, encodeUint(4, 0)],
         isLoading: true,
         read: (parameters, handle) => {
           const publicArea = parameters.sized();
@@ -254,7 +253,7 @@ export function createTpmDevice(
         action: "use the endorsement key",
         handles: [ENDORSEMENT_HIERARCHY, session],
         sessions: [PASSWORD],
-        parameters: [EMPTY, EMPTY, EMPTY, tpmNumber(4, 0)],
+        parameters: [EMPTY, EMPTY, EMPTY, encodeUint(4, 0)],
         read: (parameters) => parameters.rest(),
       });
       return await run({
@@ -298,7 +297,7 @@ export function createTpmDevice(
         action: "sign with the attestation key",
         handles: [attestationKey],
         sessions: [PASSWORD],
-        parameters: [tpmBuffer(qualifyingData), tpmNumber(2, TPM_ALGORITHM.none), encodePcrSelection(pcrs)],
+        parameters: [tpmBuffer(qualifyingData), encodeUint(2, TPM_ALGORITHM.none), encodePcrSelection(pcrs)],
         read: (parameters) => ({ quote: parameters.sized(), signature: parameters.rest() }),
       }),
 
@@ -309,7 +308,7 @@ export function createTpmDevice(
           action: "read the endorsement certificate",
           handles: [index, index],
           sessions: [PASSWORD],
-          parameters: [tpmNumber(2, length), tpmNumber(2, offset)],
+          parameters: [encodeUint(2, length), encodeUint(2, offset)],
           read: (parameters) => parameters.sized(),
         });
       try {
@@ -321,7 +320,7 @@ export function createTpmDevice(
         for (let at = 0; at < length; at += NV_BLOCK_BYTES) {
           blocks.push(await read(Math.min(NV_BLOCK_BYTES, length - at), at));
         }
-        return joinTpm(...blocks);
+        return concatBytes(...blocks);
       } catch (error) {
         if (error instanceof TpmError) return undefined;
         throw error;
@@ -338,16 +337,16 @@ export function createTpmDevice(
 
 function encodeCommand({ code, handles = [], sessions = [], parameters }: Command<unknown>): Bytes {
   // Each has an empty nonce, the attribute `continueSession` and an empty HMAC.
-  const authorizations = joinTpm(
-    ...sessions.map((session) => joinTpm(tpmNumber(4, session), EMPTY, tpmNumber(1, 1), EMPTY)),
+  const authorizations = concatBytes(
+    ...sessions.map((session) => concatBytes(encodeUint(4, session), EMPTY, encodeUint(1, 1), EMPTY)),
   );
-  const body = joinTpm(
-    ...handles.map((handle) => tpmNumber(4, handle)),
-    ...sessions.length === 0 ? [] : [tpmNumber(4, authorizations.length), authorizations],
+  const body = concatBytes(
+    ...handles.map((handle) => encodeUint(4, handle)),
+    ...sessions.length === 0 ? [] : [encodeUint(4, authorizations.length), authorizations],
     ...parameters,
   );
   const tag = sessions.length === 0 ? WITHOUT_SESSIONS : WITH_SESSIONS;
-  return joinTpm(tpmNumber(2, tag), tpmNumber(4, HEADER_BYTES + body.length), tpmNumber(4, code), body);
+  return concatBytes(encodeUint(2, tag), encodeUint(4, HEADER_BYTES + body.length), encodeUint(4, code), body);
 }
 
 /** Reads the code of a response, and its value if the command succeeded. */

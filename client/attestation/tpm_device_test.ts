@@ -3,9 +3,9 @@ import { chmod, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { describe, test } from "node:test";
 import process from "node:process";
-import { ATTESTATION_TEMPLATE, joinTpm, tpmBuffer, tpmNumber } from "../../core/attestation/tpm_structures.ts";
+import { ATTESTATION_TEMPLATE, tpmBuffer } from "../../core/attestation/tpm_structures.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
-import { encodeHex } from "../../core/lib/encodings.ts";
+import { concatBytes, encodeHex, encodeUint } from "../../core/lib/encodings.ts";
 import type { Bytes } from "../../core/pki/asn1/der.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { createTempFolder } from "../../tests/support/temp.ts";
@@ -17,8 +17,8 @@ const [RETRY, INITIALIZE] = [0x922, 0x100];
 
 /** Encodes a response that has no sessions. */
 function respond(code: number, ...parts: readonly Uint8Array[]): Bytes {
-  const body = joinTpm(...parts);
-  return joinTpm(tpmNumber(2, 0x8001), tpmNumber(4, 10 + body.length), tpmNumber(4, code), body);
+  const body = concatBytes(...parts);
+  return concatBytes(encodeUint(2, 0x8001), encodeUint(4, 10 + body.length), encodeUint(4, code), body);
 }
 
 /** A TPM that answers with these responses, and records the commands. */
@@ -42,7 +42,11 @@ function createScriptedTpm(
 
 describe("createTpmDevice()", () => {
   test("starts a TPM that was not started, and repeats the command", async () => {
-    const pcr0 = [tpmNumber(4, 9), joinTpm(tpmNumber(4, 1), Uint8Array.of(0, 0x0b, 3, 1, 0, 0)), tpmNumber(4, 1)];
+    const pcr0 = [
+      encodeUint(4, 9),
+      concatBytes(encodeUint(4, 1), Uint8Array.of(0, 0x0b, 3, 1, 0, 0)),
+      encodeUint(4, 1),
+    ];
     const { commands, device } = createScriptedTpm([
       respond(INITIALIZE),
       respond(0),
@@ -89,22 +93,22 @@ describe("createTpmDevice()", () => {
   });
 
   test("reports PCRs that the TPM does not have", async () => {
-    const none = respond(0, tpmNumber(4, 9), tpmNumber(4, 0), tpmNumber(4, 0));
+    const none = respond(0, encodeUint(4, 9), encodeUint(4, 0), encodeUint(4, 0));
     const { device } = createScriptedTpm([none]);
     await assert.rejects(device.readPcrs([0, 7]), /cannot read PCR 0, 7 of the TPM: it has no such value/);
   });
 
   test("returns no certificate when the index does not exist, or holds something else", async () => {
-    const other = joinTpm(tpmNumber(2, 0x8002), tpmNumber(4, 20), tpmNumber(4, 0), tpmNumber(4, 6));
-    const { device } = createScriptedTpm([respond(0x18b), joinTpm(other, tpmBuffer(new Uint8Array(4)))]);
+    const other = concatBytes(encodeUint(2, 0x8002), encodeUint(4, 20), encodeUint(4, 0), encodeUint(4, 6));
+    const { device } = createScriptedTpm([respond(0x18b), concatBytes(other, tpmBuffer(new Uint8Array(4)))]);
     assert.equal(await device.readCertificate(0x01c00002), undefined);
     assert.equal(await device.readCertificate(0x01c00002), undefined);
   });
 
   test("frees loaded handles at the end, even after an error", async () => {
     const { commands, device } = createScriptedTpm([
-      respond(0, tpmNumber(4, 0x80000000), tpmBuffer(Uint8Array.of(1))),
-      respond(0, tpmNumber(4, 0x03000000), tpmBuffer(Uint8Array.of(1))),
+      respond(0, encodeUint(4, 0x80000000), tpmBuffer(Uint8Array.of(1))),
+      respond(0, encodeUint(4, 0x03000000), tpmBuffer(Uint8Array.of(1))),
       respond(0x9a2),
       new Error("write EIO"),
     ]);

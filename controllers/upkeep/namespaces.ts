@@ -13,24 +13,18 @@ import {
   ROOT_CA_NAME,
   updateDeletionConditions,
 } from "../../core/kube/rules/namespaces.ts";
+import type { Kind } from "../../core/kube/schema.ts";
 import type { Clock, Logger, ObjectStore } from "../../core/ports.ts";
 import { CONTROLLER_MANAGER_WAIT_MS, type ControllerManager } from "../engine/leader_election.ts";
 import { DONE, type Outcome, type Reconcile, retry } from "../engine/loop.ts";
 import { StatusError } from "../../core/kube/status/status.ts";
 
-export interface NamespacedResource {
-  /** The API group; empty for the core group. */
-  readonly group: string;
-  readonly version: string;
-  readonly resource: string;
-}
-
 /** Access to the objects of all kinds in a namespace. */
 export interface NamespaceContent {
-  /** Lists the served namespaced resources whose collections can be deleted. */
-  resources(signal: AbortSignal): Promise<readonly NamespacedResource[]>;
-  deleteCollection(resource: NamespacedResource, namespace: string, signal: AbortSignal): Promise<void>;
-  list(resource: NamespacedResource, namespace: string, signal: AbortSignal): Promise<readonly KubeObject[]>;
+  /** The served namespaced kinds whose collections can be deleted. */
+  readonly kinds: readonly Kind[];
+  deleteCollection(kind: Kind, namespace: string, signal: AbortSignal): Promise<void>;
+  list(kind: Kind, namespace: string, signal: AbortSignal): Promise<readonly KubeObject[]>;
   /**
    * Counts the objects in a namespace of a store that other API servers share, whether they are served here or not. Empty
    * for a store that only this server writes to.
@@ -80,8 +74,7 @@ export function createNamespaceController(deps: NamespaceControllerDeps): { read
     if ((namespace.spec.finalizers ?? []).length === 0) return DONE;
     const report = await empty(deps, name, signal);
     const observed = await writeConditions(namespace, report, signal);
-    const failures = [report.discoveryFailure, ...report.deletionFailures].filter((text) => text !== undefined);
-    if (failures.length > 0) return retry(failures.join(", "));
+    if (report.deletionFailures.length > 0) return retry(report.deletionFailures.join(", "));
     if (report.remaining.length > 0) return { kind: "requeueAfter", ms: FINALIZERS_WAIT_MS };
     await finalize(observed, signal);
     return DONE;
@@ -133,27 +126,20 @@ async function empty(deps: NamespaceControllerDeps, namespace: string, signal: A
   const { content } = deps;
   const deletionFailures: string[] = [];
   const remaining: RemainingContent[] = [];
-  let resources: readonly NamespacedResource[];
-  try {
-    resources = await content.resources(signal);
-  } catch (error) {
-    if (!isAppError(error)) throw error;
-    return { discoveryFailure: getErrorMessage(error), deletionFailures, remaining };
-  }
   const unserved = (await content.stored(namespace, signal)).filter((stored) =>
-    !resources.some(({ group, resource }) => stored.group === group && stored.resource === resource)
+    !content.kinds.some(({ group, plural }) => stored.group === group && stored.resource === plural)
   );
   // Running pods may need the config maps and secrets, so nothing is deleted until everything can be deleted.
   if (unserved.length > 0) return { deletionFailures, remaining: unserved.map(withoutFinalizers) };
-  for (const resource of resources) {
+  for (const kind of content.kinds) {
     try {
-      await content.deleteCollection(resource, namespace, signal);
-      const rest = await content.list(resource, namespace, signal);
+      await content.deleteCollection(kind, namespace, signal);
+      const rest = await content.list(kind, namespace, signal);
       if (rest.length === 0) continue;
       const finalizers = rest.flatMap(({ metadata }) => metadata.finalizers ?? []);
-      remaining.push({ group: resource.group, resource: resource.resource, count: rest.length, finalizers });
+      remaining.push({ group: kind.group, resource: kind.plural, count: rest.length, finalizers });
       // No finalizer holds these objects, so they should have been deleted.
-      if (finalizers.length === 0) deletionFailures.push(unexpectedRest(namespace, resource));
+      if (finalizers.length === 0) deletionFailures.push(unexpectedRest(namespace, kind));
     } catch (error) {
       if (!isAppError(error)) throw error;
       deletionFailures.push(getErrorMessage(error));
@@ -168,8 +154,8 @@ function withoutFinalizers(stored: Omit<RemainingContent, "finalizers">): Remain
   return { ...stored, finalizers: [] };
 }
 
-function unexpectedRest(namespace: string, { group, version, resource }: NamespacedResource): string {
-  return `unexpected items still remain in namespace: ${namespace} for gvr: ${group}/${version}, Resource=${resource}`;
+function unexpectedRest(namespace: string, { group, version, plural }: Kind): string {
+  return `unexpected items still remain in namespace: ${namespace} for gvr: ${group}/${version}, Resource=${plural}`;
 }
 
 export const DEFAULT_SERVICE_ACCOUNT = "default";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { configMapKind, secretKind } from "../../core/kube/kinds/mod.ts";
 import { AppError } from "../../core/errors.ts";
 import type { ConfigMap, Namespace, ServiceAccount } from "../../core/kube/kinds/core_v1.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
@@ -20,32 +21,29 @@ const going: Namespace = {
   spec: { finalizers: ["example.com/own", "kubernetes"] },
   status: { phase: "Terminating" },
 };
-const RESOURCES = ["configmaps", "secrets"].map((resource) => ({ group: "", version: "v1", resource }));
 
 interface Setup {
   readonly namespace?: Namespace;
   /** The objects that remain after their collection was deleted. */
   readonly left?: Readonly<Record<string, readonly KubeObject[]>>;
   readonly failing?: string;
-  readonly undiscovered?: boolean;
   /** The content of the namespace in the store: at first, and after the namespace was emptied. */
   readonly stored?: readonly (readonly { group: string; resource: string; count: number }[])[];
   readonly isActive?: boolean;
 }
 
 async function reconcileOnce(setup: Setup) {
-  const { namespace = going, left = {}, failing, undiscovered = false, stored = [], isActive = false } = setup;
+  const { namespace = going, left = {}, failing, stored = [], isActive = false } = setup;
   const namespaces = createMemoryObjectStore<Namespace>({ objects: [namespace] });
   const emptied: string[] = [];
   const content: NamespaceContent = {
-    resources: () =>
-      undiscovered ? Promise.reject(new AppError("unreachable", "no answer")) : Promise.resolve(RESOURCES),
-    deleteCollection({ resource }, name) {
-      if (resource === failing) return Promise.reject(new AppError("api_error", `cannot delete ${resource}`));
-      emptied.push(`${name}/${resource}`);
+    kinds: [configMapKind, secretKind],
+    deleteCollection({ plural }, name) {
+      if (plural === failing) return Promise.reject(new AppError("api_error", `cannot delete ${plural}`));
+      emptied.push(`${name}/${plural}`);
       return Promise.resolve();
     },
-    list: ({ resource }) => Promise.resolve(left[resource] ?? []),
+    list: ({ plural }) => Promise.resolve(left[plural] ?? []),
     stored: () => Promise.resolve(answers.shift() ?? []),
   };
   const answers = [...stored];
@@ -109,11 +107,6 @@ for (
       setup: { left: { secrets: [{ metadata: { name: "stays" } }] } },
       type: "NamespaceDeletionContentFailure",
     },
-    {
-      name: "the objects are unknown",
-      setup: { undiscovered: true },
-      type: "NamespaceDeletionDiscoveryFailure",
-    },
   ]
 ) {
   test(`createNamespaceController() retries when ${name}, and reports it`, async () => {
@@ -155,7 +148,7 @@ test("createNamespaceController() waits five seconds for other API servers to le
   const namespaces = createMemoryObjectStore<Namespace>({ objects: [going] });
   const clock = createFakeClock("2026-01-01T00:00:00Z");
   const nothing: NamespaceContent = {
-    resources: () => Promise.resolve([]),
+    kinds: [],
     deleteCollection: () => Promise.resolve(),
     list: () => Promise.resolve([]),
     stored: () => Promise.resolve([]),

@@ -7,7 +7,7 @@ import { usesNodeReports } from "./evidence/ownership.ts";
 import type { Policy } from "./policy.ts";
 import { PUBLISHED_SETTINGS } from "./published.ts";
 import { CERTIFICATES_GROUP, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/certificates_v1.ts";
-import type { ClusterRole, Role, Subject } from "../kube/kinds/rbac_v1.ts";
+import type { ClusterRole, Role } from "../kube/kinds/rbac_v1.ts";
 import { TLSBOOT_GROUP } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { shellWord } from "../lib/printable.ts";
 import { allow, createManifest, leaseRole, type ManifestPart, notifierRole } from "../rbac/manifest.ts";
@@ -32,10 +32,10 @@ export const APPROVER_ACCOUNT = "tlsboot-approver";
 /** The namespace of Events about cluster-scoped objects, as in Kubernetes' own recorders (client-go `tools/record`). */
 export const EVENT_NAMESPACE = "default";
 
-/** Creates the manifest of an approver. The subject of the bindings is by default its service account. */
-export function createApproverManifest(options: ApproverRbacOptions, subject?: Subject): readonly ManifestPart[] {
+/** Creates the manifest of an approver, whose roles are bound to its service account. */
+export function createApproverManifest(options: ApproverRbacOptions): readonly ManifestPart[] {
   const what = "What `tlsboot approver` needs at a Kubernetes API server.";
-  return createManifest(what, APPROVER_ACCOUNT, listApproverRoles(options), subject);
+  return createManifest(what, APPROVER_ACCOUNT, listApproverRoles(options));
 }
 
 /** Lists the roles of an approver without `apiVersion` and `kind`; the first one is a ClusterRole. */

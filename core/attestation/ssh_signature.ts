@@ -5,7 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
-import { decodeBase64, decodeHex } from "../lib/encodings.ts";
+import { concatBytes, decodeBase64, decodeHex, encodeUint } from "../lib/encodings.ts";
 import { lookup } from "../lib/record.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { type Bytes, checkInteger, DerError, DerReader, equalBytes, TAG, toResult } from "../pki/asn1/der.ts";
@@ -197,7 +197,7 @@ export function signSsh(
   const raw = privateKey.sign(encodeSigned({ namespace, message }, digest), isRsa ? "sha512" : undefined);
   const blob = publicKey.facts.algorithm === "ECDSA" ? encodeStrings(...readNumbers(raw)) : raw;
   const signature = encodeStrings(isRsa ? "rsa-sha2-512" : publicKey.type, blob);
-  return concatBytes(MAGIC, encodeUint32(VERSION), encodeStrings(publicKey.wire, namespace, "", digest, signature));
+  return concatBytes(MAGIC, encodeUint(4, VERSION), encodeStrings(publicKey.wire, namespace, "", digest, signature));
 }
 
 /** Encodes the signed bytes: the namespace and the hash of the message. */
@@ -243,8 +243,6 @@ function readNumbers(der: Bytes): readonly Bytes[] {
 /** The longest names in use are types of keys, such as `ecdsa-sha2-nistp256`. */
 const MAX_NAME_BYTES = 64;
 
-const UTF8 = new TextEncoder();
-
 /** Reads values one after another. It throws `DerError`, which `toResult` turns into a `Result`. */
 export class SshReader {
   readonly #bytes: Bytes;
@@ -256,7 +254,7 @@ export class SshReader {
 
   /** Reads bytes that must be this ASCII text; the error has the text of the fault. */
   expectText(text: string, fault: string): void {
-    if (!equalBytes(this.#take(text.length), UTF8.encode(text))) throw new DerError(fault);
+    if (!equalBytes(this.#take(text.length), Buffer.from(text))) throw new DerError(fault);
   }
 
   expectEnd(): void {
@@ -305,21 +303,7 @@ export class SshReader {
 /** Encodes strings, each after its length. */
 export function encodeStrings(...strings: readonly (Uint8Array | string)[]): Bytes {
   return concatBytes(...strings.flatMap((string) => {
-    const bytes = toBytes(string);
-    return [encodeUint32(bytes.length), bytes];
+    const bytes = concatBytes(string);
+    return [encodeUint(4, bytes.length), bytes];
   }));
-}
-
-export function encodeUint32(value: number): Bytes {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setUint32(0, value);
-  return bytes;
-}
-
-export function concatBytes(...parts: readonly (Uint8Array | string)[]): Bytes {
-  return new Uint8Array(Buffer.concat(parts.map(toBytes)));
-}
-
-function toBytes(part: Uint8Array | string): Uint8Array {
-  return typeof part === "string" ? UTF8.encode(part) : part;
 }

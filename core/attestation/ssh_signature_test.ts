@@ -11,15 +11,13 @@ import {
   SSH_VECTORS,
   type SshVector,
 } from "../../tests/support/ssh_vectors.ts";
-import { decodeBase64, encodeBase64 } from "../lib/encodings.ts";
+import { concatBytes, decodeBase64, encodeBase64, encodeUint } from "../lib/encodings.ts";
 import type { Bytes } from "../pki/asn1/der.ts";
 import { encodePem } from "../pki/asn1/pem.ts";
 import { generatePrivateKey, parsePrivateKey } from "../pki/keys/keys.ts";
 import { parseSshPrivateKey } from "./ssh_private_key.ts";
 import {
-  concatBytes,
   encodeStrings,
-  encodeUint32,
   findSshFingerprintFault,
   formatSshFingerprint,
   parseSshKeyText,
@@ -111,7 +109,7 @@ for (
     { name: "a DSA key", wire: bytes(DSA_KEY), fault: /^keys of type "ssh-dss" are not supported; want one of ssh-ed/ },
     { name: "a certificate", wire: bytes(CERTIFIED_KEY), fault: /^keys of type "ecdsa-sha2-nistp256-cert-v01@openssh/ },
     { name: "nothing", wire: new Uint8Array(0), fault: /^the bytes end too early$/ },
-    { name: "a length beyond the end", wire: encodeUint32(0xffff_ffff), fault: /^the bytes end too early$/ },
+    { name: "a length beyond the end", wire: encodeUint(4, 0xffff_ffff), fault: /^the bytes end too early$/ },
     {
       name: "terminal control characters in the type",
       wire: encodeStrings("\u001b[2J"),
@@ -276,7 +274,7 @@ for (
       ...edit,
     };
     const fields = encodeStrings(key, namespace, reserved, digest, encodeStrings(algorithm, blob));
-    assert.match(verify(vector, concatBytes("SSHSIG", encodeUint32(version), fields)), fault);
+    assert.match(verify(vector, concatBytes("SSHSIG", encodeUint(4, version), fields)), fault);
   });
 }
 
@@ -288,7 +286,7 @@ test("verifySshSignature() accepts RSA with SHA-256", async () => {
   const { key, namespace, digest } = dissect(own);
   const data = concatBytes("SSHSIG", encodeStrings(namespace, "", digest, createHash(digest).update(message).digest()));
   const inner = encodeStrings("rsa-sha2-256", privateKey.sign(data, "sha256"));
-  const signature = concatBytes("SSHSIG", encodeUint32(1), encodeStrings(key, namespace, "", digest, inner));
+  const signature = concatBytes("SSHSIG", encodeUint(4, 1), encodeStrings(key, namespace, "", digest, inner));
   const signed = { publicKey: publicKey.value, signature, namespace: PROOF_NAMESPACE, message };
   assert.deepEqual(verifySshSignature(signed), { ok: true, value: undefined });
 });

@@ -4,6 +4,7 @@
  * (MakeCredential: TCG, Trusted Platform Module Library, part 1, "Credential Protection").
  */
 import { createCipheriv, createHash, createHmac, webcrypto } from "node:crypto";
+import { concatBytes, encodeUint } from "../lib/encodings.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { type NodeName, parseNodeName } from "../machine/node_name.ts";
 import { type Bytes, equalBytes, toResult } from "../pki/asn1/der.ts";
@@ -15,7 +16,6 @@ import { verifyChain } from "../pki/x509/chain.ts";
 import { SUBJECT_ALT_NAME_OID } from "../pki/x509/subject_alternative_names.ts";
 import {
   computeTpmName,
-  joinTpm,
   parsePublicArea,
   parseQuote,
   parseTpmKey,
@@ -23,7 +23,6 @@ import {
   TPM_ALGORITHM,
   TPM_ATTRIBUTE,
   tpmBuffer,
-  tpmNumber,
 } from "./tpm_structures.ts";
 import { AppError } from "../errors.ts";
 import type { Random } from "../ports.ts";
@@ -114,7 +113,7 @@ export function verifyQuote(
   if (values.some(({ length }) => length !== PCR_BYTES)) {
     return err("the value of a PCR is missing or not a SHA-256 hash");
   }
-  const digest = createHash("sha256").update(joinTpm(...values)).digest();
+  const digest = createHash("sha256").update(concatBytes(...values)).digest();
   return equalBytes(parsed.value.pcrDigest, digest)
     ? ok(undefined)
     : err("the values of the PCRs do not match the quote");
@@ -253,15 +252,15 @@ async function shareSeed(
   const point = new Uint8Array(await subtle.exportKey("raw", ephemeral.publicKey));
   const [x, y] = [point.subarray(1, 1 + HASH_BYTES), point.subarray(1 + HASH_BYTES)];
   // KDFe (part 1, "Key Derivation Function for Elliptic Curve"). A single round yields all the bits.
-  const kdf = createHash("sha256").update(tpmNumber(4, 1)).update(new Uint8Array(shared)).update(IDENTITY);
+  const kdf = createHash("sha256").update(encodeUint(4, 1)).update(new Uint8Array(shared)).update(IDENTITY);
   const seed = kdf.update(x).update(key.keyBytes.subarray(1, 1 + HASH_BYTES)).digest();
-  return { seed: new Uint8Array(seed), encrypted: joinTpm(tpmBuffer(x), tpmBuffer(y)) };
+  return { seed: new Uint8Array(seed), encrypted: concatBytes(tpmBuffer(x), tpmBuffer(y)) };
 }
 
 /** KDFa (part 1, "Key Derivation Function"). A single round yields enough bits. */
 function deriveKey(seed: Bytes, label: string, context: Bytes, length: number): Uint8Array {
-  const hmac = createHmac("sha256", seed).update(tpmNumber(4, 1)).update(`${label}\0`).update(context);
-  return hmac.update(tpmNumber(4, 8 * length)).digest().subarray(0, length);
+  const hmac = createHmac("sha256", seed).update(encodeUint(4, 1)).update(`${label}\0`).update(context);
+  return hmac.update(encodeUint(4, 8 * length)).digest().subarray(0, length);
 }
 
 /** AES-128 in CFB mode with an initialization vector of zeros, from single blocks because Deno does not have the mode. */

@@ -2,8 +2,8 @@
  * The structures of a TPM 2.0 that an attestation needs (TCG, Trusted Platform Module Library, part 2): public areas of
  * keys, names, quotes and signatures. Numbers are big endian; a buffer (`TPM2B`) follows its length in two bytes.
  */
-import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
+import { concatBytes, encodeUint } from "../lib/encodings.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { type Bytes, toResult } from "../pki/asn1/der.ts";
 import { encodeSequence, encodeUnsigned } from "../pki/asn1/der_writer.ts";
@@ -113,18 +113,9 @@ export function readTpm<T>(bytes: Bytes, read: (reader: TpmReader) => T): Result
   }
 }
 
-/** Encodes a number in one, two or four bytes. */
-export function tpmNumber(bytes: 1 | 2 | 4, value: number): Bytes {
-  return Uint8Array.from({ length: bytes }, (_, at) => value >>> (8 * (bytes - 1 - at)));
-}
-
 /** Encodes a TPM2B: the length, and the parts. */
 export function tpmBuffer(...parts: readonly Uint8Array[]): Bytes {
-  return joinTpm(tpmNumber(2, parts.reduce((sum, { length }) => sum + length, 0)), ...parts);
-}
-
-export function joinTpm(...parts: readonly Uint8Array[]): Bytes {
-  return Uint8Array.from(Buffer.concat(parts));
+  return concatBytes(encodeUint(2, parts.reduce((sum, { length }) => sum + length, 0)), ...parts);
 }
 
 /** The public area of a key (TPMT_PUBLIC). */
@@ -185,27 +176,27 @@ function readEcc(reader: TpmReader): TpmPublicArea["key"] {
 export function encodePublicArea(
   { nameAlgorithm, attributes, authPolicy, symmetric, scheme, key }: TpmPublicArea,
 ): Bytes {
-  const none = [tpmNumber(2, TPM_ALGORITHM.none)];
+  const none = [encodeUint(2, TPM_ALGORITHM.none)];
   const head = [
-    tpmNumber(2, key.kind === "rsa" ? TPM_ALGORITHM.rsa : TPM_ALGORITHM.ecc),
-    tpmNumber(2, nameAlgorithm),
-    tpmNumber(4, attributes),
+    encodeUint(2, key.kind === "rsa" ? TPM_ALGORITHM.rsa : TPM_ALGORITHM.ecc),
+    encodeUint(2, nameAlgorithm),
+    encodeUint(4, attributes),
     tpmBuffer(authPolicy),
     ...symmetric === undefined
       ? none
-      : [symmetric.algorithm, symmetric.bits, symmetric.mode].map((value) => tpmNumber(2, value)),
-    ...scheme === undefined ? none : [tpmNumber(2, scheme.algorithm), tpmNumber(2, scheme.hash)],
+      : [symmetric.algorithm, symmetric.bits, symmetric.mode].map((value) => encodeUint(2, value)),
+    ...scheme === undefined ? none : [encodeUint(2, scheme.algorithm), encodeUint(2, scheme.hash)],
   ];
   if (key.kind === "ecc") {
-    return joinTpm(...head, tpmNumber(2, key.curve), ...none, tpmBuffer(key.x), tpmBuffer(key.y));
+    return concatBytes(...head, encodeUint(2, key.curve), ...none, tpmBuffer(key.x), tpmBuffer(key.y));
   }
   const exponent = key.exponent === DEFAULT_EXPONENT ? 0 : key.exponent;
-  return joinTpm(...head, tpmNumber(2, key.bits), tpmNumber(4, exponent), tpmBuffer(key.modulus));
+  return concatBytes(...head, encodeUint(2, key.bits), encodeUint(4, exponent), tpmBuffer(key.modulus));
 }
 
 /** Computes the name of a key whose name algorithm is SHA-256: that identifier, and the hash of the public area. */
 export function computeTpmName(publicArea: Bytes): Bytes {
-  return joinTpm(tpmNumber(2, TPM_ALGORITHM.sha256), createHash("sha256").update(publicArea).digest());
+  return concatBytes(encodeUint(2, TPM_ALGORITHM.sha256), createHash("sha256").update(publicArea).digest());
 }
 
 /** Parses the key of a public area: RSA, or ECC on P-256. */
@@ -213,18 +204,18 @@ export function parseTpmKey({ key }: TpmPublicArea): Result<PublicKeyFacts, stri
   if (key.kind === "rsa") {
     const { bits, exponent, modulus } = key;
     if (modulus.length * 8 !== bits) return err("the modulus is not as long as the key");
-    const parts = { algorithm: "RSA", modulus, exponent: tpmNumber(4, exponent) } as const;
+    const parts = { algorithm: "RSA", modulus, exponent: encodeUint(4, exponent) } as const;
     return toResult(() => parsePublicKey(encodePublicKey(parts)));
   }
   if (key.curve !== P256) return err("the curve is not P-256");
   if (key.x.length > P256_BYTES || key.y.length > P256_BYTES) return err("the point is too long");
-  const point = joinTpm(Uint8Array.of(4), padP256(key.x), padP256(key.y));
+  const point = concatBytes(Uint8Array.of(4), padP256(key.x), padP256(key.y));
   return toResult(() => parsePublicKey(encodePublicKey({ algorithm: "ECDSA", curve: "P-256", point })));
 }
 
 /** Older TPMs omit leading zeros of a coordinate. */
 function padP256(coordinate: Bytes): Bytes {
-  return joinTpm(new Uint8Array(P256_BYTES - coordinate.length), coordinate);
+  return concatBytes(new Uint8Array(P256_BYTES - coordinate.length), coordinate);
 }
 
 /** The policy of the standard endorsement keys: PolicySecret with the endorsement hierarchy's authorization. */
@@ -280,7 +271,7 @@ interface PcrSelection {
 export function encodePcrSelection(pcrs: readonly number[]): Bytes {
   const bits = new Uint8Array(SELECT_BYTES);
   for (const pcr of pcrs) bits[pcr >> 3]! |= 1 << (pcr & 7);
-  return joinTpm(tpmNumber(4, 1), tpmNumber(2, TPM_ALGORITHM.sha256), tpmNumber(1, SELECT_BYTES), bits);
+  return concatBytes(encodeUint(4, 1), encodeUint(2, TPM_ALGORITHM.sha256), encodeUint(1, SELECT_BYTES), bits);
 }
 
 /** Reads the PCRs of each bank from a TPML_PCR_SELECTION. */

@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
-import { decodeHex, encodeHex } from "../lib/encodings.ts";
+import { concatBytes, decodeHex, encodeHex, encodeUint } from "../lib/encodings.ts";
 import {
   ATTESTATION_TEMPLATE,
   encodePcrSelection,
   encodePublicArea,
   ENDORSEMENT_TEMPLATES,
-  joinTpm,
   parsePublicArea,
   parseQuote,
   parseTpmKey,
@@ -15,7 +14,6 @@ import {
   readPcrSelections,
   readTpm,
   tpmBuffer,
-  tpmNumber,
 } from "./tpm_structures.ts";
 
 const POLICY = "837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa";
@@ -57,7 +55,7 @@ test("parsePublicArea() refuses an area that is cut off, too long, or not suppor
     assert.deepEqual(parsed, { ok: false, error: "it ends too early" }, `${length}`);
   }
   const [longer, other, scheme, kdf] = [
-    joinTpm(encoded, Uint8Array.of(0)),
+    concatBytes(encoded, Uint8Array.of(0)),
     encoded.with(1, 0x25),
     encoded.with(13, 0x1a),
     encoded.with(19, 0x20),
@@ -120,13 +118,15 @@ test("readPcrSelections() reads what encodePcrSelection() writes", () => {
 });
 
 test("readPcrSelections() refuses more banks and PCRs than any TPM has", () => {
-  for (const bytes of [tpmNumber(4, 17), joinTpm(tpmNumber(4, 1), Uint8Array.of(0, 0x0b, 9), new Uint8Array(9))]) {
+  for (
+    const bytes of [encodeUint(4, 17), concatBytes(encodeUint(4, 1), Uint8Array.of(0, 0x0b, 9), new Uint8Array(9))]
+  ) {
     const read = readTpm(bytes, readPcrSelections);
     assert.match(read.ok ? "" : read.error, /^it selects too many/);
   }
 });
 
-const QUOTE = joinTpm(
+const QUOTE = concatBytes(
   decodeHex("ff5443478018"),
   tpmBuffer(Uint8Array.of(9)),
   tpmBuffer(Uint8Array.of(1, 2)),
@@ -153,7 +153,7 @@ test("parseQuote() refuses another structure, and one that no TPM made", () => {
 });
 
 test("parseTpmSignature() returns an ECDSA signature in DER", () => {
-  const bytes = joinTpm(decodeHex("0018000b"), tpmBuffer(Uint8Array.of(0x80)), tpmBuffer(Uint8Array.of(0, 1)));
+  const bytes = concatBytes(decodeHex("0018000b"), tpmBuffer(Uint8Array.of(0x80)), tpmBuffer(Uint8Array.of(0, 1)));
   const parsed = parseTpmSignature(bytes);
   assert.equal(parsed.ok && encodeHex(parsed.value.signature), "300702020080020101");
 });

@@ -4,6 +4,7 @@
  * the connections that servers have seen. If the CA of a cluster is replaced in its files, it uses the places that hold
  * CAs and certificates.
  */
+import { compareNaturally } from "../lib/natural_order.ts";
 import type { CaRotation, IssuedCertificate, TrustReport } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import { formatTime, getName } from "../kube/meta.ts";
 import { MASTERS_GROUP, NODE_USER_PREFIX, parseNodeUser } from "../kube/user.ts";
@@ -242,7 +243,7 @@ export function isNamed({ kind, name }: Pick<CensusRow, "kind" | "name">, typed:
 
 /** Sorts rows: those that are not ready first, and then by name. */
 function sortRows(rows: readonly CensusRow[]): readonly CensusRow[] {
-  return [...rows].sort((a, b) => ORDER[a.state] - ORDER[b.state] || COLLATOR.compare(a.name, b.name));
+  return [...rows].sort((a, b) => ORDER[a.state] - ORDER[b.state] || compareNaturally(a.name, b.name));
 }
 
 export function countStates(rows: readonly CensusRow[]): ReadonlyMap<CensusState, number> {
@@ -352,9 +353,6 @@ function findLastIssued({ bySigner }: Holder): Date | undefined {
   const held = [...bySigner.values()].flatMap(({ retiring, staying, other }) => [retiring, staying, other]);
   return findLatest(held.map((certificate) => certificate?.issuedAt ?? NaN));
 }
-
-/** Sorts numbers in names by value: n2 before n10. */
-const COLLATOR = new Intl.Collator("en", { numeric: true });
 
 interface Place {
   readonly kind: CensusRow["kind"];

@@ -360,9 +360,9 @@ export function matchesFields(
   return requirements.every(({ field, operator, value }) => (read(field) === value) === (operator === "="));
 }
 
-/** Finds the value that a selector requires a field to equal; undefined if there is no such requirement. */
-export function requiredValue(requirements: readonly FieldRequirement[], field: string): string | undefined {
-  return requirements.find((item) => item.field === field && item.operator === "=")?.value;
+/** Finds the name that a selector requires; undefined if it selects by other fields only. */
+export function findRequiredName(requirements: readonly FieldRequirement[]): string | undefined {
+  return requirements.find(({ field, operator }) => field === "metadata.name" && operator === "=")?.value;
 }
 
 /** Splits at the first operator. */

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc, { anyText } from "../../tests/support/properties.ts";
 import {
+  findRequiredName,
   matchesFields,
   matchesLabels,
   parseFieldSelector,
   parseLabelSelector,
-  requiredValue,
   selectorFromLabelSelector,
 } from "./selectors.ts";
 
@@ -207,9 +207,15 @@ test("matchesFields() requires every requirement to match", () => {
   assert.equal(matchesFields(parsed.value, createReader("t", "b")), false);
 });
 
-test("requiredValue() finds the one value of a field", () => {
-  const parsed = parseFieldSelector("metadata.name=a,spec.signerName!=s");
-  assert.ok(parsed.ok);
-  assert.equal(requiredValue(parsed.value, "metadata.name"), "a");
-  assert.equal(requiredValue(parsed.value, "spec.signerName"), undefined);
+test("findRequiredName() finds the name that a selector requires, and no name that it excludes", () => {
+  for (
+    const [selector, want] of [
+      ["metadata.name=a,spec.signerName!=s", "a"],
+      ["metadata.name!=a,spec.signerName=s", undefined],
+    ] as const
+  ) {
+    const parsed = parseFieldSelector(selector);
+    assert.ok(parsed.ok);
+    assert.equal(findRequiredName(parsed.value), want);
+  }
 });

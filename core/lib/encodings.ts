@@ -1,4 +1,4 @@
-/** Bytes as text: base64 (as Go reads and writes it), base32 and hexadecimal digits. */
+/** Joins bytes, and encodes them as text: base64 (as Go reads and writes it), base32 and hexadecimal digits. */
 import { Buffer } from "node:buffer";
 
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
@@ -29,6 +29,16 @@ export function encodeBase64Url(bytes: Uint8Array | string): string {
 
 function toBuffer(bytes: Uint8Array | string): Buffer {
   return typeof bytes === "string" ? Buffer.from(bytes) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** Joins bytes, and text in UTF-8. */
+export function concatBytes(...parts: readonly (Uint8Array | string)[]): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(Buffer.concat(parts.map(toBuffer)));
+}
+
+/** Encodes a number in one, two or four bytes, the most significant one first. */
+export function encodeUint(bytes: 1 | 2 | 4, value: number): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from({ length: bytes }, (_, at) => value >>> (8 * (bytes - 1 - at)));
 }
 
 const RFC_4648 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";

@@ -40,13 +40,15 @@ export function splitUnescaped(text: string, isSeparator: (char: string, at: num
 type Token = string | ((char: string) => boolean);
 
 /**
- * Reports whether a value matches a pattern. `*` matches one or more characters other than separators. It never matches a
- * star, so a wildcard name only matches a pattern that is equal to it.
+ * Reports whether a value matches a pattern. `*` matches one or more characters. It never matches a star, so a wildcard
+ * name only matches a pattern that is equal to it.
  */
-export function matchesPattern(value: string, pattern: string, separator = ""): boolean {
-  if (value === pattern) return true;
-  const isWild = (char: string) => char !== "*" && !separator.includes(char);
-  return matchesTokens(value, [...pattern].map((char) => char === "*" ? isWild : char));
+export function matchesPattern(value: string, pattern: string): boolean {
+  return value === pattern || matchesTokens(value, toTokens(pattern));
+}
+
+function toTokens(pattern: string): Token[] {
+  return [...pattern].map((char): Token => char === "*" ? (other) => other !== "*" : char);
 }
 
 /**
@@ -56,11 +58,7 @@ export function matchesPattern(value: string, pattern: string, separator = ""): 
 export function matchesRequesterPattern(value: string, pattern: string, requester: string): boolean {
   const parts = pattern.split("${requester}");
   if (value === parts.join(requester)) return true;
-  const isWild = (char: string) => char !== "*";
-  const tokens = parts.flatMap((part, index): Token[] => [
-    ...(index === 0 ? [] : requester),
-    ...[...part].map((char) => char === "*" ? isWild : char),
-  ]);
+  const tokens = parts.flatMap((part, index) => [...(index === 0 ? [] : requester), ...toTokens(part)]);
   return matchesTokens(value, tokens);
 }
 

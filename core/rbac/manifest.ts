@@ -36,8 +36,8 @@ export function createManifest(
   comment: string,
   account: string,
   roles: readonly ManifestPart<ClusterRole | Role>[],
-  subject: Subject = toAccountSubject(account),
 ): readonly ManifestPart[] {
+  const subject = toAccountSubject(account);
   return [
     manifestPart(serviceAccountKind, comment, { metadata: { name: account, namespace: SYSTEM_NAMESPACE } }),
     ...roles.flatMap(({ comment, object }) => {

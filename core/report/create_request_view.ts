@@ -1,5 +1,5 @@
 /** Creates the view of a request from the available facts. */
-import { computeKeyFingerprint, findClaimedNode } from "../approval/evidence/claims.ts";
+import { computeKeyFingerprint, findClaimedNode, findLastWithOtherKey } from "../approval/evidence/claims.ts";
 import type { NodeNames } from "../approval/evidence/inventory.ts";
 import type { Verdict } from "../approval/decide_request.ts";
 import { isSettled } from "../approval/recognizers.ts";
@@ -232,10 +232,10 @@ function findClaimed(
 ): EarlierCertificate | undefined {
   if (findClaimedNode(csr, facts) === undefined || isSettled(csr)) return undefined;
   const valid = own.filter((certificate) => getEarlierState(certificate, now) === "valid");
-  const key = computeKeyFingerprint(facts);
-  // A request with a known key comes from the same machine, even if that has since renewed with another key.
-  if (valid.some(({ keyFingerprint }) => keyFingerprint === key)) return undefined;
-  return valid.toSorted((a, b) => Date.parse(b.notAfter ?? "") - Date.parse(a.notAfter ?? ""))[0];
+  return findLastWithOtherKey(valid, facts, ({ keyFingerprint: key, notAfter = "" }) => ({
+    key,
+    endMs: Date.parse(notAfter),
+  }));
 }
 
 function listOthers(

@@ -13,7 +13,7 @@ import {
 } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
 import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
-import { getName, type KubeObject } from "../../core/kube/meta.ts";
+import { getName, type KubeObject, SYSTEM_NAMESPACE } from "../../core/kube/meta.ts";
 import type { CaRotation, IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { NODE_USER_PREFIX, parseNodeUser } from "../../core/kube/user.ts";
 import { shellWord } from "../../core/lib/printable.ts";
@@ -162,7 +162,7 @@ async function readClusterPlaces(
   const addTrust = (name: string, pem: string | undefined, fix: string): void => {
     if (pem !== undefined) places.push({ kind: "place", name, trusted: findTrusted(pem, cas), fix });
   };
-  const authentication = await findConfigMap(api, "kube-system", "extension-apiserver-authentication", signal);
+  const authentication = await findConfigMap(api, SYSTEM_NAMESPACE, "extension-apiserver-authentication", signal);
   addTrust(
     "kube-apiserver, for clients",
     authentication?.data?.["client-ca-file"] ?? "",
@@ -173,7 +173,7 @@ async function readClusterPlaces(
   places.push(await probeServer(cluster, sources));
   addTrust(
     "configmap kube-root-ca.crt",
-    (await findConfigMap(api, "kube-system", "kube-root-ca.crt", signal))?.data?.["ca.crt"],
+    (await findConfigMap(api, SYSTEM_NAMESPACE, "kube-root-ca.crt", signal))?.data?.["ca.crt"],
     `restart kube-controller-manager with --root-ca-file ${bundle}`,
   );
   const info = (await findConfigMap(api, "kube-public", "cluster-info", signal))?.data?.["kubeconfig"];

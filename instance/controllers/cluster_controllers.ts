@@ -27,7 +27,7 @@ import type { ClusterRole } from "../../core/kube/kinds/rbac_v1.ts";
 import { getName, type KubeObject, SYSTEM_NAMESPACE } from "../../core/kube/meta.ts";
 import { planAggregation } from "../../core/rbac/reconcile.ts";
 import { isAppError } from "../../core/errors.ts";
-import type { Kind } from "../../core/kube/schema.ts";
+import { formatCollectionPath, type Kind } from "../../core/kube/schema.ts";
 import { ROOT_CA_NAME } from "../../core/kube/rules/namespaces.ts";
 import type { TrustBundleContent } from "../../core/signing/cluster_trust_bundle.ts";
 import { createObjectStore, type ObjectStoreOptions } from "../../client/objects/object_store.ts";
@@ -46,7 +46,6 @@ import {
   createServiceAccountController,
   DEFAULT_SERVICE_ACCOUNT,
   type NamespaceContent,
-  type NamespacedResource,
 } from "../../controllers/upkeep/namespaces.ts";
 import { runTrustBundlePublisher } from "../../controllers/upkeep/trust_bundle_publisher.ts";
 import type { StoreContents } from "../../server/storage/etcd/contents.ts";
@@ -54,7 +53,7 @@ import { followResource } from "../../server/storage/follow.ts";
 import type { ControllerDeps } from "../deps.ts";
 import { CONTROLLER_MANAGER, controllerUser } from "../instance_rbac.ts";
 import type { Logger, ObjectStore, Transport } from "../../core/ports.ts";
-import { type ApiClient, createApiClient, listAll } from "../../client/objects/api.ts";
+import { createApiClient, listAll } from "../../client/objects/api.ts";
 import { USER_AGENT } from "../../core/version.ts";
 import { runPodRequestCleaner } from "../../controllers/mod.ts";
 import { STORED_RESOURCES, toKeyPrefix } from "../../server/registry/mod.ts";
@@ -89,7 +88,7 @@ export async function runClusterControllers(
   const shared = createStores(server.transportFor(CONTROLLER_MANAGER, USER_AGENT), deps);
   const transportOf = (account: string) => server.transportFor(controllerUser(account), USER_AGENT);
   const controllerManager = createControllerManager(
-    shared<Lease>(leaseKind, { namespace: "kube-system" }),
+    shared<Lease>(leaseKind, { namespace: SYSTEM_NAMESPACE }),
     deps.clock,
   );
   const context: ClusterContext = {
@@ -198,8 +197,7 @@ function runGarbageCollector({ own, storage, contents, deps, signal }: ClusterCo
       follow: (prefix, follower) => followResource(storage, prefix, follower),
     },
     contents,
-    resources: STORED_RESOURCES.filter(({ isHidden }) => isHidden !== true)
-      .map((resource) => ({ kind: resource.kind, verbs: resource.verbs, keyPrefix: toKeyPrefix(resource, "") })),
+    resources: STORED_RESOURCES.map((resource) => ({ ...resource, keyPrefix: toKeyPrefix(resource, "") })),
     objectsFor: (kind, namespace) => stores(kind, { namespace }),
     controllerManager: deps.controllerManager,
     logger: deps.logger,
@@ -261,22 +259,8 @@ function createNameTrigger(stores: Stores, kind: Kind, name: string): Trigger {
   return { changes: store.changes, nameFor: ({ metadata }) => metadata.namespace ?? "" };
 }
 
-/** The fields of an APIResourceList that are read. */
-interface ResourceList {
-  readonly resources?: readonly {
-    readonly name: string;
-    readonly namespaced: boolean;
-    readonly verbs: readonly string[];
-  }[];
-}
-
-/** The fields of an APIGroupList that are read. */
-interface GroupList {
-  readonly groups?: readonly { readonly preferredVersion?: { readonly groupVersion: string } }[];
-}
-
 /**
- * Creates the namespace controller's access to the content of namespaces: discovery, deletion of collections, lists.
+ * Creates the namespace controller's access to the content of namespaces: deletion of collections, and lists.
  * `contents` has objects of a shared store, including those that this API does not serve.
  */
 function createNamespaceContent(
@@ -286,13 +270,15 @@ function createNamespaceContent(
 ): NamespaceContent {
   const api = createApiClient(transport, deps);
   return {
-    resources: (signal) => discover(api, signal),
-    async deleteCollection(resource, namespace, signal) {
+    kinds: STORED_RESOURCES
+      .filter(({ kind, verbs }) => kind.namespaced && verbs.includes("deletecollection"))
+      .map(({ kind }) => kind),
+    async deleteCollection(kind, namespace, signal) {
       const body = { apiVersion: "v1", kind: "DeleteOptions", propagationPolicy: "Background" };
-      await api.requestJson({ method: "DELETE", path: toCollectionPath(resource, namespace), body }, signal);
+      await api.requestJson({ method: "DELETE", path: formatCollectionPath(kind, namespace), body }, signal);
     },
-    list: async (resource, namespace, signal) =>
-      (await listAll<KubeObject>(api, toCollectionPath(resource, namespace), {}, signal)).items,
+    list: async (kind, namespace, signal) =>
+      (await listAll<KubeObject>(api, formatCollectionPath(kind, namespace), {}, signal)).items,
     async stored(namespace) {
       const collections = await contents?.collections() ?? [];
       const counted = collections.map(async ({ prefix, group, resource }) => ({
@@ -303,28 +289,4 @@ function createNamespaceContent(
       return (await Promise.all(counted)).filter(({ count }) => count > 0);
     },
   };
-}
-
-/** Lists the resources in the preferred version of every group, as client-go's `ServerPreferredNamespacedResources`. */
-async function discover(api: ApiClient, signal: AbortSignal): Promise<readonly NamespacedResource[]> {
-  const read = (path: string) => api.requestJson({ method: "GET", path }, signal);
-  // Discovery documents have the form that Kubernetes guarantees; any other answer fails below.
-  const { groups = [] } = await read("/apis") as GroupList;
-  const named = groups.flatMap(({ preferredVersion }) => preferredVersion?.groupVersion ?? []);
-  const found = ["v1", ...named].map(async (groupVersion) => {
-    const [group, version] = groupVersion.includes("/") ? groupVersion.split("/") : ["", groupVersion];
-    const { resources = [] } = await read(toGroupPath(group ?? "", version ?? "")) as ResourceList;
-    return resources
-      .filter(({ namespaced, verbs }) => namespaced && verbs.includes("deletecollection"))
-      .map(({ name }) => ({ group: group ?? "", version: version ?? "", resource: name }));
-  });
-  return (await Promise.all(found)).flat();
-}
-
-function toGroupPath(group: string, version: string): string {
-  return group === "" ? `/api/${version}` : `/apis/${group}/${version}`;
-}
-
-function toCollectionPath({ group, version, resource }: NamespacedResource, namespace: string): string {
-  return `${toGroupPath(group, version)}/namespaces/${encodeURIComponent(namespace)}/${resource}`;
 }

@@ -1,5 +1,6 @@
 /** Runs single controllers over a local or remote store, or all of them in the process of a server. */
 import { hostname } from "node:os";
+import { SYSTEM_NAMESPACE } from "../../core/kube/meta.ts";
 import type { Event, SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import {
@@ -189,7 +190,7 @@ export function createCsrStore(transport: Transport, deps: ControllerDeps): CsrS
 
 /** Creates a store of the Secrets in kube-system, which holds bootstrap tokens, over a transport. */
 export function createSecretStore(transport: Transport, deps: ControllerDeps): ObjectStore<SecretObject> {
-  return createObjectStore<SecretObject>(transport, secretKind, { ...deps, namespace: "kube-system" });
+  return createObjectStore<SecretObject>(transport, secretKind, { ...deps, namespace: SYSTEM_NAMESPACE });
 }
 
 /** Creates a lookup that reports whether a server accepts client certificates of a CA at that moment. */
@@ -264,7 +265,7 @@ export type Election = Pick<
 
 /** The election of servers that share a store: another server takes over within 15 seconds after the leader stopped. */
 export const SHARED_STORE_ELECTION: Election = {
-  namespace: "kube-system",
+  namespace: SYSTEM_NAMESPACE,
   leaseName: "tlsboot-controllers",
   leaseDurationMs: 10_000,
   renewDeadlineMs: 7_000,

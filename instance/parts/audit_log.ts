@@ -54,9 +54,8 @@ export async function openAuditLog(settings: AuditSettings, deps: InstanceDeps):
   }
   const policy = await readPolicy(settings, deps);
   const { sink, close } = openSink(path, settings, deps);
-  const { auditLogFormat: format, auditLogMode: mode } = settings;
   return {
-    audit: { policy, sink, format, isStrict: mode === "blocking-strict" },
+    audit: { policy, sink, isStrict: settings.auditLogMode === "blocking-strict" },
     folder: path === STDOUT ? undefined : dirname(resolve(deps.cwd, path)),
     [Symbol.asyncDispose]: close,
   };

@@ -1,7 +1,7 @@
 /** Follows the CAs that the API trusts for client certificates: the instance's own and those of `clientCaFile`. */
 import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import { configMapKind } from "../../core/kube/kinds/mod.ts";
-import type { KubeObject } from "../../core/kube/meta.ts";
+import { type KubeObject, SYSTEM_NAMESPACE } from "../../core/kube/meta.ts";
 import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 import type { FilePort } from "../../client/files.ts";
 import { type BootstrapObject, reconcileObjects } from "../../server/bootstrap_objects.ts";
@@ -106,7 +106,7 @@ function createClientCaObject(
         notAfter.getTime() > oldestEnd && !retired.has(sha256Fingerprint)
       ),
     );
-  const metadata = { namespace: "kube-system", name: "extension-apiserver-authentication" };
+  const metadata = { namespace: SYSTEM_NAMESPACE, name: "extension-apiserver-authentication" };
   return {
     key: `/registry/configmaps/${metadata.namespace}/${metadata.name}`,
     kind: configMapKind,

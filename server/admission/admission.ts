@@ -4,7 +4,7 @@
  * it. The plugins are those that kube-apiserver always enables, in its order. TaintNodesByCondition and
  * NamespaceLifecycle are small, so they are in this file.
  */
-import type { KubeObject } from "../../core/kube/meta.ts";
+import { type KubeObject, SYSTEM_NAMESPACE } from "../../core/kube/meta.ts";
 import type { Admission, AdmissionPlugin, MutatingRequest } from "../registry/registry.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Namespace } from "../../core/kube/kinds/core_v1.ts";
@@ -114,7 +114,7 @@ function withTaint(node: TaintedNode): KubeObject {
 }
 
 /** Namespaces that can never be deleted. */
-const IMMORTAL: ReadonlySet<string> = new Set(["default", "kube-system", "kube-public"]);
+const IMMORTAL: ReadonlySet<string> = new Set(["default", SYSTEM_NAMESPACE, "kube-public"]);
 
 /**
  * Creates NamespaceLifecycle: nothing is created in a namespace that is missing or being terminated

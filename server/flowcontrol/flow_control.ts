@@ -3,6 +3,7 @@
  * long, or finds its queue full, is refused and may be retried. The levels are kube-apiserver's suggested ones
  * (`apiserver/pkg/apis/flowcontrol/bootstrap/default.go`); there is no API to change them.
  */
+import { SYSTEM_NAMESPACE } from "../../core/kube/meta.ts";
 import { nodeAttestationKind } from "../../core/kube/kinds/mod.ts";
 import { toClientNetwork } from "../../core/lib/ip_address.ts";
 import type { Clock } from "../../core/ports.ts";
@@ -61,7 +62,7 @@ export interface Place {
   readonly flow: string;
 }
 
-const KUBE_SYSTEM_ACCOUNT = toAccountUsername("kube-system", "");
+const KUBE_SYSTEM_ACCOUNT = toAccountUsername(SYSTEM_NAMESPACE, "");
 const LEASE_VERBS: ReadonlySet<string> = new Set(["get", "create", "update"]);
 
 /**

@@ -1,7 +1,6 @@
 /**
  * The audit log: the requests of every user as `audit.k8s.io/v1` Events (`apiserver/pkg/audit`). The policy decides how
- * much of a request is logged at which stage. Tokens and the bodies of Secrets are never logged. A line is JSON, or the
- * legacy text (`apiserver/pkg/audit/format.go`).
+ * much of a request is logged at which stage. Tokens and the bodies of Secrets are never logged.
  */
 import {
   type AuditDecision,
@@ -17,7 +16,6 @@ import { formatMicroTime, type ObjectMeta } from "../../core/kube/meta.ts";
 import type { UserInfo } from "../../core/kube/user.ts";
 import type { UserInfoWire } from "../../core/kube/kinds/authentication_v1.ts";
 import type { Decision } from "../../core/rbac/attributes.ts";
-import { goQuote } from "../../core/lib/go_text.ts";
 import { omitEmpty } from "../../core/lib/record.ts";
 import { escapeUnseen } from "../../core/lib/printable.ts";
 import { parseRequestInfo, type RequestInfo, toAttributes } from "./request_info.ts";
@@ -29,14 +27,12 @@ export interface AuditSink {
   write(line: string): boolean;
 }
 
-/** The policy, destination and format of the audit log. */
+/** The policy and destination of the audit log. */
 export interface AuditOptions {
   readonly policy: AuditPolicy;
   readonly sink: AuditSink;
   /** Whether a request is refused when its arrival cannot be logged; default false, as upstream. */
   readonly isStrict?: boolean;
-  /** The format of a line; default `json`. */
-  readonly format?: "json" | "legacy";
 }
 
 /** The counters of the audit log, for metrics. */
@@ -65,7 +61,7 @@ const QUOTING_CODES: readonly number[] = [400, 422];
 
 /** Begins the trail of a request; undefined when the policy does not log it. */
 export function beginAudit(
-  { policy, sink, isStrict = false, format = "json" }: AuditOptions,
+  { policy, sink, isStrict = false }: AuditOptions,
   counts: AuditCounts,
   now: () => Date,
   request: AuditedRequest,
@@ -75,7 +71,7 @@ export function beginAudit(
   if (decision.level === "None") return undefined;
   const write = (event: AuditEvent): boolean => {
     counts.written();
-    const isWritten = sink.write(format === "json" ? formatEvent(event) : formatLegacyEvent(event));
+    const isWritten = sink.write(formatEvent(event));
     if (!isWritten) counts.lost();
     return isWritten || !isStrict;
   };
@@ -321,35 +317,4 @@ function formatEvent(event: AuditEvent): string {
     annotations: event.annotations,
   });
   return escapeUnseen(line);
-}
-
-/** Formats an event for `--audit-log-format legacy`, which has no bodies. */
-function formatLegacyEvent(event: AuditEvent): string {
-  const { user, impersonatedUser, objectRef, responseStatus } = event;
-  const username = user.username ?? "<none>";
-  const fields = [
-    ["id", goQuote(event.auditID)],
-    ["stage", goQuote(event.stage)],
-    ["ip", goQuote(event.sourceIPs[0] ?? "<unknown>")],
-    ["method", goQuote(event.verb)],
-    ["user", goQuote(username)],
-    ["groups", goQuote(user.username === undefined ? "<none>" : formatQuotedList(user.groups, "<none>"))],
-    ["as", goQuote(impersonatedUser?.username ?? "<self>")],
-    ["asgroups", goQuote(formatQuotedList(impersonatedUser?.groups, "<lookup>"))],
-    ["user-agent", goQuote(event.userAgent)],
-    ["namespace", goQuote(objectRef?.namespace ?? "<none>")],
-    ["uri", goQuote(event.requestURI)],
-    ["response", `"${responseStatus?.["code"] ?? "<deferred>"}"`],
-  ] as const;
-  const time = formatNanoTime(event.requestReceivedTimestamp);
-  return `${time} AUDIT: ${fields.map(([name, value]) => `${name}=${value}`).join(" ")}`;
-}
-
-function formatQuotedList(values: readonly string[] | undefined, otherwise: string): string {
-  return values === undefined || values.length === 0 ? otherwise : values.map(goQuote).join(",");
-}
-
-/** Formats a time like Go's `RFC3339Nano`, without trailing zeros in the fraction. */
-function formatNanoTime(date: Date): string {
-  return date.toISOString().replace(/\.?0{1,3}Z$/, "Z");
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { DEFAULT_AUDIT_POLICY, parseAuditPolicy } from "../../core/audit/policy.ts";
+import { parseAuditPolicy } from "../../core/audit/policy.ts";
 import { assertShown, FORGING, HOSTILE } from "../../tests/support/hostile_text.ts";
 import { createTestApp, type TestApp } from "../../tests/support/test_app.ts";
 import type { Stored } from "../storage/storage.ts";
@@ -148,36 +148,20 @@ test("a request whose arrival cannot be logged is refused if the log is strict, 
   }
 });
 
-test("the legacy format is one line of text", async () => {
-  const lines: string[] = [];
-  const sink = { write: (line: string) => lines.push(line) > 0 };
-  const app = await createTestApp({ audit: { policy: DEFAULT_AUDIT_POLICY, sink, format: "legacy" } });
-  await using _ = app;
-  await app.send("GET", `${CONFIG_MAPS}/a`, { headers: { "audit-id": "x", "impersonate-user": "jane" } });
-  const [line = ""] = lines;
-  const end = 'AUDIT: id="x" stage="ResponseComplete" ip="192.0.2.1" method="get" user="admin" ' +
-    String.raw`groups="\"system:masters\",\"system:authenticated\"" as="jane" asgroups="\"system:authenticated\"" ` +
-    `user-agent="" namespace="default" uri="${CONFIG_MAPS}/a" response="403"`;
-  assert.equal(line.slice(line.indexOf("AUDIT")), end);
-});
-
 test("an audit line contains no terminal control characters, and parses to the values that were sent", async () => {
   const read = parseAuditPolicy("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{ level: RequestResponse }]\n");
   assert.ok(read.ok);
   const user = { username: FORGING, uid: HOSTILE, groups: ["system:masters", HOSTILE], extra: {} };
   const body = { ...config, data: { x: FORGING }, metadata: { name: "a", annotations: { "a.b/c": HOSTILE } } };
-  for (const format of ["json", "legacy"] as const) {
-    const lines: string[] = [];
-    await using app = await createTestApp({
-      audit: { policy: read.value, format, sink: { write: (line: string) => lines.push(line) > 0 } },
-    });
-    await app.send("POST", CONFIG_MAPS, { body, user, headers: { "user-agent": "x\x9b31m\xad" } });
-    const line = lines.at(-1) ?? "";
-    assertShown(line, false, format);
-    assert.match(line, /009b31m/);
-    if (format === "legacy") continue;
-    const event = JSON.parse(line);
-    assert.deepEqual([event.user.username, event.user.uid, event.user.groups[1]], [FORGING, HOSTILE, HOSTILE]);
-    assert.deepEqual([event.requestObject.data.x, event.userAgent], [FORGING, "x\x9b31m\xad"]);
-  }
+  const lines: string[] = [];
+  await using app = await createTestApp({
+    audit: { policy: read.value, sink: { write: (line: string) => lines.push(line) > 0 } },
+  });
+  await app.send("POST", CONFIG_MAPS, { body, user, headers: { "user-agent": "x\x9b31m\xad" } });
+  const line = lines.at(-1) ?? "";
+  assertShown(line, false, "the audit line");
+  assert.match(line, /009b31m/);
+  const event = JSON.parse(line);
+  assert.deepEqual([event.user.username, event.user.uid, event.user.groups[1]], [FORGING, HOSTILE, HOSTILE]);
+  assert.deepEqual([event.requestObject.data.x, event.userAgent], [FORGING, "x\x9b31m\xad"]);
 });

@@ -6,7 +6,7 @@
 import type { Attributes, ResourceAttributes } from "../../core/rbac/attributes.ts";
 import { decodeUtf8, parseInt64 } from "../../core/lib/go_text.ts";
 import { pathSegmentNameErrors } from "../../core/kube/names.ts";
-import { parseFieldSelector, parseLabelSelector, requiredValue } from "../../core/kube/selectors.ts";
+import { findRequiredName, parseFieldSelector, parseLabelSelector } from "../../core/kube/selectors.ts";
 import { lookup } from "../../core/lib/record.ts";
 import { trimChars } from "../../core/lib/linear_text.ts";
 import { Buffer } from "node:buffer";
@@ -158,7 +158,7 @@ function findSelectedName(query: URLSearchParams): string {
   if (!["limit", "timeoutSeconds"].every((parameter) => parseInt64(query.get(parameter) ?? "0") !== undefined)) {
     return "";
   }
-  const name = requiredValue(selector.value, "metadata.name") ?? "";
+  const name = findRequiredName(selector.value) ?? "";
   return pathSegmentNameErrors(name).length > 0 ? "" : name;
 }
 

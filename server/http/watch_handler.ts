@@ -2,7 +2,7 @@
  * Answers the GET of a watch: its start, initial events and timeout (`apiserver/pkg/endpoints/handlers/get.go`), and
  * its stream, which ends when the watch times out, the client disconnects or the server stops.
  */
-import { requiredValue } from "../../core/kube/selectors.ts";
+import { findRequiredName } from "../../core/kube/selectors.ts";
 import { badRequest, genericServerError } from "../../core/kube/status/status.ts";
 import { assertSelectable, formatMalformedRevision, parseRevision } from "../registry/read.ts";
 import type { RegistryDeps, Target } from "../registry/registry.ts";
@@ -85,7 +85,7 @@ function selectNamed({ name }: Target, options: CollectionOptions): CollectionOp
   if (options.fields.length === 0) {
     return { ...options, fields: [{ field: "metadata.name", operator: "=", value: name }] };
   }
-  if (requiredValue(options.fields, "metadata.name") !== name) {
+  if (findRequiredName(options.fields) !== name) {
     throw badRequest("fieldSelector metadata.name doesn't match requested name");
   }
   return options;

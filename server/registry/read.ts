@@ -7,10 +7,10 @@ import { goQuote, parseInt64 } from "../../core/lib/go_text.ts";
 import { lookup } from "../../core/lib/record.ts";
 import {
   type FieldRequirement,
+  findRequiredName,
   type LabelSelectorRequirements,
   matchesFields,
   matchesLabels,
-  requiredValue,
 } from "../../core/kube/selectors.ts";
 import {
   badRequest,
@@ -241,7 +241,7 @@ async function scan(
   query: ListQuery,
   start: Start,
 ): Promise<Scanned> {
-  const name = requiredValue(query.fields, "metadata.name");
+  const name = findRequiredName(query.fields);
   // A single object has no pages.
   const isSingle = name !== undefined && (!resource.kind.namespaced || namespace !== "");
   if (isSingle && start.revision === undefined) {

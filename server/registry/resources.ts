@@ -56,7 +56,7 @@ export const PLAIN_RESOURCES = [
 ] as readonly Resource[];
 
 /** A resource without its rules: where its objects are stored, and its verbs. */
-export type DescribedResource = StoredResource & Pick<Resource, "verbs" | "isHidden">;
+export type DescribedResource = StoredResource & Pick<Resource, "verbs">;
 
 /** Every stored resource, for code that needs only the kinds in a store. */
 export const STORED_RESOURCES: readonly DescribedResource[] = [

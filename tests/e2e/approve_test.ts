@@ -55,7 +55,7 @@ describeInstance("tlsboot approve", {}, (instance) => {
       assert.match(
         stderr,
         new RegExp(
-          `^tlsboot: error: {3}csr/${name}: system:node:m2 from \\S+, requested by system:bootstrap:abcdef \\d+s ago, Pending$`,
+          `^tlsboot: error: {3}csr/${name}: system:node:m2 from \\S+, requested by system:bootstrap:abcdef at \\S+Z, Pending$`,
           "m",
         ),
       );

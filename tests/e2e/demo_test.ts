@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { STEP_IDS, STEPS } from "../../ui/story/chapters.ts";
 import { type Sabotage, Stage } from "../../cli/commands/demo/stage.ts";
 import { runStory } from "../../cli/commands/demo/story.ts";
-import { COMMAND_TABLE } from "../../cli/commands/mod.ts";
+import { run } from "../../cli/run.ts";
 import { createSingleAuthority } from "../../instance/authority/files.ts";
 import { createSystemClock, createSystemRandom, createTools } from "../../cli/system.ts";
 import { createFilePort } from "../../client/files.ts";
@@ -157,7 +157,7 @@ for (
       pace: { wait: () => Promise.resolve() },
       tools: createTools(io, new AbortController().signal, false),
       logger: createMemoryLogger(),
-      table: COMMAND_TABLE,
+      run,
       programs: { kubectl: false, kubelet: false, openssl: false },
       sabotage,
     };

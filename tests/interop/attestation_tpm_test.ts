@@ -25,15 +25,13 @@ import {
   ATTESTATION_TEMPLATE,
   computeTpmName,
   ENDORSEMENT_TEMPLATES,
-  joinTpm,
   parsePublicArea,
   parseTpmKey,
   readTpm,
   TPM_ATTRIBUTE,
   tpmBuffer,
-  tpmNumber,
 } from "../../core/attestation/tpm_structures.ts";
-import { decodeBase64, encodeBase64, encodeHex } from "../../core/lib/encodings.ts";
+import { concatBytes, decodeBase64, encodeBase64, encodeHex, encodeUint } from "../../core/lib/encodings.ts";
 import type { Result } from "../../core/lib/result.ts";
 import type { Bytes } from "../../core/pki/asn1/der.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
@@ -164,7 +162,7 @@ for (const algorithm of ALGORITHMS) {
       assert.deepEqual(attestationKey.name, await swtpm.read("ak.name"));
 
       const { credential, secret } = await makeCredential(toSpki(endorsementKey), attestationKey.name, SECRET, random);
-      await swtpm.write("credential", joinTpm(CREDENTIAL_HEADER, credential, secret));
+      await swtpm.write("credential", concatBytes(CREDENTIAL_HEADER, credential, secret));
       await swtpm.tool("startauthsession", "--policy-session", "-S", "session.ctx");
       await swtpm.tool("policysecret", "-S", "session.ctx", "-c", "e");
       await swtpm.tool(
@@ -274,7 +272,7 @@ for (const algorithm of ALGORITHMS) {
 }
 
 /** The header of a credential file of tpm2-tools: a magic number and a version. */
-const CREDENTIAL_HEADER = joinTpm(tpmNumber(4, 0xbadcc0de), tpmNumber(4, 1));
+const CREDENTIAL_HEADER = concatBytes(encodeUint(4, 0xbadcc0de), encodeUint(4, 1));
 
 /** Creates the endorsement key and returns its TPMT_PUBLIC. */
 async function readEndorsementArea(swtpm: Swtpm, algorithm: Algorithm): Promise<Bytes> {

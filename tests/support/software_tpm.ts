@@ -4,15 +4,14 @@
  */
 import { createCipheriv, createHash, createHmac, timingSafeEqual, webcrypto } from "node:crypto";
 import { Buffer } from "node:buffer";
+import { concatBytes, encodeUint } from "../../core/lib/encodings.ts";
 import type { Evidence, ProofAnswer, ProofChallenge } from "../../core/attestation/proof.ts";
 import {
   ATTESTATION_TEMPLATE,
   encodePcrSelection,
   encodePublicArea,
-  joinTpm,
   readTpm,
   tpmBuffer,
-  tpmNumber,
   type TpmPublicArea,
 } from "../../core/attestation/tpm_structures.ts";
 import type { Bytes } from "../../core/pki/asn1/der.ts";
@@ -53,7 +52,7 @@ export async function createSoftwareTpm(
   const point = await exportKey("raw", attestationPair.publicKey);
   const key = { kind: "ecc", curve: 3, x: point.slice(1, 33), y: point.slice(33) } as const;
   const publicArea = encodePublicArea({ ...ATTESTATION_TEMPLATE, key, ...attestationKey });
-  const name = joinTpm(tpmNumber(2, 0x000b), sha256(publicArea));
+  const name = concatBytes(encodeUint(2, 0x000b), sha256(publicArea));
 
   async function recoverSeed(secret: Bytes): Promise<Uint8Array> {
     const content = unwrap(secret);
@@ -61,18 +60,18 @@ export async function createSoftwareTpm(
       return new Uint8Array(await subtle.decrypt({ ...OAEP, label: LABEL }, endorsementPair.privateKey, content));
     }
     const [x, y] = read(content, (reader) => [reader.sized(), reader.sized()] as const);
-    const ephemeral = await subtle.importKey("raw", joinTpm(Uint8Array.of(4), x, y), ECDH, false, []);
+    const ephemeral = await subtle.importKey("raw", concatBytes(Uint8Array.of(4), x, y), ECDH, false, []);
     const shared = await subtle.deriveBits({ ...ECDH, public: ephemeral }, endorsementPair.privateKey, 256);
     const own = await exportKey("raw", endorsementPair.publicKey);
-    return sha256(joinTpm(tpmNumber(4, 1), new Uint8Array(shared), LABEL, x, own.slice(1, 33)));
+    return sha256(concatBytes(encodeUint(4, 1), new Uint8Array(shared), LABEL, x, own.slice(1, 33)));
   }
 
   async function activate({ credential, secret }: TpmChallenge): Promise<Bytes> {
     const seed = await recoverSeed(secret);
     const [integrity, encrypted] = read(unwrap(credential), (reader) => [reader.sized(), reader.rest()] as const);
     const derive = (label: string, context: Uint8Array, bits: number) =>
-      hmac(seed, joinTpm(tpmNumber(4, 1), Buffer.from(`${label}\0`), context, tpmNumber(4, bits)));
-    const expected = hmac(derive("INTEGRITY", new Uint8Array(0), 256), joinTpm(encrypted, name));
+      hmac(seed, concatBytes(encodeUint(4, 1), Buffer.from(`${label}\0`), context, encodeUint(4, bits)));
+    const expected = hmac(derive("INTEGRITY", new Uint8Array(0), 256), concatBytes(encrypted, name));
     if (integrity.length !== 32 || !timingSafeEqual(integrity, expected)) throw new Error("TPM_RC_INTEGRITY");
     return unwrap(decryptCfb(derive("STORAGE", name, 128).subarray(0, 16), encrypted));
   }
@@ -80,17 +79,17 @@ export async function createSoftwareTpm(
   async function quote(qualifyingData: Uint8Array, pcrs: readonly number[]): ReturnType<SoftwareTpm["quote"]> {
     const sorted = pcrs.toSorted((a, b) => a - b);
     const pcrValues = new Map(sorted.map((pcr) => [pcr, new Uint8Array(32).fill(pcr)]));
-    const attested = joinTpm(
+    const attested = concatBytes(
       Uint8Array.of(0xff, 0x54, 0x43, 0x47, 0x80, 0x18),
       tpmBuffer(name),
       tpmBuffer(qualifyingData),
       new Uint8Array(25),
       encodePcrSelection(sorted),
-      tpmBuffer(sha256(joinTpm(...pcrValues.values()))),
+      tpmBuffer(sha256(concatBytes(...pcrValues.values()))),
     );
     const raw = await subtle.sign({ name: ECDSA.name, hash: "SHA-256" }, attestationPair.privateKey, attested);
     const [r, s] = [new Uint8Array(raw, 0, 32), new Uint8Array(raw, 32)];
-    const signature = joinTpm(Uint8Array.of(0, 0x18, 0, 0x0b), tpmBuffer(r), tpmBuffer(s));
+    const signature = concatBytes(Uint8Array.of(0, 0x18, 0, 0x0b), tpmBuffer(r), tpmBuffer(s));
     return { quote: attested, signature, pcrValues };
   }
 
@@ -134,7 +133,7 @@ function read<T>(bytes: Bytes, reading: Parameters<typeof readTpm<T>>[1]): T {
 function decryptCfb(key: Uint8Array, encrypted: Bytes): Bytes {
   const cipher = createCipheriv("aes-128-ecb", key, null).setAutoPadding(false);
   // Each block is masked with the encryption of the one before it.
-  const blocks = joinTpm(new Uint8Array(16), encrypted, new Uint8Array(16 - encrypted.length % 16));
+  const blocks = concatBytes(new Uint8Array(16), encrypted, new Uint8Array(16 - encrypted.length % 16));
   const masks = cipher.update(blocks);
   return encrypted.map((byte, at) => byte ^ masks[at]!);
 }

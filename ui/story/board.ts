@@ -1,4 +1,5 @@
 /** The story as the page shows it: the steps so far with what was printed, the picture, and the pace that the page sets. */
+import { compareNaturally } from "../../core/lib/natural_order.ts";
 import type { Clock } from "../../core/ports.ts";
 import {
   type ApprovedBy,
@@ -275,7 +276,7 @@ function withMachine(picture: Picture, name: string, changes: Partial<DrawnMachi
   const base: DrawnMachine = known ?? { name, holds: "nothing", notAfter: undefined, certificates: 0, isOff: false };
   const next = { ...base, ...changes };
   const machines = known === undefined
-    ? [...picture.machines, next].toSorted((one, other) => one.name.localeCompare(other.name, "en", { numeric: true }))
+    ? [...picture.machines, next].toSorted((one, other) => compareNaturally(one.name, other.name))
     : picture.machines.map((machine) => machine === known ? next : machine);
   return { ...picture, machines };
 }

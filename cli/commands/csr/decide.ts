@@ -38,7 +38,7 @@ export async function decideEach(
 ): Promise<{ readonly code: ExitCode; readonly decided: readonly string[] }> {
   const { signal } = tools;
   const decided: string[] = [];
-  const findTarget = createTargetFinder(api, tools.clock);
+  const findTarget = createTargetFinder(api);
   const code = await forEachItem(args, async (arg) => {
     const name = await findTarget(arg, signal);
     const csr = decision.check === undefined ? undefined : await getCsrByName(api, name, signal);

@@ -5,13 +5,12 @@ import { isAppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { getName } from "../../../core/kube/meta.ts";
 import { connect } from "../../connection.ts";
-import { csrPath, listCsrs, parseCsrNames } from "../../../client/admin/csrs.ts";
+import { csrPath, findByShortName, listCsrs, parseCsrNames, withWholeName } from "../../../client/admin/csrs.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
 import { line } from "../../../core/lib/printable.ts";
 import type { deleteCsrCommand } from "./flags.ts";
-import { findByShortName } from "./targets.ts";
 import { forEachItem } from "../../framework/report.ts";
 
 /** The maximum number of concurrent deletions. */
@@ -29,16 +28,11 @@ export async function run(input: Input<typeof deleteCsrCommand.flags>, tools: To
     await api.requestJson({ method: "DELETE", path: csrPath(name), body }, signal);
     tools.stdout.write(line`certificatesigningrequest.certificates.k8s.io "${name}" deleted\n`);
   };
-  return await forEachItem(names, async (name) => {
-    try {
-      await remove(name);
-    } catch (error) {
-      if (!isAppError(error, "not_found")) throw error;
-      const whole = await findByShortName(api, name, tools.clock, signal);
-      if (whole === undefined) throw error;
-      await remove(whole);
-    }
-  }, tools);
+  return await forEachItem(
+    names,
+    (name) => withWholeName(name, remove, () => findByShortName(api, name, signal)),
+    tools,
+  );
 }
 
 async function deletePending(api: ApiClient, requester: string, tools: Tools): Promise<ExitCode> {

@@ -17,10 +17,10 @@ import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
 import { readProfileFile } from "../../../instance/controllers/signer_profiles.ts";
-import { csrPath, listCsrs, parseCsrNames } from "../../../client/admin/csrs.ts";
+import { getCsrByName, listCsrs, parseCsrNames } from "../../../client/admin/csrs.ts";
 import { readApproverSettings } from "../../../client/admin/published_settings.ts";
 import { createRequestViews } from "../../../client/admin/request_views.ts";
-import { findByShortName, listRequestsOfMachine } from "./targets.ts";
+import { listRequestsOfMachine } from "./targets.ts";
 import { formatConditionCell } from "../../../core/request/phase.ts";
 import { parseRequest } from "../../../core/request/parse_request.ts";
 import { formatHumanDuration } from "../../../core/lib/duration.ts";
@@ -60,7 +60,7 @@ export async function run(input: Input<typeof describeCsrCommand.flags>, tools: 
     return await forEachItem(
       names,
       async (name) => {
-        for (const csr of await findRequests(api, name, tools)) await show(csr);
+        for (const csr of await findRequests(api, name, signal)) await show(csr);
       },
       tools,
     );
@@ -72,14 +72,15 @@ export async function run(input: Input<typeof describeCsrCommand.flags>, tools: 
 }
 
 /** Finds a request by its name or short name, or else the requests for the machine of that name. */
-async function findRequests(api: ApiClient, name: string, tools: Tools): Promise<readonly CertificateSigningRequest[]> {
-  const { signal } = tools;
+async function findRequests(
+  api: ApiClient,
+  name: string,
+  signal: AbortSignal,
+): Promise<readonly CertificateSigningRequest[]> {
   try {
-    return [await api.requestObject({ method: "GET", path: csrPath(name) }, signal)];
+    return [await getCsrByName(api, name, signal)];
   } catch (error) {
     if (!isAppError(error, "not_found")) throw error;
-    const whole = await findByShortName(api, name, tools.clock, signal);
-    if (whole !== undefined) return [await api.requestObject({ method: "GET", path: csrPath(whole) }, signal)];
     const found = await listRequestsOfMachine(api, name, signal);
     if (found.length === 0) throw error;
     return found;

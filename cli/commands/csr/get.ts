@@ -8,7 +8,7 @@ import { AppError, isAppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
 import { certificateSigningRequestKind } from "../../../core/kube/kinds/mod.ts";
 import { getName } from "../../../core/kube/meta.ts";
-import { findRequestRecords, listCsrs, parseCsrNames } from "../../../client/admin/csrs.ts";
+import { findByShortName, findRequestRecords, listCsrs, parseCsrNames } from "../../../client/admin/csrs.ts";
 import { findHolds } from "../../../client/admin/holds.ts";
 import { showObjects } from "../../output/show_objects.ts";
 import type { OwnTable, ServerTable } from "../../output/server_tables.ts";
@@ -17,7 +17,7 @@ import type { Input } from "../../framework/command.ts";
 import type { Tools } from "../../io.ts";
 import { line } from "../../../core/lib/printable.ts";
 import type { getCsrCommand } from "./flags.ts";
-import { createTargetFinder, findByShortName } from "./targets.ts";
+import { createTargetFinder } from "./targets.ts";
 import { formatHumanDuration } from "../../../core/lib/duration.ts";
 import { type RequestSummary, shortenNames, summarizeRequest } from "../../../core/report/request_summary.ts";
 import type { Clock } from "../../../core/ports.ts";
@@ -46,7 +46,7 @@ export async function run(input: Input<typeof getCsrCommand.flags>, tools: Tools
       ...(names.length > 0 ? {} : { refine: createNameShortener(known) }),
       // `csr/NAME` is never a machine.
       findName: (name, api) =>
-        input.args.includes(name) ? resolveTarget(api, name, tools) : findByShortName(api, name, tools.clock, signal),
+        input.args.includes(name) ? resolveTarget(api, name, signal) : findByShortName(api, name, signal),
       ...(isTable ? { afterTable: (rows, api) => reportHolds(rows, api, tools) } : {}),
     },
     input,
@@ -55,9 +55,9 @@ export async function run(input: Input<typeof getCsrCommand.flags>, tools: Tools
 }
 
 /** Finds the request for a short name or the name of a machine, as `approve` does. */
-async function resolveTarget(api: ApiClient, name: string, tools: Tools): Promise<string | undefined> {
+async function resolveTarget(api: ApiClient, name: string, signal: AbortSignal): Promise<string | undefined> {
   try {
-    return await createTargetFinder(api, tools.clock)(name, tools.signal);
+    return await createTargetFinder(api)(name, signal);
   } catch (error) {
     if (isAppError(error, "not_found", "access_denied")) return undefined;
     throw error;

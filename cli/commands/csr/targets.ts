@@ -1,16 +1,20 @@
 /** Finds the requests that arguments refer to, by the name of a request or of a machine. */
 import type { ApiClient } from "../../../client/objects/api.ts";
 import { isSettled } from "../../../core/approval/recognizers.ts";
-import { formatConditionCell } from "../../../core/request/phase.ts";
 import { parseRequest } from "../../../core/request/parse_request.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
-import { formatHumanDuration } from "../../../core/lib/duration.ts";
 import { getCreationMs, getName } from "../../../core/kube/meta.ts";
 import { parseNodeUser } from "../../../core/kube/user.ts";
-import type { Clock } from "../../../core/ports.ts";
-import { findShortened, isShortForm } from "../../../core/report/request_summary.ts";
-import { csrPath, listCsrs, parseCsrNames } from "../../../client/admin/csrs.ts";
+import { isShortForm } from "../../../core/report/request_summary.ts";
+import {
+  chooseRequest,
+  csrPath,
+  filterShortened,
+  findByShortName,
+  listCsrs,
+  parseCsrNames,
+} from "../../../client/admin/csrs.ts";
 import { findObject } from "../../../client/admin/records.ts";
 
 const NODE_PREFIX = /^nodes?\//;
@@ -41,14 +45,13 @@ function parseTarget(arg: string): Target {
  */
 export function createTargetFinder(
   api: ApiClient,
-  clock: Pick<Clock, "now">,
 ): (arg: string, signal: AbortSignal) => Promise<string> {
   let listed: Promise<readonly CertificateSigningRequest[]> | undefined;
   return async (arg, signal) => {
     const { name, isRequest, isMachine } = parseTarget(arg);
     const exact = isRequest ? await findObject<CertificateSigningRequest>(api, csrPath(name), signal) : undefined;
     if (!isMachine) {
-      return exact === undefined ? await findByShortName(api, name, clock, signal) ?? name : name;
+      return exact === undefined ? await findByShortName(api, name, signal) ?? name : name;
     }
     // The name of a request may look like the short name of another one.
     if (exact !== undefined && findNode(exact) === name && !isShortForm(name)) return name;
@@ -61,11 +64,11 @@ export function createTargetFinder(
     const requests = all.filter((csr) => findNode(csr) === name && getName(csr) !== name);
     const shortened = isRequest ? filterShortened(name, all) : [];
     const pending = [...new Set([...requests.filter((csr) => !isSettled(csr)), ...shortened])];
-    if (exact !== undefined) return chooseOne(arg, [exact, ...pending], clock.now()) ?? name;
+    if (exact !== undefined) return getName(chooseRequest(arg, [exact, ...pending]) ?? exact);
     // A decided request of the machine counts only when none is pending.
     const [latest] = requests.toSorted((a, b) => getCreationMs(b) - getCreationMs(a));
-    const found = chooseOne(arg, pending, clock.now()) ?? (latest === undefined ? undefined : getName(latest));
-    if (found !== undefined) return found;
+    const found = chooseRequest(arg, pending) ?? latest;
+    if (found !== undefined) return getName(found);
     throw createNotFoundError(arg);
   };
 }
@@ -92,38 +95,6 @@ function createNotFoundError(arg: string): AppError {
   return new AppError("not_found", message, { hint: "list the requests with: tlsboot get csr" });
 }
 
-/** Returns the name of the only candidate; undefined if there is none. Throws AppError `invalid`, which describes several. */
-function chooseOne(arg: string, candidates: readonly CertificateSigningRequest[], now: Date): string | undefined {
-  const [only, ...more] = candidates;
-  if (more.length === 0) return only === undefined ? undefined : getName(only);
-  throw new AppError("invalid", `"${arg}" means more than one request:\n${describeCandidates(candidates, now)}`, {
-    hint: "look at each with tlsboot describe csr NAME, then write csr/NAME",
-  });
-}
-
-/**
- * Finds the name of the request that a short name stands for, as `get csr` shows it on a terminal; undefined if there is
- * none. Throws AppError `invalid` if there are several.
- */
-export async function findByShortName(
-  api: ApiClient,
-  text: string,
-  clock: Pick<Clock, "now">,
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  if (!isShortForm(text)) return undefined;
-  const { items } = await listCsrs(api, {}, signal);
-  return chooseOne(text, filterShortened(text, items), clock.now());
-}
-
-function filterShortened(
-  text: string,
-  csrs: readonly CertificateSigningRequest[],
-): readonly CertificateSigningRequest[] {
-  const names = new Set(findShortened(text, csrs.map(getName)));
-  return csrs.filter((csr) => getName(csr) !== text && names.has(getName(csr)));
-}
-
 /** Lists the requests for a machine's identity: the pending ones if there are any, else all. */
 export async function listRequestsOfMachine(
   api: ApiClient,
@@ -140,15 +111,4 @@ export async function listRequestsOfMachine(
 function findNode({ spec }: CertificateSigningRequest): string | undefined {
   const request = parseRequest(spec.request);
   return parseNodeUser(request.ok ? request.value.subject.commonName : "");
-}
-
-function describeCandidates(csrs: readonly CertificateSigningRequest[], now: Date): string {
-  return csrs.map((csr) => {
-    const { signerName, username = "", request } = csr.spec;
-    const parsed = parseRequest(request);
-    const subject = parsed.ok ? parsed.value.subject.commonName : "a malformed request";
-    const age = formatHumanDuration(now.getTime() - getCreationMs(csr));
-    return `  csr/${getName(csr)}: ${subject} from ${signerName}, requested by ${username} ${age} ago, ` +
-      formatConditionCell(csr);
-  }).join("\n");
 }

@@ -24,7 +24,7 @@ const MARKER = ".tlsboot-demo";
 
 export async function run(input: Input<typeof demoCommand.flags>, tools: Tools): Promise<ExitCode> {
   const { files } = tools;
-  const { settings, table } = input;
+  const { settings } = input;
   const root = resolve(tools.cwd, settings.dataDir);
   await prepareFolder(root, tools.cwd, files);
   const logger = createLogger({ ...tools, level: tools.isDebug ? "debug" : "error" });
@@ -39,7 +39,7 @@ export async function run(input: Input<typeof demoCommand.flags>, tools: Tools):
     root,
     tools,
     logger,
-    table,
+    run: input.run,
     audience,
     nodes: settings.nodes,
     pace: page?.board ?? (settings.step ? createEnterPace(tools) : withoutPauses),

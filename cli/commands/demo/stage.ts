@@ -7,8 +7,8 @@ import { type ApiClient, createApiClient } from "../../../client/objects/api.ts"
 import { readCluster } from "../../../client/transport/connect.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { Logger } from "../../../core/ports.ts";
-import { EXIT, type ExitCode, toExitCode } from "../../exit_code.ts";
-import { type CommandTable, formatCommandLine } from "../../framework/command.ts";
+import { EXIT, type ExitCode } from "../../exit_code.ts";
+import { formatCommandLine, type Input } from "../../framework/command.ts";
 import { type DataDir, dataDirAt } from "../../../instance/data_dir.ts";
 import { type FullOptions, startFullInstance } from "../../../instance/full_instance.ts";
 import { DEFAULT_SETTINGS, type InstanceSettings } from "../../../instance/settings.ts";
@@ -18,10 +18,6 @@ import { displayPath, pathWord } from "../../output/files.ts";
 import { type DemoMachine, planMachine } from "./machines.ts";
 import type { Audience, Cast, Pace, StepId } from "../../../ui/story/chapters.ts";
 import { findProgram } from "../../processes.ts";
-import { parseCommandLine } from "../../framework/parse.ts";
-import { resolveSettings } from "../../framework/settings.ts";
-import { createTools } from "../../system.ts";
-import { reportError } from "../../framework/report.ts";
 import { ANSWER_COLUMNS } from "./narrator.ts";
 import { createCaKeys } from "../../passphrases/passphrase.ts";
 
@@ -36,8 +32,8 @@ interface DemoOptions {
   readonly pace: Pace;
   readonly tools: Tools;
   readonly logger: Logger;
-  /** The commands of tlsboot, which the demo runs as a user would. */
-  readonly table: CommandTable;
+  /** Runs the commands of tlsboot, as a user would. */
+  readonly run: Input["run"];
   readonly programs: KnownPrograms;
   /** Runs when the server has started for the first time, before the first step. */
   readonly onServing?: (dir: DataDir) => Promise<void>;
@@ -151,16 +147,19 @@ export class Stage implements AsyncDisposable {
   async run(
     words: readonly string[],
     { code = EXIT.done, maxLines = Infinity, only = /^/, into }: RunOptions = {},
-  ): Promise<CommandAnswer> {
+  ): Promise<{ readonly stdout: string }> {
     this.command(`${formatCommandLine(words)}${into === undefined ? "" : ` > ${this.word(into)}`}`);
-    const { tools, table } = this.options;
-    const answer = await runCommand(words, table, { ...tools, signal: this.signal });
-    const lines = answer.text.trimEnd().split("\n").filter((line) => only.test(line));
+    const { tools, run } = this.options;
+    const { signal } = this;
+    const printed = { all: "", stdout: "" };
+    const ended = await run(words, captureOutput(printed, tools), signal);
+    signal.throwIfAborted();
+    const lines = printed.all.trimEnd().split("\n").filter((line) => only.test(line));
     const more = lines.length > maxLines ? [`… and ${lines.length - maxLines} more`] : [];
     const text = [...lines.slice(0, maxLines), ...more].join("\n");
     if (text !== "" && into === undefined) this.emit({ kind: "answer", text });
-    if (answer.code === code) return answer;
-    throw new AppError("api_error", `tlsboot ${words[0]} ended with ${answer.code} instead of ${code}: ${answer.text}`);
+    if (ended === code) return printed;
+    throw new AppError("api_error", `tlsboot ${words[0]} ended with ${ended} instead of ${code}: ${printed.all}`);
   }
 
   /** Formats the beginning of a kubectl command that uses a kubeconfig. */
@@ -232,19 +231,11 @@ export async function findPrograms({ env }: Pick<Io, "env">): Promise<KnownProgr
   return { kubectl, kubelet: kubectl && await has("kubelet"), openssl: await has("openssl") };
 }
 
-interface CommandAnswer {
-  readonly code: ExitCode;
-  /** The output on stdout and stderr, in the order in which it was printed. */
-  readonly text: string;
-  readonly stdout: string;
-}
-
 /**
- * Runs a command of tlsboot in this process as if it were typed in a terminal, but without environment variables and a
- * configuration file. Rejects only when the signal aborts.
+ * Creates the environment of a command as if it were typed in a terminal, but without environment variables, input and a
+ * configuration file. What the command prints is appended to `printed`.
  */
-async function runCommand(words: readonly string[], table: CommandTable, tools: Tools): Promise<CommandAnswer> {
-  const printed = { all: "", stdout: "" };
+function captureOutput(printed: { all: string; stdout: string }, io: Io): Io {
   // stdout looks like a terminal of this width, so that tables fit into the answer.
   const stream = (name: "stdout" | "stderr"): OutputStream => ({
     write(text) {
@@ -260,24 +251,5 @@ async function runCommand(words: readonly string[], table: CommandTable, tools: 
     readLine: () => Promise.resolve(undefined),
     readHidden: () => Promise.resolve(undefined),
   };
-  const captured = { ...tools, stdin, stdout: stream("stdout"), stderr: stream("stderr"), env: { NO_COLOR: "1" } };
-  const code = await act(words, table, createTools(captured, tools.signal, false));
-  tools.signal.throwIfAborted();
-  return { code, text: printed.all, stdout: printed.stdout };
-}
-
-async function act(words: readonly string[], table: CommandTable, tools: Tools): Promise<ExitCode> {
-  try {
-    const invocation = parseCommandLine(words, table);
-    if (invocation.kind === "help") throw new AppError("internal", `tlsboot ${words.join(" ")} is not a command`);
-    const { command, args, raw } = invocation;
-    const resolved = resolveSettings(command.flags, { commandLine: raw, env: {} });
-    if (!resolved.ok) throw new AppError("internal", resolved.error.join("\n"));
-    const action = await command.load();
-    return await action.run({ args, ...resolved.value, table }, tools);
-  } catch (error) {
-    const code = toExitCode(error, tools.signal);
-    if (code !== EXIT.interrupted) reportError(error, tools, false);
-    return code;
-  }
+  return { ...io, stdin, stdout: stream("stdout"), stderr: stream("stderr"), env: { NO_COLOR: "1" } };
 }

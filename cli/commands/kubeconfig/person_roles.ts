@@ -2,6 +2,7 @@
  * The roles of people who handle certificate requests. Each is a ClusterRole that `kubeconfig user --role` creates when
  * it is missing, so a server or cluster where no one uses them has only the roles of Kubernetes.
  */
+import { SYSTEM_NAMESPACE } from "../../../core/kube/meta.ts";
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
@@ -23,8 +24,6 @@ export type PersonRole = (typeof PERSON_ROLES)[number];
 
 /** The signers of Kubernetes that people approve for; `legacy-unknown` guarantees nothing, so it is not among them. */
 const KUBERNETES_SIGNERS = [KUBE_APISERVER_CLIENT_SIGNER, KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER];
-/** The namespace of bootstrap tokens. RBAC cannot select Secrets by their type, so a rule applies to all Secrets in it. */
-const TOKEN_NAMESPACE = "kube-system";
 /** The ConfigMap in which an approver publishes its policies (`core/approval/published.ts`). */
 const APPROVER_CONFIG_MAP = "tlsboot-approver";
 
@@ -63,10 +62,13 @@ export function createPersonRole(role: PersonRole, customSigners: readonly strin
   };
 }
 
-/** Creates the Role of an operator for bootstrap tokens, which are Secrets. */
+/**
+ * Creates the Role of an operator for bootstrap tokens, which are Secrets. RBAC cannot select Secrets by their type, so the
+ * rule applies to all Secrets in the namespace.
+ */
 export function createTokenRole(): Role {
   return {
-    metadata: { name: toRoleName("operator"), namespace: TOKEN_NAMESPACE },
+    metadata: { name: toRoleName("operator"), namespace: SYSTEM_NAMESPACE },
     rules: [allow("create delete get list watch", "core", "secrets")],
   };
 }
@@ -99,6 +101,6 @@ export function describePersonRole(role: PersonRole, customSigners: readonly str
   return [
     ...lines.map((line) => line.replace(", and no Secrets", "")),
     "revoke certificates, machines and users, take revocations back, and delete requests",
-    `create, list and delete bootstrap tokens, and with them every Secret in ${TOKEN_NAMESPACE}`,
+    `create, list and delete bootstrap tokens, and with them every Secret in ${SYSTEM_NAMESPACE}`,
   ];
 }

@@ -27,7 +27,14 @@ import { line } from "../../../core/lib/printable.ts";
 import type { exportCsrCommand, importCsrCommand } from "./flags.ts";
 import { encodeHex } from "../../../core/lib/encodings.ts";
 import { connect } from "../../connection.ts";
-import { CSR_QUALIFIED_KIND, csrPath, findWholeName, listCsrs, parseCsrNames } from "../../../client/admin/csrs.ts";
+import {
+  chooseRequest,
+  CSR_QUALIFIED_KIND,
+  csrPath,
+  filterShortened,
+  listCsrs,
+  parseCsrNames,
+} from "../../../client/admin/csrs.ts";
 import { type ApiConnection, changeObject } from "../../../client/objects/api.ts";
 import { readCa } from "../../../client/transport/connect.ts";
 import type { ConfigMap } from "../../../core/kube/kinds/core_v1.ts";
@@ -95,7 +102,7 @@ function chooseRequests(
   const byName = new Map(items.map((csr) => [getName(csr), csr]));
   const chosen: OfflineRequest[] = [];
   for (const name of names.length > 0 ? new Set(names) : [...byName.keys()].sort()) {
-    const csr = byName.get(name) ?? byName.get(findWholeName(name, [...byName.keys()]) ?? "");
+    const csr = byName.get(name) ?? chooseRequest(name, filterShortened(name, items));
     const fault = csr === undefined ? "no matching request has this name" : findExportFault(csr, signerNames);
     const approval = csr === undefined ? undefined : findCondition(csr, "Approved");
     if (csr === undefined || approval === undefined || fault !== undefined) {

@@ -121,15 +121,23 @@ function findHolder(
   now: Date,
 ): NodeCertificate | undefined {
   const valid = certificates.filter(({ notAfter }) => notAfter === undefined || now < notAfter);
-  const key = computeKeyFingerprint(request);
-  // A request with a known key comes from the same machine, even if that has since renewed with another key.
-  if (valid.some(({ publicKeyFingerprint }) => publicKeyFingerprint === key)) return undefined;
-  const [holder] = valid.toSorted((a, b) => getExpiryMs(b) - getExpiryMs(a));
+  const holder = findLastWithOtherKey(valid, request, ({ publicKeyFingerprint: key, notAfter }) => ({
+    key,
+    endMs: notAfter?.getTime() ?? Infinity,
+  }));
   return holder !== undefined && reissue === "whenExpiring" && isExpiring(holder, now) ? undefined : holder;
 }
 
-function getExpiryMs({ notAfter }: NodeCertificate): number {
-  return notAfter?.getTime() ?? Infinity;
+/** Finds the certificate that expires last; undefined if one of them has the key of the request. */
+export function findLastWithOtherKey<T>(
+  valid: readonly T[],
+  request: RequestFacts,
+  read: (certificate: T) => { readonly key: string | undefined; readonly endMs: number },
+): T | undefined {
+  const key = computeKeyFingerprint(request);
+  // A request with a known key comes from the same machine, even if that has since renewed with another key.
+  if (valid.some((certificate) => read(certificate).key === key)) return undefined;
+  return valid.toSorted((a, b) => read(b).endMs - read(a).endMs)[0];
 }
 
 function isExpiring({ notBefore, notAfter }: NodeCertificate, now: Date): boolean {

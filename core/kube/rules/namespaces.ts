@@ -91,8 +91,6 @@ export interface RemainingContent {
 
 /** The outcome of one attempt to delete the contents of a namespace. */
 export interface DeletionReport {
-  /** The reason why the resources could not be discovered. */
-  readonly discoveryFailure?: string;
   /** The reasons why objects of some resources could not be deleted. */
   readonly deletionFailures: readonly string[];
   readonly remaining: readonly RemainingContent[];
@@ -132,9 +130,7 @@ export function updateDeletionConditions(
 /** Lists the findings in upstream's order of condition types. */
 function listFindings(report: DeletionReport): readonly Finding[] {
   return [
-    report.discoveryFailure === undefined
-      ? passed("NamespaceDeletionDiscoveryFailure", "ResourcesDiscovered", "All resources successfully discovered")
-      : failed("NamespaceDeletionDiscoveryFailure", "DiscoveryFailed", report.discoveryFailure),
+    passed("NamespaceDeletionDiscoveryFailure", "ResourcesDiscovered", "All resources successfully discovered"),
     passed(
       "NamespaceDeletionGroupVersionParsingFailure",
       "ParsedGroupVersions",

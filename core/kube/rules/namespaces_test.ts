@@ -108,9 +108,8 @@ test("updateDeletionConditions() counts remaining objects and their finalizers, 
 });
 
 test("updateDeletionConditions() reports failures", () => {
-  const report: DeletionReport = { discoveryFailure: "no way", deletionFailures: ["b", "a"], remaining: [] };
+  const report: DeletionReport = { deletionFailures: ["b", "a"], remaining: [] };
   const failed = texts(updateDeletionConditions([], report, T0));
-  assert.equal(failed?.[0], "NamespaceDeletionDiscoveryFailure=True DiscoveryFailed: no way");
   assert.equal(
     failed?.[2],
     "NamespaceDeletionContentFailure=True ContentDeletionFailed: Failed to delete all resource types, 2 remaining: a, b",

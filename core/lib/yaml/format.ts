@@ -20,7 +20,7 @@ function writeValue(lines: string[], value: unknown, head: string, pad: string, 
 
 function writeMap(lines: string[], map: Readonly<Record<string, unknown>>, head: string, pad: string): void {
   let before = head;
-  for (const key of Object.keys(map).sort(compareNatural)) {
+  for (const key of Object.keys(map).sort(compareYamlKeys)) {
     const value = map[key];
     if (value === undefined) continue;
     if (/[\n\r\u2028\u2029]/.test(key) || key.length > MAX_SIMPLE_KEY) {
@@ -184,7 +184,7 @@ function escapeHex(code: number): string {
 }
 
 /** Compares letters by code point, after everything else, and runs of digits by their value (go-yaml v2 `sorter.go`). */
-export function compareNatural(left: string, right: string): number {
+export function compareYamlKeys(left: string, right: string): number {
   const at = firstDifference(left, right);
   const x = left.codePointAt(at);
   const y = right.codePointAt(at);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../../tests/support/properties.ts";
 import { assertLinear } from "../../../tests/support/growth.ts";
-import { compareNatural, formatYaml } from "./format.ts";
+import { compareYamlKeys, formatYaml } from "./format.ts";
 import { parseYaml } from "../../kube/wire/yaml.ts";
 
 /** A string and what sigs.k8s.io/yaml v1.6.0 prints for it under the key `a`. */
@@ -267,9 +267,9 @@ test("formatYaml() and parseYaml() are inverse for JSON values", () => {
   }));
 });
 
-test("compareNatural() sorts runs of digits by value and letters last", () => {
+test("compareYamlKeys() sorts runs of digits by value and letters last", () => {
   const sorted = ["", ".", "_x", "1", "9", "10", "B", "a", "a-b", "a1", "a01", "a9", "a10", "aB", "ab", "é"];
-  assert.deepEqual(sorted.toReversed().sort(compareNatural), sorted);
+  assert.deepEqual(sorted.toReversed().sort(compareYamlKeys), sorted);
 });
 
 test("formatYaml() sorts keys of any length in linear time", async () => {

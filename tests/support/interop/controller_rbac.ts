@@ -74,7 +74,9 @@ function approver(names: readonly string[]): readonly unknown[] {
     tokens: false,
     leaseNamespace: "kube-system",
   };
-  return createApproverManifest(options, subject).map(({ object }) => object);
+  return createApproverManifest(options).map(({ object }) =>
+    "subjects" in object ? { ...object, subjects: [subject] } : object
+  );
 }
 
 function role(kind: "ClusterRole" | "Role", name: string, rules: readonly (Rule | PolicyRule)[]): unknown {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { compareNaturally } from "./sort.ts";
+import { compareNaturally } from "./natural_order.ts";
 
 for (
   const { name, want } of [
