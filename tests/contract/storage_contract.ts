@@ -43,7 +43,7 @@ export interface StorageTraits {
 }
 
 /** The traits of a store that only one process uses. */
-export const OWN: StorageTraits = { keepsCallOrder: true, expiresByClock: true };
+const OWN: StorageTraits = { keepsCallOrder: true, expiresByClock: true };
 
 /** The traits of a store on etcd, to which other servers write, and whose clock is etcd's. */
 export const SHARED: StorageTraits = { keepsCallOrder: false, expiresByClock: false };
