@@ -31,7 +31,7 @@ async function installInto(folder: string, tarball: string): Promise<void> {
   await succeedProgram("npm", ["install", ...options, tarball], { cwd: folder });
 }
 
-/** Writes the test programs: the entries' examples, uses of all exported names, and docs/examples. Returns their names. */
+/** Writes programs of the entries' examples, of all exported names, and of docs/examples. Returns their file names. */
 async function writePrograms(folder: string): Promise<readonly string[]> {
   const programs: string[] = [];
   for (const entry of ENTRIES) {

@@ -1,4 +1,4 @@
-/** Proofs of machines that a thief forges, relays, or uses for another name or another server. */
+/** An attacker can neither forge a machine's proof nor use it for another key or name. */
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
@@ -20,13 +20,13 @@ import { createSoftwareTpm, type SoftwareTpmOptions } from "../support/software_
 
 /** A machine that can prove something. */
 interface Machine {
-  /** Its key, as a line of the inventory has it. */
+  /** Its key, in the syntax of an inventory. */
   readonly listed: string;
   readonly evidence: Evidence;
   answer(challenge: ProofChallenge, message: Bytes): Promise<ProofAnswer>;
 }
 
-/** What is proven for what. */
+/** The name and key for which a machine proves its identity. */
 interface Claim {
   readonly node: string;
   /** The public key of the next request in DER. */
@@ -50,7 +50,7 @@ async function createSshMachine(): Promise<Machine & Pick<SshHost, "evidence">> 
   return { listed: `ssh: "${fingerprint}"`, evidence, answer: (_challenge, message) => Promise.resolve(sign(message)) };
 }
 
-/** Sends a call without a credential. */
+/** Posts a NodeAttestation without credentials. */
 async function call({ data, port }: SharedInstance, { node, key }: Claim, more: object): Promise<Reply> {
   return await ask({
     port,
@@ -64,13 +64,13 @@ async function call({ data, port }: SharedInstance, { node, key }: Claim, more: 
   });
 }
 
-/** What a machine sends at the second call, as a thief sees it. */
+/** The body of a machine's second call, which an attacker may have intercepted. */
 interface Sent {
   readonly answer: AttestationAnswer;
   readonly state: string;
 }
 
-/** Begins an exchange for one claim, and signs for another one, by default the same. */
+/** Begins an exchange for a claim, and signs a message for `signed`. */
 async function begin(instance: SharedInstance, machine: Machine, claim: Claim, signed = claim): Promise<Sent> {
   const begun = await call(instance, claim, { evidence: toWireEvidence(machine.evidence) });
   assert.equal(begun.code, 201, begun.text);
@@ -106,7 +106,7 @@ const [host, cloned] = [await createSshMachine(), await createSshMachine()];
 const NODES = [genuine, forging, host].map(({ listed }, index) => `  - { name: n${index + 1}, ${listed} }\n`);
 const INVENTORY = `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${NODES.join("")}`;
 
-/** A line of `known_hosts` with a hashed name: the machines that were cloned with one host key claim any of its names. */
+/** Formats a line of `known_hosts` with a hashed name. Machines with the same cloned host key may claim all its names. */
 function hashedLine(name: string): string {
   const salt = new Uint8Array(20).fill(name.length);
   const hash = createHmac("sha1", salt).update(name).digest();
@@ -124,7 +124,7 @@ describeInstance("proofs by keys of an inventory", {
       node: "n3",
     }]
   ) {
-    test(`the answer of a machine with ${kind} gives a token for its own key, and none for that of a thief`, async () => {
+    test(`the answer of a machine with ${kind} gives a token for its own key, and none for an attacker's key`, async () => {
       const claim = { node, key };
       const sent = await begin(instance, machine, claim);
       assertRefused(await call(instance, { node, key: otherKey }, sent));
@@ -132,13 +132,13 @@ describeInstance("proofs by keys of an inventory", {
     });
   }
 
-  test("a TPM with a key that is not restricted proves nothing, because it signs whatever it is given", async () => {
+  test("a TPM key that is not restricted proves nothing, because it signs any data", async () => {
     const begun = await call(instance, { node: "n2", key }, { evidence: toWireEvidence(forging.evidence) });
     assert.equal(begun.code, 422, begun.text);
     assert.match(begun.text, /the attestation key does not have the attribute restricted/);
   });
 
-  test("a machine gets no token for the name of another one", async () => {
+  test("a machine gets no token for another machine's name", async () => {
     const claim = { node: "n1", key };
     assertRefused(await call(instance, claim, await begin(instance, host, claim)));
   });

@@ -1,7 +1,7 @@
 /**
- * Every field of a body that a client controls takes time that grows with its length and no faster: of every kind, in
- * every encoding, by every type of patch. The inputs follow from the descriptions of the kinds, so that a new field is
- * measured too. They are long enough to detect what is not linear, and far below the limits of docs/engineering/threat_model.md.
+ * Reading a request body takes linear time, whatever field is long: for every kind, encoding and type of patch. The inputs
+ * are generated from the descriptions of the kinds, so that new fields are measured too. They are long enough to detect
+ * other growth, and far below the limits of docs/engineering/threat_model.md.
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -36,23 +36,21 @@ import { createTestApp, type TestApp } from "../support/test_app.ts";
 import { encodeEnvelope } from "../../core/kube/wire/protobuf_envelope.ts";
 import { encodeMessage } from "../../core/kube/wire/protobuf.ts";
 
-/** Elements of a list or a map, at most. */
+/** The largest number of elements of a list or a map. */
 const MOST_ELEMENTS = 1_024;
 /** The sizes that are measured. */
 const MEASURED = [MOST_ELEMENTS / STEP, MOST_ELEMENTS];
 /** The number of characters of a text, for each number of elements. */
 const CHARS_PER_ELEMENT = 16;
-/**
- * Texts that are repeated: each has several readings for one of the parsers. A last character makes it try them all.
- */
+/** Texts to repeat. Each is ambiguous for one of the parsers, and the last character makes it try all readings. */
 const PIECES: readonly string[] = ["1.", "a-", "/:"];
-/** The text where texts are not parsed, as they are when an object is created. */
+/** The pieces for fields that are not parsed. */
 const UNPARSED_PIECES = ["a-"];
 const END = "!";
-/** Messages within messages that are filled. */
+/** The depth to which messages in messages are filled. */
 const MAX_DEPTH = 6;
 
-/** A value of a field, of a size in elements. */
+/** The values of a field, by size in elements. */
 interface Shape {
   readonly label: string;
   readonly value: (size: number) => unknown;
@@ -99,7 +97,7 @@ function repeat<T>(size: number, make: (index: number) => T): T[] {
   return Array.from({ length: size }, (_, index) => make(index));
 }
 
-/** The shapes of a field: long, of elements that differ and of elements that do not, at every place below. */
+/** Generates the shapes of a field and of every field in it: long texts, distinct elements and equal elements. */
 function* generateShapes(type: FieldType, path: string, pieces: readonly string[], depth = 0): Generator<Shape> {
   switch (type.kind) {
     case "string":
@@ -237,7 +235,7 @@ function getServed(resource: string): Served {
   return { kind, sample, path: formatCollectionPath(kind, kind.namespaced ? "default" : "") };
 }
 
-/** The encodings beside JSON, which the creation of each kind reads. */
+/** The encodings other than JSON, which is tested by creating every kind. */
 const ENCODINGS: readonly {
   readonly mediaType: MediaType;
   readonly encode: (kind: Kind, object: JsonObject) => Uint8Array;
@@ -249,7 +247,7 @@ const ENCODINGS: readonly {
   },
 ];
 
-/** Shapes that an encoding has a word for: protobuf writes neither a bad time nor a bad quantity. */
+/** Skips shapes that an encoding cannot express, such as invalid times and quantities in protobuf. */
 function* encodable(shapes: Iterable<Shape>, encode: (value: unknown) => Uint8Array): Generator<Shape> {
   for (const shape of shapes) {
     try {
@@ -380,7 +378,7 @@ describe("the time of readers of bodies", () => {
     }
   });
 
-  test("an object of many managers is updated and applied in linear time", async () => {
+  test("an object with many managers is updated and applied in linear time", async () => {
     const entry = (index: number) => ({
       manager: `m${index}`,
       operation: "Apply",

@@ -1,4 +1,4 @@
-/** Handwritten requests: no request is smuggled, no path is taken for another, and no identity header is trusted. */
+/** Handwritten requests: none is smuggled, no path is confused with another, and no identity header is trusted. */
 import assert from "node:assert/strict";
 import { connect as connectHttp2 } from "node:http2";
 import { before, test } from "node:test";
@@ -14,7 +14,7 @@ import { sendRaw } from "../support/raw_http.ts";
 
 const MAPS = "/api/v1/namespaces/default/configmaps";
 
-/** The code of a request over HTTP/2, which takes any word for a method; 0 when the session ends instead. */
+/** Returns the status code of a request over HTTP/2, which allows any method, or 0 if the session ends instead. */
 async function codeOver2(port: number, method: string, path: string): Promise<number> {
   const session = connectHttp2(`https://127.0.0.1:${port}`, { rejectUnauthorized: false });
   const code = await new Promise<number>((resolve) => {
@@ -29,11 +29,11 @@ async function codeOver2(port: number, method: string, path: string): Promise<nu
 
 const SMUGGLED = `GET /version HTTP/1.1\r\nHost: x\r\n\r\n`;
 
-/** Requests that two servers in a row could read differently. None may be answered twice. */
+/** Requests that a proxy and a server could read differently. None may be answered twice. */
 const SMUGGLING: readonly { readonly name: string; readonly bytes: string; readonly mayAnswer?: readonly number[] }[] =
   [
     {
-      name: "Content-Length beside Transfer-Encoding",
+      name: "Content-Length and Transfer-Encoding",
       bytes:
         `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`,
     },
@@ -56,7 +56,7 @@ const SMUGGLING: readonly { readonly name: string; readonly bytes: string; reado
         `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`,
     },
     {
-      name: "another encoding beside chunked",
+      name: "another encoding before chunked",
       bytes:
         `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nTransfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`,
     },
@@ -75,12 +75,12 @@ const SMUGGLING: readonly { readonly name: string; readonly bytes: string; reado
     },
     { name: "a zero byte in a header", bytes: `GET /version HTTP/1.1\r\nHost: x\r\nX-A: b\0c\r\n\r\n` },
     {
-      name: "a chunk size that is none",
+      name: "an invalid chunk size",
       bytes:
         `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nTransfer-Encoding: chunked\r\n\r\n0x0\r\n\r\n${SMUGGLED}`,
     },
     { name: "another protocol", bytes: `GET /version HTTP/9.9\r\nHost: x\r\n\r\n` },
-    { name: "a request line of three targets", bytes: `GET /version /healthz HTTP/1.1\r\nHost: x\r\n\r\n` },
+    { name: "a request line with two targets", bytes: `GET /version /healthz HTTP/1.1\r\nHost: x\r\n\r\n` },
   ];
 
 /** Paths that could be authorized as one resource and served as another, which must never reveal a Secret. */
@@ -129,7 +129,7 @@ describeJudgedInstance("handwritten requests", [READER], (instance) => {
         assert.ok([0, 400, 403, 405].includes(code), `${code}`);
       }
       const metrics = await instance.as(MASTERS, "GET", "/metrics");
-      assert.ok(!metrics.text.includes("native code") && !metrics.text.includes("[object"), "a label is no function");
+      assert.ok(!metrics.text.includes("native code") && !metrics.text.includes("[object"), "no label is a function");
     });
   }
 
@@ -189,7 +189,7 @@ describeJudgedInstance("handwritten requests", [READER], (instance) => {
     });
   }
 
-  test("text of a client adds no header line", async () => {
+  test("text from a client adds no header line", async () => {
     const injected = "x\r\nSet-Cookie: a=b\r\n\r\nHTTP/1.1 200 OK";
     const evil = encodeURIComponent(injected);
     for (

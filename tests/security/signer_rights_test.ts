@@ -24,14 +24,14 @@ const CLIENT = "kubernetes.io/kube-apiserver-client";
 const exact = certified("approves-exactly");
 const domain = certified("approves-a-domain");
 const other = certified("approves-another");
-const rightless = certified("approves-without-update");
+const withoutUpdate = certified("approves-without-update");
 const signs = certified("signs");
 const edits = certified("edits");
 const requester = certified("requester");
 const n1 = certified("system:node:n1", "system:nodes");
 const nameless = certified("system:node:", "system:nodes");
 const updatesStatus = certified("updates-status");
-const PEOPLE = [exact, domain, other, rightless, signs, edits, requester, n1, nameless, updatesStatus];
+const USERS = [exact, domain, other, withoutUpdate, signs, edits, requester, n1, nameless, updatesStatus];
 
 function signer(verb: string, ...resourceNames: readonly string[]): object {
   return { ...GROUP, resources: ["signers"], resourceNames, verbs: [verb] };
@@ -47,7 +47,7 @@ const failed = { conditions: [{ type: "Failed", status: "True", reason: "R", mes
 const NOT_APPROVE = 'user not permitted to approve requests with signerName "example.com/something"';
 const NOT_SIGN = 'user not permitted to sign requests with signerName "example.com/something"';
 
-describeJudgedInstance("permissions of approvers and signers", PEOPLE, (instance) => {
+describeJudgedInstance("permissions of approvers and signers", USERS, (instance) => {
   let certificate = "";
   let made = 0;
 
@@ -82,11 +82,11 @@ describeJudgedInstance("permissions of approvers and signers", PEOPLE, (instance
 
   for (
     const { name, who, status, code, message } of [
-      { name: "approve on the very signer", who: exact, status: approved, code: 200 },
+      { name: "approve on the exact signer", who: exact, status: approved, code: 200 },
       { name: "approve on its domain", who: domain, status: approved, code: 200 },
       { name: "approve on another signer", who: other, status: approved, code: 403, message: NOT_APPROVE },
       { name: "deny with approve on another signer", who: other, status: denied, code: 403, message: NOT_APPROVE },
-      { name: "approve without update of /approval", who: rightless, status: approved, code: 403 },
+      { name: "approve without update of /approval", who: withoutUpdate, status: approved, code: 403 },
       { name: "sign alone", who: signs, status: approved, code: 403 },
       { name: "the requester itself", who: requester, status: approved, code: 403 },
     ]
@@ -102,7 +102,7 @@ describeJudgedInstance("permissions of approvers and signers", PEOPLE, (instance
     });
   }
 
-  test("the permission to approve is checked for the stored signer, not for the sent one", async () => {
+  test("the permission to approve is checked for the stored signer, not for the signer in the body", async () => {
     const csr = await submit();
     const reply = await put(other, csr, "approval", approved, { signerName: "example.com/not-something" });
     assert.equal(reply.code, 403, reply.text);
@@ -122,13 +122,13 @@ describeJudgedInstance("permissions of approvers and signers", PEOPLE, (instance
       { name: "an approval with sign", who: signs, status: () => approved, code: 422 },
     ]
   ) {
-    test(`PUT /status writing ${name} gets ${code}`, async () => {
+    test(`PUT /status of ${name} gets ${code}`, async () => {
       const reply = await put(who, await submit(), "status", status());
       assert.equal(reply.code, code, reply.text);
     });
   }
 
-  test("a user who may update /status but not sign writes annotations, and neither certificate nor failure", async () => {
+  test("a user who may update /status but not sign can write annotations, but neither a certificate nor a failure", async () => {
     await instance.grant("updates-status", onSubresource("status"));
     const csr = await submit();
     const path = `${CSRS}/${csr.metadata.name}/status`;
@@ -158,7 +158,7 @@ describeJudgedInstance("permissions of approvers and signers", PEOPLE, (instance
   });
 
   test("a new request belongs to its requester, and is pending and unsigned, whatever its body contains", async () => {
-    const csr = await buildCsr({ name: "boasting", signerName: "example.com/something" });
+    const csr = await buildCsr({ name: "forged-status", signerName: "example.com/something" });
     const reply = await instance.as(requester, "POST", CSRS, {
       ...csr,
       spec: { ...csr.spec, username: "root", uid: "0", groups: ["system:masters"], extra: { a: ["b"] } },
