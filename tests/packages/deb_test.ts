@@ -1,6 +1,7 @@
 /**
- * The Debian package: installed, used, upgraded and removed with Debian's tools in a separate root, whose systemd runs the
- * units in their sandboxes. The last tests run the installation guide's commands, and install services without a package.
+ * The Debian package: installed, used, upgraded and removed with Debian's tools in a separate root, whose systemd runs
+ * the units in their sandboxes. The last tests run the installation guide's commands, and install services without a
+ * package.
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

@@ -1,6 +1,6 @@
 /**
- * The container image: built twice, loaded by podman, inspected, and run by an unprivileged user on a read-only root file
- * system. The last tests run the commands of the guide for containers.
+ * The container image: built twice, loaded by podman, inspected, and run by an unprivileged user on a read-only root
+ * file system. The last tests run the commands of the guide for containers.
  */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";

@@ -1,6 +1,6 @@
 /**
- * The RPM package: installed, upgraded and removed by rpm in a separate root, whose systemd runs its service. The tests of
- * the Debian package, which has the same files, cover the other units.
+ * The RPM package: installed, upgraded and removed by rpm in a separate root, whose systemd runs its service. The tests
+ * of the Debian package, which has the same files, cover the other units.
  */
 import assert from "node:assert/strict";
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";

@@ -106,7 +106,7 @@ const [host, cloned] = [await createSshMachine(), await createSshMachine()];
 const NODES = [genuine, forging, host].map(({ listed }, index) => `  - { name: n${index + 1}, ${listed} }\n`);
 const INVENTORY = `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${NODES.join("")}`;
 
-/** Formats a line of `known_hosts` with a hashed name. Machines with the same cloned host key may claim all its names. */
+/** Formats a line of `known_hosts` with a hashed name. Machines with a cloned host key may claim all its names. */
 function hashedLine(name: string): string {
   const salt = new Uint8Array(20).fill(name.length);
   const hash = createHmac("sha1", salt).update(name).digest();

@@ -1,7 +1,7 @@
 /**
- * `deno task expressions`: checks every regular expression of the product with recheck, and fails for each that does not
- * match in linear time, because most of them read text from clients. Verdicts are cached, because they depend only on the
- * expression: all of them take half a minute, those of a change a second.
+ * `deno task expressions`: checks every regular expression of the product with recheck, and fails for each that does
+ * not match in linear time, because most of them read text from clients. Verdicts are cached, because they depend only
+ * on the expression: all of them take half a minute, those of a change a second.
  */
 import { existsSync } from "node:fs";
 import { glob, mkdir, readFile, rename, writeFile } from "node:fs/promises";
@@ -75,8 +75,8 @@ async function loadChecker(folder: string): Promise<Check> {
 }
 
 /**
- * Checks an expression. recheck takes any match that lasts a second for an attack, even of a linear expression on a busy
- * machine, so an expression that fails is checked again with limits in steps only, which takes longer.
+ * Checks an expression. recheck takes any match that lasts a second for an attack, even of a linear expression on a
+ * busy machine, so an expression that fails is checked again with limits in steps only, which takes longer.
  */
 function checkExpression(check: Check, expression: string): Verdict {
   const end = expression.lastIndexOf("/");

@@ -1,7 +1,7 @@
 /**
- * Reading a request body takes linear time, whatever field is long: for every kind, encoding and type of patch. The inputs
- * are generated from the descriptions of the kinds, so that new fields are measured too. They are long enough to detect
- * other growth, and far below the limits of docs/engineering/threat_model.md.
+ * Reading a request body takes linear time, whatever field is long: for every kind, encoding and type of patch. The
+ * inputs are generated from the descriptions of the kinds, so that new fields are measured too. They are long enough to
+ * detect other growth, and far below the limits of docs/engineering/threat_model.md.
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";

@@ -197,8 +197,8 @@ function head(target: string, header = "X-A: b", method = "GET"): string {
 }
 
 /**
- * Sends something while another connection requests `/livez` repeatedly, and asserts that these requests are answered, in
- * the full run also quickly.
+ * Sends something while another connection requests `/livez` repeatedly, and asserts that these requests are answered,
+ * in the full run also quickly.
  */
 async function withOthersAnswered<T>(instance: JudgedInstance, send: () => Promise<T>): Promise<T> {
   let isSent = false;
@@ -210,8 +210,8 @@ async function withOthersAnswered<T>(instance: JudgedInstance, send: () => Promi
 }
 
 /**
- * Measures the longest wait for an answer until `isOver`, in milliseconds. Only the time in which the server's event loop
- * computed counts, not the time in which the machine ran other programs.
+ * Measures the longest wait for an answer until `isOver`, in milliseconds. Only the time in which the server's event
+ * loop computed counts, not the time in which the machine ran other programs.
  */
 async function measureLongestWait({ server, pid }: JudgedInstance, isOver: () => boolean): Promise<number> {
   const socket = connect({ host: "127.0.0.1", port: server.port, rejectUnauthorized: false });

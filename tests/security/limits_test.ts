@@ -1,4 +1,4 @@
-/** Requests beyond the limits of docs/engineering/threat_model.md get a 4xx with a reason, and the server keeps serving. */
+/** Requests beyond a limit of docs/engineering/threat_model.md get a 4xx with a reason, and the server goes on. */
 import assert from "node:assert/strict";
 import { connect as connectHttp2 } from "node:http2";
 import { test } from "node:test";

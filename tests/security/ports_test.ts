@@ -72,8 +72,8 @@ function parseAddress(text: string): string {
 }
 
 /**
- * Starts tlsboot and passes the sockets that this process and its children then listen on, without those from before. The
- * program has begun its work when `start` returns.
+ * Starts tlsboot and passes the sockets that this process and its children then listen on, without those from before.
+ * The program has begun its work when `start` returns.
  */
 async function listeningWhile<T extends AsyncDisposable>(
   start: () => Promise<T>,

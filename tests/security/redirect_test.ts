@@ -116,7 +116,7 @@ const PAUSE_MS = 30_000;
 /** The number of redirects after which a role is stopped. It must have sent all its requests to the same server. */
 const TRIES = 3;
 
-/** Asserts that a run sends nothing to the target of redirects, even when it retries, and stops it after some attempts. */
+/** Asserts that a run sends nothing to the target of redirects, even on retries, and stops it after some attempts. */
 async function assertRetriesWithoutRedirect(
   args: readonly string[],
   place: keyof typeof TARGETS,

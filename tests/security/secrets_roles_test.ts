@@ -1,6 +1,6 @@
 /**
- * No secret is printed by backups, by restores or by the roles as separate processes, even with wrong files of secrets and
- * with an audit policy that logs every body.
+ * No secret is printed by backups, by restores or by the roles as separate processes, even with wrong files of secrets
+ * and with an audit policy that logs every body.
  */
 import assert from "node:assert/strict";
 import { readFile, rename, writeFile } from "node:fs/promises";

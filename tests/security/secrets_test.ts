@@ -1,6 +1,6 @@
 /**
- * No output of a run contains a secret: the run covers every command and its failures at the highest verbosity, and then
- * the whole output is searched for each secret in every encoding that it could have.
+ * No output of a run contains a secret: the run covers every command and its failures at the highest verbosity, and
+ * then the whole output is searched for each secret in every encoding that it could have.
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";

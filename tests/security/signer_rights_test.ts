@@ -1,4 +1,6 @@
-/** The permissions to approve and sign, and the fields of a CSR that only the server sets (`pkg/registry/certificates`). */
+/**
+ * The permissions to approve and sign, and the fields of a CSR that only the server sets (`pkg/registry/certificates`).
+ */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { before, test } from "node:test";

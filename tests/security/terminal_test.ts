@@ -1,6 +1,6 @@
 /**
- * Terminal control characters from servers, requests and files are escaped: each interactive command runs against hostile
- * servers and with hostile files, with and without a terminal.
+ * Terminal control characters from servers, requests and files are escaped: each interactive command runs against
+ * hostile servers and with hostile files, with and without a terminal.
  */
 import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
@@ -109,8 +109,8 @@ const PAUSE_MS = 60_000;
 const ENOUGH = 8;
 
 /**
- * Returns the environment of a command. Its clock skips pauses between attempts, but begins at the real time, because the
- * server's certificate must be valid.
+ * Returns the environment of a command. Its clock skips pauses between attempts, but begins at the real time, because
+ * the server's certificate must be valid.
  */
 function createIoOptions(isTerminal: boolean): CapturedIoOptions {
   return {
