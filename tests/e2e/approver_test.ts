@@ -8,18 +8,15 @@ import { buildCsr, fromBase64 } from "../support/csr_builder.ts";
 import { servingRequest, submitAs } from "../support/node_requests.ts";
 import { bootstrapLine, connectWith, describeInstance, startInstance } from "../support/instance_process.ts";
 import { createTempFolder } from "../support/temp.ts";
+import { formatInventory } from "../support/test_profiles.ts";
 import { eventually } from "../support/eventually.ts";
 
 const signal = new AbortController().signal;
 
-function inventory(...nodes: readonly string[]): string {
-  return `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${nodes.map((node) => `  - ${node}\n`).join("")}`;
-}
-
 describeInstance("tlsboot approver", {
   args: ["--policy", "kubelet-serving", "--inventory", "inventory.yaml"],
   prepare: (folder) =>
-    writeFile(folder.join("inventory.yaml"), inventory("{name: a, dns: [a.example], ips: [10.0.0.1]}")),
+    writeFile(folder.join("inventory.yaml"), formatInventory("- {name: a, dns: [a.example], ips: [10.0.0.1]}")),
 }, (instance) => {
   const { tlsboot } = instance;
   const admin = () => `${instance.data}/admin.kubeconfig`;
@@ -183,20 +180,20 @@ describeInstance("tlsboot approver", {
     await instance.running.waitFor(/serving-g/);
     await writeFile(
       instance.folder.join("inventory.yaml"),
-      inventory("{name: g, dns: [G.example]}", "{name: g, ip: []}"),
+      formatInventory("- {name: g, dns: [G.example]}", "- {name: g, ip: []}"),
     );
     await instance.running.waitFor(
       /cannot be used, the previous ones stay in use.*nodes\[0\]\.dns\[0\].*nodes\[1\]\.ip: unknown key/,
     );
     await writeFile(
       instance.folder.join("inventory.yaml"),
-      inventory("{name: a, dns: [a.example], ips: [10.0.0.1]}", "{name: g, dns: [g.example]}"),
+      formatInventory("- {name: a, dns: [a.example], ips: [10.0.0.1]}", "- {name: g, dns: [g.example]}"),
     );
     await untilConditionSays("serving-g", /by inventory/);
   });
 
   test("tlsboot approver --dry-run writes Events and no condition", async () => {
-    await writeFile(instance.folder.join("h.yaml"), inventory("{name: h, dns: [h.example]}"));
+    await writeFile(instance.folder.join("h.yaml"), formatInventory("- {name: h, dns: [h.example]}"));
     await using approver = instance.start(
       ...["approver", "--kubeconfig", admin(), "--policy", "kubelet-serving", "--inventory", "h.yaml", "--dry-run"],
     );
@@ -359,7 +356,7 @@ cases:
         instance.folder.join("policy.yaml"),
         "apiVersion: tlsboot/v1alpha1\nkind: ApprovalPolicy\nname: p\nrules:\n  - {name: r, match: {signerNames: [x]}, then: aprove}\n",
       );
-      await writeFile(instance.folder.join("faulty.yaml"), inventory("{name: g, dns: ['*.example']}"));
+      await writeFile(instance.folder.join("faulty.yaml"), formatInventory("- {name: g, dns: ['*.example']}"));
       const flags = ["--policy", "policy.yaml", "--policy", "kubelet-servin", "--inventory", "faulty.yaml"];
       const stderr = await instance.refuse(2, ...command, ...flags);
       assert.match(stderr, /error: policy\.yaml: rules\[0\]\.match\.signerNames\[0\]: "x" is not a signer name/);

@@ -13,6 +13,7 @@ import {
   whoIs,
 } from "../support/instance_process.ts";
 import { createTempFolder } from "../support/temp.ts";
+import { formatInventory } from "../support/test_profiles.ts";
 
 interface Join {
   readonly token: string;
@@ -110,10 +111,7 @@ describeInstance("tlsboot bootstrap --ca-cert-hash", { args: ["--auto-approve"] 
   test("no command gives a machine a loopback address without --server", async () => {
     const { folder } = instance;
     const before = await listIds();
-    await writeFile(
-      folder.join("machines.yaml"),
-      "apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n- name: n1\n",
-    );
+    await writeFile(folder.join("machines.yaml"), formatInventory("- name: n1"));
     for (
       const args of [
         ["token", "create", "-o", "command"],

@@ -5,10 +5,9 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { readdir, readFile, stat, unlink, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { encodeTrust } from "../../core/pki/x509/ca_bundle.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { createRunner, type Runner } from "../support/run_captured.ts";
-import { createIntermediateCa, createSigningCa } from "../support/signing_ca.ts";
+import { createIntermediateCa, createSigningCa, writeCa } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const ROOT = "ca init --data-dir root --duration 20y --shares 2-of-3 --shares-out shares";
@@ -94,10 +93,7 @@ test("tlsboot ca sign signs with a CA in files, whose path length must allow it"
   const { tlsboot } = folder;
   const root = await createSigningCa({ commonName: "root" });
   const last = await createIntermediateCa(root, "last", { maxPathLength: 0 });
-  for (const [name, ca] of [["root", root], ["last", last]] as const) {
-    await writeFile(folder.join(`${name}.crt`), encodeTrust(ca));
-    await writeFile(folder.join(`${name}.key`), ca.keyPem, { mode: 0o600 });
-  }
+  for (const [name, ca] of [["root", root], ["last", last]] as const) await writeCa(folder.join(name), ca);
   const sign = (name: string) => `ca sign ca.csr --ca-cert ${name}.crt --ca-key ${name}.key --out ca.crt`;
   assert.match(
     await tlsboot.refuse(1, sign("last")),

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmod, mkdir, readdir, readFile, stat, unlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, unlink, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { run } from "../../cli/run.ts";
 import { Secret } from "../../core/lib/brand.ts";
@@ -10,14 +10,10 @@ import { createCapturedIo } from "../support/captured_io.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { alternativeNames, encodeOddCertificate } from "../support/odd_certificate.ts";
 import { createRunner } from "../support/run_captured.ts";
-import { createTempFolder } from "../support/temp.ts";
+import { createTempFolder, readMode } from "../support/temp.ts";
 
 const signal = new AbortController().signal;
 const TOKEN = "abcdef.0123456789abcdef";
-
-async function readMode(path: string): Promise<string> {
-  return ((await stat(path)).mode & 0o777).toString(8);
-}
 
 test("tlsboot version prints the version as words, JSON and YAML", async () => {
   const manifest = JSON.parse(await readFile("deno.json", "utf8"));

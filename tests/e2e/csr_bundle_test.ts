@@ -11,6 +11,7 @@ import { readBarcodesFromSvgPages } from "../support/qr_scanner.ts";
 import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
 import { connectWith, describeInstance } from "../support/instance_process.ts";
 import type { TempFolder } from "../support/temp.ts";
+import { formatInventory } from "../support/test_profiles.ts";
 
 const signal = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
@@ -203,8 +204,7 @@ lifetime: { max: 24h }
     const usages = ["digital signature", "client auth"];
     await request("known", { ...kubelet, usages, commonName: "system:node:n1" });
     await request("unknown", { ...kubelet, usages, commonName: "system:node:n9" });
-    const inventory = "apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n  - name: n1\n    dns: [n1]\n";
-    await writeFile(instance.folder.join("inventory.yaml"), inventory);
+    await writeFile(instance.folder.join("inventory.yaml"), formatInventory("- {name: n1, dns: [n1]}"));
     await exportTo("machines.tlsb", "known", "unknown");
     const signed = await sign("machines.tlsb", "machines.signed", "--inventory", "inventory.yaml");
     assert.equal(signed.code, 3, signed.stderr);

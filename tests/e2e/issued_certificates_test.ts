@@ -6,8 +6,6 @@ import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
 import { test } from "node:test";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { parseCertificate } from "../../core/pki/x509/certificate.ts";
-import { findPemBlock } from "../../core/pki/asn1/pem.ts";
 import { verifyRecords } from "../../core/register/verify.ts";
 import {
   type Connected,
@@ -17,6 +15,7 @@ import {
   startInstance,
 } from "../support/instance_process.ts";
 import { grant, requestAndApprove } from "../support/node_requests.ts";
+import { readCa } from "../support/signing_ca.ts";
 import { findServerPort } from "../support/temp.ts";
 
 const signal = new AbortController().signal;
@@ -40,11 +39,10 @@ async function countIssued({ api }: Connected): Promise<Readonly<Record<string, 
 
 /** Reads the whole register, and checks it with the CA of the instance. */
 async function readRegister({ api }: Connected, data: string) {
-  const ca = parseCertificate(findPemBlock(await readFile(`${data}/pki/ca.crt`, "utf8"))!.block.bytes);
-  assert.ok(ca.ok);
+  const ca = await readCa(`${data}/pki/ca.crt`);
   const list = await api.requestJson({ method: "GET", path: "/apis/tlsboot/v1alpha1/issuedcertificates" }, signal);
   const { items } = list as { readonly items: readonly IssuedCertificate[] };
-  return { items, report: await verifyRecords(items, { cas: [ca.value] }) };
+  return { items, report: await verifyRecords(items, { cas: [ca] }) };
 }
 
 test("up records and counts every certificate, even of deleted requests, across a restart and a kill", async () => {

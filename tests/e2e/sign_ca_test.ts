@@ -4,7 +4,6 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { test } from "node:test";
 import { parseCertificateChain } from "../../core/machine/credential_pair.ts";
-import { encodeTrust } from "../../core/pki/x509/ca_bundle.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { createCertificationRequest, type RequestOptions } from "../../core/pki/x509/pkcs10.ts";
 import type { CapturedIoOptions } from "../support/captured_io.ts";
@@ -13,7 +12,7 @@ import type { Finished } from "../support/child.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { writeKeyProgram } from "../support/key_program.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
-import { createIntermediateCa, createSigningCa, type SigningCa } from "../support/signing_ca.ts";
+import { createIntermediateCa, createSigningCa, writeCa } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { runCaptured } from "../support/run_captured.ts";
 
@@ -66,11 +65,6 @@ function readChain(
   return { issuer: leaf?.issuer.commonName, behind: behind.map(({ subject }) => subject.commonName) };
 }
 
-async function writeCa(folder: TempFolder, ca: SigningCa): Promise<void> {
-  await writeFile(folder.join("ca.crt"), encodeTrust(ca));
-  await writeFile(folder.join("ca.key"), ca.keyPem, { mode: 0o600 });
-}
-
 test("tlsboot sign uses the signer's own CA if the data directory has a CA for each purpose", async () => {
   await withRequests(async ({ tlsboot }) => {
     assert.equal((await tlsboot(["ca", "init", "--split"])).code, 0);
@@ -105,7 +99,7 @@ test("tlsboot sign issues client certificates by a profile only if its CA is kno
   await withRequests(async ({ folder, tlsboot }) => {
     const asClient = ["sign", "web.csr", ...WEB, "--usage", "client-auth", ...NAMED];
     const lower = await createIntermediateCa(await createSigningCa({ commonName: "elsewhere" }), "lower");
-    await writeCa(folder, lower);
+    await writeCa(folder.join("ca"), lower);
     assert.equal(readChain(await tlsboot(asClient)).issuer, "lower");
     assert.equal((await tlsboot(["ca", "init"])).code, 0);
     assert.equal(readChain(await tlsboot(asClient)).issuer, "lower");
@@ -160,7 +154,7 @@ test("tlsboot sign uses the program that holds the key, for --data-dir and for a
 test("tlsboot sign puts intermediates behind a certificate unless a profile or --chain=false disables that", async () => {
   await withRequests(async ({ folder, tlsboot }) => {
     const upper = await createIntermediateCa(await createSigningCa({ commonName: "root" }), "upper");
-    await writeCa(folder, await createIntermediateCa(upper, "lower"));
+    await writeCa(folder.join("ca"), await createIntermediateCa(upper, "lower"));
     const alice = ["alice.csr", "--signer", "kubernetes.io/kube-apiserver-client"];
     for (
       const { args, behind } of [

@@ -5,15 +5,10 @@ import { test } from "node:test";
 import { type Finished, runProgram, runTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { connectWith, createWorkplace, describeInstance, startInstance, whoIs } from "../support/instance_process.ts";
+import { formatInventory } from "../support/test_profiles.ts";
 
 const signal = new AbortController().signal;
-const INVENTORY = `apiVersion: tlsboot/v1alpha1
-kind: Inventory
-nodes:
-- name: n1
-- name: n2
-- name: n3
-`;
+const INVENTORY = formatInventory("- name: n1", "- name: n2", "- name: n3");
 
 const NO_PIN = `sha256:${"0".repeat(64)}`;
 

@@ -11,16 +11,12 @@ import { readInterfaces } from "../../client/host_facts.ts";
 import { listReachableHosts } from "../../core/machine/node_name.ts";
 import { eventually } from "../support/eventually.ts";
 import { connectWith, createWorkplace, spawnInstance, startInstance } from "../support/instance_process.ts";
-import { findServerPort } from "../support/temp.ts";
+import { findServerPort, readMode } from "../support/temp.ts";
 
 const signal = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const BUNDLES = "/apis/certificates.k8s.io/v1/clustertrustbundles";
 const SECRETS = "/api/v1/namespaces/kube-system/secrets";
-
-async function readMode(path: string): Promise<string> {
-  return ((await stat(path)).mode & 0o777).toString(8);
-}
 
 async function readToken(kubeconfig: string): Promise<string> {
   const config = parseKubeconfig(await readFile(kubeconfig, "utf8"), kubeconfig);

@@ -17,6 +17,7 @@ import { ask, type Reply } from "../support/https_request.ts";
 import { describeInstance, type SharedInstance } from "../support/instance_process.ts";
 import { createSshHost, type SshHost } from "../support/ssh_host.ts";
 import { createSoftwareTpm, type SoftwareTpmOptions } from "../support/software_tpm.ts";
+import { formatInventory } from "../support/test_profiles.ts";
 
 /** A machine that can prove something. */
 interface Machine {
@@ -103,8 +104,9 @@ const [key, otherKey] = await Promise.all(
 const attributes = ATTESTATION_TEMPLATE.attributes & ~TPM_ATTRIBUTE.restricted;
 const [genuine, forging] = [await createTpmMachine(), await createTpmMachine({ attestationKey: { attributes } })];
 const [host, cloned] = [await createSshMachine(), await createSshMachine()];
-const NODES = [genuine, forging, host].map(({ listed }, index) => `  - { name: n${index + 1}, ${listed} }\n`);
-const INVENTORY = `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${NODES.join("")}`;
+const INVENTORY = formatInventory(
+  ...[genuine, forging, host].map(({ listed }, index) => `- { name: n${index + 1}, ${listed} }`),
+);
 
 /** Formats a line of `known_hosts` with a hashed name. Machines with a cloned host key may claim all its names. */
 function hashedLine(name: string): string {

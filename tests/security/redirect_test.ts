@@ -18,7 +18,7 @@ import { type FakeApi, type FakeRequest, startFakeApi } from "../support/fake_ap
 import { createFakeClock, createImpatientClock } from "../support/fake_clock.ts";
 import { runCaptured } from "../support/run_captured.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
-import { createSigningCa } from "../support/signing_ca.ts";
+import { createSigningCa, writeCa } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const TOKEN = "abcdef.0123456789abcdef";
@@ -179,9 +179,7 @@ describe("redirects", () => {
     await mkdir(folder.join("instance"));
     database = await openSqliteStorage({ path: folder.join("instance", "tlsboot.db"), clock: createSystemClock() });
     recipient = await identityToRecipient(await generateX25519Identity());
-    const ca = await createSigningCa();
-    await writeFile(folder.join("ca.crt"), ca.certificatePem);
-    await writeFile(folder.join("ca.key"), ca.keyPem, { mode: 0o600 });
+    await writeCa(folder.join("ca"), await createSigningCa());
   });
   after(async () => {
     for (const one of [api, attacker, plain, database, folder]) await one[Symbol.asyncDispose]();

@@ -24,7 +24,7 @@ import {
 import { HOSTILE_ARCHIVES, writeHostileArchives } from "../support/hostile_archive.ts";
 import { assertShown, findControls, FORGING, HOSTILE } from "../support/hostile_text.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
-import { createSigningCa } from "../support/signing_ca.ts";
+import { createSigningCa, writeCa } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 let folder: TempFolder;
@@ -227,9 +227,7 @@ describe("text of servers and files", () => {
     await writeFile(folder.join("hostile.crt"), objects.certificate);
     await writeFile(folder.join("csr.yaml"), JSON.stringify(objects.csr));
     for (const [name, commonName] of [["ca", "ca"], ["hostile_ca", FORGING]] as const) {
-      const ca = await createSigningCa({ commonName });
-      await writeFile(folder.join(`${name}.crt`), ca.certificatePem);
-      await writeFile(folder.join(`${name}.key`), ca.keyPem, { mode: 0o600 });
+      await writeCa(folder.join(name), await createSigningCa({ commonName }));
     }
     await writeHostileArchives(folder);
   });
