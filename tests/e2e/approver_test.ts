@@ -22,7 +22,7 @@ describeInstance("tlsboot approver", {
   const admin = () => `${instance.data}/admin.kubeconfig`;
 
   /** Waits until the message of a condition matches. */
-  async function untilConditionSays(name: string, text: RegExp): Promise<void> {
+  async function untilConditionMatches(name: string, text: RegExp): Promise<void> {
     await eventually(`a condition of "${name}" matches ${text}`, async () => {
       const { stdout } = await tlsboot("get", "csr", name, "-o", "jsonpath={.status.conditions[*].message}");
       return text.test(stdout) ? stdout : undefined;
@@ -32,9 +32,9 @@ describeInstance("tlsboot approver", {
   test("tlsboot up --policy approves the names and addresses of the node in the inventory, and records the verdict", async () => {
     await instance.running.waitFor(/\nPolicies for other requests: kubelet-serving\. To see why one /);
     await submitAs(admin(), await servingRequest("a", { ipAddresses: ["10.0.0.1"] }), signal);
-    await untilConditionSays("serving-a", /^Approved by rule "kubelet-serving" of policy "kubelet-serving": /);
+    await untilConditionMatches("serving-a", /^Approved by rule "kubelet-serving" of policy "kubelet-serving": /);
     // The Event is created after the condition is written.
-    await eventually("the Event about serving-a", async () => {
+    await eventually("the Event for serving-a", async () => {
       const { stdout } = await tlsboot("describe", "csr", "serving-a");
       return /Events:\n.*\n.*\n +Normal +PolicyApproved .* tlsboot-approver +Approved by rule/.test(stdout) ||
         undefined;
@@ -189,7 +189,7 @@ describeInstance("tlsboot approver", {
       instance.folder.join("inventory.yaml"),
       formatInventory("- {name: a, dns: [a.example], ips: [10.0.0.1]}", "- {name: g, dns: [g.example]}"),
     );
-    await untilConditionSays("serving-g", /by inventory/);
+    await untilConditionMatches("serving-g", /by inventory/);
   });
 
   test("tlsboot approver --dry-run writes Events and no condition", async () => {
@@ -292,7 +292,7 @@ cases:
     await using thief = await connectWith(own.join("n1/kubeconfig"));
     const path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
     const conditions = async (name: string): Promise<string> =>
-      await eventually(`a decision about "${name}"`, async () => {
+      await eventually(`a decision on "${name}"`, async () => {
         const got = await thief.api.requestObject<CertificateSigningRequest>(
           { method: "GET", path: `${path}/${name}` },
           signal,
@@ -376,7 +376,7 @@ cases:
     );
   });
 
-  test("tlsboot policy test covers holders of names, and rules that go on to the next one", async () => {
+  test("tlsboot policy test covers holders of names, and rules that pass requests on to the next rule", async () => {
     await mkdir(instance.folder.join("claims"));
     const match = `{ signerNames: [example.com/web] }`;
     const subject = `subject: { commonNames: ["\${dns}"] }`;

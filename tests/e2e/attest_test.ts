@@ -285,7 +285,7 @@ test("if a policy requires fresh proofs, each renewal proves again, and nothing 
 });
 
 test("a machine that starts while the server is down keeps its valid certificate until the next renewal", async () => {
-  // A port that no other server gets while this one is away.
+  // No other server gets this port while this one is down.
   await using site = await startSite(["--secure-port", String(await findServerPort())]);
   const { folder, instance, prove } = site;
   const bootstrap = ["bootstrap", ...prove("n1"), ...machineFlags("n1")];

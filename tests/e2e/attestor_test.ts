@@ -42,7 +42,7 @@ describeInstance("an attestor", {}, (instance) => {
     assert.equal(prepared.code, 0, prepared.stderr);
     assert.ok((await readFile(folder.join("n1/bootstrap.conf"), "utf8")).includes(`server: ${instance.url}\n`));
 
-    // What --print-rbac grants the group of the tokens.
+    // The tokens' group needs the permission that --print-rbac lists.
     await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
     const bootstrap = ["bootstrap", "--bootstrap-kubeconfig", "n1/bootstrap.conf"];
     assert.match(await instance.fail(1, ...bootstrap, ...machineFlags("n1")), /cannot create resource/);

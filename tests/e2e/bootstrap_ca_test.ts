@@ -10,7 +10,7 @@ import { readCa } from "../support/signing_ca.ts";
 
 const { signal } = new AbortController();
 
-test("bootstrap trusts a new CA, reports it, renews early and once under it, and drops the old one", async () => {
+test("bootstrap trusts a new CA, reports it, renews early with it, but only once, and drops the old one", async () => {
   await using folder = await createWorkplace();
   await using _instance = await startInstance(folder, ["--auto-approve"]);
   const { succeed } = folder;

@@ -43,18 +43,18 @@ describeInstance("tlsboot bootstrap --ca-cert-hash", { args: ["--auto-approve"] 
     return JSON.parse(stdout).map(({ id }: { readonly id: string }) => id);
   }
 
-  test("tlsboot bootstrap finds the cluster by the hash of its CA, with the token from each place", async () => {
+  test("tlsboot bootstrap finds the cluster by the hash of its CA, with the token from each source", async () => {
     const { folder } = instance;
     const { token, hash, words } = await join(instance);
     const known = ["bootstrap", "--server", `127.0.0.1:${instance.port}`, "--ca-cert-hash", hash.toUpperCase()];
     await writeFile(folder.join("token"), `${token}\n`);
-    const ways: readonly (readonly [string, readonly string[], StartOptions])[] = [
+    const sources: readonly (readonly [string, readonly string[], StartOptions])[] = [
       ["line", words, {}],
       ["file", [...known, "--token-file", "token"], {}],
       ["stdin", [...known, "--token", "-"], { stdin: `${token}\n` }],
       ["env", known, { env: { TLSBOOT_TOKEN: token } }],
     ];
-    for (const [node, args, options] of ways) {
+    for (const [node, args, options] of sources) {
       const { code, stdout, stderr } = await runTlsboot([...args, ...machineFlags(node), "--debug"], {
         cwd: folder.path,
         ...options,

@@ -241,8 +241,8 @@ test("a server that is killed between or during steps continues, and trusts the 
   const [issuer, subject, status] = ["issuer", "subject", "status"].map((name) => heading.indexOf(name));
   const states = new Map<string, Set<string>>();
   for (const line of lines) {
-    const of = states.get(line[issuer!]!) ?? new Set();
-    states.set(line[issuer!]!, of.add(line[status!]!));
+    const known = states.get(line[issuer!]!) ?? new Set();
+    states.set(line[issuer!]!, known.add(line[status!]!));
   }
   const [oldCa, newCa] = [rotation.oldCa, rotation.newCa].map((pem) => formatName(parseCas(pem)[0]!.subject));
   assert.deepEqual([...states.get(oldCa!) ?? []], ["untrusted"]);

@@ -1,4 +1,4 @@
-/** Tests shares of a CA key's passphrase: created, checked, typed from paper, combined, and every wrong use. */
+/** Tests shares of a CA key's passphrase: created, checked, typed, combined, and used wrongly. */
 import assert from "node:assert/strict";
 import { mkdir, readdir, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { test } from "node:test";

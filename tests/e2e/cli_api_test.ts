@@ -273,7 +273,7 @@ describeInstance("commands of the API", {}, (instance) => {
     assert.equal((await tlsboot("get", "csr", "delete-me")).code, 1);
   });
 
-  test("tlsboot token create, list and delete keep bootstrap tokens, secrets shown on demand only", async () => {
+  test("tlsboot token create, list and delete manage bootstrap tokens, and secrets are shown only on demand", async () => {
     const made = await tlsboot("token", "create", "abcdef.0123456789abcdef", "--description", "for a test");
     assert.deepEqual(made, { code: 0, stdout: "abcdef.0123456789abcdef\n", stderr: "" });
     assert.match(

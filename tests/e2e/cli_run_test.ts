@@ -380,7 +380,7 @@ test("a connection variable applies to every command with its flag, and others i
   assert.deepEqual([shown.code, shown.stderr], [0, ""]);
 });
 
-test("colour is for terminals without NO_COLOR", async () => {
+test("only terminals without NO_COLOR get colours", async () => {
   const tlsboot = createRunner("/nowhere");
   const escape = "\x1b[31merror:";
   assert.ok((await tlsboot("nope", { isTerminal: true })).stderr.includes(escape));

@@ -34,10 +34,10 @@ async function withRequests(body: (place: SignPlace) => Promise<void>): Promise<
   await writeFile(folder.join("node.csr"), await createRequest({ subject: node }));
   await writeFile(folder.join("server.csr"), await createRequest({ subject: node, dnsNames: ["n1"] }));
   await writeFile(folder.join("alice.csr"), await createRequest({ subject: { commonName: "alice" } }));
-  const world = { random: createSeededRandom(), clock: createFakeClock("2026-06-01T00:00:00Z") };
+  const options = { random: createSeededRandom(), clock: createFakeClock("2026-06-01T00:00:00Z") };
   await body({
     folder,
-    tlsboot: (args, more = {}) => runCaptured(args, { cwd: folder.path, env: { HOME: homedir() }, ...world, ...more }),
+    tlsboot: (args, more = {}) => runCaptured(args, { cwd: folder.path, env: { HOME: homedir() }, ...options, ...more }),
   });
 }
 
@@ -54,15 +54,15 @@ async function createRequest(options: RequestOptions): Promise<string> {
   return encodePem("CERTIFICATE REQUEST", createCertificationRequest(options, await sharedKey()));
 }
 
-/** Returns the common names of the issuer and of the certificates behind the leaf. */
+/** Returns the common names of the issuer and of the certificates after the leaf. */
 function readChain(
   { code, stdout, stderr }: Finished,
-): { readonly issuer: string | undefined; readonly behind: string[] } {
+): { readonly issuer: string | undefined; readonly intermediates: string[] } {
   assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
   const chain = parseCertificateChain(stdout);
   assert.ok(chain.ok);
   const [leaf, ...behind] = chain.value;
-  return { issuer: leaf?.issuer.commonName, behind: behind.map(({ subject }) => subject.commonName) };
+  return { issuer: leaf?.issuer.commonName, intermediates: intermediates.map(({ subject }) => subject.commonName) };
 }
 
 test("tlsboot sign uses the signer's own CA if the data directory has a CA for each purpose", async () => {
@@ -151,24 +151,24 @@ test("tlsboot sign uses the program that holds the key, for --data-dir and for a
   });
 });
 
-test("tlsboot sign puts intermediates behind a certificate unless a profile or --chain=false disables that", async () => {
+test("tlsboot sign appends intermediates to a certificate unless a profile or --chain=false disables that", async () => {
   await withRequests(async ({ folder, tlsboot }) => {
     const upper = await createIntermediateCa(await createSigningCa({ commonName: "root" }), "upper");
     await writeCa(folder.join("ca"), await createIntermediateCa(upper, "lower"));
     const alice = ["alice.csr", "--signer", "kubernetes.io/kube-apiserver-client"];
     for (
-      const { args, behind } of [
-        { args: ["web.csr", ...WEB], behind: ["lower", "upper"] },
-        { args: ["web.csr", ...WEB, "--chain=false"], behind: [] },
-        { args: ["web.csr", "--profile", "alone.yaml"], behind: [] },
-        { args: ["web.csr", "--profile", "alone.yaml", "--chain"], behind: [] },
-        { args: alice, behind: ["lower", "upper"] },
-        { args: [...alice, "--chain=false"], behind: [] },
+      const { args, intermediates } of [
+        { args: ["web.csr", ...WEB], intermediates: ["lower", "upper"] },
+        { args: ["web.csr", ...WEB, "--chain=false"], intermediates: [] },
+        { args: ["web.csr", "--profile", "alone.yaml"], intermediates: [] },
+        { args: ["web.csr", "--profile", "alone.yaml", "--chain"], intermediates: [] },
+        { args: alice, intermediates: ["lower", "upper"] },
+        { args: [...alice, "--chain=false"], intermediates: [] },
       ]
     ) {
       assert.deepEqual(
         readChain(await tlsboot(["sign", ...args, ...NAMED])),
-        { issuer: "lower", behind },
+        { issuer: "lower", intermediates },
         args.join(" "),
       );
     }
