@@ -39,14 +39,14 @@ async function startPlaces() {
   const createPlace = async (name: string, server: string, kubeconfig: string): Promise<Place> => {
     const home = folder.join(name);
     await mkdir(home);
-    await writeFile(join(home, "admin.kubeconfig"), await asAdministrator(kubeconfig), { mode: 0o600 });
+    await writeFile(join(home, "admin.kubeconfig"), await impersonateAdministrator(kubeconfig), { mode: 0o600 });
     return { home, bin, server: new URL(server).host };
   };
   const places = [
     await createPlace("kube-apiserver", plane.server, plane.adminKubeconfig),
     await createPlace("tlsboot", instance.server, instance.adminKubeconfig),
   ] as const;
-  // The objects of every namespace exist before anything is compared.
+  // Every namespace has its default objects before the comparison.
   for (const { home } of places) {
     await untilFurnished(createKubectl(folder, join(home, "admin.kubeconfig")), "default");
   }
@@ -55,7 +55,7 @@ async function startPlaces() {
 }
 
 /** Reads a kubeconfig and adds an impersonated user, so that both places show the same user name. */
-async function asAdministrator(kubeconfig: string): Promise<string> {
+async function impersonateAdministrator(kubeconfig: string): Promise<string> {
   const config = parse(await readFile(kubeconfig, "utf8")) as { readonly users: readonly { readonly user: object }[] };
   const users = config.users.map(({ user, ...rest }) => ({
     ...rest,
