@@ -141,36 +141,36 @@ async function createBareRoot(file: string, folder: TempFolder, libraries?: stri
   const needed = await findLibraries(file);
   for (const library of needed) {
     await mkdir(`${root}${dirname(library)}`, { recursive: true });
-    await copyFile(libraries === undefined ? library : findIn(libraries, library), `${root}${library}`);
+    await copyFile(libraries === undefined ? library : findInRoot(libraries, library), `${root}${library}`);
   }
   const script = folder.join("enter.sh");
   await writeFile(script, ENTER);
   let traces = 0;
   const nextTrace = () => folder.join(`trace-${traces++}`);
-  const traced = async (command: string, args: readonly string[], trace: string): Promise<Traced> => ({
+  const runTraced = async (command: string, args: readonly string[], trace: string): Promise<Traced> => ({
     ...await runProgram(command, args),
     calls: await readCalls(trace),
   });
-  const inNew = (args: readonly string[], user: User, trace: string): readonly string[] => [
+  const toNewHostArgs = (args: readonly string[], user: User, trace: string): readonly string[] => [
     ...["--mount", "--net", "--pid", "--fork", "--kill-child"],
     ...["sh", script, "new", root, user, trace, ...args],
   ];
   return {
     findPath: (name) => `${root}${needed.find((library) => library.endsWith(`/${name}`))}`,
-    run: (args, user) => runProgram("unshare", inNew(args, user, "")),
+    run: (args, user) => runProgram("unshare", toNewHostArgs(args, user, "")),
     trace(args, user) {
       const trace = nextTrace();
-      return traced("unshare", inNew(args, user, trace), trace);
+      return runTraced("unshare", toNewHostArgs(args, user, trace), trace);
     },
     start(args, user) {
       const serverTrace = nextTrace();
-      const running = start("unshare", inNew(args, user, serverTrace));
+      const running = start("unshare", toNewHostArgs(args, user, serverTrace));
       return {
         running,
         trace(clientArgs, clientUser) {
           const trace = nextTrace();
           const host = ["--target", `${running.pid}`, "--mount", "--net", "sh", script, "joined", root];
-          return traced("nsenter", [...host, clientUser, trace, ...clientArgs], trace);
+          return runTraced("nsenter", [...host, clientUser, trace, ...clientArgs], trace);
         },
         calls: () => readCalls(serverTrace),
         [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
@@ -187,13 +187,13 @@ async function findLibraries(file: string): Promise<readonly string[]> {
 }
 
 /** Finds a library below another root folder, where /lib may be a real folder and links may be absolute. */
-function findIn(root: string, library: string): string {
+function findInRoot(root: string, library: string): string {
   const found = [join(root, library), join(root, "usr", library)].find((path) =>
     lstatSync(path, { throwIfNoEntry: false }) !== undefined
   );
   if (found === undefined) throw new Error(`${root} has no ${library}`);
   const target = lstatSync(found).isSymbolicLink() ? readlinkSync(found) : "";
-  return isAbsolute(target) ? findIn(root, target) : found;
+  return isAbsolute(target) ? findInRoot(root, target) : found;
 }
 
 /** Reads the calls of a trace. A call that another thread interrupted has two lines; the first one has the address. */

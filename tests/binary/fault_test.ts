@@ -9,7 +9,7 @@ import { type Finished, runProgram, succeedProgram } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { hostFile, releasedFolder } from "../support/binary/released.ts";
 
-/** The README's command for a machine that has only its own file. */
+/** The README's command, which checks only the files that are present. */
 const CHECK = "sha256sum --check --ignore-missing SHA256SUMS";
 
 /** Copies the file and SHA256SUMS to a folder, as to a USB stick. */
@@ -32,11 +32,11 @@ test("the checksum command of the README accepts the file", async () => {
   assert.deepEqual({ code, stdout }, { code: 0, stdout: `${basename(file)}: OK\n` });
 });
 
-for (const left of [0, 1000, 50_000_000, -1]) {
-  test(`the checksum command refuses a file that was cut off ${left < 0 ? "before its last byte" : `after ${left}`}`, async () => {
+for (const length of [0, 1000, 50_000_000, -1]) {
+  test(`the checksum command refuses a file that was cut off ${length < 0 ? "before its last byte" : `after ${length}`}`, async () => {
     await using folder = await createTempFolder();
     const file = await createStick(folder);
-    await truncate(file, left < 0 ? (await stat(file)).size + left : left);
+    await truncate(file, length < 0 ? (await stat(file)).size + length : length);
     const { code, stdout } = await check(folder);
     assert.deepEqual({ code, stdout }, { code: 1, stdout: `${basename(file)}: FAILED\n` });
   });
