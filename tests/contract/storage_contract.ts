@@ -219,7 +219,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     assert.equal(events.length, 3);
   });
 
-  check("watch() passes from history to new events without losing or repeating one", async (storage) => {
+  check("watch() continues from history to new events without losing or repeating one", async (storage) => {
     const live = collect(storage, PREFIX, storage.revision());
     await createAll(storage, ["a", "b", "c"]);
     const middle = live.events[0]!.revision;
@@ -376,7 +376,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     assert.equal((await storage.get(`${PREFIX}a`))!.object["value" as never], 8);
   });
 
-  check("transact() makes all writes, and watches get their changes together", async (storage) => {
+  check("transact() makes all writes, and watches receive their changes together", async (storage) => {
     const a = await storage.create(`${PREFIX}a`, thing("a", 1));
     const b = await storage.create("/registry/others/b", thing("b"));
     const before = storage.revision();
