@@ -1,7 +1,6 @@
 /**
  * The Debian package: installed, used, upgraded and removed with Debian's tools in a separate root, whose systemd runs
- * the units in their sandboxes. The last tests run the installation guide's commands, and install services without a
- * package.
+ * the units in their sandboxes. The last tests run the installation guide, and install services without a package.
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -134,7 +133,7 @@ describe("the Debian package", () => {
   });
 
   test("lintian reports no error and no warning", async () => {
-    // Looking for misspelled words in the program takes half of the time and gives hints only.
+    // The spelling check of the program takes half of the time and only gives hints.
     const flags = ["--allow-root", "--dont-check-part", "binaries/spelling"];
     const { code, stdout, stderr } = await runProgram("lintian", [...flags, folder.join("share", toFileName(1))]);
     assert.deepEqual({ code, stdout }, { code: 0, stdout: "" }, stderr);

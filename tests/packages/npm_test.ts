@@ -49,7 +49,7 @@ async function writePrograms(folder: string): Promise<readonly string[]> {
   return programs;
 }
 
-/** The first example in the page that a `mod.ts` opens with. */
+/** Returns the first example in the header of a `mod.ts`. */
 function findExample(source: string): string {
   const [, block] = source.match(/^ \* ```ts\n([^]*?)^ \* ```$/m) ?? [];
   assert.ok(block !== undefined, "the entry has no example");
@@ -129,7 +129,7 @@ describe("the npm package", () => {
     }
   });
 
-  test("on an older Node every entry and the program report in one sentence the Node that they need", async () => {
+  test("on an older Node, every entry and the program report the required version in one sentence", async () => {
     const node = await ensureNode(hostPlatform(), OLD_NODE);
     const sentence = `tlsboot needs Node 24 or newer, and this is Node ${OLD_NODE}`;
     for (const { specifier } of ENTRIES) {

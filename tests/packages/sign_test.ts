@@ -107,7 +107,7 @@ describe("a signed release", () => {
     );
   });
 
-  test("verify.sh and the program accept what was signed", async () => {
+  test("verify.sh and the program accept a signed file", async () => {
     const script = await runVerifyScript();
     assert.equal(script.code, 0, script.stderr);
     assert.match(script.stdout, /Signature and comment signature verified/);
@@ -117,7 +117,7 @@ describe("a signed release", () => {
     assert.match(own.stdout, new RegExp(` is ${PROGRAM} of tlsboot ${TLSBOOT_VERSION}, signed by [0-9A-F]{16}\n$`));
   });
 
-  test("an installed file is checked against a stick, under its other name", async () => {
+  test("an installed file with another name is verified against a stick", async () => {
     await copyFile(join(stick, PROGRAM), folder.join("tlsboot"));
     const args = ["version", "--verify", "--release", stick, "--release-key", folder.join("key.pub")];
     const { stdout } = await succeedProgram(folder.join("tlsboot"), args);

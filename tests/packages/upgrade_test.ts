@@ -136,7 +136,7 @@ const REFUSED: readonly Refused[] = [
     async () => {
       const program = await copyDamaged(async (path) => {
         const bytes = await readFile(path);
-        // The machine of ELF: SPARC.
+        // ELF's `e_machine`: SPARC.
         bytes.writeUInt16LE(2, 18);
         await writeFile(path, bytes);
       });
