@@ -52,7 +52,7 @@ async function createSshMachine(): Promise<Machine & Pick<SshHost, "evidence">> 
 }
 
 /** Posts a NodeAttestation without credentials. */
-async function call({ data, port }: SharedInstance, { node, key }: Claim, more: object): Promise<Reply> {
+async function postAttestation({ data, port }: SharedInstance, { node, key }: Claim, more: object): Promise<Reply> {
   return await ask({
     port,
     path: "/apis/tlsboot/v1alpha1/nodeattestations",
@@ -73,7 +73,7 @@ interface Sent {
 
 /** Begins an exchange for a claim, and signs a message for `signed`. */
 async function begin(instance: SharedInstance, machine: Machine, claim: Claim, signed = claim): Promise<Sent> {
-  const begun = await call(instance, claim, { evidence: toWireEvidence(machine.evidence) });
+  const begun = await postAttestation(instance, claim, { evidence: toWireEvidence(machine.evidence) });
   assert.equal(begun.code, 201, begun.text);
   const { status: { challenge, state } } = JSON.parse(begun.text) as NodeAttestation;
   assert.ok(challenge !== undefined && state !== undefined);
@@ -109,7 +109,7 @@ const INVENTORY = formatInventory(
 );
 
 /** Formats a line of `known_hosts` with a hashed name. Machines with a cloned host key may claim all its names. */
-function hashedLine(name: string): string {
+function formatHashedLine(name: string): string {
   const salt = new Uint8Array(20).fill(name.length);
   const hash = createHmac("sha1", salt).update(name).digest();
   return `|1|${encodeBase64(salt)}|${encodeBase64(hash)} ssh-ed25519 ${encodeBase64(cloned.evidence.hostKey)}\n`;
@@ -129,30 +129,30 @@ describeInstance("proofs by keys of an inventory", {
     test(`the answer of a machine with ${kind} gives a token for its own key, and none for an attacker's key`, async () => {
       const claim = { node, key };
       const sent = await begin(instance, machine, claim);
-      assertRefused(await call(instance, { node, key: otherKey }, sent));
-      assertToken(await call(instance, claim, sent));
+      assertRefused(await postAttestation(instance, { node, key: otherKey }, sent));
+      assertToken(await postAttestation(instance, claim, sent));
     });
   }
 
   test("a TPM key that is not restricted proves nothing, because it signs any data", async () => {
-    const begun = await call(instance, { node: "n2", key }, { evidence: toWireEvidence(forging.evidence) });
+    const begun = await postAttestation(instance, { node: "n2", key }, { evidence: toWireEvidence(forging.evidence) });
     assert.equal(begun.code, 422, begun.text);
     assert.match(begun.text, /the attestation key does not have the attribute restricted/);
   });
 
   test("a machine gets no token for another machine's name", async () => {
     const claim = { node: "n1", key };
-    assertRefused(await call(instance, claim, await begin(instance, host, claim)));
+    assertRefused(await postAttestation(instance, claim, await begin(instance, host, claim)));
   });
 });
 
 describeInstance("proofs by the keys of known_hosts", {
   args: ["--inventory", "known_hosts"],
-  prepare: (folder) => writeFile(folder.join("known_hosts"), hashedLine("n4") + hashedLine("n5")),
+  prepare: (folder) => writeFile(folder.join("known_hosts"), formatHashedLine("n4") + formatHashedLine("n5")),
 }, (instance) => {
   test("an exchange gives a token only for the name with which it began", async () => {
     const [n4, n5] = [{ node: "n4", key }, { node: "n5", key }];
-    assertRefused(await call(instance, n5, await begin(instance, cloned, n4, n5)));
-    assertToken(await call(instance, n5, await begin(instance, cloned, n5)));
+    assertRefused(await postAttestation(instance, n5, await begin(instance, cloned, n4, n5)));
+    assertToken(await postAttestation(instance, n5, await begin(instance, cloned, n5)));
   });
 });

@@ -98,27 +98,27 @@ const CERTIFICATES: readonly {
   readonly code: number;
   issue(own: Authority): Promise<{ readonly cert: string; readonly key: string }>;
 }[] = [
-  { name: "that is valid", code: 200, issue: (own) => masters(own) },
-  { name: "of another CA", code: 401, issue: async () => masters((await createIssuingCa(new Date())).authority) },
+  { name: "that is valid", code: 200, issue: (own) => issueForMasters(own) },
+  { name: "of another CA", code: 401, issue: async () => issueForMasters((await createIssuingCa(new Date())).authority) },
   {
     name: "of another CA with the same name",
     code: 401,
     async issue(own) {
       const commonName = own.certificate.subject.commonName;
-      return masters((await createIssuingCa(new Date(), commonName)).authority);
+      return issueForMasters((await createIssuingCa(new Date(), commonName)).authority);
     },
   },
   {
     name: "for servers only",
     code: 401,
-    issue: (own) => masters(own, { usages: ["digital signature", "server auth"] }),
+    issue: (own) => issueForMasters(own, { usages: ["digital signature", "server auth"] }),
   },
-  { name: "that has expired", code: 401, issue: (own) => masters(own, {}, -2 * HOUR_MS) },
-  { name: "that is not valid yet", code: 401, issue: (own) => masters(own, {}, 2 * HOUR_MS) },
-  { name: "that is self-signed", code: 401, issue: () => selfSigned() },
+  { name: "that has expired", code: 401, issue: (own) => issueForMasters(own, {}, -2 * HOUR_MS) },
+  { name: "that is not valid yet", code: 401, issue: (own) => issueForMasters(own, {}, 2 * HOUR_MS) },
+  { name: "that is self-signed", code: 401, issue: () => issueSelfSigned() },
 ];
 
-async function masters(
+async function issueForMasters(
   authority: Authority,
   edit: { readonly usages?: readonly string[] } = {},
   offsetMs = 0,
@@ -134,7 +134,7 @@ async function masters(
   return { cert: certificatePem, key: keyPem.reveal() };
 }
 
-async function selfSigned(): Promise<{ readonly cert: string; readonly key: string }> {
+async function issueSelfSigned(): Promise<{ readonly cert: string; readonly key: string }> {
   const key = await generatePrivateKey("ecdsa-p256");
   const { certificatePem } = await createAuthority({
     commonName: "system:masters",
@@ -146,7 +146,7 @@ async function selfSigned(): Promise<{ readonly cert: string; readonly key: stri
   return { cert: certificatePem, key: key.toPem() };
 }
 
-function codeFor(
+function requestCode(
   { port, servingCaPem }: JudgedServer,
   pair: { readonly cert: string; readonly key: string },
   authorization?: string,
@@ -217,18 +217,18 @@ describeJudgedInstance("credentials", [
     test(`a certificate of system:masters ${name} gets ${code}`, async () => {
       const own = await parseAuthority(instance.server.clientCaPem, instance.server.clientCaKeyPem);
       assert.ok(own.ok);
-      assert.equal(await codeFor(instance.server, await issue(own.value)), code);
+      assert.equal(await requestCode(instance.server, await issue(own.value)), code);
     });
   }
 
   test("a valid certificate takes precedence over an invalid token, and a valid token is accepted with an invalid certificate", async () => {
     const own = await parseAuthority(instance.server.clientCaPem, instance.server.clientCaKeyPem);
     assert.ok(own.ok);
-    assert.equal(await codeFor(instance.server, await masters(own.value), "Bearer wrong"), 200);
+    assert.equal(await requestCode(instance.server, await issueForMasters(own.value), "Bearer wrong"), 200);
     await instance.admin("POST", SECRETS, createTokenSecret("helper", { name: "" }));
-    const foreign = await masters((await createIssuingCa(new Date())).authority);
+    const foreign = await issueForMasters((await createIssuingCa(new Date())).authority);
     assert.equal(
-      await codeFor(instance.server, foreign, `Bearer helper.${SECRET}`),
+      await requestCode(instance.server, foreign, `Bearer helper.${SECRET}`),
       403,
       "the token's user is authenticated but not allowed",
     );

@@ -81,10 +81,10 @@ const SECRETS: readonly { readonly path: string; readonly args: readonly string[
 ];
 
 /** The targets of a planted link; a new database begins as an empty file. */
-const ENDS = { "nothing": undefined, "another's file": "precious\n", "another's empty file": "" } as const;
+const LINK_TARGETS = { "nothing": undefined, "another user's file": "precious\n", "another user's empty file": "" } as const;
 
 for (const { path, args, isServer } of SECRETS) {
-  for (const [end, content] of Object.entries(ENDS)) {
+  for (const [end, content] of Object.entries(LINK_TARGETS)) {
     if (content === "" && !path.includes(".db")) continue;
     test(`no secret is written through a link at ${path} to ${end}`, async () => {
       await using folder = await createTempFolder();

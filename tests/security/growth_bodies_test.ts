@@ -166,7 +166,7 @@ function longText(piece: string, size: number): string {
 }
 
 /** The shapes of a kind's own fields. */
-function* shapesOfKind({ schema, plural }: Kind, pieces = PIECES): Generator<Shape> {
+function* generateKindShapes({ schema, plural }: Kind, pieces = PIECES): Generator<Shape> {
   for (const [name, { type }] of Object.entries(schema.fields)) {
     if (name === "metadata") continue;
     for (const { label, value } of generateShapes(type, `${plural}.${name}`, pieces)) {
@@ -176,7 +176,7 @@ function* shapesOfKind({ schema, plural }: Kind, pieces = PIECES): Generator<Sha
 }
 
 /** The shapes of metadata, which all kinds have. */
-function* shapesOfMetadata({ schema, plural }: Kind, pieces = PIECES): Generator<Shape> {
+function* generateMetadataShapes({ schema, plural }: Kind, pieces = PIECES): Generator<Shape> {
   const { type } = schema.fields["metadata"]!;
   for (const { label, value } of generateShapes(type, `${plural}.metadata`, pieces)) {
     yield { label, value: (size) => ({ metadata: value(size) }) };
@@ -217,14 +217,14 @@ let app: TestApp;
 let samples: Readonly<Record<string, readonly Place[]>>;
 const TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io";
 
-/** The kinds that have samples: all that are served. */
+/** A kind that is served, with a sample object. */
 interface Served {
   readonly kind: Kind;
   readonly sample: JsonObject;
   readonly path: string;
 }
 
-function allServed(): readonly Served[] {
+function listServed(): readonly Served[] {
   return Object.keys(samples).map(getServed);
 }
 
@@ -248,7 +248,7 @@ const ENCODINGS: readonly {
 ];
 
 /** Skips shapes that an encoding cannot express, such as invalid times and quantities in protobuf. */
-function* encodable(shapes: Iterable<Shape>, encode: (value: unknown) => Uint8Array): Generator<Shape> {
+function* filterEncodable(shapes: Iterable<Shape>, encode: (value: unknown) => Uint8Array): Generator<Shape> {
   for (const shape of shapes) {
     try {
       encode(shape.value(64));
@@ -283,11 +283,11 @@ describe("the time of readers of bodies", () => {
       const decode = async ({ kind, sample }: Served, shapes: Iterable<Shape>) => {
         const encodeOver = (value: unknown) => encode(kind, overlay(sample, value) as JsonObject);
         const read = (bytes: Uint8Array) => decodeBody({ warnings: new Warnings() }, kind, mediaType, bytes, "Strict");
-        await assertAllLinear(encodable(shapes, encodeOver), encodeOver, read);
+        await assertAllLinear(filterEncodable(shapes, encodeOver), encodeOver, read);
       };
-      await decode(getServed("configmaps"), shapesOfMetadata(configMapKind));
+      await decode(getServed("configmaps"), generateMetadataShapes(configMapKind));
       // The readers are the same for all kinds.
-      for (const one of MERGED.map(getServed)) await decode(one, shapesOfKind(one.kind, UNPARSED_PIECES));
+      for (const one of MERGED.map(getServed)) await decode(one, generateKindShapes(one.kind, UNPARSED_PIECES));
     });
   }
 
@@ -298,8 +298,8 @@ describe("the time of readers of bodies", () => {
         (value) => JSON.stringify(overlay(sample, value)),
         (body) => app.send("POST", `${path}?dryRun=All`, { body }),
       );
-    await create(getServed("configmaps"), shapesOfMetadata(configMapKind));
-    for (const served of allServed()) await create(served, shapesOfKind(served.kind));
+    await create(getServed("configmaps"), generateMetadataShapes(configMapKind));
+    for (const served of listServed()) await create(served, generateKindShapes(served.kind));
   });
 
   const asIs = (_sample: JsonObject, value: unknown): unknown => value;
@@ -317,7 +317,7 @@ describe("the time of readers of bodies", () => {
     test(`a patch of ${contentType} takes linear time, whatever field is long`, async () => {
       for (const { kind, path, sample } of resources.map(getServed)) {
         await app.send("POST", path, { body: sample });
-        const shapes = (kind === configMapKind ? shapesOfMetadata : shapesOfKind)(kind, UNPARSED_PIECES);
+        const shapes = (kind === configMapKind ? generateMetadataShapes : generateKindShapes)(kind, UNPARSED_PIECES);
         await assertAllLinear(
           shapes,
           (value) => JSON.stringify(body(sample, value)),

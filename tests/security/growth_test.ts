@@ -166,7 +166,7 @@ describe("the time of readers of requests", () => {
   after(() => app[Symbol.asyncDispose]());
 
   test("assertLinear() passes a linear reader and fails a quadratic and a cubic one", async () => {
-    // The times are given, because a measured one may be off by the noise of the machine.
+    // The times are passed in, because measured times vary.
     const reading = (power: number) =>
       assertLinear({
         input: (size) => size,

@@ -35,7 +35,7 @@ function assertPristine(): void {
 const KEYS = ["__proto__", "constructor", "prototype", "toString", "hasOwnProperty", "valueOf"];
 
 /** Sends a handwritten POST, and returns the answer. */
-async function post11(
+async function postOverHttp1(
   port: number,
   body: string | Uint8Array,
   headers: Readonly<Record<string, string>>,
@@ -56,7 +56,7 @@ function nested(open: string, close: string, depth: number): string {
   return open.repeat(depth) + close.repeat(depth);
 }
 
-/** The bodies that must get a 4xx with the given reason. */
+/** A body that must get a 4xx with this reason. */
 interface Bomb {
   readonly name: string;
   readonly contentType: string;
@@ -79,7 +79,7 @@ const BOMBS: readonly Bomb[] = [
     body: () => `{"metadata":{"name":"x"},"x":${nested("[", "]", 10_000)}}`,
   },
   {
-    name: "deep JSON in a field of any JSON",
+    name: "deep JSON in a field that may hold any JSON",
     contentType: JSON_TYPE,
     says: TOO_DEEP,
     body: () =>
@@ -284,7 +284,7 @@ describeJudgedInstance("hostile input", [alice, READER], (instance) => {
     });
   }
 
-  test("keys of the prototype in kubeconfigs and configuration files pollute nothing", async () => {
+  test("keys of the prototype in kubeconfigs and configuration files pollute no prototype", async () => {
     await using folder = await createTempFolder();
     for (const key of KEYS) {
       const text =
@@ -303,7 +303,7 @@ describeJudgedInstance("hostile input", [alice, READER], (instance) => {
     const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024, 0x20));
     const packed = await instance.as(MASTERS, "POST", MAPS, "\x1f\x8b", { headers: { "content-encoding": "gzip" } });
     assert.equal(packed.code, 400, packed.text);
-    const { codes } = await post11(instance.server.port, bomb, {
+    const { codes } = await postOverHttp1(instance.server.port, bomb, {
       "Content-Encoding": "gzip",
       "Content-Type": "application/json",
     });

@@ -1,4 +1,4 @@
-/** Requests beyond a limit of docs/engineering/threat_model.md get a 4xx with a reason, and the server goes on. */
+/** Requests beyond a limit of docs/engineering/threat_model.md get a 4xx, and the server keeps serving. */
 import assert from "node:assert/strict";
 import { connect as connectHttp2 } from "node:http2";
 import { test } from "node:test";
@@ -23,7 +23,7 @@ async function createCsrBody(name: string, request: string): Promise<string> {
   return JSON.stringify(await buildCsr({ name, request, signerName: "example.com/any", usages: ["client auth"] }));
 }
 
-/** The requests, and the expected answers. */
+/** A request beyond a limit, and the expected answer. */
 interface Limit {
   readonly name: string;
   readonly code: number;

@@ -24,8 +24,8 @@ const UNCONNECTED = "07";
 
 /** Lists the listening sockets of a process and its children from `/proc`, on Linux only. */
 async function readListening(pid: number): Promise<readonly ListeningSocket[]> {
-  const pids = await withChildren(pid);
-  const inodes = new Set((await Promise.all(pids.map(socketInodes))).flat());
+  const pids = await listWithChildren(pid);
+  const inodes = new Set((await Promise.all(pids.map(readSocketInodes))).flat());
   const read = async (name: string): Promise<readonly string[]> =>
     (await readFile(`/proc/${pid}/net/${name}`, "utf8").catch(() => "")).trim().split("\n").slice(1);
   const found: ListeningSocket[] = [];
@@ -51,13 +51,13 @@ async function readListening(pid: number): Promise<readonly ListeningSocket[]> {
   return found;
 }
 
-async function withChildren(pid: number): Promise<readonly number[]> {
+async function listWithChildren(pid: number): Promise<readonly number[]> {
   const text = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => "");
   const children = text.trim().split(/\s+/).filter((word) => word !== "").map(Number);
-  return [pid, ...(await Promise.all(children.map(withChildren))).flat()];
+  return [pid, ...(await Promise.all(children.map(listWithChildren))).flat()];
 }
 
-async function socketInodes(pid: number): Promise<readonly string[]> {
+async function readSocketInodes(pid: number): Promise<readonly string[]> {
   const names = await readdir(`/proc/${pid}/fd`);
   const targets = await Promise.all(names.map((name) => readlink(`/proc/${pid}/fd/${name}`).catch(() => "")));
   return targets.flatMap((target) => /^socket:\[(\d+)\]$/.exec(target)?.slice(1) ?? []);
@@ -75,7 +75,7 @@ function parseAddress(text: string): string {
  * Starts tlsboot and passes the sockets that this process and its children then listen on, without those from before.
  * The program has begun its work when `start` returns.
  */
-async function listeningWhile<T extends AsyncDisposable>(
+async function checkListening<T extends AsyncDisposable>(
   start: () => Promise<T>,
   check: (found: readonly ListeningSocket[], running: T) => void,
 ): Promise<void> {
@@ -164,7 +164,7 @@ for (
 ) {
   test(`tlsboot ${[command, ...args].join(" ")} listens only on its port of ${host}`, async () => {
     await using folder = await createTempFolder();
-    await listeningWhile(
+    await checkListening(
       () => startInstance(folder, args, command),
       (found, { port }) => assert.deepEqual(found, [tcp(host, port)]),
     );
@@ -173,7 +173,7 @@ for (
 
 test("tlsboot up --ui serves the page on loopback only", async () => {
   await using folder = await createTempFolder();
-  await listeningWhile(async () => {
+  await checkListening(async () => {
     const instance = await startInstance(folder, ["--ui"]);
     return { ...instance, ui: await findLink(instance.running) };
   }, (found, { port, ui }) => {
@@ -185,7 +185,7 @@ test("tlsboot up --ui serves the page on loopback only", async () => {
 test("tlsboot demo --keep listens only on its port of loopback", async () => {
   await using folder = await createTempFolder();
   const args = ["demo", "--nodes", "1", "--keep", "--data-dir", "demo"];
-  await listeningWhile(async () => {
+  await checkListening(async () => {
     const running = startTlsboot(args, { cwd: folder.path });
     // The demo restarts the server twice.
     const [, port = ""] = await running.waitFor(/Still serving at https:\/\/127\.0\.0\.1:(\d+)/);
@@ -246,13 +246,13 @@ describeInstance("the clients of an instance", {
     worksMade += 1;
     const request = ["request", "--signer", SIGNER, "--dns", "a.example.com", "--no-wait", "-o", "json", "--out"];
     const made = await run(...request, `approved${worksMade}`);
-    // The requests of earlier tests for this name are still open, of which it warns.
+    // It warns of the requests of earlier tests for this name, which are still open.
     await run("approve", JSON.parse(made).request.name, "--yes");
     await run(...request, `waiting${worksMade}`);
   }
 
   test("tlsboot ui serves the page on loopback only", async () => {
-    await listeningWhile(
+    await checkListening(
       () => startUi(["--data-dir", instance.data], { cwd: instance.folder.path }),
       (found, { origin }) => assert.deepEqual(found, [{ kind: "tcp", at: new URL(origin).host }]),
     );
@@ -261,7 +261,7 @@ describeInstance("the clients of an instance", {
   for (const [name, { args, isUp }] of Object.entries(AT_WORK)) {
     test(`tlsboot ${name} listens on nothing`, async () => {
       await makeWork();
-      await listeningWhile(async () => {
+      await checkListening(async () => {
         const running = startTlsboot(args, { cwd: instance.folder.path });
         await running.waitFor(isUp);
         return running;
@@ -273,7 +273,7 @@ describeInstance("the clients of an instance", {
     test(`tlsboot ${name} listens only on the given address for metrics`, async () => {
       await makeWork();
       const { args, isUp } = AT_WORK[name];
-      await listeningWhile(async () => {
+      await checkListening(async () => {
         const running = startTlsboot([...args, "--metrics-bind-address", "127.0.0.2:0"], { cwd: instance.folder.path });
         const [, port = ""] = await running.waitFor(/"message":"metrics".*"port":(\d+)/);
         await running.waitFor(isUp);

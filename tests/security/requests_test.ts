@@ -15,7 +15,7 @@ import { sendRaw } from "../support/raw_http.ts";
 const MAPS = "/api/v1/namespaces/default/configmaps";
 
 /** Returns the status code of a request over HTTP/2, which allows any method, or 0 if the session ends instead. */
-async function codeOver2(port: number, method: string, path: string): Promise<number> {
+async function requestCodeOverHttp2(port: number, method: string, path: string): Promise<number> {
   const session = connectHttp2(`https://127.0.0.1:${port}`, { rejectUnauthorized: false });
   const code = await new Promise<number>((resolve) => {
     session.on("error", () => resolve(0));
@@ -125,7 +125,7 @@ describeJudgedInstance("handwritten requests", [READER], (instance) => {
     test(`the method ${method} over HTTP/2 is not a verb, also in metrics`, async () => {
       // For a path that is not a resource, the method itself is the verb.
       for (const path of [MAPS, "/version"]) {
-        const code = await codeOver2(instance.server.port, method, path);
+        const code = await requestCodeOverHttp2(instance.server.port, method, path);
         assert.ok([0, 400, 403, 405].includes(code), `${code}`);
       }
       const metrics = await instance.as(MASTERS, "GET", "/metrics");
@@ -210,9 +210,9 @@ describeJudgedInstance("handwritten requests", [READER], (instance) => {
         assert.doesNotMatch(text.split("\r\n\r\n")[0] ?? "", /^Set-Cookie/im);
       }
     }
-    // Warnings about unknown fields are headers with text of the client.
-    const strange = { metadata: { name: "warned" }, [injected]: 1, "\u001b[2J\u202e": 2, '"\\': 3 };
-    const body = JSON.stringify(strange);
+    // Warnings about unknown fields are headers with text from the client.
+    const unknown = { metadata: { name: "warned" }, [injected]: 1, "\u001b[2J\u202e": 2, '"\\': 3 };
+    const body = JSON.stringify(unknown);
     const reply = await instance.as(MASTERS, "POST", `${MAPS}?dryRun=All&fieldValidation=Warn`, body);
     assert.equal(reply.code, 201, reply.text);
     assert.ok(!reply.text.includes("Set-Cookie"));

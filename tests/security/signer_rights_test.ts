@@ -1,6 +1,4 @@
-/**
- * The permissions to approve and sign, and the fields of a CSR that only the server sets (`pkg/registry/certificates`).
- */
+/** The permissions to approve and sign, and the CSR fields that only the server sets (`pkg/registry/certificates`). */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { before, test } from "node:test";
@@ -84,16 +82,16 @@ describeJudgedInstance("permissions of approvers and signers", USERS, (instance)
 
   for (
     const { name, who, status, code, message } of [
-      { name: "approve on the exact signer", who: exact, status: approved, code: 200 },
-      { name: "approve on its domain", who: domain, status: approved, code: 200 },
-      { name: "approve on another signer", who: other, status: approved, code: 403, message: NOT_APPROVE },
-      { name: "deny with approve on another signer", who: other, status: denied, code: 403, message: NOT_APPROVE },
-      { name: "approve without update of /approval", who: withoutUpdate, status: approved, code: 403 },
-      { name: "sign alone", who: signs, status: approved, code: 403 },
-      { name: "the requester itself", who: requester, status: approved, code: 403 },
+      { name: "who may approve for the exact signer", who: exact, status: approved, code: 200 },
+      { name: "who may approve for its domain", who: domain, status: approved, code: 200 },
+      { name: "who may approve for another signer", who: other, status: approved, code: 403, message: NOT_APPROVE },
+      { name: "who denies and may approve for another signer", who: other, status: denied, code: 403, message: NOT_APPROVE },
+      { name: "who may approve but not update /approval", who: withoutUpdate, status: approved, code: 403 },
+      { name: "who may only sign", who: signs, status: approved, code: 403 },
+      { name: "who is the requester", who: requester, status: approved, code: 403 },
     ]
   ) {
-    test(`PUT /approval by a user with ${name} gets ${code}`, async () => {
+    test(`PUT /approval by a user ${name} gets ${code}`, async () => {
       const csr = await submit({}, who === requester ? requester : MASTERS);
       const reply = await put(who, csr, "approval", status);
       assert.equal(reply.code, code, reply.text);
@@ -118,10 +116,10 @@ describeJudgedInstance("permissions of approvers and signers", USERS, (instance)
 
   for (
     const { name, who, status, code } of [
-      { name: "a certificate with sign", who: signs, status: () => ({ certificate }), code: 200 },
-      { name: "a failure with sign", who: signs, status: () => failed, code: 200 },
-      { name: "a certificate with approve alone", who: exact, status: () => ({ certificate }), code: 403 },
-      { name: "an approval with sign", who: signs, status: () => approved, code: 422 },
+      { name: "a certificate by a user who may sign", who: signs, status: () => ({ certificate }), code: 200 },
+      { name: "a failure by a user who may sign", who: signs, status: () => failed, code: 200 },
+      { name: "a certificate by a user who may only approve", who: exact, status: () => ({ certificate }), code: 403 },
+      { name: "an approval by a user who may sign", who: signs, status: () => approved, code: 422 },
     ]
   ) {
     test(`PUT /status of ${name} gets ${code}`, async () => {
@@ -185,16 +183,16 @@ describeJudgedInstance("permissions of approvers and signers", USERS, (instance)
 
   for (
     const { name, who, options, code, message } of [
-      { name: "a node for itself", who: n1, options: { signerName: KUBELET }, code: 201 },
+      { name: "a node for its own client certificate", who: n1, options: { signerName: KUBELET }, code: 201 },
       {
-        name: "a node for another, as client",
+        name: "a node for another node's client certificate",
         who: n1,
         options: { signerName: KUBELET, commonName: "system:node:n2" },
         code: 403,
         message: "can only create a node CSR with CN=system:node:n1",
       },
       {
-        name: "a node for another, to serve",
+        name: "a node for another node's serving certificate",
         who: n1,
         options: {
           signerName: SERVING,
@@ -206,7 +204,7 @@ describeJudgedInstance("permissions of approvers and signers", USERS, (instance)
         message: "can only create a node CSR with CN=system:node:n1",
       },
       {
-        name: "a node for another user, at another signer",
+        name: "a node for another user, from another signer",
         who: n1,
         options: { commonName: "another-user" },
         code: 201,
@@ -218,21 +216,21 @@ describeJudgedInstance("permissions of approvers and signers", USERS, (instance)
         code: 403,
       },
       {
-        name: "a user for system:masters, as API client",
+        name: "a user for an API client in system:masters",
         who: requester,
         options: { signerName: CLIENT, organizations: ["a", "system:masters"] },
         code: 403,
         message: `use of ${CLIENT} signer with system:masters group is not allowed`,
       },
       {
-        name: "even the administrator for system:masters, as API client",
+        name: "even the administrator for an API client in system:masters",
         who: MASTERS,
         options: { signerName: CLIENT, organizations: ["system:masters"] },
         code: 403,
         message: `use of ${CLIENT} signer with system:masters group is not allowed`,
       },
       {
-        name: "a user for system:notmasters, as API client",
+        name: "a user for an API client in system:notmasters",
         who: requester,
         options: { signerName: CLIENT, organizations: ["system:notmasters"] },
         code: 201,
