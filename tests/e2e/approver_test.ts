@@ -1,4 +1,4 @@
-/** Tests the approver with policies, in `up` and alone, and the commands that explain its verdicts. */
+/** Tests the approver with policies, in `up` and as its own process, and the commands that explain its verdicts. */
 import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { test } from "node:test";

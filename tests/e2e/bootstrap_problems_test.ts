@@ -168,7 +168,7 @@ test("tlsboot doctor prints no fix that waits for a token on stdin", async () =>
   const cluster = ["--server", instance.url, "--ca-cert-hash", hash, "--token", token];
   const words = ["bootstrap", ...cluster, ...FILES, "--hostname-override", "n1"];
   {
-    // The server signs cluster-info after it is up, so the time until the request is there is not limited.
+    // The server signs cluster-info after it is up, so the wait for the request has no time limit.
     await using waiting = startTlsboot(words, { cwd: folder.path });
     await waiting.waitFor(/waiting for approval: tlsboot approve /);
   }

@@ -28,7 +28,7 @@ function readCrl(pem: string, ca: CertificateFacts): { readonly number: bigint; 
   return { number: facts.value.number ?? 0n, serials };
 }
 
-test("tlsboot ca crl fetches a running server's CRL as PEM and DER, and makes one when no server runs", async () => {
+test("tlsboot ca crl fetches a running server's CRL as PEM and DER, and creates one when no server runs", async () => {
   await using folder = await createWorkplace();
   let running: { readonly number: bigint };
   {

@@ -26,7 +26,7 @@ async function writeImportFiles(folder: TempFolder, certificatePem: string, keyP
 
 const IMPORT = "ca import --ca-cert given.crt --ca-key given.key";
 
-test("tlsboot ca init --permit-dns --permit-ip makes a constrained CA, and ca show and inspect show the constraints", async () => {
+test("tlsboot ca init --permit-dns --permit-ip creates a constrained CA, and ca show and inspect show its constraints", async () => {
   await using folder = await createTempFolder();
   const tlsboot = createCaRunner(folder.path);
   await tlsboot.succeed("ca init --permit-dns Example.org --permit-dns .lab.example --permit-ip 10.0.0.0/8,fd00::1");
@@ -56,7 +56,7 @@ for (
   });
 }
 
-test("tlsboot ca init --split makes a CA for each purpose, and ca show shows them all", async () => {
+test("tlsboot ca init --split creates a CA for each purpose, and ca show shows all of them", async () => {
   await using folder = await createTempFolder();
   const tlsboot = createCaRunner(folder.path);
   assert.equal((await tlsboot("ca init --split --permit-dns example.org")).code, 0);

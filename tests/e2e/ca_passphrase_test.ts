@@ -91,7 +91,7 @@ test("a passphrase is prompted for on a terminal, twice for a new key", async ()
   );
 });
 
-test("an empty --ca-passphrase-file is refused, and no key is made without a passphrase", async () => {
+test("an empty --ca-passphrase-file is refused, and no key is created without a passphrase", async () => {
   await using folder = await createPassphraseFolder();
   const { code, stderr } = await createCheckedRunner(folder.path)("ca init --ca-passphrase-file=");
   assert.equal(code, 2);
@@ -132,7 +132,7 @@ for (
     },
   ]
 ) {
-  test(`a passphrase file that is ${name} is refused, and no key is made`, async () => {
+  test(`a passphrase file that is ${name} is refused, and no key is created`, async () => {
     await using folder = await createPassphraseFolder();
     await prepare(folder);
     const { code, stderr } = await createCheckedRunner(folder.path)(`ca init ${FILE}`);
@@ -184,7 +184,7 @@ test("tlsboot ca import encrypts the plain key that tlsboot ca request made, and
   );
 });
 
-test("up makes an encrypted CA with --ca-passphrase-file, signs with it, and never logs the passphrase", async () => {
+test("up creates an encrypted CA with --ca-passphrase-file, signs with it, and never logs the passphrase", async () => {
   await using folder = await createPassphraseFolder();
   const args = ["--auto-approve", "--ca-passphrase-file", "pass"];
   {

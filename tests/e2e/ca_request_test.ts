@@ -151,7 +151,7 @@ test("tlsboot ca sign records what a CA of a split data directory signs", async 
   assert.match(await read(folder, "split/issued.jsonl"), /"subject":"CN=site-ca"/);
 });
 
-test("tlsboot ca request keeps the key, makes another request for it, and refuses a folder with a CA", async () => {
+test("tlsboot ca request keeps the key, creates another request for it, and refuses a folder with a CA", async () => {
   await using folder = await prepare();
   const { tlsboot } = folder;
   const key = await read(folder, "server/pki/ca.key");

@@ -89,7 +89,7 @@ test("ca rotate in files: status --wait ends once everyone is ready, and flags w
   assert.match(await rotate(folder, 1, "abort", "--leave-behind", "n7"), /there is no .* "n7" in this rotation/);
 });
 
-test("ca rotate in files: the files of a killed begin are retired, and the message says which key to destroy", async () => {
+test("ca rotate in files: the files of a killed begin are retired, and the message names the key to destroy", async () => {
   await using folder = await createPki();
   const simulateKill = async (): Promise<void> => {
     for (const name of ["ca-rotation.json", "ca-bundle.crt", "ca-cross-signed.crt"]) await rm(folder.join("pki", name));

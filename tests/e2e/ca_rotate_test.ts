@@ -357,7 +357,7 @@ test("ca rotate encrypts the new key with the passphrase of the old one", async 
   await writeFile(folder.join("passphrase"), "open sesame\n", { mode: 0o600 });
   const passphrase = ["--ca-passphrase-file", "passphrase"];
   await folder.succeed("ca", "init", ...passphrase);
-  // The key for service account tokens, which encrypts the new key on its way, may be elsewhere.
+  // The key for service account tokens, which encrypts the new key in transit, may be in another file.
   await folder.succeed("ca", "init", "--data-dir", "other");
   const tokenKey = ["--service-account-signing-key-file", "other/pki/ca.key"];
   await using instance = await startInstance(folder, ["--auto-approve", ...passphrase, ...tokenKey]);

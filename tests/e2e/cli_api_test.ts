@@ -38,7 +38,7 @@ describeInstance("commands of the API", {}, (instance) => {
     assert.match(refused.stderr, /its serving certificate is signed by an unknown authority/);
   });
 
-  test("tlsboot get csr prints its own table, kubectl's table, or that there is nothing", async () => {
+  test("tlsboot get csr prints its own table or kubectl's, and reports an empty list", async () => {
     assert.deepEqual(await tlsboot("get", "csr", "-l", "none=such"), {
       code: 0,
       stdout: "",

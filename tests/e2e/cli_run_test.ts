@@ -152,7 +152,7 @@ test("tlsboot kubeconfig admin writes the address in admin.kubeconfig into anoth
   assert.match(other.stdout, /server: https:\/\/10\.0\.0\.9:6443\n/);
 });
 
-test("tlsboot token create -o yaml makes the Secret that kubeadm would make", async () => {
+test("tlsboot token create -o yaml prints the Secret that kubeadm would create", async () => {
   const tlsboot = createRunner("/nowhere");
   const { stdout, stderr } = await tlsboot.succeed(`token create -o yaml --ttl 1h --description lab ${TOKEN}`);
   assert.equal(stderr, "");
@@ -388,7 +388,7 @@ test("only terminals without NO_COLOR get colours", async () => {
   assert.ok(!(await tlsboot("nope")).stderr.includes(escape));
 });
 
-test("a bug is reported as such, and its causes only with --debug", async () => {
+test("a bug is reported as a bug, with its causes only if --debug is set", async () => {
   const failing = {
     program: "tlsboot",
     description: "D.",

@@ -299,7 +299,7 @@ lifetime: { max: 24h }
     );
   });
 
-  test("on a terminal, sign asks first, and signs nothing after a no", async () => {
+  test("on a terminal, sign asks for confirmation, and signs nothing without it", async () => {
     await request("asked");
     await exportTo("asked.tlsb", "asked");
     const args = ["sign", "asked.tlsb", "--data-dir", "ca", "--out", "asked.signed"];

@@ -78,7 +78,7 @@ test("up records and counts every certificate, even of deleted requests, across 
     await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
     assert.deepEqual(await countIssued(admin), want);
     const { items, report } = await readRegister(admin, instance.data);
-    // The port has changed, so there is another kubeconfig; the certificates of the first run are not recorded again.
+    // The new port needs a new kubeconfig. The certificates of the first run are not recorded again.
     assert.deepEqual(items.slice(6).map(({ spec }) => [spec.source, spec.replaces]), [["kubeconfig", "0000000003"]]);
     assert.deepEqual([report.fault, report.sealedUpTo?.name], [undefined, "0000000006"]);
     // A kill leaves the register intact; the next server seals it later.

@@ -187,7 +187,7 @@ describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
     assert.match((await tlsboot("unrevoke", "user/zoe")).stderr, /"user\/zoe": it is not revoked/);
   });
 
-  test("on a terminal, revoke shows what it revokes, and asks", async () => {
+  test("on a terminal, revoke shows what it revokes, and asks for confirmation", async () => {
     await succeed("kubeconfig", "user", "dora");
     const no = await instance.typeAt("n\n", "revoke", "user/dora");
     assert.deepEqual([no.code, no.stdout], [3, ""]);

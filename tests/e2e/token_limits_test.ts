@@ -188,7 +188,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
     assert.match(unit, / --hostname-override n10 --rotate-certificates\n/);
     const reading = await runTlsboot(
       ["bootstrap", "--join", "n10.pack", ...toFileFlags("reading"), "--print-systemd-unit"],
-      // They belong to other commands: the pack has the credentials.
+      // The command ignores these variables, because the pack has the credentials.
       { cwd: instance.folder.path, env: { TLSBOOT_SERVER: "https://10.0.0.9", TLSBOOT_CA_CERT_HASH: NO_PIN } },
     );
     assert.equal(reading.code, 0, reading.stderr);

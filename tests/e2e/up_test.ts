@@ -137,7 +137,7 @@ test("a second tlsboot up keeps CA, data and token, and prints the next steps; a
   );
 });
 
-test("tlsboot up --shared-token=false makes no shared token, and deletes those of earlier runs", async () => {
+test("tlsboot up --shared-token=false creates no shared token, and deletes those of earlier runs", async () => {
   await using folder = await createWorkplace();
   const readTokens = async (): Promise<readonly string[]> => {
     return JSON.parse(await folder.answer("token", "list", "-o", "json")).map((
@@ -150,7 +150,7 @@ test("tlsboot up --shared-token=false makes no shared token, and deletes those o
     old = await readToken(`${first.data}/bootstrap.kubeconfig`);
     assert.equal((await readTokens()).length, 1);
     await folder.succeed("token", "create", "abcdef.0123456789abcdef", "--node", "n1");
-    // Another address makes another token, and leaves the first one.
+    // A changed address causes a second token, and the first one stays.
     await first.end("SIGINT");
   }
   {
