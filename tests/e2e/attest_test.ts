@@ -95,7 +95,7 @@ describeInstance("proofs of machines", {
   args: ["--inventory", "machines.yaml"],
   prepare: prepareMachines,
 }, (instance) => {
-  test("there is no shared token", async () => {
+  test("up creates no shared token if the inventory lists proofs", async () => {
     await assert.rejects(access(`${instance.data}/bootstrap.kubeconfig`));
     const greeting = instance.running.stdout();
     const reason =

@@ -53,7 +53,7 @@ test("bootstrap trusts a new CA, reports it, renews early with it, but only once
 
   await rotate("finish");
   await rotating.waitFor(/n1\/kubeconfig: 1 CA is trusted now \(0 new, 1 removed\)/);
-  // A machine that missed the end still trusts the CA of the new serving certificate.
+  // A machine that missed the end of the rotation still trusts the CA of the new serving certificate.
   assert.match(
     await folder.answer(...bootstrapLine("n2")),
     /^n2\/kubeconfig: 1 CA is trusted now \(0 new, 1 removed\)\n/,

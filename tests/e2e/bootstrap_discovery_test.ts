@@ -98,7 +98,7 @@ describeInstance("tlsboot bootstrap --ca-cert-hash", { args: ["--auto-approve"] 
       ],
     ];
     for (const [node, args, message] of cases) {
-      // Unless it is refused, it tries again until its time is up.
+      // A run that is not refused retries until its timeout.
       const tried = (running: Running) => running.waitFor(/trying again: .*(?:connection refused|token "aaaaaa")/);
       const { code, stdout, stderr } = await instance.timeOut(tried, ...args, ...machineFlags(node));
       assert.deepEqual([code, stdout], [1, ""], stderr);

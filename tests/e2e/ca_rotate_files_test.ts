@@ -9,7 +9,7 @@ const CA = ["--ca-cert", "pki/ca.crt"];
 const rotate = (folder: Workplace, code: number, ...args: readonly string[]): Promise<string> =>
   folder.fail(code, "ca", "rotate", ...args, ...CA);
 
-/** Makes `pki/ca.crt` and `pki/ca.key` in a folder. */
+/** Creates `pki/ca.crt` and `pki/ca.key` in a folder. */
 async function createPki(): Promise<Workplace> {
   const folder = await createWorkplace();
   await folder.succeed("ca", "init", "--data-dir", ".");

@@ -144,7 +144,7 @@ test("ca rotate begin, status, switch and finish replace the CA of a node and an
   assert.match(switched.stdout, /^Servers: +1 of 1 have adopted Switch$/m);
   assert.match((await folder.succeed("ca", "rotate", "switch")).stderr, /^nothing to do: .*the new CA signs/m);
   assert.equal((await readStates(folder))["n1"], "renewalDue");
-  // A client that trusts the old CA only still reaches the server.
+  // A client that trusts only the old CA still reaches the server.
   assert.ok(await isAccepted(folder.join("n1/kubeconfig")));
 
   const refused = await folder.fail(3, "ca", "rotate", "finish");

@@ -277,7 +277,7 @@ test("each CA of a split instance is replaced on its own: the kubelets', the adm
     }
     await finishRotation(folder.join("data/admin.kubeconfig"), name);
     if (name === "kubelet-client-ca") assert.equal(await whoIs(folder.join("n1/kubeconfig")), "401");
-    // The kubeconfig of the node trusts the old CA of the server only.
+    // The kubeconfig of the node trusts only the server's old CA.
     if (name !== "ca") assert.equal(await whoIs(folder.join(`${newest}/kubeconfig`)), `system:node:${newest}`);
   }
   assert.ok(await isIssuedBy(folder, "data/pki/apiserver.crt", "data/pki/ca.crt"));

@@ -96,7 +96,7 @@ test("tlsboot ca shares split splits only the passphrase that opens the key", as
   assert.match(again.stderr, /cannot write a share: "shares\/share-1-of-3\.txt" exists/);
   const checked = await tlsboot.succeed("ca shares check shares/share-1-of-3.txt shares/share-3-of-3.txt");
   assert.match(checked.stdout, /the shares open tlsboot-data\/pki\/ca\.key\n$/);
-  // The old shares open the key for a new set, which is for other holders.
+  // Two old shares are enough to create a new set for other holders.
   await tlsboot.succeed(`ca shares split --shares 3-of-5 --out more --ca-passphrase-file - ${share(1)}`, {
     stdin: `${(await readGroups(folder, 2)).join(" ")}\n`,
   });

@@ -107,7 +107,7 @@ describeInstance("commands of the API", {}, (instance) => {
     assert.match(heading, /^NAME +FOR +SIGNER +REQUESTED BY +AGE +EXPIRES +STATE$/);
     // deno-lint-ignore no-control-regex -- the colour of the state
     assert.match(rows[0] ?? "", /^node-csr-terma +system:node:\S+ +example\.com\S*… .* \x1b\[33mpending\x1b\[0m$/);
-    // deno-lint-ignore no-control-regex -- colours take no place
+    // deno-lint-ignore no-control-regex -- colours have no width
     for (const row of rows) assert.ok(row.replace(/\x1b\[\d+m/g, "").length <= 80, row);
     assert.equal((await tlsboot("policy", "explain", "node-csr-terma")).code, 3);
     for (const args of [["get", "csr", "-o", "name"], ["describe", "csr"], ["approve"], ["delete", "csr"]]) {

@@ -15,12 +15,11 @@ import { createTempFolder, readMode } from "../support/temp.ts";
 const signal = new AbortController().signal;
 const TOKEN = "abcdef.0123456789abcdef";
 
-test("tlsboot version prints the version as words, JSON and YAML", async () => {
+test("tlsboot version prints the version as text, JSON and YAML", async () => {
   const manifest = JSON.parse(await readFile("deno.json", "utf8"));
   const tlsboot = createRunner("/nowhere");
-  const words = await tlsboot("version");
-  assert.equal(
-    words.stdout,
+  const text = await tlsboot("version");
+  assert.equal(    text.stdout,
     `tlsboot version: ${manifest.version}\nKubernetes API: v1.37.2\nCommit: unknown\nRuntime: Node 24.0.0, OpenSSL 3.5.0\n`,
   );
   const json = JSON.parse((await tlsboot("version -o json")).stdout);
@@ -38,7 +37,7 @@ test("tlsboot version prints the version as words, JSON and YAML", async () => {
   assert.deepEqual(JSON.parse(onDeno.stdout).runtime, { name: "Deno", version: "2.9.6" });
   assert.equal(JSON.parse(onDeno.stdout).opensslVersion, undefined);
   assert.match((await tlsboot("version -o yaml")).stdout, /^gitVersion: v1\.37\.2\+tlsboot/m);
-  assert.deepEqual(await tlsboot("--version"), words);
+  assert.deepEqual(await tlsboot("--version"), text);
   assert.deepEqual(JSON.parse((await tlsboot("--version -o json")).stdout), json);
 });
 

@@ -47,7 +47,7 @@ async function readRegister({ api }: Connected, data: string) {
 
 test("up records and counts every certificate, even of deleted requests, across a restart and a kill", async () => {
   await using folder = await createWorkplace();
-  // A different port for each start; one that the system chooses could be the same.
+  // Each start has a new port. One that the system chooses could be the same again.
   const findPort = async () => ["--secure-port", String(await findServerPort())];
   const want = { "1h": 0, "1d": 0, "7d": 1, "30d": 1, "90d": 2, any: 2 };
   {

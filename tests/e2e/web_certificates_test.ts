@@ -69,7 +69,7 @@ describeInstance("certificates of web servers", {
     assert.notEqual(await readFile(instance.folder.join("nas.home.lan", "identity.kubeconfig"), "utf8"), identity);
   });
 
-  test("a web server elsewhere needs the address, a token and the hash of the CA", async () => {
+  test("a web server on another machine needs the address, a token and the hash of the CA", async () => {
     const kubeconfig = await readFile(instance.folder.join("data", "web.kubeconfig"), "utf8");
     const [token = ""] = /[a-z0-9]{6}\.[a-z0-9]{16}/.exec(kubeconfig) ?? [];
     const [hash = ""] = /sha256:[0-9a-f]{64}/.exec((await succeed("ca", "show")).stdout) ?? [];

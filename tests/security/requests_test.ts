@@ -30,7 +30,7 @@ async function requestCodeOverHttp2(port: number, method: string, path: string):
 const SMUGGLED = `GET /version HTTP/1.1\r\nHost: x\r\n\r\n`;
 
 /** Requests that a proxy and a server could read differently. None may be answered twice. */
-const SMUGGLING: readonly { readonly name: string; readonly bytes: string; readonly mayAnswer?: readonly number[] }[] =
+const SMUGGLING: readonly { readonly name: string; readonly bytes: string }[] =
   [
     {
       name: "Content-Length and Transfer-Encoding",
