@@ -46,7 +46,8 @@ test("tlsboot ca crl fetches a running server's CRL as PEM and DER, and creates 
   const alone = readCrl(await folder.answer(...CRL), await readCa(folder.join("data/pki/ca.crt")));
   assert.ok(alone.number > running.number);
   assert.equal(
-    readCrl(await readFile(folder.join("data/pki/ca.crl"), "utf8"), await readCa(folder.join("data/pki/ca.crt"))).number,
+    readCrl(await readFile(folder.join("data/pki/ca.crl"), "utf8"), await readCa(folder.join("data/pki/ca.crt")))
+      .number,
     alone.number,
   );
 });
@@ -81,7 +82,10 @@ test("every CRL has the time of the revocation and the certificate's serial numb
   const config = await readFile(folder.join("alice.kubeconfig"), "utf8");
   const [, certificate = ""] = /client-certificate-data: "?([^"\s]+)/.exec(config) ?? [];
   const alice = new X509Certificate(Buffer.from(certificate, "base64"));
-  const { serials } = readCrl(await readFile(folder.join("data/pki/ca.crl"), "utf8"), await readCa(folder.join("data/pki/ca.crt")));
+  const { serials } = readCrl(
+    await readFile(folder.join("data/pki/ca.crl"), "utf8"),
+    await readCa(folder.join("data/pki/ca.crt")),
+  );
   assert.equal(serials.indexOf(getRecordedSerial(alice)), 0);
 });
 

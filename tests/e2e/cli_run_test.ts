@@ -19,7 +19,8 @@ test("tlsboot version prints the version as text, JSON and YAML", async () => {
   const manifest = JSON.parse(await readFile("deno.json", "utf8"));
   const tlsboot = createRunner("/nowhere");
   const text = await tlsboot("version");
-  assert.equal(    text.stdout,
+  assert.equal(
+    text.stdout,
     `tlsboot version: ${manifest.version}\nKubernetes API: v1.37.2\nCommit: unknown\nRuntime: Node 24.0.0, OpenSSL 3.5.0\n`,
   );
   const json = JSON.parse((await tlsboot("version -o json")).stdout);

@@ -258,7 +258,14 @@ lifetime: { max: 24h }
     assert.equal(without.code, 1);
     assert.match(without.stderr, /there is no key/);
 
-    const unrelated = await instance.succeed("sign", "bob.tlsb", "--data-dir", "unrelated", "--trust-exporter", exporter);
+    const unrelated = await instance.succeed(
+      "sign",
+      "bob.tlsb",
+      "--data-dir",
+      "unrelated",
+      "--trust-exporter",
+      exporter,
+    );
     await writeFile(instance.folder.join("unrelated.signed"), unrelated.stdout);
     const refused = await importFrom("unrelated.signed");
     assert.equal(refused.code, 3);

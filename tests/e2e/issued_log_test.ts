@@ -116,7 +116,10 @@ test("up imports the records of issued.jsonl into its register once", async () =
       getRecordedSerial(signed),
       "CN=alice",
     ]]);
-    assert.equal((await verifyRecords(items, { cas: [await readCa(folder.join("data/pki/ca.crt"))] })).fault, undefined);
+    assert.equal(
+      (await verifyRecords(items, { cas: [await readCa(folder.join("data/pki/ca.crt"))] })).fault,
+      undefined,
+    );
   }
 });
 

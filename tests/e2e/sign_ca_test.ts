@@ -37,7 +37,8 @@ async function withRequests(body: (place: SignPlace) => Promise<void>): Promise<
   const options = { random: createSeededRandom(), clock: createFakeClock("2026-06-01T00:00:00Z") };
   await body({
     folder,
-    tlsboot: (args, more = {}) => runCaptured(args, { cwd: folder.path, env: { HOME: homedir() }, ...options, ...more }),
+    tlsboot: (args, more = {}) =>
+      runCaptured(args, { cwd: folder.path, env: { HOME: homedir() }, ...options, ...more }),
   });
 }
 

@@ -140,7 +140,7 @@ describeInstance("tlsboot ui: its socket", {}, (instance) => {
     assert.equal(ui.running.hasEnded(), false, ui.running.stderr());
   });
 
-  test("ui: it listens on loopback only, and stops even if pages are open", async () => {
+  test("ui: the page listens on loopback only, and stops even if it is open", async () => {
     await using fresh = await startPage();
     const client = await openLink(fresh);
     const port = Number(new URL(fresh.origin).port);

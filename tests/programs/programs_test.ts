@@ -80,7 +80,7 @@ test("packaging/kustomize equals the chart as rendered by Helm's engine", async 
   }
 });
 
-test("the Prometheus operator knows each field of the chart's ServiceMonitor", async () => {
+test("the Prometheus operator accepts every field of the chart's ServiceMonitor", async () => {
   const text = await readFile("packaging/kustomize/servicemonitor/servicemonitor.yaml", "utf8");
   const validate = (stdin: string) => runProgram(peerPath("service-monitor"), [], { stdin });
   assert.deepEqual(await validate(text), { code: 0, stdout: "", stderr: "" });

@@ -99,7 +99,11 @@ const CERTIFICATES: readonly {
   issue(own: Authority): Promise<{ readonly cert: string; readonly key: string }>;
 }[] = [
   { name: "that is valid", code: 200, issue: (own) => issueForMasters(own) },
-  { name: "of another CA", code: 401, issue: async () => issueForMasters((await createIssuingCa(new Date())).authority) },
+  {
+    name: "of another CA",
+    code: 401,
+    issue: async () => issueForMasters((await createIssuingCa(new Date())).authority),
+  },
   {
     name: "of another CA with the same name",
     code: 401,

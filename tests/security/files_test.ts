@@ -11,7 +11,7 @@ import { startInstance } from "../support/instance_process.ts";
 import { type CapturedRun, runCaptured } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
-/** The public files: certificates, CRLs, public keys, and files without a secret, such as the number of the format. */
+/** The public files: certificates, CRLs, public keys, and files without a secret, such as the format number. */
 const PUBLIC = /(?:^|\/)(?:[^/]*\.(?:cr[tl]|pub)|format|\.tlsboot-demo|refused\.yaml)$/;
 
 /** Runs tlsboot and asserts that it succeeds. */
@@ -81,7 +81,11 @@ const SECRETS: readonly { readonly path: string; readonly args: readonly string[
 ];
 
 /** The targets of a planted link; a new database begins as an empty file. */
-const LINK_TARGETS = { "nothing": undefined, "another user's file": "precious\n", "another user's empty file": "" } as const;
+const LINK_TARGETS = {
+  "nothing": undefined,
+  "another user's file": "precious\n",
+  "another user's empty file": "",
+} as const;
 
 for (const { path, args, isServer } of SECRETS) {
   for (const [end, content] of Object.entries(LINK_TARGETS)) {

@@ -165,7 +165,7 @@ function longText(piece: string, size: number): string {
   return piece.repeat(Math.ceil(size * CHARS_PER_ELEMENT / piece.length));
 }
 
-/** The shapes of a kind's own fields. */
+/** Generates the shapes of a kind's own fields. */
 function* generateKindShapes({ schema, plural }: Kind, pieces = PIECES): Generator<Shape> {
   for (const [name, { type }] of Object.entries(schema.fields)) {
     if (name === "metadata") continue;
@@ -175,7 +175,7 @@ function* generateKindShapes({ schema, plural }: Kind, pieces = PIECES): Generat
   }
 }
 
-/** The shapes of metadata, which all kinds have. */
+/** Generates the shapes of metadata, which all kinds have. */
 function* generateMetadataShapes({ schema, plural }: Kind, pieces = PIECES): Generator<Shape> {
   const { type } = schema.fields["metadata"]!;
   for (const { label, value } of generateShapes(type, `${plural}.metadata`, pieces)) {
@@ -183,7 +183,7 @@ function* generateMetadataShapes({ schema, plural }: Kind, pieces = PIECES): Gen
   }
 }
 
-/** A sample with some of its fields replaced. */
+/** Returns a sample with some of its fields replaced. */
 function overlay(base: unknown, over: unknown): unknown {
   if (!isJsonObject(base) || !isJsonObject(over)) return over;
   const merged: JsonObject = { ...base };
@@ -259,7 +259,7 @@ function* filterEncodable(shapes: Iterable<Shape>, encode: (value: unknown) => U
   }
 }
 
-/** A DER element with its length. */
+/** Encodes a DER element with its length. */
 function der(tag: number, content: Uint8Array): Uint8Array<ArrayBuffer> {
   const { length } = content;
   const head = length < 0x80

@@ -31,12 +31,12 @@ let api: FakeApi;
 /** The target of the redirects: another port with the same CA, so that TLS does not prevent a connection. */
 let attacker: FakeApi;
 /** A listener without TLS, as a downgraded server and as a proxy. */
-let plain: Plain;
+let plain: PlainListener;
 /** An open database like that of a running server, so that a backup asks that server. */
 let database: AsyncDisposable;
 let recipient: string;
 
-interface Plain extends AsyncDisposable {
+interface PlainListener extends AsyncDisposable {
   readonly url: string;
   readonly received: string[];
 }
@@ -52,7 +52,7 @@ async function writeKubeconfig(name: string, user: KubeconfigUser): Promise<void
 }
 
 /** Starts a listener without TLS that records every received byte. */
-async function listenInPlain(): Promise<Plain> {
+async function startPlainListener(): Promise<PlainListener> {
   const received: string[] = [];
   const server = createTcpServer((socket) => {
     socket.on("data", (bytes) => {
@@ -168,7 +168,7 @@ describe("redirects", () => {
     folder = await createTempFolder();
     api = await startFakeApi();
     attacker = await startFakeApi({ ca: api.ca, serving: { dnsNames: ["localhost"], ipAddresses: ["127.0.0.1"] } });
-    plain = await listenInPlain();
+    plain = await startPlainListener();
     const key = await sharedKey();
     const clientCertificateData = await api.ca.issue({
       subject: { commonName: CLIENT },

@@ -30,58 +30,57 @@ async function requestCodeOverHttp2(port: number, method: string, path: string):
 const SMUGGLED = `GET /version HTTP/1.1\r\nHost: x\r\n\r\n`;
 
 /** Requests that a proxy and a server could read differently. None may be answered twice. */
-const SMUGGLING: readonly { readonly name: string; readonly bytes: string }[] =
-  [
-    {
-      name: "Content-Length and Transfer-Encoding",
-      bytes:
-        `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`,
-    },
-    {
-      name: "two lengths",
-      bytes:
-        `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nContent-Length: 0\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
-    },
-    {
-      name: "a length with a sign",
-      bytes: `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nContent-Length: +0\r\n\r\n${SMUGGLED}`,
-    },
-    {
-      name: "an unknown encoding",
-      bytes: `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nTransfer-Encoding: xchunked\r\n\r\n${SMUGGLED}`,
-    },
-    {
-      name: "chunked twice",
-      bytes:
-        `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`,
-    },
-    {
-      name: "another encoding before chunked",
-      bytes:
-        `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nTransfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`,
-    },
-    {
-      name: "a space before a colon",
-      bytes:
-        `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nContent-Length : ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
-    },
-    {
-      name: "a folded header",
-      bytes: `GET /version HTTP/1.1\r\nHost: x\r\nX-A: b\r\n Content-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
-    },
-    {
-      name: "a line feed alone in a header",
-      bytes: `POST ${MAPS} HTTP/1.1\r\nHost: x\r\nX-A: b\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
-    },
-    { name: "a zero byte in a header", bytes: `GET /version HTTP/1.1\r\nHost: x\r\nX-A: b\0c\r\n\r\n` },
-    {
-      name: "an invalid chunk size",
-      bytes:
-        `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nTransfer-Encoding: chunked\r\n\r\n0x0\r\n\r\n${SMUGGLED}`,
-    },
-    { name: "another protocol", bytes: `GET /version HTTP/9.9\r\nHost: x\r\n\r\n` },
-    { name: "a request line with two targets", bytes: `GET /version /healthz HTTP/1.1\r\nHost: x\r\n\r\n` },
-  ];
+const SMUGGLING: readonly { readonly name: string; readonly bytes: string }[] = [
+  {
+    name: "Content-Length and Transfer-Encoding",
+    bytes:
+      `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`,
+  },
+  {
+    name: "two lengths",
+    bytes:
+      `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nContent-Length: 0\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
+  },
+  {
+    name: "a length with a sign",
+    bytes: `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nContent-Length: +0\r\n\r\n${SMUGGLED}`,
+  },
+  {
+    name: "an unknown encoding",
+    bytes: `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nTransfer-Encoding: xchunked\r\n\r\n${SMUGGLED}`,
+  },
+  {
+    name: "chunked twice",
+    bytes:
+      `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`,
+  },
+  {
+    name: "another encoding before chunked",
+    bytes:
+      `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nTransfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`,
+  },
+  {
+    name: "a space before a colon",
+    bytes:
+      `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nContent-Length : ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
+  },
+  {
+    name: "a folded header",
+    bytes: `GET /version HTTP/1.1\r\nHost: x\r\nX-A: b\r\n Content-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
+  },
+  {
+    name: "a line feed alone in a header",
+    bytes: `POST ${MAPS} HTTP/1.1\r\nHost: x\r\nX-A: b\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
+  },
+  { name: "a zero byte in a header", bytes: `GET /version HTTP/1.1\r\nHost: x\r\nX-A: b\0c\r\n\r\n` },
+  {
+    name: "an invalid chunk size",
+    bytes:
+      `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nTransfer-Encoding: chunked\r\n\r\n0x0\r\n\r\n${SMUGGLED}`,
+  },
+  { name: "another protocol", bytes: `GET /version HTTP/9.9\r\nHost: x\r\n\r\n` },
+  { name: "a request line with two targets", bytes: `GET /version /healthz HTTP/1.1\r\nHost: x\r\n\r\n` },
+];
 
 /** Paths that could be authorized as one resource and served as another, which must never reveal a Secret. */
 const CONFUSING: readonly string[] = [

@@ -56,7 +56,7 @@ const COMMANDS: readonly string[] = [
 ];
 
 /** Contents of files of the wrong kind, with a secret. */
-const MISTAKEN: Readonly<Record<string, (secret: string) => string>> = {
+const CONTENTS: Readonly<Record<string, (secret: string) => string>> = {
   "a bare line": (secret) => `${secret}\n`,
   "a broken mapping": (secret) => `apiVersion: v1\nkind: {Config: ${secret}\n`,
   "a line after a document": (secret) => `{apiVersion: v1}\n${secret}\n`,
@@ -127,9 +127,9 @@ describe("a secret in a file of the wrong kind", () => {
     secrets.know("the secret", SECRET);
     // A command can detect a mistake only where it expects a certain kind of file.
     const naming = new Set<string>();
-    for (const [what, formatMistake] of Object.entries(MISTAKEN)) {
+    for (const [what, formatContent] of Object.entries(CONTENTS)) {
       for (const words of COMMANDS) {
-        await writeFile(folder.join("FILE"), formatMistake(SECRET), { mode: 0o600 });
+        await writeFile(folder.join("FILE"), formatContent(SECRET), { mode: 0o600 });
         const { code, stdout, stderr } = await tryOnce(folder.path, words);
         secrets.record(`${words}, where FILE is ${what}`, stdout + stderr);
         if (code !== 0 && NAMES_FILE.test(stderr)) naming.add(words);
