@@ -62,7 +62,7 @@ function readChain(
   assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
   const chain = parseCertificateChain(stdout);
   assert.ok(chain.ok);
-  const [leaf, ...behind] = chain.value;
+  const [leaf, ...intermediates] = chain.value;
   return { issuer: leaf?.issuer.commonName, intermediates: intermediates.map(({ subject }) => subject.commonName) };
 }
 

@@ -202,7 +202,7 @@ describe("redirects", () => {
     for (
       const [credential, kubeconfig] of [["a token", "kubeconfig"], ["a client certificate", "certificate"]] as const
     ) {
-      for (const [way, toArgs] of Object.entries({ ...WAYS, ...ROLES })) {
+      for (const [way, toArgs] of Object.entries({ ...COMMANDS, ...ROLES })) {
         test(`${way} with ${credential} does not follow a redirect to ${place}`, async () => {
           await copyFile(folder.join(kubeconfig), folder.join("instance", "admin.kubeconfig"));
           const asked = await assertRetriesWithoutRedirect(toArgs(kubeconfig), place);
