@@ -19,7 +19,7 @@ const CLIENT = "kubernetes.io/kube-apiserver-client";
 
 /** Creates the signing CA and an unrelated one. */
 async function createCas(folder: TempFolder): Promise<void> {
-  for (const ca of ["ca", "unrelated"]) {
+  for (const ca of ["ca", "another"]) {
     const { code, stderr } = await runTlsboot(["ca", "init", "--data-dir", ca, "--common-name", `${ca}-ca`], {
       cwd: folder.path,
     });
@@ -258,21 +258,14 @@ lifetime: { max: 24h }
     assert.equal(without.code, 1);
     assert.match(without.stderr, /there is no key/);
 
-    const unrelated = await instance.succeed(
-      "sign",
-      "bob.tlsb",
-      "--data-dir",
-      "unrelated",
-      "--trust-exporter",
-      exporter,
-    );
-    await writeFile(instance.folder.join("unrelated.signed"), unrelated.stdout);
-    const refused = await importFrom("unrelated.signed");
+    const signed = await instance.succeed("sign", "bob.tlsb", "--data-dir", "another", "--trust-exporter", exporter);
+    await writeFile(instance.folder.join("another.signed"), signed.stdout);
+    const refused = await importFrom("another.signed");
     assert.equal(refused.code, 3);
-    assert.match(refused.stderr, /it is signed by the CA "CN=unrelated-ca", which this installation does not trust/);
+    assert.match(refused.stderr, /it is signed by the CA "CN=another-ca", which this installation does not trust/);
     const [flag = "", pin = ""] = /--trust-signer (sha256:[0-9a-f]{64})/.exec(refused.stderr) ?? [];
-    assert.ok((await succeed("ca", "show", "--data-dir", "unrelated")).stdout.includes(pin), flag);
-    assert.equal((await importFrom("unrelated.signed", "--trust-signer", pin)).code, 0);
+    assert.ok((await succeed("ca", "show", "--data-dir", "another")).stdout.includes(pin), flag);
+    assert.equal((await importFrom("another.signed", "--trust-signer", pin)).code, 0);
     const late = await importFrom("bob.signed");
     assert.equal(late.code, 1);
     assert.match(late.stderr, /cannot import the answer to "bob": the request already has another certificate/);

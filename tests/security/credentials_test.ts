@@ -98,31 +98,27 @@ const CERTIFICATES: readonly {
   readonly code: number;
   issue(own: Authority): Promise<{ readonly cert: string; readonly key: string }>;
 }[] = [
-  { name: "that is valid", code: 200, issue: (own) => issueForMasters(own) },
-  {
-    name: "of another CA",
-    code: 401,
-    issue: async () => issueForMasters((await createIssuingCa(new Date())).authority),
-  },
+  { name: "that is valid", code: 200, issue: (own) => issueMasters(own) },
+  { name: "of another CA", code: 401, issue: async () => issueMasters((await createIssuingCa(new Date())).authority) },
   {
     name: "of another CA with the same name",
     code: 401,
     async issue(own) {
       const commonName = own.certificate.subject.commonName;
-      return issueForMasters((await createIssuingCa(new Date(), commonName)).authority);
+      return issueMasters((await createIssuingCa(new Date(), commonName)).authority);
     },
   },
   {
     name: "for servers only",
     code: 401,
-    issue: (own) => issueForMasters(own, { usages: ["digital signature", "server auth"] }),
+    issue: (own) => issueMasters(own, { usages: ["digital signature", "server auth"] }),
   },
-  { name: "that has expired", code: 401, issue: (own) => issueForMasters(own, {}, -2 * HOUR_MS) },
-  { name: "that is not valid yet", code: 401, issue: (own) => issueForMasters(own, {}, 2 * HOUR_MS) },
+  { name: "that has expired", code: 401, issue: (own) => issueMasters(own, {}, -2 * HOUR_MS) },
+  { name: "that is not valid yet", code: 401, issue: (own) => issueMasters(own, {}, 2 * HOUR_MS) },
   { name: "that is self-signed", code: 401, issue: () => issueSelfSigned() },
 ];
 
-async function issueForMasters(
+async function issueMasters(
   authority: Authority,
   edit: { readonly usages?: readonly string[] } = {},
   offsetMs = 0,
@@ -228,9 +224,9 @@ describeJudgedInstance("credentials", [
   test("a valid certificate takes precedence over an invalid token, and a valid token is accepted with an invalid certificate", async () => {
     const own = await parseAuthority(instance.server.clientCaPem, instance.server.clientCaKeyPem);
     assert.ok(own.ok);
-    assert.equal(await requestCode(instance.server, await issueForMasters(own.value), "Bearer wrong"), 200);
+    assert.equal(await requestCode(instance.server, await issueMasters(own.value), "Bearer wrong"), 200);
     await instance.admin("POST", SECRETS, createTokenSecret("helper", { name: "" }));
-    const foreign = await issueForMasters((await createIssuingCa(new Date())).authority);
+    const foreign = await issueMasters((await createIssuingCa(new Date())).authority);
     assert.equal(
       await requestCode(instance.server, foreign, `Bearer helper.${SECRET}`),
       403,

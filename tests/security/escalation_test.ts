@@ -130,12 +130,7 @@ describeJudgedInstance(
           path: roles,
           body: { ...createRole("e5", []), aggregationRule: { clusterRoleSelectors: [{}] } },
         },
-        {
-          who: editor,
-          name: "more permissions in their own role",
-          path: `${roles}/test:editor`,
-          body: { rules: EVERYTHING },
-        },
+        { who: editor, name: "additions to their own role", path: `${roles}/test:editor`, body: { rules: EVERYTHING } },
         {
           who: editor,
           name: "a Role with all permissions",
@@ -189,13 +184,8 @@ describeJudgedInstance(
 
     for (
       const { who, name, path, body } of [
-        { who: editor, name: "a ClusterRole with their own permissions", path: roles, body: createRole("e2", [HELD]) },
-        {
-          who: editor,
-          name: "a binding of their own permissions",
-          path: bindings,
-          body: createBinding("e-small", "small"),
-        },
+        { who: editor, name: "a ClusterRole with held permissions", path: roles, body: createRole("e2", [HELD]) },
+        { who: editor, name: "a binding of held permissions", path: bindings, body: createBinding("e-small", "small") },
         { who: binder, name: "view, by bind on it", path: bindings, body: createBinding("b1", "view") },
         { who: escalator, name: "all permissions, by escalate", path: roles, body: createRole("x1", EVERYTHING) },
       ]

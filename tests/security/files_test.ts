@@ -81,14 +81,10 @@ const SECRETS: readonly { readonly path: string; readonly args: readonly string[
 ];
 
 /** The targets of a planted link; a new database begins as an empty file. */
-const LINK_TARGETS = {
-  "nothing": undefined,
-  "another user's file": "precious\n",
-  "another user's empty file": "",
-} as const;
+const TARGETS = { "nothing": undefined, "another user's file": "precious\n", "another user's empty file": "" } as const;
 
 for (const { path, args, isServer } of SECRETS) {
-  for (const [end, content] of Object.entries(LINK_TARGETS)) {
+  for (const [end, content] of Object.entries(TARGETS)) {
     if (content === "" && !path.includes(".db")) continue;
     test(`no secret is written through a link at ${path} to ${end}`, async () => {
       await using folder = await createTempFolder();
