@@ -376,10 +376,10 @@ function listTargets({ path, imports }: Source): readonly string[] {
 function findCycle(graph: ReadonlyMap<string, readonly string[]>, start: string): readonly string[] | undefined {
   const paths = new Map<string, readonly string[]>([[start, [start]]]);
   // A map iterates in insertion order, including entries that are added meanwhile.
-  for (const [path, way] of paths) {
+  for (const [path, route] of paths) {
     for (const target of graph.get(path) ?? []) {
-      if (target === start) return [...way, start];
-      if (!paths.has(target)) paths.set(target, [...way, target]);
+      if (target === start) return [...route, start];
+      if (!paths.has(target)) paths.set(target, [...route, target]);
     }
   }
   return undefined;

@@ -1,4 +1,4 @@
-/** Searches the syntax of every test and its support code for what makes tests flaky. */
+/** Searches the syntax trees of tests and their support code for causes of flakiness. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { readSources } from "./support/sources.ts";

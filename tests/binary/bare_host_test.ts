@@ -1,7 +1,7 @@
 /**
- * The file on a host with glibc and nothing else, and its connections there. The host is a read-only root folder with
- * the file, the libraries that it links, and a folder for data. It has no shell, /tmp, /proc, /dev or /etc, and no
- * network but a loopback interface.
+ * Runs the released file on a bare host and checks its connections. The host is a read-only root folder with the file,
+ * the libraries that it links, and a folder for data. It has no shell, /tmp, /proc, /dev or /etc, and no network but a
+ * loopback interface.
  */
 import assert from "node:assert/strict";
 import { lstatSync, readlinkSync } from "node:fs";
@@ -66,13 +66,13 @@ const USERS: readonly { readonly who: string; readonly user: User }[] = [
 ];
 
 for (const { who, user } of USERS) {
-  test(`the file runs server and client as ${who} on a bare host, and connects to loopback alone`, async () => {
+  test(`the file runs server and client as ${who} on a bare host, and connects only to loopback`, async () => {
     await using folder = await createTempFolder();
     const host = await createBareRoot(hostFile(), folder);
     await assertServes(host, user);
   });
 
-  test(`the file reports to ${who} the path that it cannot write on a read-only root`, async () => {
+  test(`the file reports the path that ${who} cannot write on a read-only root`, async () => {
     await using folder = await createTempFolder();
     const host = await createBareRoot(hostFile(), folder);
     const { code, stderr } = await host.run(["up"], user);
@@ -82,7 +82,7 @@ for (const { who, user } of USERS) {
   });
 }
 
-test("the file runs the demo with nothing but its libraries, and connects to loopback alone", async () => {
+test("the file runs the demo with nothing but its libraries, and connects only to loopback", async () => {
   await using folder = await createTempFolder();
   const host = await createBareRoot(hostFile(), folder);
   const { code, stdout, stderr, calls } = await host.trace(["demo", "--data-dir", `${DATA}/demo`], "65534:65534");
@@ -103,7 +103,7 @@ test("the file needs no network for local commands", async () => {
   }
 });
 
-test("the file runs server and client with the oldest glibc that can be had", async () => {
+test("the file runs server and client with glibc 2.31, the oldest one available", async () => {
   await using folder = await createTempFolder();
   const libraries = await ensureOldLibraries();
   const host = await createBareRoot(hostFile(), folder, libraries);
@@ -112,28 +112,28 @@ test("the file runs server and client with the oldest glibc that can be had", as
   await assertServes(host, "65534:65534");
 });
 
-/** Starts a server, whose calls of the network and those of a client must be to loopback alone. */
+/** Runs a server and a client, and asserts that both connect only to loopback. */
 async function assertServes(host: BareRoot, user: User): Promise<void> {
   await using server = host.start(["up", "--data-dir", `${DATA}/instance`], user);
   await server.running.waitFor(/is up at https:\/\/127\.0\.0\.1:6443/);
-  const asked = await server.trace(["get", "csr", "--data-dir", `${DATA}/instance`], user);
-  assert.deepEqual({ code: asked.code, stderr: asked.stderr }, { code: 0, stderr: "No resources found\n" });
-  assertLoopback(asked.calls);
+  const client = await server.trace(["get", "csr", "--data-dir", `${DATA}/instance`], user);
+  assert.deepEqual({ code: client.code, stderr: client.stderr }, { code: 0, stderr: "No resources found\n" });
+  assertLoopback(client.calls);
   assertLoopback(await server.calls());
 }
 
 function assertLoopback(calls: readonly string[]): void {
   const addresses = calls.flatMap((call) => parseAddress(call) ?? []);
-  assert.ok(addresses.includes("127.0.0.1"), "the trace has what the command itself connects to");
+  assert.ok(addresses.includes("127.0.0.1"), "the trace includes the command's own connections");
   assert.deepEqual(addresses.filter((address) => address !== "127.0.0.1"), []);
 }
 
-/** The address of the Internet in a call; undefined for sockets of files and of the kernel. */
+/** Returns the IP address in a call; undefined for UNIX and netlink sockets. */
 function parseAddress(call: string): string | undefined {
   return /inet_addr\("([^"]+)"\)/.exec(call)?.[1] ?? /inet_pton\(AF_INET6, "([^"]+)"/.exec(call)?.[1];
 }
 
-/** Creates a bare host in a folder, if given with the libraries of another root folder. Needs root. */
+/** Creates a bare host in a folder, with the libraries of this machine or of another root folder. Needs root. */
 async function createBareRoot(file: string, folder: TempFolder, libraries?: string): Promise<BareRoot> {
   const root = folder.join("root");
   await mkdir(`${root}${DATA}`, { recursive: true });
@@ -141,36 +141,36 @@ async function createBareRoot(file: string, folder: TempFolder, libraries?: stri
   const needed = await findLibraries(file);
   for (const library of needed) {
     await mkdir(`${root}${dirname(library)}`, { recursive: true });
-    await copyFile(libraries === undefined ? library : findIn(libraries, library), `${root}${library}`);
+    await copyFile(libraries === undefined ? library : findInRoot(libraries, library), `${root}${library}`);
   }
   const script = folder.join("enter.sh");
   await writeFile(script, ENTER);
   let traces = 0;
   const nextTrace = () => folder.join(`trace-${traces++}`);
-  const traced = async (command: string, args: readonly string[], trace: string): Promise<Traced> => ({
+  const runTraced = async (command: string, args: readonly string[], trace: string): Promise<Traced> => ({
     ...await runProgram(command, args),
     calls: await readCalls(trace),
   });
-  const inNew = (args: readonly string[], user: User, trace: string): readonly string[] => [
+  const toNewHostArgs = (args: readonly string[], user: User, trace: string): readonly string[] => [
     ...["--mount", "--net", "--pid", "--fork", "--kill-child"],
     ...["sh", script, "new", root, user, trace, ...args],
   ];
   return {
     findPath: (name) => `${root}${needed.find((library) => library.endsWith(`/${name}`))}`,
-    run: (args, user) => runProgram("unshare", inNew(args, user, "")),
+    run: (args, user) => runProgram("unshare", toNewHostArgs(args, user, "")),
     trace(args, user) {
       const trace = nextTrace();
-      return traced("unshare", inNew(args, user, trace), trace);
+      return runTraced("unshare", toNewHostArgs(args, user, trace), trace);
     },
     start(args, user) {
       const serverTrace = nextTrace();
-      const running = start("unshare", inNew(args, user, serverTrace));
+      const running = start("unshare", toNewHostArgs(args, user, serverTrace));
       return {
         running,
-        trace(more, other) {
+        trace(clientArgs, clientUser) {
           const trace = nextTrace();
           const host = ["--target", `${running.pid}`, "--mount", "--net", "sh", script, "joined", root];
-          return traced("nsenter", [...host, other, trace, ...more], trace);
+          return runTraced("nsenter", [...host, clientUser, trace, ...clientArgs], trace);
         },
         calls: () => readCalls(serverTrace),
         [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
@@ -187,13 +187,13 @@ async function findLibraries(file: string): Promise<readonly string[]> {
 }
 
 /** Finds a library below another root folder, where /lib may be a real folder and links may be absolute. */
-function findIn(root: string, library: string): string {
+function findInRoot(root: string, library: string): string {
   const found = [join(root, library), join(root, "usr", library)].find((path) =>
     lstatSync(path, { throwIfNoEntry: false }) !== undefined
   );
   if (found === undefined) throw new Error(`${root} has no ${library}`);
   const target = lstatSync(found).isSymbolicLink() ? readlinkSync(found) : "";
-  return isAbsolute(target) ? findIn(root, target) : found;
+  return isAbsolute(target) ? findInRoot(root, target) : found;
 }
 
 /** Reads the calls of a trace. A call that another thread interrupted has two lines; the first one has the address. */

@@ -1,4 +1,4 @@
-/** Faults of one file: on the way to a machine, and on a machine whose disk refuses its writes. */
+/** Faults of the released file: damage on the way to a machine, and disks that refuse writes. */
 import assert from "node:assert/strict";
 import { copyFile, open, readFile, stat, symlink, truncate, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -9,10 +9,10 @@ import { type Finished, runProgram, succeedProgram } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { hostFile, releasedFolder } from "../support/binary/released.ts";
 
-/** The command of the README, where only this machine's file was copied. */
+/** The README's command, which checks only the files that are present. */
 const CHECK = "sha256sum --check --ignore-missing SHA256SUMS";
 
-/** A copy of the file and of SHA256SUMS, as on a stick. */
+/** Copies the file and SHA256SUMS to a folder, as to a USB stick. */
 async function createStick(folder: TempFolder): Promise<string> {
   const file = folder.join(basename(hostFile()));
   await copyFile(hostFile(), file);
@@ -32,17 +32,17 @@ test("the checksum command of the README accepts the file", async () => {
   assert.deepEqual({ code, stdout }, { code: 0, stdout: `${basename(file)}: OK\n` });
 });
 
-for (const left of [0, 1000, 50_000_000, -1]) {
-  test(`the checksum command refuses a file that was cut off ${left < 0 ? "before its last byte" : `after ${left}`}`, async () => {
+for (const length of [0, 1000, 50_000_000, -1]) {
+  test(`the checksum command refuses a file that was cut off ${length < 0 ? "before its last byte" : `after ${length}`}`, async () => {
     await using folder = await createTempFolder();
     const file = await createStick(folder);
-    await truncate(file, left < 0 ? (await stat(file)).size + left : left);
+    await truncate(file, length < 0 ? (await stat(file)).size + length : length);
     const { code, stdout } = await check(folder);
     assert.deepEqual({ code, stdout }, { code: 1, stdout: `${basename(file)}: FAILED\n` });
   });
 }
 
-test("the checksum command refuses a file with one changed bit among our scripts", async () => {
+test("the checksum command refuses a file with one changed bit in its scripts", async () => {
   await using folder = await createTempFolder();
   const path = await createStick(folder);
   const at = (await readFile(path)).indexOf("Kubernetes API: ");
@@ -66,7 +66,7 @@ test("a shell reports that a file for another processor cannot run", async () =>
   assert.match(stderr, /cannot execute binary file: Exec format error/);
 });
 
-test("the file reports at its start that the disk is full, and starts when there is room", async () => {
+test("the file reports a full disk, and works when there is space again", async () => {
   await using folder = await createTempFolder();
   await using disk = await mountSmallDisk(folder.join("disk"), 4096);
   await disk.fill();
@@ -79,7 +79,7 @@ test("the file reports at its start that the disk is full, and starts when there
   await succeedProgram(hostFile(), args);
 });
 
-test("the file reports that a data folder of an instance is read-only, and changes nothing", async () => {
+test("the file reports that the data folder of an instance is read-only", async () => {
   await using folder = await createTempFolder();
   const data = folder.join("data");
   await succeedProgram(hostFile(), ["ca", "init", "--data-dir", data]);
@@ -90,14 +90,14 @@ test("the file reports that a data folder of an instance is read-only, and chang
   assert.match(stderr, /^tlsboot: hint: .*writable/m);
 });
 
-test("the file runs through a link of another name", async () => {
+test("the file runs through a symbolic link with another name", async () => {
   await using folder = await createTempFolder();
   await symlink(hostFile(), folder.join("tlsboot"));
   const { stdout } = await succeedProgram(folder.join("tlsboot"), ["version"], { cwd: folder.path });
   assert.match(stdout, /^tlsboot version: /);
 });
 
-test("the file ignores NODE_OPTIONS and scripts beside it", async () => {
+test("the file ignores NODE_OPTIONS and files in its working directory", async () => {
   await using folder = await createTempFolder();
   await writeFile(folder.join("main.js"), "throw new Error('not ours')");
   await writeFile(folder.join("package.json"), "not JSON");

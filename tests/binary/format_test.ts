@@ -1,7 +1,4 @@
-/**
- * Checks that each released file is an executable of its system and processor, as far as that is visible without
- * running it.
- */
+/** Checks the format, size and checksum of each released file without running it. */
 import assert from "node:assert/strict";
 import type { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
@@ -40,7 +37,7 @@ for (const [name, machine] of [["linux-x64", X64], ["linux-arm64", ARM64]] as co
     assert.ok(elf.includes("NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2:1"));
   });
 
-  test(`the ${name} file starts on kernels that look for the program headers behind the first segment`, async () => {
+  test(`the ${name} file starts on kernels that compute the address of the program headers from the first segment`, async () => {
     const elf = await readFile(releasedFile(name));
     const segments = readProgramHeaders(elf);
     const first = segments.find(({ type }) => type === PT_LOAD)!;
@@ -50,7 +47,7 @@ for (const [name, machine] of [["linux-x64", X64], ["linux-arm64", ARM64]] as co
   });
 }
 
-test("SHA256SUMS has the hash of each file, as sha256sum reads it", async () => {
+test("SHA256SUMS has the hash of each file in sha256sum's format", async () => {
   const lines = (await readFile(join(releasedFolder(), "SHA256SUMS"), "utf8")).trimEnd().split("\n");
   const names = PLATFORMS.map((target) => toFileName(target, TLSBOOT_VERSION));
   assert.deepEqual(lines.map((line) => line.slice(66)).sort(), [...names].sort());
@@ -60,7 +57,7 @@ test("SHA256SUMS has the hash of each file, as sha256sum reads it", async () => 
   }
 });
 
-test("each file is executable and no larger than it is said to be", async () => {
+test("each file is executable and within the documented size", async () => {
   for (const name of (await readdir(releasedFolder())).filter((item) => item.startsWith("tlsboot-"))) {
     const { mode, size } = await stat(join(releasedFolder(), name));
     assert.equal(mode & 0o777, 0o755, name);
@@ -68,7 +65,7 @@ test("each file is executable and no larger than it is said to be", async () => 
   }
 });
 
-test("the linux-x64 file, the largest, is small enough when compressed", async () => {
+test("the largest file, linux-x64, is within its limit when compressed", async () => {
   const compressed = (await compress(await readFile(releasedFile("linux-x64")), { level: 9 })).length;
   assert.ok(compressed < MAX_COMPRESSED_BYTES, `it has ${compressed} bytes`);
 });

@@ -10,14 +10,14 @@ import { releasedFile } from "../support/binary/released.ts";
 
 const SHT_GNU_VERNEED = 0x6ffffffe;
 
-/** The newest version of each kind that is needed: glibc 2.28 and the libstdc++ of GCC 7 or newer. */
+/** The newest required version of each kind: glibc 2.28 and the libstdc++ of GCC 7 or newer. */
 const NEWEST = { GLIBC: "2.28", GLIBCXX: "3.4.21", CXXABI: "1.3.11" };
 
 const LIBRARIES = ["libc.so.6", "libdl.so.2", "libgcc_s.so.1", "libm.so.6", "libpthread.so.0", "libstdc++.so.6"];
 
 for (const name of PLATFORMS) {
   test(`the ${name} file needs glibc 2.28 and a libstdc++ of GCC 7, and nothing else`, async () => {
-    const needed = neededVersions(await readFile(releasedFile(name)));
+    const needed = readNeededVersions(await readFile(releasedFile(name)));
     const libraries = new Set(
       needed.map(({ library }) => library).filter((library) => !library.startsWith("ld-linux")),
     );
@@ -30,12 +30,12 @@ for (const name of PLATFORMS) {
   });
 }
 
-test("README names the glibc that is needed", async () => {
+test("the README states the required glibc version", async () => {
   assert.ok(/glibc\s+2\.28\s/.test(await readFile(join(process.cwd(), "README.md"), "utf8")));
 });
 
 /** Reads the section of needed versions (the LSB's "Symbol Versioning"). */
-function neededVersions(elf: Buffer): readonly { readonly library: string; readonly version: string }[] {
+function readNeededVersions(elf: Buffer): readonly { readonly library: string; readonly version: string }[] {
   const start = Number(elf.readBigUInt64LE(40));
   const headers = Array.from({ length: elf.readUInt16LE(60) }, (_, index) => elf.subarray(start + index * 64));
   const section = headers.find((header) => header.readUInt32LE(4) === SHT_GNU_VERNEED)!;
@@ -60,6 +60,6 @@ function readOffset(header: Buffer): number {
   return Number(header.readBigUInt64LE(0x18));
 }
 
-function compareVersions(one: string, other: string): number {
-  return one.localeCompare(other, "en", { numeric: true });
+function compareVersions(a: string, b: string): number {
+  return a.localeCompare(b, "en", { numeric: true });
 }

@@ -1,4 +1,4 @@
-/** The promises of every Storage, as tests that run against any implementation. */
+/** The tests that every implementation of Storage must pass. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isAppError } from "../../core/errors.ts";
@@ -24,28 +24,28 @@ import {
   thing,
 } from "../support/stored_things.ts";
 
-/** An empty store that is gone at the end of the scope. */
+/** An empty store that is removed at the end of the scope. */
 export interface OpenedStorage extends AsyncDisposable {
   readonly storage: Storage;
-  /** Closes it and opens it again, for a store that lasts; `storage` is then the new one. */
+  /** Closes and reopens a persistent store; `storage` is then the new one. */
   reopen?(): Promise<void>;
 }
 
 /** Opens an empty store with five minutes of history. */
 export type OpenStorage = (clock: Clock) => Promise<OpenedStorage>;
 
-/** The promises that a store shared with other servers cannot keep. */
+/** The guarantees that a store shared with other servers does not give. */
 export interface StorageTraits {
-  /** Writes of one turn take effect in the order of their calls. */
+  /** Whether writes requested in one turn take effect in the order of their calls. */
   readonly keepsCallOrder: boolean;
   /** Whether events expire by the clock that the test passes in. */
   readonly expiresByClock: boolean;
 }
 
-/** A store of one process. */
-export const OWN: StorageTraits = { keepsCallOrder: true, expiresByClock: true };
+/** The traits of a store that only one process uses. */
+const OWN: StorageTraits = { keepsCallOrder: true, expiresByClock: true };
 
-/** A store on etcd, which other servers write and whose time is etcd's. */
+/** The traits of a store on etcd, to which other servers write, and whose clock is etcd's. */
 export const SHARED: StorageTraits = { keepsCallOrder: false, expiresByClock: false };
 
 const PREFIX = "/registry/things/";
@@ -71,7 +71,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
       await body(opened.storage, clock);
     });
 
-  check("starts at a revision of at least 1 and counts up by writes only", async (storage) => {
+  check("starts at revision 1 or later, which only writes increase", async (storage) => {
     const start = storage.revision();
     assert.ok(start >= 1);
     assert.ok(findCompactedRevision(storage) <= start);
@@ -83,7 +83,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     await storage.health();
   });
 
-  check("create() numbers the object in Go's field order, without kind and apiVersion", async (storage) => {
+  check("create() stores the object with its revision in Go's field order, without its type", async (storage) => {
     const object = { kind: "Thing", apiVersion: "v1", ...thing("a", "<ü&😀>") };
     const stored = await storage.create(`${PREFIX}a`, object);
     assert.equal(
@@ -105,7 +105,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     await assert.rejects(storage.create(`${PREFIX}a`, thing("a")), AlreadyExistsError);
   });
 
-  check("update() replaces the expected state and no other", async (storage) => {
+  check("update() replaces only the expected revision", async (storage) => {
     const first = await storage.create(`${PREFIX}a`, thing("a", 1));
     const second = await storage.update(`${PREFIX}a`, { ...first.object, ...thing("a", 2) }, first.revision);
     assert.ok(second.revision > first.revision);
@@ -120,7 +120,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     assert.deepEqual(await storage.get(`${PREFIX}a`), second);
   });
 
-  check("refuses what is too large for etcd, in etcd's words, and keeps working", async (storage) => {
+  check("refuses objects that are too large for etcd with etcd's messages, and keeps working", async (storage) => {
     const large = (bytes: number) => thing("a", "x".repeat(bytes));
     const refusal = (message: RegExp) => (error: unknown) =>
       error instanceof WriteRefusedError && error.why === "tooLarge" && error.status.code === 500 &&
@@ -134,7 +134,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     await assert.rejects(storage.update(`${PREFIX}a`, large(2_500_000), stored.revision), unsent);
     assert.deepEqual(await storage.get(`${PREFIX}a`), stored);
     await storage.delete(`${PREFIX}a`, stored.revision);
-    assert.equal((await storage.create(`${PREFIX}b`, thing("b"))).revision, stored.revision + 2, "no number is lost");
+    assert.equal((await storage.create(`${PREFIX}b`, thing("b"))).revision, stored.revision + 2, "no revision is lost");
   });
 
   check("delete() returns the last state and a new revision", async (storage) => {
@@ -149,7 +149,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     assert.ok((await storage.create(`${PREFIX}a`, thing("a"))).revision > deleted.revision);
   });
 
-  check("list() is ordered by the bytes of the key and ends at its prefix", async (storage) => {
+  check("list() returns the keys with a prefix, in byte order", async (storage) => {
     await storage.create("/registry/thing/x", thing("x"));
     await storage.create("/registry/things-too/x", thing("x"));
     await createAll(storage, ["b", "a/b", "a", "a-b", "\u{1f600}", "\uffee", "Z", "é"]);
@@ -219,7 +219,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     assert.equal(events.length, 3);
   });
 
-  check("watch() goes from history to the present without gap or double", async (storage) => {
+  check("watch() continues from history to new events without losing or repeating one", async (storage) => {
     const live = collect(storage, PREFIX, storage.revision());
     await createAll(storage, ["a", "b", "c"]);
     const middle = live.events[0]!.revision;
@@ -238,7 +238,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     assert.deepEqual(events.map((event) => event.key), [`${PREFIX}b`]);
   });
 
-  check("watch() may be opened and stopped by a listener, and a listener may throw", async (storage) => {
+  check("lets a listener open and stop watches, and tolerates one that throws", async (storage) => {
     const nested: StorageEvent[] = [];
     const start = storage.revision();
     const victim = collect(storage, PREFIX, start);
@@ -254,7 +254,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     assert.equal(victim.events.length, 1);
   });
 
-  check("keeps five minutes of history and forgets what is older", async (storage, clock) => {
+  check("keeps five minutes of history and drops older revisions", async (storage, clock) => {
     const old = await storage.create(`${PREFIX}a`, thing("a", 1));
     const newer = await storage.update(`${PREFIX}a`, thing("a", 2), old.revision);
     await clock.advance(5 * MINUTE - 1);
@@ -281,7 +281,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
 
   const checkExpiry = traits.expiresByClock ? check : () => undefined;
   for (const { name, ms } of CLOCK_JUMPS) {
-    check(`keeps history for as long when the clock is set ${name}`, async (storage, clock) => {
+    check(`keeps history for the same time when the clock is set ${name}`, async (storage, clock) => {
       const before = findCompactedRevision(storage);
       const a = await storage.create(`${PREFIX}a`, thing("a", 1));
       clock.set(ms);
@@ -294,7 +294,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
       assert.equal(findCompactedRevision(storage), a2.revision);
     });
 
-    checkExpiry(`keeps Events for as long when the clock is set ${name}`, async (storage, clock) => {
+    checkExpiry(`keeps Events for the same time when the clock is set ${name}`, async (storage, clock) => {
       await storage.create("/registry/events/default/a", thing("a"));
       clock.set(ms);
       await clock.advance(60 * MINUTE - 1);
@@ -329,11 +329,11 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
   });
 
   const order = traits.keepsCallOrder ? ", in the order of their calls" : "";
-  check(`gives 256 writers of one turn a revision each${order}`, async (storage) => {
+  check(`gives 256 concurrent writers a revision each${order}`, async (storage) => {
     const { events } = collect(storage, PREFIX, storage.revision());
     const names = Array.from({ length: 256 }, (_, i) => `n${i}`);
     const stored = await Promise.all(names.map((name) => storage.create(PREFIX + name, thing(name))));
-    const revisions = stored.map((one) => one.revision);
+    const revisions = stored.map(({ revision }) => revision);
     const sorted = [...new Set(revisions)].sort((a, b) => a - b);
     if (traits.keepsCallOrder) assert.deepEqual(revisions, sorted);
     assert.equal(sorted.length, names.length);
@@ -341,7 +341,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     assert.equal((await storage.list(PREFIX)).items.length, 256);
   });
 
-  check("lets one of many writers of the same key in one turn win", async (storage) => {
+  check("lets one of several concurrent writers of a key succeed", async (storage) => {
     const creations = await Promise.allSettled(
       Array.from({ length: 16 }, (_, i) => storage.create(`${PREFIX}a`, thing("a", i))),
     );
@@ -360,7 +360,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     assert.deepEqual(refused.reason.current, await storage.get(`${PREFIX}a`));
   });
 
-  check("lets all writers succeed that read, change and try again", async (storage) => {
+  check("lets all writers succeed if they retry after conflicts", async (storage) => {
     await storage.create(`${PREFIX}a`, thing("a", 0));
     await Promise.all(Array.from({ length: 8 }, async () => {
       while (true) {
@@ -376,7 +376,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     assert.equal((await storage.get(`${PREFIX}a`))!.object["value" as never], 8);
   });
 
-  check("transact() makes all writes, and watches get their changes together", async (storage) => {
+  check("transact() makes all writes, and watches receive their changes together", async (storage) => {
     const a = await storage.create(`${PREFIX}a`, thing("a", 1));
     const b = await storage.create("/registry/others/b", thing("b"));
     const before = storage.revision();
@@ -402,7 +402,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     assert.deepEqual(await storage.transact([]), []);
   });
 
-  check("transact() makes no write when one does not hold, and names it", async (storage) => {
+  check("transact() makes no write when one fails, and reports which", async (storage) => {
     const a = await storage.create(`${PREFIX}a`, thing("a", 1));
     const a2 = await storage.update(`${PREFIX}a`, thing("a", 2), a.revision);
     const b = await storage.create("/registry/others/b", thing("b"));
@@ -431,11 +431,11 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     for (const missing of [update({ key: `${PREFIX}none`, revision: a.revision }), update({ ...a2, revision: 0 })]) {
       await refuses([last, missing], missing, missing.key === a.key ? a2 : undefined);
     }
-    // The first of two is named.
+    // The first of two failing writes is reported.
     await refuses([takenThing, update({ ...b, revision: a.revision })], takenThing);
     assert.deepEqual(await readContent(storage), before);
     assert.deepEqual(events, []);
-    assert.equal((await storage.create(last.key, thing("e"))).revision, b.revision + 1, "no number is lost");
+    assert.equal((await storage.create(last.key, thing("e"))).revision, b.revision + 1, "no revision is lost");
   });
 
   check("transact() refuses two objects of one resource whose changes would share a revision", async (storage) => {
@@ -474,7 +474,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
   });
 
   check(
-    "transact() lets one of several racing transactions win, and nothing of the others is written",
+    "transact() lets one of several racing transactions succeed, and writes nothing of the others",
     async (storage) => {
       const outcomes = await Promise.allSettled(Array.from({ length: 8 }, (_, i) => {
         const [head, ...others] = [...creations("head", i).slice(0, 1), ...creations(`n${i}`).slice(1)];
@@ -491,7 +491,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     },
   );
 
-  check("transact() is whole in past states, in pages of a list and in watches from any revision", async (storage) => {
+  check("transact() is atomic in past revisions, in paged lists and in watches from any revision", async (storage) => {
     const start = storage.revision();
     const created = await storage.transact(creations("a"));
     const newest = storage.revision();
@@ -514,7 +514,7 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
     assert.deepEqual(collect(storage, "/registry/", storage.revision()).events, []);
   });
 
-  check("finishes the requested writes when it is closed, and refuses later ones", async (storage) => {
+  check("finishes pending writes when it is closed, and refuses later calls", async (storage) => {
     const { events } = collect(storage, PREFIX, storage.revision());
     const pending = storage.create(`${PREFIX}a`, thing("a"));
     await Promise.all([storage[Symbol.asyncDispose](), storage[Symbol.asyncDispose]()]);
@@ -535,9 +535,9 @@ export function testStorage(implementation: string, open: OpenStorage, traits: S
   });
 }
 
-/** Registers the tests of a quota, which a store in etcd has from etcd. */
+/** Registers the test of a quota, for stores without etcd's own. */
 export function testQuota(implementation: string, open: (quotaBytes: number) => Promise<OpenedStorage>): void {
-  test(`${implementation} that is full creates nothing, but updates within a reserve, and deletes`, async () => {
+  test(`${implementation} that is full refuses creations, but allows deletions, and updates within a reserve`, async () => {
     const quotaBytes = 160_000;
     await using opened = await open(quotaBytes);
     const value = "x".repeat(10_000);
@@ -569,7 +569,7 @@ export function testQuota(implementation: string, open: (quotaBytes: number) => 
     await assert.rejects(storage.transact([freed, other, event]), isFull);
     assert.deepEqual(await readContent(storage), before);
     await storage.transact([freed, other]);
-    // An update counts by what it adds, also together with others.
+    // An update counts only the bytes that it adds, also in a commit with others.
     await Promise.all(["t2", "t3"].map(async (name) => {
       const { key, revision } = (await storage.get(PREFIX + name))!;
       await storage.update(key, thing(name, `${value}y`), revision);

@@ -1,4 +1,4 @@
-/** A property: after any operations a store answers as a plain map with a copy per revision would. */
+/** A property: after any operations a store behaves like a map with a copy for each revision. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
@@ -16,9 +16,9 @@ import { createFakeClock, type FakeClock } from "../support/fake_clock.ts";
 import type { OpenedStorage, OpenStorage } from "./storage_contract.ts";
 import { collect, findCompactedRevision, thing } from "../support/stored_things.ts";
 
-/** Keys with every trouble that order can have: prefixes of each other, signs around "/", characters beyond U+FFFF. */
+/** Keys that are hard to order: prefixes of each other, characters close to "/", characters beyond U+FFFF. */
 const KEYS = ["a", "a/b", "a-b", "a0", "b/c", "b/d", "z", "\uffee", "\u{1f600}"].map((name) => `/registry/m/${name}`);
-/** Keys of other resources, which transactions write beside one of the keys above. */
+/** Keys of other resources, which transactions write together with one of the keys above. */
 const OTHER_KEYS = ["/registry/n/a", "/registry/o/a", "/registry/o/b", "/registry/tlsboot/p/a"];
 const PREFIXES = ["/registry/m/", "/registry/m/a/", "/registry/m/b/", "/registry/", "/registry/none/"];
 
@@ -36,7 +36,7 @@ interface Model {
 interface Real {
   readonly opened: OpenedStorage;
   readonly clock: FakeClock;
-  /** The revisions that the watch from the very start has received. */
+  /** The revisions that the watch from the start has received. */
   readonly watched: number[];
 }
 
@@ -52,7 +52,7 @@ function formatWrites(writes: readonly Write[]): string {
   return writes.map(({ kind, key, value }) => `${kind}(${key}, ${value})`).join(" ");
 }
 
-/** Writes requested in one turn. They take effect in the order of the calls. */
+/** Requests writes in one turn, which take effect in the order of the calls. */
 function writeAll(writes: readonly Write[]): Command {
   return command(formatWrites(writes), async (model, { opened: { storage } }) => {
     const before = model.states.at(-1)!;
@@ -77,7 +77,7 @@ function writeAll(writes: readonly Write[]): Command {
   });
 }
 
-/** Adds a change to the model; the changes of a transaction may share a revision, and then there is no state between them. */
+/** Adds a change to the model. Changes of a transaction may share a revision, and then only the last has a state. */
 function applyChange(model: Model, write: Write, revision: number): void {
   const last = model.states.at(-1)!;
   const keys = new Map(last.keys);
@@ -88,7 +88,7 @@ function applyChange(model: Model, write: Write, revision: number): void {
   model.changes.push(revision);
 }
 
-/** Writes of different resources in one transaction. */
+/** Writes to different resources in one transaction. */
 function transact(writes: readonly Write[]): Command {
   return command(`transact(${formatWrites(writes)})`, async (model, { opened: { storage } }) => {
     const { keys, revision: before } = model.states.at(-1)!;
@@ -140,7 +140,7 @@ function list(prefix: string, back: number, limit: number): Command {
     const got: unknown[] = [];
     let fromKey: string | undefined;
     do {
-      const options = { limit: limit, revision, ...(fromKey === undefined ? {} : { fromKey }) };
+      const options = { limit, revision, ...(fromKey === undefined ? {} : { fromKey }) };
       if (revision < findCompactedRevision(storage)) {
         return await assert.rejects(storage.list(prefix, options), CompactedError);
       }
@@ -171,14 +171,14 @@ function watch(back: number): Command {
   });
 }
 
-/** Lets time pass, so that later writes forget some history. */
+/** Lets time pass, so that later writes drop some history. */
 function advance(ms: number): Command {
   return command(`advance(${ms})`, async (_model, { clock }) => {
     clock.jump(ms);
   });
 }
 
-/** Closes and opens a store that lasts; everything must be as before, history too. */
+/** Closes and reopens a persistent store, which must keep its revision and its history. */
 function reopen(): Command {
   return command("reopen()", async (model, { opened, watched }) => {
     if (opened.reopen === undefined) return;
@@ -225,7 +225,7 @@ export function testStorageModel(implementation: string, open: OpenStorage, runs
     fc.constant(reopen()),
   ], { maxCommands: 60, size: "+1" });
 
-  test(`${implementation} answers as a map with a copy per revision would`, async () => {
+  test(`${implementation} behaves like a map with a copy for each revision`, async () => {
     await fc.assert(
       fc.asyncProperty(commands, async (sequence) => {
         const clock = createFakeClock();

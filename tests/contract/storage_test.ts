@@ -1,4 +1,4 @@
-/** Every Storage against the same suite and the same model. */
+/** The storage contract and model, for the stores in memory and in SQLite. */
 import { createMemoryStorage } from "../../server/storage/memory/journaled_storage.ts";
 import { openSqliteStorage } from "../../server/storage/sqlite/sqlite_storage.ts";
 import { createTempFolder } from "../support/temp.ts";

@@ -1,4 +1,4 @@
-/** Tests the approver with policies, in `up` and alone, and the commands that explain its verdicts. */
+/** Tests the approver with policies, in `up` and as its own process, and the commands that explain its verdicts. */
 import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -8,24 +8,21 @@ import { buildCsr, fromBase64 } from "../support/csr_builder.ts";
 import { servingRequest, submitAs } from "../support/node_requests.ts";
 import { bootstrapLine, connectWith, describeInstance, startInstance } from "../support/instance_process.ts";
 import { createTempFolder } from "../support/temp.ts";
+import { formatInventory } from "../support/test_profiles.ts";
 import { eventually } from "../support/eventually.ts";
 
 const signal = new AbortController().signal;
 
-function inventory(...nodes: readonly string[]): string {
-  return `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${nodes.map((node) => `  - ${node}\n`).join("")}`;
-}
-
 describeInstance("tlsboot approver", {
   args: ["--policy", "kubelet-serving", "--inventory", "inventory.yaml"],
   prepare: (folder) =>
-    writeFile(folder.join("inventory.yaml"), inventory("{name: a, dns: [a.example], ips: [10.0.0.1]}")),
+    writeFile(folder.join("inventory.yaml"), formatInventory("- {name: a, dns: [a.example], ips: [10.0.0.1]}")),
 }, (instance) => {
   const { tlsboot } = instance;
   const admin = () => `${instance.data}/admin.kubeconfig`;
 
   /** Waits until the message of a condition matches. */
-  async function untilConditionSays(name: string, text: RegExp): Promise<void> {
+  async function untilConditionMatches(name: string, text: RegExp): Promise<void> {
     await eventually(`a condition of "${name}" matches ${text}`, async () => {
       const { stdout } = await tlsboot("get", "csr", name, "-o", "jsonpath={.status.conditions[*].message}");
       return text.test(stdout) ? stdout : undefined;
@@ -35,9 +32,9 @@ describeInstance("tlsboot approver", {
   test("tlsboot up --policy approves the names and addresses of the node in the inventory, and records the verdict", async () => {
     await instance.running.waitFor(/\nPolicies for other requests: kubelet-serving\. To see why one /);
     await submitAs(admin(), await servingRequest("a", { ipAddresses: ["10.0.0.1"] }), signal);
-    await untilConditionSays("serving-a", /^Approved by rule "kubelet-serving" of policy "kubelet-serving": /);
+    await untilConditionMatches("serving-a", /^Approved by rule "kubelet-serving" of policy "kubelet-serving": /);
     // The Event is created after the condition is written.
-    await eventually("the Event about serving-a", async () => {
+    await eventually("the Event for serving-a", async () => {
       const { stdout } = await tlsboot("describe", "csr", "serving-a");
       return /Events:\n.*\n.*\n +Normal +PolicyApproved .* tlsboot-approver +Approved by rule/.test(stdout) ||
         undefined;
@@ -183,20 +180,20 @@ describeInstance("tlsboot approver", {
     await instance.running.waitFor(/serving-g/);
     await writeFile(
       instance.folder.join("inventory.yaml"),
-      inventory("{name: g, dns: [G.example]}", "{name: g, ip: []}"),
+      formatInventory("- {name: g, dns: [G.example]}", "- {name: g, ip: []}"),
     );
     await instance.running.waitFor(
       /cannot be used, the previous ones stay in use.*nodes\[0\]\.dns\[0\].*nodes\[1\]\.ip: unknown key/,
     );
     await writeFile(
       instance.folder.join("inventory.yaml"),
-      inventory("{name: a, dns: [a.example], ips: [10.0.0.1]}", "{name: g, dns: [g.example]}"),
+      formatInventory("- {name: a, dns: [a.example], ips: [10.0.0.1]}", "- {name: g, dns: [g.example]}"),
     );
-    await untilConditionSays("serving-g", /by inventory/);
+    await untilConditionMatches("serving-g", /by inventory/);
   });
 
   test("tlsboot approver --dry-run writes Events and no condition", async () => {
-    await writeFile(instance.folder.join("h.yaml"), inventory("{name: h, dns: [h.example]}"));
+    await writeFile(instance.folder.join("h.yaml"), formatInventory("- {name: h, dns: [h.example]}"));
     await using approver = instance.start(
       ...["approver", "--kubeconfig", admin(), "--policy", "kubelet-serving", "--inventory", "h.yaml", "--dry-run"],
     );
@@ -295,7 +292,7 @@ cases:
     await using thief = await connectWith(own.join("n1/kubeconfig"));
     const path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
     const conditions = async (name: string): Promise<string> =>
-      await eventually(`a decision about "${name}"`, async () => {
+      await eventually(`a decision on "${name}"`, async () => {
         const got = await thief.api.requestObject<CertificateSigningRequest>(
           { method: "GET", path: `${path}/${name}` },
           signal,
@@ -359,7 +356,7 @@ cases:
         instance.folder.join("policy.yaml"),
         "apiVersion: tlsboot/v1alpha1\nkind: ApprovalPolicy\nname: p\nrules:\n  - {name: r, match: {signerNames: [x]}, then: aprove}\n",
       );
-      await writeFile(instance.folder.join("faulty.yaml"), inventory("{name: g, dns: ['*.example']}"));
+      await writeFile(instance.folder.join("faulty.yaml"), formatInventory("- {name: g, dns: ['*.example']}"));
       const flags = ["--policy", "policy.yaml", "--policy", "kubelet-servin", "--inventory", "faulty.yaml"];
       const stderr = await instance.refuse(2, ...command, ...flags);
       assert.match(stderr, /error: policy\.yaml: rules\[0\]\.match\.signerNames\[0\]: "x" is not a signer name/);
@@ -379,7 +376,7 @@ cases:
     );
   });
 
-  test("tlsboot policy test covers holders of names, and rules that go on to the next one", async () => {
+  test("tlsboot policy test covers holders of names, and rules that pass requests on to the next rule", async () => {
     await mkdir(instance.folder.join("claims"));
     const match = `{ signerNames: [example.com/web] }`;
     const subject = `subject: { commonNames: ["\${dns}"] }`;

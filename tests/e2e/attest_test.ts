@@ -5,7 +5,6 @@ import { test } from "node:test";
 import type { EventV1 } from "../../core/kube/kinds/events_v1.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { publicKeyPin } from "../../core/pki/keys/key_names.ts";
-import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import { listAll } from "../../client/objects/api.ts";
 import { type Finished, runTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
@@ -19,9 +18,9 @@ import {
   whoIs,
   type Workplace,
 } from "../support/instance_process.ts";
+import { readCa } from "../support/signing_ca.ts";
 import { findServerPort, type TempFolder } from "../support/temp.ts";
-
-const formatInventory = (nodes: string) => `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${nodes}`;
+import { formatInventory } from "../support/test_profiles.ts";
 
 const formatPolicy = (maxAge: string) =>
   `apiVersion: tlsboot/v1alpha1
@@ -57,14 +56,12 @@ async function prepareMachines(folder: TempFolder): Promise<void> {
     lines.push((await attestIn(folder, ...show)).stdout);
   }
   assert.match(lines[0] ?? "", /^- \{ name: "n1", ssh: "SHA256:[A-Za-z0-9+/]{43}" \}\n$/);
-  await writeFile(folder.join("machines.yaml"), formatInventory(`${lines[0]}${lines[1]}`));
+  await writeFile(folder.join("machines.yaml"), formatInventory(...lines.slice(0, 2)));
 }
 
 /** Returns the flags that locate a server. */
 async function toServerFlags({ url, data }: Pick<Instance, "url" | "data">): Promise<readonly string[]> {
-  const bundle = parseCaBundle(await readFile(`${data}/pki/ca.crt`, "utf8"));
-  assert.ok(bundle.ok && bundle.value[0] !== undefined);
-  return ["--server", url, "--ca-cert-hash", publicKeyPin(bundle.value[0])];
+  return ["--server", url, "--ca-cert-hash", publicKeyPin(await readCa(`${data}/pki/ca.crt`))];
 }
 
 /** Gets a node's bootstrap kubeconfig with a proof by a machine's host key. */
@@ -98,7 +95,7 @@ describeInstance("proofs of machines", {
   args: ["--inventory", "machines.yaml"],
   prepare: prepareMachines,
 }, (instance) => {
-  test("there is no shared token", async () => {
+  test("up creates no shared token if the inventory lists proofs", async () => {
     await assert.rejects(access(`${instance.data}/bootstrap.kubeconfig`));
     const greeting = instance.running.stdout();
     const reason =
@@ -177,7 +174,7 @@ describeInstance("proofs of machines", {
       assert.equal(code, 1);
       return why.test(stderr) || undefined;
     };
-    await writeFile(path, formatInventory("- { name: n1 }\n"));
+    await writeFile(path, formatInventory("- { name: n1 }"));
     await eventually("proofs are no longer expected", () => answers(/the server expects no proofs/));
     await writeFile(path, listed);
     await eventually("proofs are expected again", () => answers(/the proof was not accepted/));
@@ -288,7 +285,7 @@ test("if a policy requires fresh proofs, each renewal proves again, and nothing 
 });
 
 test("a machine that starts while the server is down keeps its valid certificate until the next renewal", async () => {
-  // A port that no other server gets while this one is away.
+  // No other server gets this port while this one is down.
   await using site = await startSite(["--secure-port", String(await findServerPort())]);
   const { folder, instance, prove } = site;
   const bootstrap = ["bootstrap", ...prove("n1"), ...machineFlags("n1")];

@@ -7,6 +7,7 @@ import { runTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { connectWith, describeInstance, machineFlags, whoIs } from "../support/instance_process.ts";
 import { grant } from "../support/node_requests.ts";
+import { formatInventory } from "../support/test_profiles.ts";
 
 const NODE_CLIENT = "system:certificates.k8s.io:certificatesigningrequests:nodeclient";
 const GROUP = { kind: "Group", name: "system:bootstrappers:attested" } as const;
@@ -33,7 +34,7 @@ describeInstance("an attestor", {}, (instance) => {
       const show = ["--show", "--proof", "ssh", "--proof-from", `${node}.hostkey`, "--hostname-override", node];
       lines.push((await attest(...show)).stdout);
     }
-    await writeFile(folder.join("machines.yaml"), `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${lines[0]}`);
+    await writeFile(folder.join("machines.yaml"), formatInventory(...lines.slice(0, 1)));
     const { running, server } = await startAttestor();
     await using _attestor = running;
     const proof = ["--proof", "ssh", "--proof-from", "n1.hostkey", ...server, "--hostname-override", "n1"];
@@ -41,7 +42,7 @@ describeInstance("an attestor", {}, (instance) => {
     assert.equal(prepared.code, 0, prepared.stderr);
     assert.ok((await readFile(folder.join("n1/bootstrap.conf"), "utf8")).includes(`server: ${instance.url}\n`));
 
-    // What --print-rbac grants the group of the tokens.
+    // The tokens' group needs the permission that --print-rbac lists.
     await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
     const bootstrap = ["bootstrap", "--bootstrap-kubeconfig", "n1/bootstrap.conf"];
     assert.match(await instance.fail(1, ...bootstrap, ...machineFlags("n1")), /cannot create resource/);
@@ -65,10 +66,7 @@ describeInstance("an attestor", {}, (instance) => {
     // Another machine is refused under this name, and accepted under its own once the inventory lists it.
     const other = ["bootstrap", "--attest", "ssh", "--proof-from", "n2.hostkey", ...server];
     assert.match(await instance.fail(1, ...other, ...machineFlags("n1")), /the proof was not accepted/);
-    await writeFile(
-      folder.join("machines.yaml"),
-      `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${lines.join("")}`,
-    );
+    await writeFile(folder.join("machines.yaml"), formatInventory(...lines));
     await running.waitFor(/policy or inventory reloaded/);
     await instance.succeed(...other, ...machineFlags("n2"));
     assert.equal(await whoIs(folder.join("n2/kubeconfig")), "system:node:n2");

@@ -4,13 +4,13 @@ import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import type { TrustReport } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
 import { eventually } from "../support/eventually.ts";
 import { bootstrapLine, connectWith, createWorkplace, startInstance } from "../support/instance_process.ts";
+import { readCa } from "../support/signing_ca.ts";
 
 const { signal } = new AbortController();
 
-test("bootstrap trusts a new CA, reports it, renews early and once under it, and drops the old one", async () => {
+test("bootstrap trusts a new CA, reports it, renews early with it, but only once, and drops the old one", async () => {
   await using folder = await createWorkplace();
   await using _instance = await startInstance(folder, ["--auto-approve"]);
   const { succeed } = folder;
@@ -23,10 +23,8 @@ test("bootstrap trusts a new CA, reports it, renews early and once under it, and
     const { items } = await admin.api.requestList<TrustReport>({ method: "GET", path }, signal);
     return items.find(({ status }) => status.username === `system:node:${name}`)?.spec.trusted;
   };
-  const readFingerprint = async (file: string): Promise<string> => {
-    const bundle = parseCaBundle(await readFile(folder.join("data/pki", file), "utf8"));
-    return bundle.ok ? bundle.value[0]?.sha256Fingerprint ?? "" : bundle.error;
-  };
+  const readFingerprint = async (file: string): Promise<string> =>
+    (await readCa(folder.join("data/pki", file))).sha256Fingerprint;
 
   await using rotating = folder.start(...bootstrapLine("n1", "--rotate-certificates"));
   await rotating.waitFor(/kubeconfig: n1\/kubeconfig/);
@@ -55,7 +53,7 @@ test("bootstrap trusts a new CA, reports it, renews early and once under it, and
 
   await rotate("finish");
   await rotating.waitFor(/n1\/kubeconfig: 1 CA is trusted now \(0 new, 1 removed\)/);
-  // A machine that missed the end still trusts the CA of the new serving certificate.
+  // A machine that missed the end of the rotation still trusts the CA of the new serving certificate.
   assert.match(
     await folder.answer(...bootstrapLine("n2")),
     /^n2\/kubeconfig: 1 CA is trusted now \(0 new, 1 removed\)\n/,

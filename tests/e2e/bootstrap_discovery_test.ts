@@ -13,6 +13,7 @@ import {
   whoIs,
 } from "../support/instance_process.ts";
 import { createTempFolder } from "../support/temp.ts";
+import { formatInventory } from "../support/test_profiles.ts";
 
 interface Join {
   readonly token: string;
@@ -42,18 +43,18 @@ describeInstance("tlsboot bootstrap --ca-cert-hash", { args: ["--auto-approve"] 
     return JSON.parse(stdout).map(({ id }: { readonly id: string }) => id);
   }
 
-  test("tlsboot bootstrap finds the cluster by the hash of its CA, with the token from each place", async () => {
+  test("tlsboot bootstrap finds the cluster by the hash of its CA, with the token from each source", async () => {
     const { folder } = instance;
     const { token, hash, words } = await join(instance);
     const known = ["bootstrap", "--server", `127.0.0.1:${instance.port}`, "--ca-cert-hash", hash.toUpperCase()];
     await writeFile(folder.join("token"), `${token}\n`);
-    const ways: readonly (readonly [string, readonly string[], StartOptions])[] = [
+    const sources: readonly (readonly [string, readonly string[], StartOptions])[] = [
       ["line", words, {}],
       ["file", [...known, "--token-file", "token"], {}],
       ["stdin", [...known, "--token", "-"], { stdin: `${token}\n` }],
       ["env", known, { env: { TLSBOOT_TOKEN: token } }],
     ];
-    for (const [node, args, options] of ways) {
+    for (const [node, args, options] of sources) {
       const { code, stdout, stderr } = await runTlsboot([...args, ...machineFlags(node), "--debug"], {
         cwd: folder.path,
         ...options,
@@ -97,7 +98,7 @@ describeInstance("tlsboot bootstrap --ca-cert-hash", { args: ["--auto-approve"] 
       ],
     ];
     for (const [node, args, message] of cases) {
-      // Unless it is refused, it tries again until its time is up.
+      // A run that is not refused retries until its timeout.
       const tried = (running: Running) => running.waitFor(/trying again: .*(?:connection refused|token "aaaaaa")/);
       const { code, stdout, stderr } = await instance.timeOut(tried, ...args, ...machineFlags(node));
       assert.deepEqual([code, stdout], [1, ""], stderr);
@@ -110,10 +111,7 @@ describeInstance("tlsboot bootstrap --ca-cert-hash", { args: ["--auto-approve"] 
   test("no command gives a machine a loopback address without --server", async () => {
     const { folder } = instance;
     const before = await listIds();
-    await writeFile(
-      folder.join("machines.yaml"),
-      "apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n- name: n1\n",
-    );
+    await writeFile(folder.join("machines.yaml"), formatInventory("- name: n1"));
     for (
       const args of [
         ["token", "create", "-o", "command"],

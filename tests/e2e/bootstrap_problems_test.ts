@@ -54,7 +54,7 @@ test("tlsboot doctor and tlsboot bootstrap ask the server, and report the same p
   );
   assert.match(ready.stdout, / ok +server-access +the server accepts this machine as system:node:n1\n/);
 
-  const isRefused = async (want: RegExp, hoursOff = 0): Promise<Finished> => {
+  const assertRefused = async (want: RegExp, hoursOff = 0): Promise<Finished> => {
     const examined = await run(folder, [...DOCTOR, "--bootstrap-kubeconfig", "data/bootstrap.kubeconfig"], hoursOff);
     assert.equal(examined.code, 1, examined.stdout);
     assert.match(examined.stdout, new RegExp(` error +[a-z-]+ +${want.source}.*\n +(?:fix|next): \\S`));
@@ -70,7 +70,7 @@ test("tlsboot doctor and tlsboot bootstrap ask the server, and report the same p
     kubeconfig,
     (text) => text.replace(/certificate-authority-data: .*/, `certificate-authority-data: ${other}`),
   );
-  await isRefused(/cannot trust "https:\S+": its serving certificate is signed by an unknown authority/);
+  await assertRefused(/cannot trust "https:\S+": its serving certificate is signed by an unknown authority/);
 
   {
     // The instance is replaced by another one: server and CA match, the machine's certificate does not.
@@ -81,7 +81,7 @@ test("tlsboot doctor and tlsboot bootstrap ask the server, and report the same p
     await edit(kubeconfig, (text) =>
       text.replace(/certificate-authority-data: .*/, `certificate-authority-data: ${ca}`)
         .replace(/server: .*/, `server: ${successor.url}`));
-    const { stderr } = await isRefused(/the server no longer accepts this machine's certificate: Unauthorized/);
+    const { stderr } = await assertRefused(/the server no longer accepts this machine's certificate: Unauthorized/);
     // The command in the hint fixes it, with the bootstrap kubeconfig of the new instance.
     await cp(`${successor.data}/bootstrap.kubeconfig`, folder.join("data/bootstrap.kubeconfig"));
     const [, command = ""] = /hint: (rm -f .*)/.exec(stderr) ?? [];
@@ -99,15 +99,15 @@ test("tlsboot doctor and tlsboot bootstrap ask the server, and report the same p
   ]);
   assert.equal(back.code, 0, back.stderr);
   // The seconds are the time that the request takes.
-  await isRefused(/this machine's clock is 3h0m\d+s ahead of the server's/, 3);
+  await assertRefused(/this machine's clock is 3h0m\d+s ahead of the server's/, 3);
   // The message depends on whether the runtime's TLS uses the clock of this test.
-  await isRefused(
+  await assertRefused(
     /(?:this machine's clock is (?:59m|1h0m)\d+s behind the server's|cannot trust .* is not valid before )/,
     -1,
   );
 
   await chmod(folder.join("n1/pki/kubelet-client-current.pem"), 0o644);
-  await isRefused(
+  await assertRefused(
     /the secret in "n1\/pki\/kubelet-client-current\.pem" is not private: others may read it \(mode 644\)/,
   );
   await chmod(folder.join("n1/pki/kubelet-client-current.pem"), 0o600);
@@ -168,7 +168,7 @@ test("tlsboot doctor prints no fix that waits for a token on stdin", async () =>
   const cluster = ["--server", instance.url, "--ca-cert-hash", hash, "--token", token];
   const words = ["bootstrap", ...cluster, ...FILES, "--hostname-override", "n1"];
   {
-    // The server signs cluster-info after it is up, so the time until the request is there is not limited.
+    // The server signs cluster-info after it is up, so the wait for the request has no time limit.
     await using waiting = startTlsboot(words, { cwd: folder.path });
     await waiting.waitFor(/waiting for approval: tlsboot approve /);
   }

@@ -5,19 +5,12 @@ import { test } from "node:test";
 import { parseCertificateChain } from "../../core/machine/credential_pair.ts";
 import { encodeTrust } from "../../core/pki/x509/ca_bundle.ts";
 import { writeIntruder } from "../support/intruder.ts";
-import { createIntermediateCa, createSigningCa, type SigningCa } from "../support/signing_ca.ts";
+import { createIntermediateCa, createSigningCa, writeCa } from "../support/signing_ca.ts";
 import { bootstrapLine, connectWith, createWorkplace, startInstance } from "../support/instance_process.ts";
-import type { TempFolder } from "../support/temp.ts";
 import { WEB } from "../support/test_profiles.ts";
 
 const signal = new AbortController().signal;
 const CA_FLAGS = ["--cluster-signing-cert-file", "chain.crt", "--cluster-signing-key-file", "chain.key"];
-
-async function writeCa(folder: TempFolder, ca: SigningCa): Promise<void> {
-  await mkdir(folder.join("data/pki"), { recursive: true, mode: 0o700 });
-  await writeFile(folder.join("data/pki/ca.key"), ca.keyPem, { mode: 0o600 });
-  await writeFile(folder.join("data/pki/ca.crt"), encodeTrust(ca));
-}
 
 async function readSubjects(path: string): Promise<readonly string[]> {
   const chain = parseCertificateChain(await readFile(path, "utf8"));
@@ -29,7 +22,8 @@ test("up with an intermediate CA appends it to every certificate, and accepts on
   await using folder = await createWorkplace();
   const root = await createSigningCa({ commonName: "root" });
   const intermediate = await createIntermediateCa(root);
-  await writeCa(folder, intermediate);
+  await mkdir(folder.join("data/pki"), { recursive: true, mode: 0o700 });
+  await writeCa(folder.join("data/pki/ca"), intermediate);
   await using instance = await startInstance(folder, ["--auto-approve"]);
   assert.deepEqual(await readSubjects(`${instance.data}/pki/apiserver.crt`), ["tlsboot", "intermediate"]);
 
@@ -48,9 +42,7 @@ test("up with an intermediate CA appends it to every certificate, and accepts on
 
 test("--cluster-signing-cert-file accepts a chain with --cluster-signing-chain, and for custom signers", async () => {
   await using folder = await createWorkplace();
-  const intermediate = await createIntermediateCa(await createSigningCa({ commonName: "root" }));
-  await writeFile(folder.join("chain.crt"), encodeTrust(intermediate));
-  await writeFile(folder.join("chain.key"), intermediate.keyPem, { mode: 0o600 });
+  await writeCa(folder.join("chain"), await createIntermediateCa(await createSigningCa({ commonName: "root" })));
   const refused = await folder.refuse(1, "up", "--data-dir", "data", "--secure-port", "0", ...CA_FLAGS);
   assert.match(refused, /error reading CA cert file "csr-controller::.*": expected 1 certificate, found 2\n/);
   assert.match(refused, /hint: .*--cluster-signing-chain/);

@@ -15,20 +15,20 @@ import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { createRunner, type Runner } from "../support/run_captured.ts";
 import { formatFingerprint } from "../../core/report/words.ts";
 
-function runnerIn(cwd: string): Runner {
+function createCaRunner(cwd: string): Runner {
   return createRunner(cwd, { clock: createFakeClock("2026-06-01T00:00:00Z") });
 }
 
-async function writeGiven(folder: TempFolder, certificatePem: string, keyPem: string): Promise<void> {
+async function writeImportFiles(folder: TempFolder, certificatePem: string, keyPem: string): Promise<void> {
   await writeFile(folder.join("given.crt"), certificatePem);
   await writeFile(folder.join("given.key"), keyPem, { mode: 0o600 });
 }
 
 const IMPORT = "ca import --ca-cert given.crt --ca-key given.key";
 
-test("tlsboot ca init --permit-dns --permit-ip makes a constrained CA, and ca show and inspect show the constraints", async () => {
+test("tlsboot ca init --permit-dns --permit-ip creates a constrained CA, and ca show and inspect show its constraints", async () => {
   await using folder = await createTempFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createCaRunner(folder.path);
   await tlsboot.succeed("ca init --permit-dns Example.org --permit-dns .lab.example --permit-ip 10.0.0.0/8,fd00::1");
   const text = "DNS names example.org and below, below lab.example; IP addresses 10.0.0.0/8, fd00::1/128; " +
     "other kinds of names freely";
@@ -49,16 +49,16 @@ for (
 ) {
   test(`tlsboot ca init refuses ${flag} ${value} and writes nothing`, async () => {
     await using folder = await createTempFolder();
-    const { code, stderr } = await runnerIn(folder.path)(`ca init ${flag} ${value}`);
+    const { code, stderr } = await createCaRunner(folder.path)(`ca init ${flag} ${value}`);
     assert.equal(code, 2);
     assert.ok(stderr.includes(want), stderr);
     assert.deepEqual(await readdir(folder.path), []);
   });
 }
 
-test("tlsboot ca init --split makes a CA for each purpose, and ca show shows them all", async () => {
+test("tlsboot ca init --split creates a CA for each purpose, and ca show shows all of them", async () => {
   await using folder = await createTempFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createCaRunner(folder.path);
   assert.equal((await tlsboot("ca init --split --permit-dns example.org")).code, 0);
   const names = ["ca", "client-ca", "custom-ca", "kubelet-client-ca", "kubelet-serving-ca"];
   const files = names.flatMap((name) => [`${name}.crt`, `${name}.key`]);
@@ -85,7 +85,7 @@ test("tlsboot ca init --split makes a CA for each purpose, and ca show shows the
 
 test("only tlsboot ca init --split completes an interrupted --split", async () => {
   await using folder = await createTempFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createCaRunner(folder.path);
   const at = (name: string) => folder.join(`tlsboot-data/pki/${name}`);
   await tlsboot("ca init --split");
   const kept = await readFile(at("client-ca.crt"), "utf8");
@@ -103,7 +103,7 @@ test("only tlsboot ca init --split completes an interrupted --split", async () =
 
 test("a split instance with a missing CA is refused, and no other CA takes its place", async () => {
   await using folder = await createTempFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createCaRunner(folder.path);
   await tlsboot("ca init --split");
   await rm(folder.join("tlsboot-data/pki/client-ca.crt"));
   for (const line of ["ca show", "kubeconfig admin", "serve --secure-port 0", "up --secure-port 0"]) {
@@ -116,12 +116,12 @@ test("a split instance with a missing CA is refused, and no other CA takes its p
 
 test("tlsboot ca import imports a chain with its key, and describes it", async () => {
   await using folder = await createTempFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createCaRunner(folder.path);
   const nameConstraints = { permitted: { ...NO_SUBTREES, dnsNames: ["example.org"] }, excluded: NO_SUBTREES };
   const root = await createSigningCa({ commonName: "root" });
   const upper = await createIntermediateCa(root, "upper", { nameConstraints });
   const lower = await createIntermediateCa(upper, "lower", { maxPathLength: 0 });
-  await writeGiven(folder, `text before\n${encodeTrust(lower)}`, lower.keyPem);
+  await writeImportFiles(folder, `text before\n${encodeTrust(lower)}`, lower.keyPem);
   const taken = await tlsboot(IMPORT);
   assert.deepEqual(taken, {
     code: 0,
@@ -220,10 +220,10 @@ for (const { name, given, time, want } of REFUSALS) {
   test(`tlsboot ca import refuses ${name} and writes nothing`, async () => {
     await using folder = await createTempFolder();
     const { certificate, key, mode } = await given();
-    await writeGiven(folder, certificate, key);
+    await writeImportFiles(folder, certificate, key);
     await chmod(folder.join("given.key"), mode ?? 0o600);
     const options = time === undefined ? {} : { clock: createFakeClock(time) };
-    const { code, stderr } = await runnerIn(folder.path)(IMPORT, options);
+    const { code, stderr } = await createCaRunner(folder.path)(IMPORT, options);
     assert.equal(code, 1);
     assert.match(stderr, want);
     assert.equal((await readdir(folder.path)).includes("tlsboot-data"), false);
@@ -233,7 +233,7 @@ for (const { name, given, time, want } of REFUSALS) {
 
 test("tlsboot ca import refuses missing files and --common-name, and ca init has no --import-cert", async () => {
   await using folder = await createTempFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createCaRunner(folder.path);
   for (
     const [line, code, want] of [
       ["ca init --import-cert a.crt", 2, /unknown flag "--import-cert"/],

@@ -22,7 +22,7 @@ async function createPassphraseFolder(text = `${PASSPHRASE}\n`): Promise<TempFol
   return folder;
 }
 
-function runnerIn(cwd: string): Runner {
+function createCheckedRunner(cwd: string): Runner {
   const run = createRunner(cwd, { clock: createFakeClock("2026-06-01T00:00:00Z") });
   const check = async (...line: Parameters<Runner>) => {
     const ran = await run(...line);
@@ -32,13 +32,13 @@ function runnerIn(cwd: string): Runner {
   return Object.assign(check, expecting(check));
 }
 
-const keyAt = (folder: TempFolder) => readFile(folder.join("tlsboot-data/pki/ca.key"), "utf8");
+const readCaKey = (folder: TempFolder) => readFile(folder.join("tlsboot-data/pki/ca.key"), "utf8");
 
 test("tlsboot ca init with --ca-passphrase-file encrypts the key, and commands that open it need the file", async () => {
   await using folder = await createPassphraseFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createCheckedRunner(folder.path);
   assert.equal((await tlsboot(`ca init ${FILE}`)).code, 0);
-  assert.match(await keyAt(folder), /^-----BEGIN ENCRYPTED PRIVATE KEY-----\n/);
+  assert.match(await readCaKey(folder), /^-----BEGIN ENCRYPTED PRIVATE KEY-----\n/);
   assert.match((await tlsboot("ca show")).stdout, /Private key: +tlsboot-data\/pki\/ca\.key, under a passphrase\n/);
   assert.equal(JSON.parse((await tlsboot("ca show -o json")).stdout).isKeyEncrypted, true);
 
@@ -56,7 +56,7 @@ test("tlsboot ca init with --ca-passphrase-file encrypts the key, and commands t
 
 test("a passphrase is read from stdin with --ca-passphrase-file -", async () => {
   await using folder = await createTempFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createCheckedRunner(folder.path);
   const stdin = `${PASSPHRASE}\n`;
   assert.equal((await tlsboot("ca init --ca-passphrase-file -", { stdin })).code, 0);
   assert.equal((await tlsboot("kubeconfig admin --ca-passphrase-file -", { stdin })).code, 0);
@@ -65,13 +65,13 @@ test("a passphrase is read from stdin with --ca-passphrase-file -", async () => 
 
 test("a passphrase is prompted for on a terminal, twice for a new key", async () => {
   await using folder = await createTempFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createCheckedRunner(folder.path);
   const typed = (stdin: string) => ({ isTerminal: true, stdin });
   assert.match(
     await tlsboot.refuse(1, "ca init --encrypt-key", typed(`${PASSPHRASE}\nother\n`)),
     /the two passphrases are not the same/,
   );
-  assert.deepEqual(await filesIn(folder), []);
+  assert.deepEqual(await listPki(folder), []);
   const made = await tlsboot.succeed("ca init --encrypt-key", typed(`${PASSPHRASE}\n${PASSPHRASE}\n`));
   assert.match(made.stderr, /^Passphrase of the new key: \nThe same again: \n/);
   const admin = await tlsboot.succeed("kubeconfig admin", typed(`${PASSPHRASE}\n`));
@@ -91,15 +91,15 @@ test("a passphrase is prompted for on a terminal, twice for a new key", async ()
   );
 });
 
-test("an empty --ca-passphrase-file is refused, and no key is made without a passphrase", async () => {
+test("an empty --ca-passphrase-file is refused, and no key is created without a passphrase", async () => {
   await using folder = await createPassphraseFolder();
-  const { code, stderr } = await runnerIn(folder.path)("ca init --ca-passphrase-file=");
+  const { code, stderr } = await createCheckedRunner(folder.path)("ca init --ca-passphrase-file=");
   assert.equal(code, 2);
   assert.match(stderr, /error: --ca-passphrase-file: "" found, want the path of a file, or - for stdin\n/);
-  assert.deepEqual(await filesIn(folder), []);
+  assert.deepEqual(await listPki(folder), []);
 });
 
-async function filesIn(folder: TempFolder): Promise<readonly string[]> {
+async function listPki(folder: TempFolder): Promise<readonly string[]> {
   return await readdir(folder.join("tlsboot-data/pki")).catch(() => []);
 }
 
@@ -132,19 +132,19 @@ for (
     },
   ]
 ) {
-  test(`a passphrase file that is ${name} is refused, and no key is made`, async () => {
+  test(`a passphrase file that is ${name} is refused, and no key is created`, async () => {
     await using folder = await createPassphraseFolder();
     await prepare(folder);
-    const { code, stderr } = await runnerIn(folder.path)(`ca init ${FILE}`);
+    const { code, stderr } = await createCheckedRunner(folder.path)(`ca init ${FILE}`);
     assert.equal(code, 1);
     assert.match(stderr, want);
-    assert.equal((await filesIn(folder)).length, 0);
+    assert.equal((await listPki(folder)).length, 0);
   });
 }
 
 test("tlsboot ca import keeps an encrypted key as it is, and encrypts a plain one on request", async () => {
   await using folder = await createPassphraseFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createCheckedRunner(folder.path);
   const ca = await createSigningCa();
   const key = parsePrivateKey(ca.keyPem);
   assert.ok(key.ok);
@@ -166,7 +166,7 @@ test("tlsboot ca import keeps an encrypted key as it is, and encrypts a plain on
 
 test("tlsboot ca import encrypts the plain key that tlsboot ca request made, and replaces no other key", async () => {
   await using folder = await createPassphraseFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createCheckedRunner(folder.path);
   await tlsboot.succeed("ca init --data-dir root");
   await tlsboot.succeed("ca request --data-dir server --out ca.csr");
   await tlsboot.succeed("ca sign ca.csr --data-dir root --out ca.crt");
@@ -184,7 +184,7 @@ test("tlsboot ca import encrypts the plain key that tlsboot ca request made, and
   );
 });
 
-test("up makes an encrypted CA with --ca-passphrase-file, signs with it, and never logs the passphrase", async () => {
+test("up creates an encrypted CA with --ca-passphrase-file, signs with it, and never logs the passphrase", async () => {
   await using folder = await createPassphraseFolder();
   const args = ["--auto-approve", "--ca-passphrase-file", "pass"];
   {
@@ -210,7 +210,7 @@ test("up makes an encrypted CA with --ca-passphrase-file, signs with it, and nev
 
 test("the signer opens an encrypted key, and refuses to start without the passphrase", async () => {
   await using folder = await createPassphraseFolder();
-  const tlsboot = runnerIn(folder.path);
+  const tlsboot = createCheckedRunner(folder.path);
   assert.equal((await tlsboot(`ca init ${FILE}`)).code, 0);
   const pki = "tlsboot-data/pki";
   const line =

@@ -5,10 +5,9 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { readdir, readFile, stat, unlink, writeFile } from "node:fs/promises";
 import { test } from "node:test";
-import { encodeTrust } from "../../core/pki/x509/ca_bundle.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { createRunner, type Runner } from "../support/run_captured.ts";
-import { createIntermediateCa, createSigningCa } from "../support/signing_ca.ts";
+import { createIntermediateCa, createSigningCa, writeCa } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const ROOT = "ca init --data-dir root --duration 20y --shares 2-of-3 --shares-out shares";
@@ -75,10 +74,11 @@ test("the same root signs another CA years later, but none that would outlive it
   await tlsboot.succeed("ca request --data-dir next --out next.csr");
   const next = `ca sign next.csr --common-name next-ca --data-dir root ${share(2)} ${share(3)}`;
   await tlsboot.succeed(`${next} --permit-ip 10.0.0.0/8 --out next.crt`, at("2031-01-01T00:00:00Z"));
-  const [one] = await readCertificates(folder, "ca.crt");
-  const [two, root] = await readCertificates(folder, "next.crt");
-  assert.ok(one && two && root && two.verify(root.publicKey) && two.fingerprint256 !== one.fingerprint256);
-  assert.deepEqual([one.subject, two.subject], ["CN=site-ca", "CN=next-ca"]);
+  const [first] = await readCertificates(folder, "ca.crt");
+  const [second, root] = await readCertificates(folder, "next.crt");
+  assert.ok(first && second && root && second.verify(root.publicKey));
+  assert.notEqual(second.fingerprint256, first.fingerprint256);
+  assert.deepEqual([first.subject, second.subject], ["CN=site-ca", "CN=next-ca"]);
   assert.match(
     await tlsboot.answer("ca import --data-dir next --ca-cert next.crt", at("2031-01-01T00:00:00Z")),
     /^may issue for: IP addresses 10\.0\.0\.0\/8/m,
@@ -94,10 +94,7 @@ test("tlsboot ca sign signs with a CA in files, whose path length must allow it"
   const { tlsboot } = folder;
   const root = await createSigningCa({ commonName: "root" });
   const last = await createIntermediateCa(root, "last", { maxPathLength: 0 });
-  for (const [name, ca] of [["root", root], ["last", last]] as const) {
-    await writeFile(folder.join(`${name}.crt`), encodeTrust(ca));
-    await writeFile(folder.join(`${name}.key`), ca.keyPem, { mode: 0o600 });
-  }
+  for (const [name, ca] of [["root", root], ["last", last]] as const) await writeCa(folder.join(name), ca);
   const sign = (name: string) => `ca sign ca.csr --ca-cert ${name}.crt --ca-key ${name}.key --out ca.crt`;
   assert.match(
     await tlsboot.refuse(1, sign("last")),
@@ -154,7 +151,7 @@ test("tlsboot ca sign records what a CA of a split data directory signs", async 
   assert.match(await read(folder, "split/issued.jsonl"), /"subject":"CN=site-ca"/);
 });
 
-test("tlsboot ca request keeps the key, makes another request for it, and refuses a folder with a CA", async () => {
+test("tlsboot ca request keeps the key, creates another request for it, and refuses a folder with a CA", async () => {
   await using folder = await prepare();
   const { tlsboot } = folder;
   const key = await read(folder, "server/pki/ca.key");

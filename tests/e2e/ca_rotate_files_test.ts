@@ -9,7 +9,7 @@ const CA = ["--ca-cert", "pki/ca.crt"];
 const rotate = (folder: Workplace, code: number, ...args: readonly string[]): Promise<string> =>
   folder.fail(code, "ca", "rotate", ...args, ...CA);
 
-/** Makes `pki/ca.crt` and `pki/ca.key` in a folder. */
+/** Creates `pki/ca.crt` and `pki/ca.key` in a folder. */
 async function createPki(): Promise<Workplace> {
   const folder = await createWorkplace();
   await folder.succeed("ca", "init", "--data-dir", ".");
@@ -89,17 +89,17 @@ test("ca rotate in files: status --wait ends once everyone is ready, and flags w
   assert.match(await rotate(folder, 1, "abort", "--leave-behind", "n7"), /there is no .* "n7" in this rotation/);
 });
 
-test("ca rotate in files: the files of a killed begin are retired, and the message says which key to destroy", async () => {
+test("ca rotate in files: the files of a killed begin are retired, and the message names the key to destroy", async () => {
   await using folder = await createPki();
-  const leave = async (): Promise<void> => {
+  const simulateKill = async (): Promise<void> => {
     for (const name of ["ca-rotation.json", "ca-bundle.crt", "ca-cross-signed.crt"]) await rm(folder.join("pki", name));
   };
-  const named = /an earlier begin was stopped.*: destroy its key with: shred -u pki\/retired-ca-[0-9a-f]{8}\.key/;
+  const retired = /an earlier begin was stopped.*: destroy its key with: shred -u pki\/retired-ca-[0-9a-f]{8}\.key/;
   await rotate(folder, 0, "begin");
-  await leave();
-  assert.match(await rotate(folder, 0, "begin"), named);
-  await leave();
-  assert.match(await rotate(folder, 0, "abort"), named);
+  await simulateKill();
+  assert.match(await rotate(folder, 0, "begin"), retired);
+  await simulateKill();
+  assert.match(await rotate(folder, 0, "abort"), retired);
   const names = await readdir(folder.join("pki"));
   assert.deepEqual(names.filter((name) => name.startsWith("next-")), []);
   assert.equal(names.filter((name) => /^retired-ca-.*\.key$/.test(name)).length, 2);
@@ -137,7 +137,7 @@ test("ca rotate in files: abort restores the old CA unchanged, even after switch
   assert.match(await rotate(folder, 1, "status"), /is not being replaced/);
 });
 
-test("ca rotate in files: begin refuses a CA that expires too early, the same CA, half a pair and a name, and writes nothing", async () => {
+test("ca rotate in files: begin refuses a CA that expires too early, the same CA, a certificate without its key, and a name, and writes nothing", async () => {
   await using folder = await createPki();
   await mkdir(folder.join("short"));
   await folder.succeed("ca", "init", "--data-dir", "short", "--duration", "48h");

@@ -19,7 +19,8 @@ import {
   type Workplace,
 } from "../support/instance_process.ts";
 import { writeKeyProgram } from "../support/key_program.ts";
-import { createIntermediateCa, createSigningCa } from "../support/signing_ca.ts";
+import { createIntermediateCa, createSigningCa, writeCa } from "../support/signing_ca.ts";
+import { formatInventory } from "../support/test_profiles.ts";
 
 const signal = new AbortController().signal;
 const FETCH = [
@@ -143,7 +144,7 @@ test("ca rotate begin, status, switch and finish replace the CA of a node and an
   assert.match(switched.stdout, /^Servers: +1 of 1 have adopted Switch$/m);
   assert.match((await folder.succeed("ca", "rotate", "switch")).stderr, /^nothing to do: .*the new CA signs/m);
   assert.equal((await readStates(folder))["n1"], "renewalDue");
-  // A client that trusts the old CA only still reaches the server.
+  // A client that trusts only the old CA still reaches the server.
   assert.ok(await isAccepted(folder.join("n1/kubeconfig")));
 
   const refused = await folder.fail(3, "ca", "rotate", "finish");
@@ -283,10 +284,7 @@ test("ca rotate begin refuses a CA that cannot replace the present one, and chan
   assert.match(await folder.fail(2, ...begin, "--new-ca-key", "x.key"), /--new-ca-key needs --new-ca-cert/);
 
   const [root, other] = [await createSigningCa({ commonName: "root" }), await createSigningCa()];
-  const intermediate = await createIntermediateCa(root);
-  const chain = intermediate.certificatePem + root.certificatePem;
-  await writeFile(folder.join("short.crt"), chain);
-  await writeFile(folder.join("short.key"), intermediate.keyPem, { mode: 0o600 });
+  await writeCa(folder.join("short"), await createIntermediateCa(root));
   await writeFile(folder.join("other.key"), other.keyPem, { mode: 0o600 });
   assert.match(await folder.fail(1, ...take("short.crt", "other.key")), /private key does not match public key/);
   assert.match(await folder.fail(1, ...take("short.crt", "short.key")), /it ends at .* before the present CA/);
@@ -301,8 +299,7 @@ test("ca rotate begin refuses a CA that cannot replace the present one, and chan
 
 test("after ca rotate now, certificates of the leaked key are refused, and machines rejoin with their files", async () => {
   await using folder = await createWorkplace();
-  const nodes = ["n1", "n2"].map((name) => `  - name: ${name}\n`).join("");
-  await writeFile(folder.join("inventory.yaml"), `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${nodes}`);
+  await writeFile(folder.join("inventory.yaml"), formatInventory("- name: n1", "- name: n2"));
   await using instance = await startInstance(folder, ["--auto-approve", "--inventory", "inventory.yaml"]);
   await folder.succeed(...bootstrapLine("n1"));
   const oldNode = await copyNode(folder);
@@ -360,7 +357,7 @@ test("ca rotate encrypts the new key with the passphrase of the old one", async 
   await writeFile(folder.join("passphrase"), "open sesame\n", { mode: 0o600 });
   const passphrase = ["--ca-passphrase-file", "passphrase"];
   await folder.succeed("ca", "init", ...passphrase);
-  // The key for service account tokens, which encrypts the new key on its way, may be elsewhere.
+  // The key for service account tokens, which encrypts the new key in transit, may be in another file.
   await folder.succeed("ca", "init", "--data-dir", "other");
   const tokenKey = ["--service-account-signing-key-file", "other/pki/ca.key"];
   await using instance = await startInstance(folder, ["--auto-approve", ...passphrase, ...tokenKey]);

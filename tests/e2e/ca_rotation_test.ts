@@ -241,8 +241,8 @@ test("a server that is killed between or during steps continues, and trusts the 
   const [issuer, subject, status] = ["issuer", "subject", "status"].map((name) => heading.indexOf(name));
   const states = new Map<string, Set<string>>();
   for (const line of lines) {
-    const of = states.get(line[issuer!]!) ?? new Set();
-    states.set(line[issuer!]!, of.add(line[status!]!));
+    const known = states.get(line[issuer!]!) ?? new Set();
+    states.set(line[issuer!]!, known.add(line[status!]!));
   }
   const [oldCa, newCa] = [rotation.oldCa, rotation.newCa].map((pem) => formatName(parseCas(pem)[0]!.subject));
   assert.deepEqual([...states.get(oldCa!) ?? []], ["untrusted"]);
@@ -277,7 +277,7 @@ test("each CA of a split instance is replaced on its own: the kubelets', the adm
     }
     await finishRotation(folder.join("data/admin.kubeconfig"), name);
     if (name === "kubelet-client-ca") assert.equal(await whoIs(folder.join("n1/kubeconfig")), "401");
-    // The kubeconfig of the node trusts the old CA of the server only.
+    // The kubeconfig of the node trusts only the server's old CA.
     if (name !== "ca") assert.equal(await whoIs(folder.join(`${newest}/kubeconfig`)), `system:node:${newest}`);
   }
   assert.ok(await isIssuedBy(folder, "data/pki/apiserver.crt", "data/pki/ca.crt"));

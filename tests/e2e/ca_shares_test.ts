@@ -1,4 +1,4 @@
-/** Tests shares of a CA key's passphrase: created, checked, typed from paper, combined, and every wrong use. */
+/** Tests shares of a CA key's passphrase: created, checked, typed, combined, and used wrongly. */
 import assert from "node:assert/strict";
 import { mkdir, readdir, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -14,7 +14,7 @@ async function readGroups(folder: TempFolder, number: number): Promise<readonly 
   return text.match(/[0-9A-Z]{4}-[0-9A-Z]{4}/g) ?? [];
 }
 
-test("tlsboot ca init --shares makes a key that any two of three shares open", async () => {
+test("tlsboot ca init --shares creates a key that any two of three shares open", async () => {
   await using folder = await createTempFolder();
   const tlsboot = createRunner(folder.path);
   const made = await tlsboot.succeed(INIT);
@@ -96,7 +96,7 @@ test("tlsboot ca shares split splits only the passphrase that opens the key", as
   assert.match(again.stderr, /cannot write a share: "shares\/share-1-of-3\.txt" exists/);
   const checked = await tlsboot.succeed("ca shares check shares/share-1-of-3.txt shares/share-3-of-3.txt");
   assert.match(checked.stdout, /the shares open tlsboot-data\/pki\/ca\.key\n$/);
-  // A new set for other holders, made from the old one.
+  // Two old shares are enough to create a new set for other holders.
   await tlsboot.succeed(`ca shares split --shares 3-of-5 --out more --ca-passphrase-file - ${share(1)}`, {
     stdin: `${(await readGroups(folder, 2)).join(" ")}\n`,
   });

@@ -19,10 +19,10 @@ import { requestAndApprove } from "../support/node_requests.ts";
 const signal = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
-async function readLeaf(pem: string): Promise<CertificateFacts> {
+function parseLeaf(pem: string): CertificateFacts {
   const chain = parseCertificateChain(pem);
   assert.ok(chain.ok && chain.value[0] !== undefined);
-  return await Promise.resolve(chain.value[0]);
+  return chain.value[0];
 }
 
 test("up with a split CA needs a folder as --crl-url, because each CA has its own CRL", async () => {
@@ -56,19 +56,19 @@ test("up with a split CA uses each CA only for its purpose", async () => {
     read("kubelet-client"),
     read("kubelet-serving"),
   ]);
-  const isFrom = (leaf: CertificateFacts, { certificate }: { readonly certificate: CertificateFacts }) =>
+  const assertIssuedBy = (leaf: CertificateFacts, { certificate }: { readonly certificate: CertificateFacts }) =>
     assert.ok(verifyCertificateSignature(leaf, certificate), `not signed by ${certificate.subject.commonName}`);
 
-  isFrom(await readLeaf(await readFile(`${instance.data}/pki/apiserver.crt`, "utf8")), serving);
+  assertIssuedBy(parseLeaf(await readFile(`${instance.data}/pki/apiserver.crt`, "utf8")), serving);
   for (const name of ["admin", "bootstrap"]) {
     const text = await readFile(`${instance.data}/${name}.kubeconfig`, "utf8");
     const config = parseKubeconfig(text, name);
     assert.ok(config.ok);
     assert.equal(config.value.clusters[0]?.cluster.certificateAuthorityData, serving.certificatePem);
-    if (name === "admin") isFrom(await readLeaf(config.value.users[0]?.user.clientCertificateData ?? ""), client);
+    if (name === "admin") assertIssuedBy(parseLeaf(config.value.users[0]?.user.clientCertificateData ?? ""), client);
   }
   await folder.succeed(...bootstrapLine("n1"));
-  isFrom(await readLeaf(await readFile(folder.join("n1/pki/kubelet-client-current.pem"), "utf8")), kubeletClient);
+  assertIssuedBy(parseLeaf(await readFile(folder.join("n1/pki/kubelet-client-current.pem"), "utf8")), kubeletClient);
 
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
   await using node = await connectWith(folder.join("n1/kubeconfig"));
@@ -86,7 +86,7 @@ test("up with a split CA uses each CA only for its purpose", async () => {
     commonName: "panda",
     usages: ["client auth"],
   });
-  isFrom(await readLeaf(fromBase64(user.certificate ?? "")), client);
+  assertIssuedBy(parseLeaf(fromBase64(user.certificate ?? "")), client);
   const { status: kubelet } = await requestAndApprove(admin.api, {
     name: "serving",
     signerName: "kubernetes.io/kubelet-serving",
@@ -95,7 +95,7 @@ test("up with a split CA uses each CA only for its purpose", async () => {
     dnsNames: ["n1.example"],
     usages: ["digital signature", "server auth"],
   });
-  isFrom(await readLeaf(fromBase64(kubelet.certificate ?? "")), kubeletServing);
+  assertIssuedBy(parseLeaf(fromBase64(kubelet.certificate ?? "")), kubeletServing);
 
   const cluster = { server: instance.url, caPem: serving.certificatePem };
   for (const authority of [serving, kubeletServing]) {
@@ -115,7 +115,7 @@ test("up with a constrained CA serves under the permitted names, and issues for 
   await folder.succeed("ca", "init", "--data-dir", "data", ...flags);
   await using instance = await startInstance(folder, ["--auto-approve", "--tls-san", "api.example.org"]);
   await instance.running.waitFor(/name constraints exclude names from the serving certificate.*localhost/);
-  const leaf = await readLeaf(await readFile(`${instance.data}/pki/apiserver.crt`, "utf8"));
+  const leaf = parseLeaf(await readFile(`${instance.data}/pki/apiserver.crt`, "utf8"));
   assert.deepEqual([leaf.dnsNames, leaf.ipAddresses], [["api.example.org"], ["127.0.0.1"]]);
   await folder.succeed(...bootstrapLine("n1"));
   await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);

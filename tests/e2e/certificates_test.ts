@@ -124,7 +124,7 @@ describeInstance("the register of issued certificates", {}, (instance) => {
     assert.match(await succeed("get", "certs", serial, "--no-headers"), new RegExp(`^${serial.slice(0, 12)} `));
   });
 
-  test("tlsboot get certificates says that there are none, and ends with 1 for an unknown serial number", async () => {
+  test("tlsboot get certificates reports an empty list, and ends with 1 for an unknown serial number", async () => {
     assert.deepEqual(await tlsboot("get", "certificates", "--subject", "carol"), {
       code: 0,
       stdout: "",
@@ -195,7 +195,7 @@ describeInstance("the register of issued certificates", {}, (instance) => {
     assert.deepEqual(await complete("get", "csr", "--data-dir", "nowhere", ""), [":4"]);
   });
 
-  test("the log of tlsboot sign is listed, described and verified without a server, and an edited line is named", async () => {
+  test("the log of tlsboot sign is listed, described and verified without a server, and an edited line is reported", async () => {
     await using place = await createWorkplace();
     await place.answer("ca", "init");
     const { spec } = await buildCsr({ commonName: "carol", organizations: [] });

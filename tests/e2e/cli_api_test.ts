@@ -38,7 +38,7 @@ describeInstance("commands of the API", {}, (instance) => {
     assert.match(refused.stderr, /its serving certificate is signed by an unknown authority/);
   });
 
-  test("tlsboot get csr prints its own table, kubectl's table, or that there is nothing", async () => {
+  test("tlsboot get csr prints its own table or kubectl's, and reports an empty list", async () => {
     assert.deepEqual(await tlsboot("get", "csr", "-l", "none=such"), {
       code: 0,
       stdout: "",
@@ -107,7 +107,7 @@ describeInstance("commands of the API", {}, (instance) => {
     assert.match(heading, /^NAME +FOR +SIGNER +REQUESTED BY +AGE +EXPIRES +STATE$/);
     // deno-lint-ignore no-control-regex -- the colour of the state
     assert.match(rows[0] ?? "", /^node-csr-terma +system:node:\S+ +example\.com\S*… .* \x1b\[33mpending\x1b\[0m$/);
-    // deno-lint-ignore no-control-regex -- colours take no place
+    // deno-lint-ignore no-control-regex -- colours have no width
     for (const row of rows) assert.ok(row.replace(/\x1b\[\d+m/g, "").length <= 80, row);
     assert.equal((await tlsboot("policy", "explain", "node-csr-terma")).code, 3);
     for (const args of [["get", "csr", "-o", "name"], ["describe", "csr"], ["approve"], ["delete", "csr"]]) {
@@ -273,7 +273,7 @@ describeInstance("commands of the API", {}, (instance) => {
     assert.equal((await tlsboot("get", "csr", "delete-me")).code, 1);
   });
 
-  test("tlsboot token create, list and delete keep bootstrap tokens, secrets shown on demand only", async () => {
+  test("tlsboot token create, list and delete manage bootstrap tokens, and secrets are shown only on demand", async () => {
     const made = await tlsboot("token", "create", "abcdef.0123456789abcdef", "--description", "for a test");
     assert.deepEqual(made, { code: 0, stdout: "abcdef.0123456789abcdef\n", stderr: "" });
     assert.match(

@@ -50,7 +50,7 @@ test("an option of a group is the same in every command that has it", () => {
   }
 });
 
-test("tlsboot alone prints its help", async () => {
+test("tlsboot without arguments prints its help", async () => {
   const [alone, asked] = [createCapturedIo(), createCapturedIo()];
   assert.equal(await run([], alone, signal), 0);
   assert.equal(await run(["--help"], asked, signal), 0);

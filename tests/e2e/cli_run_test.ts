@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { chmod, mkdir, readdir, readFile, stat, unlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, unlink, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { run } from "../../cli/run.ts";
 import { Secret } from "../../core/lib/brand.ts";
@@ -10,21 +10,17 @@ import { createCapturedIo } from "../support/captured_io.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { alternativeNames, encodeOddCertificate } from "../support/odd_certificate.ts";
 import { createRunner } from "../support/run_captured.ts";
-import { createTempFolder } from "../support/temp.ts";
+import { createTempFolder, readMode } from "../support/temp.ts";
 
 const signal = new AbortController().signal;
 const TOKEN = "abcdef.0123456789abcdef";
 
-async function readMode(path: string): Promise<string> {
-  return ((await stat(path)).mode & 0o777).toString(8);
-}
-
-test("tlsboot version prints the version as words, JSON and YAML", async () => {
+test("tlsboot version prints the version as text, JSON and YAML", async () => {
   const manifest = JSON.parse(await readFile("deno.json", "utf8"));
   const tlsboot = createRunner("/nowhere");
-  const words = await tlsboot("version");
+  const text = await tlsboot("version");
   assert.equal(
-    words.stdout,
+    text.stdout,
     `tlsboot version: ${manifest.version}\nKubernetes API: v1.37.2\nCommit: unknown\nRuntime: Node 24.0.0, OpenSSL 3.5.0\n`,
   );
   const json = JSON.parse((await tlsboot("version -o json")).stdout);
@@ -42,7 +38,7 @@ test("tlsboot version prints the version as words, JSON and YAML", async () => {
   assert.deepEqual(JSON.parse(onDeno.stdout).runtime, { name: "Deno", version: "2.9.6" });
   assert.equal(JSON.parse(onDeno.stdout).opensslVersion, undefined);
   assert.match((await tlsboot("version -o yaml")).stdout, /^gitVersion: v1\.37\.2\+tlsboot/m);
-  assert.deepEqual(await tlsboot("--version"), words);
+  assert.deepEqual(await tlsboot("--version"), text);
   assert.deepEqual(JSON.parse((await tlsboot("--version -o json")).stdout), json);
 });
 
@@ -156,7 +152,7 @@ test("tlsboot kubeconfig admin writes the address in admin.kubeconfig into anoth
   assert.match(other.stdout, /server: https:\/\/10\.0\.0\.9:6443\n/);
 });
 
-test("tlsboot token create -o yaml makes the Secret that kubeadm would make", async () => {
+test("tlsboot token create -o yaml prints the Secret that kubeadm would create", async () => {
   const tlsboot = createRunner("/nowhere");
   const { stdout, stderr } = await tlsboot.succeed(`token create -o yaml --ttl 1h --description lab ${TOKEN}`);
   assert.equal(stderr, "");
@@ -384,7 +380,7 @@ test("a connection variable applies to every command with its flag, and others i
   assert.deepEqual([shown.code, shown.stderr], [0, ""]);
 });
 
-test("colour is for terminals without NO_COLOR", async () => {
+test("only terminals without NO_COLOR get colours", async () => {
   const tlsboot = createRunner("/nowhere");
   const escape = "\x1b[31merror:";
   assert.ok((await tlsboot("nope", { isTerminal: true })).stderr.includes(escape));
@@ -392,7 +388,7 @@ test("colour is for terminals without NO_COLOR", async () => {
   assert.ok(!(await tlsboot("nope")).stderr.includes(escape));
 });
 
-test("a bug is reported as such, and its causes only with --debug", async () => {
+test("a bug is reported as a bug, with its causes only if --debug is set", async () => {
   const failing = {
     program: "tlsboot",
     description: "D.",

@@ -14,13 +14,13 @@ const isKept = process.env["TLSBOOT_TEST_BINARY"] === undefined &&
 
 /** Runs the program, and returns the files that it wrote into a cache folder. */
 async function runWithCache(cache: string, env: Readonly<Record<string, string>>): Promise<string[]> {
-  // The tests on Node have a cache of their own.
+  // The tests on Node have their own cache.
   const { code, stdout, stderr } = await spawnTlsbootToEnd(["version"], { env: { NODE_COMPILE_CACHE: "", ...env } });
   assert.deepEqual([code, stderr], [0, ""]);
   assert.match(stdout, /^tlsboot version: /);
   // Deno has its own folder there.
-  const ours = join(cache, "tlsboot");
-  return existsSync(ours) ? await readdir(ours, { recursive: true }) : [];
+  const own = join(cache, "tlsboot");
+  return existsSync(own) ? await readdir(own, { recursive: true }) : [];
 }
 
 test("a start keeps compiled code in the user's cache folder for the next one", async () => {
@@ -37,7 +37,7 @@ test("a start keeps compiled code in the user's cache folder for the next one", 
   }
 });
 
-test("NODE_DISABLE_COMPILE_CACHE keeps nothing", async () => {
+test("a start with NODE_DISABLE_COMPILE_CACHE keeps nothing", async () => {
   await using folder = await createTempFolder();
   const cache = folder.join("cache");
   assert.deepEqual(await runWithCache(cache, { XDG_CACHE_HOME: cache, NODE_DISABLE_COMPILE_CACHE: "1" }), []);

@@ -11,6 +11,7 @@ import { readBarcodesFromSvgPages } from "../support/qr_scanner.ts";
 import { buildCsr, type CsrOptions } from "../support/csr_builder.ts";
 import { connectWith, describeInstance } from "../support/instance_process.ts";
 import type { TempFolder } from "../support/temp.ts";
+import { formatInventory } from "../support/test_profiles.ts";
 
 const signal = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
@@ -18,7 +19,7 @@ const CLIENT = "kubernetes.io/kube-apiserver-client";
 
 /** Creates the signing CA and an unrelated one. */
 async function createCas(folder: TempFolder): Promise<void> {
-  for (const ca of ["ca", "strange"]) {
+  for (const ca of ["ca", "another"]) {
     const { code, stderr } = await runTlsboot(["ca", "init", "--data-dir", ca, "--common-name", `${ca}-ca`], {
       cwd: folder.path,
     });
@@ -203,8 +204,7 @@ lifetime: { max: 24h }
     const usages = ["digital signature", "client auth"];
     await request("known", { ...kubelet, usages, commonName: "system:node:n1" });
     await request("unknown", { ...kubelet, usages, commonName: "system:node:n9" });
-    const inventory = "apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n  - name: n1\n    dns: [n1]\n";
-    await writeFile(instance.folder.join("inventory.yaml"), inventory);
+    await writeFile(instance.folder.join("inventory.yaml"), formatInventory("- {name: n1, dns: [n1]}"));
     await exportTo("machines.tlsb", "known", "unknown");
     const signed = await sign("machines.tlsb", "machines.signed", "--inventory", "inventory.yaml");
     assert.equal(signed.code, 3, signed.stderr);
@@ -258,14 +258,14 @@ lifetime: { max: 24h }
     assert.equal(without.code, 1);
     assert.match(without.stderr, /there is no key/);
 
-    const strange = await instance.succeed("sign", "bob.tlsb", "--data-dir", "strange", "--trust-exporter", exporter);
-    await writeFile(instance.folder.join("strange.signed"), strange.stdout);
-    const refused = await importFrom("strange.signed");
+    const signed = await instance.succeed("sign", "bob.tlsb", "--data-dir", "another", "--trust-exporter", exporter);
+    await writeFile(instance.folder.join("another.signed"), signed.stdout);
+    const refused = await importFrom("another.signed");
     assert.equal(refused.code, 3);
-    assert.match(refused.stderr, /it is signed by the CA "CN=strange-ca", which this installation does not trust/);
+    assert.match(refused.stderr, /it is signed by the CA "CN=another-ca", which this installation does not trust/);
     const [flag = "", pin = ""] = /--trust-signer (sha256:[0-9a-f]{64})/.exec(refused.stderr) ?? [];
-    assert.ok((await succeed("ca", "show", "--data-dir", "strange")).stdout.includes(pin), flag);
-    assert.equal((await importFrom("strange.signed", "--trust-signer", pin)).code, 0);
+    assert.ok((await succeed("ca", "show", "--data-dir", "another")).stdout.includes(pin), flag);
+    assert.equal((await importFrom("another.signed", "--trust-signer", pin)).code, 0);
     const late = await importFrom("bob.signed");
     assert.equal(late.code, 1);
     assert.match(late.stderr, /cannot import the answer to "bob": the request already has another certificate/);
@@ -299,7 +299,7 @@ lifetime: { max: 24h }
     );
   });
 
-  test("on a terminal, sign asks first, and signs nothing after a no", async () => {
+  test("on a terminal, sign asks for confirmation, and signs nothing without it", async () => {
     await request("asked");
     await exportTo("asked.tlsb", "asked");
     const args = ["sign", "asked.tlsb", "--data-dir", "ca", "--out", "asked.signed"];

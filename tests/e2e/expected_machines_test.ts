@@ -9,13 +9,11 @@ import { eventually } from "../support/eventually.ts";
 import { connectWith, createWorkplace, describeInstance, startInstance } from "../support/instance_process.ts";
 import { submitAs, submitFirstRequest, untilHeld, untilIssued } from "../support/node_requests.ts";
 import { createTempFolder, findServerPort } from "../support/temp.ts";
+import { formatInventory } from "../support/test_profiles.ts";
 
 const signal = new AbortController().signal;
 
-function inventory(...nodes: readonly string[]): string {
-  const names = nodes.map((name) => `  - name: ${name}\n`).join("");
-  return `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${names}`;
-}
+const inventory = (...names: readonly string[]) => formatInventory(...names.map((name) => `- name: ${name}`));
 
 describeInstance("tlsboot up --auto-approve --inventory", {
   args: ["--auto-approve", "--inventory", "inventory.yaml"],

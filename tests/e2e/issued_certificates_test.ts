@@ -6,8 +6,6 @@ import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
 import { test } from "node:test";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { parseCertificate } from "../../core/pki/x509/certificate.ts";
-import { findPemBlock } from "../../core/pki/asn1/pem.ts";
 import { verifyRecords } from "../../core/register/verify.ts";
 import {
   type Connected,
@@ -17,6 +15,7 @@ import {
   startInstance,
 } from "../support/instance_process.ts";
 import { grant, requestAndApprove } from "../support/node_requests.ts";
+import { readCa } from "../support/signing_ca.ts";
 import { findServerPort } from "../support/temp.ts";
 
 const signal = new AbortController().signal;
@@ -40,16 +39,15 @@ async function countIssued({ api }: Connected): Promise<Readonly<Record<string, 
 
 /** Reads the whole register, and checks it with the CA of the instance. */
 async function readRegister({ api }: Connected, data: string) {
-  const ca = parseCertificate(findPemBlock(await readFile(`${data}/pki/ca.crt`, "utf8"))!.block.bytes);
-  assert.ok(ca.ok);
+  const ca = await readCa(`${data}/pki/ca.crt`);
   const list = await api.requestJson({ method: "GET", path: "/apis/tlsboot/v1alpha1/issuedcertificates" }, signal);
   const { items } = list as { readonly items: readonly IssuedCertificate[] };
-  return { items, report: await verifyRecords(items, { cas: [ca.value] }) };
+  return { items, report: await verifyRecords(items, { cas: [ca] }) };
 }
 
 test("up records and counts every certificate, even of deleted requests, across a restart and a kill", async () => {
   await using folder = await createWorkplace();
-  // A different port for each start; one that the system chooses could be the same.
+  // Each start has a new port. One that the system chooses could be the same again.
   const findPort = async () => ["--secure-port", String(await findServerPort())];
   const want = { "1h": 0, "1d": 0, "7d": 1, "30d": 1, "90d": 2, any: 2 };
   {
@@ -80,7 +78,7 @@ test("up records and counts every certificate, even of deleted requests, across 
     await using admin = await connectWith(`${instance.data}/admin.kubeconfig`);
     assert.deepEqual(await countIssued(admin), want);
     const { items, report } = await readRegister(admin, instance.data);
-    // The port has changed, so there is another kubeconfig; the certificates of the first run are not recorded again.
+    // The new port needs a new kubeconfig. The certificates of the first run are not recorded again.
     assert.deepEqual(items.slice(6).map(({ spec }) => [spec.source, spec.replaces]), [["kubeconfig", "0000000003"]]);
     assert.deepEqual([report.fault, report.sealedUpTo?.name], [undefined, "0000000006"]);
     // A kill leaves the register intact; the next server seals it later.

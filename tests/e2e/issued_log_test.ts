@@ -4,14 +4,14 @@ import { appendFile, readFile, stat, symlink, writeFile } from "node:fs/promises
 import { test } from "node:test";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
-import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/certificate.ts";
-import { encodePem, findPemBlock } from "../../core/pki/asn1/pem.ts";
+import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { createCertificationRequest } from "../../core/pki/x509/pkcs10.ts";
 import { type CheckedRecord, verifyRecords } from "../../core/register/verify.ts";
 import { fromBase64, sharedKey } from "../support/csr_builder.ts";
 import { getRecordedSerial } from "../support/issued_records.ts";
 import { connectWith, createWorkplace, startInstance, type Workplace } from "../support/instance_process.ts";
 import { requestAndApprove } from "../support/node_requests.ts";
+import { readCa } from "../support/signing_ca.ts";
 import type { TempFolder } from "../support/temp.ts";
 
 const signal = new AbortController().signal;
@@ -25,18 +25,11 @@ async function setUp(): Promise<Workplace> {
   return folder;
 }
 
-async function readCa(folder: TempFolder): Promise<CertificateFacts> {
-  const found = findPemBlock(await readFile(folder.join("data", "pki", "ca.crt"), "utf8"));
-  const facts = found === undefined ? undefined : parseCertificate(found.block.bytes);
-  assert.ok(facts?.ok === true);
-  return facts.value;
-}
-
 /** Reads a log, and verifies its chain and seals. */
 async function readLog(folder: TempFolder, path = "data/issued.jsonl"): Promise<readonly CheckedRecord["spec"][]> {
   const text = await readFile(folder.join(path), "utf8");
   const records = text.trimEnd().split("\n").map((line): CheckedRecord => JSON.parse(line));
-  const report = await verifyRecords(records, { cas: [await readCa(folder)] });
+  const report = await verifyRecords(records, { cas: [await readCa(folder.join("data/pki/ca.crt"))] });
   assert.equal(report.fault, undefined);
   assert.deepEqual([report.sealedUpTo?.name, report.uncheckedSeals], [report.head?.name, 0]);
   return records.map(({ spec }) => spec);
@@ -123,7 +116,10 @@ test("up imports the records of issued.jsonl into its register once", async () =
       getRecordedSerial(signed),
       "CN=alice",
     ]]);
-    assert.equal((await verifyRecords(items, { cas: [await readCa(folder)] })).fault, undefined);
+    assert.equal(
+      (await verifyRecords(items, { cas: [await readCa(folder.join("data/pki/ca.crt"))] })).fault,
+      undefined,
+    );
   }
 });
 

@@ -12,12 +12,10 @@ import { createFakeClock, type FakeClock } from "../support/fake_clock.ts";
 import { getRecordedSerial } from "../support/issued_records.ts";
 import { createRunner } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
+import { formatInventory } from "../support/test_profiles.ts";
 
 const SERVER = "https://10.0.0.1:6443";
-const INVENTORY = `apiVersion: tlsboot/v1alpha1
-kind: Inventory
-nodes: [{ name: n1, dns: [n1], ips: [10.0.0.11] }]
-`;
+const INVENTORY = formatInventory("- { name: n1, dns: [n1], ips: [10.0.0.11] }");
 const PROFILE = `apiVersion: tlsboot/v1alpha1
 kind: SigningProfile
 signerName: example.com/web

@@ -9,7 +9,7 @@ import { createTempFolder } from "../support/temp.ts";
 
 const GATE = "--feature-gates=MLDSA=true";
 
-test("ca init makes a CA with an ML-DSA key, and inspect lists what cannot verify it", async () => {
+test("ca init creates a CA with an ML-DSA key, and inspect lists what cannot verify it", async () => {
   await using folder = await createTempFolder();
   const tlsboot = createRunner(folder.path);
   const open = await tlsboot("ca init --data-dir d --key-algorithm ml-dsa-44");

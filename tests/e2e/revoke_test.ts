@@ -187,7 +187,7 @@ describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
     assert.match((await tlsboot("unrevoke", "user/zoe")).stderr, /"user\/zoe": it is not revoked/);
   });
 
-  test("on a terminal, revoke shows what it revokes, and asks", async () => {
+  test("on a terminal, revoke shows what it revokes, and asks for confirmation", async () => {
     await succeed("kubeconfig", "user", "dora");
     const no = await instance.typeAt("n\n", "revoke", "user/dora");
     assert.deepEqual([no.code, no.stdout], [3, ""]);
@@ -217,7 +217,7 @@ describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
       { target: "group/system:masters", want: /it covers "kubernetes-admin", the user of this command/ },
     ]
   ) {
-    test(`tlsboot revoke ${target} is refused without --yes, and others on the same line are not`, async () => {
+    test(`tlsboot revoke ${target} is refused without --yes, and the refusal of a second target is reported too`, async () => {
       const stderr = await instance.refuse(1, "revoke", target, "user/refused");
       assert.match(stderr, want);
       assert.match(stderr, /cannot revoke "user\/refused"/);

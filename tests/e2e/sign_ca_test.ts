@@ -4,7 +4,6 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { test } from "node:test";
 import { parseCertificateChain } from "../../core/machine/credential_pair.ts";
-import { encodeTrust } from "../../core/pki/x509/ca_bundle.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { createCertificationRequest, type RequestOptions } from "../../core/pki/x509/pkcs10.ts";
 import type { CapturedIoOptions } from "../support/captured_io.ts";
@@ -13,7 +12,7 @@ import type { Finished } from "../support/child.ts";
 import { createFakeClock } from "../support/fake_clock.ts";
 import { writeKeyProgram } from "../support/key_program.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
-import { createIntermediateCa, createSigningCa, type SigningCa } from "../support/signing_ca.ts";
+import { createIntermediateCa, createSigningCa, writeCa } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { runCaptured } from "../support/run_captured.ts";
 
@@ -35,10 +34,11 @@ async function withRequests(body: (place: SignPlace) => Promise<void>): Promise<
   await writeFile(folder.join("node.csr"), await createRequest({ subject: node }));
   await writeFile(folder.join("server.csr"), await createRequest({ subject: node, dnsNames: ["n1"] }));
   await writeFile(folder.join("alice.csr"), await createRequest({ subject: { commonName: "alice" } }));
-  const world = { random: createSeededRandom(), clock: createFakeClock("2026-06-01T00:00:00Z") };
+  const options = { random: createSeededRandom(), clock: createFakeClock("2026-06-01T00:00:00Z") };
   await body({
     folder,
-    tlsboot: (args, more = {}) => runCaptured(args, { cwd: folder.path, env: { HOME: homedir() }, ...world, ...more }),
+    tlsboot: (args, more = {}) =>
+      runCaptured(args, { cwd: folder.path, env: { HOME: homedir() }, ...options, ...more }),
   });
 }
 
@@ -55,20 +55,15 @@ async function createRequest(options: RequestOptions): Promise<string> {
   return encodePem("CERTIFICATE REQUEST", createCertificationRequest(options, await sharedKey()));
 }
 
-/** Returns the common names of the issuer and of the certificates behind the leaf. */
+/** Returns the common names of the issuer and of the certificates after the leaf. */
 function readChain(
   { code, stdout, stderr }: Finished,
-): { readonly issuer: string | undefined; readonly behind: string[] } {
+): { readonly issuer: string | undefined; readonly intermediates: string[] } {
   assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
   const chain = parseCertificateChain(stdout);
   assert.ok(chain.ok);
-  const [leaf, ...behind] = chain.value;
-  return { issuer: leaf?.issuer.commonName, behind: behind.map(({ subject }) => subject.commonName) };
-}
-
-async function writeCa(folder: TempFolder, ca: SigningCa): Promise<void> {
-  await writeFile(folder.join("ca.crt"), encodeTrust(ca));
-  await writeFile(folder.join("ca.key"), ca.keyPem, { mode: 0o600 });
+  const [leaf, ...intermediates] = chain.value;
+  return { issuer: leaf?.issuer.commonName, intermediates: intermediates.map(({ subject }) => subject.commonName) };
 }
 
 test("tlsboot sign uses the signer's own CA if the data directory has a CA for each purpose", async () => {
@@ -105,7 +100,7 @@ test("tlsboot sign issues client certificates by a profile only if its CA is kno
   await withRequests(async ({ folder, tlsboot }) => {
     const asClient = ["sign", "web.csr", ...WEB, "--usage", "client-auth", ...NAMED];
     const lower = await createIntermediateCa(await createSigningCa({ commonName: "elsewhere" }), "lower");
-    await writeCa(folder, lower);
+    await writeCa(folder.join("ca"), lower);
     assert.equal(readChain(await tlsboot(asClient)).issuer, "lower");
     assert.equal((await tlsboot(["ca", "init"])).code, 0);
     assert.equal(readChain(await tlsboot(asClient)).issuer, "lower");
@@ -157,24 +152,24 @@ test("tlsboot sign uses the program that holds the key, for --data-dir and for a
   });
 });
 
-test("tlsboot sign puts intermediates behind a certificate unless a profile or --chain=false disables that", async () => {
+test("tlsboot sign appends intermediates to a certificate unless a profile or --chain=false disables that", async () => {
   await withRequests(async ({ folder, tlsboot }) => {
     const upper = await createIntermediateCa(await createSigningCa({ commonName: "root" }), "upper");
-    await writeCa(folder, await createIntermediateCa(upper, "lower"));
+    await writeCa(folder.join("ca"), await createIntermediateCa(upper, "lower"));
     const alice = ["alice.csr", "--signer", "kubernetes.io/kube-apiserver-client"];
     for (
-      const { args, behind } of [
-        { args: ["web.csr", ...WEB], behind: ["lower", "upper"] },
-        { args: ["web.csr", ...WEB, "--chain=false"], behind: [] },
-        { args: ["web.csr", "--profile", "alone.yaml"], behind: [] },
-        { args: ["web.csr", "--profile", "alone.yaml", "--chain"], behind: [] },
-        { args: alice, behind: ["lower", "upper"] },
-        { args: [...alice, "--chain=false"], behind: [] },
+      const { args, intermediates } of [
+        { args: ["web.csr", ...WEB], intermediates: ["lower", "upper"] },
+        { args: ["web.csr", ...WEB, "--chain=false"], intermediates: [] },
+        { args: ["web.csr", "--profile", "alone.yaml"], intermediates: [] },
+        { args: ["web.csr", "--profile", "alone.yaml", "--chain"], intermediates: [] },
+        { args: alice, intermediates: ["lower", "upper"] },
+        { args: [...alice, "--chain=false"], intermediates: [] },
       ]
     ) {
       assert.deepEqual(
         readChain(await tlsboot(["sign", ...args, ...NAMED])),
-        { issuer: "lower", behind },
+        { issuer: "lower", intermediates },
         args.join(" "),
       );
     }

@@ -90,7 +90,7 @@ test("tlsboot up with a split CA signs by a profile with the CA of custom signer
   assert.equal(client.issuer, "CN=tlsboot-ca-custom");
 });
 
-test("tlsboot up appends the intermediates of --cluster-signing-cert-file to certificates, unless the profile says chain: false", async () => {
+test("tlsboot up appends the intermediates of --cluster-signing-cert-file to certificates, unless the profile has chain: false", async () => {
   await using folder = await createWorkplace();
   const lower = await createIntermediateCa(await createSigningCa({ commonName: "root" }), "lower");
   await writeFile(folder.join("ca.crt"), lower.certificatePem);

@@ -5,15 +5,10 @@ import { test } from "node:test";
 import { type Finished, runProgram, runTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { connectWith, createWorkplace, describeInstance, startInstance, whoIs } from "../support/instance_process.ts";
+import { formatInventory } from "../support/test_profiles.ts";
 
 const signal = new AbortController().signal;
-const INVENTORY = `apiVersion: tlsboot/v1alpha1
-kind: Inventory
-nodes:
-- name: n1
-- name: n2
-- name: n3
-`;
+const INVENTORY = formatInventory("- name: n1", "- name: n2", "- name: n3");
 
 const NO_PIN = `sha256:${"0".repeat(64)}`;
 
@@ -193,7 +188,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
     assert.match(unit, / --hostname-override n10 --rotate-certificates\n/);
     const reading = await runTlsboot(
       ["bootstrap", "--join", "n10.pack", ...toFileFlags("reading"), "--print-systemd-unit"],
-      // They belong to other commands: the pack has the credentials.
+      // The command ignores these variables, because the pack has the credentials.
       { cwd: instance.folder.path, env: { TLSBOOT_SERVER: "https://10.0.0.9", TLSBOOT_CA_CERT_HASH: NO_PIN } },
     );
     assert.equal(reading.code, 0, reading.stderr);

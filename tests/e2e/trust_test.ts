@@ -35,7 +35,7 @@ function watch(folder: TempFolder, ...more: readonly string[]): Running {
   return startCaptured(line, { cwd: folder.path, clock });
 }
 
-/** Waits until the file has the given content. */
+/** Waits until the file has this content. */
 async function untilFile(folder: TempFolder, want: string): Promise<void> {
   await eventually(
     "the content of the file",

@@ -149,7 +149,7 @@ describeInstance("tlsboot ui: pages", { args: ["--auto-approve"] }, (instance) =
     assert.match(page, /2 certificates that were requested with it stay valid/);
   });
 
-  test("ui: a revocation needs a reason and the state that was shown, is the user's own, and locks the machine out", async () => {
+  test("ui: a revocation needs a reason and an unchanged state, is made as the user, and locks the machine out", async () => {
     const path = "/revoke?target=node%2Fn2";
     assert.match(await read(path), /If you revoke it, 1 certificate will stop working\./);
     const seen = await findHidden(path, "seen");

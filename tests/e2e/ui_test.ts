@@ -46,7 +46,7 @@ describeInstance("tlsboot ui: its socket", {}, (instance) => {
       ["a name that is rebound, for the link", 421, { headers: { host: `evil.example:${port}` } }, "/login?key=x"],
       ["another port", 421, { headers: { host: "127.0.0.1:1" } }],
       ["no port", 421, { headers: { host: "127.0.0.1" } }],
-      ["the name of loopback as another address", 421, { headers: { host: `127.0.0.2:${port}` } }],
+      ["another address of loopback", 421, { headers: { host: `127.0.0.2:${port}` } }],
       ["a name that ends in the right one", 421, { headers: { host: `evil127.0.0.1:${port}` } }],
       ["a foreign origin", 403, { headers: { origin: "https://evil.example" } }],
       ["the origin of another port", 403, { headers: { origin: "http://127.0.0.1:1" } }],
@@ -140,7 +140,7 @@ describeInstance("tlsboot ui: its socket", {}, (instance) => {
     assert.equal(ui.running.hasEnded(), false, ui.running.stderr());
   });
 
-  test("ui: it listens on loopback only, and stops even if pages are open", async () => {
+  test("ui: the page listens on loopback only, and stops even if it is open", async () => {
     await using fresh = await startPage();
     const client = await openLink(fresh);
     const port = Number(new URL(fresh.origin).port);

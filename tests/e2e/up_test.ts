@@ -11,16 +11,12 @@ import { readInterfaces } from "../../client/host_facts.ts";
 import { listReachableHosts } from "../../core/machine/node_name.ts";
 import { eventually } from "../support/eventually.ts";
 import { connectWith, createWorkplace, spawnInstance, startInstance } from "../support/instance_process.ts";
-import { findServerPort } from "../support/temp.ts";
+import { findServerPort, readMode } from "../support/temp.ts";
 
 const signal = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const BUNDLES = "/apis/certificates.k8s.io/v1/clustertrustbundles";
 const SECRETS = "/api/v1/namespaces/kube-system/secrets";
-
-async function readMode(path: string): Promise<string> {
-  return ((await stat(path)).mode & 0o777).toString(8);
-}
 
 async function readToken(kubeconfig: string): Promise<string> {
   const config = parseKubeconfig(await readFile(kubeconfig, "utf8"), kubeconfig);
@@ -141,7 +137,7 @@ test("a second tlsboot up keeps CA, data and token, and prints the next steps; a
   );
 });
 
-test("tlsboot up --shared-token=false makes no shared token, and deletes those of earlier runs", async () => {
+test("tlsboot up --shared-token=false creates no shared token, and deletes those of earlier runs", async () => {
   await using folder = await createWorkplace();
   const readTokens = async (): Promise<readonly string[]> => {
     return JSON.parse(await folder.answer("token", "list", "-o", "json")).map((
@@ -154,7 +150,7 @@ test("tlsboot up --shared-token=false makes no shared token, and deletes those o
     old = await readToken(`${first.data}/bootstrap.kubeconfig`);
     assert.equal((await readTokens()).length, 1);
     await folder.succeed("token", "create", "abcdef.0123456789abcdef", "--node", "n1");
-    // Another address makes another token, and leaves the first one.
+    // A changed address causes a second token, and the first one stays.
     await first.end("SIGINT");
   }
   {

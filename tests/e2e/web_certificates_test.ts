@@ -30,20 +30,18 @@ describeInstance("certificates of web servers", {
     return tlsboot("request", "--kubeconfig", `${out}/identity.kubeconfig`, "--no-wait", ...args);
   }
 
-  /** Gets a certificate: the approver has then seen all requests that were made before. */
+  /** Gets a certificate. By then the approver has handled all earlier requests. */
   function requestLater(): Promise<Finished> {
     return succeed("request", "web", "later.home.lan", "--force");
   }
 
-  /**
-   * Runs `tlsboot request web` for a certificate that it must not get. Its time is over some time after its request.
-   */
+  /** Runs `tlsboot request web` for a certificate that it must not get, until its timeout after it sent its request. */
   function requestInVain(args: readonly string[], end: () => Promise<unknown> = requestLater): Promise<Finished> {
     const endLater = (running: Running) => running.waitFor(/request \S+ made at/).then(end);
     return instance.timeOut(endLater, "request", "web", ...args);
   }
 
-  test("the greeting of a server with a web domain names what is approved automatically", () => {
+  test("the greeting of a server with a web domain reports what is approved automatically", () => {
     assert.match(
       instance.running.stdout(),
       /\nOnly the renewals of nodes and the requests of web servers in home\.lan are approved automatically\. /,
@@ -71,7 +69,7 @@ describeInstance("certificates of web servers", {
     assert.notEqual(await readFile(instance.folder.join("nas.home.lan", "identity.kubeconfig"), "utf8"), identity);
   });
 
-  test("a web server elsewhere needs the address, a token and the hash of the CA", async () => {
+  test("a web server on another machine needs the address, a token and the hash of the CA", async () => {
     const kubeconfig = await readFile(instance.folder.join("data", "web.kubeconfig"), "utf8");
     const [token = ""] = /[a-z0-9]{6}\.[a-z0-9]{16}/.exec(kubeconfig) ?? [];
     const [hash = ""] = /sha256:[0-9a-f]{64}/.exec((await succeed("ca", "show")).stdout) ?? [];
@@ -272,10 +270,10 @@ describeInstance("certificates of web servers", {
     const kept = await keepForTwoRounds("long.home.lan", ["--renew-before", "1000d"]);
     assert.deepEqual([kept.pauses, kept.count], [[3_600_000, 3_600_000], 1]);
     assert.match(kept.stderr, /--renew-before 1000d has no effect, because the certificate lives for 30d: it will be/);
-    assert.equal(kept.stderr.match(/has no effect/g)?.length, 1, "it is said once");
+    assert.equal(kept.stderr.match(/has no effect/g)?.length, 1, "reported once");
     const { stdout, stderr } = await succeed("request", "web", "long.home.lan", "--renew-before", "1000d");
     assert.match(stdout, /^nothing to do/);
-    assert.match(stderr, /--renew-before 1000d has no effect/, "a run from cron says it each time");
+    assert.match(stderr, /--renew-before 1000d has no effect/, "a run from cron reports it each time");
   });
 
   test("--rotate-certificates reports a bug, and tries again", async () => {

@@ -1,4 +1,4 @@
-/** A release is checked by building it again: one commit gives the same file in any folder and environment. */
+/** Builds are reproducible: a commit gives the same file in any folder and environment. */
 import assert from "node:assert/strict";
 import type { Buffer } from "node:buffer";
 import { cp, mkdir, readFile } from "node:fs/promises";
@@ -24,13 +24,13 @@ async function copyBuildInputs(folder: string): Promise<void> {
     await cp(join(process.cwd(), name), join(folder, name), {
       recursive: true,
       verbatimSymlinks: true,
-      // Deno locks the folder of packages with files that come and go.
+      // Deno creates and removes lock files in the folder of packages.
       filter: (path) => !basename(path).startsWith(".deno.lock"),
     });
   }
 }
 
-test("a second build in another folder and another environment is the released file, byte for byte", async () => {
+test("a second build in another folder and environment equals the released file byte for byte", async () => {
   await using folder = await createTempFolder();
   const checkout = folder.join("a", "checkout", "elsewhere");
   await mkdir(folder.join("temporary"));
@@ -54,6 +54,6 @@ test("a second build in another folder and another environment is the released f
     [ROOT, checkout].map((root) => readFile(join(root, "dist", NAME))),
   ) as [Buffer, Buffer];
   assert.ok(released.equals(rebuilt), `the two builds of ${commit} differ`);
-  // On the next machine a path would be another one.
+  // Paths differ between machines.
   for (const path of [folder.path, ROOT, "/tlsboot-build-"]) assert.ok(!rebuilt.includes(path), `it has "${path}"`);
 });

@@ -1,6 +1,6 @@
 /**
- * The Debian package: installed, used, upgraded and removed with Debian's own tools, in a root of its own, whose systemd
- * runs the units in their sandboxes. Then the guide that installs it, or the file without it, is typed as it stands.
+ * The Debian package: installed, used, upgraded and removed with Debian's tools in a separate root, whose systemd runs
+ * the units in their sandboxes. The last tests run the installation guide, and install services without a package.
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -30,13 +30,13 @@ function toFileName(revision: number): string {
   return `tlsboot_${version}-${revision}_${ARCHITECTURE}.deb`;
 }
 
-/** Packages the file that `deno task build` has made. */
+/** Packages the file that `deno task build` made. */
 async function makePackage(dist: string, revision: number): Promise<void> {
   const args = ["run", "-A", "scripts/package/debian.ts", "--dist", folder.join(dist), "--revision", String(revision)];
   await succeedProgram(process.execPath, args);
 }
 
-/** Starts units. What they wrote is a part of the failure. */
+/** Starts units. A failure includes their logs. */
 async function startUnits(root: OtherRoot, ...units: readonly string[]): Promise<void> {
   await root.run(`systemctl restart ${units.join(" ")} || { journalctl --no-pager -o cat -n 40; exit 1; }`);
 }
@@ -46,7 +46,7 @@ async function show(root: OtherRoot, unit: string, ...names: readonly string[]):
   return await Promise.all(names.map(async (name) => (await root.run(`systemctl show -P ${name} ${unit}`)).trim()));
 }
 
-/** Waits until a shell line succeeds. What units wrote is a part of the failure of a wait that hangs. */
+/** Waits until a shell line succeeds. A timeout includes the units' logs. */
 async function until(root: OtherRoot, line: string): Promise<void> {
   await root.run(`
     ends=$(($(date +%s) + 180))
@@ -56,7 +56,7 @@ async function until(root: OtherRoot, line: string): Promise<void> {
     done`);
 }
 
-/** Changes a unit as `systemctl edit` does, or takes all changes back. */
+/** Changes settings of a unit as `systemctl edit` does, or undoes all changes. */
 async function edit(root: OtherRoot, unit: string, ...settings: readonly string[]): Promise<void> {
   const folder = `/run/systemd/system/${unit}.d`;
   const section = unit.endsWith(".socket") ? "[Socket]" : "[Service]";
@@ -68,7 +68,7 @@ async function edit(root: OtherRoot, unit: string, ...settings: readonly string[
   );
 }
 
-/** Starts the server by its unit, unless it runs, and asks it something as root. Answers its URL. */
+/** Starts the server's unit unless it runs, sends requests to it as root, and returns its URL. */
 async function useServer(root: OtherRoot): Promise<string> {
   if ((await root.attempt("systemctl is-active --quiet tlsboot")).code !== 0) await startUnits(root, "tlsboot");
   const [status = ""] = await show(root, "tlsboot", "StatusText");
@@ -79,7 +79,7 @@ async function useServer(root: OtherRoot): Promise<string> {
   return url;
 }
 
-/** Creates a root in which the program is a file, without a package. */
+/** Creates a root with the program as a file, without the package. */
 async function createInstalledRoot(name: string): Promise<OtherRoot> {
   await mkdir(folder.join(`mount-${name}`));
   const root = await createOtherRoot(folder.join(`mount-${name}`), folder.join("share"));
@@ -87,8 +87,8 @@ async function createInstalledRoot(name: string): Promise<OtherRoot> {
   return root;
 }
 
-/** Types a block of the guide in a root of its own. Not every machine has `sudo`, and an editor needs a person. */
-async function typeBlock(
+/** Runs a block of the guide in a new root, with stand-ins for `sudo` and for the editor. */
+async function runBlock(
   index: number,
   folderInRoot: string,
   check: (root: OtherRoot) => Promise<void>,
@@ -124,7 +124,7 @@ describe("the Debian package", () => {
     await folder[Symbol.asyncDispose]();
   });
 
-  test("the package is the same bytes each time", async () => {
+  test("packaging twice gives the same bytes", async () => {
     await makePackage("again", 1);
     assert.deepEqual(
       await readFile(folder.join("again", toFileName(1))),
@@ -132,14 +132,14 @@ describe("the Debian package", () => {
     );
   });
 
-  test("lintian has no error and no warning about it", async () => {
-    // Looking for misspelled words in the program takes half of the time and gives hints only.
+  test("lintian reports no error and no warning", async () => {
+    // The spelling check of the program takes half of the time and only gives hints.
     const flags = ["--allow-root", "--dont-check-part", "binaries/spelling"];
     const { code, stdout, stderr } = await runProgram("lintian", [...flags, folder.join("share", toFileName(1))]);
     assert.deepEqual({ code, stdout }, { code: 0, stdout: "" }, stderr);
   });
 
-  test("it installs: program, user, units, pages, completion, licences", async () => {
+  test("installation adds the program, user, units, manual pages, completion and licences", async () => {
     await root.run(`dpkg -i /tmp/share/${toFileName(1)}`);
     assert.equal(await root.run("dpkg --verify tlsboot"), "");
     assert.match(await root.run("getent passwd tlsboot"), new RegExp(`:${DATA}:/usr/sbin/nologin$`, "m"));
@@ -157,7 +157,7 @@ describe("the Debian package", () => {
     assert.equal(JSON.parse(await root.run("/tmp/share/kubectl tlsboot version -o json")).version, version);
   });
 
-  test("systemd accepts its units, and rates their exposure as low", async () => {
+  test("systemd accepts the units and rates their exposure as low", async () => {
     const verified = await root.attempt(`systemd-analyze verify --man=no ${UNITS.join(" ")}`);
     assert.deepEqual(verified, { code: 0, stdout: "", stderr: "" });
     for (const unit of UNITS.filter((name) => name.endsWith(".service"))) {
@@ -165,14 +165,14 @@ describe("the Debian package", () => {
     }
   });
 
-  test("systemd starts the server, which is ready when its unit is, and stops it", async () => {
+  test("systemd starts the server, reports it as ready when it serves, and stops it", async () => {
     await useServer(root);
     assert.match(await root.run(`stat -c '%U %a' ${DATA}/pki/ca.key ${DATA}/tlsboot.db`), /^(tlsboot 600\n){2}$/);
     await root.run("systemctl stop tlsboot");
     assert.deepEqual(await show(root, "tlsboot", "ActiveState", "Result"), ["inactive", "success"]);
   });
 
-  test("systemd starts a server again that crashed, and one that hangs", async () => {
+  test("systemd restarts a server that crashes or hangs", async () => {
     await edit(root, "tlsboot.service", "WatchdogSec=10s", "RestartSec=100ms");
     await startUnits(root, "tlsboot");
     await root.run("systemctl kill --kill-whom=main --signal=KILL tlsboot");
@@ -185,7 +185,7 @@ describe("the Debian package", () => {
     await useServer(root);
   });
 
-  test("clients that connect while the server is stopped wait for it when systemd listens", async () => {
+  test("with socket activation, clients that connect while the server is stopped wait for it", async () => {
     await root.run("systemctl stop tlsboot && systemctl start tlsboot.socket");
     const url = await useServer(root);
     await root.run("systemctl stop tlsboot");
@@ -202,7 +202,7 @@ describe("the Debian package", () => {
     await startUnits(root, "tlsboot");
   });
 
-  test("the server listens on a socket that systemd passes on Deno, too", async () => {
+  test("the server also accepts a socket from systemd when it runs on Deno", async () => {
     const port = await findServerPort();
     const program = [process.execPath, "run", "-A", "--no-check", "--quiet", join(ROOT, "cli", "main.ts")];
     const serve = ["serve", "--data-dir", folder.join("passed"), "--secure-port", String(port)];
@@ -213,16 +213,16 @@ describe("the Debian package", () => {
     assert.equal(stdout, "ok", `${stderr}${activation.stderr()}`);
   });
 
-  test("a folder that the unit hides is refused with the setting that hides it, and used as the hint says", async () => {
+  test("the error for a folder that the unit hides names the setting that hides it, and its hint works", async () => {
     const before = await root.run("mkdir -m 777 /home/data && date +%s");
     const command = ["ExecStart=", "ExecStart=tlsboot up --data-dir /home/data"];
     await edit(root, "tlsboot.service", ...command);
     assert.notEqual((await root.attempt("systemctl restart tlsboot")).code, 0);
     assert.deepEqual(await show(root, "tlsboot", "ActiveState", "ExecMainStatus"), ["failed", "2"]);
-    const [said] = (await root.run(`journalctl --no-pager -o cat -u tlsboot --since=@${before}`))
+    const [printed] = (await root.run(`journalctl --no-pager -o cat -u tlsboot --since=@${before}`))
       .match(/^tlsboot: error: [^]*?^tlsboot: hint: .*$/m) ?? [];
     assert.equal(
-      said,
+      printed,
       'tlsboot: error: --data-dir: tlsboot.service hides /home from its program (ProtectHome=), so it cannot use "/home/data"\n' +
         "tlsboot: hint: choose another path, such as one in /var/lib, or make it visible: run systemctl edit " +
         "tlsboot.service, and add ProtectHome=tmpfs and BindPaths=/home/data below [Service]",
@@ -241,7 +241,7 @@ describe("the Debian package", () => {
     await startUnits(root, "tlsboot");
   });
 
-  test("a signer and an approver work by their units, and a machine's certificate is kept fresh by a printed one", async () => {
+  test("signer and approver run as units, and a printed unit keeps a machine's certificate fresh", async () => {
     const url = await useServer(root);
     await root.run(`
     set -e
@@ -274,7 +274,7 @@ describe("the Debian package", () => {
     await root.run("rm /etc/tlsboot/*-a.yaml /etc/tlsboot/cluster.kubeconfig");
   });
 
-  test("a web server's certificate is kept fresh by a printed unit, which notifies the server each time", async () => {
+  test("a printed unit keeps a web server's certificate fresh and notifies the server of each renewal", async () => {
     await root.run("cp /etc/tlsboot/up.yaml /run/up.yaml && echo 'webDomain: [home.lan]' >> /etc/tlsboot/up.yaml");
     await startUnits(root, "tlsboot");
     await root.run(`
@@ -294,7 +294,7 @@ describe("the Debian package", () => {
     await startUnits(root, "tlsboot");
   });
 
-  test("an upgrade restarts the running server, and keeps settings and data", async () => {
+  test("an upgrade restarts the running server and keeps settings and data", async () => {
     const before = await root.run(`sha256sum ${DATA}/pki/ca.crt; id tlsboot`);
     await root.run("echo 'auditLogPath: /var/lib/tlsboot/audit.log' >> /etc/tlsboot/up.yaml");
     const started = await show(root, "tlsboot", "MainPID");
@@ -307,9 +307,9 @@ describe("the Debian package", () => {
     assert.match(await root.run(`cat ${DATA}/audit.log`), /"verb":"list"/);
   });
 
-  test("it is removed with all but the settings, and purged with all but the instance's data", async () => {
+  test("removal keeps the settings, and purging keeps only the user and the instance's data", async () => {
     await root.run("dpkg -r tlsboot");
-    assert.equal((await root.attempt("pgrep -x tlsboot")).stdout, "", "nothing of it runs");
+    assert.equal((await root.attempt("pgrep -x tlsboot")).stdout, "", "no process is left");
     assert.equal((await root.attempt("command -v tlsboot")).stdout, "");
     assert.equal(await root.run("find /usr/lib/systemd /usr/share /usr/lib/sysusers.d -name '*tlsboot*'"), "");
     await root.run("test -f /etc/tlsboot/up.yaml");
@@ -320,7 +320,7 @@ describe("the Debian package", () => {
 
   test("docs/guides/install.md: the file is checked and installed", async () => {
     await copyFile(join(ROOT, "dist", "SHA256SUMS"), folder.join("share", "SHA256SUMS"));
-    await typeBlock(0, "/media/stick", async (root) => {
+    await runBlock(0, "/media/stick", async (root) => {
       assert.equal(JSON.parse(await root.run("/usr/local/bin/tlsboot version -o json")).version, version);
       const { code, stdout } = await root.attempt(`
       cp /tmp/share/SHA256SUMS /tmp && head -c 1000000 /tmp/share/${PROGRAM} > /tmp/${PROGRAM}
@@ -329,15 +329,15 @@ describe("the Debian package", () => {
     });
   });
 
-  test("docs/guides/install.md: apt installs the package, and its service runs as edited", async () => {
-    await typeBlock(1, "/tmp/download", async (root) => {
+  test("docs/guides/install.md: apt installs the package, and its service uses the edited settings", async () => {
+    await runBlock(1, "/tmp/download", async (root) => {
       assert.equal(await root.run("systemctl is-enabled tlsboot"), "enabled\n");
       assert.match(await useServer(root), /^https:\/\/127\.0\.0\.2:/);
     });
   });
 
   test("docs/guides/install.md: on any other machine with systemd one command installs the service", async () => {
-    await typeBlock(2, "/tmp/download", async (root) => {
+    await runBlock(2, "/tmp/download", async (root) => {
       assert.equal(await root.run("systemctl is-enabled tlsboot"), "enabled\n");
       await root.run("systemd-analyze verify --man=no tlsboot.service");
       await useServer(root);
@@ -351,7 +351,7 @@ describe("the Debian package", () => {
     });
   });
 
-  test("a second run changes what differs, continues a half installation, and says who has the port", async () => {
+  test("a second run applies changes, completes a partial installation, and reports which process uses the port", async () => {
     await using root = await createInstalledRoot("service");
     const install = (flags = "") => root.attempt(`tlsboot up --install-service --yes ${flags}`);
     const first = await install();
@@ -395,7 +395,7 @@ describe("the Debian package", () => {
     assert.match(unread.stderr, /none\.yaml/);
     await root.run("! grep none.yaml /etc/tlsboot/up.yaml");
 
-    // The service reports why it does not start, and a run with other settings continues.
+    // An installation reports why the service does not start, and a run with other settings completes it.
     const failed = await install("--policy /etc/none.yaml");
     assert.equal(failed.code, 1, failed.stdout);
     assert.match(failed.stderr, /tlsboot\.service does not start: .*none\.yaml/);
@@ -418,7 +418,7 @@ describe("the Debian package", () => {
     );
   });
 
-  test("a machine and a web server get services by one command too, and the unit has no token", async () => {
+  test("one command installs the service of a machine or of a web server, and no unit contains the token", async () => {
     await using root = await createInstalledRoot("machine");
     const tlsboot = (line: string) => root.attempt(`tlsboot ${line}`);
     assert.equal((await tlsboot("up --install-service --yes --web-domain home.lan")).code, 0);

@@ -1,4 +1,4 @@
-/** What Deno makes of the sources: the package for JSR, and a file with its own runtime as far as that goes without `denort`. */
+/** The products of Deno's tools: the package for JSR, and the script that `deno compile` embeds. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { mkdir, readFile, symlink } from "node:fs/promises";
@@ -11,7 +11,7 @@ import { createTempFolder } from "../support/temp.ts";
 
 const { version, exports } = JSON.parse(readFileSync("deno.json", "utf8"));
 
-test("deno publish takes the sources of the rooms, and neither tests nor pages", async () => {
+test("deno publish includes the sources, but neither tests nor guides", async () => {
   const args = ["publish", "--dry-run", "--allow-dirty", "--no-check"];
   const { stdout, stderr } = await succeedProgram(process.execPath, args);
   const output = stdout + stderr;
@@ -36,7 +36,7 @@ test("deno compile embeds one script, which runs on Deno", async () => {
   const lines = block.replaceAll("npx -y deno@2.9.6", "deno").replaceAll("dist/", `${folder.path}/`);
   await mkdir(folder.join("bin"));
   await symlink(process.execPath, folder.join("bin", "deno"));
-  // Deno takes any program in the place of denort, which it would have to download.
+  // Deno accepts any program instead of denort, which it would have to download.
   const env = { PATH: `${folder.join("bin")}:${process.env["PATH"]}`, DENORT_BIN: "/bin/true" };
   const built = await succeedProgram("sh", ["-ec", lines], { env });
   assert.match(built.stderr, /Embedded Files\s+tlsboot-deno\s+└── tlsboot\.mjs \([\d.]+MB\)\s+Files:/);

@@ -1,5 +1,5 @@
 /**
- * Judges the documents in the program with other tools: manual pages with groff and mandoc, the bill of materials with
+ * Checks the documents in the program with other tools: manual pages with groff and mandoc, the bill of materials with
  * CycloneDX's schema.
  */
 import assert from "node:assert/strict";
@@ -22,23 +22,23 @@ describe("documents in the program", () => {
   });
   after(() => folder[Symbol.asyncDispose]());
 
-  test("groff has no warning about any manual page", async () => {
+  test("groff reports no warning for any manual page", async () => {
     for (const page of pages) {
-      const judged = await runProgram("groff", ["-man", "-Tutf8", "-ww", "-z", page]);
-      assert.deepEqual(judged, { code: 0, stdout: "", stderr: "" }, page);
+      const result = await runProgram("groff", ["-man", "-Tutf8", "-ww", "-z", page]);
+      assert.deepEqual(result, { code: 0, stdout: "", stderr: "" }, page);
     }
   });
 
-  test("mandoc has no warning about any manual page but for the date, which only the released file knows", async () => {
+  test("mandoc warns only of the missing date, which only the released file knows", async () => {
     const { stdout } = await runProgram("mandoc", ["-Tlint", "-Wwarning", ...pages]);
     assert.deepEqual(stdout.split("\n").filter((line) => line !== "" && !line.includes("missing date")), []);
   });
 
   test("CycloneDX's schema accepts the bill of materials", async () => {
-    const judge = await createSbomJudge(folder.join("judge"));
+    const validate = await createSbomJudge(folder.join("validator"));
     const { stdout: sbom } = await spawnTlsbootToEnd(["version", "--sbom"]);
-    assert.equal(await judge(sbom), "");
-    // The judge does judge.
-    assert.match(await judge(sbom.replace('"MIT"', '"MITT"')), /^\/components\/0\/licenses/m);
+    assert.equal(await validate(sbom), "");
+    // The schema refuses an unknown licence.
+    assert.match(await validate(sbom.replace('"MIT"', '"MITT"')), /^\/components\/0\/licenses/m);
   });
 });

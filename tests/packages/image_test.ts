@@ -1,6 +1,6 @@
 /**
- * The container image: made twice, read by podman, judged, and used as a user without rights on a root file system that
- * cannot be written. Then the guide for containers is typed as it stands.
+ * The container image: built twice, loaded by podman, inspected, and run by an unprivileged user on a read-only root
+ * file system. The last tests run the commands of the guide for containers.
  */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
@@ -16,10 +16,7 @@ import { createSbomJudge } from "../support/packages/sbom_judge.ts";
 import { ensureDebianPackages } from "../support/peers/debian.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
 
-/**
- * Settings for machines that are containers themselves: runc accepts their control groups, explicit limits need no right
- * to raise any, and the storage needs no overlay.
- */
+/** Settings that also work inside a container: runc accepts its control groups, and these limits need no privileges. */
 const CONTAINERS_CONF = `[containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 [engine]
@@ -28,7 +25,7 @@ cgroup_manager = "cgroupfs"
 events_logger = "file"
 `;
 
-/** A running podman. Disposing it ends its containers and removes its images. */
+/** A podman with its own storage. Disposing it stops its containers and removes its images. */
 interface Podman extends AsyncDisposable {
   /** The folder in which scripts run. */
   readonly work: string;
@@ -67,7 +64,7 @@ const STEM = `tlsboot-${TLSBOOT_VERSION}-image`;
 const ARCHITECTURE = process.arch === "arm64" ? "arm64" : "amd64";
 const SBOMS = ["amd64", "arm64"].map((architecture) => `${STEM}-${architecture}.cdx.json`);
 const ARCHIVE = `${STEM}.oci.tar`;
-/** A container that has no right and can write nothing but a volume. */
+/** The flags for a container without capabilities that can write only to volumes. */
 const CONFINED = "--network host --read-only --read-only-tmpfs=false --cap-drop all --security-opt no-new-privileges";
 
 let folder: TempFolder;
@@ -81,14 +78,14 @@ async function copyPrograms(name: string, targets: readonly string[]): Promise<v
   }
 }
 
-/** Makes images of the files that `deno task build --target all` has made. */
+/** Builds images from the files that `deno task build --target all` made. */
 async function makeImages(name: string, args: readonly string[] = []): Promise<void> {
   const script = ["run", "-A", "scripts/package/image.ts", "--dist", folder.join(name), ...args];
   await runQuietly(process.execPath, script);
 }
 
-/** Runs shell lines with podman, fails the test unless they end with 0, and answers what they printed. */
-async function must(script: string): Promise<string> {
+/** Runs shell lines with podman and returns their stdout. Fails the test if a line fails. */
+async function succeed(script: string): Promise<string> {
   const { code, stdout, stderr } = await podman.run(`set -e\n${script}`);
   assert.equal(code, 0, `${script}\n--- stdout\n${stdout}\n--- stderr\n${stderr}`);
   return stdout;
@@ -102,14 +99,14 @@ describe("the container image", () => {
     await makeImages("first");
     podman = await createPodman(folder.join("podman"));
     await copyFile(folder.join("first", ARCHIVE), join(podman.work, ARCHIVE));
-    await must(`podman load --input ${ARCHIVE}`);
+    await succeed(`podman load --input ${ARCHIVE}`);
   });
   after(async () => {
     await podman?.[Symbol.asyncDispose]();
     await folder[Symbol.asyncDispose]();
   });
 
-  test("an image is the same bytes each time for the same file and packages", async () => {
+  test("the same file and packages give the same image byte for byte", async () => {
     await copyPrograms("second", ["linux-x64"]);
     await makeImages("second", ["--base", folder.join("first", "image-base")]);
     for (const name of [`${STEM}-amd64.docker.tar`, `${STEM}-amd64.cdx.json`]) {
@@ -118,13 +115,13 @@ describe("the container image", () => {
     }
   });
 
-  test("podman reads one image from both kinds of archives, for both processors", async () => {
+  test("podman loads the same image from both kinds of archives, for both processors", async () => {
     const inspect = "podman inspect --format '{{.Id}} {{.Architecture}} {{.Os}}'";
-    const loaded = await must(`${inspect} ${IMAGE}`);
+    const loaded = await succeed(`${inspect} ${IMAGE}`);
     assert.match(loaded, new RegExp(`^[0-9a-f]{64} ${ARCHITECTURE} linux$`, "m"));
     for (const architecture of ["amd64", "arm64"]) {
-      // An archive for a single processor is taken whatever the machine's is.
-      const ids = await must(`
+      // podman loads an archive for a single processor on any machine.
+      const ids = await succeed(`
       podman load --quiet --input ${folder.join("first", `${STEM}-${architecture}.docker.tar`)} >&2
       ${inspect} ${IMAGE}
       podman pull --quiet --arch ${architecture} oci-archive:${folder.join("first", ARCHIVE)} >&2
@@ -133,11 +130,11 @@ describe("the container image", () => {
       assert.equal(docker, oci);
       assert.equal(docker === loaded.trim(), architecture === ARCHITECTURE);
     }
-    await must(`podman load --quiet --input ${ARCHIVE}`);
+    await succeed(`podman load --quiet --input ${ARCHIVE}`);
   });
 
-  test("the image says what it is", async () => {
-    const [{ Config: config }] = JSON.parse(await must(`podman inspect ${IMAGE}`));
+  test("the image has a user and an entry point, and labels for its version and commit", async () => {
+    const [{ Config: config }] = JSON.parse(await succeed(`podman inspect ${IMAGE}`));
     assert.deepEqual(
       { user: config.User, entrypoint: config.Entrypoint, command: config.Cmd },
       { user: "65532:65532", entrypoint: ["/usr/bin/tlsboot"], command: undefined },
@@ -147,19 +144,19 @@ describe("the container image", () => {
     assert.ok(config.Labels["org.opencontainers.image.revision"].startsWith(commit.trim()));
   });
 
-  test("the image has one program, nothing that gains rights, the CAs, and Debian's list of its packages", async () => {
-    await must(
+  test("the image has one program, no setuid file, the public CAs, and Debian's list of its packages", async () => {
+    await succeed(
       `podman create --name files ${IMAGE}; podman export files | tar -x --one-top-level=files; podman rm files`,
     );
     const root = join(podman.work, "files");
-    // Libraries may be marked as programs: the loader is one, and libc prints its version.
-    const programs = await must(
+    // Libraries may be executable: the loader is a program, and libc prints its version.
+    const programs = await succeed(
       "find files -type f -perm /111 ! -name 'ld-linux*' ! -name 'libc.so.6' -printf '/%P\\n'",
     );
     assert.equal(programs, "/usr/bin/tlsboot\n");
-    assert.equal(await must("find files -perm /6000"), "");
-    // Under the name of its user, as the owner of a new volume.
-    assert.equal(await must("stat -c '%u %g %a' files/data"), "65532 65532 700\n");
+    assert.equal(await succeed("find files -perm /6000"), "");
+    // A new volume has the same owner.
+    assert.equal(await succeed("stat -c '%u %g %a' files/data"), "65532 65532 700\n");
     const bundle = await readFile(join(root, "etc", "ssl", "certs", "ca-certificates.crt"), "utf8");
     const certificates = bundle.match(/-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----/g) ?? [];
     assert.ok(certificates.length > 100, `${certificates.length} CAs`);
@@ -177,28 +174,28 @@ describe("the container image", () => {
   });
 
   test("CycloneDX's schema accepts the bill of materials, which has the program and Debian's packages", async () => {
-    const judge = await createSbomJudge(folder.join("judge"));
+    const validate = await createSbomJudge(folder.join("validator"));
     for (const name of SBOMS) {
       const text = await readFile(folder.join("first", name), "utf8");
-      assert.equal(await judge(text), "", name);
+      assert.equal(await validate(text), "", name);
       const components: readonly { readonly name: string }[] = JSON.parse(text).components;
       for (const wanted of ["tlsboot", "hono", "node", "libc6", "tzdata"]) {
-        assert.equal(components.filter((one) => one.name === wanted).length, 1, wanted);
+        assert.equal(components.filter(({ name }) => name === wanted).length, 1, wanted);
       }
     }
   });
 
-  test("a user without rights starts a server, bootstraps against it, stops it, and starts it over the same volume", async () => {
+  test("an unprivileged user starts a server, bootstraps a machine, and restarts the server with the same volume", async () => {
     const up = `podman run --detach --name server ${CONFINED} --volume server:/data ${IMAGE} up --secure-port ` +
       String(await findServerPort());
     const ready = "until podman exec server tlsboot get csr; do sleep 1; done";
-    const first = await must(`
+    const first = await succeed(`
     ${up} && ${ready}
     grep '^Uid:' "/proc/$(podman inspect --format '{{.State.Pid}}' server)/status"
     podman cp server:/data/bootstrap.kubeconfig .
     podman volume create machine
     podman run --rm ${CONFINED} --volume machine:/data ${IMAGE} version
-    # The file gets there as a user would bring it: through another container.
+    # A user would also copy the file from one container and mount it into the other.
     chmod 644 bootstrap.kubeconfig
     podman run --detach --name machine ${CONFINED} --volume machine:/data \
       --volume "$PWD/bootstrap.kubeconfig:/bootstrap.kubeconfig:ro" ${IMAGE} bootstrap --hostname-override m1 \
@@ -209,7 +206,7 @@ describe("the container image", () => {
     podman cp server:/data/pki/ca.crt first.crt`);
     assert.match(first, /^Uid:(?:\t65532){4}$/m);
     assert.match(first, /^0$/m);
-    const second = await must(`
+    const second = await succeed(`
     # A server that is killed after ten seconds does not end with 0.
     podman stop --time 120 server
     podman inspect --format 'ended with {{.State.ExitCode}}' server
@@ -222,8 +219,8 @@ describe("the container image", () => {
     assert.match(second, /system:node:m1/);
   });
 
-  test("the arm64 image makes a CA under an emulator of its processor", async () => {
-    await must(`
+  test("the arm64 image creates a CA under an emulator", async () => {
+    await succeed(`
     podman pull --quiet --arch arm64 oci-archive:${folder.join("first", ARCHIVE)}
     podman create --name arm64 --arch arm64 ${IMAGE}
     podman export arm64 | tar -x --one-top-level=arm64
@@ -235,15 +232,15 @@ describe("the container image", () => {
     assert.ok(new X509Certificate(await readFile(folder.join("arm64-data", "pki", "ca.crt"))).ca);
   });
 
-  test("containers: the guide is typed as it stands", async () => {
+  test("containers: the guide's commands work", async () => {
     const { blocks } = await readGuide("containers");
     const port = await findServerPort();
     const script = blocks.join("\n")
       .replaceAll(/ up$/gm, ` up --secure-port ${port}`)
-      // A person would check until the request is there.
+      // A person would repeat the command until the request is listed.
       .replace(/^(podman exec tlsboot tlsboot get csr) +#.*$/m, "until $1 | grep pending; do sleep 1; done");
     assert.equal(script.match(/--secure-port/g)?.length, 2);
-    const stdout = await must(script);
+    const stdout = await succeed(script);
     assert.match(stdout, /^0$/m);
     assert.match(stdout, /system:node:n1/);
   });
@@ -259,7 +256,7 @@ describe("the container image", () => {
     await writeFile(join(podman.work, "compose", "compose.yaml"), compose);
     const socket = `unix://${join(podman.work, "podman.sock")}`;
     await using service = podman.start(["system", "service", "--time", "0", socket]);
-    const stdout = await must(`
+    const stdout = await succeed(`
     until [ -S podman.sock ]; do sleep 0.1; done
     cd compose
     export DOCKER_HOST=${socket}

@@ -1,4 +1,4 @@
-/** The npm package of the library, installed by npm into a foreign project. */
+/** The npm package of the library, installed by npm into another project. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
@@ -9,7 +9,7 @@ import { ensureNode, hostPlatform } from "../../scripts/build/node_runtime.ts";
 import { ROOT, runProgram, start, succeedProgram } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
-/** The entries of the library, with the file of the checkout and its list of exported names. */
+/** The entry points of the library, with their source files and lists of exported names. */
 const ENTRIES = [
   { specifier: "@tlsboot/tlsboot", source: "mod.ts", names: "all" },
   { specifier: "@tlsboot/tlsboot/core", source: "core/mod.ts", names: "core" },
@@ -21,7 +21,7 @@ const ENTRIES = [
 
 type Entry = (typeof ENTRIES)[number];
 
-/** The programs of docs/examples that run to their end by themselves. */
+/** The programs of docs/examples that end by themselves. */
 const EXAMPLES: readonly string[] = ["sign_without_a_server.ts", "bootstrap_a_machine.ts"];
 
 /** Creates the project and installs the package into it with npm. */
@@ -31,13 +31,13 @@ async function installInto(folder: string, tarball: string): Promise<void> {
   await succeedProgram("npm", ["install", ...options, tarball], { cwd: folder });
 }
 
-/** Writes the example at the top of each entry as a program, and one that uses every exported name; answers their names. */
+/** Writes programs of the entries' examples, of all exported names, and of docs/examples. Returns their file names. */
 async function writePrograms(folder: string): Promise<readonly string[]> {
   const programs: string[] = [];
   for (const entry of ENTRIES) {
     const example = findExample(await readFile(join(ROOT, entry.source), "utf8"));
     const names = await readFile(join(ROOT, "tests", "golden", "public_api", `${entry.names}.txt`), "utf8");
-    for (const [kind, text] of [["example", example], ["names", namesProgram(entry, names)]] as const) {
+    for (const [kind, text] of [["example", example], ["names", formatNamesProgram(entry, names)]] as const) {
       programs.push(`${kind}_${entry.names}.ts`);
       await writeFile(join(folder, programs.at(-1)!), text);
     }
@@ -49,15 +49,15 @@ async function writePrograms(folder: string): Promise<readonly string[]> {
   return programs;
 }
 
-/** The first example in the page that a `mod.ts` opens with. */
+/** Returns the first example in the header of a `mod.ts`. */
 function findExample(source: string): string {
   const [, block] = source.match(/^ \* ```ts\n([^]*?)^ \* ```$/m) ?? [];
   assert.ok(block !== undefined, "the entry has no example");
   return block.replaceAll(/^ \* ?/gm, "");
 }
 
-/** Imports every value and every type by its name, and asks whether the values are there and no others. */
-function namesProgram({ specifier }: Entry, listed: string): string {
+/** Formats a program that imports every value and type by name, and asserts that there are no other values. */
+function formatNamesProgram({ specifier }: Entry, listed: string): string {
   const lines = listed.trim().split("\n");
   const values = lines.filter((line) => !line.startsWith("type "));
   return [
@@ -81,7 +81,7 @@ async function pack(name: string): Promise<void> {
   await succeedProgram(process.execPath, ["run", "-A", "scripts/package/npm.ts", "--out", folder.join(name)]);
 }
 
-/** The last of a release line that is still installed widely. */
+/** The last release of Node 20, which is still widely installed. */
 const OLD_NODE = "20.20.2";
 
 describe("the npm package", () => {
@@ -93,7 +93,7 @@ describe("the npm package", () => {
   });
   after(() => folder[Symbol.asyncDispose]());
 
-  test("the package is the same bytes each time", async () => {
+  test("packaging twice gives the same bytes", async () => {
     await pack("second");
     assert.deepEqual(await readFile(folder.join("second", TARBALL)), await readFile(folder.join("first", TARBALL)));
   });
@@ -110,7 +110,7 @@ describe("the npm package", () => {
     assert.ok("hono" in dependencies && !("fast-check" in dependencies) && !("typescript" in dependencies));
   });
 
-  test("the package holds JavaScript and declarations, and no TypeScript", async () => {
+  test("the package contains JavaScript and declarations, but no TypeScript sources", async () => {
     const { stdout } = await runProgram("tar", ["-tzf", folder.join("first", TARBALL)]);
     const files = stdout.trim().split("\n");
     assert.deepEqual(files.filter((file) => /(?<!\.d)\.ts$|_test\.|testdata/.test(file)), []);
@@ -129,7 +129,7 @@ describe("the npm package", () => {
     }
   });
 
-  test("on an older Node every entry and the program report in one sentence which Node they need", async () => {
+  test("on an older Node, every entry and the program report the required version in one sentence", async () => {
     const node = await ensureNode(hostPlatform(), OLD_NODE);
     const sentence = `tlsboot needs Node 24 or newer, and this is Node ${OLD_NODE}`;
     for (const { specifier } of ENTRIES) {
@@ -160,7 +160,7 @@ describe("the npm package", () => {
     }
   });
 
-  test("the line of the package's README runs the program where it is installed, and nothing elsewhere", async () => {
+  test("the npx command in the package's README runs an installed program, and downloads nothing elsewhere", async () => {
     const [, line = ""] = /`(npx .*? tlsboot) --help`/.exec(
       await readFile(folder.join("node_modules", "@tlsboot", "tlsboot", "README.md"), "utf8"),
     ) ?? [];
@@ -181,7 +181,7 @@ describe("the npm package", () => {
     }
   });
 
-  test("TypeScript finds every type, of the names and of the examples, without skipping declarations", async () => {
+  test("TypeScript finds no error in the names, the examples and the package's declarations", async () => {
     await writeFile(
       folder.join("tsconfig.json"),
       JSON.stringify({
@@ -202,12 +202,12 @@ describe("the npm package", () => {
     assert.deepEqual({ code, stdout }, { code: 0, stdout: "" });
   });
 
-  test("deno check finds every type too", async () => {
+  test("deno check finds no error either", async () => {
     const args = ["check", "--node-modules-dir=manual", ...programs];
     await succeedProgram(process.execPath, args, { cwd: folder.path });
   });
 
-  test("the package brings the program", async () => {
+  test("the package installs the program, also as a kubectl plugin", async () => {
     const PATH = `${join(await ensureNode(), "..")}:${process.env["PATH"]}`;
     const program = folder.join("node_modules", ".bin", "tlsboot");
     const options = { cwd: folder.path, env: { PATH } };
@@ -217,7 +217,7 @@ describe("the npm package", () => {
     assert.equal(facts.version, manifest.version);
     assert.equal(facts.runtime.name, "Node");
     const head = await runProgram("git", ["-C", ROOT, "rev-parse", "HEAD"]);
-    // Outside of a checkout the commit is unknown.
+    // Outside a checkout the commit is unknown.
     const commit = head.code === 0 ? head.stdout.trim() : "unknown";
     assert.equal(facts.commit.replace(/-modified$/, ""), commit);
     const plugin = await runProgram(folder.join("node_modules", ".bin", "kubectl-tlsboot"), ["version"], options);

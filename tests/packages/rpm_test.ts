@@ -1,6 +1,6 @@
 /**
- * The RPM package: installed, upgraded and removed by rpm in a root of its own, whose systemd runs its service. What its
- * units do beside that is tested with the Debian package, which has the same files.
+ * The RPM package: installed, upgraded and removed by rpm in a separate root, whose systemd runs its service. The tests
+ * of the Debian package, which has the same files, cover the other units.
  */
 import assert from "node:assert/strict";
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
@@ -15,7 +15,7 @@ import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const ARCHITECTURE = process.arch === "arm64" ? "aarch64" : "x86_64";
 const PROGRAM = `tlsboot-${TLSBOOT_VERSION}-linux-${process.arch}`;
-/** Debian's packages are in no database of rpm. */
+/** The database of rpm does not contain Debian's packages. */
 const RPM = "rpm --nodeps";
 
 let folder: TempFolder;
@@ -45,10 +45,10 @@ describe("the RPM package", () => {
     await folder[Symbol.asyncDispose]();
   });
 
-  test("the package is the same bytes each time, and for another processor too", async () => {
-    for (const name of ["one", "other"]) {
+  test("packaging twice gives the same bytes, also for another processor", async () => {
+    for (const name of ["first", "second"]) {
       await mkdir(folder.join(name));
-      // A small program in the place of the large one, which takes as long to pack as all other tests here.
+      // A small stand-in, because packaging the real program takes as long as all other tests here.
       for (const target of ["x64", "arm64"]) {
         await writeFile(folder.join(name, `tlsboot-${TLSBOOT_VERSION}-linux-${target}`), "#!/bin/sh\n");
       }
@@ -56,11 +56,11 @@ describe("the RPM package", () => {
     }
     for (const target of ["x86_64", "aarch64"]) {
       const name = `tlsboot-${TLSBOOT_VERSION}-1.${target}.rpm`;
-      assert.deepEqual(await readFile(folder.join("one", name)), await readFile(folder.join("other", name)));
+      assert.deepEqual(await readFile(folder.join("first", name)), await readFile(folder.join("second", name)));
     }
   });
 
-  test("it installs: program, plugin of kubectl, user, units, pages, completion", async () => {
+  test("installation adds the program, kubectl plugin, user, units, manual pages and completion", async () => {
     await root.run(`${RPM} --install /tmp/share/${toFileName(1)}`);
     assert.equal(await root.run("rpm --verify --nodeps tlsboot"), "");
     assert.equal(JSON.parse(await root.run("kubectl-tlsboot version -o json")).version, TLSBOOT_VERSION);
@@ -71,7 +71,7 @@ describe("the RPM package", () => {
     assert.match(requires, /^libc\.so\.6\(GLIBC_2\.28\)\(64bit\)$/m);
   });
 
-  test("an upgrade restarts the running server, and keeps settings and data", async () => {
+  test("an upgrade restarts the running server and keeps settings and data", async () => {
     await root.run(
       "systemctl start tlsboot && echo 'auditLogPath: /var/lib/tlsboot/audit.log' >> /etc/tlsboot/up.yaml",
     );
@@ -85,9 +85,9 @@ describe("the RPM package", () => {
     await root.run("tlsboot get csr --data-dir /var/lib/tlsboot && test -s /var/lib/tlsboot/audit.log");
   });
 
-  test("it is removed with all but changed settings and the instance's data", async () => {
+  test("removal keeps changed settings and the instance's data", async () => {
     assert.match(await root.run(`${RPM} --erase tlsboot`), /CA and data stay in \/var\/lib\/tlsboot/);
-    assert.equal((await root.attempt("pgrep -x tlsboot")).stdout, "", "nothing of it runs");
+    assert.equal((await root.attempt("pgrep -x tlsboot")).stdout, "", "no process is left");
     assert.equal(await root.run("find /usr/bin /usr/lib/systemd /usr/share /usr/lib/sysusers.d -name '*tlsboot*'"), "");
     await root.run("test -f /etc/tlsboot/up.yaml.rpmsave && test -f /var/lib/tlsboot/pki/ca.key");
   });

@@ -1,4 +1,4 @@
-/** A release on a stick: signed with a key of the test, checked by minisign, by verify.sh and by the released file. */
+/** A release on a stick, signed with a test key and checked by minisign, verify.sh and the released file. */
 import assert from "node:assert/strict";
 import { appendFile, copyFile, cp, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -23,11 +23,11 @@ const SIGNED = [
 let folder: TempFolder;
 let stick: string;
 let publicKey: string;
-/** What signing printed before the key was adopted. */
+/** The result of signing before the key was adopted. */
 let keyless: Finished;
 
 /** Runs `deno task sign` in a copy of the checkout, whose release key is that of the test. */
-async function sign(...flags: readonly string[]): ReturnType<typeof runProgram> {
+async function sign(...flags: readonly string[]): Promise<Finished> {
   const args = ["--dist", folder.join("dist"), "--key", folder.join("key"), ...flags];
   return await runProgram(process.execPath, ["run", "-A", "--no-check", "scripts/package/sign.ts", ...args], {
     cwd: folder.join("checkout"),
@@ -36,13 +36,13 @@ async function sign(...flags: readonly string[]): ReturnType<typeof runProgram> 
 
 let sticks = 0;
 
-function runVerifyScript(): ReturnType<typeof runProgram> {
+function runVerifyScript(): Promise<Finished> {
   return runProgram("sh", [join(stick, "verify.sh"), publicKey]);
 }
 
-/** Runs the file of the stick, which checks itself. */
-async function verifyOwnFile(): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
-  return await runProgram(join(stick, PROGRAM), ["version", "--verify", "--release-key", folder.join("key.pub")]);
+/** Lets the file on the stick verify itself. */
+function verifyOwnFile(): Promise<Finished> {
+  return runProgram(join(stick, PROGRAM), ["version", "--verify", "--release-key", folder.join("key.pub")]);
 }
 
 describe("a signed release", () => {
@@ -107,7 +107,7 @@ describe("a signed release", () => {
     );
   });
 
-  test("verify.sh and the program accept what was signed", async () => {
+  test("verify.sh and the program accept a signed file", async () => {
     const script = await runVerifyScript();
     assert.equal(script.code, 0, script.stderr);
     assert.match(script.stdout, /Signature and comment signature verified/);
@@ -117,7 +117,7 @@ describe("a signed release", () => {
     assert.match(own.stdout, new RegExp(` is ${PROGRAM} of tlsboot ${TLSBOOT_VERSION}, signed by [0-9A-F]{16}\n$`));
   });
 
-  test("an installed file is checked against a stick, under its other name", async () => {
+  test("an installed file with another name is verified against a stick", async () => {
     await copyFile(join(stick, PROGRAM), folder.join("tlsboot"));
     const args = ["version", "--verify", "--release", stick, "--release-key", folder.join("key.pub")];
     const { stdout } = await succeedProgram(folder.join("tlsboot"), args);
@@ -134,7 +134,7 @@ describe("a signed release", () => {
     assert.match(own.stdout, /^not verified: .* is not a file of tlsboot /);
   });
 
-  test("verify.sh and the program refuse a list that was changed to fit", async () => {
+  test("verify.sh and the program refuse a list that was changed to match a changed file", async () => {
     await appendFile(join(stick, PROGRAM), "x");
     const { stdout } = await runProgram("sha256sum", [PROGRAM], { cwd: stick });
     await writeFile(join(stick, "SHA256SUMS"), stdout);
@@ -146,7 +146,7 @@ describe("a signed release", () => {
     assert.match(own.stdout, /^not verified: .*the signature does not match the file/);
   });
 
-  test("the program says what is missing: the list, and a key", async () => {
+  test("the program reports a missing list and a missing key", async () => {
     const args = ["version", "--verify", "--release", folder.path, "--release-key", folder.join("key.pub")];
     const noList = await runProgram(join(stick, PROGRAM), args);
     assert.equal(noList.code, 1);

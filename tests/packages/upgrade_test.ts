@@ -1,6 +1,6 @@
 /**
- * An upgrade from a stick: the released file checks a second build of it, takes its place, and comes back when that does
- * not work. Refusals first, then services under systemd.
+ * Upgrades from a stick: the released file verifies a second build, is replaced by it, and is restored if that does not
+ * work.
  */
 import assert from "node:assert/strict";
 import { copyFile, cp, link, mkdir, readdir, readFile, rename, stat, truncate, writeFile } from "node:fs/promises";
@@ -23,7 +23,7 @@ let folder: TempFolder;
 let released: string;
 let second: string;
 
-/** What is on a stick, where it is not the second build under its own name, signed with the key of the test. */
+/** A stick's differences from one with the second build under its own name, signed with the test key. */
 interface Stick {
   readonly version?: string;
   readonly platform?: string;
@@ -46,7 +46,7 @@ async function makeStick(
   return stick;
 }
 
-/** Installs the released file anew, and upgrades it. */
+/** Installs the released file in a new folder and upgrades it. */
 async function upgrade(stick: string, ...flags: readonly string[]): Promise<Finished & { readonly file: string }> {
   const place = folder.join(`installed-${sticks}`);
   await mkdir(place);
@@ -60,10 +60,10 @@ async function readVersion(file: string): Promise<string> {
   return JSON.parse((await runProgram(file, ["version", "-o", "json"])).stdout).version;
 }
 
-/** Prepares a stick that must be refused. */
+/** A stick that must be refused, with the exit code and message. */
 type Refused = readonly [what: string, make: () => Promise<string>, code: number, message: RegExp];
 
-const damaged = async (change: (program: string) => Promise<unknown>): Promise<string> => {
+const copyDamaged = async (change: (program: string) => Promise<unknown>): Promise<string> => {
   const program = folder.join(`program-${sticks}`);
   await copyFile(second, program);
   await change(program);
@@ -74,7 +74,7 @@ const REFUSED: readonly Refused[] = [
   [
     "a file that was changed",
     async () => {
-      const stick = await makeStick({ program: await damaged(() => Promise.resolve()) });
+      const stick = await makeStick({ program: await copyDamaged(() => Promise.resolve()) });
       await truncate(join(stick, `tlsboot-${LATER_VERSION}-${PLATFORM}`), 1000);
       return stick;
     },
@@ -82,7 +82,7 @@ const REFUSED: readonly Refused[] = [
     /^not upgraded: ".*" is not the file that was signed: copy it again$/m,
   ],
   [
-    "a list that was changed to fit",
+    "a list with another checksum",
     async () => {
       const stick = await makeStick();
       await writeFile(join(stick, "SHA256SUMS"), `${"0".repeat(64)}  tlsboot-${LATER_VERSION}-${PLATFORM}\n`);
@@ -127,16 +127,16 @@ const REFUSED: readonly Refused[] = [
   ],
   [
     "a file that was cut off before it was signed",
-    async () => makeStick({ program: await damaged((path) => truncate(path, 50_000_000)) }),
+    async () => makeStick({ program: await copyDamaged((path) => truncate(path, 50_000_000)) }),
     1,
     /error: the new file does not start: /,
   ],
   [
-    "a file for another processor under the name of ours",
+    "a file for another processor under the name for this one",
     async () => {
-      const program = await damaged(async (path) => {
+      const program = await copyDamaged(async (path) => {
         const bytes = await readFile(path);
-        // The machine of ELF: SPARC.
+        // ELF's `e_machine`: SPARC.
         bytes.writeUInt16LE(2, 18);
         await writeFile(path, bytes);
       });
@@ -156,7 +156,7 @@ const REFUSED: readonly Refused[] = [
   ],
 ];
 
-/** Asks systemd in the root which version its service runs, and the server for its requests. */
+/** Checks that the service answers, and returns the version that it runs. */
 async function readService(root: OtherRoot): Promise<string> {
   await root.run("systemctl is-active tlsboot && tlsboot get csr --data-dir /var/lib/tlsboot");
   const facts = await root.run('"/proc/$(systemctl show -P MainPID tlsboot)/exe" version -o json');
@@ -178,7 +178,7 @@ describe("upgrades from a stick", () => {
   });
   after(() => folder[Symbol.asyncDispose]());
 
-  test("a release that is signed and starts takes the place of the file, which stays beside it", async () => {
+  test("a signed release that starts replaces the file, which is kept next to it", async () => {
     const stick = await makeStick();
     const { code, stdout, stderr, file } = await upgrade(stick);
     assert.equal(code, 0, stderr);
@@ -217,7 +217,7 @@ describe("upgrades from a stick", () => {
     assert.deepEqual(await readdir(join(file, "..")), ["tlsboot"]);
   });
 
-  test("on a full disk nothing is changed", async () => {
+  test("an upgrade on a full disk changes nothing", async () => {
     const stick = await makeStick();
     const mount = folder.join("small");
     await mkdir(mount);
@@ -235,7 +235,7 @@ describe("upgrades from a stick", () => {
     assert.equal(stdout, "code 1\ntlsboot\nsame\n");
   });
 
-  test("the sources and files of packages are not upgraded", async () => {
+  test("neither the sources nor files of packages are upgraded", async () => {
     const stick = await makeStick();
     const sources = await runProgram(process.execPath, [
       ...["run", "-A", "--no-check", "--quiet", join(ROOT, "cli", "main.ts")],
@@ -251,7 +251,7 @@ describe("upgrades from a stick", () => {
     assert.match(packaged.stderr, /cannot upgrade "\/usr\/bin\/env": files in \/usr\/bin belong to packages/);
   });
 
-  test("under systemd the service is restarted, and runs with the earlier file again when it does not work", async () => {
+  test("under systemd the service is restarted, and returns to the earlier file if the new one does not work", async () => {
     await mkdir(folder.join("share"));
     await mkdir(folder.join("mount"));
     const stick = async (name: string, program: string): Promise<void> => {
@@ -296,7 +296,7 @@ describe("upgrades from a stick", () => {
     assert.equal(await readService(root), LATER_VERSION);
 
     await root.run("install -m 755 /tmp/share/tlsboot /usr/local/bin/tlsboot && systemctl restart tlsboot");
-    // A release that raises the format of data is installed when that is accepted, and stays.
+    // A release that raises the data format is installed with --one-way, and then stays even if it does not work.
     const stuck = await upgradeTo("one-way", "--one-way");
     assert.equal(stuck.code, 1, stuck.stdout);
     assert.match(stuck.stderr, /it is left in place, because ".*\.previous" cannot read its data/);

@@ -1,4 +1,4 @@
-/** Programs that others wrote do the same at `up` as at a real control plane with all its controllers. */
+/** Third-party programs behave the same against `up` as against a real control plane with all its controllers. */
 import assert from "node:assert/strict";
 import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -20,10 +20,10 @@ import { startInstance } from "../support/interop/instance.ts";
 import type { ControlPlane } from "../support/interop/control_plane.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
 
-/** All but those that look after nodes with a kubelet, which `up` does not do. */
+/** All controllers except those that manage nodes with a kubelet, which `up` does not have. */
 const CONTROLLERS = ["*", "-node-lifecycle-controller", "-taint-eviction-controller", "-ttl-controller"];
 
-/** A control plane with its controllers, and `up`: each with a folder that has the administrator's kubeconfig. */
+/** Starts a control plane with its controllers, and `up`. Each has a folder with the administrator's kubeconfig. */
 async function startPlaces() {
   await using opened = new AsyncDisposableStack();
   const folder = opened.use(await createTempFolder());
@@ -39,14 +39,14 @@ async function startPlaces() {
   const createPlace = async (name: string, server: string, kubeconfig: string): Promise<Place> => {
     const home = folder.join(name);
     await mkdir(home);
-    await writeFile(join(home, "admin.kubeconfig"), await asAdministrator(kubeconfig), { mode: 0o600 });
+    await writeFile(join(home, "admin.kubeconfig"), await impersonateAdministrator(kubeconfig), { mode: 0o600 });
     return { home, bin, server: new URL(server).host };
   };
   const places = [
     await createPlace("kube-apiserver", plane.server, plane.adminKubeconfig),
     await createPlace("tlsboot", instance.server, instance.adminKubeconfig),
   ] as const;
-  // The objects of every namespace exist before anything is compared.
+  // Every namespace has its default objects before the comparison.
   for (const { home } of places) {
     await untilFurnished(createKubectl(folder, join(home, "admin.kubeconfig")), "default");
   }
@@ -54,8 +54,8 @@ async function startPlaces() {
   return { places, folder, startedAt: plane.startedAt, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
-/** Returns the output with one name for the administrator, whose name differs between places. */
-async function asAdministrator(kubeconfig: string): Promise<string> {
+/** Reads a kubeconfig and adds an impersonated user, so that both places show the same user name. */
+async function impersonateAdministrator(kubeconfig: string): Promise<string> {
   const config = parse(await readFile(kubeconfig, "utf8")) as { readonly users: readonly { readonly user: object }[] };
   const users = config.users.map(({ user, ...rest }) => ({
     ...rest,
@@ -64,14 +64,14 @@ async function asAdministrator(kubeconfig: string): Promise<string> {
   return stringify({ ...config, users });
 }
 
-test(`${PROGRAMS.length} programs do the same at tlsboot as at a real control plane`, async () => {
+test(`${PROGRAMS.length} programs behave the same against tlsboot as against a real control plane`, async () => {
   await using running = await startPlaces();
   const compared = await compareScripts(running.places, PROGRAMS, running.startedAt);
   const faults = compared.filter(({ isFault }) => isFault);
   assert.equal(faults.length, 0, `${faults.length} of ${compared.length}\n${faults.map(formatStep).join("\n")}`);
 });
 
-test("packaging/kustomize is what Helm's engine renders of the chart", async () => {
+test("packaging/kustomize equals the chart as rendered by Helm's engine", async () => {
   const files = await renderChart({ podSigner: { enabled: true }, serviceMonitor: { enabled: true } });
   assert.equal(files.size, 4);
   const header = await formatChartHeader();
@@ -80,14 +80,14 @@ test("packaging/kustomize is what Helm's engine renders of the chart", async () 
   }
 });
 
-test("the Prometheus operator knows each field of the chart's ServiceMonitor", async () => {
+test("the Prometheus operator accepts every field of the chart's ServiceMonitor", async () => {
   const text = await readFile("packaging/kustomize/servicemonitor/servicemonitor.yaml", "utf8");
-  const judge = (stdin: string) => runProgram(peerPath("service-monitor"), [], { stdin });
-  assert.deepEqual(await judge(text), { code: 0, stdout: "", stderr: "" });
-  assert.match((await judge(text.replace("jobLabel", "jobLabels"))).stderr, /unknown field "jobLabels"/);
+  const validate = (stdin: string) => runProgram(peerPath("service-monitor"), [], { stdin });
+  assert.deepEqual(await validate(text), { code: 0, stdout: "", stderr: "" });
+  assert.match((await validate(text.replace("jobLabel", "jobLabels"))).stderr, /unknown field "jobLabels"/);
 });
 
-test("the chart takes the values of docs/guides/in_a_cluster.md, with the permissions that its policy needs", async () => {
+test("the chart accepts the values of docs/guides/in_a_cluster.md and grants the permissions that their policy needs", async () => {
   await using folder = await createTempFolder();
   const page = await readFile("docs/guides/in_a_cluster.md", "utf8");
   const values = parse(/^approver:\n[^`]*/m.exec(page)?.[0] ?? "");
@@ -103,7 +103,7 @@ test("the chart takes the values of docs/guides/in_a_cluster.md, with the permis
   );
 });
 
-test("the chart runs an attestor beside an approver that enforces the limits of tokens, and kube-apiserver takes both", async () => {
+test("the chart runs an attestor and an approver that enforces token limits, and kube-apiserver accepts both", async () => {
   await using plane = await sharedControlPlane();
   const rendered = await renderChart({ attestor: { enabled: true, address: "proofs.example.com" } });
   for (const [role, flags] of [["approver", ["--token-limits"]], ["attestor", []]] as const) {
@@ -117,7 +117,7 @@ test("the chart runs an attestor beside an approver that enforces the limits of 
     for (const flag of flags) assert.match(text, new RegExp(`^ +- ${flag}$`, "m"));
     const applied = plane.kubectl.given({ stdin: text });
     assert.doesNotMatch(await applied.run("apply", "-f", "-", "--validate=strict"), /warning/i);
-    // The program starts with the arguments and the files of the chart, and with the rights of its account alone.
+    // The program runs with the chart's arguments and files, and only with the permissions of its account.
     await using running = await startContainer(plane, objects, role);
     await running.waitFor(role === "attestor" ? /--server https:\/\/proofs\.example\.com:\d+ / : /leading/);
     assert.doesNotMatch(running.stderr(), /forbidden|rights are missing/i);
@@ -128,20 +128,20 @@ test("the chart runs an attestor beside an approver that enforces the limits of 
   await assert.rejects(renderChart({ attestor: { enabled: true } }), /attestor\.address/);
 });
 
-test("kube-state-metrics reports the same about tlsboot's objects as about a real control plane's", async () => {
+test("kube-state-metrics reports the same metrics for tlsboot as for a real control plane", async () => {
   await using running = await startPlaces();
-  const [theirs, ours] = await Promise.all(running.places.map((place) => scrapeState(place, running.folder)));
-  assert.deepEqual(ours, theirs);
-  assert.notEqual(ours!.length, 0);
+  const [expected, actual] = await Promise.all(running.places.map((place) => scrapeState(place, running.folder)));
+  assert.deepEqual(actual, expected);
+  assert.notEqual(actual!.length, 0);
 });
 
-test("kwok makes nodes Ready and keeps their Leases at tlsboot as at a real control plane", async () => {
+test("kwok makes nodes Ready and manages their Leases on tlsboot as on a real control plane", async () => {
   await using running = await startPlaces();
-  const [theirs, ours] = await Promise.all(running.places.map((place) => playKwok(place, running.folder)));
-  assert.deepEqual(ours, theirs);
+  const [expected, actual] = await Promise.all(running.places.map((place) => simulateNode(place, running.folder)));
+  assert.deepEqual(actual, expected);
 });
 
-/** Starts the container of a Deployment as a process of this machine, on free ports. */
+/** Runs the container of a Deployment as a local process on free ports. */
 async function startContainer(plane: ControlPlane, objects: readonly KubeObject[], role: string): Promise<Child> {
   const find = <T>(kind: string): T => objects.find((object) => object.kind === kind) as T;
   const { spec: { template } } = find<Deployment>("Deployment");
@@ -170,7 +170,7 @@ interface Deployment {
   };
 }
 
-/** Renders the chart with Helm's own engine; answers the text of each template that renders to objects. */
+/** Renders the chart with Helm's engine and returns the text of each template that renders objects. */
 async function renderChart(values: object): Promise<ReadonlyMap<string, string>> {
   const args = ["packaging/helm/tlsboot", "kube-system", JSON.stringify(values)];
   const { stdout } = await succeedProgram(peerPath("helm-render"), args);
@@ -182,10 +182,10 @@ async function renderChart(values: object): Promise<ReadonlyMap<string, string>>
   );
 }
 
-/** Where kube-state-metrics can list, of what both have. */
-const COUNTED = "certificatesigningrequests,configmaps,leases,namespaces,nodes,pods,secrets,serviceaccounts";
+/** The resources that both servers have and kube-state-metrics can list. */
+const RESOURCES = "certificatesigningrequests,configmaps,leases,namespaces,nodes,pods,secrets,serviceaccounts";
 
-/** The metrics of one namespace and one node, without the numbers that differ from run to run. */
+/** Returns the metrics of one namespace and one node, without values that differ between runs. */
 async function scrapeState({ home }: Place, folder: TempFolder): Promise<readonly string[]> {
   const kubeconfig = join(home, "admin.kubeconfig");
   const kubectl = createKubectl(folder, kubeconfig);
@@ -198,9 +198,9 @@ async function scrapeState({ home }: Place, folder: TempFolder): Promise<readonl
   const [port, telemetry] = [await findServerPort(), await findServerPort()];
   await using _running = start(peerPath("kube-state-metrics"), [
     ...["--kubeconfig", kubeconfig, "--host=127.0.0.1", `--port=${port}`],
-    ...["--telemetry-host=127.0.0.1", `--telemetry-port=${telemetry}`, `--resources=${COUNTED}`],
+    ...["--telemetry-host=127.0.0.1", `--telemetry-port=${telemetry}`, `--resources=${RESOURCES}`],
   ], { cwd: home });
-  return await eventually("kube-state-metrics has seen everything", async () => {
+  return await eventually("kube-state-metrics reports all objects", async () => {
     const text = await fetch(`http://127.0.0.1:${port}/metrics`).then((answer) => answer.text(), () => "");
     const lines = text.split("\n").filter((line) => /namespace="state"|node="state-node"/.test(line));
     const isComplete = [
@@ -234,14 +234,14 @@ spec:
       conditions:
       - type: Ready
         status: "True"
-        reason: Played
-        message: kwok plays it
+        reason: Simulated
+        message: kwok simulates the node
         lastHeartbeatTime: {{ $now | Quote }}
         lastTransitionTime: {{ $now | Quote }}
 `;
 
-/** Plays a node with kwok and returns what kubectl shows of it. */
-async function playKwok({ home }: Place, folder: TempFolder) {
+/** Simulates a node with kwok and returns its conditions and the owner of its Lease. */
+async function simulateNode({ home }: Place, folder: TempFolder) {
   const kubeconfig = join(home, "admin.kubeconfig");
   const kubectl = createKubectl(folder, kubeconfig);
   await writeFile(join(home, "stage.yaml"), STAGE);

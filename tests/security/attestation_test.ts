@@ -1,4 +1,4 @@
-/** Proofs of machines that a thief forges, relays, or uses for another name or another server. */
+/** An attacker can neither forge a machine's proof nor use it for another key or name. */
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
@@ -17,16 +17,17 @@ import { ask, type Reply } from "../support/https_request.ts";
 import { describeInstance, type SharedInstance } from "../support/instance_process.ts";
 import { createSshHost, type SshHost } from "../support/ssh_host.ts";
 import { createSoftwareTpm, type SoftwareTpmOptions } from "../support/software_tpm.ts";
+import { formatInventory } from "../support/test_profiles.ts";
 
 /** A machine that can prove something. */
 interface Machine {
-  /** Its key, as a line of the inventory has it. */
+  /** Its key, in the syntax of an inventory. */
   readonly listed: string;
   readonly evidence: Evidence;
   answer(challenge: ProofChallenge, message: Bytes): Promise<ProofAnswer>;
 }
 
-/** What is proven for what. */
+/** The name and key for which a machine proves its identity. */
 interface Claim {
   readonly node: string;
   /** The public key of the next request in DER. */
@@ -50,8 +51,8 @@ async function createSshMachine(): Promise<Machine & Pick<SshHost, "evidence">> 
   return { listed: `ssh: "${fingerprint}"`, evidence, answer: (_challenge, message) => Promise.resolve(sign(message)) };
 }
 
-/** Sends a call without a credential. */
-async function call({ data, port }: SharedInstance, { node, key }: Claim, more: object): Promise<Reply> {
+/** Posts a NodeAttestation without credentials. */
+async function postAttestation({ data, port }: SharedInstance, { node, key }: Claim, more: object): Promise<Reply> {
   return await ask({
     port,
     path: "/apis/tlsboot/v1alpha1/nodeattestations",
@@ -64,15 +65,15 @@ async function call({ data, port }: SharedInstance, { node, key }: Claim, more: 
   });
 }
 
-/** What a machine sends at the second call, as a thief sees it. */
+/** The body of a machine's second call, which an attacker may have intercepted. */
 interface Sent {
   readonly answer: AttestationAnswer;
   readonly state: string;
 }
 
-/** Begins an exchange for one claim, and signs for another one, by default the same. */
+/** Begins an exchange for a claim, and signs a message for `signed`. */
 async function begin(instance: SharedInstance, machine: Machine, claim: Claim, signed = claim): Promise<Sent> {
-  const begun = await call(instance, claim, { evidence: toWireEvidence(machine.evidence) });
+  const begun = await postAttestation(instance, claim, { evidence: toWireEvidence(machine.evidence) });
   assert.equal(begun.code, 201, begun.text);
   const { status: { challenge, state } } = JSON.parse(begun.text) as NodeAttestation;
   assert.ok(challenge !== undefined && state !== undefined);
@@ -103,11 +104,12 @@ const [key, otherKey] = await Promise.all(
 const attributes = ATTESTATION_TEMPLATE.attributes & ~TPM_ATTRIBUTE.restricted;
 const [genuine, forging] = [await createTpmMachine(), await createTpmMachine({ attestationKey: { attributes } })];
 const [host, cloned] = [await createSshMachine(), await createSshMachine()];
-const NODES = [genuine, forging, host].map(({ listed }, index) => `  - { name: n${index + 1}, ${listed} }\n`);
-const INVENTORY = `apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n${NODES.join("")}`;
+const INVENTORY = formatInventory(
+  ...[genuine, forging, host].map(({ listed }, index) => `- { name: n${index + 1}, ${listed} }`),
+);
 
-/** A line of `known_hosts` with a hashed name: the machines that were cloned with one host key claim any of its names. */
-function hashedLine(name: string): string {
+/** Formats a line of `known_hosts` with a hashed name. Machines with a cloned host key may claim all its names. */
+function formatHashedLine(name: string): string {
   const salt = new Uint8Array(20).fill(name.length);
   const hash = createHmac("sha1", salt).update(name).digest();
   return `|1|${encodeBase64(salt)}|${encodeBase64(hash)} ssh-ed25519 ${encodeBase64(cloned.evidence.hostKey)}\n`;
@@ -124,33 +126,33 @@ describeInstance("proofs by keys of an inventory", {
       node: "n3",
     }]
   ) {
-    test(`the answer of a machine with ${kind} gives a token for its own key, and none for that of a thief`, async () => {
+    test(`the answer of a machine with ${kind} gives a token for its own key, and none for an attacker's key`, async () => {
       const claim = { node, key };
       const sent = await begin(instance, machine, claim);
-      assertRefused(await call(instance, { node, key: otherKey }, sent));
-      assertToken(await call(instance, claim, sent));
+      assertRefused(await postAttestation(instance, { node, key: otherKey }, sent));
+      assertToken(await postAttestation(instance, claim, sent));
     });
   }
 
-  test("a TPM with a key that is not restricted proves nothing, because it signs whatever it is given", async () => {
-    const begun = await call(instance, { node: "n2", key }, { evidence: toWireEvidence(forging.evidence) });
+  test("a TPM key that is not restricted proves nothing, because it signs any data", async () => {
+    const begun = await postAttestation(instance, { node: "n2", key }, { evidence: toWireEvidence(forging.evidence) });
     assert.equal(begun.code, 422, begun.text);
     assert.match(begun.text, /the attestation key does not have the attribute restricted/);
   });
 
-  test("a machine gets no token for the name of another one", async () => {
+  test("a machine gets no token for another machine's name", async () => {
     const claim = { node: "n1", key };
-    assertRefused(await call(instance, claim, await begin(instance, host, claim)));
+    assertRefused(await postAttestation(instance, claim, await begin(instance, host, claim)));
   });
 });
 
 describeInstance("proofs by the keys of known_hosts", {
   args: ["--inventory", "known_hosts"],
-  prepare: (folder) => writeFile(folder.join("known_hosts"), hashedLine("n4") + hashedLine("n5")),
+  prepare: (folder) => writeFile(folder.join("known_hosts"), formatHashedLine("n4") + formatHashedLine("n5")),
 }, (instance) => {
   test("an exchange gives a token only for the name with which it began", async () => {
     const [n4, n5] = [{ node: "n4", key }, { node: "n5", key }];
-    assertRefused(await call(instance, n5, await begin(instance, cloned, n4, n5)));
-    assertToken(await call(instance, n5, await begin(instance, cloned, n5)));
+    assertRefused(await postAttestation(instance, n5, await begin(instance, cloned, n4, n5)));
+    assertToken(await postAttestation(instance, n5, await begin(instance, cloned, n5)));
   });
 });

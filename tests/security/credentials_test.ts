@@ -37,13 +37,13 @@ interface TokenRow {
 
 const DEFAULT = "system:bootstrappers";
 const ROWS: readonly TokenRow[] = [
-  { name: "that is right", groups: [DEFAULT] },
+  { name: "that is valid", groups: [DEFAULT] },
   {
     name: "with another group",
     data: { "auth-extra-groups": "system:bootstrappers:foo" },
     groups: [DEFAULT, "system:bootstrappers:foo"],
   },
-  { name: "with a group that is none of bootstrappers", data: { "auth-extra-groups": "foo" } },
+  { name: "with a group outside system:bootstrappers", data: { "auth-extra-groups": "foo" } },
   {
     name: "with system:masters among its groups",
     data: { "auth-extra-groups": "system:bootstrappers:a,system:masters" },
@@ -52,13 +52,13 @@ const ROWS: readonly TokenRow[] = [
     name: "with a space before a group",
     data: { "auth-extra-groups": "system:bootstrappers:a, system:bootstrappers:b" },
   },
-  { name: "with a line break behind its group", data: { "auth-extra-groups": "system:bootstrappers:a\n" } },
-  { name: "in a Secret of another name", secretName: "bootstrap-token-elsewh" },
+  { name: "with a line break after its group", data: { "auth-extra-groups": "system:bootstrappers:a\n" } },
+  { name: "in a Secret with another name", secretName: "bootstrap-token-elsewh" },
   { name: "without its usage", data: { "usage-bootstrap-authentication": null } },
   { name: "whose usage is True", data: { "usage-bootstrap-authentication": "True" } },
-  { name: "of another id within", data: { "token-id": "aaaaaa" } },
+  { name: "with another id in its Secret", data: { "token-id": "aaaaaa" } },
   { name: "that expired", data: { expiration: "2009-11-10T23:00:00Z" } },
-  { name: "that expires in a far future", data: { expiration: "2109-11-10T23:00:00Z" }, groups: [DEFAULT] },
+  { name: "that expires in the far future", data: { expiration: "2109-11-10T23:00:00Z" }, groups: [DEFAULT] },
   { name: "whose expiration cannot be read", data: { expiration: "tomorrow" } },
   { name: "in a Secret of another type", type: "Opaque" },
   { name: "that is being deleted", metadata: { finalizers: ["example.com/wait"] } },
@@ -66,11 +66,11 @@ const ROWS: readonly TokenRow[] = [
     name: "with a secret that differs in its last character",
     presented: (id, secret) => `${id}.${secret.slice(0, 15)}0`,
   },
-  { name: "with a secret that is cut", presented: (id, secret) => `${id}.${secret.slice(0, 15)}` },
-  { name: "with an empty secret in store", data: { "token-secret": "" } },
+  { name: "with a truncated secret", presented: (id, secret) => `${id}.${secret.slice(0, 15)}` },
+  { name: "with an empty stored secret", data: { "token-secret": "" } },
   { name: "in upper case", presented: (id, secret) => `${id}.${secret}`.toUpperCase() },
-  { name: "with more behind it", presented: (id, secret) => `${id}.${secret}.x` },
-  { name: "with another's id", presented: (_, secret) => `aaaaaa.${secret}` },
+  { name: "with trailing characters", presented: (id, secret) => `${id}.${secret}.x` },
+  { name: "with another token's id", presented: (_, secret) => `aaaaaa.${secret}` },
 ];
 
 const SECRET = "0123456789abcdef";
@@ -79,8 +79,8 @@ const presentedBy = (index: number): Identity => {
   const id = toTokenId(index);
   return bearer(ROWS[index]?.presented?.(id, SECRET) ?? `${id}.${SECRET}`);
 };
-const gone = bearer(`gonego.${SECRET}`);
-const helper = bearer(`helper.${SECRET}`);
+const deleted = bearer(`gonego.${SECRET}`);
+const unprivileged = bearer(`helper.${SECRET}`);
 const wrong = bearer("wrong");
 
 function createTokenSecret(id: string, row: TokenRow): object {
@@ -98,27 +98,27 @@ const CERTIFICATES: readonly {
   readonly code: number;
   issue(own: Authority): Promise<{ readonly cert: string; readonly key: string }>;
 }[] = [
-  { name: "that is right", code: 200, issue: (own) => masters(own) },
-  { name: "of another CA", code: 401, issue: async () => masters((await createIssuingCa(new Date())).authority) },
+  { name: "that is valid", code: 200, issue: (own) => issueMasters(own) },
+  { name: "of another CA", code: 401, issue: async () => issueMasters((await createIssuingCa(new Date())).authority) },
   {
-    name: "of another CA of the same name",
+    name: "of another CA with the same name",
     code: 401,
     async issue(own) {
       const commonName = own.certificate.subject.commonName;
-      return masters((await createIssuingCa(new Date(), commonName)).authority);
+      return issueMasters((await createIssuingCa(new Date(), commonName)).authority);
     },
   },
   {
     name: "for servers only",
     code: 401,
-    issue: (own) => masters(own, { usages: ["digital signature", "server auth"] }),
+    issue: (own) => issueMasters(own, { usages: ["digital signature", "server auth"] }),
   },
-  { name: "that has expired", code: 401, issue: (own) => masters(own, {}, -2 * HOUR_MS) },
-  { name: "that is not valid yet", code: 401, issue: (own) => masters(own, {}, 2 * HOUR_MS) },
-  { name: "that its own key has signed", code: 401, issue: () => selfSigned() },
+  { name: "that has expired", code: 401, issue: (own) => issueMasters(own, {}, -2 * HOUR_MS) },
+  { name: "that is not valid yet", code: 401, issue: (own) => issueMasters(own, {}, 2 * HOUR_MS) },
+  { name: "that is self-signed", code: 401, issue: () => issueSelfSigned() },
 ];
 
-async function masters(
+async function issueMasters(
   authority: Authority,
   edit: { readonly usages?: readonly string[] } = {},
   offsetMs = 0,
@@ -134,7 +134,7 @@ async function masters(
   return { cert: certificatePem, key: keyPem.reveal() };
 }
 
-async function selfSigned(): Promise<{ readonly cert: string; readonly key: string }> {
+async function issueSelfSigned(): Promise<{ readonly cert: string; readonly key: string }> {
   const key = await generatePrivateKey("ecdsa-p256");
   const { certificatePem } = await createAuthority({
     commonName: "system:masters",
@@ -146,7 +146,7 @@ async function selfSigned(): Promise<{ readonly cert: string; readonly key: stri
   return { cert: certificatePem, key: key.toPem() };
 }
 
-function codeFor(
+function requestCode(
   { port, servingCaPem }: JudgedServer,
   pair: { readonly cert: string; readonly key: string },
   authorization?: string,
@@ -163,8 +163,8 @@ function codeFor(
 
 describeJudgedInstance("credentials", [
   anonymous,
-  gone,
-  helper,
+  deleted,
+  unprivileged,
   wrong,
   certified("alice"),
   ...ROWS.map((_, index) => presentedBy(index)),
@@ -185,9 +185,9 @@ describeJudgedInstance("credentials", [
 
   test("a deleted bootstrap token is refused at once, also on an open connection", async () => {
     await instance.admin("POST", SECRETS, createTokenSecret("gonego", { name: "" }));
-    assert.equal((await instance.as(gone, "POST", WHOAMI, {})).code, 201);
+    assert.equal((await instance.as(deleted, "POST", WHOAMI, {})).code, 201);
     await instance.admin("DELETE", `${SECRETS}/bootstrap-token-gonego`);
-    assert.equal((await instance.as(gone, "POST", WHOAMI, {})).code, 401);
+    assert.equal((await instance.as(deleted, "POST", WHOAMI, {})).code, 401);
   });
 
   for (const path of ["/api", "/api/v1", "/apis", "/openapi/v3", "/metrics", "/", CSRS, SECRETS, "/healthz/ping"]) {
@@ -217,18 +217,18 @@ describeJudgedInstance("credentials", [
     test(`a certificate of system:masters ${name} gets ${code}`, async () => {
       const own = await parseAuthority(instance.server.clientCaPem, instance.server.clientCaKeyPem);
       assert.ok(own.ok);
-      assert.equal(await codeFor(instance.server, await issue(own.value)), code);
+      assert.equal(await requestCode(instance.server, await issue(own.value)), code);
     });
   }
 
-  test("a valid certificate wins over an invalid token, and a valid token is accepted beside an invalid certificate", async () => {
+  test("a valid certificate takes precedence over an invalid token, and a valid token is accepted with an invalid certificate", async () => {
     const own = await parseAuthority(instance.server.clientCaPem, instance.server.clientCaKeyPem);
     assert.ok(own.ok);
-    assert.equal(await codeFor(instance.server, await masters(own.value), "Bearer wrong"), 200);
+    assert.equal(await requestCode(instance.server, await issueMasters(own.value), "Bearer wrong"), 200);
     await instance.admin("POST", SECRETS, createTokenSecret("helper", { name: "" }));
-    const foreign = await masters((await createIssuingCa(new Date())).authority);
+    const foreign = await issueMasters((await createIssuingCa(new Date())).authority);
     assert.equal(
-      await codeFor(instance.server, foreign, `Bearer helper.${SECRET}`),
+      await requestCode(instance.server, foreign, `Bearer helper.${SECRET}`),
       403,
       "the token's user is authenticated but not allowed",
     );

@@ -1,4 +1,4 @@
-/** No user becomes another one, or grants permissions without having them (`pkg/registry/rbac`, apiserver `impersonation`). */
+/** No user impersonates another or grants permissions without authorization (`pkg/registry/rbac`, `impersonation`). */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { buildCsr } from "../support/csr_builder.ts";
@@ -34,7 +34,7 @@ const roles = `${RBAC}/clusterroles`;
 const bindings = `${RBAC}/clusterrolebindings`;
 
 describeJudgedInstance(
-  "permissions of others",
+  "permissions of other users",
   [unprivileged, asBob, editor, binder, escalator, node, impersonator],
   (instance) => {
     before(async () => {
@@ -70,21 +70,21 @@ describeJudgedInstance(
       const { name, who, headers } of [
         { name: "a user without the permission", who: unprivileged, headers: bob },
         { name: "a node", who: node, headers: bob },
-        { name: "another than the permitted one", who: asBob, headers: { "impersonate-user": "root" } },
+        { name: "another user than the permitted one", who: asBob, headers: { "impersonate-user": "root" } },
         {
-          name: "the permitted one with a group",
+          name: "the permitted user with a group",
           who: asBob,
           headers: { ...bob, "impersonate-group": "system:masters" },
         },
-        { name: "the permitted one with a uid", who: asBob, headers: { ...bob, "impersonate-uid": "1" } },
-        { name: "the permitted one with an extra", who: asBob, headers: { ...bob, "impersonate-extra-scopes": "a" } },
+        { name: "the permitted user with a uid", who: asBob, headers: { ...bob, "impersonate-uid": "1" } },
+        { name: "the permitted user with an extra", who: asBob, headers: { ...bob, "impersonate-extra-scopes": "a" } },
         {
           name: "any user with the group system:masters",
           who: impersonator,
           headers: { "impersonate-user": "x", "impersonate-group": "system:masters" },
         },
         {
-          name: "a service account by a right on users alone",
+          name: "a service account with a permission for users only",
           who: impersonator,
           headers: { "impersonate-user": "system:serviceaccount:kube-system:certificate-controller" },
         },
@@ -111,48 +111,48 @@ describeJudgedInstance(
     const users = (name: string) => ({ subjects: [{ apiGroup: API_GROUP, kind: "User", name }] });
     for (
       const { who, name, path, body } of [
-        { who: editor, name: "a ClusterRole of everything", path: roles, body: createRole("e1", EVERYTHING) },
+        { who: editor, name: "a ClusterRole with all permissions", path: roles, body: createRole("e1", EVERYTHING) },
         {
           who: editor,
-          name: "a ClusterRole of paths",
+          name: "a ClusterRole for paths",
           path: roles,
           body: createRole("e3", [{ nonResourceURLs: ["*"], verbs: ["get"] }]),
         },
         {
           who: editor,
-          name: "a part of admin",
+          name: "an aggregated part of admin",
           path: roles,
           body: createRole("e4", EVERYTHING, { "rbac.authorization.k8s.io/aggregate-to-admin": "true" }),
         },
         {
           who: editor,
-          name: "a ClusterRole that gathers others",
+          name: "a ClusterRole that aggregates others",
           path: roles,
           body: { ...createRole("e5", []), aggregationRule: { clusterRoleSelectors: [{}] } },
         },
-        { who: editor, name: "more in their own role", path: `${roles}/test:editor`, body: { rules: EVERYTHING } },
+        { who: editor, name: "additions to their own role", path: `${roles}/test:editor`, body: { rules: EVERYTHING } },
         {
           who: editor,
-          name: "a Role of everything",
+          name: "a Role with all permissions",
           path: `${RBAC}/namespaces/default/roles`,
           body: createRole("e", EVERYTHING),
         },
         { who: editor, name: "a binding of cluster-admin", path: bindings, body: createBinding("e", "cluster-admin") },
         {
           who: editor,
-          name: "a binding of a role that is everything",
+          name: "a binding of a role with all permissions",
           path: `${RBAC}/namespaces/default/rolebindings`,
           body: createBinding("e", "all"),
         },
         {
           who: editor,
-          name: "themselves into a binding of cluster-admin",
+          name: "cluster-admin by adding themselves to its binding",
           path: `${bindings}/cluster-admin`,
           body: users("editor"),
         },
         {
           who: editor,
-          name: "another role behind a binding",
+          name: "another role by changing a binding",
           path: `${RBAC}/namespaces/default/rolebindings/small`,
           body: { roleRef: { apiGroup: API_GROUP, kind: "ClusterRole", name: "all" } },
         },
@@ -162,10 +162,10 @@ describeJudgedInstance(
           path: bindings,
           body: createBinding("b2", "cluster-admin"),
         },
-        { who: binder, name: "everything by bind on view", path: roles, body: createRole("b3", EVERYTHING) },
+        { who: binder, name: "all permissions by bind on view", path: roles, body: createRole("b3", EVERYTHING) },
         {
           who: escalator,
-          name: "a binding of everything by escalate",
+          name: "a binding of all permissions by escalate",
           path: bindings,
           body: createBinding("x2", "all"),
         },
@@ -184,10 +184,10 @@ describeJudgedInstance(
 
     for (
       const { who, name, path, body } of [
-        { who: editor, name: "a ClusterRole of held rights", path: roles, body: createRole("e2", [HELD]) },
-        { who: editor, name: "a binding of held rights", path: bindings, body: createBinding("e-small", "small") },
+        { who: editor, name: "a ClusterRole with held permissions", path: roles, body: createRole("e2", [HELD]) },
+        { who: editor, name: "a binding of held permissions", path: bindings, body: createBinding("e-small", "small") },
         { who: binder, name: "view, by bind on it", path: bindings, body: createBinding("b1", "view") },
-        { who: escalator, name: "everything, by escalate", path: roles, body: createRole("x1", EVERYTHING) },
+        { who: escalator, name: "all permissions, by escalate", path: roles, body: createRole("x1", EVERYTHING) },
       ]
     ) {
       test(`${who.name} may grant ${name}`, async () => {

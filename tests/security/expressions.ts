@@ -1,7 +1,7 @@
 /**
- * `deno task expressions`: has recheck judge every regular expression of the product, and fails for each whose time is not
- * linear in the length of the text, because most of them read what a client sends. A verdict follows from the expression
- * alone, so it is computed once a machine: all of them take half a minute, the new ones of a change a second.
+ * `deno task expressions`: checks every regular expression of the product with recheck, and fails for each that does
+ * not match in linear time, because most of them read text from clients. Verdicts are cached, because they depend only
+ * on the expression: all of them take half a minute, those of a change a second.
  */
 import { existsSync } from "node:fs";
 import { glob, mkdir, readFile, rename, writeFile } from "node:fs/promises";
@@ -13,16 +13,16 @@ import { cacheDir, mustRun } from "../../scripts/processes.ts";
 
 /** The checker, from npm by name: https://makenowjust-labs.github.io/recheck/. */
 const CHECKER = "recheck@4.5.0";
-/** The slowest verdict takes five seconds of one processor. */
+/** The time limit for an expression. The slowest takes five seconds of one processor. */
 const TIMEOUT_MS = 120_000;
-/** The longest search without limits in seconds, on a busy machine. */
-const PATIENT_TIMEOUT_MS = 1_200_000;
+/** The time limit when single matches have none, on a busy machine. */
+const UNLIMITED_TIMEOUT_MS = 1_200_000;
 const ROOMS = "{core,controllers,server,client,instance,ui,cli}/**/*.ts";
 
-/** An expression that is not shown to be linear, and why it stays: each entry is a debt. There is none. */
+/** Expressions that are allowed although recheck does not find them linear, with the reasons. */
 const EXEMPT: Readonly<Record<string, string>> = {};
 
-/** The verdict of recheck about an expression (its `Diagnostics`). */
+/** The result of recheck for an expression (its `Diagnostics`). */
 interface Verdict {
   readonly status: "safe" | "vulnerable" | "unknown";
   readonly complexity?: { readonly summary: string };
@@ -30,7 +30,7 @@ interface Verdict {
   readonly attack?: { readonly pattern: string };
 }
 
-/** The checker's limits in milliseconds: for all of its search, and for single matches, where null is none. */
+/** The checker's limits in milliseconds: for the whole search, and for single matches, where null is no limit. */
 interface Limits {
   readonly timeout: number;
   readonly incubationTimeout?: null;
@@ -49,20 +49,20 @@ async function main(): Promise<number> {
   const places = await findExpressions();
   let found = 0;
   for (const [expression, where] of places) {
-    const verdict = known[expression] ??= judge(check, expression);
+    const verdict = known[expression] ??= checkExpression(check, expression);
     if (verdict.status === "safe" || EXEMPT[expression] !== undefined) continue;
     found++;
     process.stdout.write(`${where.join(", ")}: ${expression}\n  ${describe(verdict)}\n`);
   }
-  // An unknown verdict is not kept: the machine may have been too busy for it.
+  // Unknown verdicts are not kept, because the machine may have been too busy.
   const lasting = Object.entries(known).filter(([, { status }]) => status !== "unknown");
   await writeFile(`${file}.${process.pid}`, JSON.stringify(Object.fromEntries(lasting)));
   await rename(`${file}.${process.pid}`, file);
-  process.stdout.write(`expressions: ${places.size} judged, ${found} not linear\n`);
+  process.stdout.write(`expressions: ${places.size} checked, ${found} not linear\n`);
   return found === 0 ? 0 : 1;
 }
 
-/** Installs recheck where it is missing. Its optional packages are the same checker for Java and as native programs. */
+/** Installs recheck if it is missing. Its optional packages are the same checker for Java and as native programs. */
 async function loadChecker(folder: string): Promise<Check> {
   if (!existsSync(join(folder, "node_modules"))) {
     await mkdir(folder, { recursive: true });
@@ -75,16 +75,16 @@ async function loadChecker(folder: string): Promise<Check> {
 }
 
 /**
- * The checker takes a match that lasts a second for an attack, which on a busy machine condemns linear expressions. So a
- * bad verdict is asked for again with limits in steps alone, which take longer and are the same on each machine.
+ * Checks an expression. recheck takes any match that lasts a second for an attack, even of a linear expression on a
+ * busy machine, so an expression that fails is checked again with limits in steps only, which takes longer.
  */
-function judge(check: Check, expression: string): Verdict {
+function checkExpression(check: Check, expression: string): Verdict {
   const end = expression.lastIndexOf("/");
   const [source, flags] = [expression.slice(1, end), expression.slice(end + 1)];
   const first = check(source, flags, { timeout: TIMEOUT_MS });
   const { status, complexity, error, attack } = first.status === "safe"
     ? first
-    : check(source, flags, { timeout: PATIENT_TIMEOUT_MS, incubationTimeout: null, attackTimeout: null });
+    : check(source, flags, { timeout: UNLIMITED_TIMEOUT_MS, incubationTimeout: null, attackTimeout: null });
   return {
     status,
     ...(complexity === undefined ? {} : { complexity: { summary: complexity.summary } }),
@@ -120,7 +120,7 @@ function visit(node: ts.Node, act: (node: ts.Node) => void): void {
   ts.forEachChild(node, (child) => visit(child, act));
 }
 
-/** A literal, or the argument of `RegExp()`; undefined for any other node, and for a copy of a literal. */
+/** Reads a literal or the arguments of `RegExp()`. Returns undefined for other nodes and for copies of literals. */
 function readExpression(node: ts.Node, source: ts.SourceFile): string | undefined {
   if (node.kind === ts.SyntaxKind.RegularExpressionLiteral) return node.getText();
   if (!(ts.isNewExpression(node) || ts.isCallExpression(node)) || node.expression.getText() !== "RegExp") {
@@ -135,7 +135,7 @@ function readExpression(node: ts.Node, source: ts.SourceFile): string | undefine
 }
 
 /**
- * Returns the text of an expression of literals and constants of its file; a part that only running it would yield is
+ * Returns the text of an expression of literals and constants of its file. Parts that are known only at run time become
  * an `x`.
  */
 function foldText(node: ts.Expression, source: ts.SourceFile): string {

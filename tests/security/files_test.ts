@@ -11,10 +11,10 @@ import { startInstance } from "../support/instance_process.ts";
 import { runCaptured } from "../support/run_captured.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
-/** The public files: certificates, CRLs, public keys, and files without a secret, such as the number of the format. */
+/** The public files: certificates, CRLs, public keys, and files without a secret, such as the format number. */
 const PUBLIC = /(?:^|\/)(?:[^/]*\.(?:cr[tl]|pub)|format|\.tlsboot-demo|refused\.yaml)$/;
 
-/** Runs tlsboot to its end, which must be a success. */
+/** Runs tlsboot and asserts that it succeeds. */
 async function succeed(args: readonly string[], cwd: string): Promise<void> {
   const { code, stderr } = await runTlsboot(args, { cwd });
   assert.equal(code, 0, `${args.join(" ")}: ${stderr}`);
@@ -26,7 +26,7 @@ async function walk(root: string): Promise<readonly string[]> {
   return entries.map((entry) => join(entry.parentPath, entry.name));
 }
 
-test("everything that tlsboot writes is for its owner only, under a umask that leaves every right", async () => {
+test("with a umask of 0, other users can read only public files and write none", async () => {
   await using folder = await createTempFolder();
   const before = process.umask(0);
   using _umask = { [Symbol.dispose]: () => void process.umask(before) };
@@ -81,12 +81,12 @@ const SECRETS: readonly { readonly path: string; readonly args: readonly string[
 ];
 
 /** The targets of a planted link; a new database begins as an empty file. */
-const ENDS = { "nothing": undefined, "another's file": "precious\n", "another's empty file": "" } as const;
+const TARGETS = { "nothing": undefined, "another user's file": "precious\n", "another user's empty file": "" } as const;
 
 for (const { path, args, isServer } of SECRETS) {
-  for (const [end, content] of Object.entries(ENDS)) {
+  for (const [end, content] of Object.entries(TARGETS)) {
     if (content === "" && !path.includes(".db")) continue;
-    test(`a link at ${path} to ${end} gets no secret`, async () => {
+    test(`no secret is written through a link at ${path} to ${end}`, async () => {
       await using folder = await createTempFolder();
       await plant(folder, path, content);
       await using running = startTlsboot(args, { cwd: folder.path });
@@ -153,8 +153,8 @@ for (const mode of [0o777, 0o707, 0o1777]) {
   });
 }
 
-/** The paths of a key that waits for its certificate, and the commands that would use it; no request is sent. */
-const KEY_KEEPERS: readonly { readonly key: string; readonly folder: string; readonly args: readonly string[] }[] = [
+/** The paths of keys of pending requests, and the commands that would use them. No request is sent. */
+const PENDING_KEYS: readonly { readonly key: string; readonly folder: string; readonly args: readonly string[] }[] = [
   {
     key: "n1/pki/kubelet-client.key.tmp",
     folder: "n1/pki",
@@ -181,7 +181,7 @@ contexts: [{ name: x, context: { cluster: c, user: u } }]
 current-context: x
 `;
 
-for (const { key, folder: keyFolder, args } of KEY_KEEPERS) {
+for (const { key, folder: keyFolder, args } of PENDING_KEYS) {
   const refusal = async (plantKey: (path: string, pem: string) => Promise<void>): Promise<Finished> => {
     await using folder = await createTempFolder();
     await writeFile(folder.join("token.kubeconfig"), UNREACHED, { mode: 0o600 });
@@ -214,14 +214,14 @@ for (const { key, folder: keyFolder, args } of KEY_KEEPERS) {
       })),
     ]
   ) {
-    test(`a planted ${key} that is ${name} gets no certificate`, async () => {
+    test(`no certificate is requested for a planted ${key} that is ${name}`, async () => {
       const { stderr } = await refusal(plantKey);
       assert.match(stderr, want);
       assert.match(stderr, /cannot use the key in ".*": .*\n.*hint: .*remove it to begin with a new key/);
     });
   }
 
-  test(`${keyFolder} that every user may write to gets no certificate`, async () => {
+  test(`no certificate is requested for a key in ${keyFolder} if every user may write to it`, async () => {
     const { stderr } = await refusal(async (path, pem) => {
       await writeFile(path, pem, { mode: 0o600 });
       await chmod(dirname(path), 0o777);
@@ -242,7 +242,7 @@ test("a CA key that others may read or write is refused", async () => {
 });
 
 /** Names with parent directories, and commands that accept names. */
-const CLIMBING: readonly (readonly string[])[] = [
+const ESCAPING: readonly (readonly string[])[] = [
   ["kubeconfig", "user", "../escaped", "--data-dir", "data"],
   ["kubeconfig", "user", "a/../../escaped", "--data-dir", "data"],
   ["get", "csr", "../../../api/v1/secrets", "--data-dir", "data"],
@@ -257,13 +257,13 @@ const CLIMBING: readonly (readonly string[])[] = [
   ]),
 ];
 
-test("names with parent directories create no file and reach no other path of the API", async () => {
+test("names with parent directories create no files and reach no other API paths", async () => {
   await using outer = await createTempFolder();
   const path = outer.join("work");
   const work = { ...outer, path, join: (...parts: readonly string[]) => join(path, ...parts) };
   await mkdir(work.path);
   await using instance = await startInstance(work, ["--audit-log-path", "audit.log"]);
-  for (const args of CLIMBING) {
+  for (const args of ESCAPING) {
     const { code } = await runTlsboot(args, { cwd: work.path });
     assert.notEqual(code, 0, args.join(" "));
   }
@@ -272,8 +272,8 @@ test("names with parent directories create no file and reach no other path of th
   const audited = (await readFile(work.join("audit.log"), "utf8")).trim().split("\n").map((line) =>
     JSON.parse(line) as { requestURI: string; userAgent?: string; user?: { username?: string } }
   );
-  const byPeople = audited.filter(({ user }) => user?.username === "kubernetes-admin");
-  for (const { requestURI } of byPeople) {
+  const byAdmin = audited.filter(({ user }) => user?.username === "kubernetes-admin");
+  for (const { requestURI } of byAdmin) {
     assert.match(requestURI, /^\/(?:apis\/certificates|api\/v1\/namespaces\/kube-system\/secrets\/bootstrap-token-)/);
   }
 });

@@ -1,4 +1,4 @@
-/** Clients that end their HTTP/2 session: no memory of a connection is used after its end, on either runtime. */
+/** Clients that end their HTTP/2 session: neither runtime uses memory of a connection after its end. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
@@ -8,7 +8,7 @@ import { FRAME, frame, openRaw, PREFACE, requestFrame } from "../support/raw_htt
 import { isFullRun } from "../support/full_run.ts";
 import { describeFate, describeInstance } from "../support/instance_process.ts";
 
-/** A runtime that uses freed memory crashed after tens of clients, and seldom only after hundreds. */
+/** A runtime that used freed memory crashed after tens of clients, and rarely only after hundreds. */
 const CLIENTS = isFullRun ? 1_000 : 200;
 /** The token, because the server itself ends the connections of unauthenticated clients. */
 const TOKEN = "jane.0123456789abcdef";
@@ -17,7 +17,7 @@ const ACK = 1;
 /** `:status: 200` (RFC 7541, appendix A). */
 const STATUS_200 = 0x88;
 
-/** Opens a session whose client sends GOAWAY after its answer, like Node: each step in a turn of the event loop. */
+/** Opens a session and sends GOAWAY after the answer, as Node does: each step in its own turn of the event loop. */
 async function endByGoaway(port: number): Promise<void> {
   using client = await openRaw(port, "h2");
   client.socket.write(PREFACE);
@@ -42,7 +42,7 @@ describeInstance("clients that end their session", {
   test(`a server keeps serving after the GOAWAY of ${CLIENTS} clients`, async () => {
     let index = 0;
     try {
-      // The clients run one after the other, so that freed memory is used for something else meanwhile.
+      // The clients run one after the other, so that freed memory is reused.
       for (; index < CLIENTS; index++) await endByGoaway(instance.port);
     } catch (error) {
       throw new Error(`no answer at index ${index}: ${await describeFate(instance)}`, { cause: error });

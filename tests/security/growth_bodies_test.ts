@@ -1,7 +1,7 @@
 /**
- * Every field of a body that a client controls takes time that grows with its length and no faster: of every kind, in
- * every encoding, by every type of patch. The inputs follow from the descriptions of the kinds, so that a new field is
- * measured too. They are long enough to detect what is not linear, and far below the limits of docs/engineering/threat_model.md.
+ * Reading a request body takes linear time, whatever field is long: for every kind, encoding and type of patch. The
+ * inputs are generated from the descriptions of the kinds, so that new fields are measured too. They are long enough to
+ * detect other growth, and far below the limits of docs/engineering/threat_model.md.
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -37,23 +37,21 @@ import { createTestApp, type TestApp } from "../support/test_app.ts";
 import { encodeEnvelope } from "../../core/kube/wire/protobuf_envelope.ts";
 import { encodeMessage } from "../../core/kube/wire/protobuf.ts";
 
-/** Elements of a list or a map, at most. */
+/** The largest number of elements of a list or a map. */
 const MOST_ELEMENTS = 1_024;
 /** The sizes that are measured. */
 const MEASURED = [MOST_ELEMENTS / STEP, MOST_ELEMENTS];
 /** The number of characters of a text, for each number of elements. */
 const CHARS_PER_ELEMENT = 16;
-/**
- * Texts that are repeated: each has several readings for one of the parsers. A last character makes it try them all.
- */
+/** Texts to repeat. Each is ambiguous for one of the parsers, and the last character makes it try all readings. */
 const PIECES: readonly string[] = ["1.", "a-", "/:"];
-/** The text where texts are not parsed, as they are when an object is created. */
+/** The pieces for fields that are not parsed. */
 const UNPARSED_PIECES = ["a-"];
 const END = "!";
-/** Messages within messages that are filled. */
+/** The depth to which messages in messages are filled. */
 const MAX_DEPTH = 6;
 
-/** A value of a field, of a size in elements. */
+/** The values of a field, by size in elements. */
 interface Shape {
   readonly label: string;
   readonly value: (size: number) => unknown;
@@ -100,7 +98,7 @@ function repeat<T>(size: number, make: (index: number) => T): T[] {
   return Array.from({ length: size }, (_, index) => make(index));
 }
 
-/** The shapes of a field: long, of elements that differ and of elements that do not, at every place below. */
+/** Generates the shapes of a field and of every field in it: long texts, distinct elements and equal elements. */
 function* generateShapes(type: FieldType, path: string, pieces: readonly string[], depth = 0): Generator<Shape> {
   switch (type.kind) {
     case "string":
@@ -168,8 +166,8 @@ function longText(piece: string, size: number): string {
   return piece.repeat(Math.ceil(size * CHARS_PER_ELEMENT / piece.length));
 }
 
-/** The shapes of a kind's own fields. */
-function* shapesOfKind({ schema, plural }: Kind, pieces = PIECES): Generator<Shape> {
+/** Generates the shapes of a kind's own fields. */
+function* generateKindShapes({ schema, plural }: Kind, pieces = PIECES): Generator<Shape> {
   for (const [name, { type }] of Object.entries(schema.fields)) {
     if (name === "metadata") continue;
     for (const { label, value } of generateShapes(type, `${plural}.${name}`, pieces)) {
@@ -178,15 +176,15 @@ function* shapesOfKind({ schema, plural }: Kind, pieces = PIECES): Generator<Sha
   }
 }
 
-/** The shapes of metadata, which all kinds have. */
-function* shapesOfMetadata({ schema, plural }: Kind, pieces = PIECES): Generator<Shape> {
+/** Generates the shapes of metadata, which all kinds have. */
+function* generateMetadataShapes({ schema, plural }: Kind, pieces = PIECES): Generator<Shape> {
   const { type } = schema.fields["metadata"]!;
   for (const { label, value } of generateShapes(type, `${plural}.metadata`, pieces)) {
     yield { label, value: (size) => ({ metadata: value(size) }) };
   }
 }
 
-/** A sample with some of its fields replaced. */
+/** Returns a sample with some of its fields replaced. */
 function overlay(base: unknown, over: unknown): unknown {
   if (!isJsonObject(base) || !isJsonObject(over)) return over;
   const merged: JsonObject = { ...base };
@@ -220,14 +218,14 @@ let app: TestApp;
 let samples: Readonly<Record<string, readonly Place[]>>;
 const TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io";
 
-/** The kinds that have samples: all that are served. */
+/** A kind that is served, with a sample object. */
 interface Served {
   readonly kind: Kind;
   readonly sample: JsonObject;
   readonly path: string;
 }
 
-function allServed(): readonly Served[] {
+function listServed(): readonly Served[] {
   return Object.keys(samples).map(getServed);
 }
 
@@ -238,7 +236,7 @@ function getServed(resource: string): Served {
   return { kind, sample, path: formatCollectionPath(kind, kind.namespaced ? "default" : "") };
 }
 
-/** The encodings beside JSON, which the creation of each kind reads. */
+/** The encodings other than JSON, which is tested by creating every kind. */
 const ENCODINGS: readonly {
   readonly mediaType: MediaType;
   readonly encode: (kind: Kind, object: JsonObject) => Uint8Array;
@@ -250,8 +248,8 @@ const ENCODINGS: readonly {
   },
 ];
 
-/** Shapes that an encoding has a word for: protobuf writes neither a bad time nor a bad quantity. */
-function* encodable(shapes: Iterable<Shape>, encode: (value: unknown) => Uint8Array): Generator<Shape> {
+/** Skips shapes that an encoding cannot express, such as invalid times and quantities in protobuf. */
+function* filterEncodable(shapes: Iterable<Shape>, encode: (value: unknown) => Uint8Array): Generator<Shape> {
   for (const shape of shapes) {
     try {
       encode(shape.value(64));
@@ -262,7 +260,7 @@ function* encodable(shapes: Iterable<Shape>, encode: (value: unknown) => Uint8Ar
   }
 }
 
-/** A DER element with its length. */
+/** Encodes a DER element with its length. */
 function der(tag: number, content: Uint8Array): Uint8Array<ArrayBuffer> {
   const { length } = content;
   const head = length < 0x80
@@ -286,11 +284,11 @@ describe("the time of readers of bodies", () => {
       const decode = async ({ kind, sample }: Served, shapes: Iterable<Shape>) => {
         const encodeOver = (value: unknown) => encode(kind, overlay(sample, value) as JsonObject);
         const read = (bytes: Uint8Array) => decodeBody({ warnings: new Warnings() }, kind, mediaType, bytes, "Strict");
-        await assertAllLinear(encodable(shapes, encodeOver), encodeOver, read);
+        await assertAllLinear(filterEncodable(shapes, encodeOver), encodeOver, read);
       };
-      await decode(getServed("configmaps"), shapesOfMetadata(configMapKind));
+      await decode(getServed("configmaps"), generateMetadataShapes(configMapKind));
       // The readers are the same for all kinds.
-      for (const one of MERGED.map(getServed)) await decode(one, shapesOfKind(one.kind, UNPARSED_PIECES));
+      for (const one of MERGED.map(getServed)) await decode(one, generateKindShapes(one.kind, UNPARSED_PIECES));
     });
   }
 
@@ -301,8 +299,8 @@ describe("the time of readers of bodies", () => {
         (value) => JSON.stringify(overlay(sample, value)),
         (body) => app.send("POST", `${path}?dryRun=All`, { body }),
       );
-    await create(getServed("configmaps"), shapesOfMetadata(configMapKind));
-    for (const served of allServed()) await create(served, shapesOfKind(served.kind));
+    await create(getServed("configmaps"), generateMetadataShapes(configMapKind));
+    for (const served of listServed()) await create(served, generateKindShapes(served.kind));
   });
 
   const asIs = (_sample: JsonObject, value: unknown): unknown => value;
@@ -320,7 +318,7 @@ describe("the time of readers of bodies", () => {
     test(`a patch of ${contentType} takes linear time, whatever field is long`, async () => {
       for (const { kind, path, sample } of resources.map(getServed)) {
         await app.send("POST", path, { body: sample });
-        const shapes = (kind === configMapKind ? shapesOfMetadata : shapesOfKind)(kind, UNPARSED_PIECES);
+        const shapes = (kind === configMapKind ? generateMetadataShapes : generateKindShapes)(kind, UNPARSED_PIECES);
         await assertAllLinear(
           shapes,
           (value) => JSON.stringify(body(sample, value)),
@@ -381,7 +379,7 @@ describe("the time of readers of bodies", () => {
     }
   });
 
-  test("an object of many managers is updated and applied in linear time", async () => {
+  test("an object with many managers is updated and applied in linear time", async () => {
     const entry = (index: number) => ({
       manager: `m${index}`,
       operation: "Apply",

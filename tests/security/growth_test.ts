@@ -1,6 +1,6 @@
 /**
- * The time of every reader of a request's head, and of the texts that a request carries, grows with the length of the
- * input and no faster, up to the limits of docs/engineering/threat_model.md or, for texts in bodies, to 256 KiB.
+ * Every parser of a request's head, and of texts in its body, takes linear time up to the limits of
+ * docs/engineering/threat_model.md or, for texts in bodies, up to 256 KiB.
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -14,13 +14,13 @@ import { ADMIN, createTestApp, type TestApp } from "../support/test_app.ts";
 
 const MAPS = "/api/v1/namespaces/default/configmaps";
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-/** The number of bytes repeated in a target, beside a path and the name of a parameter. */
+/** The number of repeated bytes in a target, without the path and the name of a parameter. */
 const TARGET = MAX_TARGET_LENGTH - 256;
-/** The size above which DER is refused unread. A reader of PEM that is not linear takes minutes for as much. */
+/** The size above which DER is refused unread. A quadratic reader of PEM takes minutes for this much. */
 const MAX_DER_BYTES = 262_144;
 const DOCUMENT = "/openapi/v3/api/v1";
 
-/** The repeated pieces: each character that means something to one of the parsers, and words made of them. */
+/** The repeated pieces: each character that is special to a parser, and combinations of them. */
 const PIECES = [
   ...' 0a,;=/.-%+"\\(!',
   ...["a,", "a;", "a=,", "a=b,", "a/b,", "a in (b),", "!a,", ";q=0", "%2f", '"a\\"', "1h", "a.", "..", "é"],
@@ -28,7 +28,7 @@ const PIECES = [
 /** The end of each input. It makes a reader that can read the beginning in several ways try them all. */
 const END = "!";
 
-/** One request and where its repeated piece goes. */
+/** A request with a repeated piece. */
 interface Sent {
   readonly method?: string;
   readonly path: string;
@@ -166,7 +166,7 @@ describe("the time of readers of requests", () => {
   after(() => app[Symbol.asyncDispose]());
 
   test("assertLinear() passes a linear reader and fails a quadratic and a cubic one", async () => {
-    // The times are given, because a measured one may be off by the noise of the machine.
+    // The times are passed in, because measured times vary.
     const reading = (power: number) =>
       assertLinear({
         input: (size) => size,
@@ -211,7 +211,7 @@ describe("the time of readers of requests", () => {
     });
   }
 
-  /** Texts in bodies that have separate parsers, with pieces that mean something to these. */
+  /** Texts in bodies that have their own parsers, with pieces that are special to these. */
   for (
     const [what, pieces, sent] of [
       ["a token that is reviewed", ["a", "."], review],

@@ -26,7 +26,7 @@ import { createTempFolder } from "../support/temp.ts";
 const MAPS = "/api/v1/namespaces/default/configmaps";
 const alice = certified("alice");
 
-/** Asserts that the prototype of all objects in this process is unchanged, and that the server still answers. */
+/** Asserts that the prototype of all objects in this process is unchanged. */
 function assertPristine(): void {
   assert.deepEqual(Object.keys(Object.prototype), []);
   assert.equal(Reflect.get({}, "polluted"), undefined);
@@ -35,7 +35,7 @@ function assertPristine(): void {
 const KEYS = ["__proto__", "constructor", "prototype", "toString", "hasOwnProperty", "valueOf"];
 
 /** Sends a handwritten POST, and returns the answer. */
-async function post11(
+async function postOverHttp1(
   port: number,
   body: string | Uint8Array,
   headers: Readonly<Record<string, string>>,
@@ -56,7 +56,7 @@ function nested(open: string, close: string, depth: number): string {
   return open.repeat(depth) + close.repeat(depth);
 }
 
-/** The bodies that must get a 4xx with the given reason. */
+/** A body that must get a 4xx with this reason. */
 interface Bomb {
   readonly name: string;
   readonly contentType: string;
@@ -79,7 +79,7 @@ const BOMBS: readonly Bomb[] = [
     body: () => `{"metadata":{"name":"x"},"x":${nested("[", "]", 10_000)}}`,
   },
   {
-    name: "deep JSON where anything may stand",
+    name: "deep JSON in a field that may hold any JSON",
     contentType: JSON_TYPE,
     says: TOO_DEEP,
     body: () =>
@@ -124,20 +124,20 @@ const BOMBS: readonly Bomb[] = [
     body: () => `metadata: {name: x}\nx:\n${"- ".repeat(200_000)}a`,
   },
   {
-    name: "YAML that is deep by an alias alone",
+    name: "YAML that is deep only because of an alias",
     contentType: YAML_TYPE,
     says: /yaml: line 2: too many levels/,
     body: () =>
       `metadata: {name: x}\nx: &x ${nested("[", "]", 300)}\ny: ${nested("[", "]", 300).replace("[]", "[*x]")}`,
   },
   {
-    name: "YAML anchors without end",
+    name: "many YAML anchors",
     contentType: YAML_TYPE,
     says: /yaml: line 1: unexpected text/,
     body: () => `a: ${"&a ".repeat(300_000)}x`,
   },
   {
-    name: "spaces of YAML",
+    name: "YAML with many spaces",
     contentType: YAML_TYPE,
     says: /yaml: line 1: unexpected text or indentation/,
     body: () => `a:${" ".repeat(2_000_000)}b: c: d`,
@@ -147,7 +147,7 @@ const BOMBS: readonly Bomb[] = [
 /** These are refused for their duplicate fields, and only with `fieldValidation=Strict`. */
 const REPETITIONS: readonly Bomb[] = [
   {
-    name: "many keys that are the same",
+    name: "many equal keys",
     contentType: JSON_TYPE,
     says: /too many repeated fields/,
     body: () => `{${'"a":1,'.repeat(400_000)}"b":1}`,
@@ -169,7 +169,7 @@ function laughs(levels: number): string {
   return `${lines.join("\n")}\n`;
 }
 
-/** The longest time that the slowest request of a client may delay all others. */
+/** The longest time for which a client's request may delay all others. */
 const LONGEST_WAIT_MS = 500;
 /** Large and hostile request heads, most of them without credentials. */
 const HEADS: readonly (readonly [what: string, head: string])[] = [
@@ -178,7 +178,7 @@ const HEADS: readonly (readonly [what: string, head: string])[] = [
   ["spaces in Content-Type", head("/version", `Content-Type: a/b;${" ".repeat(120_000)}x`)],
   ["a bearer token", head("/version", `Authorization: Bearer ${"a.".repeat(60_000)}`)],
   ["as many headers as fit", head("/version", "A: b\r\n".repeat(1_900))],
-  ["one header, repeated", head("/version", "X-Forwarded-For: ::1\r\n".repeat(1_900))],
+  ["many equal headers", head("/version", "X-Forwarded-For: ::1\r\n".repeat(1_900))],
   ["names in a query", head(`/version?${"a&".repeat(32_000)}`)],
   ["escapes in a query", head(`/version?${"%61=%zz&".repeat(8_000)}`)],
   ["a label selector", head(`${MAPS}?labelSelector=${"a,".repeat(32_000)}`, READER_HEADER)],
@@ -197,23 +197,23 @@ function head(target: string, header = "X-A: b", method = "GET"): string {
 }
 
 /**
- * Sends something while another connection requests `/livez` repeatedly, and asserts that this is answered; in the full run
- * that it never takes long, too.
+ * Sends something while another connection requests `/livez` repeatedly, and asserts that these requests are answered,
+ * in the full run also quickly.
  */
 async function withOthersAnswered<T>(instance: JudgedInstance, send: () => Promise<T>): Promise<T> {
   let isSent = false;
   const sending = send().finally(() => isSent = true);
-  const waitedMs = await longestWait(instance, () => isSent);
+  const waitedMs = await measureLongestWait(instance, () => isSent);
   const answer = await sending;
   if (isFullRun) assert.ok(waitedMs < LONGEST_WAIT_MS, `another client waited ${waitedMs.toFixed(0)} ms for /livez`);
   return answer;
 }
 
 /**
- * Measures the longest wait for an answer, of consecutive requests until `isOver`, in milliseconds. A wait is no longer than
- * what the server's event loop computed during it: the time in which the machine ran other programs does not count.
+ * Measures the longest wait for an answer until `isOver`, in milliseconds. Only the time in which the server's event
+ * loop computed counts, not the time in which the machine ran other programs.
  */
-async function longestWait({ server, pid }: JudgedInstance, isOver: () => boolean): Promise<number> {
+async function measureLongestWait({ server, pid }: JudgedInstance, isOver: () => boolean): Promise<number> {
   const socket = connect({ host: "127.0.0.1", port: server.port, rejectUnauthorized: false });
   await once(socket, "secureConnect");
   let longestMs = 0;
@@ -231,7 +231,7 @@ async function longestWait({ server, pid }: JudgedInstance, isOver: () => boolea
   return longestMs;
 }
 
-/** Reads how long the first thread of the server's process has computed, in milliseconds; Linux counts in steps of ten. */
+/** Reads the processor time of the server's first thread in milliseconds. Linux counts in steps of ten. */
 async function readEventLoopMs(pid: number): Promise<number> {
   return 1_000 * parseCpuSeconds(await readFile(`/proc/${pid}/task/${pid}/stat`, "utf8"));
 }
@@ -284,7 +284,7 @@ describeJudgedInstance("hostile input", [alice, READER], (instance) => {
     });
   }
 
-  test("keys of the prototype in kubeconfigs and configuration files pollute nothing", async () => {
+  test("keys such as __proto__ in kubeconfigs and configuration files pollute no prototype", async () => {
     await using folder = await createTempFolder();
     for (const key of KEYS) {
       const text =
@@ -299,11 +299,11 @@ describeJudgedInstance("hostile input", [alice, READER], (instance) => {
     }
   });
 
-  test("a body in gzip is not decompressed, so it cannot be a bomb", async () => {
+  test("a body in gzip is refused without being decompressed", async () => {
     const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024, 0x20));
     const packed = await instance.as(MASTERS, "POST", MAPS, "\x1f\x8b", { headers: { "content-encoding": "gzip" } });
     assert.equal(packed.code, 400, packed.text);
-    const { codes } = await post11(instance.server.port, bomb, {
+    const { codes } = await postOverHttp1(instance.server.port, bomb, {
       "Content-Encoding": "gzip",
       "Content-Type": "application/json",
     });

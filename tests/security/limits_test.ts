@@ -1,4 +1,4 @@
-/** Every limit of docs/engineering/threat_model.md on what a request holds, over the wire: a 4xx that says why, and the server keeps serving. */
+/** Requests beyond a limit of docs/engineering/threat_model.md get a 4xx, and the server keeps serving. */
 import assert from "node:assert/strict";
 import { connect as connectHttp2 } from "node:http2";
 import { test } from "node:test";
@@ -14,7 +14,7 @@ import { encodePem } from "../../core/pki/asn1/pem.ts";
 
 const NAMED = { subject: { commonName: "a" } };
 
-/** Creates this number of DNS names. */
+/** Creates a list of distinct DNS names. */
 function createNames(count: number): readonly string[] {
   return Array.from({ length: count }, (_, index) => `n${index}.example.org`);
 }
@@ -24,7 +24,7 @@ async function createCsrBody(name: string, request: string): Promise<string> {
   return JSON.stringify(await buildCsr({ name, request, signerName: "example.com/any", usages: ["client auth"] }));
 }
 
-/** The requests, and the expected answers. */
+/** A request beyond a limit, and the expected answer. */
 interface Limit {
   readonly name: string;
   readonly code: number;
@@ -72,7 +72,7 @@ const LIMITS: readonly Limit[] = [
     body: async () => await createCsrBody("rsa", buildRsaRequest(16_896)),
   },
   {
-    name: "a request behind as many broken blocks as fit into a body",
+    name: "a request of as many broken blocks as fit into a body",
     code: 422,
     says: /PEM block type must be CERTIFICATE REQUEST/,
     body: async () =>
@@ -80,7 +80,7 @@ const LIMITS: readonly Limit[] = [
   },
 ];
 
-/** Returns the code of the answer to a header of this length over HTTP/2; 0 without an answer. */
+/** Sends a header of this length over HTTP/2 and returns the status code, or 0 without an answer. */
 async function sendHeader(port: number, length: number): Promise<number> {
   const session = connectHttp2(`https://127.0.0.1:${port}`, {
     rejectUnauthorized: false,
@@ -122,7 +122,7 @@ describeJudgedInstance("requests beyond a limit", [], (instance) => {
     }
   });
 
-  test("a certificate of 101 certificates is refused with 422", async () => {
+  test("a status with 101 certificates is refused with 422", async () => {
     const { certificate } = await createSigningCa();
     const path = `${CSRS}/many-certificates`;
     await instance.admin("POST", CSRS, await createCsrBody("many-certificates", await buildRequest(NAMED)));
@@ -143,7 +143,7 @@ describeJudgedInstance("requests beyond a limit", [], (instance) => {
         code: 431,
       },
       { what: "a header whose name has a space", bytes: "GET / HTTP/1.1\r\nHost: x\r\nX A: a", code: 400 },
-      { what: "what is no HTTP", bytes: "hello", code: 400 },
+      { what: "a text that is not HTTP", bytes: "hello", code: 400 },
     ]
   ) {
     test(`${what}: refused with ${code} while the client still writes, and the server keeps serving`, async () => {
@@ -176,7 +176,7 @@ describeJudgedInstance("requests beyond a limit", [], (instance) => {
   });
 
   test("headers of 200 KiB over HTTP/2 are refused or end the session, and the server keeps serving", async () => {
-    assert.equal(await sendHeader(instance.server.port, 1_024), 200, "headers as such are taken");
+    assert.equal(await sendHeader(instance.server.port, 1_024), 200, "short headers are accepted");
     const code = await sendHeader(instance.server.port, 200_000);
     assert.ok([0, 431].includes(code), `${code}`);
     assert.equal((await instance.as(MASTERS, "GET", "/healthz")).code, 200);

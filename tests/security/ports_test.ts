@@ -22,10 +22,10 @@ const LISTENING = "0A";
 /** Bound datagram sockets have no state of their own. */
 const UNCONNECTED = "07";
 
-/** Reads them from `/proc`; Linux only. */
+/** Lists the listening sockets of a process and its children from `/proc`, on Linux only. */
 async function readListening(pid: number): Promise<readonly ListeningSocket[]> {
-  const pids = await withChildren(pid);
-  const inodes = new Set((await Promise.all(pids.map(socketInodes))).flat());
+  const pids = await listWithChildren(pid);
+  const inodes = new Set((await Promise.all(pids.map(readSocketInodes))).flat());
   const read = async (name: string): Promise<readonly string[]> =>
     (await readFile(`/proc/${pid}/net/${name}`, "utf8").catch(() => "")).trim().split("\n").slice(1);
   const found: ListeningSocket[] = [];
@@ -51,19 +51,19 @@ async function readListening(pid: number): Promise<readonly ListeningSocket[]> {
   return found;
 }
 
-async function withChildren(pid: number): Promise<readonly number[]> {
+async function listWithChildren(pid: number): Promise<readonly number[]> {
   const text = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => "");
   const children = text.trim().split(/\s+/).filter((word) => word !== "").map(Number);
-  return [pid, ...(await Promise.all(children.map(withChildren))).flat()];
+  return [pid, ...(await Promise.all(children.map(listWithChildren))).flat()];
 }
 
-async function socketInodes(pid: number): Promise<readonly string[]> {
+async function readSocketInodes(pid: number): Promise<readonly string[]> {
   const names = await readdir(`/proc/${pid}/fd`);
   const targets = await Promise.all(names.map((name) => readlink(`/proc/${pid}/fd/${name}`).catch(() => "")));
   return targets.flatMap((target) => /^socket:\[(\d+)\]$/.exec(target)?.slice(1) ?? []);
 }
 
-/** The kernel writes IPv4 addresses and ports in hexadecimal, addresses the wrong way round. */
+/** Parses the kernel's hexadecimal notation, in which the bytes of IPv4 addresses are reversed. */
 function parseAddress(text: string): string {
   const [address = "", port = ""] = text.split(":");
   const number = Number.parseInt(port, 16);
@@ -72,16 +72,16 @@ function parseAddress(text: string): string {
 }
 
 /**
- * Finds what tlsboot listens on while it runs: in this process or a child of it, and not before. The program has begun its
- * work when `start` returns.
+ * Starts tlsboot and passes the sockets that this process and its children then listen on, without those from before.
+ * The program has begun its work when `start` returns.
  */
-async function listeningWhile<T extends AsyncDisposable>(
+async function checkListening<T extends AsyncDisposable>(
   start: () => Promise<T>,
-  look: (found: readonly ListeningSocket[], running: T) => void,
+  check: (found: readonly ListeningSocket[], running: T) => void,
 ): Promise<void> {
   const before = new Set((await readListening(process.pid)).map(({ at }) => at));
   await using running = await start();
-  look((await readListening(process.pid)).filter(({ at }) => !before.has(at)), running);
+  check((await readListening(process.pid)).filter(({ at }) => !before.has(at)), running);
 }
 
 const tcp = (host: string, port: number | string): ListeningSocket => ({ kind: "tcp", at: `${host}:${port}` });
@@ -99,7 +99,7 @@ test("readListening() sees TCP and UNIX sockets of a process", async () => {
   assert.ok(found.some(({ kind, at }) => kind === "unix" && at === folder.join("socket")), JSON.stringify(found));
 });
 
-/** The flags for listeners with their defaults in the manual, by command. */
+/** Reads the flags for listeners with their defaults from the manual, by command. */
 async function readDocumented(): Promise<Readonly<Record<string, Readonly<Record<string, string>>>>> {
   const manual = await readFile(join(ROOT, "docs", "reference", "cli.md"), "utf8");
   const readTable = (section: string) =>
@@ -117,7 +117,7 @@ async function readDocumented(): Promise<Readonly<Record<string, Readonly<Record
   return Object.fromEntries(commands.filter(([, flags]) => Object.keys(flags).length > 0));
 }
 
-test("the manual has these listeners and no others", async () => {
+test("the manual documents these listeners and no others", async () => {
   const server = { "bind-address": "127.0.0.1", "secure-port": "6443" };
   const role = { "metrics-bind-address": "0" };
   assert.deepEqual(await readDocumented(), {
@@ -131,12 +131,12 @@ test("the manual has these listeners and no others", async () => {
 });
 
 for (const command of ["up", "serve"]) {
-  test(`tlsboot ${command} without flags takes the address and the port of the manual, and no other`, async () => {
+  test(`tlsboot ${command} without flags uses the documented address and port`, async () => {
     const flags = (await readDocumented())[command] ?? {};
     const [host = "", port = ""] = [flags["bind-address"], flags["secure-port"]];
     await using folder = await createTempFolder();
     await using running = startTlsboot([command, "--data-dir", "data"], { cwd: folder.path });
-    // Another program may have the port.
+    // Another program may use the port.
     const [, at] = await running.waitFor(/cannot listen on "(.*)": the address is in use|(?:is up at|serves) \S+/);
     if (at !== undefined) return assert.equal(at, `${host}:${port}`);
     assert.match(running.stdout(), new RegExp(`https://${host}:${port}\\b`));
@@ -162,18 +162,18 @@ for (
     { command: "serve", args: ["--bind-address", "127.0.0.2"], host: "127.0.0.2" },
   ] as const
 ) {
-  test(`tlsboot ${[command, ...args].join(" ")} listens on its port of ${host} alone`, async () => {
+  test(`tlsboot ${[command, ...args].join(" ")} listens only on its port of ${host}`, async () => {
     await using folder = await createTempFolder();
-    await listeningWhile(
+    await checkListening(
       () => startInstance(folder, args, command),
       (found, { port }) => assert.deepEqual(found, [tcp(host, port)]),
     );
   });
 }
 
-test("tlsboot up --ui serves the page on loopback alone", async () => {
+test("tlsboot up --ui serves the page on loopback only", async () => {
   await using folder = await createTempFolder();
-  await listeningWhile(async () => {
+  await checkListening(async () => {
     const instance = await startInstance(folder, ["--ui"]);
     return { ...instance, ui: await findLink(instance.running) };
   }, (found, { port, ui }) => {
@@ -182,12 +182,12 @@ test("tlsboot up --ui serves the page on loopback alone", async () => {
   });
 });
 
-test("tlsboot demo --keep listens on its port of loopback alone", async () => {
+test("tlsboot demo --keep listens only on its port of loopback", async () => {
   await using folder = await createTempFolder();
   const args = ["demo", "--nodes", "1", "--keep", "--data-dir", "demo"];
-  await listeningWhile(async () => {
+  await checkListening(async () => {
     const running = startTlsboot(args, { cwd: folder.path });
-    // In the story the server starts again twice.
+    // The demo restarts the server twice.
     const [, port = ""] = await running.waitFor(/Still serving at https:\/\/127\.0\.0\.1:(\d+)/);
     return { ...running, port };
   }, (found, { port }) => assert.deepEqual(found, [tcp("127.0.0.1", port)]));
@@ -198,7 +198,7 @@ const METRICS = ["signer", "approver"] as const;
 /** A custom signer, whose requests the built-in signer ignores. */
 const SIGNER = "example.com/web";
 
-/** The log message of each command when it has begun its work. */
+/** The commands, each with the log message that it has begun its work. */
 const AT_WORK = {
   signer: {
     args: [
@@ -246,13 +246,13 @@ describeInstance("the clients of an instance", {
     worksMade += 1;
     const request = ["request", "--signer", SIGNER, "--dns", "a.example.com", "--no-wait", "-o", "json", "--out"];
     const made = await run(...request, `approved${worksMade}`);
-    // The requests of earlier tests for this name are still open, of which it warns.
+    // It warns of the requests of earlier tests for this name, which are still open.
     await run("approve", JSON.parse(made).request.name, "--yes");
     await run(...request, `waiting${worksMade}`);
   }
 
-  test("tlsboot ui serves the page on loopback alone", async () => {
-    await listeningWhile(
+  test("tlsboot ui serves the page on loopback only", async () => {
+    await checkListening(
       () => startUi(["--data-dir", instance.data], { cwd: instance.folder.path }),
       (found, { origin }) => assert.deepEqual(found, [{ kind: "tcp", at: new URL(origin).host }]),
     );
@@ -261,7 +261,7 @@ describeInstance("the clients of an instance", {
   for (const [name, { args, isUp }] of Object.entries(AT_WORK)) {
     test(`tlsboot ${name} listens on nothing`, async () => {
       await makeWork();
-      await listeningWhile(async () => {
+      await checkListening(async () => {
         const running = startTlsboot(args, { cwd: instance.folder.path });
         await running.waitFor(isUp);
         return running;
@@ -270,10 +270,10 @@ describeInstance("the clients of an instance", {
   }
 
   for (const name of METRICS) {
-    test(`tlsboot ${name} listens on the given address for metrics, and on nothing else`, async () => {
+    test(`tlsboot ${name} listens only on the given address for metrics`, async () => {
       await makeWork();
       const { args, isUp } = AT_WORK[name];
-      await listeningWhile(async () => {
+      await checkListening(async () => {
         const running = startTlsboot([...args, "--metrics-bind-address", "127.0.0.2:0"], { cwd: instance.folder.path });
         const [, port = ""] = await running.waitFor(/"message":"metrics".*"port":(\d+)/);
         await running.waitFor(isUp);

@@ -1,4 +1,4 @@
-/** Every write by every identity, compared with one readable table. */
+/** Every write by every identity, compared with a table. */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -11,7 +11,7 @@ import { readRoutes } from "../support/privilege/routes.ts";
 import { startInstance } from "../support/instance_process.ts";
 import { createTempFolder } from "../support/temp.ts";
 
-test("tlsboot serve answers every write of every identity as in tests/golden/privilege_matrix.txt", async () => {
+test("tlsboot serve answers writes as tests/golden/privilege_matrix.txt lists", async () => {
   await using folder = await createTempFolder();
   const tokens = folder.join("tokens.csv");
   await writeFile(tokens, `${TOKEN_FILE_USER.token},${TOKEN_FILE_USER.username},1\n`, { mode: 0o600 });

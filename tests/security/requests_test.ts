@@ -1,4 +1,4 @@
-/** Handwritten requests: no request is smuggled, no path is taken for another, and no identity header is trusted. */
+/** Handwritten requests: none is smuggled, no path is confused with another, and no identity header is trusted. */
 import assert from "node:assert/strict";
 import { connect as connectHttp2 } from "node:http2";
 import { before, test } from "node:test";
@@ -14,8 +14,8 @@ import { sendRaw } from "../support/raw_http.ts";
 
 const MAPS = "/api/v1/namespaces/default/configmaps";
 
-/** The code of a request over HTTP/2, which takes any word for a method; 0 when the session ends instead. */
-async function codeOver2(port: number, method: string, path: string): Promise<number> {
+/** Returns the status code of a request over HTTP/2, which allows any method, or 0 if the session ends instead. */
+async function requestCodeOverHttp2(port: number, method: string, path: string): Promise<number> {
   const session = connectHttp2(`https://127.0.0.1:${port}`, { rejectUnauthorized: false });
   const code = await new Promise<number>((resolve) => {
     session.on("error", () => resolve(0));
@@ -29,59 +29,58 @@ async function codeOver2(port: number, method: string, path: string): Promise<nu
 
 const SMUGGLED = `GET /version HTTP/1.1\r\nHost: x\r\n\r\n`;
 
-/** Requests that two servers in a row could read differently. None may be answered twice. */
-const SMUGGLING: readonly { readonly name: string; readonly bytes: string; readonly mayAnswer?: readonly number[] }[] =
-  [
-    {
-      name: "Content-Length beside Transfer-Encoding",
-      bytes:
-        `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`,
-    },
-    {
-      name: "two lengths",
-      bytes:
-        `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nContent-Length: 0\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
-    },
-    {
-      name: "a length with a sign",
-      bytes: `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nContent-Length: +0\r\n\r\n${SMUGGLED}`,
-    },
-    {
-      name: "an unknown encoding",
-      bytes: `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nTransfer-Encoding: xchunked\r\n\r\n${SMUGGLED}`,
-    },
-    {
-      name: "chunked twice",
-      bytes:
-        `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`,
-    },
-    {
-      name: "another encoding beside chunked",
-      bytes:
-        `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nTransfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`,
-    },
-    {
-      name: "a space before a colon",
-      bytes:
-        `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nContent-Length : ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
-    },
-    {
-      name: "a folded header",
-      bytes: `GET /version HTTP/1.1\r\nHost: x\r\nX-A: b\r\n Content-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
-    },
-    {
-      name: "a line feed alone in a header",
-      bytes: `POST ${MAPS} HTTP/1.1\r\nHost: x\r\nX-A: b\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
-    },
-    { name: "a zero byte in a header", bytes: `GET /version HTTP/1.1\r\nHost: x\r\nX-A: b\0c\r\n\r\n` },
-    {
-      name: "a chunk size that is none",
-      bytes:
-        `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nTransfer-Encoding: chunked\r\n\r\n0x0\r\n\r\n${SMUGGLED}`,
-    },
-    { name: "another protocol", bytes: `GET /version HTTP/9.9\r\nHost: x\r\n\r\n` },
-    { name: "a request line of three targets", bytes: `GET /version /healthz HTTP/1.1\r\nHost: x\r\n\r\n` },
-  ];
+/** Requests that a proxy and a server could read differently. None may be answered twice. */
+const SMUGGLING: readonly { readonly name: string; readonly bytes: string }[] = [
+  {
+    name: "Content-Length and Transfer-Encoding",
+    bytes:
+      `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`,
+  },
+  {
+    name: "two lengths",
+    bytes:
+      `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nContent-Length: 0\r\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
+  },
+  {
+    name: "a length with a sign",
+    bytes: `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nContent-Length: +0\r\n\r\n${SMUGGLED}`,
+  },
+  {
+    name: "an unknown encoding",
+    bytes: `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nTransfer-Encoding: xchunked\r\n\r\n${SMUGGLED}`,
+  },
+  {
+    name: "chunked twice",
+    bytes:
+      `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`,
+  },
+  {
+    name: "another encoding before chunked",
+    bytes:
+      `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nTransfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`,
+  },
+  {
+    name: "a space before a colon",
+    bytes:
+      `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nContent-Length : ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
+  },
+  {
+    name: "a folded header",
+    bytes: `GET /version HTTP/1.1\r\nHost: x\r\nX-A: b\r\n Content-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
+  },
+  {
+    name: "a line feed alone in a header",
+    bytes: `POST ${MAPS} HTTP/1.1\r\nHost: x\r\nX-A: b\nContent-Length: ${SMUGGLED.length}\r\n\r\n${SMUGGLED}`,
+  },
+  { name: "a zero byte in a header", bytes: `GET /version HTTP/1.1\r\nHost: x\r\nX-A: b\0c\r\n\r\n` },
+  {
+    name: "an invalid chunk size",
+    bytes:
+      `POST ${MAPS} HTTP/1.1\r\nHost: x\r\n${READER_HEADER}\r\nTransfer-Encoding: chunked\r\n\r\n0x0\r\n\r\n${SMUGGLED}`,
+  },
+  { name: "another protocol", bytes: `GET /version HTTP/9.9\r\nHost: x\r\n\r\n` },
+  { name: "a request line with two targets", bytes: `GET /version /healthz HTTP/1.1\r\nHost: x\r\n\r\n` },
+];
 
 /** Paths that could be authorized as one resource and served as another, which must never reveal a Secret. */
 const CONFUSING: readonly string[] = [
@@ -125,11 +124,11 @@ describeJudgedInstance("handwritten requests", [READER], (instance) => {
     test(`the method ${method} over HTTP/2 is not a verb, also in metrics`, async () => {
       // For a path that is not a resource, the method itself is the verb.
       for (const path of [MAPS, "/version"]) {
-        const code = await codeOver2(instance.server.port, method, path);
+        const code = await requestCodeOverHttp2(instance.server.port, method, path);
         assert.ok([0, 400, 403, 405].includes(code), `${code}`);
       }
       const metrics = await instance.as(MASTERS, "GET", "/metrics");
-      assert.ok(!metrics.text.includes("native code") && !metrics.text.includes("[object"), "a label is no function");
+      assert.ok(!metrics.text.includes("native code") && !metrics.text.includes("[object"), "no label is a function");
     });
   }
 
@@ -189,7 +188,7 @@ describeJudgedInstance("handwritten requests", [READER], (instance) => {
     });
   }
 
-  test("text of a client adds no header line", async () => {
+  test("text from a client adds no header line", async () => {
     const injected = "x\r\nSet-Cookie: a=b\r\n\r\nHTTP/1.1 200 OK";
     const evil = encodeURIComponent(injected);
     for (
@@ -210,9 +209,9 @@ describeJudgedInstance("handwritten requests", [READER], (instance) => {
         assert.doesNotMatch(text.split("\r\n\r\n")[0] ?? "", /^Set-Cookie/im);
       }
     }
-    // Warnings about unknown fields are headers with text of the client.
-    const strange = { metadata: { name: "warned" }, [injected]: 1, "\u001b[2J\u202e": 2, '"\\': 3 };
-    const body = JSON.stringify(strange);
+    // Warnings about unknown fields are headers with text from the client.
+    const unknown = { metadata: { name: "warned" }, [injected]: 1, "\u001b[2J\u202e": 2, '"\\': 3 };
+    const body = JSON.stringify(unknown);
     const reply = await instance.as(MASTERS, "POST", `${MAPS}?dryRun=All&fieldValidation=Warn`, body);
     assert.equal(reply.code, 201, reply.text);
     assert.ok(!reply.text.includes("Set-Cookie"));

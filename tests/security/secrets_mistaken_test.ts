@@ -1,4 +1,4 @@
-/** Files with a secret that are mistaken for others: no command quotes them in its error. */
+/** No command quotes a secret from a file of the wrong kind in its error. */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
@@ -17,8 +17,8 @@ const SECRET = "otter-Velvet_lantern_Quarry27";
 /** A pin that matches no CA. */
 const NO_CA = `sha256:${"0".repeat(64)}`;
 
-/** Commands with FILE in the place of a file that a user could mistake. */
-const TAKING_FILES: readonly string[] = [
+/** Commands with FILE where a user could give the wrong file. */
+const COMMANDS: readonly string[] = [
   "inspect FILE",
   "version --config FILE",
   "get csr --kubeconfig FILE",
@@ -55,11 +55,11 @@ const TAKING_FILES: readonly string[] = [
   "token list --kubeconfig FILE",
 ];
 
-/** Secrets in files of the wrong kind. */
-const MISTAKEN: Readonly<Record<string, (secret: string) => string>> = {
+/** Contents of files of the wrong kind, with a secret. */
+const CONTENTS: Readonly<Record<string, (secret: string) => string>> = {
   "a bare line": (secret) => `${secret}\n`,
   "a broken mapping": (secret) => `apiVersion: v1\nkind: {Config: ${secret}\n`,
-  "a line behind a document": (secret) => `{apiVersion: v1}\n${secret}\n`,
+  "a line after a document": (secret) => `{apiVersion: v1}\n${secret}\n`,
   "an alias": (secret) => `apiVersion: *${secret.replace(/\W/g, "_")}\n`,
   "a tag": (secret) => `apiVersion: !${secret.replace(/\W/g, "_")} v1\n`,
   "a directive": (secret) => `%${secret}\n---\na: 1\n`,
@@ -72,7 +72,7 @@ const MISTAKEN: Readonly<Record<string, (secret: string) => string>> = {
   "a kubeconfig": (secret) => createKubeconfig(`token: ${JSON.stringify(`${secret}\u0001\u00e9\u{1f511}`)}`),
   "a kubeconfig with a key": (secret) =>
     createKubeconfig(`client-certificate-data: ${btoa(secret)}, client-key-data: ${btoa(secret)}`),
-  "a kubeconfig with what is no base64": (secret) => createKubeconfig(`client-key-data: "%${secret}"`),
+  "a kubeconfig with invalid base64": (secret) => createKubeconfig(`client-key-data: "%${secret}"`),
   "a kubeconfig with a password": (secret) => createKubeconfig(`username: u, password: "${secret}"`),
 };
 
@@ -86,14 +86,14 @@ current-context: c
 `;
 }
 
-/** Roles that start all the same when a kubeconfig is as it should be, or is not there yet. */
+/** Commands that keep running when their kubeconfig is valid or does not exist yet. */
 const STARTING = /^(?:approver|signer) --kubeconfig FILE|^bootstrap /;
-/** What they print when they have tried once. */
+/** What these commands print after their first attempt. */
 const TRIED = /"level":"(?:WARN|ERROR)"|^waiting for /m;
-/** The text before a file that is named because of its content. */
+/** An error that names FILE because of its content. */
 const NAMES_FILE = /(?:^tlsboot: error: |"level":"(?:WARN|ERROR)").*FILE/m;
 
-/** Runs a command in a folder; one that starts is interrupted after it has tried once. */
+/** Runs a command in a folder. A command that keeps running is interrupted after its first attempt. */
 async function tryOnce(cwd: string, words: string): Promise<Finished> {
   const io = createCapturedIo({ cwd, clock: createSystemClock(), random: createSystemRandom() });
   const stop = new AbortController();
@@ -108,7 +108,7 @@ async function tryOnce(cwd: string, words: string): Promise<Finished> {
   return { code, stdout: io.stdoutText(), stderr: io.stderrText() };
 }
 
-describe("a secret in a file that is mistaken for another", () => {
+describe("a secret in a file of the wrong kind", () => {
   let folder: TempFolder;
   before(async () => {
     folder = await createTempFolder();
@@ -122,24 +122,24 @@ describe("a secret in a file that is mistaken for another", () => {
   });
   after(() => folder[Symbol.asyncDispose]());
 
-  test("no command prints it, and each command reads the file", async () => {
+  test("no command prints the secret, and each command reads the file", async () => {
     const secrets = createSecretRun(folder.path);
     secrets.know("the secret", SECRET);
     // A command can detect a mistake only where it expects a certain kind of file.
     const naming = new Set<string>();
-    for (const [what, formatMistake] of Object.entries(MISTAKEN)) {
-      for (const words of TAKING_FILES) {
-        await writeFile(folder.join("FILE"), formatMistake(SECRET), { mode: 0o600 });
+    for (const [what, formatContent] of Object.entries(CONTENTS)) {
+      for (const words of COMMANDS) {
+        await writeFile(folder.join("FILE"), formatContent(SECRET), { mode: 0o600 });
         const { code, stdout, stderr } = await tryOnce(folder.path, words);
         secrets.record(`${words}, where FILE is ${what}`, stdout + stderr);
         if (code !== 0 && NAMES_FILE.test(stderr)) naming.add(words);
       }
     }
     assert.deepEqual(secrets.found(), []);
-    assert.deepEqual(TAKING_FILES.filter((words) => !naming.has(words)), []);
+    assert.deepEqual(COMMANDS.filter((words) => !naming.has(words)), []);
   });
 
-  test("backup does not repeat a secret key that is given for a public one", async () => {
+  test("backup does not print a secret key that is given as a recipient", async () => {
     const secrets = createSecretRun(folder.path);
     const identity = `AGE-SECRET-KEY-1${"Q".repeat(58)}`;
     secrets.know("the identity", identity);

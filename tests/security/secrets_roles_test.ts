@@ -1,6 +1,6 @@
 /**
- * No secret is printed by the roles that run alone or by backups, also when a file with secrets is taken for another, with
- * an audit policy that logs every body.
+ * No secret is printed by backups, by restores or by the roles as separate processes, even with wrong files of secrets
+ * and with an audit policy that logs every body.
  */
 import assert from "node:assert/strict";
 import { readFile, rename, writeFile } from "node:fs/promises";
@@ -22,7 +22,7 @@ const TOKEN_FILE_SECRET = "static-Token+of/b=user-4711";
 const WRONG_TOKEN = "zzzzzz.falsefalsefalse1";
 const MALFORMED = "malformed header clandestine-Word";
 const SECRET_DATA = "body-Of+a/Secret=under-policy";
-/** The length of the public beginning of a secret key of age, which is the same for all. */
+/** The length of the prefix that all secret keys of age have. */
 const IDENTITY_START = "AGE-SECRET-KEY-1".length;
 
 /** An audit policy that logs every body. */
@@ -31,23 +31,23 @@ kind: Policy
 rules:
 - level: RequestResponse
 `;
-/** The role bindings that a person creates for `serve`, which grants nothing by itself. */
+/** The role bindings that an administrator creates for `serve`, which creates none. */
 const BINDINGS = {
   "system:node-bootstrapper": "system:bootstrappers",
   "system:certificates.k8s.io:certificatesigningrequests:nodeclient": "system:bootstrappers",
   "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient": "system:nodes",
 };
 
-interface Story {
+interface Setup {
   readonly folder: TempFolder;
   readonly run: SecretRun;
-  /** Public key of the identity. */
+  /** The public key of the identity of age. */
   readonly recipient: string;
   write(name: string, text: string): Promise<void>;
 }
 
-/** A folder with files of secrets. */
-async function begin(folder: TempFolder): Promise<Story> {
+/** Writes files with secrets to a folder. */
+async function begin(folder: TempFolder): Promise<Setup> {
   const run = createSecretRun(folder.path);
   const write = (name: string, text: string) => writeFile(folder.join(name), text, { mode: 0o600 });
   const [identity, other] = [await generateX25519Identity(), await generateX25519Identity()];
@@ -70,7 +70,7 @@ async function begin(folder: TempFolder): Promise<Story> {
   return { folder, run, recipient: await identityToRecipient(identity), write };
 }
 
-test("serve, signer, approver and a rotating bootstrap print no secret, also in audit lines with every body", async () => {
+test("serve, signer, approver and a renewing bootstrap print no secret, even in audit lines with every body", async () => {
   await using folder = await createTempFolder();
   const { run, recipient, write } = await begin(folder);
   const { succeeds, fails } = run;
@@ -176,7 +176,7 @@ function fetchPlain(url: string): Promise<string> {
   });
 }
 
-test("backup and restore print no passphrase, identity or key, neither valid nor wrong ones", async () => {
+test("backup and restore print no passphrase, identity or key, neither valid ones nor wrong ones", async () => {
   await using folder = await createTempFolder();
   const { run, recipient, write } = await begin(folder);
   const { succeeds, fails } = run;

@@ -1,6 +1,6 @@
 /**
- * No output of a run contains a secret: the run covers every command and its failures at the highest verbosity, and then
- * the whole output is searched for each secret in every form that it could have.
+ * No output of a run contains a secret: the run covers every command and its failures at the highest verbosity, and
+ * then the whole output is searched for each secret in every encoding that it could have.
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -18,7 +18,7 @@ const WRONG_TOKEN = "zzzzzz.wrongwrongwrong1";
 const MALFORMED = "malformed header secretive-Word";
 const SECRET_DATA = "data-Of+a/Secret=in-the-store";
 
-test("findSecrets() finds each form of a secret and a piece of it", () => {
+test("findSecrets() finds a secret in each encoding, and a piece of it", () => {
   const secrets = [{ name: "s", value: PASSPHRASE }];
   for (const form of listForms(PASSPHRASE)) {
     assert.equal(findSecrets([{ where: "log", text: `x ${form} y` }], secrets).length > 0, true, form);
@@ -85,10 +85,10 @@ test("a whole run prints no secret in logs, events, metrics, audit lines and err
     `bootstrap --bootstrap-kubeconfig wrong.kubeconfig --timeout 2s ${bootstrap.replaceAll("n1", "n2")}`,
   );
   await write(
-    "strange.kubeconfig",
-    good.replace(/certificate-authority-data: .*/, `certificate-authority-data: ${strangeCa()}`),
+    "broken-ca.kubeconfig",
+    good.replace(/certificate-authority-data: .*/, `certificate-authority-data: ${formatBrokenCa()}`),
   );
-  await fails("get csr --kubeconfig strange.kubeconfig");
+  await fails("get csr --kubeconfig broken-ca.kubeconfig");
   await fails(
     `bootstrap --server https://127.0.0.1:${port} --token ${WRONG_TOKEN} --ca-cert-hash sha256:${
       "0".repeat(64)
@@ -102,7 +102,7 @@ test("a whole run prints no secret in logs, events, metrics, audit lines and err
   await fails(`token create ${WRONG_TOKEN}x --data-dir data -o kubeconfig --out b2`);
   await fails("sign nothing.csr --data-dir data --ca-passphrase-file wrong-passphrase");
   await run.tlsboot("ca init --data-dir other --ca-passphrase-file -", { stdin: `${WRONG_PASSPHRASE}\n` });
-  await write("key-as-config.yaml", privateKeyText(await readFile(at("n1/kubeconfig"), "utf8")));
+  await write("key-as-config.yaml", formatKeyAsConfig(await readFile(at("n1/kubeconfig"), "utf8")));
   await fails("version --config key-as-config.yaml");
 
   await recordObjects(run, port, admin);
@@ -114,12 +114,12 @@ test("a whole run prints no secret in logs, events, metrics, audit lines and err
   assert.deepEqual(run.found(), []);
 });
 
-/** Another CA, which did not issue the server's certificate. */
-function strangeCa(): string {
+/** Returns a CA certificate that cannot be parsed, in base64. */
+function formatBrokenCa(): string {
   return Buffer.from("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n").toString("base64");
 }
 
-/** A file that is not a configuration but contains secrets. */
-function privateKeyText(kubeconfig: string): string {
+/** Returns the text of a file with secrets that is not a configuration. */
+function formatKeyAsConfig(kubeconfig: string): string {
   return `key: "-----BEGIN PRIVATE KEY----- ${SECRET_DATA}"\ntoken: ${SECRET_DATA}\n${kubeconfig.slice(0, 50)}`;
 }

@@ -1,4 +1,4 @@
-/** The text of requests is escaped in the server's log and its audit log, on a terminal and in a file. */
+/** Text from requests is escaped in the server's log and its audit log, on a terminal and in a file. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { readFile, writeFile } from "node:fs/promises";
@@ -41,9 +41,7 @@ const flagsWith = (log: string): readonly string[] => [
   ...["--audit-policy-file", folder.join("audit.yaml"), "--audit-log-path", log],
 ];
 
-/**
- * Sends hostile text to a server in every place that it may repeat; `logged` resolves when its log has the last one.
- */
+/** Sends hostile text wherever a server may print it. `logged` resolves when the approver has logged the request. */
 async function attack(data: string, port: number, logged: () => Promise<unknown>): Promise<void> {
   const kubeconfig = folder.join("hostile.kubeconfig");
   const ca = await readFile(`${data}/pki/ca.crt`, "utf8");

@@ -1,4 +1,4 @@
-/** The permissions to approve and sign, and the fields of a CSR that only the server sets (`pkg/registry/certificates`). */
+/** The permissions to approve and sign, and the CSR fields that only the server sets (`pkg/registry/certificates`). */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { before, test } from "node:test";
@@ -24,14 +24,14 @@ const CLIENT = "kubernetes.io/kube-apiserver-client";
 const exact = certified("approves-exactly");
 const domain = certified("approves-a-domain");
 const other = certified("approves-another");
-const rightless = certified("approves-without-update");
+const withoutUpdate = certified("approves-without-update");
 const signs = certified("signs");
 const edits = certified("edits");
 const requester = certified("requester");
 const n1 = certified("system:node:n1", "system:nodes");
 const nameless = certified("system:node:", "system:nodes");
 const updatesStatus = certified("updates-status");
-const PEOPLE = [exact, domain, other, rightless, signs, edits, requester, n1, nameless, updatesStatus];
+const USERS = [exact, domain, other, withoutUpdate, signs, edits, requester, n1, nameless, updatesStatus];
 
 function signer(verb: string, ...resourceNames: readonly string[]): object {
   return { ...GROUP, resources: ["signers"], resourceNames, verbs: [verb] };
@@ -47,7 +47,7 @@ const failed = { conditions: [{ type: "Failed", status: "True", reason: "R", mes
 const NOT_APPROVE = 'user not permitted to approve requests with signerName "example.com/something"';
 const NOT_SIGN = 'user not permitted to sign requests with signerName "example.com/something"';
 
-describeJudgedInstance("permissions of approvers and signers", PEOPLE, (instance) => {
+describeJudgedInstance("permissions of approvers and signers", USERS, (instance) => {
   let certificate = "";
   let made = 0;
 
@@ -82,16 +82,16 @@ describeJudgedInstance("permissions of approvers and signers", PEOPLE, (instance
 
   for (
     const { name, who, status, code, message } of [
-      { name: "approve on the very signer", who: exact, status: approved, code: 200 },
-      { name: "approve on its domain", who: domain, status: approved, code: 200 },
-      { name: "approve on another signer", who: other, status: approved, code: 403, message: NOT_APPROVE },
-      { name: "deny with approve on another signer", who: other, status: denied, code: 403, message: NOT_APPROVE },
-      { name: "approve without update of /approval", who: rightless, status: approved, code: 403 },
-      { name: "sign alone", who: signs, status: approved, code: 403 },
-      { name: "the requester itself", who: requester, status: approved, code: 403 },
+      { name: "who may approve for the exact signer", who: exact, status: approved, code: 200 },
+      { name: "who may approve for its domain", who: domain, status: approved, code: 200 },
+      { name: "who may approve for another signer", who: other, status: approved, code: 403, message: NOT_APPROVE },
+      { name: "who denies for another signer", who: other, status: denied, code: 403, message: NOT_APPROVE },
+      { name: "who may approve but not update /approval", who: withoutUpdate, status: approved, code: 403 },
+      { name: "who may only sign", who: signs, status: approved, code: 403 },
+      { name: "who is the requester", who: requester, status: approved, code: 403 },
     ]
   ) {
-    test(`PUT /approval by a user with ${name} gets ${code}`, async () => {
+    test(`PUT /approval by a user ${name} gets ${code}`, async () => {
       const csr = await submit({}, who === requester ? requester : MASTERS);
       const reply = await put(who, csr, "approval", status);
       assert.equal(reply.code, code, reply.text);
@@ -102,7 +102,7 @@ describeJudgedInstance("permissions of approvers and signers", PEOPLE, (instance
     });
   }
 
-  test("the permission to approve is checked for the stored signer, not for the sent one", async () => {
+  test("the permission to approve is checked for the stored signer, not for the signer in the body", async () => {
     const csr = await submit();
     const reply = await put(other, csr, "approval", approved, { signerName: "example.com/not-something" });
     assert.equal(reply.code, 403, reply.text);
@@ -116,19 +116,19 @@ describeJudgedInstance("permissions of approvers and signers", PEOPLE, (instance
 
   for (
     const { name, who, status, code } of [
-      { name: "a certificate with sign", who: signs, status: () => ({ certificate }), code: 200 },
-      { name: "a failure with sign", who: signs, status: () => failed, code: 200 },
-      { name: "a certificate with approve alone", who: exact, status: () => ({ certificate }), code: 403 },
-      { name: "an approval with sign", who: signs, status: () => approved, code: 422 },
+      { name: "a certificate by a user who may sign", who: signs, status: () => ({ certificate }), code: 200 },
+      { name: "a failure by a user who may sign", who: signs, status: () => failed, code: 200 },
+      { name: "a certificate by a user who may only approve", who: exact, status: () => ({ certificate }), code: 403 },
+      { name: "an approval by a user who may sign", who: signs, status: () => approved, code: 422 },
     ]
   ) {
-    test(`PUT /status writing ${name} gets ${code}`, async () => {
+    test(`PUT /status of ${name} gets ${code}`, async () => {
       const reply = await put(who, await submit(), "status", status());
       assert.equal(reply.code, code, reply.text);
     });
   }
 
-  test("a user who may update /status but not sign writes annotations, and neither certificate nor failure", async () => {
+  test("a user who may update /status but not sign can write annotations, but neither a certificate nor a failure", async () => {
     await instance.grant("updates-status", onSubresource("status"));
     const csr = await submit();
     const path = `${CSRS}/${csr.metadata.name}/status`;
@@ -158,7 +158,7 @@ describeJudgedInstance("permissions of approvers and signers", PEOPLE, (instance
   });
 
   test("a new request belongs to its requester, and is pending and unsigned, whatever its body contains", async () => {
-    const csr = await buildCsr({ name: "boasting", signerName: "example.com/something" });
+    const csr = await buildCsr({ name: "forged-status", signerName: "example.com/something" });
     const reply = await instance.as(requester, "POST", CSRS, {
       ...csr,
       spec: { ...csr.spec, username: "root", uid: "0", groups: ["system:masters"], extra: { a: ["b"] } },
@@ -183,16 +183,16 @@ describeJudgedInstance("permissions of approvers and signers", PEOPLE, (instance
 
   for (
     const { name, who, options, code, message } of [
-      { name: "a node for itself", who: n1, options: { signerName: KUBELET }, code: 201 },
+      { name: "a node for its own client certificate", who: n1, options: { signerName: KUBELET }, code: 201 },
       {
-        name: "a node for another, as client",
+        name: "a node for another node's client certificate",
         who: n1,
         options: { signerName: KUBELET, commonName: "system:node:n2" },
         code: 403,
         message: "can only create a node CSR with CN=system:node:n1",
       },
       {
-        name: "a node for another, to serve",
+        name: "a node for another node's serving certificate",
         who: n1,
         options: {
           signerName: SERVING,
@@ -204,7 +204,7 @@ describeJudgedInstance("permissions of approvers and signers", PEOPLE, (instance
         message: "can only create a node CSR with CN=system:node:n1",
       },
       {
-        name: "a node for another user, at another signer",
+        name: "a node for another user, from another signer",
         who: n1,
         options: { commonName: "another-user" },
         code: 201,
@@ -216,21 +216,21 @@ describeJudgedInstance("permissions of approvers and signers", PEOPLE, (instance
         code: 403,
       },
       {
-        name: "a user for system:masters, as API client",
+        name: "a user for an API client in system:masters",
         who: requester,
         options: { signerName: CLIENT, organizations: ["a", "system:masters"] },
         code: 403,
         message: `use of ${CLIENT} signer with system:masters group is not allowed`,
       },
       {
-        name: "even the administrator for system:masters, as API client",
+        name: "even the administrator for an API client in system:masters",
         who: MASTERS,
         options: { signerName: CLIENT, organizations: ["system:masters"] },
         code: 403,
         message: `use of ${CLIENT} signer with system:masters group is not allowed`,
       },
       {
-        name: "a user for system:notmasters, as API client",
+        name: "a user for an API client in system:notmasters",
         who: requester,
         options: { signerName: CLIENT, organizations: ["system:notmasters"] },
         code: 201,

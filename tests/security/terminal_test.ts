@@ -1,6 +1,6 @@
 /**
- * Terminal control characters of servers, requests and files are escaped: each interactive command runs against a hostile
- * server and with hostile files, on a terminal and without one.
+ * Terminal control characters from servers, requests and files are escaped: each interactive command runs against
+ * hostile servers and with hostile files, with and without a terminal.
  */
 import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
@@ -24,7 +24,7 @@ import {
 import { HOSTILE_ARCHIVES, writeHostileArchives } from "../support/hostile_archive.ts";
 import { assertShown, findControls, FORGING, HOSTILE } from "../support/hostile_text.ts";
 import { runCaptured } from "../support/run_captured.ts";
-import { createSigningCa } from "../support/signing_ca.ts";
+import { createSigningCa, writeCa } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 let folder: TempFolder;
@@ -32,7 +32,7 @@ let api: FakeApi;
 let objects: HostileObjects;
 
 /** A command that sends requests to a server. */
-interface Asking {
+interface ServerCommand {
   readonly args: readonly string[] | (() => readonly string[]);
   /** Whether its output without a terminal is unescaped data for programs. */
   readonly isData?: boolean;
@@ -50,7 +50,7 @@ const SIGNER_ALONE = [...SIGNER, "--leader-elect=false"];
 const APPROVER_ALONE = ["approver", "--policy", "kubelet-serving-trusting", "--leader-elect=false"];
 const TEXT = ["--logging-format", "text"];
 
-const COMMANDS: readonly Asking[] = [
+const COMMANDS: readonly ServerCommand[] = [
   { args: ["get", "csr"] },
   { args: ["get", "csr", "-o", "wide"], isFormat: true },
   { args: ["get", "csr", "-o", "json"], isFormat: true },
@@ -95,24 +95,24 @@ const COMMANDS: readonly Asking[] = [
   { args: ["approver", "--dry-run", ...TEXT], isEndless: true },
 ];
 
-/** The servers that send objects; before the others all formats print the same errors. */
-const SHOWING = new Set(["answers with hostile objects", "answers with another object"]);
+/** The servers that send objects. With the others, all output formats print the same errors. */
+const OBJECT_SERVERS = new Set(["answers with hostile objects", "answers with another object"]);
 /**
- * The log of `--debug` is the same on a terminal. All errors are printed in one place, so each server that sends nothing
- * but errors, and each command, meets both ways in turn.
+ * The log of `--debug` does not depend on the terminal. All errors are printed by the same code, so commands use these
+ * modes in turn with servers that send only errors.
  */
-const WAYS = [{ isTerminal: true, debug: [] }, { isTerminal: false, debug: ["--debug"] }] as const;
+const MODES = [{ isTerminal: true, debug: [] }, { isTerminal: false, debug: ["--debug"] }] as const;
 
-/** Longer than any pause between two attempts, and shorter than any timeout. */
+/** A duration that is longer than any pause between attempts, and shorter than any timeout. */
 const PAUSE_MS = 60_000;
 /** The number of requests after which an endless command is interrupted. */
 const ENOUGH = 8;
 
 /**
- * The surroundings of a command, with a clock without pauses between attempts. Its time is real, because it must fit the
- * dates of the server's certificate.
+ * Returns the environment of a command. Its clock skips pauses between attempts, but begins at the real time, because
+ * the server's certificate must be valid.
  */
-function createWorld(isTerminal: boolean): CapturedIoOptions {
+function createIoOptions(isTerminal: boolean): CapturedIoOptions {
   return {
     cwd: folder.path,
     isTerminal,
@@ -121,9 +121,9 @@ function createWorld(isTerminal: boolean): CapturedIoOptions {
   };
 }
 
-async function runBefore(
+async function runAgainst(
   server: string,
-  { args, isEndless = false }: Asking,
+  { args, isEndless = false }: ServerCommand,
   { isTerminal, debug }: { readonly isTerminal: boolean; readonly debug: readonly string[] },
 ): Promise<Finished> {
   const stop = new AbortController();
@@ -136,7 +136,7 @@ async function runBefore(
   const late = AbortSignal.timeout(60_000);
   const run = await runCaptured(
     [...(typeof args === "function" ? args() : args), ...debug],
-    createWorld(isTerminal),
+    createIoOptions(isTerminal),
     AbortSignal.any([stop.signal, late]),
   );
   assert.ok(!late.aborted, `${asked} requests in 60 s\n${run.stderr.slice(0, 5_000)}`);
@@ -227,9 +227,7 @@ describe("text of servers and files", () => {
     await writeFile(folder.join("hostile.crt"), objects.certificate);
     await writeFile(folder.join("csr.yaml"), JSON.stringify(objects.csr));
     for (const [name, commonName] of [["ca", "ca"], ["hostile_ca", FORGING]] as const) {
-      const ca = await createSigningCa({ commonName });
-      await writeFile(folder.join(`${name}.crt`), ca.certificatePem);
-      await writeFile(folder.join(`${name}.key`), ca.keyPem, { mode: 0o600 });
+      await writeCa(folder.join(name), await createSigningCa({ commonName }));
     }
     await writeHostileArchives(folder);
   });
@@ -241,13 +239,13 @@ describe("text of servers and files", () => {
   for (const [row, server] of Object.keys(HOSTILE_SERVERS).entries()) {
     for (const [column, command] of COMMANDS.entries()) {
       const { args, isData = false, isFormat = false } = command;
-      if (isFormat && !SHOWING.has(server)) continue;
+      if (isFormat && !OBJECT_SERVERS.has(server)) continue;
       const words = typeof args === "function" ? ["bootstrap", "--server"] : args;
       const name = words.filter((word) => /^[\w@.=[\]*{}/-]+$/.test(word)).join(" ");
       test(`tlsboot ${name} escapes the text of a server that ${server}`, async () => {
-        for (const { isTerminal, debug } of SHOWING.has(server) ? WAYS : [WAYS[(row + column) % 2]!]) {
-          const run = await runBefore(server, command, { isTerminal, debug });
-          const what = `${name} ${debug.join(" ")} ${isTerminal ? "on a terminal" : "off it"}`;
+        for (const { isTerminal, debug } of OBJECT_SERVERS.has(server) ? MODES : [MODES[(row + column) % 2]!]) {
+          const run = await runAgainst(server, command, { isTerminal, debug });
+          const what = `${name} ${debug.join(" ")} ${isTerminal ? "on a terminal" : "without a terminal"}`;
           assertShown(run.stderr, isTerminal, `${what}: stderr`);
           // Data may contain line ends, but no other terminal control characters.
           if (isData) assert.equal(isTerminal ? findControls(run.stdout, true) : undefined, undefined, what);
@@ -259,7 +257,7 @@ describe("text of servers and files", () => {
 
   test("the text of the hostile server was printed, not omitted", async () => {
     api.intercept = (request) => hostileAnswer(request, objects);
-    const run = (...args: readonly string[]) => runCaptured(args, createWorld(false));
+    const run = (...args: readonly string[]) => runCaptured(args, createIoOptions(false));
     const described = await run("describe", "csr", "one");
     assert.equal(described.code, 0, described.stderr);
     for (const text of ["^[[2J", "\\u202eevil", "y^Iforged column^Jforged: line", "\\u009b31m"]) {
@@ -271,7 +269,7 @@ describe("text of servers and files", () => {
     api.intercept = refusal(403);
     const refused = await run("get", "csr");
     assert.match(refused.stderr, /tlsboot: error: .*\^\[\[2J/);
-    assert.match(refused.stderr, /tlsboot: error: forged: line/, "a message of two lines is two lines of an error");
+    assert.match(refused.stderr, /tlsboot: error: forged: line/, "each line of a message is printed as an error");
   });
 
   test("signer and approver have processed the hostile requests and logged them", async () => {
@@ -283,7 +281,7 @@ describe("text of servers and files", () => {
           { args: APPROVER_ALONE, messages: ["watch failed", "CSR "] },
         ]
       ) {
-        await using controller = startCaptured(args, createWorld(isTerminal));
+        await using controller = startCaptured(args, createIoOptions(isTerminal));
         for (const message of messages) {
           await controller.waitFor(new RegExp(`${message}.*\\\\u202eevil`), undefined, "stderr");
         }

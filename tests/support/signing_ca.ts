@@ -1,10 +1,12 @@
-/** A CA for tests of signers, and certificates from it. */
+/** A CA for tests of signers, its files, and certificates from it. */
+import { readFile, writeFile } from "node:fs/promises";
 import { type Authority, createAuthority, parseAuthority } from "../../core/pki/authority/authority.ts";
 import { type CertificatePlan, issueCertificate } from "../../core/pki/authority/issue.ts";
-import { encodeTrust } from "../../core/pki/x509/ca_bundle.ts";
+import { encodeTrust, parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
+import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
 import { generatePrivateKey, type KeyAlgorithm } from "../../core/pki/keys/keys.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
-import { planTestLeaf } from "./test_authority.ts";
+import { planTestLeaf, unwrap } from "./test_authority.ts";
 
 /** A CA with its private key as PEM, so that a test can write files. */
 export interface SigningCa extends Authority {
@@ -45,6 +47,17 @@ export async function createIntermediateCa(
   const authority = await parseAuthority(pem, key.toPem());
   if (!authority.ok) throw new Error(authority.error);
   return { ...authority.value, keyPem: key.toPem() };
+}
+
+/** Writes the chain and the key of a CA to the files `<path>.crt` and `<path>.key`. */
+export async function writeCa(path: string, ca: SigningCa): Promise<void> {
+  await writeFile(`${path}.crt`, encodeTrust(ca));
+  await writeFile(`${path}.key`, ca.keyPem, { mode: 0o600 });
+}
+
+/** Reads the first CA certificate in a file. */
+export async function readCa(path: string): Promise<CertificateFacts> {
+  return unwrap(parseCaBundle(await readFile(path, "utf8")))[0]!;
 }
 
 /** Issues a client certificate as PEM, without keeping its key. */

@@ -1,6 +1,6 @@
-/** Temporary folders, and ports for servers that restart. */
+/** Temporary folders, the modes of files, and ports for servers that restart. */
 import { randomInt } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, stat } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -28,6 +28,11 @@ export function toTempFolder(path: string): TempFolder {
     join: (...parts) => join(path, ...parts),
     [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true, maxRetries: 10 }),
   };
+}
+
+/** Reads the permissions of a file in octal, such as `600`. */
+export async function readMode(path: string): Promise<string> {
+  return ((await stat(path)).mode & 0o777).toString(8);
 }
 
 /**

@@ -1,4 +1,4 @@
-/** Signing profiles, and a parser of valid ones. */
+/** Signing profiles, a parser of valid ones, and inventories. */
 import assert from "node:assert/strict";
 import { parseProfile } from "../../core/signing/profile_file.ts";
 import type { ProfileSpec } from "../../core/signing/profile_spec.ts";
@@ -50,6 +50,12 @@ extensions:
     - { oid: 1.3.6.1.5.5.7.1.24, der: 30 03 02 01 05 }
 chain: false
 `;
+
+/** Formats an inventory of list items such as `- {name: n1}`. */
+export function formatInventory(...items: readonly string[]): string {
+  const head = "apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n";
+  return head + items.map((item) => `${item.trimEnd()}\n`).join("");
+}
 
 /** Reads a profile that must be valid. */
 export function parseProfileOrThrow(text: string): ProfileSpec {
