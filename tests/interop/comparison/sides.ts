@@ -19,13 +19,13 @@ export interface Side {
   getCredential(identity: Identity): Credential;
 }
 
-/** The connections of an identity, and the header of each of its requests. */
+/** The TLS connections of an identity, and its Authorization header. */
 export interface Credential {
   readonly agent: Agent;
   readonly authorization: string | undefined;
 }
 
-/** Both servers. Disposing them ends them. */
+/** Both servers. Disposing stops them. */
 export interface Pair extends AsyncDisposable {
   /** When the first server was started; no time in an answer is earlier. */
   readonly startedAt: Date;
@@ -44,8 +44,8 @@ const SUBJECTS: Readonly<Record<string, string>> = {
 
 /**
  * Starts a new control plane and `tlsboot serve`. The control plane is not shared, because kube-apiserver caches who
- * may impersonate whom, so its answers depend on earlier requests. With `isSelf` a second kube-apiserver takes the
- * place of tlsboot; their differences are not faults of tlsboot.
+ * may impersonate whom, so its answers depend on earlier requests. With `isSelf` a second kube-apiserver replaces
+ * tlsboot, which shows the differences that are not faults of tlsboot.
  */
 export async function startPair(isSelf = false): Promise<Pair> {
   await using stack = new AsyncDisposableStack();
