@@ -1,6 +1,6 @@
 /**
- * Compares kube-controller-manager's approver with ours. Both approve the same requests with the same words, except
- * that ours holds a node's request whose subject has more than a name and groups.
+ * Compares kube-controller-manager's approver with ours. Both approve the same requests with the same conditions,
+ * except that ours holds a node's request whose subject has more than a name and groups.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -31,8 +31,8 @@ const CONFIG_MAPS = "/api/v1/namespaces/default/configmaps";
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const AGENT = "tlsboot-interop";
 
-/** Sends one request of each kind whose audit event differs in form. */
-async function exercise(send: ApiClient): Promise<void> {
+/** Sends a request for each form of audit event. */
+async function sendRequests(send: ApiClient): Promise<void> {
   const config = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "a" }, data: { x: "1" } };
   const yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  z: '3'\n";
   await send("POST", CONFIG_MAPS, { body: config });
@@ -86,7 +86,7 @@ async function record({ server, caPath, kubectl, log }: AuditedServer, startedAt
     const { code } = await send("GET", CONFIG_MAPS, { headers: { "user-agent": "waiting" } });
     return code === 200 ? true : undefined;
   });
-  await exercise(send);
+  await sendRequests(send);
   // The last line may be half written.
   const read = async () => (await readFile(log, "utf8")).split("\n").slice(0, -1).map((line) => JSON.parse(line));
   await eventually("the last event", async () => {

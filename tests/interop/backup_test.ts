@@ -9,7 +9,6 @@ import { startInstance } from "../support/interop/instance.ts";
 import { waitForCertificate } from "../support/interop/kubectl.ts";
 import { mountSmallDisk } from "../support/interop/small_disk.ts";
 
-/** Creates a key pair as an operator would. */
 async function makeKey(folder: TempFolder): Promise<{ readonly recipient: string; readonly path: string }> {
   const path = folder.join("key.txt");
   await succeedProgram("age-keygen", ["-o", path]);
@@ -40,7 +39,7 @@ test("age opens a backup and tar unpacks it; restore opens a backup sealed by ag
     );
     assert.match(await readFile(folder.join("plain/objects/000001.ndjson"), "utf8"), /"name":"kept"/);
 
-    // The other way round: age seals the same archive, and we open it.
+    // In reverse: age seals the same archive, and we open it.
     const sealed = folder.join("sealed.backup");
     await succeedProgram("age", ["-r", recipient, "-o", sealed, folder.join("plain.tar")]);
     await instance.succeed("restore", sealed, "--data-dir", second, "--identity", path);
@@ -55,7 +54,7 @@ test("age opens a backup and tar unpacks it; restore opens a backup sealed by ag
   await waitForCertificate(instance.kubectl, "next");
 });
 
-test("a full disk ends backup and restore with the reason, and no partial files remain", async () => {
+test("backup and restore report a full disk and leave no partial files", async () => {
   await using folder = await createTempFolder();
   const { recipient, path } = await makeKey(folder);
   await using disk = await mountSmallDisk(folder.join("disk"), 512);
@@ -97,7 +96,7 @@ test("readiness fails before the disk is full and recovers afterwards; a full di
   await instance.running.waitFor(/audit events lost/);
   const size = (await stat(log)).size;
   await instance.kubectl.run("get", "csr");
-  assert.equal((await stat(log)).size, size, "the log does not change");
+  assert.equal((await stat(log)).size, size, "the log has grown");
   await disk.free();
   await runProgram("rm", [`${disk.path}/half`]);
   assert.ok(await ready());

@@ -29,10 +29,10 @@ async function flipBit(path: string, place: PlaceInFile): Promise<Buffer> {
   return bytes;
 }
 
-/** The header of a PEM text, its middle, the last bytes of its content, and its last line. */
+/** The header of a PEM file, its middle, the last bytes of its content, and its last line. */
 const PEM_PLACES = [0, 0.5, -50, -3];
 
-/** The object whose record in the database is changed. Halfway into the file there may be unused space. */
+/** The object whose record in the database is changed; other parts of the file may be unused. */
 const KEPT = "kept";
 
 /**
@@ -68,7 +68,7 @@ test("up on a data directory with a changed byte reports the file or recreates i
   const listed = SERVER_FILES.map(({ name }) => name as string);
   const entries = (await readdir(good, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
   const names = entries.map(({ parentPath, name }) => join(parentPath, name).slice(good.length + 1));
-  assert.deepEqual(names.filter((name) => !listed.includes(name)), [], "a file that this test does not know");
+  assert.deepEqual(names.filter((name) => !listed.includes(name)), [], "files that this test does not list");
   for (const { name, places, want } of SERVER_FILES) {
     for (const place of places) {
       await rm(data, { recursive: true, force: true });

@@ -1,4 +1,4 @@
-/** The CA in all its forms, checked with openssl, kubelet, kubectl and kube-apiserver. */
+/** Every kind of CA, checked with openssl, kubelet, kubectl and kube-apiserver. */
 import assert from "node:assert/strict";
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:https";
@@ -111,7 +111,7 @@ test("a kubelet bootstraps from up with an intermediate CA that openssl made, an
   const { code, stderr } = await runProgram("openssl", client);
   assert.equal(code, 0, stderr);
 
-  // The organization's root issues a certificate for an administrator of another instance, without rights here.
+  // An administrator of another instance, certified by the same root, has no permissions here.
   const extensions = ["extendedKeyUsage=clientAuth", "authorityKeyIdentifier=keyid"];
   await makeCertificate(folder, { name: "outsider", issuer: "root", extensions });
   const outsider = ["--client-certificate", folder.join("outsider.crt"), "--client-key", folder.join("outsider.key")];
@@ -183,7 +183,7 @@ test("openssl, kubectl and our client refuse a name outside the CA's constraints
   }
 });
 
-test("openssl reads our key with its passphrase, and a CA whose key openssl has encrypted signs", async () => {
+test("openssl decrypts our CA key, and we sign with a key that openssl has encrypted", async () => {
   await using folder = await createTempFolder();
   await writeFile(folder.join("pass"), "correct horse battery\n", { mode: 0o600 });
   const passphrase = ["--ca-passphrase-file", "pass"];
@@ -214,7 +214,7 @@ for (
     ["Ed25519", ["-algorithm", "ED25519"]],
   ] as const
 ) {
-  test(`a CA whose key is behind the documented key program signs: ${name}`, async () => {
+  test(`a CA signs through the documented key program: ${name}`, async () => {
     await using folder = await createTempFolder();
     await mkdir(folder.join("data/pki"), { recursive: true });
     await openssl(["genpkey", ...key, "-out", folder.join("data/pki/ca.key")]);
@@ -228,7 +228,7 @@ for (
   });
 }
 
-test("a kubelet bootstraps from up whose CA key is behind the documented key program", async () => {
+test("a kubelet bootstraps from up with a CA that signs through the documented key program", async () => {
   await using folder = await createTempFolder();
   await mkdir(folder.join("data/pki"), { recursive: true, mode: 0o700 });
   const key = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];

@@ -1,6 +1,6 @@
 /**
- * Our test cases for path validation, and leaves of a new CA that the old one has cross-signed, verified by openssl and
- * by Go's x509, which client-go uses. They show that the expected verdicts are not ours alone.
+ * openssl and Go's x509, which client-go uses, confirm the verdicts of our test cases for path validation, and verify
+ * leaves of a new CA that the old one has cross-signed.
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";

@@ -16,7 +16,7 @@ interface TokenOptions {
   readonly data?: Readonly<Record<string, string | undefined>>;
 }
 
-/** Builds the Secret that kubeadm makes for a signing token, with these differences. */
+/** Builds the Secret that kubeadm creates for a signing token, with these changes. */
 function tokenSecret(id: string, { type = "bootstrap.kubernetes.io/token", name, data }: TokenOptions = {}): string {
   const all = { "token-id": id, "token-secret": "0123456789abcdef", "usage-bootstrap-signing": "true", ...data };
   const encoded = Object.entries(all).flatMap(([key, value]) =>
@@ -44,7 +44,7 @@ interface Step {
   readonly make: Change;
   /** Ids of the tokens that have a signature afterwards. */
   readonly signed: readonly string[];
-  /** The ids are the same as before, but at least one signature has changed. */
+  /** Whether the ids stay the same, but at least one signature changes. */
   readonly isRenewal?: boolean;
 }
 
@@ -106,7 +106,7 @@ const STEPS: readonly Step[] = [
   },
 ];
 
-test("up signs cluster-info as kube-controller-manager does, and drops the signatures of tokens that are gone", async () => {
+test("up signs cluster-info as kube-controller-manager does, and removes the signatures of deleted tokens", async () => {
   await using plane = await sharedControlPlane();
   await using _controllers = plane.startCertificateControllers();
   await using instance = await startInstance();
