@@ -15,7 +15,7 @@ import { assertClearEnd, begin } from "../support/interop/faulty_instance.ts";
 import { startCommands, startOnDemand } from "../support/interop/on_demand.ts";
 import { startInstance } from "../support/interop/instance.ts";
 
-/** A disk that keeps failing from one call on, so nothing can be cleaned up either. */
+/** Faults that last, so that cleaning up fails too. */
 const PERMANENT_FAULTS: readonly Fault[] = [
   { name: "permanent ENOSPC", errno: "ENOSPC", kinds: "owt", count: 1_000_000 },
   { name: "permanent EIO", errno: "EIO", kinds: "owstn", count: 1_000_000 },
@@ -27,7 +27,7 @@ interface Stopped {
   readonly open: readonly string[];
 }
 
-/** Creates a data directory with an object, which no server uses, and keys, which are faster than passphrases. */
+/** Creates the data directory of a stopped server, with an object, and keys, which are faster than passphrases. */
 async function createStopped(folder: TempFolder): Promise<Stopped> {
   const dataDir = folder.join("data");
   {
@@ -95,7 +95,7 @@ test("backup of a data directory whose disk fails at every call in turn reports 
   await using commands = startCommands(folder.path, disk);
   const path = folder.join("instance.backup");
   let failures = 0;
-  // A backup only reads the database, so there is hardly a write.
+  // A backup only reads the database, so it hardly writes.
   const faults = FAULTS.filter(({ name }) => name === "EIO" || name === "EROFS");
   await tryEachCall(disk, dataDir, async ({ what }) => {
     await rm(path, { force: true });
@@ -132,7 +132,7 @@ const DATABASE_FAULTS: readonly Fault[] = [
   { name: "failing fsyncs", errno: "EIO", kinds: "s", count: 1_000_000 },
 ];
 
-/** Some of the files that a restore creates, below the folder of the test, and some of the calls for the database. */
+/** Some of the files that a restore creates, and some of the calls for its database. */
 const RESTORED_FILES: readonly ({ readonly name: string; readonly isForced: boolean } & EachCall)[] = [
   { name: "/place/instance.restoring$", isForced: false, faults: WITHOUT_WRITES },
   { name: "/place/instance.restoring/pki/ca.key", isForced: false },
@@ -172,7 +172,7 @@ test("restore on a disk that fails at every call in turn changes nothing, or is 
       const left = (await readdir(place)).map((one) => one.replace(/-.*/, "")).sort();
       const seen = `${what}${isForced ? " by force" : ""}: ${hits}: ${left}: ${restored.stderr}`;
       if (restored.code === 0) {
-        // A folder that exists may be made again. SQLite syncs it too, and ignores an error; we sync it at the end.
+        // An existing folder may be created again. SQLite syncs it too and ignores errors; we sync it at the end.
         const isRepeated = name === "/place/instance.restoring$" && (call > 0 || fault.kinds === "s");
         if (isRepeated && hits[0]?.startsWith("fsync")) ignored++;
         // The log is deleted only once all of it is synced to the database; the next start reads it.
@@ -218,7 +218,7 @@ test("bootstrap on a disk that fails at every call in turn reports it, and the n
   await using commands = startCommands(instance.folder.path, disk);
   let failures = 0;
   await tryEachCall(disk, `${instance.folder.path}/home-`, async ({ fault, call, what }) => {
-    // Each call has its own node, so that leftovers of the previous one do not matter.
+    // Each call has its own node, so leftovers do not matter.
     const node = `n${FAULTS.indexOf(fault)}-${call}`;
     const home = instance.folder.join(`home-${node}`);
     const args = [
@@ -248,7 +248,7 @@ test("bootstrap on a disk that fails at every call in turn reports it, and the n
   assert.ok(failures > 20, `${failures} failures`);
 });
 
-test("pairs and kubeconfigs on a disk that fails at every call in turn are either the old or the new ones", async () => {
+test("pairs and kubeconfigs on a disk that fails at every call in turn are either old or new", async () => {
   await using folder = await createTempFolder();
   const disk = await createFaultyDisk(folder);
   await using program = startOnDemand("update_on_demand.ts", folder.path, disk);
@@ -271,7 +271,7 @@ test("pairs and kubeconfigs on a disk that fails at every call in turn are eithe
   };
   for (const [target, readNow] of Object.entries(read)) {
     assert.match(await program.send(`${target} first`), /done/);
-    // A file is first written under a temporary name that begins with a dot.
+    // A file is first written under a temporary name with a leading dot.
     const needle = target === "kubeconfig" ? target : `${folder.path}/${target}`;
     await tryEachCall(disk, needle, async ({ fault, call, what }) => {
       const before = await readNow();

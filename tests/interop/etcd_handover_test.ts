@@ -80,7 +80,7 @@ test("a kube-apiserver with the instance's CA accepts its kubeconfigs, first wit
       .run(...verifier, "create", "-f", "-", "--output=jsonpath={.status.user.username}{.status.error}");
     assert.equal(user, "system:serviceaccount:default:app");
   }
-  // kube-apiserver accepts the certificate of a node that joined at tlsboot.
+  // kube-apiserver accepts the certificate of a node that joined tlsboot.
   const node = kubectl.as(work("n1/kubeconfig"));
   assert.match(await node.run(...atApiserver, "auth", "whoami"), /system:node:n1/);
   for (const server of [apiserver, next, first]) {

@@ -1,6 +1,5 @@
 /**
- * Restores into an etcd that are killed, and prefixes that are not empty: no instance is incomplete, and nothing is
- * lost.
+ * Restores into an etcd that are killed or find existing keys never leave an incomplete instance, and lose nothing.
  */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
@@ -25,7 +24,7 @@ let etcd: Etcd;
 let seal: readonly string[];
 let open: readonly string[];
 
-/** Makes a backup of a data directory with `count` objects. */
+/** Creates a backup of a data directory with `count` objects. */
 async function makeBackup(name: string, count: number): Promise<string> {
   const root = folder.join(`${name}-source`);
   await mkdir(root);
@@ -47,10 +46,10 @@ function flags(prefix: string, url: string = etcd.urls[0]!): readonly string[] {
   return ["--etcd-servers", url, "--etcd-prefix", prefix];
 }
 
-/** A proxy to the etcd that stops after a number of bytes, so that a writing program stalls in the middle. */
+/** A proxy to the etcd that stops after a number of bytes, so that its client stalls while it writes. */
 interface LimitedRelay extends AsyncDisposable {
   readonly url: string;
-  /** The number of bytes that the etcd was sent. */
+  /** The number of bytes that the etcd has received. */
   readonly passed: number;
   /** Resolves when the limit is reached. */
   readonly isExhausted: Promise<void>;
@@ -181,7 +180,7 @@ describe("restores into an etcd", () => {
     assert.deepEqual((await readdir(folder.join("last"))).sort(), ["etcd.yaml", "format"]);
     await putMarkerBack("last");
     const { stdout } = await succeedTlsboot([...command, "--force", "--force-etcd"]);
-    assert.doesNotMatch(stdout, /what was/, "it has moved aside what it has restored itself");
+    assert.doesNotMatch(stdout, /what was/, "it has moved its own keys aside");
     assert.deepEqual((await readdir(folder.path)).filter((name) => /^last\.re/.test(name)), []);
   });
 
@@ -189,7 +188,7 @@ describe("restores into an etcd", () => {
     const command = restore(await makeBackup("spoiled", 5), "spoiled", "spoiled");
     await succeedTlsboot(command);
     await putMarkerBack("spoiled");
-    // An empty value, which is not in the backup either.
+    // An empty value, which is not in the backup.
     await etcd.members[0]!.put("/spoiled/pods/default/strange", "");
     await assertRefused(
       command,
@@ -241,7 +240,7 @@ describe("restores into an etcd", () => {
     assert.equal((await listKeysBelow("taken")).length, 40);
   });
 
-  test("a backup reports which keys of the etcd it leaves out, and fails at objects that it cannot read", async () => {
+  test("a backup reports which keys of the etcd it omits, and fails at objects that it cannot read", async () => {
     await succeedTlsboot(restore(await makeBackup("reported", 3), "reported", "reported"));
     const [member, instance] = [etcd.members[0]!, ["--data-dir", folder.join("reported"), ...flags("reported")]];
     const backup = ["backup", folder.join("reported-2.backup"), ...instance, ...seal];
@@ -273,7 +272,7 @@ describe("restores into an etcd", () => {
     );
   });
 
-  test("--force-etcd moves nothing aside that another program uses", async () => {
+  test("--force-etcd moves no keys that another program uses", async () => {
     const backup = await makeBackup("busy", 3);
     await using instance = await spawnInstance(folder, flags("busy"));
     const lease = "leases/kube-system/tlsboot-controllers";

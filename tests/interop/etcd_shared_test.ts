@@ -74,14 +74,14 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
 
   before(async () => {
     etcd = stack.use(await startEtcd());
-    // The data directory has the CA, which stays the same.
+    // The CA in the data directory stays the same.
     const dataDir = stack.use(await createTempFolder()).join("data");
     const args = ["--etcd-servers", etcd.urls.join(",")];
     {
       await using first = await startInstance({ args, dataDir });
       await writeSamples(first.kubectl, "early");
       handovers.push(steady(await everything(first.kubectl)));
-      // It releases its Lease, so the next server need not wait until it expires.
+      // It releases its Lease, so the next server need not wait.
       first.running.kill("SIGTERM");
       await first.running.finished();
     }
@@ -136,7 +136,7 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
       }
     }
 
-    // Services are read-only in tlsboot, and shown with all fields.
+    // Services are read-only in tlsboot, but served with all fields.
     const service = async (kubectl: Kubectl) =>
       JSON.parse(await kubectl.run("get", "--raw", "/api/v1/namespaces/default/services/kubernetes"));
     const [mine, whole] = [await service(ours), await service(theirs)];
@@ -168,7 +168,7 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
     assert.match(gone.stderr, /NotFound/);
   });
 
-  test("a node gets certificates for the pods that kube-apiserver has stored, by the same rules", async () => {
+  test("a node gets certificates for pods that kube-apiserver has stored, by the same rules", async () => {
     await ours.run("wait", "--for=create", "serviceaccount/default");
     const projected = {
       sources: [{
@@ -268,7 +268,7 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
     await ours.run("create", "namespace", "plain");
     assert.deepEqual(JSON.parse(await ours.run("get", "--raw", "/api/v1/pods")).items, []);
     await fillNamespace("kept");
-    // From now on an empty list of pods would be wrong.
+    // An empty list of pods would be wrong from now on.
     const pods = await ours.try("get", "--raw", "/api/v1/namespaces/default/pods");
     assert.match(pods.stderr, /NotFound.*the server could not find the requested resource/);
     const before = await listKeys(etcd, "kept");

@@ -1,6 +1,6 @@
 /**
  * A real kube-apiserver accepts the manifests of packaging/kustomize, which the chart renders, and the roles work with
- * the flags, files, accounts and rights of the pods. There is no kubelet: this test reads the objects from the API,
+ * the flags, files, accounts and permissions of the pods. There is no kubelet: this test reads the objects from the API,
  * writes the volumes, and starts the programs of the containers.
  */
 import assert from "node:assert/strict";
@@ -57,7 +57,7 @@ let kubectl: Kubectl;
 let shell: Shell;
 const running: Child[] = [];
 
-/** Asks the API what a service account may do in kube-system. */
+/** Returns what a service account may do in kube-system. */
 async function findRules(account: string): Promise<readonly PolicyRule[]> {
   const review = {
     apiVersion: "authorization.k8s.io/v1",
@@ -118,7 +118,7 @@ async function startPod({ spec: { template } }: Deployment, name: string): Promi
   const put = async (path: string, data: Uint8Array | string, mode: number) => {
     await mkdir(dirname(join(root, path)), { recursive: true });
     await writeFile(join(root, path), data);
-    // The kubelet gives files to root and the group of the pod. Without root, they belong to the current user.
+    // The kubelet gives files to root and the group of the pod. Without root, the current user owns them.
     if (isConfined) await chown(join(root, path), 0, USER);
     await chmod(join(root, path), isConfined ? mode : mode & 0o700);
   };
@@ -246,8 +246,8 @@ describe("the pods of packaging/kustomize", () => {
     }
   });
 
-  test("the pods' programs approve and sign requests of a node and of a pod, with only the rights of their accounts", async () => {
-    // As kubeadm binds the roles of Kubernetes.
+  test("the pods' programs approve and sign requests of a node and of a pod, with only the permissions of their accounts", async () => {
+    // The bindings that kubeadm creates.
     for (const role of ["node-bootstrapper", "certificates.k8s.io:certificatesigningrequests:nodeclient"]) {
       await kubectl.run(
         ...["create", "clusterrolebinding", role, `--clusterrole=system:${role}`],

@@ -38,13 +38,13 @@ for (const [name, start] of CLUSTERS) {
   describe(name, () => testUsers(start, name === "tlsboot up"));
 }
 
-/** The tests share a cluster; each uses its own persons. */
+/** Declares tests that share a cluster; each uses different user names. */
 function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void {
   let cluster: Cluster;
   before(async () => void (cluster = await start()));
   after(() => cluster[Symbol.asyncDispose]());
 
-  test(`tlsboot kubeconfig user gives a person access, and prints the rights that they have`, async () => {
+  test(`tlsboot kubeconfig user gives a person access, and prints their permissions`, async () => {
     const { folder, kubectl, caPath } = cluster;
     const stderr = await grantAccess(cluster, "alice", "--group", "dev", "--duration", "1h");
     const kubeconfig = folder.join("alice.kubeconfig");
@@ -66,7 +66,7 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
     await kubectl.run(
       ...["create", "rolebinding", "alice-view", "--namespace=default", "--clusterrole=view", "--user=alice"],
     );
-    // kube-apiserver learns of a binding by a watch, a moment later.
+    // kube-apiserver sees a binding by a watch, a moment later.
     await untilAllowed(alice, "list", "configmaps");
     await alice.run("get", "configmaps");
     assert.match(
@@ -113,7 +113,7 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
     const asPerson = (role: PersonRole) => kubectl.as(folder.join(`a-${role}.kubeconfig`));
     const mayDo = async (role: PersonRole, what: string) =>
       (await asPerson(role).try("auth", "can-i", ...what.split(" "))).code === 0;
-    // kube-apiserver learns of roles and bindings by watches, a moment later; these are the last ones of each role.
+    // kube-apiserver sees roles and bindings by watches, a moment later; these are the last ones of each role.
     for (
       const [role, what] of [
         ["viewer", "list csr"],
@@ -170,7 +170,7 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
       assert.equal((await tool("operator", "revoke", "user/rita", "--yes")).code, 0);
     }
 
-    // The role has a custom signer only if it is requested, and no one can grant more than they have.
+    // The role includes a custom signer only on request, and no one can grant more than they have.
     const csr = await buildCsr({ name: "custom-signer", signerName: "example.com/custom" });
     await kubectl.create(JSON.stringify({ ...csr, status: undefined }));
     const custom = () => asPerson("approver").try("certificate", "approve", "custom-signer");

@@ -55,7 +55,7 @@ test("kube-apiserver with our signer and our approver with a policy: a kubelet r
     );
     assert.ok(own.length >= (signerName.endsWith("serving") ? 2 : 1), `${own.length} requests for ${signerName}`);
   }
-  // There is one certificate for each request, and no two requests are equal. A signature is logged once it is stored.
+  // Each request is different and has one certificate. A signature is logged once it is stored.
   const issued = requests.filter(({ status }) => status.certificate !== undefined).map(({ metadata }) => metadata.name);
   const signed = await eventually(`the signer logs ${issued}`, async () => {
     const names = [...signer.stderr().matchAll(/CSR signed.*?\b(csr-\w+|node-csr-[\w-]+)/g)].map(([, name]) => name);
