@@ -25,7 +25,6 @@ import { type RunningInstance, startInstance } from "../support/interop/instance
 const quiet = new AbortController().signal;
 const KEY_PROGRAM = join(ROOT, "docs", "examples", "ca-key-openssl");
 
-/** Runs tlsboot in a folder; it must succeed. */
 const tlsboot = (folder: TempFolder, ...args: readonly string[]) => succeedTlsboot(args, { cwd: folder.path });
 
 /** Copies the certificate in an administrator's kubeconfig to a file, and returns the path. */

@@ -52,7 +52,7 @@ function readRows(matrix: string): ReadonlyMap<string, string> {
   return rows;
 }
 
-/** Reports whether only tlsboot has a row: those of its own group, and a path that kube-apiserver does not serve. */
+/** Reports whether a row is of tlsboot's own group, or a path that kube-apiserver does not serve. */
 function isOnlyOurs(row: string): boolean {
   return row.split(/[/ ]/)[0]!.endsWith(`.${TLSBOOT_GROUP}`) || row.startsWith(`${SNAPSHOT_PATH} `);
 }

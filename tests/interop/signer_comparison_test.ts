@@ -20,7 +20,7 @@ import {
 import { compareOutcomes, type Outcome, waitForOutcomes } from "../support/interop/signing_outcomes.ts";
 import { makeRequests, type SigningRequest, submitRequests } from "../support/interop/signing_requests.ts";
 
-/** An OpenSSL CA with unusual attributes in its name. */
+/** A CA made by OpenSSL whose name has unusual attributes. */
 interface OddCa {
   readonly key: readonly string[];
   readonly subject: string;
@@ -39,7 +39,7 @@ const ODD_CAS: Readonly<Record<string, OddCa>> = {
   "legacy-unknown": { key: ["ED25519"], subject: "/CN=legacy CA" },
 };
 
-/** Creates `NAME.crt` and `NAME.key`, valid for ten days, so that longer certificates end with the CA. */
+/** Creates `NAME.crt` and `NAME.key`, valid for ten days, so that longer certificates are cut to the CA's end. */
 async function makeOddCa(folder: TempFolder, name: string): Promise<void> {
   const { key: [algorithm = "", ...options], subject, extensions = ["subjectKeyIdentifier=hash"] } = ODD_CAS[name]!;
   const configuration = folder.join("ca.cnf");
@@ -94,7 +94,7 @@ async function collectAnswers(
   kubectl: Kubectl,
 ): Promise<ReadonlyMap<string, Outcome>> {
   await using running = signer;
-  // The times of the certificates are compared, so each signer starts before its requests are sent.
+  // Each signer starts before its requests are sent, because the times of the certificates are compared.
   await running.waitFor(/Starting certificate controller|working for an API server/);
   await submitRequests(plane, kubectl, requests);
   const answers = await waitForOutcomes(kubectl, requests, running);
