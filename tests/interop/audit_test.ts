@@ -82,7 +82,7 @@ async function record({ server, caPath, kubectl, log }: AuditedServer, startedAt
   await kubectl.run("create", "clusterrolebinding", "audited", "--clusterrole=cluster-admin", "--group=tokengroup");
   const send = await createApiClient({ server, caPath }, "user-token");
   // The binding takes effect a moment later.
-  await eventually("the rights of the user", async () => {
+  await eventually("the permissions of the user", async () => {
     const { code } = await send("GET", CONFIG_MAPS, { headers: { "user-agent": "waiting" } });
     return code === 200 ? true : undefined;
   });
@@ -95,8 +95,8 @@ async function record({ server, caPath, kubectl, log }: AuditedServer, startedAt
   });
   const port = Number(new URL(server).port);
   const blanker = createBlanker({ literal: POLICY, port, startedAt, now: () => new Date() });
-  const own = (await read()).filter(({ userAgent }) => String(userAgent).startsWith(AGENT));
-  return own.map((event) => blanker.blank(toComparable(event)));
+  const events = (await read()).filter(({ userAgent }) => String(userAgent).startsWith(AGENT));
+  return events.map((event) => blanker.blank(toComparable(event)));
 }
 
 /** An event of the audit log, with the fields that differ between any two servers. */

@@ -36,7 +36,7 @@ async function extractAdmin(folder: TempFolder, dataDir: string): Promise<string
   return path;
 }
 
-async function makeIntermediate(folder: TempFolder): Promise<void> {
+async function createIntermediate(folder: TempFolder): Promise<void> {
   await makeCertificate(folder, { name: "root", extensions: CA_EXTENSIONS });
   const extensions = [...CA_EXTENSIONS, "authorityKeyIdentifier=keyid"];
   await makeCertificate(folder, { name: "intermediate", issuer: "root", extensions });
@@ -98,7 +98,7 @@ test("a kubelet bootstraps from up with a split CA, and each certificate comes f
 
 test("a kubelet bootstraps from up with an intermediate CA that openssl made, and keeps the chain", async () => {
   await using folder = await createTempFolder();
-  await makeIntermediate(folder);
+  await createIntermediate(folder);
   const caFlags = ["--ca-cert", "chain.pem", "--ca-key", "intermediate.key"];
   await tlsboot(folder, "ca", "import", "--data-dir", "data", ...caFlags);
   await using instance = await startInstance({ args: ["--auto-approve"], dataDir: folder.join("data") });
@@ -127,7 +127,7 @@ test("kube-apiserver accepts the chain that the signer sends with --cluster-sign
   await using plane = await sharedControlPlane();
   const { kubectl } = plane;
   await kubectl.create(controllerRbac());
-  await makeIntermediate(plane.folder);
+  await createIntermediate(plane.folder);
   await using _signer = spawnTlsboot([
     ...["signer", "--kubeconfig", await plane.kubeconfigWithToken("signer", "signer-token"), "--cluster-signing-chain"],
     ...["--cluster-signing-cert-file", plane.folder.join("chain.pem")],
@@ -187,7 +187,7 @@ test("openssl decrypts our CA key, and we sign with a key that openssl has encry
   await writeFile(folder.join("pass"), "correct horse battery\n", { mode: 0o600 });
   const passphrase = ["--ca-passphrase-file", "pass"];
   await tlsboot(folder, "ca", "init", "--data-dir", "made", ...passphrase);
-  const made = ["pkey", "-in", folder.join("made/pki/ca.key"), "-passin", `file:${folder.join("pass")}`];
+  const keyArgs = ["pkey", "-in", folder.join("made/pki/ca.key"), "-passin", `file:${folder.join("pass")}`];
   const publicKey = await openssl([...made, "-pubout"]);
   assert.equal(publicKey, await openssl(["x509", "-in", folder.join("made/pki/ca.crt"), "-noout", "-pubkey"]));
 

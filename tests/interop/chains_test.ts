@@ -24,7 +24,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
 /** A chain that a server sends to a client, and the expected verdicts. */
 type Case = Pick<ChainCase, "name" | "chain" | "roots" | "host" | "go" | "openssl">;
 
-/** The cases in which openssl's command differs from Go, which we follow. */
+/** The cases in which openssl's command differs from Go and from us. */
 const DIFFERENT: Readonly<Record<string, Verdict>> = {
   // It accepts what RFC 6125 calls legacy.
   "host: a common name alone": "accept",

@@ -98,7 +98,7 @@ test("up continues when its clock is set forward or back by a second, an hour an
   }
 });
 
-test("up waits while its clock is before its CA, and continues when the clock is right again", async () => {
+test("up waits while its clock is before its CA, and continues when the clock is correct again", async () => {
   await using folder = await createTempFolder();
   const clock = await createClock(folder, "+0", "UTC");
   await using instance = await startClockedInstance(folder, clock);
@@ -201,7 +201,7 @@ test("a node that was off for fourteen months recovers by itself, and a clone of
   await cloneMachine(folder, "n1", "clone");
   await clock.set("+0");
 
-  const recovered = await eventually("the node comes back", async () => {
+  const recovered = await eventually("the node recovers", async () => {
     const finished = await bootstrapAgain(folder, clock, "n1");
     return finished.code === 0 ? finished : undefined;
   });

@@ -112,8 +112,8 @@ test("up signs cluster-info as kube-controller-manager does, and removes the sig
   await using instance = await startInstance();
   const theirs = plane.kubectl;
   // `up` has a built-in token, which it creates again when it is deleted.
-  const first = await untilSigned("up, for its own token", instance.kubectl, (some) => Object.keys(some).length === 1);
-  const [own = ""] = Object.keys(first);
+  const first = await untilSigned("up, for its built-in token", instance.kubectl, (some) => Object.keys(some).length === 1);
+  const [builtIn = ""] = Object.keys(first);
   let before: Signatures = {};
   for (const { change, make, signed, isRenewal = false } of STEPS) {
     await Promise.all([make(theirs), make(instance.kubectl)]);
@@ -123,7 +123,7 @@ test("up signs cluster-info as kube-controller-manager does, and removes the sig
       (signatures) =>
         Object.keys(signatures).join() === signed.join() && !(isRenewal && isDeepStrictEqual(signatures, before)),
     );
-    await untilSigned(change, instance.kubectl, (some) => isDeepStrictEqual(some, expected), own);
+    await untilSigned(change, instance.kubectl, (some) => isDeepStrictEqual(some, expected), builtIn);
     before = expected;
   }
 });

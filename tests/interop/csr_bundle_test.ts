@@ -1,7 +1,7 @@
 /**
  * A real kube-apiserver without a signer: a CA without any network, not even loopback, signs its requests, and the
- * answers are imported with the rights that `--print-rbac` prints. kubectl, openssl and kube-apiserver check the
- * certificates.
+ * answers are imported with the permissions that `--print-rbac` prints. kubectl, openssl and kube-apiserver check
+ * the certificates.
  */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";

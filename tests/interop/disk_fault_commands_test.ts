@@ -58,19 +58,19 @@ for (const isForced of [false, true]) {
       await rm(folder.join("out"), { recursive: true, force: true });
       await mkdir(folder.join("out"));
       if (isForced) await writeFile(path, "before");
-      const made = await commands.run(...args);
+      const backup = await commands.run(...args);
       const hits = await disk.hits();
       await disk.disarm();
-      const left = await readdir(folder.join("out"));
+      const files = await readdir(folder.join("out"));
       const now = existsSync(path) ? await readFile(path, "latin1") : undefined;
-      if (made.code === 0) {
+      if (backup.code === 0) {
         assert.ok(hits.length === 0 || fault.short === "harmless", `${what}: ${hits}`);
       } else {
         failures++;
-        assert.notEqual(fault.short, "harmless", `${what}: ${made.stderr}`);
-        assertClearEnd(made, `${what}: ${hits}`);
-        assert.match(made.stderr, /cannot write backup/, `${what}: ${hits}`);
-        if (fault.count === undefined) assert.deepEqual(left.filter((name) => name !== "instance.backup"), [], what);
+        assert.notEqual(fault.short, "harmless", `${what}: ${backup.stderr}`);
+        assertClearEnd(backup, `${what}: ${hits}`);
+        assert.match(backup.stderr, /cannot write backup/, `${what}: ${hits}`);
+        if (fault.count === undefined) assert.deepEqual(files.filter((name) => name !== "instance.backup"), [], what);
         // Without --force an existing file would make the next run fail.
         if (!isForced && fault.count === undefined) assert.ok(now === undefined, `${what}: ${hits}`);
       }
@@ -78,8 +78,8 @@ for (const isForced of [false, true]) {
       if (now !== undefined && !isOld) {
         const verified = await commands.run("backup", path, "--verify", ...open);
         assert.equal(verified.code, 0, `${what}: ${hits}: ${verified.stderr}`);
-      } else assert.notEqual(made.code, 0, what);
-      if (made.code === 0) return;
+      } else assert.notEqual(backup.code, 0, what);
+      if (backup.code === 0) return;
       const again = await commands.run(...args, ...(isForced ? [] : ["--force"]));
       assert.equal(again.code, 0, `after ${what}: ${again.stderr}`);
       assert.deepEqual(await readdir(folder.join("out")), ["instance.backup"], `after ${what}`);
@@ -99,11 +99,11 @@ test("backup of a data directory whose disk fails at every call in turn reports 
   const faults = FAULTS.filter(({ name }) => name === "EIO" || name === "EROFS");
   await tryEachCall(disk, dataDir, async ({ what }) => {
     await rm(path, { force: true });
-    const made = await commands.run("backup", path, "--data-dir", dataDir, ...seal);
+    const finished = await commands.run("backup", path, "--data-dir", dataDir, ...seal);
     await disk.disarm();
-    if (made.code !== 0) {
+    if (finished.code !== 0) {
       failures++;
-      assertClearEnd(made, what);
+      assertClearEnd(finished, what);
       assert.equal(existsSync(path), false, what);
     } else {
       const verified = await commands.run("backup", path, "--verify", ...open);
@@ -156,8 +156,8 @@ test("restore on a disk that fails at every call in turn changes nothing, or is 
   const disk = await createFaultyDisk(folder);
   await using commands = startCommands(folder.path, disk);
   const backup = folder.join("instance.backup");
-  const made = await commands.run("backup", backup, "--data-dir", dataDir, ...seal);
-  assert.equal(made.code, 0, made.stderr);
+  const backedUp = await commands.run("backup", backup, "--data-dir", dataDir, ...seal);
+  assert.equal(backedUp.code, 0, backedUp.stderr);
   const [place, target] = [folder.join("place"), folder.join("place", "instance")];
   let [failures, ignored, reported] = [0, 0, 0];
   for (const { name, isForced, ...which } of RESTORED_FILES) {
@@ -169,8 +169,8 @@ test("restore on a disk that fails at every call in turn changes nothing, or is 
       const restored = await commands.run(...args);
       const hits = await disk.hits();
       await disk.disarm();
-      const left = (await readdir(place)).map((one) => one.replace(/-.*/, "")).sort();
-      const seen = `${what}${isForced ? " by force" : ""}: ${hits}: ${left}: ${restored.stderr}`;
+      const folders = (await readdir(place)).map((one) => one.replace(/-.*/, "")).sort();
+      const seen = `${what}${isForced ? " by force" : ""}: ${hits}: ${folders}: ${restored.stderr}`;
       if (restored.code === 0) {
         // An existing folder may be created again. SQLite syncs it too and ignores errors; we sync it at the end.
         const isRepeated = name === "/place/instance.restoring$" && (call > 0 || fault.kinds === "s");
@@ -179,7 +179,7 @@ test("restore on a disk that fails at every call in turn changes nothing, or is 
         const log = await readFile(`${target}/tlsboot.db-wal`).catch(() => new Uint8Array());
         const isInLog = name.includes("/tlsboot.db") && log.length > 0;
         assert.ok(hits.length === 0 || fault.short === "harmless" || isRepeated || isInLog, seen);
-        assert.deepEqual(left, isForced ? ["instance", "instance.replaced"] : ["instance"], seen);
+        assert.deepEqual(folders, isForced ? ["instance", "instance.replaced"] : ["instance"], seen);
         assert.ok(existsSync(`${target}/pki/ca.key`), seen);
         return;
       }

@@ -153,8 +153,8 @@ test("up that cannot sync the files of a killed server keeps them for the next s
     life.running.kill("SIGKILL");
     await life.running.finished();
   }
-  const left = await readFile(log);
-  assert.ok(left.length > 0);
+  const kept = await readFile(log);
+  assert.ok(kept.length > 0);
   let failures = 0;
   for (let call = 0, isOver = false; !isOver; call++) {
     await disk.arm({ errno: "EIO", kinds: "s", needle: `${log}$` }, call);
@@ -170,7 +170,7 @@ test("up that cannot sync the files of a killed server keeps them for the next s
       failures++;
       assert.ok(hits.length > 0, running.stderr());
       assertClearEnd(await running.finished(), `${hits}`);
-      assert.deepEqual(await readFile(log), left);
+      assert.deepEqual(await readFile(log), kept);
     }
   }
   assert.ok(failures >= 2, `${failures} failures`);
@@ -319,9 +319,9 @@ for (
       const crlAfter = await readCrlNumber(dataDir);
       if (hasCrl) assert.ok(crlAfter > crlBefore, what);
       const after = await readShownCertificate(port);
-      const left = await readServingCertificate(dataDir);
-      if (left === undefined) mismatches++;
-      // A pair that may not be on the disk is not served until it has been written again.
+      const onDisk = await readServingCertificate(dataDir);
+      if (onDisk === undefined) mismatches++;
+      // A pair that may not be on the disk is not onDisk until it has been written again.
       if (!isDone && name === "/data/pki") assert.equal(after, before, what);
       // The file is either the complete old or the complete new one.
       const adminAfter = await readAdminPair(dataDir);
@@ -334,8 +334,8 @@ for (
       assert.notEqual(repaired, before, `after ${what}`);
       assert.equal(await readServingCertificate(dataDir), repaired, `after ${what}`);
       assert.notDeepEqual((await readAdminPair(dataDir)).leaf, adminBefore.leaf, `after ${what}`);
-      const rest = [...await readdir(dataDir), ...await readdir(`${dataDir}/pki`)].filter((name) => /tmp/.test(name));
-      assert.deepEqual(rest, [], `after ${what}`);
+      const temporary = [...await readdir(dataDir), ...await readdir(`${dataDir}/pki`)].filter((name) => /tmp/.test(name));
+      assert.deepEqual(temporary, [], `after ${what}`);
     });
     assert.ok(failures > 10, `${failures} failures`);
     assert.ok(name === "/data/pki" ? withoutCrl > 10 : withoutCrl === 0, `${withoutCrl} checks without a new CRL`);

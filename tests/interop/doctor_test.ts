@@ -140,6 +140,6 @@ test("doctor finds a key that belongs to another user and a nearly full disk, an
     );
     await succeedProgram("sh", ["-c", fix], { cwd: folder.path });
   }
-  const left = (await findProblems(target)).map(({ check }) => check);
-  assert.deepEqual(left.filter((check) => check === "disk" || check === "secret-files"), []);
+  const remaining = (await findProblems(target)).map(({ check }) => check);
+  assert.deepEqual(remaining.filter((check) => check === "disk" || check === "secret-files"), []);
 });

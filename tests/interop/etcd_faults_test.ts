@@ -102,7 +102,7 @@ test("a server whose etcd is full refuses writes, reports it, still reads, and i
   await kubectl.run("create", "cm", "after");
 });
 
-test("a server reads at a revision of another server, even if none of its own keys has changed", async () => {
+test("a server reads at the revision of another server, even if none of its keys has changed", async () => {
   await using etcd = await startEtcd();
   await using instance = await startInstance({ args: ["--etcd-servers", etcd.urls.join(",")] });
   const [member] = etcd.members;

@@ -88,7 +88,7 @@ test("a kube-apiserver with the instance's CA accepts its kubeconfigs, first wit
     await server.finished();
   }
 
-  // Clients know only the address, which kube-apiserver takes over.
+  // Clients know only the address, which is now that of kube-apiserver.
   await using _instead = await startApiserver({ dataDir: work("first") }, urls, port);
   await using _signer = startControllerManager(
     work("first/admin.kubeconfig"),

@@ -180,9 +180,9 @@ describe("moves into an etcd", () => {
     assert.match(offline.stderr, /\bdeployments \(1\)/);
     assert.doesNotMatch(offline.stderr, /fields that tlsboot does not know/, "a Service lost fields");
     assert.match((await succeed("backup", second, "--verify", ...open)).stderr, /\bdeployments \(1\)/);
-    const back = await succeed("restore", second, ...data, ...open, "--force");
-    assert.match(back.stdout, /resource versions continue from 1000\d+\n/);
-    assert.match(back.stderr, /warning: was not in the backup: .*\bdeployments \(1\)/);
+    const restored = await succeed("restore", second, ...data, ...open, "--force");
+    assert.match(restored.stdout, /resource versions continue from 1000\d+\n/);
+    assert.match(restored.stderr, /warning: was not in the backup: .*\bdeployments \(1\)/);
     assert.ok(!existsSync(`${dataDir}/etcd.yaml`));
 
     await using instance = await startInstance({ dataDir, args: port });

@@ -125,22 +125,22 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
     await untilFurnished(ours, "sample-ours");
 
     const [seenByUs, seenByThem] = await eventually("no object changes while both are read", async () => {
-      const [mine, whole] = [steady(await everything(ours)), steady(await everything(theirs))];
-      return isDeepStrictEqual(mine, steady(await everything(ours))) ? [mine, whole] as const : undefined;
+      const [own, other] = [steady(await everything(ours)), steady(await everything(theirs))];
+      return isDeepStrictEqual(own, steady(await everything(ours))) ? [own, other] as const : undefined;
     });
     assert.deepEqual(seenByUs, seenByThem);
     for (const suffix of ["ours", "theirs"]) {
       for (const collection of COLLECTIONS) {
-        const mine = Object.keys(seenByUs).filter((key) => key.startsWith(`${collection} `) && key.includes(suffix));
-        assert.notEqual(mine.length, 0, `no object of ${collection} by ${suffix}`);
+        const own = Object.keys(seenByUs).filter((key) => key.startsWith(`${collection} `) && key.includes(suffix));
+        assert.notEqual(own.length, 0, `no object of ${collection} by ${suffix}`);
       }
     }
 
     // Services are read-only in tlsboot, but served with all fields.
     const service = async (kubectl: Kubectl) =>
       JSON.parse(await kubectl.run("get", "--raw", "/api/v1/namespaces/default/services/kubernetes"));
-    const [mine, whole] = [await service(ours), await service(theirs)];
-    assert.deepEqual(mine, whole);
+    const [own, other] = [await service(ours), await service(theirs)];
+    assert.deepEqual(own, other);
 
     // With the same key, each accepts the tokens of the other, including tokens bound to a pod until the pod is
     // deleted.

@@ -228,8 +228,8 @@ describe("the pods of packaging/kustomize", () => {
       /^resources:\n[^`]*/m.exec(await readFile(join(ROOT, "docs/guides/in_a_cluster.md"), "utf8")) ??
         [];
     await writeFile(join(overlay, "kustomization.yaml"), first);
-    const made = await kubectl.run("kustomize", overlay);
-    assert.equal(made.match(/image: registry\.example\.com\/tlsboot:0\.1\.0$/gm)?.length, 2);
+    const rendered = await kubectl.run("kustomize", overlay);
+    assert.equal(rendered.match(/image: registry\.example\.com\/tlsboot:0\.1\.0$/gm)?.length, 2);
   });
 
   test("each account may do what --print-rbac prints, and no more", async () => {

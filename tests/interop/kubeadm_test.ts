@@ -83,11 +83,11 @@ test("docs/guides/kubeadm.md: the command that it prints makes a machine a Ready
 test("kubeadm join makes a Ready node with a token for this node only, which the certificate consumes", async () => {
   await using instance = await startInstance();
   await prepare(instance);
-  const made = await readAnswer(
+  const answer = await readAnswer(
     ...[instance, "token", "create", "--node", NODE, "--approve", "--groups", KUBEADM_GROUP] as const,
     ...["--print-join-command", "--server", instance.server, "--data-dir", instance.dataDir],
   );
-  const line = made.split("\n")[1] ?? "";
+  const line = answer.split("\n")[1] ?? "";
   assert.match(line, new RegExp(`^kubeadm join .* --node-name ${NODE}$`));
   await assertJoins(instance, line);
   const listed = await readAnswer(instance, "token", "list", "--data-dir", instance.dataDir);

@@ -181,7 +181,7 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
     assert.equal(greedy.code, 1);
     assert.match(greedy.stderr, /cannot give a-viewer the role tlsboot:operator: .*forbidden/);
     await kubectl.as(adminKubeconfig).run("delete", "clusterrolebinding", "tlsboot:viewer:a-viewer");
-    await eventually("the right ends", async () => !await mayDo("viewer", "list csr") || undefined);
+    await eventually("the permission is revoked", async () => !await mayDo("viewer", "list csr") || undefined);
   });
 
   test("tlsboot get csr prints the same as kubectl, in each output format and order", async () => {

@@ -28,7 +28,7 @@ test("a kubelet survives a new CA with a cross-signed server certificate, and ne
   const withPair = (chain: string) => ["--tls-cert-file", at(chain), "--tls-private-key-file", at("serving.key")];
   {
     await using _first = await up();
-    await makeServing(folder);
+    await createServing(folder);
     await writeKubeconfigs(folder, port);
   }
   await using kubelet = await (async () => {
@@ -94,7 +94,7 @@ test("a kubelet survives the rotation of its instance's CA with one run of boots
 /**
  * Creates a new CA, its serving certificate, and `chain.crt`: this certificate and the new CA, signed by the old one.
  */
-async function makeServing(folder: TempFolder): Promise<void> {
+async function createServing(folder: TempFolder): Promise<void> {
   const at = folder.join.bind(folder);
   await makeCertificate(folder, { name: "new", extensions: CA_EXTENSIONS });
   const extensions = ["subjectAltName=IP:127.0.0.1", "extendedKeyUsage=serverAuth", "authorityKeyIdentifier=keyid"];

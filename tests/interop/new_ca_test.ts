@@ -26,9 +26,9 @@ test("docs/guides/new_ca.md: all clients are served throughout, and the old CA i
   await run("tlsboot kubeconfig user alice; tlsboot kubeconfig user bob; cp -r tlsboot-data/pki old");
 
   const { blocks } = await readGuide("new_ca");
-  const own = blocks.slice(0, blocks.findIndex((block) => block.includes("/etc/kubernetes")));
-  assert.equal(own.length, 6);
-  for (const block of own) {
+  const steps = blocks.slice(0, blocks.findIndex((block) => block.includes("/etc/kubernetes")));
+  assert.equal(steps.length, 6);
+  for (const block of steps) {
     const line = block.replaceAll("127.0.0.1:6443", `127.0.0.1:${port}`)
       // Exit code 3 means that a client is not ready yet; a reader sees it in the table.
       .replace(/^tlsboot ca rotate status$/m, "$& || [ $? = 3 ]")

@@ -183,9 +183,9 @@ test("tlsboot up with the same signer: a certificate that an administrator reque
   const token = await kubectl.run("create", "token", ACCOUNT, "--namespace=kube-system");
   const kubeconfig = folder.join("signer.kubeconfig");
   await cp(instance.adminKubeconfig, kubeconfig);
-  const own = kubectl.as(kubeconfig);
-  await own.run("config", "set-credentials", "signer", `--token=${token.trim()}`);
-  await own.run("config", "set-context", "--current", "--user=signer");
+  const configure = kubectl.as(kubeconfig);
+  await configure.run("config", "set-credentials", "signer", `--token=${token.trim()}`);
+  await configure.run("config", "set-context", "--current", "--user=signer");
   await using signer = spawnTlsboot([
     ...["signer", "--pod-certificates", "--kubeconfig", kubeconfig, "--profile", profile],
     ...["--cluster-signing-cert-file", folder.join("pods-ca.crt")],

@@ -59,8 +59,8 @@ test("the program on a terminal shows what it waits for, and the deadline", asyn
   assert.doesNotMatch(listed.stdout, /…/);
   const secret = folder.join("secret");
   await writeFile(secret, "correct horse\n", { mode: 0o600 });
-  const made = await runOnTerminal(["ca", "init", "--data-dir", folder.join("ca"), "--ca-passphrase-file", secret]);
-  assert.match(made.stdout, /⠋ deriving the key from the passphrase/);
+  const finished = await runOnTerminal(["ca", "init", "--data-dir", folder.join("ca"), "--ca-passphrase-file", secret]);
+  assert.match(finished.stdout, /⠋ deriving the key from the passphrase/);
 });
 
 async function runOnTerminal(args: readonly string[], ampersand?: string): Promise<Finished> {

@@ -26,7 +26,7 @@ async function grantRights(): Promise<readonly string[]> {
   return ["signer", "--kubeconfig", kubeconfig, "--profile", profile, ...plane.caFlags];
 }
 
-describe("a signer with the rights of --print-rbac", () => {
+describe("a signer with the permissions of --print-rbac", () => {
   before(async () => {
     plane = await sharedControlPlane();
     kubectl = plane.kubectl;
@@ -54,7 +54,7 @@ describe("a signer with the rights of --print-rbac", () => {
   test("a custom signer that may not read which CAs the API trusts issues no client certificates", async () => {
     const command = await grantRights();
     await kubectl.run("delete", "role", "tlsboot:signer:example.com.web-client-ca", "--namespace=kube-system");
-    await eventually("the right is gone", async () => {
+    await eventually("the permission is revoked", async () => {
       const read = ["auth", "can-i", "get", "configmap/extension-apiserver-authentication", "--namespace=kube-system"];
       const account = `--as=system:serviceaccount:kube-system:${ACCOUNT}`;
       return (await kubectl.try(...read, account)).code !== 0 || undefined;

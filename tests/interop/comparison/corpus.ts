@@ -77,7 +77,7 @@ export interface RequestFixture {
   readonly key?: KeyAlgorithm;
 }
 
-/** A certificate for the key of a request fixture, from a CA of its own. Times are in seconds. */
+/** A certificate for the key of a request fixture, from a new CA. Times are in seconds. */
 export interface CertificateFixture {
   /** The name of the request fixture. */
   readonly request: string;

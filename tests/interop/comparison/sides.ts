@@ -35,7 +35,7 @@ export interface Pair extends AsyncDisposable {
 /** The bootstrap token that both servers get as a Secret. */
 export const BOOTSTRAP_TOKEN = { id: "abcdef", secret: "0123456789abcdef" } as const;
 
-/** Subjects of the client certificates besides the admin's, by name. */
+/** The subjects of all client certificates except the admin's, by name. */
 const SUBJECTS: Readonly<Record<string, string>> = {
   node: "/O=system:nodes/CN=system:node:n1",
   node2: "/O=system:nodes/CN=system:node:n2",
