@@ -188,7 +188,7 @@ test("openssl decrypts our CA key, and we sign with a key that openssl has encry
   const passphrase = ["--ca-passphrase-file", "pass"];
   await tlsboot(folder, "ca", "init", "--data-dir", "made", ...passphrase);
   const keyArgs = ["pkey", "-in", folder.join("made/pki/ca.key"), "-passin", `file:${folder.join("pass")}`];
-  const publicKey = await openssl([...made, "-pubout"]);
+  const publicKey = await openssl([...keyArgs, "-pubout"]);
   assert.equal(publicKey, await openssl(["x509", "-in", folder.join("made/pki/ca.crt"), "-noout", "-pubkey"]));
 
   await makeCertificate(folder, { name: "root", extensions: CA_EXTENSIONS });

@@ -111,7 +111,7 @@ test("up signs cluster-info as kube-controller-manager does, and removes the sig
   await using _controllers = plane.startCertificateControllers();
   await using instance = await startInstance();
   const theirs = plane.kubectl;
-  // `up` has a built-in token, which it creates again when it is deleted.
+  // `up` recreates its built-in token when it is deleted.
   const first = await untilSigned("up, for its built-in token", instance.kubectl, (some) => Object.keys(some).length === 1);
   const [builtIn = ""] = Object.keys(first);
   let before: Signatures = {};

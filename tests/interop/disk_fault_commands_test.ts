@@ -27,7 +27,7 @@ interface Stopped {
   readonly open: readonly string[];
 }
 
-/** Creates the data directory of a stopped server, with an object, and keys, which are faster than passphrases. */
+/** Creates a stopped data directory with an object, and backup keys, which are faster than passphrases. */
 async function createStopped(folder: TempFolder): Promise<Stopped> {
   const dataDir = folder.join("data");
   {
@@ -188,13 +188,13 @@ test("restore on a disk that fails at every call in turn changes nothing, or is 
       assertClearEnd(restored, seen);
       if (/is restored, but/.test(restored.stderr)) {
         // Only the last call may fail: the sync of the new name.
-        assert.deepEqual(left, isForced ? ["instance", "instance.replaced"] : ["instance"], seen);
+        assert.deepEqual(folders, isForced ? ["instance", "instance.replaced"] : ["instance"], seen);
         assert.ok(existsSync(`${target}/pki/ca.key`), seen);
         return;
       }
       if (name === "/place/instance.restoring$" && hits[0]?.startsWith("fsync")) reported++;
       assert.match(restored.stderr, /cannot (?:restore|put)/, seen);
-      assert.deepEqual(left, isForced ? ["instance"] : [], seen);
+      assert.deepEqual(folders, isForced ? ["instance"] : [], seen);
       if (isForced) assert.ok(existsSync(`${target}/before`), seen);
     }, which);
   }

@@ -292,7 +292,7 @@ for (
     { what: "admin kubeconfig", name: "admin.kubeconfig" },
   ]
 ) {
-  test(`an instance whose disk fails at every call in turn during the renewal of its ${owned} continues serving, and the next check repairs the files`, async () => {
+  test(`an instance whose disk fails at every call in turn while it renews its ${owned} continues serving, and the next check repairs the files`, async () => {
     await using folder = await createTempFolder();
     const disk = await createFaultyDisk(folder);
     const dataDir = folder.join("data");
@@ -321,7 +321,7 @@ for (
       const after = await readShownCertificate(port);
       const onDisk = await readServingCertificate(dataDir);
       if (onDisk === undefined) mismatches++;
-      // A pair that may not be on the disk is not onDisk until it has been written again.
+      // A pair that may not be on the disk is not served until it has been written again.
       if (!isDone && name === "/data/pki") assert.equal(after, before, what);
       // The file is either the complete old or the complete new one.
       const adminAfter = await readAdminPair(dataDir);

@@ -510,7 +510,7 @@ test("the judge accepts a 410 for any revision if no history is promised, such a
   assert.deepEqual(listVerdictFaults(await judge(records, {})), []);
 });
 
-test("the judge accepts a page that counts one object less, which may have been deleted unobserved", async () => {
+test("the judge accepts a page that counts one object too few, because its deletion may be unobserved", async () => {
   const page = list(400, 10, [A2], {
     limit: 1,
     list: { resourceVersion: 10, items: [A2], continue: "token", remaining: 1 },

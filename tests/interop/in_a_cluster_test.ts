@@ -149,7 +149,7 @@ async function startPod({ spec: { template } }: Deployment, name: string): Promi
   return pod;
 }
 
-/** Starts a copy of the released file as the user of the pods, which can read neither the checkout nor other files. */
+/** Starts a copy of the released file as the user of the pods, who can read neither the checkout nor other files. */
 function startConfined(args: readonly string[]): Child {
   const user = ["--reuid", String(USER), "--regid", String(USER), "--clear-groups", "--no-new-privs"];
   return start("setpriv", [...user, "--bounding-set=-all", plane.folder.join("released-file"), ...args], { cwd: "/" });

@@ -80,7 +80,7 @@ test("docs/guides/kubeadm.md: the command that it prints makes a machine a Ready
   await assertJoins(instance, `${await prepare(instance)} --node-name ${NODE}`);
 });
 
-test("kubeadm join makes a Ready node with a token for this node only, which the certificate consumes", async () => {
+test("kubeadm join makes a Ready node with a token for this node only, and its certificate uses up the token", async () => {
   await using instance = await startInstance();
   await prepare(instance);
   const answer = await readAnswer(

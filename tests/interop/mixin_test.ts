@@ -227,7 +227,7 @@ describe("the mixin", () => {
     promtool = join(await ensureDebianProgram("prometheus"), "usr", "bin", "promtool");
   });
 
-  test("rules and dashboard match the sources, which are formatted as jsonnetfmt does", async () => {
+  test("rules and dashboard match their sources, which are formatted with jsonnetfmt", async () => {
     for (const name of ["alerts", "config", "dashboard", "mixin"]) {
       await runToEnd(peerPath("jsonnetfmt"), ["--test", `${FOLDER}/${name}.libsonnet`]);
     }

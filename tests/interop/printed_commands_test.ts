@@ -27,7 +27,7 @@ test("every command that the demo prints works against up in an empty folder, an
   let csrName = "";
   let caHash = "";
   for (const command of commands) {
-    // The demo prints the name of its own request and the hash of its own CA, which differ here.
+    // The request name and the CA hash that the demo prints differ here.
     const typed = command.replace(/(?<=certificate approve\s.*)node-csr-\S+/s, csrName)
       .replace(/sha256:[0-9a-f]{64}/, caHash);
     if (command.startsWith("tlsboot up")) {

@@ -1,6 +1,6 @@
 /**
- * Sends the writes of tests/golden/privilege_matrix.txt to a real kube-apiserver, whose codes must be those of `tlsboot
- * serve`.
+ * Sends the writes of tests/golden/privilege_matrix.txt to a real kube-apiserver, and compares its status codes with
+ * those of `tlsboot serve`.
  */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";

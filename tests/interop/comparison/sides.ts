@@ -7,9 +7,7 @@ import { type ControlPlane, startControlPlane, writeCertificate } from "../../su
 import { IDENTITIES, type Identity } from "./corpus.ts";
 
 /** The names of the two servers, as reports and the file of intended differences write them. */
-export const SIDES = ["kube-apiserver", "tlsboot"] as const;
-
-export type SideName = (typeof SIDES)[number];
+type SideName = "kube-apiserver" | "tlsboot";
 
 /** A server and the ways to reach it. */
 export interface Side {

@@ -19,7 +19,7 @@ export interface SentBody {
 }
 
 /** Chooses how many changes to make to an object; almost a third of all objects stay unchanged. */
-export function anyChanges(random: Random): number {
+function anyChanges(random: Random): number {
   return pick(random, [0, 0, 1, 1, 1, 2, 3]);
 }
 

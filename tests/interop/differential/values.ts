@@ -4,7 +4,7 @@ import type { FieldSchema, FieldType, MessageSchema } from "../../../core/kube/s
 import { below, oneIn, pick } from "../../support/seeded_random.ts";
 
 /** A JSON text that is written verbatim: numbers beyond doubles, and invalid JSON. */
-export class Verbatim {
+class Verbatim {
   readonly text: string;
   constructor(text: string) {
     this.text = text;
