@@ -123,7 +123,7 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
       ] as const
     ) await untilAllowed(asPerson(role), ...what.split(" "));
     for (
-      const [what, first] of [
+      const [what, firstAllowed] of [
         ["get nodes", 0],
         ["list events", 0],
         ["delete csr", 2],
@@ -135,7 +135,7 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
       ] as const
     ) {
       const answers = await Promise.all(PERSON_ROLES.map((role) => mayDo(role, what)));
-      assert.deepEqual(answers, PERSON_ROLES.map((_, index) => index >= first), what);
+      assert.deepEqual(answers, PERSON_ROLES.map((_, index) => index >= firstAllowed), what);
     }
 
     const tool = (role: PersonRole, ...args: readonly string[]) =>

@@ -129,8 +129,8 @@ async function assertAgree(
 
 async function createAuthorities(plane: ControlPlane): Promise<void> {
   for (const name of Object.keys(ODD_CAS)) await createOddCa(plane.folder, name);
-  await createExpiredCa(plane.folder, "ended-long-ago", "ecdsa-p256", 3_600_000);
-  await createExpiredCa(plane.folder, "ended-just-now", "ecdsa-p256", 5_000);
+  await createExpiredCa(plane.folder, "expired-long-ago", "ecdsa-p256", 3_600_000);
+  await createExpiredCa(plane.folder, "expired-just-now", "ecdsa-p256", 5_000);
 }
 
 test("kube-controller-manager and our signer issue the same certificates and give the same refusals", async () => {
@@ -141,16 +141,16 @@ test("kube-controller-manager and our signer issue the same certificates and giv
   const cases = [...CASES, ...CASES_OF_ENCIPHERMENT];
   const answers = await assertAgree(cases, useOneCa(plane.folder, "shared", "24h"), plane, kubectl);
   // The comparison must include every kind of answer.
-  for (const [kind, least] of [["issued", 100], ["failed", 30], ["retried", 4]] as const) {
+  for (const [kind, min] of [["issued", 100], ["failed", 30], ["retried", 4]] as const) {
     const count = [...answers.values()].filter((answer) => answer.kind === kind).length;
-    assert.ok(count >= least, `${count} requests are ${kind}`);
+    assert.ok(count >= min, `${count} requests are ${kind}`);
   }
 
   await assertAgree(CASES_OF_EACH_CA, useSeparateCas(plane.folder), plane, kubectl);
   await assertAgree(CASES_OF_SHORT_DURATION, useOneCa(plane.folder, "shared", "5m"), plane, kubectl);
-  for (const name of ["ended-long-ago", "ended-just-now"]) {
+  for (const name of ["expired-long-ago", "expired-just-now"]) {
     const flags = useOneCa(plane.folder, name, "1h");
-    const ended = await assertAgree(CASES_OF_EACH_CA.slice(0, 1), flags, plane, kubectl);
-    assert.equal(ended.get("kubelet client")?.kind, "retried");
+    const expired = await assertAgree(CASES_OF_EACH_CA.slice(0, 1), flags, plane, kubectl);
+    assert.equal(expired.get("kubelet client")?.kind, "retried");
   }
 });
