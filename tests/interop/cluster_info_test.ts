@@ -112,7 +112,7 @@ test("up signs cluster-info as kube-controller-manager does, and removes the sig
   await using instance = await startInstance();
   const theirs = plane.kubectl;
   // `up` recreates its built-in token when it is deleted.
-  const first = await untilSigned("up, for its built-in token", instance.kubectl, (some) => Object.keys(some).length === 1);
+  const first = await untilSigned("up, for its own token", instance.kubectl, (some) => Object.keys(some).length === 1);
   const [builtIn = ""] = Object.keys(first);
   let before: Signatures = {};
   for (const { change, make, signed, isRenewal = false } of STEPS) {

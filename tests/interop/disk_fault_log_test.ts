@@ -99,11 +99,11 @@ test("serve whose audit log fails at every call in turn continues to answer, cou
   const faults = [...FAULTS.filter((fault) => !isSyncFault(fault)), NOT_TRUNCATED];
   let [lost, losses] = [0, 0];
   for (const name of ["first", "second"]) await instance.write(name);
-  await untilTidy(folder);
+  await untilRotated(folder);
   await tryEachCall(disk, `${folder.path}/log/audit`, async ({ fault, call, what }) => {
     const name = `c${faults.indexOf(fault)}-${call}`;
     await instance.write(name);
-    await untilTidy(folder, disk);
+    await untilRotated(folder, disk);
     const hits = await disk.hits();
     const lostNow = await instance.lost();
     const isLost = lostNow > lost;
@@ -124,7 +124,7 @@ test("serve whose audit log fails at every call in turn continues to answer, cou
     // The second of two lines always starts a new file, after which the old files are compressed or deleted.
     await instance.write(`${name}-again`);
     assert.equal(await instance.lost(), lost, `after ${what}`);
-    await untilTidy(folder);
+    await untilRotated(folder);
     await readLog(folder);
   }, { faults });
   assert.ok(losses >= faults.length - 1, `${losses} lines were lost`);

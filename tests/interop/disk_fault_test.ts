@@ -334,8 +334,8 @@ for (
       assert.notEqual(repaired, before, `after ${what}`);
       assert.equal(await readServingCertificate(dataDir), repaired, `after ${what}`);
       assert.notDeepEqual((await readAdminPair(dataDir)).leaf, adminBefore.leaf, `after ${what}`);
-      const temporary = [...await readdir(dataDir), ...await readdir(`${dataDir}/pki`)].filter((name) => /tmp/.test(name));
-      assert.deepEqual(temporary, [], `after ${what}`);
+      const temps = [...await readdir(dataDir), ...await readdir(`${dataDir}/pki`)].filter((name) => /tmp/.test(name));
+      assert.deepEqual(temps, [], `after ${what}`);
     });
     assert.ok(failures > 10, `${failures} failures`);
     assert.ok(name === "/data/pki" ? withoutCrl > 10 : withoutCrl === 0, `${withoutCrl} checks without a new CRL`);

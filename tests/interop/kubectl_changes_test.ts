@@ -6,4 +6,4 @@ import { test } from "node:test";
 import { assertKubectlAgrees } from "../support/interop/kubectl_comparison/comparison.ts";
 import { CHANGING } from "../support/interop/kubectl_comparison/scripts.ts";
 
-test("kubectl changes and deletes objects with the same output as with kube-apiserver", () => assertKubectlAgrees(CHANGING));
+test("kubectl changes and deletes with the same output as with kube-apiserver", () => assertKubectlAgrees(CHANGING));

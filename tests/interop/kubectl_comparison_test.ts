@@ -6,4 +6,4 @@ import { test } from "node:test";
 import { assertKubectlAgrees } from "../support/interop/kubectl_comparison/comparison.ts";
 import { READING } from "../support/interop/kubectl_comparison/scripts.ts";
 
-test("kubectl reads and creates objects with the same output as with kube-apiserver", () => assertKubectlAgrees(READING));
+test("kubectl reads and creates with the same output as with kube-apiserver", () => assertKubectlAgrees(READING));

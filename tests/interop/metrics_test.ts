@@ -93,8 +93,8 @@ test("Prometheus reads the metrics, and those with Kubernetes' names have its ty
     }),
   );
   // The names of metrics that only tlsboot has begin with `tlsboot`.
-  const unprefixed = [...families.keys()].filter((name) => !theirs.has(name) && !/^(?:nodejs|process|tlsboot)_/.test(name));
-  assert.deepEqual(unprefixed, []);
+  const others = [...families.keys()].filter((name) => !theirs.has(name) && !/^(?:nodejs|process|tlsboot)_/.test(name));
+  assert.deepEqual(others, []);
   const names = shared.map(({ name }) => name);
   for (
     const name of [

@@ -40,7 +40,7 @@ const ODD_CAS: Readonly<Record<string, OddCa>> = {
 };
 
 /** Creates `NAME.crt` and `NAME.key`, valid for ten days, so that longer certificates are cut to the CA's end. */
-async function createOddCa(folder: TempFolder, name: string): Promise<void> {
+async function addOddCa(folder: TempFolder, name: string): Promise<void> {
   const { key: [algorithm = "", ...options], subject, extensions = ["subjectKeyIdentifier=hash"] } = ODD_CAS[name]!;
   const configuration = folder.join("ca.cnf");
   const lines = ["basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign", ...extensions];
@@ -58,7 +58,7 @@ async function createOddCa(folder: TempFolder, name: string): Promise<void> {
 }
 
 /** Creates a CA that expired `agoMs` ago. */
-async function createExpiredCa(folder: TempFolder, name: string, algorithm: KeyAlgorithm, agoMs: number): Promise<void> {
+async function addExpiredCa(folder: TempFolder, name: string, algorithm: KeyAlgorithm, agoMs: number): Promise<void> {
   const key = await generatePrivateKey(algorithm);
   const now = Date.now();
   const { certificatePem } = await createAuthority({
@@ -128,9 +128,9 @@ async function assertAgree(
 }
 
 async function createAuthorities(plane: ControlPlane): Promise<void> {
-  for (const name of Object.keys(ODD_CAS)) await createOddCa(plane.folder, name);
-  await createExpiredCa(plane.folder, "expired-long-ago", "ecdsa-p256", 3_600_000);
-  await createExpiredCa(plane.folder, "expired-just-now", "ecdsa-p256", 5_000);
+  for (const name of Object.keys(ODD_CAS)) await addOddCa(plane.folder, name);
+  await addExpiredCa(plane.folder, "expired-long-ago", "ecdsa-p256", 3_600_000);
+  await addExpiredCa(plane.folder, "expired-just-now", "ecdsa-p256", 5_000);
 }
 
 test("kube-controller-manager and our signer issue the same certificates and give the same refusals", async () => {

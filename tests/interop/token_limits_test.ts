@@ -95,8 +95,8 @@ test("of many keys that race for one token at three servers on one etcd, exactly
   const [first] = servers.instances as [RunningInstance];
   for (let round = 1; round <= 5; round++) {
     const node = `n${round}`;
-    const created = await first.succeed("token", "create", "--node", node, "--kubeconfig", first.adminKubeconfig);
-    const token = created.stdout.trim();
+    const made = await first.succeed("token", "create", "--node", node, "--kubeconfig", first.adminKubeconfig);
+    const token = made.stdout.trim();
     const codes = await Promise.all(
       Array.from({ length: 24 }, (_, index) => submit(servers.instances[index % 3]!, token, node)),
     );
@@ -128,10 +128,10 @@ test("with a kube-apiserver our approver enforces node and key, and token create
   await using _signer = await startSigner(plane);
   await using _approver = await startApprover(plane, "--token-limits");
   const limits = ["--node", "n1", "--approve", "--cidr", "192.0.2.0/24"];
-  const created = await succeedTlsboot(["token", "create", ...limits, "--kubeconfig", plane.adminKubeconfig]);
-  assert.match(created.stderr, /v1\.37\.2 does not enforce --cidr: it accepts the token from any address/);
-  assert.match(created.stderr, /does not enforce the node and the number of keys.* run tlsboot approver --token-limits/);
-  const bootstrap = await plane.kubeconfigWithToken("n1", created.stdout.trim());
+  const made = await succeedTlsboot(["token", "create", ...limits, "--kubeconfig", plane.adminKubeconfig]);
+  assert.match(made.stderr, /v1\.37\.2 does not enforce --cidr: it accepts the token from any address/);
+  assert.match(made.stderr, /does not enforce the node and the number of keys.* run tlsboot approver --token-limits/);
+  const bootstrap = await plane.kubeconfigWithToken("n1", made.stdout.trim());
 
   const join = (machine: string, node: string) =>
     spawnTlsbootToEnd([
