@@ -1,6 +1,6 @@
 /**
- * Compares kube-controller-manager's approver with ours. Both approve the same requests with the same words, except
- * that ours holds a node's request whose subject has more than a name and groups.
+ * Compares kube-controller-manager's approver with ours. Both approve the same requests with the same conditions,
+ * except that ours holds a node's request whose subject has more than a name and groups.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -49,8 +49,8 @@ async function collectDecisions(
 ): Promise<ReadonlyMap<string, unknown>> {
   await using _approver = approver;
   for (const { prefix, flags, subject } of REQUESTERS) {
-    const own = requests.filter((one) => one.subject.includes(subject));
-    await createRequests(kubectl, own.map((one) => ({ ...one, csr: `${prefix}-${one.csr}` })), ...flags);
+    const selected = requests.filter((one) => one.subject.includes(subject));
+    await createRequests(kubectl, selected.map((one) => ({ ...one, csr: `${prefix}-${one.csr}` })), ...flags);
     for (let count = 0; count < LAST_REQUESTS; count++) {
       const csr = `last-${prefix}-${count}`;
       await createRequests(kubectl, [{ ...requests[0]!, csr }], ...BOOTSTRAP);

@@ -64,7 +64,7 @@ test("tlsboot up --policy kubelet-serving: a kubelet gets the addresses of its i
     () => kubectl.run("describe", "csr", own),
   );
 
-  // Both kubelets run on this machine, so the second one truly reports the address of the first.
+  // Both kubelets run on this machine, so the second one reports the address of the first.
   await using second = await startWholeKubelet(instance.folder, "second", instance.bootstrapKubeconfig);
   // The inventory lacks the second machine, so a person approves it.
   await instance.running.waitFor(/CSR held for a person.*machine second is not in the inventory/);
@@ -144,7 +144,7 @@ test("kube-apiserver with our signer and two approvers, all with least privilege
   assert.match(described, /\nVerdict: +left pending: n1 already has a certificate until /);
   await succeedTlsboot(["approve", "n1", "--yes", ...asAdmin]);
   assert.equal((await secondMachine.finished()).code, 0);
-  // The approvers have every right that they need.
+  // The approvers lack no permission.
   assert.doesNotMatch(follower.stderr() + leader.stderr(), /forbidden|access_denied/);
 });
 
@@ -199,7 +199,7 @@ test("kube-apiserver with our approver: a deny rule stops a stolen node, and a m
     `TlsbootDeny: This CSR was denied by user "${admin}" with tlsboot deny.`,
   );
 
-  // An approver without rights ends and reports the missing ones.
+  // An approver without permissions exits and reports the missing ones.
   const powerless = await spawnTlsbootToEnd(["approver", "--kubeconfig", plane.folder.join("n1", "kubeconfig")]);
   assert.equal(powerless.code, 1);
   assert.match(powerless.stderr, /user "system:node:n1" may not .*update certificatesigningrequests\/approval/);

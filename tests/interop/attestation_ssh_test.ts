@@ -95,7 +95,7 @@ describe("SSH keys", () => {
     }
   }
 
-  test("a proof with a key that only ssh-agent holds", async () => {
+  test("a key that only ssh-agent holds makes a proof", async () => {
     const socket = folder.join("agent");
     await using agent = start("ssh-agent", ["-D", "-a", socket]);
     await agent.waitFor(/SSH_AUTH_SOCK/);
@@ -111,7 +111,7 @@ describe("SSH keys", () => {
     }
   });
 
-  test("a known_hosts file that ssh-keygen has hashed is an inventory of the same machines", async () => {
+  test("a known_hosts file hashed by ssh-keygen is an inventory of the same machines", async () => {
     const path = folder.join("known_hosts");
     const names = KEYS.map(({ name }, index) => ({ node: `n${index}`, key: name }));
     const lines = await Promise.all(

@@ -105,7 +105,7 @@ interface PeerAnswer {
 }
 
 /** Runs an action of the go-tpm peer. */
-async function askPeer(action: string, request: object): Promise<PeerAnswer> {
+async function runPeer(action: string, request: object): Promise<PeerAnswer> {
   const { stdout } = await succeedProgram(peerPath("tpm-peer"), [action], { stdin: JSON.stringify(request) });
   return JSON.parse(stdout);
 }
@@ -124,7 +124,7 @@ for (const algorithm of ALGORITHMS) {
       const first = await prove(prover);
       assert.deepEqual((await prove(prover)).evidence, first.evidence);
       for (const kind of ["handles-transient", "handles-loaded-session"]) {
-        assert.equal((await swtpm.tryTool("getcap", kind)).stdout, "", "every handle is free again");
+        assert.equal((await swtpm.tryTool("getcap", kind)).stdout, "", "a handle is still in use");
       }
     });
 
@@ -147,7 +147,7 @@ for (const algorithm of ALGORITHMS) {
       );
     });
 
-    test("tpm2-tools as the machine, with their own keys, and our server", async () => {
+    test("our server challenges tpm2-tools, and verifies their quote", async () => {
       await using swtpm = await startSwtpm();
       await swtpm.tool("createek", "-c", "ek.ctx", "-G", algorithm, "-u", "ek.pub");
       const scheme = algorithm === "rsa" ? "rsassa" : "ecdsa";
@@ -184,7 +184,7 @@ for (const algorithm of ALGORITHMS) {
       unwrap(verifyQuote({ attestationKey, qualifyingData: NONCE, pcrs: PCRS, ...quoted }));
     });
 
-    test("our machine and tpm2-tools as the server", async () => {
+    test("our machine answers a challenge of tpm2-tools, which verify its quote", async () => {
       await using swtpm = await startSwtpm();
       const prover = createDeviceProver(() => openDevice(swtpm, algorithm));
       const evidence = await prover.evidence();
@@ -220,15 +220,15 @@ for (const algorithm of ALGORITHMS) {
       assert.match((await swtpm.tryTool("checkquote", ...check(SECRET))).stderr, /nonce/);
     });
 
-    test("go-tpm as the machine, with its own keys, and our server", async () => {
+    test("our server challenges go-tpm, and verifies its quote", async () => {
       await using swtpm = await startSwtpm();
       const target = { socket: swtpm.path, algorithm };
-      const evidence = await askPeer("evidence", target);
+      const evidence = await runPeer("evidence", target);
       const endorsementKey = decode(evidence.endorsementKey);
       const attestationKey = unwrap(readAttestationKey(decode(evidence.attestationKey)));
       assert.equal(attestationKey.algorithm.name, algorithm === "rsa" ? "SHA256-RSAPSS" : "ECDSA-SHA256");
       const challenge = await makeCredential(toSpki(endorsementKey), attestationKey.name, SECRET, random);
-      const { pcrs = {}, secret, quote, signature } = await askPeer("answer", {
+      const { pcrs = {}, secret, quote, signature } = await runPeer("answer", {
         ...target,
         credential: encodeBase64(challenge.credential),
         encryptedSecret: encodeBase64(challenge.secret),
@@ -244,12 +244,12 @@ for (const algorithm of ALGORITHMS) {
       assert.deepEqual((await prover.evidence()).endorsementKey, toSpki(endorsementKey));
     });
 
-    test("our machine and go-tpm as the server", async () => {
+    test("our machine answers a challenge of go-tpm, which verifies its quote", async () => {
       await using swtpm = await startSwtpm();
       const prover = createDeviceProver(() => openDevice(swtpm, algorithm));
       const evidence = await prover.evidence();
       const publicArea = await readEndorsementArea(swtpm, algorithm);
-      const answer = await askPeer("make", {
+      const answer = await runPeer("make", {
         endorsementKey: encodeBase64(publicArea),
         name: encodeBase64(computeTpmName(evidence.attestationKey)),
         secret: encodeBase64(SECRET),
@@ -260,7 +260,7 @@ for (const algorithm of ALGORITHMS) {
       );
       assert.deepEqual(secret, SECRET);
       const pcrs = Object.fromEntries([...pcrValues].map(([pcr, value]) => [pcr, encodeBase64(value)]));
-      await askPeer("verify", {
+      await runPeer("verify", {
         attestationKey: encodeBase64(evidence.attestationKey),
         nonce: encodeBase64(NONCE),
         quote: encodeBase64(quote),

@@ -31,8 +31,8 @@ const CONFIG_MAPS = "/api/v1/namespaces/default/configmaps";
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const AGENT = "tlsboot-interop";
 
-/** Sends one request of each kind whose audit event differs in form. */
-async function exercise(send: ApiClient): Promise<void> {
+/** Sends a request for each form of audit event. */
+async function sendRequests(send: ApiClient): Promise<void> {
   const config = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "a" }, data: { x: "1" } };
   const yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  z: '3'\n";
   await send("POST", CONFIG_MAPS, { body: config });
@@ -82,11 +82,11 @@ async function record({ server, caPath, kubectl, log }: AuditedServer, startedAt
   await kubectl.run("create", "clusterrolebinding", "audited", "--clusterrole=cluster-admin", "--group=tokengroup");
   const send = await createApiClient({ server, caPath }, "user-token");
   // The binding takes effect a moment later.
-  await eventually("the rights of the user", async () => {
+  await eventually("the permissions of the user", async () => {
     const { code } = await send("GET", CONFIG_MAPS, { headers: { "user-agent": "waiting" } });
     return code === 200 ? true : undefined;
   });
-  await exercise(send);
+  await sendRequests(send);
   // The last line may be half written.
   const read = async () => (await readFile(log, "utf8")).split("\n").slice(0, -1).map((line) => JSON.parse(line));
   await eventually("the last event", async () => {
@@ -95,8 +95,8 @@ async function record({ server, caPath, kubectl, log }: AuditedServer, startedAt
   });
   const port = Number(new URL(server).port);
   const blanker = createBlanker({ literal: POLICY, port, startedAt, now: () => new Date() });
-  const own = (await read()).filter(({ userAgent }) => String(userAgent).startsWith(AGENT));
-  return own.map((event) => blanker.blank(toComparable(event)));
+  const events = (await read()).filter(({ userAgent }) => String(userAgent).startsWith(AGENT));
+  return events.map((event) => blanker.blank(toComparable(event)));
 }
 
 /** An event of the audit log, with the fields that differ between any two servers. */

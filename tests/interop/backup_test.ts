@@ -9,8 +9,7 @@ import { startInstance } from "../support/interop/instance.ts";
 import { waitForCertificate } from "../support/interop/kubectl.ts";
 import { mountSmallDisk } from "../support/interop/small_disk.ts";
 
-/** Creates a key pair as an operator would. */
-async function makeKey(folder: TempFolder): Promise<{ readonly recipient: string; readonly path: string }> {
+async function createKey(folder: TempFolder): Promise<{ readonly recipient: string; readonly path: string }> {
   const path = folder.join("key.txt");
   await succeedProgram("age-keygen", ["-o", path]);
   const [, recipient = ""] = /public key: (age1\S+)/.exec(await readFile(path, "utf8")) ?? [];
@@ -19,7 +18,7 @@ async function makeKey(folder: TempFolder): Promise<{ readonly recipient: string
 
 test("age opens a backup and tar unpacks it; restore opens a backup sealed by age; kubectl works against the restored instance", async () => {
   await using folder = await createTempFolder();
-  const { recipient, path } = await makeKey(folder);
+  const { recipient, path } = await createKey(folder);
   const backup = folder.join("instance.backup");
   const second = folder.join("second");
   {
@@ -40,7 +39,7 @@ test("age opens a backup and tar unpacks it; restore opens a backup sealed by ag
     );
     assert.match(await readFile(folder.join("plain/objects/000001.ndjson"), "utf8"), /"name":"kept"/);
 
-    // The other way round: age seals the same archive, and we open it.
+    // In reverse: age seals the same archive, and we open it.
     const sealed = folder.join("sealed.backup");
     await succeedProgram("age", ["-r", recipient, "-o", sealed, folder.join("plain.tar")]);
     await instance.succeed("restore", sealed, "--data-dir", second, "--identity", path);
@@ -55,18 +54,18 @@ test("age opens a backup and tar unpacks it; restore opens a backup sealed by ag
   await waitForCertificate(instance.kubectl, "next");
 });
 
-test("a full disk ends backup and restore with the reason, and no partial files remain", async () => {
+test("backup and restore report a full disk and leave no partial files", async () => {
   await using folder = await createTempFolder();
-  const { recipient, path } = await makeKey(folder);
+  const { recipient, path } = await createKey(folder);
   await using disk = await mountSmallDisk(folder.join("disk"), 512);
   await using instance = await startInstance();
   const backup = (to: string) =>
     instance.tlsboot("backup", to, "--data-dir", instance.dataDir, "--recipient", recipient);
   assert.equal((await backup(folder.join("good.backup"))).code, 0);
   await disk.fill();
-  const made = await backup(`${disk.path}/a.backup`);
-  assert.equal(made.code, 1);
-  assert.match(made.stderr, /cannot write backup "\S+a\.backup"[^]*the disk is full/);
+  const created = await backup(`${disk.path}/a.backup`);
+  assert.equal(created.code, 1);
+  assert.match(created.stderr, /cannot write backup "\S+a\.backup"[^]*the disk is full/);
   const to = ["--data-dir", `${disk.path}/data`, "--identity", path];
   const restored = await instance.tlsboot("restore", folder.join("good.backup"), ...to);
   assert.equal(restored.code, 1);
@@ -97,7 +96,7 @@ test("readiness fails before the disk is full and recovers afterwards; a full di
   await instance.running.waitFor(/audit events lost/);
   const size = (await stat(log)).size;
   await instance.kubectl.run("get", "csr");
-  assert.equal((await stat(log)).size, size, "the log does not change");
+  assert.equal((await stat(log)).size, size, "the log has grown");
   await disk.free();
   await runProgram("rm", [`${disk.path}/half`]);
   assert.ok(await ready());

@@ -29,10 +29,10 @@ async function flipBit(path: string, place: PlaceInFile): Promise<Buffer> {
   return bytes;
 }
 
-/** The header of a PEM text, its middle, the last bytes of its content, and its last line. */
+/** The header of a PEM file, its middle, the last bytes of its content, and its last line. */
 const PEM_PLACES = [0, 0.5, -50, -3];
 
-/** The object whose record in the database is changed. Halfway into the file there may be unused space. */
+/** The object whose record in the database is changed; other parts of the file may be unused. */
 const KEPT = "kept";
 
 /**
@@ -55,7 +55,7 @@ const SERVER_FILES = [
 
 test("up on a data directory with a changed byte reports the file or recreates it", async () => {
   await using folder = await createTempFolder();
-  const [good, data, port] = [folder.join("good"), folder.join("data"), await findServerPort()];
+  const [original, data, port] = [folder.join("good"), folder.join("data"), await findServerPort()];
   {
     await using running = startUp(data, port);
     await waitUntilUp(running);
@@ -64,15 +64,15 @@ test("up on a data directory with a changed byte reports the file or recreates i
     running.kill("SIGTERM");
     await running.finished();
   }
-  await cp(data, good, { recursive: true });
+  await cp(data, original, { recursive: true });
   const listed = SERVER_FILES.map(({ name }) => name as string);
-  const entries = (await readdir(good, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
-  const names = entries.map(({ parentPath, name }) => join(parentPath, name).slice(good.length + 1));
-  assert.deepEqual(names.filter((name) => !listed.includes(name)), [], "a file that this test does not know");
+  const entries = (await readdir(original, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+  const names = entries.map(({ parentPath, name }) => join(parentPath, name).slice(original.length + 1));
+  assert.deepEqual(names.filter((name) => !listed.includes(name)), [], "files that this test does not list");
   for (const { name, places, want } of SERVER_FILES) {
     for (const place of places) {
       await rm(data, { recursive: true, force: true });
-      await cp(good, data, { recursive: true });
+      await cp(original, data, { recursive: true });
       const what = `${name} at ${place}`;
       const path = join(data, name);
       const changed = await flipBit(path, place);
@@ -119,14 +119,14 @@ test("bootstrap with a changed byte in a pair or in a pending key reports the fi
   assert.equal((await joinNode(folder, "n1")).code, 0);
   const pki = folder.join("n1", "pki");
   const [pair = ""] = (await readdir(pki)).filter((name) => /\d\.pem$/.test(name));
-  const good = await readFile(join(pki, pair));
+  const original = await readFile(join(pki, pair));
   for (const place of PEM_PLACES) {
     await flipBit(join(pki, pair), place);
     // A second certificate of a node is not approved automatically.
     const { code, stderr } = await joinNode(folder, "n1", "--timeout", "100ms");
     assert.equal(code, 3, `${pair} at ${place}: ${stderr}`);
     assert.match(stderr, /the kubeconfig cannot be used: .*kubelet-client-current\.pem/);
-    await writeFile(join(pki, pair), good);
+    await writeFile(join(pki, pair), original);
   }
   assert.equal((await joinNode(folder, "n2", "--print-public-key")).code, 0);
   const pending = folder.join("n2", "pki", "kubelet-client.key.tmp");
@@ -148,12 +148,12 @@ test("verify certificates finds a changed byte in any line of an issued log, and
     await spawnTlsbootToEnd(args, { cwd: folder.path });
   assert.equal((await run("ca", "init", "--data-dir", data)).code, 0);
   for (const user of ["a", "b", "c"]) {
-    const made = await run("kubeconfig", "admin", "--data-dir", data, "--user", user, "--out", user);
-    assert.equal(made.code, 0, made.stderr);
+    const created = await run("kubeconfig", "admin", "--data-dir", data, "--user", user, "--out", user);
+    assert.equal(created.code, 0, created.stderr);
   }
   const verify = ["verify", "certificates", log, "--ca-file", join(data, "pki", "ca.crt")];
   assert.equal((await run(...verify)).code, 0);
-  const good = await readFile(log);
+  const original = await readFile(log);
   for (const place of [0, 0.1, 0.2, 0.4, 0.5, 0.7, 0.9, -60, -1]) {
     await flipBit(log, place);
     const { code, stderr } = await run(...verify);
@@ -163,6 +163,6 @@ test("verify certificates finds a changed byte in any line of an issued log, and
       /cannot read line \d of issued log|the register is not intact at record \d{10}/,
       `at ${place}`,
     );
-    await writeFile(log, good);
+    await writeFile(log, original);
   }
 });

@@ -1,6 +1,6 @@
 /**
  * `tlsboot bootstrap` with a real control plane and a real kubelet: both certificates, discovery, and files that one
- * takes over from the other.
+ * adopts from the other.
  */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
@@ -15,7 +15,7 @@ import { assertChain, assertKeyMatches, assertNodePair, readMode, readSubject } 
 import { startPublishedCluster } from "../support/interop/published_cluster.ts";
 import { startWholeKubelet, untilReady } from "../support/interop/whole_kubelet.ts";
 
-/** Certificates are backdated by five minutes, so a client that rotates renews at once. */
+/** Certificates are backdated by five minutes, so a rotating client renews at once. */
 const SHORT_LIFE = "--cluster-signing-duration=60s";
 
 /** Returns the arguments of the command that `token create -o command` prints, without paths. */
@@ -78,7 +78,7 @@ test("kube-apiserver: bootstrap gets both certificates with the hash of the CA, 
   assert.equal((await kubectl.run("get", "csr", "--output=name")).trim().split("\n").length, 2);
 });
 
-test("kube-apiserver: bootstrap takes over the files of a kubelet and renews them, and the kubeconfig still works", async () => {
+test("kube-apiserver: bootstrap adopts the files of a kubelet and renews them, and the kubeconfig still works", async () => {
   await using plane = await startPublishedCluster([SHORT_LIFE]);
   const { kubectl, folder } = plane;
   const token = (await createJoinArgs(plane)).join(" ").match(/--token (\S+)/)?.[1] ?? "";
@@ -99,7 +99,7 @@ test("kube-apiserver: bootstrap takes over the files of a kubelet and renews the
   running.kill("SIGKILL");
   await running.finished();
   await assertNodePair(plane.caPath, kubelet.currentPair, "n2");
-  assert.equal(await readFile(kubelet.kubeconfig, "utf8"), written, "the kubeconfig stays as it was");
+  assert.equal(await readFile(kubelet.kubeconfig, "utf8"), written, "the kubeconfig has changed");
   assert.match(await kubectl.as(kubelet.kubeconfig).run("auth", "whoami"), /Username +system:node:n2\n/);
   const requesters = await kubectl.run("get", "csr", '--output=jsonpath={range .items[*]}{.spec.username}{"\\n"}{end}');
   assert.ok((requesters.match(/^system:node:n2$/gm)?.length ?? 0) >= 3, requesters);

@@ -1,4 +1,4 @@
-/** Rotation under realistic failures: a full disk, an unreachable API, a suspended machine, a kill. */
+/** Certificate rotation with a full disk, an unreachable API, a suspended machine and a kill. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -8,7 +8,7 @@ import { assertNodePair } from "../support/interop/openssl.ts";
 import { startInstance, waitUntilUp } from "../support/interop/instance.ts";
 import { mountSmallDisk } from "../support/interop/small_disk.ts";
 
-/** Certificates are backdated by five minutes, so a client that rotates renews again and again. */
+/** Certificates are backdated by five minutes, so a rotating client renews again and again. */
 const SHORT_LIFE = ["--auto-approve", "--cluster-signing-duration", "60s"];
 
 function rotate(bootstrap: string, folder: string, node = "n1"): Child {
@@ -26,7 +26,7 @@ function count(text: string, pattern: RegExp): number {
   return [...text.matchAll(pattern)].length;
 }
 
-test("a full disk stops renewals with the reason, keeps the pair and adds no requests; renewals continue once there is space", async () => {
+test("a full disk stops renewals with an error, but keeps the pair and adds no requests; renewals continue once there is space", async () => {
   await using instance = await startInstance({ args: SHORT_LIFE });
   await using folder = await createTempFolder();
   await using disk = await mountSmallDisk(folder.join("disk"), 256);

@@ -27,7 +27,7 @@ const CONTROLLERS = [
   "kube-apiserver-serving-clustertrustbundle-publisher-controller",
 ];
 
-/** Makes `kubernetes/pki` and `kubernetes/admin.conf` with kubeadm, from the CA of the control plane. */
+/** Creates `kubernetes/pki` and `kubernetes/admin.conf` with kubeadm, from the CA of the control plane. */
 async function writeKubernetesFolder(folder: TempFolder, server: string): Promise<void> {
   const pki = folder.join("kubernetes/pki");
   await mkdir(pki, { recursive: true });
@@ -53,7 +53,7 @@ async function readSteps(folder: TempFolder): Promise<readonly string[]> {
   const first = blocks.findIndex((block) => block.startsWith("ca="));
   return blocks.slice(first).map((block) =>
     block.replaceAll("/etc/kubernetes", folder.join("kubernetes"))
-      // kubeadm knows no other folder for its kubeconfigs.
+      // kubeadm has no flag for the folder of its kubeconfigs.
       .replace(/kubeadm certs renew apiserver/, `$& --cert-dir ${folder.join("kubernetes/pki")}`)
   );
 }
@@ -68,7 +68,7 @@ test("docs/guides/new_ca.md: the CA of a kubeadm cluster is replaced under a run
     assert.equal(code, 0, `${line}\n${stdout}${stderr}`);
     return stdout;
   };
-  // Where the operator restarts kube-apiserver with other flags, this test starts it for the first time.
+  // The operator restarts kube-apiserver with other flags here; this test starts it for the first time.
   await using plane = await startControlPlane({
     controllers: false,
     apiserverFlags: async (folder, server) => {

@@ -1,4 +1,4 @@
-/** The CA in all its forms, checked with openssl, kubelet, kubectl and kube-apiserver. */
+/** Every kind of CA, checked with openssl, kubelet, kubectl and kube-apiserver. */
 import assert from "node:assert/strict";
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:https";
@@ -25,7 +25,6 @@ import { type RunningInstance, startInstance } from "../support/interop/instance
 const quiet = new AbortController().signal;
 const KEY_PROGRAM = join(ROOT, "docs", "examples", "ca-key-openssl");
 
-/** Runs tlsboot in a folder; it must succeed. */
 const tlsboot = (folder: TempFolder, ...args: readonly string[]) => succeedTlsboot(args, { cwd: folder.path });
 
 /** Copies the certificate in an administrator's kubeconfig to a file, and returns the path. */
@@ -37,7 +36,7 @@ async function extractAdmin(folder: TempFolder, dataDir: string): Promise<string
   return path;
 }
 
-async function makeIntermediate(folder: TempFolder): Promise<void> {
+async function createIntermediate(folder: TempFolder): Promise<void> {
   await makeCertificate(folder, { name: "root", extensions: CA_EXTENSIONS });
   const extensions = [...CA_EXTENSIONS, "authorityKeyIdentifier=keyid"];
   await makeCertificate(folder, { name: "intermediate", issuer: "root", extensions });
@@ -99,7 +98,7 @@ test("a kubelet bootstraps from up with a split CA, and each certificate comes f
 
 test("a kubelet bootstraps from up with an intermediate CA that openssl made, and keeps the chain", async () => {
   await using folder = await createTempFolder();
-  await makeIntermediate(folder);
+  await createIntermediate(folder);
   const caFlags = ["--ca-cert", "chain.pem", "--ca-key", "intermediate.key"];
   await tlsboot(folder, "ca", "import", "--data-dir", "data", ...caFlags);
   await using instance = await startInstance({ args: ["--auto-approve"], dataDir: folder.join("data") });
@@ -111,7 +110,7 @@ test("a kubelet bootstraps from up with an intermediate CA that openssl made, an
   const { code, stderr } = await runProgram("openssl", client);
   assert.equal(code, 0, stderr);
 
-  // The organization's root issues a certificate for an administrator of another instance, without rights here.
+  // An administrator of another instance, certified by the same root, has no permissions here.
   const extensions = ["extendedKeyUsage=clientAuth", "authorityKeyIdentifier=keyid"];
   await makeCertificate(folder, { name: "outsider", issuer: "root", extensions });
   const outsider = ["--client-certificate", folder.join("outsider.crt"), "--client-key", folder.join("outsider.key")];
@@ -128,7 +127,7 @@ test("kube-apiserver accepts the chain that the signer sends with --cluster-sign
   await using plane = await sharedControlPlane();
   const { kubectl } = plane;
   await kubectl.create(controllerRbac());
-  await makeIntermediate(plane.folder);
+  await createIntermediate(plane.folder);
   await using _signer = spawnTlsboot([
     ...["signer", "--kubeconfig", await plane.kubeconfigWithToken("signer", "signer-token"), "--cluster-signing-chain"],
     ...["--cluster-signing-cert-file", plane.folder.join("chain.pem")],
@@ -183,13 +182,13 @@ test("openssl, kubectl and our client refuse a name outside the CA's constraints
   }
 });
 
-test("openssl reads our key with its passphrase, and a CA whose key openssl has encrypted signs", async () => {
+test("openssl decrypts our CA key, and we sign with a key that openssl has encrypted", async () => {
   await using folder = await createTempFolder();
   await writeFile(folder.join("pass"), "correct horse battery\n", { mode: 0o600 });
   const passphrase = ["--ca-passphrase-file", "pass"];
   await tlsboot(folder, "ca", "init", "--data-dir", "made", ...passphrase);
-  const made = ["pkey", "-in", folder.join("made/pki/ca.key"), "-passin", `file:${folder.join("pass")}`];
-  const publicKey = await openssl([...made, "-pubout"]);
+  const keyArgs = ["pkey", "-in", folder.join("made/pki/ca.key"), "-passin", `file:${folder.join("pass")}`];
+  const publicKey = await openssl([...keyArgs, "-pubout"]);
   assert.equal(publicKey, await openssl(["x509", "-in", folder.join("made/pki/ca.crt"), "-noout", "-pubkey"]));
 
   await makeCertificate(folder, { name: "root", extensions: CA_EXTENSIONS });
@@ -214,7 +213,7 @@ for (
     ["Ed25519", ["-algorithm", "ED25519"]],
   ] as const
 ) {
-  test(`a CA whose key is behind the documented key program signs: ${name}`, async () => {
+  test(`a CA signs through the documented key program: ${name}`, async () => {
     await using folder = await createTempFolder();
     await mkdir(folder.join("data/pki"), { recursive: true });
     await openssl(["genpkey", ...key, "-out", folder.join("data/pki/ca.key")]);
@@ -228,7 +227,7 @@ for (
   });
 }
 
-test("a kubelet bootstraps from up whose CA key is behind the documented key program", async () => {
+test("a kubelet bootstraps from up with a CA that signs through the documented key program", async () => {
   await using folder = await createTempFolder();
   await mkdir(folder.join("data/pki"), { recursive: true, mode: 0o700 });
   const key = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];

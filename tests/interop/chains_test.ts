@@ -1,6 +1,6 @@
 /**
- * Our test cases for path validation, and leaves of a new CA that the old one has cross-signed, verified by openssl and
- * by Go's x509, which client-go uses. They show that the expected verdicts are not ours alone.
+ * openssl and Go's x509, which client-go uses, confirm the verdicts of our test cases for path validation, and verify
+ * leaves of a new CA that the old one has cross-signed.
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -24,7 +24,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
 /** A chain that a server sends to a client, and the expected verdicts. */
 type Case = Pick<ChainCase, "name" | "chain" | "roots" | "host" | "go" | "openssl">;
 
-/** The cases in which openssl's command differs from Go, which we follow. */
+/** The cases in which openssl's command differs from Go and from us. */
 const DIFFERENT: Readonly<Record<string, Verdict>> = {
   // It accepts what RFC 6125 calls legacy.
   "host: a common name alone": "accept",

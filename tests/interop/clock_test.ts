@@ -1,5 +1,5 @@
 /**
- * The real program when its clock is set, and across dates at which clocks and formats break. Server and clients share
+ * The real program while its clock is set, and across dates that break clocks and formats. Server and clients share
  * a clock (libfaketime), as on one machine; it runs at normal speed.
  */
 import assert from "node:assert/strict";
@@ -94,11 +94,11 @@ test("up continues when its clock is set forward or back by a second, an hour an
     await assertPair(folder, clock, node);
     const requests = await instance.requests();
     assert.equal(requests.code, 0, requests.stderr);
-    assert.equal(countLines(requests), nodes, `at ${time} all requests are there`);
+    assert.equal(countLines(requests), nodes, `requests at ${time}`);
   }
 });
 
-test("up waits while its clock is before its CA, and continues when the clock is right again", async () => {
+test("up waits while its clock is before its CA, and continues when the clock is correct again", async () => {
   await using folder = await createTempFolder();
   const clock = await createClock(folder, "+0", "UTC");
   await using instance = await startClockedInstance(folder, clock);
@@ -114,7 +114,7 @@ test("up waits while its clock is before its CA, and continues when the clock is
   await assertPair(folder, clock, "n1");
 });
 
-test("bootstrap on a machine whose clock was never set waits until it is, and then joins", async () => {
+test("bootstrap on a machine with an unset clock waits until it is set, and then joins", async () => {
   await using folder = await createTempFolder();
   const clock = await createClock(folder, "+0", "UTC");
   await using instance = await startClockedInstance(folder, clock);
@@ -143,13 +143,13 @@ for (
     { name: "the end of UTCTime", from: "2049-12-31 23:59:50", to: "2050-01-01 00:00:05", zone: "UTC" },
     { name: "a leap second", from: "2016-12-31 23:59:50", to: "2016-12-31 23:59:59", zone: "UTC" },
     {
-      name: "the hour that daylight saving leaves out",
+      name: "the hour that daylight saving time skips",
       from: "2027-03-28 01:59:50",
       to: "2027-03-28 03:00:05",
       zone: "Europe/Berlin",
     },
     {
-      name: "the hour that daylight saving repeats",
+      name: "the hour that daylight saving time repeats",
       from: "2027-10-31 01:59:50",
       to: "2027-10-31 03:00:05",
       zone: "Europe/Berlin",
@@ -181,7 +181,7 @@ function bootstrapAgain(folder: TempFolder, clock: SetClock, machine: string): P
   return spawnTlsbootToEnd([...args, "--timeout", ATTEMPT], { cwd: folder.path, env: clock.env });
 }
 
-/** Clones the files of a machine, with the paths in them adjusted. */
+/** Copies the files of a machine and adjusts the paths in them. */
 async function cloneMachine(folder: TempFolder, machine: string, clone: string): Promise<void> {
   await cp(folder.join(machine), folder.join(clone), { recursive: true, verbatimSymlinks: true });
   const kubeconfig = folder.join(clone, "kubeconfig");
@@ -193,7 +193,7 @@ async function cloneMachine(folder: TempFolder, machine: string, clone: string):
   await symlink(folder.join(clone, "pki", target), link);
 }
 
-test("a node that was off for fourteen months comes back by itself, and a clone of its disk does not", async () => {
+test("a node that was off for fourteen months recovers by itself, and a clone of its disk does not", async () => {
   await using folder = await createTempFolder();
   const clock = await createClock(folder, "-430d", "UTC");
   await using instance = await startClockedInstance(folder, clock, ["--node-recovery", "90d"]);
@@ -201,7 +201,7 @@ test("a node that was off for fourteen months comes back by itself, and a clone 
   await cloneMachine(folder, "n1", "clone");
   await clock.set("+0");
 
-  const recovered = await eventually("the node comes back", async () => {
+  const recovered = await eventually("the node recovers", async () => {
     const finished = await bootstrapAgain(folder, clock, "n1");
     return finished.code === 0 ? finished : undefined;
   });
@@ -224,7 +224,7 @@ test("a node that was off for fourteen months comes back by itself, and a clone 
   assert.match(events, /Two machines hold the\s+key of this certificate/);
 });
 
-test("a server without --node-recovery, or beyond it, refuses an expired certificate, and bootstrap prints the remedy", async () => {
+test("a server refuses an expired certificate without --node-recovery or after its period, and bootstrap prints the remedy", async () => {
   await using folder = await createTempFolder();
   const clock = await createClock(folder, "-430d", "UTC");
   const port = await findServerPort();

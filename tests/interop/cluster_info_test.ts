@@ -16,7 +16,7 @@ interface TokenOptions {
   readonly data?: Readonly<Record<string, string | undefined>>;
 }
 
-/** Builds the Secret that kubeadm makes for a signing token, with these differences. */
+/** Builds the Secret that kubeadm creates for a signing token, with these changes. */
 function tokenSecret(id: string, { type = "bootstrap.kubernetes.io/token", name, data }: TokenOptions = {}): string {
   const all = { "token-id": id, "token-secret": "0123456789abcdef", "usage-bootstrap-signing": "true", ...data };
   const encoded = Object.entries(all).flatMap(([key, value]) =>
@@ -44,7 +44,7 @@ interface Step {
   readonly make: Change;
   /** Ids of the tokens that have a signature afterwards. */
   readonly signed: readonly string[];
-  /** The ids are the same as before, but at least one signature has changed. */
+  /** Whether the ids stay the same, but at least one signature changes. */
   readonly isRenewal?: boolean;
 }
 
@@ -106,14 +106,14 @@ const STEPS: readonly Step[] = [
   },
 ];
 
-test("up signs cluster-info as kube-controller-manager does, and drops the signatures of tokens that are gone", async () => {
+test("up signs cluster-info as kube-controller-manager does, and removes the signatures of deleted tokens", async () => {
   await using plane = await sharedControlPlane();
   await using _controllers = plane.startCertificateControllers();
   await using instance = await startInstance();
   const theirs = plane.kubectl;
-  // `up` has a built-in token, which it creates again when it is deleted.
+  // `up` recreates its built-in token when it is deleted.
   const first = await untilSigned("up, for its own token", instance.kubectl, (some) => Object.keys(some).length === 1);
-  const [own = ""] = Object.keys(first);
+  const [builtIn = ""] = Object.keys(first);
   let before: Signatures = {};
   for (const { change, make, signed, isRenewal = false } of STEPS) {
     await Promise.all([make(theirs), make(instance.kubectl)]);
@@ -123,7 +123,7 @@ test("up signs cluster-info as kube-controller-manager does, and drops the signa
       (signatures) =>
         Object.keys(signatures).join() === signed.join() && !(isRenewal && isDeepStrictEqual(signatures, before)),
     );
-    await untilSigned(change, instance.kubectl, (some) => isDeepStrictEqual(some, expected), own);
+    await untilSigned(change, instance.kubectl, (some) => isDeepStrictEqual(some, expected), builtIn);
     before = expected;
   }
 });

@@ -1,5 +1,5 @@
 /**
- * Sends the same requests to a real kube-apiserver 1.37 and to `tlsboot serve`, whose answers must be the same. The
+ * Sends the same requests to a real kube-apiserver 1.37 and to `tlsboot serve`. Their answers must be the same. The
  * exchanges are in `corpus/`, and the code that compares them is in `comparison/`.
  */
 import assert from "node:assert/strict";

@@ -25,7 +25,7 @@ const CONFORMANCE: readonly string[] = [
   "ServiceAccounts should (run through|update|guarantee|create a serviceAccountToken)",
 ];
 
-/** A user gets a certificate by a CSR, and has the rights that RBAC grants that user. Not part of conformance. */
+/** Not a conformance test: a user gets a certificate through a CSR, and the permissions that RBAC grants. */
 const CLIENT = "should support building a client with a CSR";
 
 /**
@@ -47,7 +47,7 @@ const READY_NODE = JSON.stringify({
   status: { conditions: [{ type: "Ready", status: "True", reason: "KubeletReady" }] },
 });
 
-/** A test, or a node of the suite itself, in the report that Ginkgo writes. */
+/** A test, or a node of the suite itself, in Ginkgo's report. */
 interface SpecReport {
   readonly State: string;
   readonly LeafNodeType: string;
@@ -60,7 +60,7 @@ test("conformance tests that need no pods pass, except those that expect groups 
   await using instance = await startInstance();
   const { folder, kubectl } = instance;
   await kubectl.create(READY_NODE);
-  // Admission taints each new node; a node controller would take the taint away.
+  // Admission taints each new node; a node controller would remove the taint.
   await kubectl.run("taint", "nodes", "--all", "node.kubernetes.io/not-ready-");
   const report = folder.join("report.json");
   // It has no time limit except the runner's, because its tests take minutes.

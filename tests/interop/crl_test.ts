@@ -127,7 +127,7 @@ test("openssl, Go, nginx and HAProxy refuse a revoked node with the CRL of the s
   });
   assert.match(await judgeByGo(setting, revoked.certificate) ?? "", /revoked at .* reason 1/);
   for (const judge of [judgeByOpenssl, judgeByGo]) assert.equal(await judge(setting, good.certificate), undefined);
-  // A CRL is backdated by five minutes for clients whose clocks are behind, but an entry has the true time of its
+  // A CRL is backdated by five minutes for clients whose clocks are behind, but an entry has the real time of its
   // revocation, so a new entry is later than its CRL. RFC 5280 has no rule against it, and every verifier here accepts
   // it.
   assert.deepEqual(await lintCrl(crl), ["e_crl_revocation_time_after_this_update"]);

@@ -1,7 +1,7 @@
 /**
  * A real kube-apiserver without a signer: a CA without any network, not even loopback, signs its requests, and the
- * answers are imported with the rights that `--print-rbac` prints. kubectl, openssl and kube-apiserver check the
- * certificates.
+ * answers are imported with the permissions that `--print-rbac` prints. kubectl, openssl and kube-apiserver check
+ * the certificates.
  */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
@@ -20,7 +20,7 @@ const ACCOUNT = "tlsboot-csr-import";
 let plane: SharedControlPlane;
 let kubectl: Kubectl;
 let kubeconfig: string;
-/** Runs tlsboot in a network namespace of its own, in which not even loopback is up. */
+/** Runs tlsboot in its own network namespace, in which not even loopback is up. */
 async function withoutNetwork(...args: readonly string[]) {
   const [command, all] = tlsbootCommand(args);
   return await runProgram("unshare", ["--net", command, ...all], { cwd: plane.folder.path });
@@ -62,7 +62,7 @@ describe("the requests of a real cluster", () => {
   });
   after(() => plane[Symbol.asyncDispose]());
 
-  test("requests of a real cluster are signed without a network, and imported with the rights of --print-rbac", async () => {
+  test("requests of a real cluster are signed without a network, and imported with the permissions of --print-rbac", async () => {
     await kubectl.create(await csrManifest("alice"));
     const wrong = await csrManifest("wrong", { spec: { usages: ["digital signature", "server auth"] } });
     await kubectl.create(wrong);

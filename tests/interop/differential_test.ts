@@ -1,6 +1,6 @@
 /**
- * Sends random exchanges to a real kube-apiserver 1.37 and to `tlsboot serve`, whose answers must be the same.
- * `differential/` generates and shrinks them; `deno task differential` does the same by hand.
+ * Sends random exchanges to a real kube-apiserver 1.37 and to `tlsboot serve`. Their answers must be the same.
+ * `differential/` generates and shrinks them; `deno task differential` does the same manually.
  */
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";

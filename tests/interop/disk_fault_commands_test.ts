@@ -15,7 +15,7 @@ import { assertClearEnd, begin } from "../support/interop/faulty_instance.ts";
 import { startCommands, startOnDemand } from "../support/interop/on_demand.ts";
 import { startInstance } from "../support/interop/instance.ts";
 
-/** A disk that keeps failing from one call on, so nothing can be cleaned up either. */
+/** Faults that last, so that cleaning up fails too. */
 const PERMANENT_FAULTS: readonly Fault[] = [
   { name: "permanent ENOSPC", errno: "ENOSPC", kinds: "owt", count: 1_000_000 },
   { name: "permanent EIO", errno: "EIO", kinds: "owstn", count: 1_000_000 },
@@ -27,7 +27,7 @@ interface Stopped {
   readonly open: readonly string[];
 }
 
-/** Creates a data directory with an object, which no server uses, and keys, which are faster than passphrases. */
+/** Creates a stopped data directory with an object, and backup keys, which are faster than passphrases. */
 async function createStopped(folder: TempFolder): Promise<Stopped> {
   const dataDir = folder.join("data");
   {
@@ -58,19 +58,19 @@ for (const isForced of [false, true]) {
       await rm(folder.join("out"), { recursive: true, force: true });
       await mkdir(folder.join("out"));
       if (isForced) await writeFile(path, "before");
-      const made = await commands.run(...args);
+      const backup = await commands.run(...args);
       const hits = await disk.hits();
       await disk.disarm();
-      const left = await readdir(folder.join("out"));
+      const files = await readdir(folder.join("out"));
       const now = existsSync(path) ? await readFile(path, "latin1") : undefined;
-      if (made.code === 0) {
+      if (backup.code === 0) {
         assert.ok(hits.length === 0 || fault.short === "harmless", `${what}: ${hits}`);
       } else {
         failures++;
-        assert.notEqual(fault.short, "harmless", `${what}: ${made.stderr}`);
-        assertClearEnd(made, `${what}: ${hits}`);
-        assert.match(made.stderr, /cannot write backup/, `${what}: ${hits}`);
-        if (fault.count === undefined) assert.deepEqual(left.filter((name) => name !== "instance.backup"), [], what);
+        assert.notEqual(fault.short, "harmless", `${what}: ${backup.stderr}`);
+        assertClearEnd(backup, `${what}: ${hits}`);
+        assert.match(backup.stderr, /cannot write backup/, `${what}: ${hits}`);
+        if (fault.count === undefined) assert.deepEqual(files.filter((name) => name !== "instance.backup"), [], what);
         // Without --force an existing file would make the next run fail.
         if (!isForced && fault.count === undefined) assert.ok(now === undefined, `${what}: ${hits}`);
       }
@@ -78,8 +78,8 @@ for (const isForced of [false, true]) {
       if (now !== undefined && !isOld) {
         const verified = await commands.run("backup", path, "--verify", ...open);
         assert.equal(verified.code, 0, `${what}: ${hits}: ${verified.stderr}`);
-      } else assert.notEqual(made.code, 0, what);
-      if (made.code === 0) return;
+      } else assert.notEqual(backup.code, 0, what);
+      if (backup.code === 0) return;
       const again = await commands.run(...args, ...(isForced ? [] : ["--force"]));
       assert.equal(again.code, 0, `after ${what}: ${again.stderr}`);
       assert.deepEqual(await readdir(folder.join("out")), ["instance.backup"], `after ${what}`);
@@ -95,15 +95,15 @@ test("backup of a data directory whose disk fails at every call in turn reports 
   await using commands = startCommands(folder.path, disk);
   const path = folder.join("instance.backup");
   let failures = 0;
-  // A backup only reads the database, so there is hardly a write.
+  // A backup only reads the database, so it hardly writes.
   const faults = FAULTS.filter(({ name }) => name === "EIO" || name === "EROFS");
   await tryEachCall(disk, dataDir, async ({ what }) => {
     await rm(path, { force: true });
-    const made = await commands.run("backup", path, "--data-dir", dataDir, ...seal);
+    const finished = await commands.run("backup", path, "--data-dir", dataDir, ...seal);
     await disk.disarm();
-    if (made.code !== 0) {
+    if (finished.code !== 0) {
       failures++;
-      assertClearEnd(made, what);
+      assertClearEnd(finished, what);
       assert.equal(existsSync(path), false, what);
     } else {
       const verified = await commands.run("backup", path, "--verify", ...open);
@@ -132,7 +132,7 @@ const DATABASE_FAULTS: readonly Fault[] = [
   { name: "failing fsyncs", errno: "EIO", kinds: "s", count: 1_000_000 },
 ];
 
-/** Some of the files that a restore creates, below the folder of the test, and some of the calls for the database. */
+/** Some of the files that a restore creates, and some of the calls for its database. */
 const RESTORED_FILES: readonly ({ readonly name: string; readonly isForced: boolean } & EachCall)[] = [
   { name: "/place/instance.restoring$", isForced: false, faults: WITHOUT_WRITES },
   { name: "/place/instance.restoring/pki/ca.key", isForced: false },
@@ -156,8 +156,8 @@ test("restore on a disk that fails at every call in turn changes nothing, or is 
   const disk = await createFaultyDisk(folder);
   await using commands = startCommands(folder.path, disk);
   const backup = folder.join("instance.backup");
-  const made = await commands.run("backup", backup, "--data-dir", dataDir, ...seal);
-  assert.equal(made.code, 0, made.stderr);
+  const backedUp = await commands.run("backup", backup, "--data-dir", dataDir, ...seal);
+  assert.equal(backedUp.code, 0, backedUp.stderr);
   const [place, target] = [folder.join("place"), folder.join("place", "instance")];
   let [failures, ignored, reported] = [0, 0, 0];
   for (const { name, isForced, ...which } of RESTORED_FILES) {
@@ -169,17 +169,17 @@ test("restore on a disk that fails at every call in turn changes nothing, or is 
       const restored = await commands.run(...args);
       const hits = await disk.hits();
       await disk.disarm();
-      const left = (await readdir(place)).map((one) => one.replace(/-.*/, "")).sort();
-      const seen = `${what}${isForced ? " by force" : ""}: ${hits}: ${left}: ${restored.stderr}`;
+      const folders = (await readdir(place)).map((one) => one.replace(/-.*/, "")).sort();
+      const seen = `${what}${isForced ? " by force" : ""}: ${hits}: ${folders}: ${restored.stderr}`;
       if (restored.code === 0) {
-        // A folder that exists may be made again. SQLite syncs it too, and ignores an error; we sync it at the end.
+        // An existing folder may be created again. SQLite syncs it too and ignores errors; we sync it at the end.
         const isRepeated = name === "/place/instance.restoring$" && (call > 0 || fault.kinds === "s");
         if (isRepeated && hits[0]?.startsWith("fsync")) ignored++;
         // The log is deleted only once all of it is synced to the database; the next start reads it.
         const log = await readFile(`${target}/tlsboot.db-wal`).catch(() => new Uint8Array());
         const isInLog = name.includes("/tlsboot.db") && log.length > 0;
         assert.ok(hits.length === 0 || fault.short === "harmless" || isRepeated || isInLog, seen);
-        assert.deepEqual(left, isForced ? ["instance", "instance.replaced"] : ["instance"], seen);
+        assert.deepEqual(folders, isForced ? ["instance", "instance.replaced"] : ["instance"], seen);
         assert.ok(existsSync(`${target}/pki/ca.key`), seen);
         return;
       }
@@ -188,13 +188,13 @@ test("restore on a disk that fails at every call in turn changes nothing, or is 
       assertClearEnd(restored, seen);
       if (/is restored, but/.test(restored.stderr)) {
         // Only the last call may fail: the sync of the new name.
-        assert.deepEqual(left, isForced ? ["instance", "instance.replaced"] : ["instance"], seen);
+        assert.deepEqual(folders, isForced ? ["instance", "instance.replaced"] : ["instance"], seen);
         assert.ok(existsSync(`${target}/pki/ca.key`), seen);
         return;
       }
       if (name === "/place/instance.restoring$" && hits[0]?.startsWith("fsync")) reported++;
       assert.match(restored.stderr, /cannot (?:restore|put)/, seen);
-      assert.deepEqual(left, isForced ? ["instance"] : [], seen);
+      assert.deepEqual(folders, isForced ? ["instance"] : [], seen);
       if (isForced) assert.ok(existsSync(`${target}/before`), seen);
     }, which);
   }
@@ -218,7 +218,7 @@ test("bootstrap on a disk that fails at every call in turn reports it, and the n
   await using commands = startCommands(instance.folder.path, disk);
   let failures = 0;
   await tryEachCall(disk, `${instance.folder.path}/home-`, async ({ fault, call, what }) => {
-    // Each call has its own node, so that leftovers of the previous one do not matter.
+    // Each call has its own node, so leftovers do not matter.
     const node = `n${FAULTS.indexOf(fault)}-${call}`;
     const home = instance.folder.join(`home-${node}`);
     const args = [
@@ -248,7 +248,7 @@ test("bootstrap on a disk that fails at every call in turn reports it, and the n
   assert.ok(failures > 20, `${failures} failures`);
 });
 
-test("pairs and kubeconfigs on a disk that fails at every call in turn are either the old or the new ones", async () => {
+test("pairs and kubeconfigs on a disk that fails at every call in turn are either old or new", async () => {
   await using folder = await createTempFolder();
   const disk = await createFaultyDisk(folder);
   await using program = startOnDemand("update_on_demand.ts", folder.path, disk);
@@ -271,7 +271,7 @@ test("pairs and kubeconfigs on a disk that fails at every call in turn are eithe
   };
   for (const [target, readNow] of Object.entries(read)) {
     assert.match(await program.send(`${target} first`), /done/);
-    // A file is first written under a temporary name that begins with a dot.
+    // A file is first written under a temporary name with a leading dot.
     const needle = target === "kubeconfig" ? target : `${folder.path}/${target}`;
     await tryEachCall(disk, needle, async ({ fault, call, what }) => {
       const before = await readNow();

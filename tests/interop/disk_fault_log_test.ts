@@ -20,7 +20,7 @@ rules:
   omitStages: [RequestReceived]
 - level: None
 `;
-/** The length of a line, of which one megabyte holds only one. */
+/** The length of a line, more than half of a megabyte. */
 const LINE_BYTES = 600_000;
 const LOST = /^apiserver_audit_error_total\{plugin="log"\} (\d+)/m;
 /** A fault after which an incomplete line cannot be removed either. */
@@ -84,7 +84,7 @@ async function readLog(folder: TempFolder): Promise<readonly string[]> {
 }
 
 /** Waits until all rotated files are compressed or deleted, or until the disk has failed a call. */
-async function untilTidy(folder: TempFolder, disk?: FaultyDisk): Promise<void> {
+async function untilRotated(folder: TempFolder, disk?: FaultyDisk): Promise<void> {
   await eventually("the rotated files are compressed or deleted", async () => {
     if (disk !== undefined && (await disk.hits()).length > 0) return true;
     const files = await readdir(folder.join("log"));
@@ -92,18 +92,18 @@ async function untilTidy(folder: TempFolder, disk?: FaultyDisk): Promise<void> {
   });
 }
 
-test("serve whose audit log fails at every call in turn continues to answer, counts lost events, and writes whole lines", async () => {
+test("serve whose audit log fails at every call in turn continues to answer, counts lost events and writes only whole lines", async () => {
   await using folder = await createTempFolder();
   const disk = await createFaultyDisk(folder);
   await using instance = await startAudited(folder, disk);
   const faults = [...FAULTS.filter((fault) => !isSyncFault(fault)), NOT_TRUNCATED];
   let [lost, losses] = [0, 0];
   for (const name of ["first", "second"]) await instance.write(name);
-  await untilTidy(folder);
+  await untilRotated(folder);
   await tryEachCall(disk, `${folder.path}/log/audit`, async ({ fault, call, what }) => {
     const name = `c${faults.indexOf(fault)}-${call}`;
     await instance.write(name);
-    await untilTidy(folder, disk);
+    await untilRotated(folder, disk);
     const hits = await disk.hits();
     const lostNow = await instance.lost();
     const isLost = lostNow > lost;
@@ -112,19 +112,19 @@ test("serve whose audit log fails at every call in turn continues to answer, cou
     if (isLost) assert.ok(hits.length > 0 && fault.short !== "harmless", `${what}: ${hits}`);
     lost = lostNow;
     await disk.disarm();
-    // Remains of an incomplete line are removed before the next line is written.
+    // An incomplete line is removed before the next line is written.
     await instance.write(`${name}-after`);
-    // While a file is being compressed it exists twice, or briefly under a name that was not listed.
+    // A file that is being compressed exists twice, or briefly under an unlisted name.
     const wanted = [`${name}-after`, ...(isLost ? [] : [name])];
     await eventually(`${wanted} in the log after ${what}: ${hits}`, async () => {
       const names = await readLog(folder);
       return wanted.every((one) => names.includes(one)) || undefined;
     });
     if (isLost) assert.ok(!(await readLog(folder)).includes(name), `${what}: ${hits}`);
-    // The second of two lines certainly starts a new file, and the remaining files are tidied up.
+    // The second of two lines always starts a new file, after which the old files are compressed or deleted.
     await instance.write(`${name}-again`);
     assert.equal(await instance.lost(), lost, `after ${what}`);
-    await untilTidy(folder);
+    await untilRotated(folder);
     await readLog(folder);
   }, { faults });
   assert.ok(losses >= faults.length - 1, `${losses} lines were lost`);
@@ -135,7 +135,7 @@ test("serve whose audit log fails at every call in turn continues to answer, cou
   await readLog(folder);
 });
 
-test("serve whose audit log cannot be opened ends with a clear message, and starts once the disk works", async () => {
+test("serve whose audit log cannot be opened exits with a clear message, and starts once the disk works", async () => {
   await using folder = await createTempFolder();
   const disk = await createFaultyDisk(folder);
   const args = await startArguments(folder);

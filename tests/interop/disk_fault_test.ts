@@ -1,6 +1,6 @@
 /**
  * The real program on a disk that fails at every system call in turn. The server refuses with a 5xx Status and
- * continues, or ends with a clear message if the disk did not keep a write; it acknowledges nothing that it has not
+ * continues, or exits with a clear message if the disk lost a write; it acknowledges nothing that it has not
  * stored. While it renews its certificates it serves the previous or the new one, and the next check writes what is
  * missing on the disk. A CRL that cannot be written does not prevent a renewal.
  */
@@ -40,17 +40,17 @@ const RUNNING_FILES = [
   { file: "tlsboot.db", calls: [0, 1, 2, 10, 100, 500] },
 ];
 
-test("up on a disk that fails at every call in turn acknowledges nothing that it has not stored, and continues or ends clearly", async () => {
+test("up on a disk that fails at every call in turn acknowledges only what it has stored, and continues or exits with a clear message", async () => {
   await using folder = await createTempFolder();
   const disk = await createFaultyDisk(folder);
   const [dataDir, port] = [folder.join("data"), await findServerPort()];
   const acknowledged = new Set<string>();
   const refused = new Set<string>();
-  /** Refused since the server was last ready. */
+  /** The objects refused since the server was last ready. */
   const doubtful = new Set<string>();
   let ends = 0;
   {
-    // A new instance seals its register a minute after its start, or at its end.
+    // A new instance seals its register a minute after it starts, or when it stops.
     await using first = await begin(dataDir, port);
     first.running.kill("SIGTERM");
     await first.running.finished();
@@ -98,7 +98,7 @@ test("up on a disk that fails at every call in turn acknowledges nothing that it
       await tryEachCall(disk, needle, async ({ fault, call, what }) => {
         const name = `f${FAULTS.indexOf(fault)}-${file.length}-${call}`;
         let refusal: Refusal | undefined;
-        // At least one write, also when the server itself has met the fault before it.
+        // At least one write, even if the server itself has already hit the fault.
         for (let number = 0; number < (isCheckpoint ? 20 : 1); number++) {
           refusal = await create(`${name}-${number}`, isCheckpoint ? 400_000 : 10);
           if ((await disk.hits()).length > 0) break;
@@ -107,7 +107,7 @@ test("up on a disk that fails at every call in turn acknowledges nothing that it
         await disk.disarm();
         const hits = await disk.hits();
         if (refusal !== undefined) assertRefusal(refusal, `${what}: ${hits}`);
-        // What a checkpoint writes has already been acknowledged, and a partial write is continued.
+        // A checkpoint writes what has already been acknowledged, and a partial write is continued.
         if (!isCheckpoint && fault.short !== "harmless") {
           assert.equal(refusal !== undefined, hits.length > 0, `${what}: ${hits}`);
         }
@@ -148,13 +148,13 @@ test("up that cannot sync the files of a killed server keeps them for the next s
   {
     await using life = await begin(dataDir, port);
     for (const name of names) assert.equal(await life.client.create(name, 10), undefined);
-    // Otherwise the next start might repeat a write of a controller, which would meet the fault.
+    // Otherwise the next start might repeat a write of a controller and hit the fault.
     await quiet(life.client);
     life.running.kill("SIGKILL");
     await life.running.finished();
   }
-  const left = await readFile(log);
-  assert.ok(left.length > 0);
+  const kept = await readFile(log);
+  assert.ok(kept.length > 0);
   let failures = 0;
   for (let call = 0, isOver = false; !isOver; call++) {
     await disk.arm({ errno: "EIO", kinds: "s", needle: `${log}$` }, call);
@@ -170,7 +170,7 @@ test("up that cannot sync the files of a killed server keeps them for the next s
       failures++;
       assert.ok(hits.length > 0, running.stderr());
       assertClearEnd(await running.finished(), `${hits}`);
-      assert.deepEqual(await readFile(log), left);
+      assert.deepEqual(await readFile(log), kept);
     }
   }
   assert.ok(failures >= 2, `${failures} failures`);
@@ -179,9 +179,7 @@ test("up that cannot sync the files of a killed server keeps them for the next s
 /** Fails calls of every kind. */
 const EIO = FAULTS.filter(({ name }) => name === "EIO");
 
-/**
- * The faults to try at a start. EROFS differs from ENOSPC only in its number, and the tests of a running `up` try it.
- */
+/** The faults to try at a start. EROFS, which differs only in its number, is tried with a running `up`. */
 const START_FAULTS = FAULTS.filter(({ name }) => name !== "EROFS");
 
 /**
@@ -191,7 +189,7 @@ const START_FAULTS = FAULTS.filter(({ name }) => name !== "EROFS");
 const CREATED_FILES = [
   { name: "/instance$", faults: EIO },
   { name: "/instance/pki", faults: EIO },
-  // These are first written under a temporary name that begins with a dot.
+  // These are first written under a temporary name with a leading dot.
   { name: "bootstrap.kubeconfig", faults: EIO },
   { name: "format", faults: START_FAULTS },
   { name: "admin.kubeconfig", faults: START_FAULTS },
@@ -200,7 +198,7 @@ const CREATED_FILES = [
 ];
 
 for (const { name, ...which } of CREATED_FILES) {
-  test(`up on a disk that fails at ${name} ends with a clear message, and starts once the disk works`, async () => {
+  test(`up on a disk that fails at ${name} exits with a clear message, and starts once the disk works`, async () => {
     await using folder = await createTempFolder();
     const disk = await createFaultyDisk(folder);
     let commands = startCommands(folder.path, disk);
@@ -279,7 +277,7 @@ async function readAdminPair(dataDir: string): Promise<CredentialPair> {
   return pair.value;
 }
 
-/** Reads the number of the CRL on the disk, which each new one increases. */
+/** Reads the number of the CRL on the disk; each new CRL has a higher one. */
 async function readCrlNumber(dataDir: string): Promise<bigint> {
   const found = findPemBlock(await readFile(`${dataDir}/pki/ca.crl`, "utf8"));
   const facts = parseCrl(found!.block.bytes);
@@ -290,11 +288,11 @@ async function readCrlNumber(dataDir: string): Promise<bigint> {
 for (
   const { what: owned, name } of [
     { what: "serving pair", name: "/data/pki" },
-    // This is first written under a temporary name that begins with a dot.
+    // This is first written under a temporary name with a leading dot.
     { what: "admin kubeconfig", name: "admin.kubeconfig" },
   ]
 ) {
-  test(`an instance whose disk fails at every call in turn during the renewal of its ${owned} continues to serve, and the next check repairs the files`, async () => {
+  test(`an instance whose disk fails at every call in turn while it renews its ${owned} continues serving, and the next check repairs the files`, async () => {
     await using folder = await createTempFolder();
     const disk = await createFaultyDisk(folder);
     const dataDir = folder.join("data");
@@ -321,8 +319,8 @@ for (
       const crlAfter = await readCrlNumber(dataDir);
       if (hasCrl) assert.ok(crlAfter > crlBefore, what);
       const after = await readShownCertificate(port);
-      const left = await readServingCertificate(dataDir);
-      if (left === undefined) mismatches++;
+      const onDisk = await readServingCertificate(dataDir);
+      if (onDisk === undefined) mismatches++;
       // A pair that may not be on the disk is not served until it has been written again.
       if (!isDone && name === "/data/pki") assert.equal(after, before, what);
       // The file is either the complete old or the complete new one.
@@ -336,8 +334,8 @@ for (
       assert.notEqual(repaired, before, `after ${what}`);
       assert.equal(await readServingCertificate(dataDir), repaired, `after ${what}`);
       assert.notDeepEqual((await readAdminPair(dataDir)).leaf, adminBefore.leaf, `after ${what}`);
-      const rest = [...await readdir(dataDir), ...await readdir(`${dataDir}/pki`)].filter((name) => /tmp/.test(name));
-      assert.deepEqual(rest, [], `after ${what}`);
+      const temps = [...await readdir(dataDir), ...await readdir(`${dataDir}/pki`)].filter((name) => /tmp/.test(name));
+      assert.deepEqual(temps, [], `after ${what}`);
     });
     assert.ok(failures > 10, `${failures} failures`);
     assert.ok(name === "/data/pki" ? withoutCrl > 10 : withoutCrl === 0, `${withoutCrl} checks without a new CRL`);

@@ -26,7 +26,7 @@ let kubeconfig: string;
 let kubectl: Kubectl;
 let shell: Shell;
 
-/** Examines a cluster, as if it were `aheadMs` later. */
+/** Examines a cluster as if it were `aheadMs` later. */
 async function findAll(cwd: string, config: string, aheadMs = 0): Promise<readonly Finding[]> {
   const system = createSystemClock();
   const clock = { ...system, now: () => new Date(system.now().getTime() + aheadMs) };
@@ -36,7 +36,7 @@ async function findAll(cwd: string, config: string, aheadMs = 0): Promise<readon
   return JSON.parse(stdout).findings;
 }
 
-/** Examines the instance and returns its problems, except that its clock differs by `aheadMs`. */
+/** Returns the problems of the instance, except that its clock differs by `aheadMs`. */
 async function findProblems(aheadMs = 0): Promise<readonly Finding[]> {
   const findings = await findAll(folder.join("work"), kubeconfig, aheadMs);
   return findings.filter(({ check, severity }) => severity !== "ok" && check !== "clock");
@@ -72,7 +72,7 @@ async function createGrant(
   await target.create(stdin);
 }
 
-/** Changes the kubeconfig in `cluster-info`, which the server may sign at the same time. */
+/** Patches the kubeconfig in `cluster-info`, which the server may sign at the same time. */
 async function publish(change: (config: string) => string): Promise<void> {
   const info = ["configmap", "cluster-info", "--namespace=kube-public"];
   const kubeconfig = change(await kubectl.run("get", ...info, "--output=jsonpath={.data.kubeconfig}"));
@@ -88,10 +88,10 @@ interface Case {
   readonly check: string;
   readonly severity?: Finding["severity"];
   readonly message: RegExp;
-  /** The fix, or the advice where no command can help. */
+  /** The fix, or advice if there is no command for it. */
   readonly fix: RegExp;
   readonly aheadMs?: number;
-  /** What the operator does to follow the advice. */
+  /** Follows the advice as an operator would. */
   readonly followAdvice?: () => Promise<unknown>;
 }
 
@@ -163,7 +163,7 @@ const CASES: readonly Case[] = [
       const stdin = await csrManifest("waiting");
       await kubectl.create(stdin);
     },
-    // The bootstrap token of `up` lasts for a day.
+    // The bootstrap token of `up` is valid for a day.
     aheadMs: 25 * HOUR_MS,
     check: "pending-requests",
     message: /^request "waiting" has waited for an approver for more than a day, and no controller has deleted it$/,
@@ -214,7 +214,7 @@ const CASES: readonly Case[] = [
   },
 ];
 
-/** Examines the instance with another kubeconfig, made from the administrator's. */
+/** Examines the instance with a changed copy of the administrator's kubeconfig. */
 async function findWith(change: (text: string) => string): Promise<readonly Finding[]> {
   const text = await readFile(kubeconfig, "utf8");
   assert.notEqual(change(text), text);
@@ -281,8 +281,8 @@ describe("tlsboot doctor --cluster", () => {
     );
     assert.deepEqual([untrusted?.check, untrusted?.severity], ["server-access", "error"]);
 
-    const ended = await findProblems(400 * 24 * HOUR_MS);
-    const serving = ended.find(({ check }) => check === "serving-certificate");
+    const later = await findProblems(400 * 24 * HOUR_MS);
+    const serving = later.find(({ check }) => check === "serving-certificate");
     assert.match(serving?.message ?? "", /^certificate "\S+" in "https:\S+" expired at /);
     assert.match(serving?.advice ?? "", /tlsboot doctor DIR$/);
   });
@@ -296,7 +296,7 @@ describe("tlsboot doctor --cluster", () => {
     assert.match(access?.message ?? "", /^the server does not accept the user of "mallory\.kubeconfig": /);
   });
 
-  test("tlsboot doctor --cluster lists the rights that a user lacks", async () => {
+  test("tlsboot doctor --cluster lists the permissions that a user lacks", async () => {
     await shell.succeed("tlsboot kubeconfig user eve --duration 8h --data-dir ../data --out eve.kubeconfig");
     const findings = await findAll(folder.join("work"), folder.join("work/eve.kubeconfig"));
     const skipped = findings.filter(({ severity }) => severity === "skipped").map(({ message }) => message).join("\n");
@@ -305,7 +305,7 @@ describe("tlsboot doctor --cluster", () => {
     assert.deepEqual(findings.filter(({ severity }) => severity === "warning" || severity === "error"), []);
   });
 
-  test("tlsboot doctor --cluster finds no excessive right in a new kubeadm cluster, and finds one that is added", async () => {
+  test("tlsboot doctor --cluster finds no excessive permission in a new kubeadm cluster, until one is added", async () => {
     await using plane = await sharedControlPlane();
     await using _controllers = plane.startCertificateControllers();
     const admin = plane.kubectl;
@@ -313,7 +313,7 @@ describe("tlsboot doctor --cluster", () => {
     const find = async (): Promise<readonly Finding[]> => {
       const findings = await findAll(plane.folder.path, plane.adminKubeconfig);
       assert.ok(findings.some(({ check }) => check === "csr-approve"));
-      // The CA of this cluster lasts for a month.
+      // The CA of this cluster is valid for a month.
       return findings.filter(({ check, severity }) => ["warning", "error"].includes(severity) && check !== "ca-expiry");
     };
     assert.deepEqual(await find(), []);

@@ -1,6 +1,6 @@
 /**
- * How a server behaves, and what it reports, while its etcd is down, stalled, full, compacted or cut off by the
- * network.
+ * How a server behaves, and what it reports, while its etcd is down, stalled, full, compacted or
+ * disconnected.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -46,7 +46,7 @@ test("a server whose etcd stalls or is killed acknowledges nothing, reports it, 
   member.signal("SIGSTOP");
   const stalled = await kubectl.try("create", "cm", "meanwhile");
   const unready = await readyz(kubectl);
-  // Whether a token is valid is unknown, which must not be a refusal: a kubelet gives up after one.
+  // An unverifiable token must not be refused: a kubelet gives up after a refusal.
   const byToken = await kubectl.try("--kubeconfig", instance.bootstrapKubeconfig, "auth", "whoami");
   member.signal("SIGCONT");
   assert.equal(stalled.code, 1);
@@ -102,7 +102,7 @@ test("a server whose etcd is full refuses writes, reports it, still reads, and i
   await kubectl.run("create", "cm", "after");
 });
 
-test("a server reads at a revision of another server, even if none of its own keys has changed", async () => {
+test("a server reads at the revision of another server, even if none of its keys has changed", async () => {
   await using etcd = await startEtcd();
   await using instance = await startInstance({ args: ["--etcd-servers", etcd.urls.join(",")] });
   const [member] = etcd.members;
@@ -131,7 +131,7 @@ test("a watch from a compacted revision ends with 410, and one from a later revi
       return key > Number(old) || undefined;
     });
   }
-  // From here on no server compacts.
+  // No server compacts from here on.
   const later = await member!.revision();
   const metadata = { name: "b", namespace: "default" };
   await member!.put(

@@ -80,7 +80,7 @@ test("a kube-apiserver with the instance's CA accepts its kubeconfigs, first wit
       .run(...verifier, "create", "-f", "-", "--output=jsonpath={.status.user.username}{.status.error}");
     assert.equal(user, "system:serviceaccount:default:app");
   }
-  // kube-apiserver accepts the certificate of a node that joined at tlsboot.
+  // kube-apiserver accepts the certificate of a node that joined tlsboot.
   const node = kubectl.as(work("n1/kubeconfig"));
   assert.match(await node.run(...atApiserver, "auth", "whoami"), /system:node:n1/);
   for (const server of [apiserver, next, first]) {
@@ -88,7 +88,7 @@ test("a kube-apiserver with the instance's CA accepts its kubeconfigs, first wit
     await server.finished();
   }
 
-  // Clients know only the address, which kube-apiserver takes over.
+  // Clients know only the address, which is now that of kube-apiserver.
   await using _instead = await startApiserver({ dataDir: work("first") }, urls, port);
   await using _signer = startControllerManager(
     work("first/admin.kubeconfig"),

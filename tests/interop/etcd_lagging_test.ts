@@ -14,7 +14,7 @@ const MAPS = "/api/v1/namespaces/default/configmaps";
 const TOKENS = ['admin-token,admin,1,"system:masters"'];
 const WATCH = ["get", "cm", "numbers", "-n", "default", "--watch", '--output=jsonpath={.data.n}{"\\n"}'];
 
-/** Counts up in one object, and remembers the last acknowledged number. */
+/** Counts up in one object, and keeps the last acknowledged number. */
 interface Counter {
   readonly acknowledged: number;
   /** Tries to write the next number. */
@@ -27,7 +27,7 @@ async function startCounter(instance: RunningInstance): Promise<Counter> {
   const send = await createApiClient(instance, "admin-token");
   const created = await send("POST", MAPS, { body: { metadata: { name: "numbers" }, data: { n: "0" } } });
   assert.equal(created.code, 201, created.text);
-  /** Returns whether etcd has stored a change. While it has no leader, the outcome is unknown. */
+  /** Reports whether etcd has stored a change; without a leader, the outcome is unknown. */
   const patch = async (body: object): Promise<boolean> => {
     const headers = { "content-type": "application/merge-patch+json" };
     const { code, text } = await send("PATCH", `${MAPS}/numbers`, { body, headers });
@@ -42,7 +42,7 @@ async function startCounter(instance: RunningInstance): Promise<Counter> {
       return acknowledged;
     },
     async next() {
-      // Otherwise the same number is written again, which changes nothing when it was stored.
+      // Otherwise the same number is written again, which changes nothing if it was stored.
       if (await patch({ data: { n: String(acknowledged + 1) } })) acknowledged++;
     },
     async touch() {
@@ -55,7 +55,7 @@ async function countTo(counter: Counter, number: number): Promise<void> {
   while (counter.acknowledged < number) await counter.next();
 }
 
-/** All reads that promise current data. */
+/** The reads that guarantee current data. */
 const READS: readonly { readonly path: string; readonly find: RegExp }[] = [
   { path: `${MAPS}/numbers`, find: /"n":"(\d+)"/ },
   { path: MAPS, find: /"n":"(\d+)"/ },
@@ -104,7 +104,7 @@ async function startThree(etcd: Etcd) {
   return await startServers([[one, two], [lagging], [lagging, one, two]], { tokens: TOKENS });
 }
 
-test("a stalled member: a server with no other member serves nothing, one with others soon continues, and no watch misses an event", async () => {
+test("a stalled member: a server without another member serves nothing, others soon continue, and no watch misses an event", async () => {
   await using etcd = await startEtcd({ members: 3 });
   await using servers = await startThree(etcd);
   const [steady, bound, free] = servers.instances as [RunningInstance, RunningInstance, RunningInstance];

@@ -31,7 +31,7 @@ const CALLS = 1_500;
 
 type Answer = { readonly code: number; readonly details: string } | { readonly bytes: Buffer };
 
-/** One of the two etcds, with the test's leases and watches on it. */
+/** One of the two etcds, with the leases and watches of the test. */
 class Side {
   readonly #member: GrpcServer;
   readonly leases: bigint[] = [];
@@ -80,7 +80,7 @@ function describeEvent({ isDeletion, kv }: EtcdEvent): string {
   return `${isDeletion ? "delete" : "put"} ${describeKeyValue(kv)}`;
 }
 
-/** Describes a key by everything that two etcds have in common: lease ids differ, for example. */
+/** Describes a key without what differs between two etcds, such as lease ids. */
 function describeKeyValue({ key, modRevision, version, value, lease }: EtcdKeyValue): string {
   return `${key} ${modRevision} ${version} ${Buffer.from(value).toString()} ${lease !== undefined}`;
 }
@@ -96,7 +96,7 @@ test("the simulated etcd answers 1,500 random calls like a real one, and its wat
   const pick = <T>(items: readonly T[]): T => items[Math.floor(float() * items.length)]!;
   const counts = new Map<string, number>();
   let revision = 1;
-  /** Makes a call on both sides and compares what `describe` makes of the answers. */
+  /** Makes a call on both sides and compares the described answers. */
   const compare = async (
     path: string,
     message: (side: Side) => Buffer,
@@ -132,7 +132,7 @@ test("the simulated etcd answers 1,500 random calls like a real one, and its wat
       }));
       await transact((side) =>
         encodeTransaction(writes.map(({ isLeased, ...write }): GuardedWrite => {
-          // An id without a lease, until the test has granted some.
+          // The id of no lease, until the test has granted some.
           const lease = side.leases[leaseIndex] ?? 4_711n;
           return isLeased && write.value !== undefined ? { ...write, lease } : write;
         }))

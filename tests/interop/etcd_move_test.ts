@@ -1,5 +1,5 @@
 /**
- * Moves an instance from its database into an etcd and back, as in docs/guides/backup.md: nothing but versions changes.
+ * Moves an instance from its database into an etcd and back, as in docs/guides/backup.md: only versions change.
  */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
@@ -36,13 +36,13 @@ async function stop(instance: RunningInstance): Promise<void> {
   assert.equal((await instance.running.finished()).code, 0, instance.running.stderr());
 }
 
-/** Reads the objects without those that may differ: leases, and objects that every start creates again. */
+/** Reads the objects, except leases and those that every start recreates. */
 async function readState(kubectl: Kubectl): Promise<Record<string, string>> {
   const all = withoutVersions(steady(await everything(kubectl)));
   return Object.fromEntries(Object.entries(all).filter(([key]) => !/cluster-info|events /.test(key)));
 }
 
-/** Reads the register, whose first `before` records the CA must have sealed. */
+/** Reads the register, of which the CA must have sealed the first `before` records. */
 async function readRecords({ kubectl, caPath }: RunningInstance, before = 0) {
   const { items, sealedUpTo } = await readRegister(kubectl, caPath);
   assert.ok(Number(sealedUpTo?.name ?? 0) >= before, sealedUpTo?.name);
@@ -178,11 +178,11 @@ describe("moves into an etcd", () => {
     }
     const offline = await succeed("backup", second, ...data, ...inEtcd, ...seal);
     assert.match(offline.stderr, /\bdeployments \(1\)/);
-    assert.doesNotMatch(offline.stderr, /fields that tlsboot does not know/, "services are whole");
+    assert.doesNotMatch(offline.stderr, /fields that tlsboot does not know/, "a Service lost fields");
     assert.match((await succeed("backup", second, "--verify", ...open)).stderr, /\bdeployments \(1\)/);
-    const back = await succeed("restore", second, ...data, ...open, "--force");
-    assert.match(back.stdout, /resource versions continue from 1000\d+\n/);
-    assert.match(back.stderr, /warning: was not in the backup: .*\bdeployments \(1\)/);
+    const restored = await succeed("restore", second, ...data, ...open, "--force");
+    assert.match(restored.stdout, /resource versions continue from 1000\d+\n/);
+    assert.match(restored.stderr, /warning: was not in the backup: .*\bdeployments \(1\)/);
     assert.ok(!existsSync(`${dataDir}/etcd.yaml`));
 
     await using instance = await startInstance({ dataDir, args: port });
@@ -203,7 +203,7 @@ describe("moves into an etcd", () => {
       await using instance = await spawnInstance(folder, port, "serve");
       await instance.end("SIGTERM");
     }
-    // Its versions are now beyond any that etcd will ever have.
+    // Its versions are now higher than any that etcd will have.
     await succeed("backup", backup, ...data, ...seal);
     await succeed("restore", backup, ...data, ...open, "--force");
     const kubectl = createKubectl(folder, folder.join("data/admin.kubeconfig"));

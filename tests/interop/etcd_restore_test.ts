@@ -1,6 +1,5 @@
 /**
- * Restores into an etcd that are killed, and prefixes that are not empty: no instance is incomplete, and nothing is
- * lost.
+ * Restores into an etcd that are killed or find existing keys never leave an incomplete instance, and lose nothing.
  */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
@@ -25,8 +24,8 @@ let etcd: Etcd;
 let seal: readonly string[];
 let open: readonly string[];
 
-/** Makes a backup of a data directory with `count` objects. */
-async function makeBackup(name: string, count: number): Promise<string> {
+/** Creates a backup of a data directory with `count` objects. */
+async function createBackup(name: string, count: number): Promise<string> {
   const root = folder.join(`${name}-source`);
   await mkdir(root);
   await writeFile(`${root}/format`, "1\n");
@@ -47,10 +46,10 @@ function flags(prefix: string, url: string = etcd.urls[0]!): readonly string[] {
   return ["--etcd-servers", url, "--etcd-prefix", prefix];
 }
 
-/** A proxy to the etcd that stops after a number of bytes, so that a writing program stalls in the middle. */
+/** A proxy to the etcd that stops after a number of bytes, so that its client stalls while it writes. */
 interface LimitedRelay extends AsyncDisposable {
   readonly url: string;
-  /** The number of bytes that the etcd was sent. */
+  /** The number of bytes that the etcd has received. */
   readonly passed: number;
   /** Resolves when the limit is reached. */
   readonly isExhausted: Promise<void>;
@@ -137,7 +136,7 @@ describe("restores into an etcd", () => {
 
   test("a restore that is killed leaves no usable instance, and the same command finishes it", async () => {
     const count = 3_000;
-    const backup = await makeBackup("many", count);
+    const backup = await createBackup("many", count);
     const through = (relay: LimitedRelay, name: string) => [
       ...["restore", backup, "--data-dir", folder.join(name), ...flags(name, relay.url), ...open],
     ];
@@ -167,7 +166,7 @@ describe("restores into an etcd", () => {
   });
 
   test("a restore that died before its last step resumes without force, but not from another backup", async () => {
-    const [backup, other] = [await makeBackup("last", 5), await makeBackup("other", 5)];
+    const [backup, other] = [await createBackup("last", 5), await createBackup("other", 5)];
     const command = restore(backup, "last", "last");
     await succeedTlsboot(command);
     await putMarkerBack("last");
@@ -181,15 +180,15 @@ describe("restores into an etcd", () => {
     assert.deepEqual((await readdir(folder.join("last"))).sort(), ["etcd.yaml", "format"]);
     await putMarkerBack("last");
     const { stdout } = await succeedTlsboot([...command, "--force", "--force-etcd"]);
-    assert.doesNotMatch(stdout, /what was/, "it has moved aside what it has restored itself");
+    assert.doesNotMatch(stdout, /what was/, "it has moved its own keys aside");
     assert.deepEqual((await readdir(folder.path)).filter((name) => /^last\.re/.test(name)), []);
   });
 
   test("a restore ends when another program writes below its prefix, and --force-etcd moves all existing keys aside", async () => {
-    const command = restore(await makeBackup("spoiled", 5), "spoiled", "spoiled");
+    const command = restore(await createBackup("spoiled", 5), "spoiled", "spoiled");
     await succeedTlsboot(command);
     await putMarkerBack("spoiled");
-    // An empty value, which is not in the backup either.
+    // An empty value, which is not in the backup.
     await etcd.members[0]!.put("/spoiled/pods/default/strange", "");
     await assertRefused(
       command,
@@ -209,7 +208,7 @@ describe("restores into an etcd", () => {
   });
 
   test("--force-etcd moves existing keys below another prefix, also after an interruption, and loses none", async () => {
-    const [first, second] = [await makeBackup("first", 40), await makeBackup("second", 3)];
+    const [first, second] = [await createBackup("first", 40), await createBackup("second", 3)];
     await succeedTlsboot(restore(first, "taken", "taken"));
     await etcd.members[0]!.put("/taken/pods/default/strange", "whatever");
     const before = await etcd.members[0]!.read("/taken/");
@@ -241,8 +240,8 @@ describe("restores into an etcd", () => {
     assert.equal((await listKeysBelow("taken")).length, 40);
   });
 
-  test("a backup reports which keys of the etcd it leaves out, and fails at objects that it cannot read", async () => {
-    await succeedTlsboot(restore(await makeBackup("reported", 3), "reported", "reported"));
+  test("a backup reports which keys of the etcd it omits, and fails at objects that it cannot read", async () => {
+    await succeedTlsboot(restore(await createBackup("reported", 3), "reported", "reported"));
     const [member, instance] = [etcd.members[0]!, ["--data-dir", folder.join("reported"), ...flags("reported")]];
     const backup = ["backup", folder.join("reported-2.backup"), ...instance, ...seal];
     await member.put("/reported/pods/default/a", "x");
@@ -273,8 +272,8 @@ describe("restores into an etcd", () => {
     );
   });
 
-  test("--force-etcd moves nothing aside that another program uses", async () => {
-    const backup = await makeBackup("busy", 3);
+  test("--force-etcd moves no keys that another program uses", async () => {
+    const backup = await createBackup("busy", 3);
     await using instance = await spawnInstance(folder, flags("busy"));
     const lease = "leases/kube-system/tlsboot-controllers";
     await eventually("the server has a Lease", async () => (await listKeysBelow("busy")).includes(lease) || undefined);
@@ -292,19 +291,19 @@ describe("restores into an etcd", () => {
     await instance.end("SIGTERM");
     const foreign = home.join("foreign");
     await succeedTlsboot(["ca", "init", "--data-dir", foreign]);
-    const back = (
+    const backupArgs = (
       name: string,
       root: string,
       prefix: string,
     ) => ["backup", home.join(name), "--data-dir", root, ...flags(prefix), ...seal];
     await assertRefused(
-      back("no", foreign, "paired"),
+      backupArgs("no", foreign, "paired"),
       /the objects in etcd belong to an instance with another CA\n.*hint: name the folder/,
     );
-    await succeedTlsboot(back("own", home.join("data"), "paired"));
+    await succeedTlsboot(backupArgs("own", home.join("data"), "paired"));
     // Without a record of the owner there is nothing to compare.
-    await succeedTlsboot(restore(await makeBackup("unowned", 3), "unowned", "unowned"));
-    await succeedTlsboot(back("any", foreign, "unowned"));
+    await succeedTlsboot(restore(await createBackup("unowned", 3), "unowned", "unowned"));
+    await succeedTlsboot(backupArgs("any", foreign, "unowned"));
   });
 
   test("the prefix / stands for a whole etcd, as for kube-apiserver, and keys are moved outside of it", async () => {
@@ -313,9 +312,9 @@ describe("restores into an etcd", () => {
     const into = (backup: string, root: string, ...more: readonly string[]) =>
       ["restore", backup, "--data-dir", folder.join(root), "--etcd-servers", member.url, "--etcd-prefix", "/"]
         .concat(open, more);
-    await succeedTlsboot(into(await makeBackup("whole", 3), "whole"));
+    await succeedTlsboot(into(await createBackup("whole", 3), "whole"));
     assert.deepEqual([...(await member.read("/")).keys()], [0, 1, 2].map((n) => `/configmaps/default/whole-${n}`));
-    const { stdout } = await succeedTlsboot(into(await makeBackup("next", 1), "next", "--force-etcd"));
+    const { stdout } = await succeedTlsboot(into(await createBackup("next", 1), "next", "--force-etcd"));
     const [, aside = ""] = /the previous keys in etcd are now below (replaced-\S+)\/\n/.exec(stdout) ?? [];
     assert.deepEqual([...(await member.read("/")).keys()], ["/configmaps/default/next-0"]);
     assert.equal((await member.read(`${aside}/configmaps/`)).size, 3);

@@ -1,4 +1,4 @@
-/** Servers on an etcd with three members: what ends at one server ends at the others, and all have the same CA. */
+/** Servers on an etcd with three members: what one server ends, the others end too, and all have the same CA. */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -24,7 +24,7 @@ async function deleteAt(
   name: string,
   ...flags: readonly string[]
 ): Promise<void> {
-  // A watch of a list continues where the list ended. One of a name would miss a deletion before it begins.
+  // A watch of a list continues after the list; a watch of a name would miss a deletion before it begins.
   const selected = ["get", resource, `--field-selector=metadata.name=${name}`, ...flags];
   const types = '--output=jsonpath={.type}{"\\n"}';
   await using watch = there.kubectl.start(...selected, "--watch", "--output-watch-events", types);
@@ -48,7 +48,7 @@ test("two servers write in turn, and each immediately reads what the other has w
   }
 });
 
-test("a right that ends at one server has ended at another once a watch there shows it, and open watches end", async () => {
+test("a permission revoked at one server is revoked at another once a watch there shows it, and open watches end", async () => {
   await using etcd = await startEtcd({ members: 3 });
   await using servers = await startServers([etcd.urls, etcd.urls], { args: ["--auto-approve"] });
   const [a, b] = servers.instances as [RunningInstance, RunningInstance];
@@ -57,20 +57,20 @@ test("a right that ends at one server has ended at another once a watch there sh
   const isAllowed = async (...args: readonly string[]) => (await bearer.try(...args)).code === 0 || undefined;
   await eventually("the token is valid at the other server", () => isAllowed("auth", "can-i", "create", "csr"));
 
-  // A right that a binding grants.
+  // A permission from a binding.
   await a.kubectl.run("create", "clusterrolebinding", "look", "--clusterrole=view", "--group=system:bootstrappers");
   await eventually("the binding is valid at the other server", () => isAllowed("get", "cm", "-n", "default"));
   await deleteAt(a, b, "clusterrolebinding", "look");
   assert.match((await bearer.try("get", "cm", "-n", "default")).stderr, /Forbidden/);
 
-  // A token of a service account, which ends with the account.
+  // A service account token, which ends with the account.
   await a.kubectl.run("create", "serviceaccount", "app");
   const account = await kubeconfigWithToken(b, (await a.kubectl.run("create", "token", "app")).trim());
   assert.match(await account.run("auth", "whoami"), /system:serviceaccount:default:app/);
   await deleteAt(a, b, "serviceaccount", "app");
   assert.match((await account.try("get", "--raw", "/api")).stderr, /Unauthorized/);
 
-  // A revocation, which the other server counts as soon as it refuses the credential.
+  // A revocation, which the other server counts once it refuses the credential.
   const stolen = (await a.succeed("token", "create", "--kubeconfig", a.adminKubeconfig)).stdout.trim();
   const [id] = stolen.split(".");
   const thief = await kubeconfigWithToken(b, stolen);

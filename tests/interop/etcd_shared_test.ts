@@ -74,14 +74,14 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
 
   before(async () => {
     etcd = stack.use(await startEtcd());
-    // The data directory has the CA, which stays the same.
+    // The CA in the data directory stays the same.
     const dataDir = stack.use(await createTempFolder()).join("data");
     const args = ["--etcd-servers", etcd.urls.join(",")];
     {
       await using first = await startInstance({ args, dataDir });
       await writeSamples(first.kubectl, "early");
       handovers.push(steady(await everything(first.kubectl)));
-      // It releases its Lease, so the next server need not wait until it expires.
+      // It releases its Lease, so the next server need not wait.
       first.running.kill("SIGTERM");
       await first.running.finished();
     }
@@ -125,22 +125,22 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
     await untilFurnished(ours, "sample-ours");
 
     const [seenByUs, seenByThem] = await eventually("no object changes while both are read", async () => {
-      const [mine, whole] = [steady(await everything(ours)), steady(await everything(theirs))];
-      return isDeepStrictEqual(mine, steady(await everything(ours))) ? [mine, whole] as const : undefined;
+      const [own, other] = [steady(await everything(ours)), steady(await everything(theirs))];
+      return isDeepStrictEqual(own, steady(await everything(ours))) ? [own, other] as const : undefined;
     });
     assert.deepEqual(seenByUs, seenByThem);
     for (const suffix of ["ours", "theirs"]) {
       for (const collection of COLLECTIONS) {
-        const mine = Object.keys(seenByUs).filter((key) => key.startsWith(`${collection} `) && key.includes(suffix));
-        assert.notEqual(mine.length, 0, `no object of ${collection} by ${suffix}`);
+        const own = Object.keys(seenByUs).filter((key) => key.startsWith(`${collection} `) && key.includes(suffix));
+        assert.notEqual(own.length, 0, `no object of ${collection} by ${suffix}`);
       }
     }
 
-    // Services are read-only in tlsboot, and shown with all fields.
+    // Services are read-only in tlsboot, but served with all fields.
     const service = async (kubectl: Kubectl) =>
       JSON.parse(await kubectl.run("get", "--raw", "/api/v1/namespaces/default/services/kubernetes"));
-    const [mine, whole] = [await service(ours), await service(theirs)];
-    assert.deepEqual(mine, whole);
+    const [own, other] = [await service(ours), await service(theirs)];
+    assert.deepEqual(own, other);
 
     // With the same key, each accepts the tokens of the other, including tokens bound to a pod until the pod is
     // deleted.
@@ -168,7 +168,7 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
     assert.match(gone.stderr, /NotFound/);
   });
 
-  test("a node gets certificates for the pods that kube-apiserver has stored, by the same rules", async () => {
+  test("a node gets certificates for pods that kube-apiserver has stored, by the same rules", async () => {
     await ours.run("wait", "--for=create", "serviceaccount/default");
     const projected = {
       sources: [{
@@ -268,7 +268,7 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
     await ours.run("create", "namespace", "plain");
     assert.deepEqual(JSON.parse(await ours.run("get", "--raw", "/api/v1/pods")).items, []);
     await fillNamespace("kept");
-    // From now on an empty list of pods would be wrong.
+    // An empty list of pods would be wrong from now on.
     const pods = await ours.try("get", "--raw", "/api/v1/namespaces/default/pods");
     assert.match(pods.stderr, /NotFound.*the server could not find the requested resource/);
     const before = await listKeys(etcd, "kept");

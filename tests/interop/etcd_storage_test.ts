@@ -1,6 +1,6 @@
 /**
- * The storage contract against a real etcd, of the newest and the oldest supported release, and transactions of several
- * stores and while a member is killed.
+ * The storage contract against the newest and the oldest supported etcd, and transactions of several stores and with a
+ * killed member.
  */
 import assert from "node:assert/strict";
 import type { Buffer } from "node:buffer";
@@ -55,10 +55,10 @@ for (const release of ["etcd", "etcd-3.5"] as const) {
 }
 
 const HEAD = "/registry/heads/head";
-/** More attempts than the other writers of the test can make fail. */
+/** More attempts than there can be conflicts. */
 const MAX_ATTEMPTS = 1_000;
 
-/** Appends records to a chain whose head is another object, and retries when another writer was faster. */
+/** Appends records to a chain whose head is another object, and retries after a conflict. */
 async function append(storage: Storage, writer: string, count: number): Promise<void> {
   for (let done = 0, attempt = 1; done < count; attempt++) {
     assert.ok(attempt < MAX_ATTEMPTS, "the chain cannot be continued");
@@ -96,7 +96,7 @@ test("two stores on one etcd append to a chain without a gap or a duplicate, and
     }
     assert.equal((await storage.get(HEAD))!.object["value" as never], 100);
   }
-  // A record and its new head arrive as a pair.
+  // A record and its new head arrive together.
   const revisions = watched.events.map(({ revision }) => revision);
   assert.equal(revisions.length, 200);
   for (let index = 0; index < 200; index += 2) assert.equal(revisions[index], revisions[index + 1]);
@@ -131,7 +131,7 @@ test("a transaction is complete or absent when etcd is killed at any moment", as
   for (const name of acknowledged) assert.ok(found.includes(name), name);
 });
 
-/** Connects to an etcd in such a way that the test can delay what watches deliver. */
+/** Connects to an etcd so that the test can delay the messages of watches. */
 function connectHolding(url: string) {
   const channel = new GrpcChannel(new URL(url), createSecureContext());
   let held: (() => void)[] | undefined;

@@ -11,7 +11,7 @@ import { type Kubectl, waitForCertificate } from "../support/interop/kubectl.ts"
 import { startInstance, waitUntilUp } from "../support/interop/instance.ts";
 import { mountSmallDisk } from "../support/interop/small_disk.ts";
 
-/** Creates a CSR of a few pages, which cannot fit into the rest of a page. */
+/** Creates a CSR of a few pages, which does not fit into a partly used one. */
 async function create(kubectl: Kubectl, name: string) {
   const stdin = await csrManifest(name, { metadata: { annotations: { "example.com/weight": "x".repeat(16_000) } } });
   return await kubectl.given({ stdin }).try("create", "-f", "-");
@@ -20,7 +20,7 @@ async function create(kubectl: Kubectl, name: string) {
 const listNames = async (kubectl: Kubectl): Promise<readonly string[]> =>
   (await kubectl.run("get", "csr", "--output=jsonpath={.items[*].metadata.name}")).split(" ");
 
-test("up on a full disk refuses writes with the reason, continues to read, and recovers when space is freed", async () => {
+test("up on a full disk refuses writes with a clear error, continues to read, and recovers when space is freed", async () => {
   await using folder = await createTempFolder();
   await using disk = await mountSmallDisk(folder.join("disk"), 4096);
   const port = ["--secure-port", String(await findServerPort())];
@@ -31,7 +31,7 @@ test("up on a full disk refuses writes with the reason, continues to read, and r
     assert.equal(code, 0, stderr);
     acknowledged.push(name);
   };
-  // The database may have free pages for a few more.
+  // The free pages of the database may have room for a few more.
   const createUntilRefused = async (prefix: string) => {
     for (let number = 1; number <= 100; number++) {
       const { code, stderr } = await create(instance.kubectl, `${prefix}-${number}`);
@@ -85,7 +85,7 @@ test("up on a full disk reports it and exits with 1, and starts once there is sp
     running.kill("SIGTERM");
     await running.finished();
   }
-  // All files exist now, so only the storage itself must be written.
+  // All files exist now, so only the database is written.
   await disk.fill();
   const again = await spawnTlsbootToEnd(args);
   assert.equal(again.code, 1);

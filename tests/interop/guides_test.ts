@@ -52,7 +52,7 @@ test("homelab: machines get their certificates with a token and the hash of the 
 
 test("browser: an approver opens the page by its link, approves a request there and sees the machine", async () => {
   const guide = await readGuide("browser");
-  // curl does what a person does on the page.
+  // curl stands in for a person on the page.
   const approve = [
     "url=$(grep -o 'http://127.0.0.1:[0-9]*' ui.log | head -1); link=$(grep -o 'http://.*/login?key=[^ ]*' ui.log)",
     "curl -sS --fail --location --cookie-jar jar --output first.html $link",
@@ -96,7 +96,7 @@ test("leaked_ca_key: the old CA is refused at once, and a machine and a person g
   assert.match(out, /n1\/pki\/kubelet-client-current\.pem: OK[^]*Username +system:node:n1\n[^]*Username +alice\n/);
 });
 
-test("ca_on_paper: a root whose key is split into shares signs two CAs of a server, and openssl opens the key and verifies what they sign", async () => {
+test("ca_on_paper: a root whose key is split into shares signs two CAs of a server, and openssl decrypts the key and verifies their certificates", async () => {
   const [first, third] = [1, 3].map((number) => `shares/share-${number}-of-3.txt`);
   const passphrases = `--ca-passphrase-file ${first} --ca-passphrase-file ${third}`;
   const typed = "for n in 1 2; do sed '1,/BEGIN/d;/END/,$d' shares/share-$n-of-3.txt | tr '\\n' ' '; echo; done";
@@ -128,7 +128,7 @@ test("ca_on_paper: a root whose key is split into shares signs two CAs of a serv
   assert.match(out, /^opened by openssl$/m);
 });
 
-test("expired_machine: a machine comes back with its expired certificate, and then with a token", async () => {
+test("expired_machine: a machine recovers with its expired certificate, and then with a token", async () => {
   const out = await runGuide(await readGuide("expired_machine"), {
     before: [
       "export LD_PRELOAD=/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1 FAKETIME_DONT_FAKE_MONOTONIC=1",
@@ -139,7 +139,7 @@ test("expired_machine: a machine comes back with its expired certificate, and th
       "tlsboot bootstrap --bootstrap-kubeconfig tlsboot-data/bootstrap.kubeconfig --hostname-override n1 " +
       "--kubeconfig n1/kubeconfig --cert-dir n1/pki",
       "finish_boot",
-      // No program may read an incomplete file.
+      // No program may see an incomplete file.
       "echo +0 > now; mv now clock",
     ],
     values: {
@@ -181,7 +181,7 @@ test("only_my_machines: each machine joins with its own file, a copy is refused,
   }, {
     values: {
       "--bind-address 0.0.0.0 --advertise-address boot.home.arpa": "",
-      // The machines of the test are on the host of the server.
+      // The machines of the test run on the host of the server.
       "token create --data-dir lab": "token create --data-dir lab --server https://127.0.0.1:$PORT",
       "token create --node n4": "token create --node n4 --server https://127.0.0.1:$PORT",
       "tlsboot bootstrap --join n1.kubeconfig & boot=$!": joining.join("\n"),
@@ -238,7 +238,7 @@ test("join_by_proof: machines and a kubelet join with TPMs and host keys, and a 
         "tlsboot attest --proof ssh --proof-from hostkey --hostname-override n2 --server $(at)",
       "/var/lib/kubelet": "$PWD/kubelet",
       "/etc/kubernetes": "kubelet",
-      // The kubelet ends by itself, because there is no container runtime.
+      // The kubelet exits, because there is no container runtime.
       "systemctl start kubelet":
         "kubelet --bootstrap-kubeconfig=kubelet/bootstrap-kubelet.conf --hostname-override=n2 " +
         "--kubeconfig=kubelet/kubelet.conf --cert-dir=$PWD/kubelet/pki > kubelet.log 2>&1 || true\nwhoami kubelet/kubelet.conf",
@@ -378,7 +378,7 @@ test("air_gap: a machine and a program get and renew their certificates with a U
       "tlsboot sign stick --data-dir ca\n": "tlsboot sign stick --yes --data-dir ca\n",
       "tlsboot sign stick/vault": "tlsboot sign stick/vault --yes --ca-passphrase-file " +
         "shares/share-1-of-3.txt,shares/share-2-of-3.txt",
-      // The certificate is new, and must be due for its renewal.
+      // The certificate is new, and must become due for renewal.
       "--renew-before 200d": "--renew-before 8759h56m",
       "--renew-before 364d": "--renew-before 8759h56m",
     },
@@ -387,13 +387,13 @@ test("air_gap: a machine and a program get and renew their certificates with a U
   assert.match(out, /serving certificate of n1, 10\.0\.0\.11 issued/);
   assert.match(out, /printer\/tls\.crt: OK/);
   assert.equal(out.match(/^n1\.answer\.pem: signed, /gm)?.length, 3);
-  assert.equal(out.match(/kubelet-client-current\.pem: OK/g)?.length, 2, "the second one is of the new CA");
+  assert.equal(out.match(/kubelet-client-current\.pem: OK/g)?.length, 2, "the second one is from the new CA");
   assert.match(out, /^n2\.answer\.pem: signed, /m);
   assert.match(out, /^n3\.answer\.pem: signed, /m);
   assert.match(out, /Username +system:node:n1\n/);
 });
 
-test("requests_by_mail: a server has no signer, and its CA gets requests as a file", async () => {
+test("requests_by_mail: a server has no signer, and its CA receives requests as a file", async () => {
   const out = await runGuide(await readGuide("requests_by_mail"), {
     before: [
       'start_serve() { "$@" > up.log 2>&1 & up=$!; eventually "grep -q \'tlsboot serves\' up.log"; }',
@@ -409,14 +409,14 @@ test("requests_by_mail: a server has no signer, and its CA gets requests as a fi
   assert.match(out, /^answers-[0-9a-f]{8}\.html$/m);
 });
 
-test("person: people and a program get access, with the rights that they are granted", async () => {
+test("person: people and a program get access with the permissions that they are granted", async () => {
   const out = await runGuide(await readGuide("person"), { before: ["tlsboot up"] });
   assert.match(out, /Username +alice\n/);
   assert.match(out, /^yes$/m);
   assert.match(out, /clusterrolebinding\S* "tlsboot:viewer:vera" deleted/);
 });
 
-test("class: the walkthrough with kubectl, and the one with curl and openssl", async () => {
+test("class: the walkthroughs with kubectl, and with curl and openssl, work", async () => {
   const guide = await readGuide("class");
   const verified = "finish_boot; openssl verify -CAfile tlsboot-data/pki/ca.crt n4/pki/kubelet-client-current.pem";
   const out = await runGuide({ ...guide, blocks: [...guide.blocks, verified] });
@@ -445,7 +445,7 @@ test("backup: an instance is backed up with a passphrase and with a key, and res
   assert.match(out, /valid: made [^]*No resources found/);
 });
 
-test("ca: an imported CA, one with a passphrase, and one whose key is behind a program", async () => {
+test("ca: a server uses an imported CA, one with a passphrase, and one that signs through a program", async () => {
   const guide = await readGuide("ca");
   // Each block has its own instance. Other tests cover a terminal and another cluster.
   const blocks = guide.blocks.map((block, index) =>
@@ -497,7 +497,7 @@ test("monitoring: Prometheus scrapes with the token, evaluates alerts and panels
       installFiles,
       "test ! -e tlsboot.token",
       `prometheus --config.file=etc/prometheus.yml --storage.tsdb.path=tsdb --web.listen-address=${url} 2> prometheus.log &`,
-      // The trap of the script ends it with the server.
+      // The trap of the script stops it with the server.
       "boot=$!",
       `eventually "promtool query instant http://${url} up 2> /dev/null | grep '=> 1 '"`,
       `eventually "curl -sf http://${url}/api/v1/rules > rules.json && ! grep -q unknown rules.json"`,
@@ -540,7 +540,7 @@ test("notifications: a test message, a pending request and a signed message reac
   assert.equal(signed?.headers["x-tlsboot-signature"], `sha256=${digest}`);
 });
 
-/** Waits until a query has a result. */
+/** The script that waits until a query has a result. */
 const HAS_DATA =
   `eventually 'curl -sf --get --data-urlencode "query=$query" http://URL/api/v1/query | grep value > last'`;
 
@@ -582,7 +582,7 @@ test("tutorial: one machine is approved by hand, another by a rule and renewed, 
 test("README: a machine is approved by hand, and a person gets access with one command", async () => {
   const [, section = ""] = /\n## Use it\n([^]*?)\n## /.exec(await readFile("README.md", "utf8")) ?? [];
   const { files, blocks } = parseGuide(section);
-  // Without the shell function for a checkout. The script itself starts the client in the background.
+  // Omits the shell function for a checkout. The script itself starts the client in the background.
   const typed = blocks.map((block) => block.replace(/^tlsboot\(\).*$/m, "").replace(/ &(?= +#)/, ""));
   const out = await runGuide({ files, blocks: typed });
   assert.match(out, /Username +system:node:n1\n/);

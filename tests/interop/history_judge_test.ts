@@ -11,7 +11,7 @@ import { checkHistory, listVerdictFaults, type Verdict } from "../torture/histor
 
 const TARGET = { resource: "configmaps", namespace: "default" } as const;
 
-/** How long the servers of a history promise to keep revisions. */
+/** How long the servers of a history keep revisions. */
 interface Promised {
   readonly keptMs?: number;
 }
@@ -145,7 +145,7 @@ function changeHistory(changes: Change): readonly HistoryRecord[] {
   return Object.values({ ...CORRECT, ...changes }).flat().filter((record) => record !== undefined);
 }
 
-test("the judge finds no fault in a correct history, and checks all of it", async () => {
+test("the judge finds no fault in a correct history, and checks every record", async () => {
   const verdict = await judge(changeHistory({}));
   assert.deepEqual(listVerdictFaults(verdict), []);
   const { calls, objects, operations, watches, events, reads, unjudged } = verdict;
@@ -156,7 +156,7 @@ test("the judge finds no fault in a correct history, and checks all of it", asyn
 
 const BROKEN: readonly { readonly name: string; readonly changes: Change; readonly want: RegExp }[] = [
   {
-    name: "an acknowledged write that no read shows",
+    name: "a lost acknowledged write",
     changes: { get: call(110, 115, "get", { name: "a", status: 404 }) },
     want: /^linearizable: configmaps default\/a: no order .* ends before client: get configmaps\/default\/a → 404/,
   },
@@ -188,7 +188,7 @@ const BROKEN: readonly { readonly name: string; readonly changes: Change; readon
     want: /^linearizable: configmaps default\/a: no order/,
   },
   {
-    name: "a read without an object whose deletion has no answer and is denied by a watch",
+    name: "a read without an object whose unanswered deletion a watch contradicts",
     changes: {
       conflict: [open(212, "delete", { name: "a" }), call(220, 225, "get", { name: "a", status: 404 })],
     },
@@ -207,7 +207,7 @@ const BROKEN: readonly { readonly name: string; readonly changes: Change; readon
       /^linearizable: client: create configmaps\/default\/b was written at revision 3, after revision 4 had been seen/,
   },
   {
-    name: "a write without an answer that appears with another content",
+    name: "a write without an answer that appears with different content",
     changes: {
       update: { ...write(200, "update", A3, 2), status: undefined!, object: undefined!, sent: { write: "other" } },
     },
@@ -273,7 +273,7 @@ const BROKEN: readonly { readonly name: string; readonly changes: Change; readon
     want: /^reads at a revision: .*: the pages of a list are of revisions 4 and 5/,
   },
   {
-    name: "a page that begins again",
+    name: "a page that starts over",
     changes: { rest: list(410, 4, [A3, B4], { limit: 2, continue: "token" }) },
     want: /^reads at a revision: .*: default\/a comes after default\/a/,
   },
@@ -298,7 +298,7 @@ const BROKEN: readonly { readonly name: string; readonly changes: Change; readon
     want: /^unique: configmaps: revision 4 is default\/b \(w4\) and also default\/b \(other\)/,
   },
   {
-    name: "an event twice",
+    name: "a repeated event",
     changes: { modified: [CORRECT.modified, CORRECT.modified] },
     want: /^unique: watch 1 .*: revision 3 came twice/,
   },
@@ -321,7 +321,7 @@ const BROKEN: readonly { readonly name: string; readonly changes: Change; readon
     want: /^reliable: client: delete configmaps\/default\/a was acknowledged, and no watch shows it/,
   },
   {
-    name: "a missed deletion that a bookmark passes",
+    name: "a missed deletion before a bookmark",
     changes: { resumedDeleted: bookmark(3, 482, 5) },
     want: /^bookmarkable: watch 3 .*: revision 5 \(DELETED of default\/a\) was missed/,
   },
@@ -336,7 +336,7 @@ const BROKEN: readonly { readonly name: string; readonly changes: Change; readon
     want: /^resumable: watch 3 .*: revision 3 of default\/a came, though it began after 3/,
   },
   {
-    name: "a bookmark that is too early",
+    name: "a premature bookmark",
     changes: { marked: bookmark(1, 210, 4) },
     want: /^bookmarkable: watch 1 .*: revision 4 \(ADDED of default\/b\) was missed/,
   },
@@ -397,7 +397,7 @@ for (const { name, changes, want } of BROKEN) {
   });
 }
 
-test("the judge writes a page with the faults, and a page by porcupine with the calls for an object", async () => {
+test("the judge writes a page with the faults, and a porcupine page with the calls for an object", async () => {
   await using folder = await createTempFolder();
   writeHistory(
     folder.join(HISTORY_FILE),
@@ -415,7 +415,7 @@ const NOT_RED = { client: "other", labelSelector: "color!=red", limit: 1 };
 
 const UNUSUAL: readonly { readonly name: string; readonly changes: Change }[] = [
   {
-    name: "one token of two clients that continue with different selections",
+    name: "a continue token that two clients use with different selections",
     changes: {
       first: [
         CORRECT.first,
@@ -441,7 +441,7 @@ const UNUSUAL: readonly { readonly name: string; readonly changes: Change }[] = 
     },
   },
   {
-    name: "an update that changes nothing of a state whose writer had no answer",
+    name: "an update that changes nothing after a write without an answer",
     changes: {
       update: { ...CORRECT.update, status: undefined!, object: undefined! },
       conflict: { ...write(220, "update", A3, 3), sent: { resourceVersion: "3" } },
@@ -501,7 +501,7 @@ for (const { name, changes } of UNUSUAL) {
   });
 }
 
-test("the judge accepts a 410 for any revision if no history is promised, for example because clocks are changed", async () => {
+test("the judge accepts a 410 for any revision if no history is promised, such as when clocks change", async () => {
   const records = changeHistory({
     resumed: watch(3, 480, 3, { status: 410, reason: "Expired" }),
     resumedSecond: undefined,
@@ -510,7 +510,7 @@ test("the judge accepts a 410 for any revision if no history is promised, for ex
   assert.deepEqual(listVerdictFaults(await judge(records, {})), []);
 });
 
-test("the judge accepts a page that counts one object less, which may have been deleted unobserved", async () => {
+test("the judge accepts a page that counts one object too few, because its deletion may be unobserved", async () => {
   const page = list(400, 10, [A2], {
     limit: 1,
     list: { resourceVersion: 10, items: [A2], continue: "token", remaining: 1 },

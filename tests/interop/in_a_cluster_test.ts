@@ -1,6 +1,6 @@
 /**
  * A real kube-apiserver accepts the manifests of packaging/kustomize, which the chart renders, and the roles work with
- * the flags, files, accounts and rights of the pods. There is no kubelet: this test reads the objects from the API,
+ * the flags, files, accounts and permissions of the pods. There is no kubelet: this test reads the objects from the API,
  * writes the volumes, and starts the programs of the containers.
  */
 import assert from "node:assert/strict";
@@ -57,7 +57,7 @@ let kubectl: Kubectl;
 let shell: Shell;
 const running: Child[] = [];
 
-/** Asks the API what a service account may do in kube-system. */
+/** Returns what a service account may do in kube-system. */
 async function findRules(account: string): Promise<readonly PolicyRule[]> {
   const review = {
     apiVersion: "authorization.k8s.io/v1",
@@ -118,7 +118,7 @@ async function startPod({ spec: { template } }: Deployment, name: string): Promi
   const put = async (path: string, data: Uint8Array | string, mode: number) => {
     await mkdir(dirname(join(root, path)), { recursive: true });
     await writeFile(join(root, path), data);
-    // The kubelet gives files to root and the group of the pod. Without root, they belong to the current user.
+    // The kubelet gives files to root and the group of the pod. Without root, the current user owns them.
     if (isConfined) await chown(join(root, path), 0, USER);
     await chmod(join(root, path), isConfined ? mode : mode & 0o700);
   };
@@ -149,7 +149,7 @@ async function startPod({ spec: { template } }: Deployment, name: string): Promi
   return pod;
 }
 
-/** Starts a copy of the released file as the user of the pods, which can read neither the checkout nor other files. */
+/** Starts a copy of the released file as the user of the pods, who can read neither the checkout nor other files. */
 function startConfined(args: readonly string[]): Child {
   const user = ["--reuid", String(USER), "--regid", String(USER), "--clear-groups", "--no-new-privs"];
   return start("setpriv", [...user, "--bounding-set=-all", plane.folder.join("released-file"), ...args], { cwd: "/" });
@@ -228,8 +228,8 @@ describe("the pods of packaging/kustomize", () => {
       /^resources:\n[^`]*/m.exec(await readFile(join(ROOT, "docs/guides/in_a_cluster.md"), "utf8")) ??
         [];
     await writeFile(join(overlay, "kustomization.yaml"), first);
-    const made = await kubectl.run("kustomize", overlay);
-    assert.equal(made.match(/image: registry\.example\.com\/tlsboot:0\.1\.0$/gm)?.length, 2);
+    const rendered = await kubectl.run("kustomize", overlay);
+    assert.equal(rendered.match(/image: registry\.example\.com\/tlsboot:0\.1\.0$/gm)?.length, 2);
   });
 
   test("each account may do what --print-rbac prints, and no more", async () => {
@@ -246,8 +246,8 @@ describe("the pods of packaging/kustomize", () => {
     }
   });
 
-  test("the pods' programs approve and sign requests of a node and of a pod, with only the rights of their accounts", async () => {
-    // As kubeadm binds the roles of Kubernetes.
+  test("the pods' programs approve and sign requests of a node and of a pod, with only the permissions of their accounts", async () => {
+    // The bindings that kubeadm creates.
     for (const role of ["node-bootstrapper", "certificates.k8s.io:certificatesigningrequests:nodeclient"]) {
       await kubectl.run(
         ...["create", "clusterrolebinding", role, `--clusterrole=system:${role}`],

@@ -25,14 +25,14 @@ import { compareScripts, formatStep } from "../support/interop/kubectl_compariso
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 import { untilReady } from "../support/interop/whole_kubelet.ts";
 
-/** Files that only kubeadm writes, and which it must not write on the host. */
+/** The files that kubeadm must not write on the host. */
 const HOST_FILES = ["/etc/kubernetes", "/var/lib/kubelet/config.yaml"];
 const listHostFiles = () => HOST_FILES.filter((path) => existsSync(path));
 
-/** The group of kubeadm's tokens, which the phases of init allow to read what a joining machine needs. */
+/** The group of kubeadm's tokens, to which the phases of init grant what a joining machine reads. */
 const KUBEADM_GROUP = "system:bootstrappers:kubeadm:default-node-token";
 
-test("kubeadm prints the same about up as about a real control plane: tokens, phases of init, discovery, join, reset", async () => {
+test("kubeadm prints the same with up as with a real control plane: tokens, phases of init, discovery, join, reset", async () => {
   const before = listHostFiles();
   await using clusters = await startClusters();
   const compared = await compareScripts(clusters.places, [tokens, preparing, discovery, joining, randomTokens]);
@@ -80,14 +80,14 @@ test("docs/guides/kubeadm.md: the command that it prints makes a machine a Ready
   await assertJoins(instance, `${await prepare(instance)} --node-name ${NODE}`);
 });
 
-test("kubeadm join makes a Ready node with a token for this node only, which its certificate uses up", async () => {
+test("kubeadm join makes a Ready node with a token for this node only, and its certificate uses up the token", async () => {
   await using instance = await startInstance();
   await prepare(instance);
-  const made = await readAnswer(
+  const answer = await readAnswer(
     ...[instance, "token", "create", "--node", NODE, "--approve", "--groups", KUBEADM_GROUP] as const,
     ...["--print-join-command", "--server", instance.server, "--data-dir", instance.dataDir],
   );
-  const line = made.split("\n")[1] ?? "";
+  const line = answer.split("\n")[1] ?? "";
   assert.match(line, new RegExp(`^kubeadm join .* --node-name ${NODE}$`));
   await assertJoins(instance, line);
   const listed = await readAnswer(instance, "token", "list", "--data-dir", instance.dataDir);

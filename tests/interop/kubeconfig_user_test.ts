@@ -38,13 +38,13 @@ for (const [name, start] of CLUSTERS) {
   describe(name, () => testUsers(start, name === "tlsboot up"));
 }
 
-/** The tests share a cluster; each uses its own persons. */
+/** Declares tests that share a cluster; each uses different user names. */
 function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void {
   let cluster: Cluster;
   before(async () => void (cluster = await start()));
   after(() => cluster[Symbol.asyncDispose]());
 
-  test(`tlsboot kubeconfig user gives a person access, and prints the rights that they have`, async () => {
+  test(`tlsboot kubeconfig user gives a person access, and prints their permissions`, async () => {
     const { folder, kubectl, caPath } = cluster;
     const stderr = await grantAccess(cluster, "alice", "--group", "dev", "--duration", "1h");
     const kubeconfig = folder.join("alice.kubeconfig");
@@ -66,7 +66,7 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
     await kubectl.run(
       ...["create", "rolebinding", "alice-view", "--namespace=default", "--clusterrole=view", "--user=alice"],
     );
-    // kube-apiserver learns of a binding by a watch, a moment later.
+    // kube-apiserver sees a binding by a watch, a moment later.
     await untilAllowed(alice, "list", "configmaps");
     await alice.run("get", "configmaps");
     assert.match(
@@ -113,7 +113,7 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
     const asPerson = (role: PersonRole) => kubectl.as(folder.join(`a-${role}.kubeconfig`));
     const mayDo = async (role: PersonRole, what: string) =>
       (await asPerson(role).try("auth", "can-i", ...what.split(" "))).code === 0;
-    // kube-apiserver learns of roles and bindings by watches, a moment later; these are the last ones of each role.
+    // kube-apiserver sees roles and bindings by watches, a moment later; these are the last ones of each role.
     for (
       const [role, what] of [
         ["viewer", "list csr"],
@@ -123,7 +123,7 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
       ] as const
     ) await untilAllowed(asPerson(role), ...what.split(" "));
     for (
-      const [what, first] of [
+      const [what, firstAllowed] of [
         ["get nodes", 0],
         ["list events", 0],
         ["delete csr", 2],
@@ -135,7 +135,7 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
       ] as const
     ) {
       const answers = await Promise.all(PERSON_ROLES.map((role) => mayDo(role, what)));
-      assert.deepEqual(answers, PERSON_ROLES.map((_, index) => index >= first), what);
+      assert.deepEqual(answers, PERSON_ROLES.map((_, index) => index >= firstAllowed), what);
     }
 
     const tool = (role: PersonRole, ...args: readonly string[]) =>
@@ -170,7 +170,7 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
       assert.equal((await tool("operator", "revoke", "user/rita", "--yes")).code, 0);
     }
 
-    // The role has a custom signer only if it is requested, and no one can grant more than they have.
+    // The role includes a custom signer only on request, and no one can grant more than they have.
     const csr = await buildCsr({ name: "custom-signer", signerName: "example.com/custom" });
     await kubectl.create(JSON.stringify({ ...csr, status: undefined }));
     const custom = () => asPerson("approver").try("certificate", "approve", "custom-signer");
@@ -181,7 +181,7 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
     assert.equal(greedy.code, 1);
     assert.match(greedy.stderr, /cannot give a-viewer the role tlsboot:operator: .*forbidden/);
     await kubectl.as(adminKubeconfig).run("delete", "clusterrolebinding", "tlsboot:viewer:a-viewer");
-    await eventually("the right ends", async () => !await mayDo("viewer", "list csr") || undefined);
+    await eventually("the permission is revoked", async () => !await mayDo("viewer", "list csr") || undefined);
   });
 
   test("tlsboot get csr prints the same as kubectl, in each output format and order", async () => {

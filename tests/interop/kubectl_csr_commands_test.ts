@@ -39,7 +39,7 @@ describe("kubectl against up", () => {
 
   for (const release of KUBERNETES_RELEASES) testWalkthrough(release);
 
-  test("walkthrough revokes the rights of a group: without the binding the next request gets 403", async () => {
+  test("the walkthrough revokes the permissions of a group: without the binding the next request gets 403", async () => {
     const bootstrapper = kubectl.as(instance.folder.join("bootstrap.kubeconfig"));
     const canRequest = () =>
       bootstrapper.try("auth", "can-i", "create", "certificatesigningrequests.certificates.k8s.io");
@@ -64,7 +64,7 @@ describe("kubectl against up", () => {
     await kubectl.create(await csrManifest("w1", { metadata: { labels: { turn: "0" } } }));
     await using watch = kubectl.start("get", "csr", "w1", "--watch", "--no-headers", "--label-columns=turn");
     await watch.waitFor(/Pending +0\n/);
-    // kubectl prints the request, begins to watch, and omits the first event: it misses changes before the watch is open.
+    // kubectl prints the request, then watches without the first event: it misses changes before the watch is open.
     let turn = 0;
     await eventually("the watch is open", async () => {
       await kubectl.run("label", "--overwrite", "csr", "w1", `turn=${++turn}`);
@@ -130,7 +130,7 @@ function startClient(node: string) {
 }
 
 function testWalkthrough(release: string): void {
-  test(`walkthrough leads from a token to a working kubeconfig, with certificate approve of kubectl ${release}`, async () => {
+  test(`the walkthrough leads from a token to a working kubeconfig, with certificate approve of kubectl ${release}`, async () => {
     const { folder, adminKubeconfig, caPath } = instance;
     const kubectl = createKubectl(folder, adminKubeconfig, { release });
     const node = `approved-${release}`;
@@ -164,7 +164,7 @@ function testWalkthrough(release: string): void {
     assert.match(await kubectl.run("version"), new RegExp(`^Client Version: ${release}\n`));
   });
 
-  test(`walkthrough ends with a clear refusal after certificate deny of kubectl ${release}, and nothing usable is written`, async () => {
+  test(`the walkthrough ends with a clear refusal after certificate deny of kubectl ${release}, and writes nothing usable`, async () => {
     const { folder, adminKubeconfig } = instance;
     const kubectl = createKubectl(folder, adminKubeconfig, { release });
     const node = `denied-${release}`;

@@ -28,7 +28,7 @@ test("a kubelet survives a new CA with a cross-signed server certificate, and ne
   const withPair = (chain: string) => ["--tls-cert-file", at(chain), "--tls-private-key-file", at("serving.key")];
   {
     await using _first = await up();
-    await makeServing(folder);
+    await createServing(folder);
     await writeKubeconfigs(folder, port);
   }
   await using kubelet = await (async () => {
@@ -46,7 +46,7 @@ test("a kubelet survives a new CA with a cross-signed server certificate, and ne
     assert.doesNotMatch(kubelet.running.stderr(), UNKNOWN_CA);
   }
 
-  // The old CA is no longer trusted. The file has the new one, but a kubelet that rotates certificates has not read it.
+  // The file has the new CA instead of the old one, but a kubelet that rotates certificates has not read it.
   await writeFile(at("trust.crt"), await readFile(at("new.crt")));
   await using _finished = await up(...withPair("serving.crt"));
   await kubelet.running.waitFor(UNKNOWN_CA);
@@ -67,7 +67,7 @@ test("a kubelet survives the rotation of its instance's CA with one run of boots
   await using kubelet = await startWholeKubelet(folder, NODE, instance.bootstrapKubeconfig);
   await untilReady(kubectl, NODE);
   const files = ["--kubeconfig", kubelet.kubeconfig, "--cert-dir", kubelet.certDir, "--hostname-override", NODE];
-  /** Runs bootstrap while the kubelet is stopped, to take over what the rotation has changed. */
+  /** Runs bootstrap while the kubelet is stopped, to adopt the changes of the rotation. */
   const restart = async (): Promise<string> => {
     let printed = "";
     await kubelet.restart(async () => printed = await tlsboot("bootstrap", ...files));
@@ -92,10 +92,9 @@ test("a kubelet survives the rotation of its instance's CA with one run of boots
 });
 
 /**
- * Creates a new CA, a serving certificate of it, and `chain.crt`: this certificate and the new CA, signed by the old
- * one.
+ * Creates a new CA, its serving certificate, and `chain.crt`: this certificate and the new CA, signed by the old one.
  */
-async function makeServing(folder: TempFolder): Promise<void> {
+async function createServing(folder: TempFolder): Promise<void> {
   const at = folder.join.bind(folder);
   await makeCertificate(folder, { name: "new", extensions: CA_EXTENSIONS });
   const extensions = ["subjectAltName=IP:127.0.0.1", "extendedKeyUsage=serverAuth", "authorityKeyIdentifier=keyid"];

@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { readFile, readlink } from "node:fs/promises";
 import { test } from "node:test";
-import { connect } from "node:tls";
 import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
 import { eventually } from "../support/eventually.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
@@ -11,6 +10,7 @@ import { controllerRbac, startApprover, startSigner } from "../support/interop/c
 import { writeInventory } from "../support/interop/inventory.ts";
 import { assertChain, assertNodePair } from "../support/interop/openssl.ts";
 import { startWholeKubelet, untilLease, untilReady } from "../support/interop/whole_kubelet.ts";
+import { readShownCertificate } from "../support/shown_certificate.ts";
 
 const NODE = "whole";
 const SIGNERS = ["kubernetes.io/kube-apiserver-client-kubelet", "kubernetes.io/kubelet-serving"];
@@ -55,7 +55,7 @@ test("kube-apiserver with our signer and our approver with a policy: a kubelet r
     );
     assert.ok(own.length >= (signerName.endsWith("serving") ? 2 : 1), `${own.length} requests for ${signerName}`);
   }
-  // There is one certificate for each request, and no two requests are equal. A signature is logged once it is stored.
+  // Each request is different and has one certificate. A signature is logged once it is stored.
   const issued = requests.filter(({ status }) => status.certificate !== undefined).map(({ metadata }) => metadata.name);
   const signed = await eventually(`the signer logs ${issued}`, async () => {
     const names = [...signer.stderr().matchAll(/CSR signed.*?\b(csr-\w+|node-csr-[\w-]+)/g)].map(([, name]) => name);
@@ -77,18 +77,7 @@ function untilChanged(link: string, before = ""): Promise<string> {
 /** Waits until a kubelet's server uses a new certificate, a moment after it was written. */
 async function untilServed(port: number, path: string): Promise<void> {
   await eventually(`the kubelet serves with ${path}`, async () => {
-    const want = new X509Certificate(await readFile(path)).serialNumber;
-    return await readServedSerial(port) === want ? true : undefined;
-  });
-}
-
-/** Reads the serial number of the certificate that a server sends. */
-function readServedSerial(port: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host: "127.0.0.1", port, rejectUnauthorized: false }, () => {
-      resolve(socket.getPeerCertificate().serialNumber);
-      socket.destroy();
-    });
-    socket.once("error", reject);
+    const want = new X509Certificate(await readFile(path)).raw.toString("base64");
+    return await readShownCertificate(port) === want ? true : undefined;
   });
 }

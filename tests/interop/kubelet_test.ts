@@ -10,7 +10,7 @@ import { waitForCsr } from "../support/interop/kubectl.ts";
 import { assertNodePair, readMode } from "../support/interop/openssl.ts";
 import { startInstance } from "../support/interop/instance.ts";
 
-test("kubelet gets its certificate by automatic approval; after it lost its key, its request is held until a person approves it", async () => {
+test("a kubelet gets its certificate by automatic approval; after it has lost its key, a person must approve its request", async () => {
   await using instance = await startInstance({ args: ["--auto-approve"] });
   {
     await using kubelet = await startKubelet(instance.folder, "n1", instance.bootstrapKubeconfig);
@@ -40,7 +40,7 @@ test("kubelet gets its certificate by automatic approval; after it lost its key,
   await assertNodePair(instance.caPath, kubelet.currentPair, "n1");
 });
 
-test("kubelet waits for kubectl: it gets its certificate after an approval, and ends with the reason after a denial", async () => {
+test("a kubelet waits for kubectl: it gets its certificate after an approval, and exits with the reason after a denial", async () => {
   await using instance = await startInstance();
   const decide = async (node: string, decision: "approve" | "deny") => {
     await using kubelet = await startKubelet(instance.folder, node, instance.bootstrapKubeconfig);

@@ -61,7 +61,7 @@ describe("malformed requests", () => {
     }
   }
 
-  test("a request of HTTP/1.0 gets the status line, the length and the body of kube-apiserver, and the connection ends", async () => {
+  test("an HTTP/1.0 request gets kube-apiserver's status line, length and body, and the connection ends", async () => {
     const [want, got] = await sendToBoth(secure, "GET /livez HTTP/1.0\r\n\r\n");
     const parts = (answer: string) => {
       const [head = "", body] = answer.split("\r\n\r\n");

@@ -29,7 +29,7 @@ interface Checked {
   readonly problems: readonly string[];
 }
 
-/** Parses a page with Prometheus' parser, which must succeed. */
+/** Parses a page with Prometheus' parser. Throws if that fails. */
 async function check(page: string): Promise<Checked> {
   const { stdout } = await succeedProgram(peerPath("promcheck"), [], { stdin: page });
   const { families, problems } = JSON.parse(stdout) as { families: readonly Family[]; problems: readonly string[] };
@@ -37,7 +37,7 @@ async function check(page: string): Promise<Checked> {
 }
 
 /** Issues one certificate, leaves one request pending and causes a refusal, so that every family has a series. */
-async function exercise(kubectl: Kubectl): Promise<void> {
+async function causeSamples(kubectl: Kubectl): Promise<void> {
   await kubectl.create(await csrManifest("issued", { spec: { expirationSeconds: 3600 } }));
   await kubectl.create(await csrManifest("waiting"));
   await kubectl.run("certificate", "approve", "issued");
@@ -55,7 +55,7 @@ async function readKubernetesFamilies(): Promise<ReadonlyMap<string, Family>> {
     "--leader-elect=true",
   );
   const { kubectl } = plane;
-  await exercise(kubectl);
+  await causeSamples(kubectl);
   const apiserver = await check(await kubectl.run("get", "--raw", "/metrics"));
   const certificate = ["--cacert", "/dev/null", "--insecure", "--silent", "--show-error", "--fail"];
   const { stdout } = await succeedProgram("curl", [...certificate, `https://127.0.0.1:${port}/metrics`]);
@@ -69,14 +69,14 @@ async function readPage(instance: RunningInstance): Promise<string> {
   return text;
 }
 
-/** Names that Kubernetes or Prometheus' own clients chose, and that Prometheus' linter criticizes. */
+/** Metrics of Kubernetes or of Prometheus' own clients whose names Prometheus' linter criticizes. */
 const NOT_OUR_NAMES =
   /^(?:process_|authentication_attempts|authenticated_user_requests|apiserver_certificates_|rest_client_)/;
 
 test("Prometheus reads the metrics, and those with Kubernetes' names have its types and labels", async () => {
   const theirs = await readKubernetesFamilies();
   await using instance = await sharedInstance();
-  await exercise(instance.kubectl);
+  await causeSamples(instance.kubectl);
   const watched = "/api/v1/configmaps?watch=true&sendInitialEvents=true&allowWatchBookmarks=true" +
     "&resourceVersionMatch=NotOlderThan";
   await using watch = instance.kubectl.start("get", "--raw", watched);
@@ -92,9 +92,9 @@ test("Prometheus reads the metrics, and those with Kubernetes' names have its ty
       return { name, type, labels };
     }),
   );
-  // Metrics that only tlsboot has begin with its name.
-  const own = [...families.keys()].filter((name) => !theirs.has(name) && !/^(?:nodejs|process|tlsboot)_/.test(name));
-  assert.deepEqual(own, []);
+  // The names of metrics that only tlsboot has begin with `tlsboot`.
+  const others = [...families.keys()].filter((name) => !theirs.has(name) && !/^(?:nodejs|process|tlsboot)_/.test(name));
+  assert.deepEqual(others, []);
   const names = shared.map(({ name }) => name);
   for (
     const name of [
@@ -117,12 +117,12 @@ test("all metrics in the alerts and in the monitoring guide are served", async (
     text.match(/\b(?:tlsboot|apiserver|workqueue|authentication|leader_election)_[a-z_]+[a-z]\b/g) ?? []
   ).map((name) => name.replace(/_bucket$/, ""));
   assert.ok(wanted.length > 20);
-  const known = [...families.keys(), ...ONLY_ONCE_USED];
+  const known = [...families.keys(), ...EMPTY_AT_FIRST];
   assert.deepEqual([...new Set(wanted)].filter((name) => !known.includes(name)), []);
 });
 
-/** Families that have no sample before their first event. */
-const ONLY_ONCE_USED: readonly string[] = [
+/** The families without samples before their first event. */
+const EMPTY_AT_FIRST: readonly string[] = [
   ...["apiserver_audit_error_total", "leader_election_master_status", "tlsboot_audit_disk_free_bytes"],
   ...["apiserver_client_certificate_expiration_seconds", "tlsboot_certificates_issued_total"],
   ...["tlsboot_issued_certificates", "tlsboot_issued_certificates_overdue"],
@@ -133,12 +133,12 @@ const ONLY_ONCE_USED: readonly string[] = [
   ...["tlsboot_issued_certificate_expiry_timestamp_seconds", "tlsboot_revoked_credentials_refused_total"],
 ];
 
-test("no label has a value that a client invented", async () => {
+test("no label has a value invented by a client", async () => {
   await using instance = await sharedInstance();
   const send = await createApiClient(instance, "monitor-token");
   const before = await check(await readPage(instance));
-  const inventions = 40;
-  for (let i = 0; i < inventions; i++) {
+  const rounds = 40;
+  for (let i = 0; i < rounds; i++) {
     const paths = [
       ...[`/invented-${i}`, `/apis/invented-${i}.io/v1/invented`, `/apis/certificates.k8s.io/v${i}invented/invented`],
       `/api/v1/namespaces/invented-${i}/invented-${i}`,
@@ -152,11 +152,11 @@ test("no label has a value that a client invented", async () => {
   assert.ok(!/invented/i.test(page));
   const after = await check(page);
   const count = ({ families }: Checked) => families.get("apiserver_request_total")?.series ?? 0;
-  // Controllers that have just started add a few series meanwhile.
-  assert.ok(count(after) - count(before) < inventions, "a series for each invention");
+  // Controllers that have just started add a few series.
+  assert.ok(count(after) - count(before) < rounds, "a series for each invented value");
 });
 
-test("a separate signer answers only /metrics and /healthz at the given address", async () => {
+test("a separate signer serves only /metrics and /healthz at the given address", async () => {
   const port = await findServerPort();
   await using instance = await sharedInstance();
   await using signer = instance.spawnTlsboot(

@@ -29,7 +29,7 @@ async function runToEnd(program: string, args: readonly string[], stdin?: string
   return (await succeedProgram(program, args, stdin === undefined ? {} : { stdin })).stdout;
 }
 
-/** A case in which an alert fires; values are one per minute, in Prometheus' notation. */
+/** A case in which an alert fires, with one value per minute in Prometheus' notation. */
 interface Case {
   readonly series: Readonly<Record<string, string>>;
   /** Minutes until the condition has held for long enough. */
@@ -199,7 +199,7 @@ const CASES: Readonly<Record<string, Case>> = {
   },
 };
 
-/** The series of a healthy instance, and bad ones of a kube-apiserver that the same Prometheus scrapes. */
+/** The series of a healthy instance, and alarming ones of a kube-apiserver that the same Prometheus scrapes. */
 const QUIET: Readonly<Record<string, string>> = {
   [`up{${ONE}}`]: "1x99",
   [`apiserver_request_total{${ONE},code="200"}`]: "0+90x99",
@@ -210,7 +210,7 @@ const QUIET: Readonly<Record<string, string>> = {
   [`tlsboot_own_certificate_expiry_timestamp_seconds{${ONE},certificate="serving"}`]: `${80 * DAY}x99`,
   [`tlsboot_node_attestations_total{${ONE},kind="tpm",result="accepted"}`]: "0+1x99",
   [`tlsboot_node_attestations_total{${ONE},kind="",result="limited"}`]: "0+1x99",
-  // A pod's certificate for a day is renewed in time, so it never counts.
+  // A pod's certificate for a day never counts, because it is renewed in time.
   [`tlsboot_issued_certificate_expiry_timestamp_seconds{${ONE},signer="example.com/pods"}`]: `${DAY}x99`,
   [`tlsboot_issued_certificates_overdue{${ONE},signer="example.com/pods"}`]: "0x99",
   'leader_election_master_status{job="tlsboot",instance="a",name="tlsboot-signer"}': "1x99",
@@ -227,7 +227,7 @@ describe("the mixin", () => {
     promtool = join(await ensureDebianProgram("prometheus"), "usr", "bin", "promtool");
   });
 
-  test("rules and dashboard match the sources, which are formatted as jsonnetfmt does", async () => {
+  test("rules and dashboard match their sources, which are formatted with jsonnetfmt", async () => {
     for (const name of ["alerts", "config", "dashboard", "mixin"]) {
       await runToEnd(peerPath("jsonnetfmt"), ["--test", `${FOLDER}/${name}.libsonnet`]);
     }

@@ -9,7 +9,7 @@ import { createTempFolder, findServerPort } from "../support/temp.ts";
 
 const MACHINE = "--hostname-override n1 --kubeconfig n1/kubeconfig --cert-dir n1/pki";
 
-test("docs/guides/new_ca.md: all clients are served throughout, and in the end the old CA is refused", async () => {
+test("docs/guides/new_ca.md: all clients are served throughout, and the old CA is refused in the end", async () => {
   await using folder = await createTempFolder();
   const shell = await createShell(folder);
   const port = await findServerPort();
@@ -26,14 +26,14 @@ test("docs/guides/new_ca.md: all clients are served throughout, and in the end t
   await run("tlsboot kubeconfig user alice; tlsboot kubeconfig user bob; cp -r tlsboot-data/pki old");
 
   const { blocks } = await readGuide("new_ca");
-  const own = blocks.slice(0, blocks.findIndex((block) => block.includes("/etc/kubernetes")));
-  assert.equal(own.length, 6);
-  for (const block of own) {
+  const steps = blocks.slice(0, blocks.findIndex((block) => block.includes("/etc/kubernetes")));
+  assert.equal(steps.length, 6);
+  for (const block of steps) {
     const line = block.replaceAll("127.0.0.1:6443", `127.0.0.1:${port}`)
-      // Exit code 3 says that a client is not ready yet, which a reader sees in the table.
+      // Exit code 3 means that a client is not ready yet; a reader sees it in the table.
       .replace(/^tlsboot ca rotate status$/m, "$& || [ $? = 3 ]")
       .replace("--over 10m", "--over 1s")
-      // Bob has no new kubeconfig, and will not be back.
+      // Bob has no new kubeconfig and does not return.
       .replace("status --wait 10m", "status || [ $? = 3 ]")
       .replace("ca rotate finish", "$& --leave-behind bob");
     if (block.includes("ca rotate finish")) {

@@ -16,11 +16,11 @@ import { createTempFolder } from "../support/temp.ts";
 
 const NODE = "n1";
 
-/** Runs a program in its own network namespace, whose only interface, loopback, is down. */
+/** Runs a program in its own network namespace, in which even loopback is down. */
 async function runWithoutNetwork(command: string, args: readonly string[]): Promise<Finished> {
   const finished = await runProgram("unshare", ["--net", command, ...args]);
   if (/unshare failed|Operation not permitted/.test(finished.stderr)) {
-    throw new Error(`a machine without a network needs root: ${finished.stderr}`);
+    throw new Error(`only root can create a machine without a network: ${finished.stderr}`);
   }
   return finished;
 }
@@ -83,7 +83,7 @@ test("a stock kubelet starts with a certificate and a kubeconfig from a stick, a
   );
 });
 
-test("a stick that is full or read-only is reported, and nothing is lost", async () => {
+test("a full or read-only stick is reported, and nothing is lost", async () => {
   await using folder = await createTempFolder();
   await using disk = await mountSmallDisk(folder.join("stick"), 64);
   const machine = (name: string): readonly string[] => [
@@ -127,7 +127,7 @@ test("a stick that is full or read-only is reported, and nothing is lost", async
   );
 });
 
-test("a CA machine without a network creates a root with shares, even after kills, and the CA that the root signs can sign requests on a stick", async () => {
+test("a CA machine without a network creates a root with shares, even after kills, and a CA below it signs requests on a stick", async () => {
   await using folder = await createTempFolder();
   const at = (name: string) => folder.join(name);
   await mkdir(at("stick"));
@@ -143,7 +143,7 @@ test("a CA machine without a network creates a root with shares, even after kill
     await until(() => existsSync(path) || killed.hasEnded());
     killed.kill("SIGKILL");
     await killed.finished();
-    // An incomplete set of shares is useless, and removed.
+    // An incomplete set of shares is useless, so it is removed.
     if (!existsSync(at("shares/share-3-of-3.html"))) await rm(at("shares"), { recursive: true });
   }
   if (!existsSync(root)) await succeed(...init);

@@ -20,7 +20,7 @@ import { type RunningInstance, startInstance } from "../support/interop/instance
 import { waitForCertificate } from "../support/interop/kubectl.ts";
 import { assertLints } from "../support/interop/zlint.ts";
 
-/** One PEM block and where it came from. */
+/** A PEM block and its file. */
 interface FoundPem {
   readonly path: string;
   readonly label: string;
@@ -103,7 +103,7 @@ describe("openssl and a server", () => {
   });
   after(() => instance[Symbol.asyncDispose]());
 
-  test("openssl s_client trusts the listener by its CA and its name, and TLS 1.2 is the oldest version that they negotiate", async () => {
+  test("openssl s_client verifies the listener by its CA and its name, and negotiates nothing older than TLS 1.2", async () => {
     const address = instance.server.replace("https://", "");
     const connect = (...args: string[]) =>
       runProgram("openssl", [
@@ -152,7 +152,7 @@ describe("openssl and a server", () => {
     const kubeconfig = await readFile(instance.adminKubeconfig, "utf8");
     const path = instance.folder.join("old.kubeconfig");
     await writeFile(path, kubeconfig.replace(instance.server, `https://${address}`), { mode: 0o600 });
-    // With these options Node would speak TLS 1.1, too.
+    // Node itself would speak TLS 1.1 with these options.
     const env = { NODE_OPTIONS: "--tls-min-v1.0 --tls-cipher-list=DEFAULT@SECLEVEL=0" };
     const { code, stderr } = await spawnTlsbootToEnd(["get", "csr", "--kubeconfig", path], { env });
     assert.equal(code, 1, stderr);

@@ -1,5 +1,5 @@
 /**
- * The signer of pod certificates with a real kube-apiserver and only the rights that `--print-rbac` prints. The
+ * The signer of pod certificates with a real kube-apiserver and only the permissions that `--print-rbac` prints. The
  * requests come from kubelet's own code, with the credentials of a node.
  */
 import assert from "node:assert/strict";
@@ -21,9 +21,9 @@ import type { TempFolder } from "../support/temp.ts";
 const SIGNER = "example.com/work";
 const ACCOUNT = "tlsboot-pod-signer.example.com.work";
 const DNS = "example.com/dns-names";
-/** The number of projected certificates in the large pods: a few, or more for a measurement. */
+/** The number of projected certificates in the large pods; a measurement sets more. */
 const MANY = Number(process.env["TLSBOOT_POD_REQUESTS"] ?? 20);
-/** The number for each large pod: a kubelet checks all projections of a pod whenever one of its requests changes. */
+/** The most in one pod: a kubelet checks all projections of a pod whenever one of its requests changes. */
 const PER_POD = 100;
 
 const PROFILE = `apiVersion: tlsboot/v1alpha1
@@ -168,7 +168,7 @@ describe("with a kube-apiserver", () => {
     );
     const serials = [...lines, ...many].flatMap(({ serial }) => serial ?? []);
     assert.deepEqual(new Set(records.map(({ spec }) => spec.serialNumber?.replace(/^0+/, ""))), new Set(serials));
-    assert.equal(records.length, serials.length, "nothing is signed twice");
+    assert.equal(records.length, serials.length, "a request is recorded twice");
   });
 });
 
@@ -183,9 +183,9 @@ test("tlsboot up with the same signer: a certificate that an administrator reque
   const token = await kubectl.run("create", "token", ACCOUNT, "--namespace=kube-system");
   const kubeconfig = folder.join("signer.kubeconfig");
   await cp(instance.adminKubeconfig, kubeconfig);
-  const own = kubectl.as(kubeconfig);
-  await own.run("config", "set-credentials", "signer", `--token=${token.trim()}`);
-  await own.run("config", "set-context", "--current", "--user=signer");
+  const configure = kubectl.as(kubeconfig);
+  await configure.run("config", "set-credentials", "signer", `--token=${token.trim()}`);
+  await configure.run("config", "set-context", "--current", "--user=signer");
   await using signer = spawnTlsboot([
     ...["signer", "--pod-certificates", "--kubeconfig", kubeconfig, "--profile", profile],
     ...["--cluster-signing-cert-file", folder.join("pods-ca.crt")],
@@ -208,7 +208,7 @@ test("tlsboot up with the same signer: a certificate that an administrator reque
   assert.doesNotMatch(signer.stderr(), /forbidden|cannot sign|rights are missing/i);
 });
 
-/** Builds a request as an administrator may write it, for a pod that does not exist. */
+/** Builds a request that an administrator writes for a pod that does not exist. */
 async function requestManifest(namespace: string): Promise<string> {
   const key = await openssl(["genpkey", "-algorithm", "ED25519"]);
   const pem = await openssl(["req", "-new", "-key", "/dev/stdin", "-subj", "/"], key);
@@ -225,7 +225,7 @@ async function requestManifest(namespace: string): Promise<string> {
   });
 }
 
-/** Writes the profile, grants the rights that are printed for it, and returns a kubeconfig with them. */
+/** Writes the profile, grants the permissions printed for it, and returns a kubeconfig with them. */
 async function grantRights(): Promise<string> {
   const profile = plane.folder.join("pods.yaml");
   await writeFile(profile, PROFILE);
@@ -239,7 +239,7 @@ async function grantRights(): Promise<string> {
   return kubeconfig;
 }
 
-/** Creates an intermediate CA, followed by its root, that may sign only DNS names of the cluster. */
+/** Creates an intermediate CA that may sign only DNS names of the cluster; its file also has the root. */
 async function createPodCa(folder: TempFolder): Promise<void> {
   await makeCertificate(folder, { name: "pods-root", extensions: CA_EXTENSIONS });
   await makeCertificate(folder, {
@@ -282,7 +282,7 @@ async function createPods(items: readonly unknown[]): Promise<void> {
   await kubectl.create(list);
 }
 
-/** Builds a pod of service account `shop` on the node, with these projected certificates. */
+/** Builds a pod of service account `shop` with these projected certificates. */
 function podManifest(namespace: string, name: string, certificates: readonly object[]) {
   const sources = certificates.map((certificate, index) => ({
     podCertificate: {

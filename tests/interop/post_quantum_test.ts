@@ -11,13 +11,13 @@ import { waitForCertificate } from "../support/interop/kubectl.ts";
 const GATE = "--feature-gates=MLDSA=true";
 const ALGORITHMS = ["ml-dsa-44", "ml-dsa-65", "ml-dsa-87"] as const;
 
-/** Runs OpenSSL 3.5; it must succeed. */
+/** Runs OpenSSL 3.5, which must succeed. */
 async function openssl(args: readonly string[], stdin = ""): Promise<string> {
   const { stdout } = await succeedProgram(await ensureNewOpenssl(), args, { stdin });
   return stdout;
 }
 
-/** Bootstraps a machine that is called like the algorithm of its key, and returns the path of its pair. */
+/** Bootstraps a machine named after the algorithm of its key, and returns the path of its pair. */
 async function bootstrap({ folder, bootstrapKubeconfig }: RunningInstance, algorithm: string): Promise<string> {
   const [kubeconfig, certDir] = [folder.join(`${algorithm}.kubeconfig`), folder.join(algorithm)];
   await succeedTlsboot([
@@ -27,7 +27,7 @@ async function bootstrap({ folder, bootstrapKubeconfig }: RunningInstance, algor
   return `${certDir}/kubelet-client-current.pem`;
 }
 
-/** Asks the server for the identity of a client certificate, over OpenSSL's own TLS 1.3. */
+/** Returns the identity that the server sees in a client certificate, over OpenSSL's own TLS 1.3. */
 async function whoami(instance: RunningInstance, pairPath: string): Promise<string> {
   const body = '{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}';
   const head = [

@@ -27,7 +27,7 @@ test("every command that the demo prints works against up in an empty folder, an
   let csrName = "";
   let caHash = "";
   for (const command of commands) {
-    // The demo prints the name of its own request and the hash of its own CA, which differ here.
+    // The request name and the CA hash that the demo prints differ here.
     const typed = command.replace(/(?<=certificate approve\s.*)node-csr-\S+/s, csrName)
       .replace(/sha256:[0-9a-f]{64}/, caHash);
     if (command.startsWith("tlsboot up")) {
@@ -35,7 +35,7 @@ test("every command that the demo prints works against up in an empty folder, an
       const started = stack.use(shell.start(typed));
       up = started;
       await waitUntilUp(started);
-      // The only file of a command that the demo writes and `up` does not.
+      // The only file in a command that the demo writes and `up` does not.
       await copyFile(stage.join("work/tlsboot-demo/refused.yaml"), `${work}/refused.yaml`);
       continue;
     }
@@ -52,7 +52,7 @@ test("every command that the demo prints works against up in an empty folder, an
     const isLockedOut = /get csr --kubeconfig/.test(command);
     const { code, stdout, stderr } = await eventually(command, async () => {
       const answer = await shell.run(typed);
-      // Just after it was issued, the certificate of five seconds has not expired yet.
+      // The certificate is valid for five seconds, so it may not have expired yet.
       return isLockedOut && answer.code === 0 ? undefined : answer;
     });
     const isRefusal = command.includes("refused.yaml");

@@ -1,6 +1,6 @@
 /**
- * Sends the writes of tests/golden/privilege_matrix.txt to a real kube-apiserver, whose codes must be those of `tlsboot
- * serve`.
+ * Sends the writes of tests/golden/privilege_matrix.txt to a real kube-apiserver, and compares its status codes with
+ * those of `tlsboot serve`.
  */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -52,7 +52,7 @@ function readRows(matrix: string): ReadonlyMap<string, string> {
   return rows;
 }
 
-/** Reports whether only tlsboot has a row: those of its own group, and a path that kube-apiserver does not serve. */
+/** Reports whether a row is of tlsboot's own group, or a path that kube-apiserver does not serve. */
 function isOnlyOurs(row: string): boolean {
   return row.split(/[/ ]/)[0]!.endsWith(`.${TLSBOOT_GROUP}`) || row.startsWith(`${SNAPSHOT_PATH} `);
 }

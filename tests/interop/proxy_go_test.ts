@@ -1,4 +1,4 @@
-/** Compares the choice of a proxy with Go's httpproxy, which kubectl and kubelet use. */
+/** Compares our choice of a proxy with that of Go's httpproxy, which kubectl and kubelet use. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { findProxy } from "../../core/lib/proxy.ts";

@@ -17,7 +17,7 @@ import { KUBE_APISERVER_VERSIONS } from "./comparison/versions.ts";
 
 /**
  * Certificates are backdated by five minutes, so one of 30 s starts with more than 90 % of its lifetime over, and a
- * client that rotates renews it at once.
+ * rotating client renews it at once.
  */
 const SHORT_LIFE = "30s";
 
@@ -53,7 +53,7 @@ async function assertBootstrapped(plane: ControlPlane, kubectl: Kubectl, node: s
   assert.match(await asNode.run("auth", "whoami"), new RegExp(`Username +system:node:${node}\n`));
 }
 
-/** Asserts clear errors of commands that need a kind which Kubernetes serves only since 1.37. */
+/** Asserts that commands that need a kind of Kubernetes 1.37 fail with clear errors. */
 async function assertTooOld(plane: ControlPlane): Promise<void> {
   const profile = plane.folder.join("pods.yaml");
   await writeFile(profile, POD_PROFILE);
@@ -98,7 +98,7 @@ for (const version of KUBE_APISERVER_VERSIONS) {
     await assertTooOld(plane);
     const again = await succeedTlsboot(await bootstrapWithCaInside(plane, "n1"));
     assert.match(again.stdout, /^nothing to do: /);
-    assert.doesNotMatch(again.stderr, /bundle/, "this release has no trust bundles");
+    assert.doesNotMatch(again.stderr, /bundle/, "a message about trust bundles, which this release lacks");
   });
 }
 
@@ -114,7 +114,7 @@ test("kube-apiserver with its own controllers and our client: approved automatic
   await kubectl.run("delete", "csr", "--all");
   await using client = spawnTlsboot(await bootstrapArguments(plane, "n2"));
   const name = await waitForCsr(kubectl);
-  // The bootstrap kubeconfig has an unusual user for a node, which causes a warning.
+  // The user of the bootstrap kubeconfig is unusual for a node, which causes a warning.
   await succeedTlsboot(["approve", name, "--yes", "--kubeconfig", plane.adminKubeconfig]);
   const manual = await client.finished();
   assert.equal(manual.code, 0, manual.stderr);

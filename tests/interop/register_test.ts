@@ -31,7 +31,7 @@ async function issue(kubectl: Kubectl, ...names: readonly string[]): Promise<rea
   });
 }
 
-test("stock kubectl lists, watches and explains the register, and a user may have access to nothing else", async () => {
+test("stock kubectl lists, watches and explains the register, and a user can have access to nothing else", async () => {
   await using instance = await sharedInstance();
   const { kubectl } = instance;
   await using watch = kubectl.start("get", "issuedcertificates", "--watch");
@@ -95,7 +95,7 @@ test("three servers on an etcd keep one chain, even if the signing server is kil
   const names = (prefix: string) => Array.from({ length: 8 }, (_, index) => `${prefix}-${index}`);
   const pems = (await Promise.all([a, b, c].map(({ kubectl }, index) => issue(kubectl, ...names(`s${index}`))))).flat();
 
-  // A server that stalls for too long loses the lease and logs it.
+  // A server that stalls for too long loses the lease, and logs that.
   const leads = /"message":"leading"(?![^]*"message":"no longer leading")/;
   const leader = await eventually("one server leads", async () => {
     const leaders = servers.instances.filter(({ running }) => leads.test(running.stderr()));

@@ -48,7 +48,7 @@ for (const [name, start] of CLUSTERS) {
   describe(name, () => testRequests(start));
 }
 
-/** The tests share a cluster; each uses its own subjects. */
+/** Declares tests that share a cluster; each uses different subjects. */
 function testRequests(start: () => Promise<Cluster>): void {
   let cluster: Cluster;
   before(async () => void (cluster = await start()));

@@ -88,7 +88,7 @@ test("a stolen laptop: kubectl get --watch ends at both servers of an etcd befor
   }
 });
 
-test("a stolen node: its kubelet is refused, even after a restart and a restore, and a replacement gets its name", async () => {
+test("a stolen node: its kubelet is refused, even after a restart and a restore, and a replacement can use its name", async () => {
   await using folder = await createTempFolder();
   const dataDir = folder.join("data");
   const stolen = await createTempFolder();
@@ -127,7 +127,7 @@ test("a stolen node: its kubelet is refused, even after a restart and a restore,
     assert.equal(await isRefused(stolen, old, instance.server), false);
     await administer(instance, "revoke", "node/n1", "--reason", "keyCompromise", "--yes");
     assert.equal(await isRefused(stolen, old, instance.server), true);
-    // A copy of the machine's bootstrap kubeconfig is useless too, because its token is used up.
+    // A copy of the bootstrap kubeconfig is useless too, because its token is used up.
     const again = await createTempFolder();
     await using _again = again;
     await using thief = await startKubelet(again, "n1", stolen.join("bootstrap.kubeconfig"));

@@ -1,4 +1,4 @@
-/** The program in a shell: completion with bash, and output on a terminal of script(1). */
+/** Completion in bash, and output on a terminal of script(1). */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -11,7 +11,7 @@ test("bash completes commands with the script of tlsboot completion bash", async
   assert.equal(code, 0);
   const [command, args] = tlsbootCommand([]);
   const words = [command, ...args].map((word) => `'${word}'`).join(" ");
-  // This replaces bash-completion, so that the test needs only bash.
+  // Replaces bash-completion, so that the test needs only bash.
   const script = `
     _get_comp_words_by_ref() { cur="\${COMP_WORDS[COMP_CWORD]}"; words=("\${COMP_WORDS[@]}"); cword=$COMP_CWORD; }
     compopt() { :; }
@@ -40,7 +40,7 @@ for (
   });
 }
 
-test("the program on a terminal shows what it waits for, and until when", async () => {
+test("the program on a terminal shows what it waits for, and the deadline", async () => {
   await using folder = await createTempFolder();
   await using instance = await startInstance(folder);
   const to = ["--data-dir", instance.data];
@@ -59,19 +59,18 @@ test("the program on a terminal shows what it waits for, and until when", async 
   assert.doesNotMatch(listed.stdout, /…/);
   const secret = folder.join("secret");
   await writeFile(secret, "correct horse\n", { mode: 0o600 });
-  const made = await runOnTerminal(["ca", "init", "--data-dir", folder.join("ca"), "--ca-passphrase-file", secret]);
-  assert.match(made.stdout, /⠋ deriving the key from the passphrase/);
+  const finished = await runOnTerminal(["ca", "init", "--data-dir", folder.join("ca"), "--ca-passphrase-file", secret]);
+  assert.match(finished.stdout, /⠋ deriving the key from the passphrase/);
 });
 
-/** Runs tlsboot to its end on a terminal of its own. */
 async function runOnTerminal(args: readonly string[], ampersand?: string): Promise<Finished> {
   await using running = startOnTerminal(args, ampersand);
   return await running.finished();
 }
 
 /**
- * Starts tlsboot on a terminal of its own, by script(1) of util-linux; stdout and stderr both arrive in stdout. `-m` gives
- * each job of the shell a process group, as in an interactive one.
+ * Starts tlsboot on a new terminal of script(1) from util-linux, which merges stderr into stdout. `-m` gives each job of
+ * the shell a process group, as in an interactive shell.
  */
 function startOnTerminal(args: readonly string[], ampersand = ""): Child {
   const [command, all] = tlsbootCommand(args);

@@ -20,7 +20,7 @@ import {
 import { compareOutcomes, type Outcome, waitForOutcomes } from "../support/interop/signing_outcomes.ts";
 import { makeRequests, type SigningRequest, submitRequests } from "../support/interop/signing_requests.ts";
 
-/** An OpenSSL CA with unusual attributes in its name. */
+/** A CA made by OpenSSL whose name has unusual attributes. */
 interface OddCa {
   readonly key: readonly string[];
   readonly subject: string;
@@ -39,8 +39,8 @@ const ODD_CAS: Readonly<Record<string, OddCa>> = {
   "legacy-unknown": { key: ["ED25519"], subject: "/CN=legacy CA" },
 };
 
-/** Creates `NAME.crt` and `NAME.key`, valid for ten days, so that longer certificates end with the CA. */
-async function makeOddCa(folder: TempFolder, name: string): Promise<void> {
+/** Creates `NAME.crt` and `NAME.key`, valid for ten days, so that longer certificates are cut to the CA's end. */
+async function addOddCa(folder: TempFolder, name: string): Promise<void> {
   const { key: [algorithm = "", ...options], subject, extensions = ["subjectKeyIdentifier=hash"] } = ODD_CAS[name]!;
   const configuration = folder.join("ca.cnf");
   const lines = ["basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign", ...extensions];
@@ -58,7 +58,7 @@ async function makeOddCa(folder: TempFolder, name: string): Promise<void> {
 }
 
 /** Creates a CA that expired `agoMs` ago. */
-async function makeExpiredCa(folder: TempFolder, name: string, algorithm: KeyAlgorithm, agoMs: number): Promise<void> {
+async function addExpiredCa(folder: TempFolder, name: string, algorithm: KeyAlgorithm, agoMs: number): Promise<void> {
   const key = await generatePrivateKey(algorithm);
   const now = Date.now();
   const { certificatePem } = await createAuthority({
@@ -94,7 +94,7 @@ async function collectAnswers(
   kubectl: Kubectl,
 ): Promise<ReadonlyMap<string, Outcome>> {
   await using running = signer;
-  // The times of the certificates are compared, so each signer starts before its requests are sent.
+  // Each signer starts before its requests are sent, because the times of the certificates are compared.
   await running.waitFor(/Starting certificate controller|working for an API server/);
   await submitRequests(plane, kubectl, requests);
   const answers = await waitForOutcomes(kubectl, requests, running);
@@ -127,30 +127,30 @@ async function assertAgree(
   return byName;
 }
 
-async function makeAuthorities(plane: ControlPlane): Promise<void> {
-  for (const name of Object.keys(ODD_CAS)) await makeOddCa(plane.folder, name);
-  await makeExpiredCa(plane.folder, "ended-long-ago", "ecdsa-p256", 3_600_000);
-  await makeExpiredCa(plane.folder, "ended-just-now", "ecdsa-p256", 5_000);
+async function createAuthorities(plane: ControlPlane): Promise<void> {
+  for (const name of Object.keys(ODD_CAS)) await addOddCa(plane.folder, name);
+  await addExpiredCa(plane.folder, "expired-long-ago", "ecdsa-p256", 3_600_000);
+  await addExpiredCa(plane.folder, "expired-just-now", "ecdsa-p256", 5_000);
 }
 
 test("kube-controller-manager and our signer issue the same certificates and give the same refusals", async () => {
   await using plane = await sharedControlPlane();
   const { kubectl } = plane;
-  await makeAuthorities(plane);
+  await createAuthorities(plane);
 
   const cases = [...CASES, ...CASES_OF_ENCIPHERMENT];
   const answers = await assertAgree(cases, useOneCa(plane.folder, "shared", "24h"), plane, kubectl);
   // The comparison must include every kind of answer.
-  for (const [kind, least] of [["issued", 100], ["failed", 30], ["retried", 4]] as const) {
+  for (const [kind, min] of [["issued", 100], ["failed", 30], ["retried", 4]] as const) {
     const count = [...answers.values()].filter((answer) => answer.kind === kind).length;
-    assert.ok(count >= least, `${count} requests are ${kind}`);
+    assert.ok(count >= min, `${count} requests are ${kind}`);
   }
 
   await assertAgree(CASES_OF_EACH_CA, useSeparateCas(plane.folder), plane, kubectl);
   await assertAgree(CASES_OF_SHORT_DURATION, useOneCa(plane.folder, "shared", "5m"), plane, kubectl);
-  for (const name of ["ended-long-ago", "ended-just-now"]) {
+  for (const name of ["expired-long-ago", "expired-just-now"]) {
     const flags = useOneCa(plane.folder, name, "1h");
-    const ended = await assertAgree(CASES_OF_EACH_CA.slice(0, 1), flags, plane, kubectl);
-    assert.equal(ended.get("kubelet client")?.kind, "retried");
+    const expired = await assertAgree(CASES_OF_EACH_CA.slice(0, 1), flags, plane, kubectl);
+    assert.equal(expired.get("kubelet client")?.kind, "retried");
   }
 });

@@ -56,15 +56,15 @@ async function assertTakesOver(start: () => Child, kubectl: Kubectl): Promise<vo
 
     await third.waitFor(SIGNED_SOME);
     const signed = signers.flatMap(findSigned);
-    assert.deepEqual(signed, [...new Set(signed)], "no request is signed twice");
-    // The API refuses to replace a certificate; no signer tried.
+    assert.deepEqual(signed, [...new Set(signed)], "a request is signed twice");
+    // No signer tried to replace a certificate, which the API would refuse.
     for (const signer of signers) assert.doesNotMatch(signer.stderr(), /error updating signature/);
   } finally {
     for (const signer of signers) await signer[Symbol.asyncDispose]();
   }
 }
 
-/** Writes a kubeconfig with a token file of a service account, as in a pod. */
+/** Writes a kubeconfig with the token file of a service account, as in a pod. */
 async function writeAccountKubeconfig({ folder, kubectl, server, caPath }: RunningInstance, account: string) {
   await writeFile(folder.join("token"), await kubectl.run("create", "token", account, "--namespace=kube-system"));
   const path = folder.join("signer.kubeconfig");

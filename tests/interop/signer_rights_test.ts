@@ -1,4 +1,4 @@
-/** A signer with a real kube-apiserver and only the rights that `--print-rbac` prints. */
+/** A signer with a real kube-apiserver and only the permissions that `--print-rbac` prints. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { spawnTlsboot, succeedTlsboot } from "../support/child.ts";
@@ -13,7 +13,7 @@ const ACCOUNT = "tlsboot-signer.example.com.web";
 let plane: SharedControlPlane;
 let kubectl: Kubectl;
 
-/** Grants a custom signer the rights that `--print-rbac` prints for it, and returns its arguments. */
+/** Grants a custom signer the permissions that `--print-rbac` prints, and returns its arguments. */
 async function grantRights(): Promise<readonly string[]> {
   const profile = await writeWebProfile(plane.folder);
   const manifest = await succeedTlsboot(["signer", "--print-rbac", "--profile", profile]);
@@ -26,14 +26,14 @@ async function grantRights(): Promise<readonly string[]> {
   return ["signer", "--kubeconfig", kubeconfig, "--profile", profile, ...plane.caFlags];
 }
 
-describe("a signer with the rights of --print-rbac", () => {
+describe("a signer with the permissions of --print-rbac", () => {
   before(async () => {
     plane = await sharedControlPlane();
     kubectl = plane.kubectl;
   });
   after(() => plane[Symbol.asyncDispose]());
 
-  test("a custom signer issues and refuses with the rights of --print-rbac", async () => {
+  test("a custom signer issues and refuses with the permissions of --print-rbac", async () => {
     await using signer = spawnTlsboot(await grantRights());
     await approveWebRequest(kubectl, "web-1");
     const text = await openssl(["x509", "-noout", "-text"], await waitForCertificate(kubectl, "web-1"));
@@ -46,7 +46,7 @@ describe("a signer with the rights of --print-rbac", () => {
     assert.equal(await waitForFailure(kubectl, "web-client"), why);
     assert.doesNotMatch(signer.stderr(), /forbidden|cannot/i);
     assert.match(await kubectl.run("get", "lease", ACCOUNT, "--namespace=kube-system", "--output=name"), /lease/);
-    // It releases its lease, so the next signer need not wait until it expires.
+    // It releases its lease, so the next signer need not wait.
     signer.kill("SIGTERM");
     await signer.finished();
   });
@@ -54,7 +54,7 @@ describe("a signer with the rights of --print-rbac", () => {
   test("a custom signer that may not read which CAs the API trusts issues no client certificates", async () => {
     const command = await grantRights();
     await kubectl.run("delete", "role", "tlsboot:signer:example.com.web-client-ca", "--namespace=kube-system");
-    await eventually("the right is gone", async () => {
+    await eventually("the permission is revoked", async () => {
       const read = ["auth", "can-i", "get", "configmap/extension-apiserver-authentication", "--namespace=kube-system"];
       const account = `--as=system:serviceaccount:kube-system:${ACCOUNT}`;
       return (await kubectl.try(...read, account)).code !== 0 || undefined;

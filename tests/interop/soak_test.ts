@@ -1,4 +1,4 @@
-/** client-go's shared informers and leader election for minutes, while `up` is restarted. */
+/** Runs client-go's shared informers and leader election for minutes, while `up` is restarted. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { peerPath } from "../support/peers/go.ts";
@@ -58,7 +58,7 @@ function isAfter(time: string, other: Date): boolean {
   return Date.parse(time) > other.getTime();
 }
 
-/** Waits until a leader has renewed its lease after an instant. */
+/** Waits until a leader has renewed its lease after `since`. */
 async function untilRenewed(kubectl: Kubectl, since: Date): Promise<void> {
   await eventually(`a leader after ${since.toISOString()}`, async () => {
     const { code, stdout } = await kubectl.try("get", "lease/soak", "--namespace=default", "--output=json");

@@ -1,4 +1,4 @@
-/** The page of `tlsboot demo --ui` in Chromium, from the first step of its story to the last, by its button. */
+/** Clicks through the page of `tlsboot demo --ui` in Chromium, from the first step of its story to the last. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Page } from "puppeteer-core";

@@ -16,7 +16,7 @@ interface Finding {
 
 const SERIOUS: readonly string[] = ["MEDIUM", "HIGH", "CRITICAL", "FATAL"];
 
-/** Serious findings that are accepted, each with its reason. */
+/** Accepted serious findings, each with its reason. */
 const ACCEPTED: Readonly<Record<string, string>> = {
   cert_revocation:
     "an instance's own CA publishes no CRL and answers no OCSP: an air-gapped client could reach neither",
@@ -92,7 +92,7 @@ async function startRsaInstance(): Promise<ScannedInstance> {
   return { instance, caPath: folder.join("ca.crt"), [Symbol.asyncDispose]: dispose };
 }
 
-test("testssl.sh finds nothing serious at the port of tlsboot up, with keys of both kinds", async () => {
+test("testssl.sh finds nothing serious at the port of tlsboot up, with EC and RSA keys", async () => {
   // The scans run one after the other: a scanner that waits for the processor misses answers and reports other
   // findings.
   for (const startScanned of [startEllipticInstance, startRsaInstance]) {

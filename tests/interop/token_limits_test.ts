@@ -25,7 +25,7 @@ import { sharedControlPlane } from "../support/interop/shared.ts";
 const quiet = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
-test("stock kubelets each join with their own file, and one with a copied file is refused and reported", async () => {
+test("stock kubelets join with their own files, and one with a copied file is refused and reported", async () => {
   await using instance = await startInstance();
   const machines = "apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n- name: n1\n- name: n2\n- name: n3\n";
   await writeFile(instance.folder.join("machines.yaml"), machines);
@@ -89,7 +89,7 @@ async function submit(instance: RunningInstance, token: string, node: string): P
   }
 }
 
-test("when many keys race for one token at three servers on one etcd, exactly one wins", async () => {
+test("of many keys that race for one token at three servers on one etcd, exactly one wins", async () => {
   await using etcd = await startEtcd({ members: 3, flags: STEADY_LEADER });
   await using servers = await startServers([etcd.urls, etcd.urls, etcd.urls]);
   const [first] = servers.instances as [RunningInstance];

@@ -24,7 +24,7 @@ describe("ui with kube-apiserver", () => {
     world = await startWorld(stack, cluster, browser, cluster.auditLog);
   });
   after(async () => {
-    // These are read before the program ends, which the open page would report too. The page of a deleted token may
+    // Read before the program exits, which the open page would report too. The page of a deleted token may
     // report the deletion before it is left.
     const expected = /status of 40[39]|status of 404 .*\/tokens\/\w+\)$/;
     const problems = world.alice.problems.filter((problem) => !expected.test(problem));
@@ -34,7 +34,7 @@ describe("ui with kube-apiserver", () => {
 
   testRequestFlows(() => world);
 
-  test("the other pages show requests, Nodes and published CAs, and say what kube-apiserver does not have", async () => {
+  test("the other pages show requests, Nodes and published CAs, and list what kube-apiserver lacks", async () => {
     const { ui, cluster: { kubectl }, alice: { page } } = world;
     const read = async (path: string) => {
       assert.equal((await page.goto(ui.origin + path))?.status(), 200, path);

@@ -13,7 +13,7 @@ import { peerPath } from "../support/peers/go.ts";
 import { startUi } from "../support/ui_client.ts";
 
 const [REQUESTS, MACHINES] = isFullRun ? [10_000, 1_000] : [2_000, 200];
-/** The number of rows of a page of the list, and its maximum size in bytes, whatever the number of requests. */
+/** The rows of a page of the list and its maximum size in bytes, for any number of requests. */
 const [ROWS, MAX_PAGE_BYTES] = [100, 200_000];
 
 /** Runs the load program, which uses stock client-go. */
@@ -26,7 +26,7 @@ async function load(
   await succeedProgram(peerPath("load"), args);
 }
 
-test(`ui: a page shows a hundred of ${REQUESTS} requests, the others are on further pages, and a storm of ${MACHINES} machines leaves it usable`, async () => {
+test(`ui: a page lists a hundred of ${REQUESTS} requests, further pages list the others, and a storm of ${MACHINES} machines leaves it usable`, async () => {
   await using instance = await startInstance({ args: ["--auto-approve"] });
   await load(instance, "create", `-requests=${REQUESTS}`, "-clients=16");
   await using browser = await startBrowser();
@@ -46,7 +46,7 @@ test(`ui: a page shows a hundred of ${REQUESTS} requests, the others are on furt
   const [before, startedAt] = [requests.length, Date.now()];
   const storm = { isOver: false };
   const storming = load(instance, "storm", `-nodes=${MACHINES}`).finally(() => storm.isOver = true);
-  // Each key waits for the page, like a person who watches the input.
+  // Each key waits for the page, as when a person types.
   let typed = "";
   for (; !storm.isOver; typed += "n") await page.keyboard.type("n", { delay: 100 });
   await storming;
@@ -57,7 +57,7 @@ test(`ui: a page shows a hundred of ${REQUESTS} requests, the others are on furt
   const { value, active } = await page.evaluate(
     "({ value: document.getElementById('q').value, active: document.activeElement.id })",
   ) as { readonly value: string; readonly active: string };
-  assert.equal(value, typed, "no typed text is lost");
+  assert.equal(value, typed, "the typed text");
   assert.equal(active, "q", "the focus stays in the field");
   // Each machine changes its request three times, and the page is fetched once a second, however long that takes.
   const [fetched, seconds] = [requests.length - before, (Date.now() - startedAt) / 1_000];

@@ -35,7 +35,7 @@ async function assertUndecided(): Promise<void> {
   assert.match(await instance.kubectl.run("get", "csr", "jane"), /Pending\n$/);
 }
 
-/** A page of another site that attacks in the browser of a signed-in person, and reports what it could read. */
+/** A page of another site that attacks in a signed-in person's browser, and reports what it could read. */
 const ATTACK = (target: string) =>
   `<!doctype html><title>attack</title>
 <iframe id="frame" src="${target}/requests"></iframe><form method="post" action="${target}/requests/jane/approve"></form>
@@ -48,7 +48,7 @@ const load = (tag, src) => new Promise((resolve) => {
   element.src = src;
   document.body.append(element);
 });
-// A new window is an empty page of its opener's until the answer arrives.
+// A new window has an empty page of the opener until the answer arrives.
 const arrive = async (opened) => {
   while (opened.location.href === "about:blank") await new Promise((resolve) => setTimeout(resolve, 20));
 };
@@ -78,7 +78,7 @@ addEventListener("load", async () => {
 });
 </script>`;
 
-/** Markup in place of text, which would run a script, draw an image or leave the page. */
+/** Markup that would run a script, draw an image or leave the page. */
 const MARKUP =
   `</script></title></textarea>"'><img src=x onerror="document.title='pwned'"><script>document.title='pwned'` +
   `</script><a id=pwned href="javascript:document.title='pwned'">x</a><form id=pwned2 action=//evil.example>`;
@@ -180,7 +180,7 @@ describe("attacks on the page", () => {
       }
       await eventually("eight attempts reach the server", () => Promise.resolve(answers.length >= 8 || undefined));
       for (const answer of answers) assert.match(answer, REFUSED, `an answer to ${host}`);
-      // A form needs no script, and sends the cookie if the attacker is on the same host.
+      // A form needs no script, and includes the cookie if the attacker is on the same host.
       const [answer] = await Promise.all([page.waitForNavigation(), page.evaluate("document.forms[0].submit()")]);
       assert.equal(answer?.status(), 403, host);
     }
@@ -200,7 +200,7 @@ describe("attacks on the page", () => {
     assert.equal((await thief.goto(fresh.link))?.status(), 403);
     assert.match(await thief.evaluate("document.body.innerText") as string, /link[^]*tlsboot ui/);
     assert.equal((await thief.goto(`${fresh.origin}/requests`))?.status(), 401);
-    assert.equal((await person.page.reload())?.status(), 401, "one of the two was not the person");
+    assert.equal((await person.page.reload())?.status(), 401, "the session has not ended");
   });
 
   test("ui: no page contains a secret, and no answer may be cached, framed or run inline scripts", async () => {
@@ -211,7 +211,7 @@ describe("attacks on the page", () => {
     for (const token of listed.stdout.match(/\b[a-z0-9]{6}\.[a-z0-9]{16}\b/g) ?? []) {
       run.know("a token", token.slice(7));
     }
-    assert.ok(await run.knowKeys("") > 2, "there are keys to search for");
+    assert.ok(await run.knowKeys("") > 2, "too few keys to search for");
     run.know("the key of the link", new URL(fresh.link).searchParams.get("key")!);
     const client = await openLink(fresh);
     run.know("the cookie", client.cookie.split("=")[1]!);
@@ -274,7 +274,7 @@ describe("attacks on the page", () => {
       // deno-lint-ignore no-control-regex -- the test looks for these characters
       assert.doesNotMatch(await answer!.text(), /[\x00-\x08\x0b-\x1f\x7f-\x9f\p{Cf}\p{Zl}\p{Zp}]/u, path);
     }
-    assert.ok(shown >= 2, "pages show the hostile text");
+    assert.ok(shown >= 2, "too few pages show the hostile text");
     assert.deepEqual(problems.filter((problem) => !problem.includes("Failed to load resource")), []);
     assert.deepEqual(requests.filter((url) => !url.startsWith(hostile.origin)), []);
   });

@@ -101,7 +101,7 @@ describe("ui with up", () => {
     { ui, alice: { requests, problems } },
     page,
   ) => {
-    // Creates something to show on each page.
+    // Creates an object for each page.
     const data = ["--data-dir", instance.dataDir];
     await instance.kubectl.create(await csrManifest("june"));
     await using joining = await startJoin(instance, "db-01");
@@ -139,7 +139,7 @@ async function startJoin(
   return running;
 }
 
-/** Finds an address for every page: those of the navigation, and the first link to each other page. */
+/** Finds an address for every page, in the navigation or as the first link to it. */
 async function findPaths(page: Page, origin: string): Promise<readonly string[]> {
   const found = new Map<string, string>();
   const waiting = UI_PAGES.flatMap(({ path, nav }) => nav === undefined ? [] : [path]);

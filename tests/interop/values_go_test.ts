@@ -25,8 +25,8 @@ const COUNT = 1_500;
 const MAX_BYTES = 60;
 const MAX_YAML_BYTES = 3_000;
 /**
- * Excludes exponents with which apimachinery runs for minutes and which tlsboot reduces
- * (docs/engineering/architecture.md), and spaces around a text, which the JSON decoders of both sides remove from
+ * Excludes exponents that keep apimachinery busy for minutes and that tlsboot reduces
+ * (docs/engineering/architecture.md), and surrounding spaces, which the JSON decoders of both sides remove from
  * quantities.
  */
 function isComparable(text: string): boolean {
@@ -75,14 +75,14 @@ const KINDS: readonly Kind[] = [
 ];
 
 for (const { kind, seeds, words, parse, convert = (value: string) => value } of KINDS) {
-  test(`${kind}: Go accepts the same of ${COUNT} texts, with the same values`, async () => {
+  test(`${kind}: Go accepts the same ones of ${COUNT} texts, with the same values`, async () => {
     const pool = { random: createSeededRandom(SEED), inputs: seeds.map(encodeText), words };
     const mutated = Array.from(
       { length: COUNT },
       (_, index) => decodeText(mutate(pool, pool.inputs[index % seeds.length]!, MAX_BYTES)).toWellFormed(),
     );
     const texts = [...new Set([...seeds, ...mutated])].filter((text) => isComparable(text));
-    const answers = await askGo(kind, texts);
+    const answers = await parseWithGo(kind, texts);
     const differences = texts.flatMap((text, index) => {
       const [ours, answer] = [parse(text), answers[index]];
       const theirs = typeof answer === "string" ? convert(answer) : undefined;
@@ -103,7 +103,7 @@ test(`yaml: of ${4 * COUNT} texts, tlsboot reads only those that Go reads, with 
     (_, index) => decodeText(mutate(pool, pool.inputs.at(-index)!, MAX_YAML_BYTES)).toWellFormed(),
   );
   const texts = [...new Set([...yaml.seeds.map(decodeText), ...generated, ...mutated])];
-  const answers = await askGo("yaml", texts);
+  const answers = await parseWithGo("yaml", texts);
   const read = new Set<string>();
   const differences = texts.flatMap((text, index) => {
     const answer = answers[index];
@@ -119,8 +119,8 @@ test(`yaml: of ${4 * COUNT} texts, tlsboot reads only those that Go reads, with 
   for (const text of ALL_KINDS.map((kind) => getVector(kind).yaml)) assert.ok(read.has(text), text);
 });
 
-/** Returns Go's values of texts, with null for a text that is refused. */
-async function askGo(kind: string, texts: readonly string[]): Promise<readonly (string | null)[]> {
+/** Returns Go's values of texts; null for a refused text. */
+async function parseWithGo(kind: string, texts: readonly string[]): Promise<readonly (string | null)[]> {
   const stdin = texts.map((text) => JSON.stringify({ kind, text })).join("\n");
   const { stdout } = await succeedProgram(peerPath("valuejudge"), [], { stdin });
   const answers = stdout.trim().split("\n").map((line): string | null => JSON.parse(line));

@@ -24,7 +24,7 @@ echo "x-init-reserved: paths='/etc/pki/ca-trust/source'" >> /etc/pkcs11/modules/
 
 const COMMANDS: Readonly<Record<string, string>> = {
   sudo: `exec "$@"`,
-  // The command with which RHEL's script writes the TLS bundle.
+  // RHEL's script writes the TLS bundle with this command.
   "update-ca-trust": "exec trust extract --format=pem-bundle --filter=ca-anchors --purpose=server-auth --overwrite " +
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
   systemctl: "exec nginx -c $PWD/nginx.conf -p $PWD -s reload",

@@ -23,24 +23,24 @@ const NO_IMAGES =
 const NO_OOM_SCORE =
   /Failed to ensure process in container with oom score.*(failed to find pid namespace of init|failed to apply oom score)/;
 
-/** The kubelet watches all cgroups of the machine, and those of other programs end while it adds them. */
+/** The kubelet watches all cgroups of the machine; those of other programs may end while it adds them. */
 const CGROUP_ENDED =
   /Error while processing event \("\/sys\/fs\/cgroup\/.*inotify_add_watch .*: no such file or directory/;
 
 /**
  * A kubelet reports slow work and answers, which other programs on the machine may cause. The server's metrics show
- * whether it failed.
+ * real failures.
  */
 const SLOW =
   /took longer than expected|context deadline exceeded|DeadlineExceeded|TLS handshake timeout|Client\.Timeout/;
 
-/** Complaints about the API group that tlsboot serves, of which there are none once the kubelet has a certificate. */
+/** Complaints about the API group that tlsboot serves, which must end once the kubelet has a certificate. */
 const ABOUT_CERTIFICATES = /certificates\.k8s\.io|CertificateSigningRequest|ClusterTrustBundle|PodCertificateRequest/;
 
 /** A kubelet starts its informers before it has a certificate, and lists without credentials until then. */
 const WITHOUT_CERTIFICATE = /is forbidden: User \\?"system:anonymous\\?" cannot list resource/;
 
-/** A reflector that backs off for up to half a minute lists at most this often in a minute. */
+/** The largest number of lists per minute by a reflector that backs off for up to half a minute. */
 const MAX_PER_MINUTE = 10;
 
 /**

@@ -6,8 +6,7 @@ import { succeedProgram } from "../support/child.ts";
 import { peerPath } from "../support/peers/go.ts";
 
 /**
- * The commands that a step may run: our tasks and scripts, the preparation of a machine for them, and the draft of a
- * release.
+ * The commands that a step may run: our tasks and scripts, their preparation, and the draft of a release.
  */
 const ALLOWED =
   /^(?:(?:sudo env "PATH=\$PATH" )?npx -y deno@\S+ (?:install|task) |bash \.ci\/|apt-get update |git config |gh release create )/;

@@ -65,7 +65,7 @@ extensions:
     - { oid: 1.3.6.1.4.1.55555.2, critical: false, der: "0500" }
 `;
 
-/** A request for each signer that it accepts. */
+/** An acceptable request for each signer. */
 const ACCEPTED_REQUESTS: readonly SigningCase[] = [
   { name: "client", signerName: CLIENT, usages: ["client auth", "digital signature"], subject: "/O=ant/CN=alice" },
   {
@@ -93,7 +93,6 @@ const ACCEPTED_REQUESTS: readonly SigningCase[] = [
   },
 ];
 
-/** Runs tlsboot in a folder; it must succeed. */
 const tlsboot = (folder: TempFolder, ...args: readonly string[]) => succeedTlsboot(args, { cwd: folder.path });
 
 /** Signs a file for each request, and returns the certificates by name. */
@@ -123,7 +122,7 @@ async function caFiles(folder: TempFolder, ...names: readonly string[]): Promise
   );
 }
 
-test("zlint finds no error in a CA of any key, nor in its certificates", async () => {
+test("zlint finds no error in a CA with any kind of key, nor in its certificates", async () => {
   await using folder = await createTempFolder();
   for (const algorithm of KEY_ALGORITHMS) {
     await tlsboot(folder, "ca", "init", "--key-algorithm", algorithm, "--data-dir", algorithm);
@@ -133,7 +132,7 @@ test("zlint finds no error in a CA of any key, nor in its certificates", async (
   }
 });
 
-test("zlint finds no error in the certificates of every signer, for keys of every kind", async () => {
+test("zlint finds no error in certificates of every signer, with every kind of key", async () => {
   await using folder = await createTempFolder();
   await tlsboot(folder, "ca", "init", "--split");
   const keys = Object.keys(KEYS) as readonly KeyName[];
@@ -164,7 +163,7 @@ test("zlint finds no error below an intermediate, nor in a CA with name constrai
   await assertLints(folder, new Map([...await caFiles(folder, "narrow/pki/ca.crt"), ...issued]));
 });
 
-test("zlint finds only faults in certificates for unusual requests that kube-controller-manager's have too", async () => {
+test("zlint finds only faults that kube-controller-manager's certificates for the same unusual requests have too", async () => {
   await using folder = await createTempFolder();
   const ca = await createSigningCa();
   const issued = new Map<string, string>();
@@ -178,7 +177,7 @@ test("zlint finds only faults in certificates for unusual requests that kube-con
   assert.deepEqual(new Map(found.filter(([, lints]) => lints !== "")), AS_UPSTREAM);
 });
 
-/** Issues a certificate as the signing controller does; undefined if the rules refuse it. */
+/** Issues a certificate as the signing controller does. Returns undefined if the rules refuse it. */
 async function issue(request: SigningRequest, ca: Authority): Promise<Uint8Array | undefined> {
   const { signerName, usages, expirationSeconds, pem } = request;
   const profile = BUILTIN_SIGNERS.get(signerName);

@@ -20,7 +20,7 @@ export interface RawAnswer {
   /** Names in lower case; a repeated header has several values. */
   readonly headers: Readonly<Record<string, readonly string[]>>;
   readonly body: Uint8Array;
-  /** Why the reading of a stream ended. */
+  /** What ended the reading of a stream. */
   readonly end?: "events" | "server" | "timeout";
 }
 
@@ -32,7 +32,7 @@ export interface ReadBody {
 }
 
 /** Decodes a body by its Content-Type. A body that cannot be decoded is compared byte by byte. */
-export async function readBody(answer: RawAnswer, isStream: boolean): Promise<ReadBody> {
+export function readBody(answer: RawAnswer, isStream: boolean): ReadBody {
   const type = answer.headers["content-type"]?.[0] ?? "";
   const bytes = answer.headers["content-encoding"]?.[0] === "gzip" && answer.body.length > 0
     ? gunzipSync(answer.body)
@@ -77,12 +77,12 @@ function readProtobuf(bytes: Uint8Array): ReadBody {
     return { form: "protobuf", value: { apiVersion, kind, raw: Buffer.from(raw).toString("hex") } };
   }
   const value = decodeMessage(schema, raw);
-  const again = encodeEnvelope(apiVersion, kind, encodeMessage(schema, value));
-  const isCanonical = Buffer.compare(again, bytes) === 0;
+  const canonical = encodeEnvelope(apiVersion, kind, encodeMessage(schema, value));
+  const isCanonical = Buffer.compare(canonical, bytes) === 0;
   return { form: isCanonical ? "protobuf" : "protobuf written otherwise", value: { kind, apiVersion, ...value } };
 }
 
-/** The events of a watch, each with its form. */
+/** Decodes the events of a watch, each with its form. */
 function readStream(mediaType: string, bytes: Uint8Array): ReadBody {
   if (mediaType === "application/vnd.kubernetes.protobuf") {
     const events: unknown[] = [];
@@ -123,7 +123,7 @@ function findSchema(apiVersion: string, kindName: string): MessageSchema | undef
   return item?.listSchema;
 }
 
-/** Reads the frames of a protobuf watch, and the envelope in each. */
+/** Reads the type and the object of each event of a protobuf watch. */
 function* readFrames(bytes: Uint8Array): Generator<{ readonly type: string; readonly object: Uint8Array }> {
   for (let at = 0; at < bytes.length;) {
     const end = at + 4 + Buffer.from(bytes.subarray(at, at + 4)).readUInt32BE();

@@ -13,7 +13,7 @@ const TOKEN = /\b(eyJ[\w-]+)\.(eyJ[\w-]+)\.[\w-]{40,}/g;
 const HASH = /\b[0-9A-F]{64,128}\b/g;
 const REVISION = /^[1-9]\d*$/;
 const DURATION = /^(?:\d+[smhdy]){1,2}$/;
-/** Columns of Tables that say how long ago something was. */
+/** The columns of Tables that show an age. */
 const AGE_COLUMNS: readonly string[] = ["Age", "Last Seen", "First Seen"];
 /** The text that surrounds revisions. */
 const REVISION_IN_TEXT =
@@ -35,19 +35,17 @@ const SLACK_MS = 2_000;
 export interface Blanker {
   /** Announces a `generateName` that was sent: names generated from it are blanked everywhere. */
   expectGenerated(base: string): void;
-  /** Blanks a body, a header, any value. */
+  /** Blanks any value, such as a body or a header. */
   blank(value: unknown): unknown;
 }
 
-/** The annotations that only our server sets, such as the last use of a bootstrap token. */
+/** The prefix of annotations that only tlsboot sets, such as the last use of a bootstrap token. */
 const OWN_ANNOTATION = "tlsboot/";
 
-/** The facts about a server that a blanker needs. */
 export interface BlankerOptions {
-  /** Text of the corpus file. */
+  /** The text of the corpus file, whose values are never blanked. */
   readonly literal: string;
   readonly port: number;
-  /** When the servers were started. */
   readonly startedAt: Date;
   now(): Date;
 }
@@ -60,7 +58,7 @@ export function createBlanker(options: BlankerOptions): Blanker {
   const bases = new Set<string>();
   let greatestRevision = 0;
 
-  /** Later events of a watch as Tables omit the columns. */
+  /** The columns with ages; only the first event of a watch as Tables defines them. */
   let ages: readonly number[] = [];
 
   const blankTime = (text: string, fraction: string | undefined): string => {
@@ -108,9 +106,9 @@ export function createBlanker(options: BlankerOptions): Blanker {
   };
   const blankContinue = (token: string): unknown => {
     try {
-      const read = JSON.parse(Buffer.from(token, "base64url").toString("utf8")) as Record<string, unknown>;
-      const rv = Number(read["rv"]);
-      return { ...read, rv: rv < 0 ? rv : "<rv>" };
+      const decoded = JSON.parse(Buffer.from(token, "base64url").toString("utf8")) as Record<string, unknown>;
+      const rv = Number(decoded["rv"]);
+      return { ...decoded, rv: rv < 0 ? rv : "<rv>" };
     } catch {
       return token;
     }
@@ -122,8 +120,8 @@ export function createBlanker(options: BlankerOptions): Blanker {
       else if (key === "continue" && typeof value === "string" && value !== "") out[key] = blankContinue(value);
       else if (key === "managedFields") out[key] = blank(sortManagers(value), false);
       else if (key === "annotations" && isRecord(value)) {
-        const theirs = Object.entries(value).filter(([name]) => !name.startsWith(OWN_ANNOTATION));
-        if (theirs.length > 0 || Object.keys(value).length === 0) out[key] = blank(Object.fromEntries(theirs), false);
+        const common = Object.entries(value).filter(([name]) => !name.startsWith(OWN_ANNOTATION));
+        if (common.length > 0 || Object.keys(value).length === 0) out[key] = blank(Object.fromEntries(common), false);
       } else out[key] = blank(value, false);
     }
     return out;
@@ -171,7 +169,7 @@ function findAgeColumns(record: Record<string, unknown>): readonly number[] | un
   );
 }
 
-/** Blanks a description, because ours has other words, unless it is empty. */
+/** Blanks the description of a column, which tlsboot words differently, unless it is empty. */
 function blankColumn(column: unknown): unknown {
   if (!isRecord(column) || typeof column["description"] !== "string" || column["description"] === "") return column;
   return { ...column, description: "<description>" };

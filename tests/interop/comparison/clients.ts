@@ -10,19 +10,20 @@ export const PROVEN_CLIENTS: readonly ProvenClient[] = [
   },
   {
     client: "kubectl",
-    shown: "scripts of commands that end and print as with kube-apiserver: get in every output, describe, explain, " +
+    shown: "scripts with the exit codes and output of kube-apiserver: get in every format, describe, explain, " +
       "create, events, auth",
     test: "kubectl_comparison_test.ts",
   },
   {
     client: "kubectl",
-    shown: "scripts that change: apply on both sides, patch, label, taint, certificate, wait, watch, delete",
+    shown: "scripts that change objects: client-side and server-side apply, patch, label, taint, certificate, wait, " +
+      "watch, delete",
     test: "kubectl_changes_test.ts",
   },
   {
     client: "kubeadm",
     shown: "token create, list and delete, init phases bootstrap-token and upload-config, join by token, file and " +
-      "configuration with its refusals, reset: all end and print as with a real control plane, and the node is Ready",
+      "configuration with its refusals, reset: all as with a real control plane, and the node is Ready",
     test: "kubeadm_test.ts",
   },
   { client: "kubelet", shown: "TLS bootstrap that blocks on the certificate", test: "kubelet_test.ts" },
@@ -53,8 +54,8 @@ export const PROVEN_CLIENTS: readonly ProvenClient[] = [
   {
     client: "kubectl 1.20, python3-kubernetes",
     shown:
-      "a day of an administrator, with describe node, drain and reviews; objects, patches, pages, a watch; deletions " +
-      "by every propagation policy: all print the same as with a real control plane and its controllers",
+      "an administrator's daily commands, with describe node, drain and reviews; objects, patches, pages, a watch; " +
+      "deletions by every propagation policy: all print the same as with a real control plane and its controllers",
     test: "programs_test.ts",
   },
   {

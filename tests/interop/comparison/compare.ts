@@ -1,10 +1,10 @@
-/** Where two blanked answers differ. */
+/** Finds and formats the differences of two blanked answers. */
 import { isRecord } from "../../../core/lib/record.ts";
 
 export interface Difference {
   /** Dotted path, such as `body.metadata.labels.a` or `headers.content-type`. */
   readonly path: string;
-  /** The value of the real server; `undefined` when it has none. */
+  /** The value of the real server, `undefined` if it has none. */
   readonly "kube-apiserver": unknown;
   readonly tlsboot: unknown;
 }
@@ -18,8 +18,8 @@ export function findDifferences(real: unknown, ours: unknown, path: string): rea
   }
   if (isRecord(real) && isRecord(ours)) {
     const keys = [...new Set([...Object.keys(real), ...Object.keys(ours)])];
-    const found = keys.flatMap((key) => findDifferences(real[key], ours[key], `${path}.${key}`));
-    if (found.length > 0) return found;
+    const inner = keys.flatMap((key) => findDifferences(real[key], ours[key], `${path}.${key}`));
+    if (inner.length > 0) return inner;
     const [realOrder, ourOrder] = [Object.keys(real).join(" "), Object.keys(ours).join(" ")];
     return realOrder === ourOrder ? [] : [{ path: `${path} (order)`, "kube-apiserver": realOrder, tlsboot: ourOrder }];
   }
@@ -40,6 +40,6 @@ export function formatDifferences(differences: readonly Difference[], max = Infi
       `    kube-apiserver: ${show(difference["kube-apiserver"])}`,
       `    tlsboot:        ${show(difference.tlsboot)}`,
     ]),
-    ...differences.length > max ? [`  and ${differences.length - max} places more`] : [],
+    ...differences.length > max ? [`  and ${differences.length - max} more`] : [],
   ];
 }

@@ -8,7 +8,7 @@ import type { ProvenVersions } from "./versions.ts";
 export interface ProvenClient {
   readonly client: string;
   readonly shown: string;
-  /** The name of the file of the test. */
+  /** The name of the test file. */
   readonly test: string;
 }
 
@@ -39,13 +39,13 @@ export function formatCompatibility(
     `${
       countIdentical(verdicts)
     } have identical answers: the status, the headers that clients read, and the whole body. ` +
-    "Values in which two real servers also differ are left out (uids, resourceVersions, times, continue tokens, " +
+    "Values that also differ between two real servers are left out (uids, resourceVersions, times, continue tokens, " +
     "generated suffixes, hashes, addresses, build information), and so are documentation texts and the messages of YAML " +
     "errors, for which tlsboot has its own words.",
     "",
     "## Clients",
     "",
-    "Unmodified programs that the suite runs against tlsboot to their end.",
+    "Unmodified programs that the suite runs against tlsboot.",
     "",
     "| client | what it does here | test |",
     "| --- | --- | --- |",

@@ -30,15 +30,15 @@ export interface Exchange {
   /** Variables to take from the answer, as name to dotted path; a path that ends with `?` may be missing. */
   readonly keep: Readonly<Record<string, string>>;
   readonly stream: Stream | undefined;
-  /** Cuts both bodies down to what tlsboot serves; an entry of `resources` may set it for all its exchanges. */
+  /** The projection of both bodies, see `project.ts`; an entry of `resources` may set it for all its exchanges. */
   readonly project: string | undefined;
-  /** Sent again until the answer has this status, for objects that a server reads through a cache. */
+  /** The request is repeated until the answer has this status, for objects that a server caches. */
   readonly until: number | undefined;
-  /** Values of this exchange alone, from the entry of `resources` that it stands for. */
+  /** The variables of the file and of the `resources` entry of this exchange. */
   readonly variables: Readonly<Record<string, unknown>>;
 }
 
-/** A request of the administrator with nothing special in it. */
+/** The defaults of an exchange: a plain request of the administrator. */
 export const PLAIN: Exchange = {
   id: "",
   as: "admin",
@@ -57,11 +57,11 @@ export type Body =
   | { readonly form: "json" | "protobuf"; readonly value: unknown }
   | { readonly form: "yaml" | "text" | "base64"; readonly value: string };
 
-/** An answer that is read as it arrives. */
+/** How to read an answer that is a stream. */
 export interface Stream {
-  /** Closes after this many events, or reads to the end. */
+  /** The number of events after which the client closes the stream; `end` reads to its end. */
   readonly events: number | "end";
-  /** Exchanges that are sent while the stream is open, once `after` events have arrived. */
+  /** The exchanges to send while the stream is open, once `after` events have arrived. */
   readonly while: readonly Exchange[];
   readonly after: number;
 }
@@ -77,12 +77,12 @@ export interface RequestFixture {
   readonly key?: KeyAlgorithm;
 }
 
-/** A certificate for the key of a request fixture, from a CA of its own. Times are in seconds. */
+/** A certificate for the key of a request fixture, from a new CA. Times are in seconds. */
 export interface CertificateFixture {
   /** The name of the request fixture. */
   readonly request: string;
   readonly lifetime: number;
-  /** How long ago the certificate became valid; not at all by default. */
+  /** How long ago the certificate became valid; 0 by default. */
   readonly age?: number;
   readonly dnsNames?: readonly string[];
   readonly emailAddresses?: readonly string[];
@@ -104,10 +104,10 @@ export const CORPUS = join("tests", "interop", "corpus");
 
 /** The file with the lists of exchanges that several files use. */
 const SHARED = "shared.yaml";
-/** The other files of the folder that are not replayed by themselves. */
+/** The files of the folder that are not replayed. */
 const OTHER_FILES: readonly string[] = [SHARED, "differences.yaml", "grid.yaml", "identical.yaml"];
 
-/** Reads all files. Throws on anything unknown. */
+/** Reads all files. Throws an Error for an unknown key. */
 export async function readCorpus(): Promise<readonly CorpusFile[]> {
   const names = (await readdir(CORPUS)).filter((name) => name.endsWith(".yaml") && !OTHER_FILES.includes(name)).sort();
   const shared = await readFile(join(CORPUS, SHARED), "utf8");

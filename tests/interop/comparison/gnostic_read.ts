@@ -1,4 +1,4 @@
-/** Reads gnostic's protobuf back into JSON, with the tables that it is written with. */
+/** Decodes gnostic's protobuf to JSON, with the tables of the encoder. */
 import { Buffer } from "node:buffer";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { parse } from "yaml";

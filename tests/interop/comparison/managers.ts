@@ -1,9 +1,8 @@
 /**
  * Normalizes the order of `managedFields`. A server sorts entries by operation, then time in seconds, then name, so the
  * order of two writes depends on whether they are within the same second. A list in this order is sorted again without
- * times. Any other order is kept, and so shows as a difference.
+ * times. Any other order is kept, so it shows as a difference.
  */
-
 import { isRecord } from "../../../core/lib/record.ts";
 import { parse } from "yaml";
 import { formatYaml } from "../../../core/lib/yaml/format.ts";

@@ -3,7 +3,6 @@ import { isRecord } from "../../../core/lib/record.ts";
 import { projectDiscovery } from "./project_discovery.ts";
 import { projectOpenapi } from "./project_openapi.ts";
 import { projectOrder } from "./project_order.ts";
-import { projectRules } from "./project_roles.ts";
 import { SERVED_CHECKS } from "./served_kinds.ts";
 
 const PROJECTIONS: Readonly<Record<string, (body: unknown) => unknown>> = {
@@ -38,7 +37,24 @@ function projectChecks(body: unknown): unknown {
 /** Replaces the text of a YAML error, which depends on the library, and keeps the rest of the message. */
 function projectYaml(body: unknown): unknown {
   if (!isRecord(body) || typeof body["message"] !== "string") return body;
-  const fault =
+  const yamlError =
     /(?:yaml: |unsupported map key|json: unsupported|couldn't get version\/kind; json parse error).*?(?= \([0-9a-f]+(?: \.\.\.)?\)|$)/s;
-  return { ...body, message: body["message"].replace(fault, "<fault of YAML>") };
+  return { ...body, message: body["message"].replace(yamlError, "<YAML error>") };
+}
+
+/** Sorts the rules in a SelfSubjectRulesReview: kube-apiserver iterates over bindings in random order. */
+function projectRules(body: unknown): unknown {
+  if (!isRecord(body) || !isRecord(body["status"])) return body;
+  const status = body["status"];
+  const sorted = ["resourceRules", "nonResourceRules"].flatMap((key) => {
+    const rules = status[key];
+    return Array.isArray(rules) ? [[key, sortByText(rules)] as const] : [];
+  });
+  return { ...body, status: { ...status, ...Object.fromEntries(sorted) } };
+}
+
+function sortByText(values: readonly unknown[]): readonly unknown[] {
+  return values.map((value) => [JSON.stringify(value), value] as const)
+    .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+    .map(([, value]) => value);
 }

@@ -12,7 +12,7 @@ type Json = Readonly<Record<string, unknown>>;
 
 /** Reduces lists of groups, lists of resources, aggregated discovery and the list of paths. */
 export function projectDiscovery(body: unknown): unknown {
-  const document = decoded(body);
+  const document = decodeRaw(body);
   if (!isRecord(document)) return document;
   if (isList(document["groups"])) {
     return { ...document, groups: document["groups"].filter(({ name }) => SERVED_GROUPS.has(String(name))) };
@@ -31,14 +31,14 @@ export function projectDiscovery(body: unknown): unknown {
   return document;
 }
 
-/** Schemas of protobuf answers whose envelope has no version, or one that no kind has. */
+/** The schemas of protobuf answers that `readBody` cannot find by their version. */
 const SCHEMAS: Readonly<Record<string, MessageSchema>> = {
   APIGroupDiscoveryList: apiGroupDiscoveryListSchema,
   APIResourceList: apiResourceListSchema,
   APIVersions: apiVersionsSchema,
 };
 
-function decoded(body: unknown): unknown {
+function decodeRaw(body: unknown): unknown {
   if (!isRecord(body) || typeof body["raw"] !== "string") return body;
   const schema = SCHEMAS[String(body["kind"])];
   if (schema === undefined) return body;

@@ -35,23 +35,21 @@ function projectV3(document: Json): Json {
 
 function projectV2(document: Json): Json {
   const shared = document["parameters"] as Json;
-  const paths = projectPaths(withParameters(document["paths"], shared) as Json);
+  const paths = projectPaths(inlineParameters(document["paths"], shared) as Json);
   const { parameters: _parameters, ...rest } = document;
   return { ...rest, paths, definitions: keepReachable(paths, document["definitions"] as Json) };
 }
 
-/**
- * Replaces references to shared parameters by the parameters, because their names contain a hash of the descriptions.
- */
-function withParameters(value: unknown, shared: Json): unknown {
-  if (Array.isArray(value)) return value.map((item) => withParameters(item, shared));
+/** Inlines shared parameters, because their names contain a hash of the descriptions. */
+function inlineParameters(value: unknown, shared: Json): unknown {
+  if (Array.isArray(value)) return value.map((item) => inlineParameters(item, shared));
   if (!isRecord(value)) return value;
   const name = /^#\/parameters\/(.*)-[\w-]{8}$/.exec(String(value["$ref"] ?? ""));
   if (name !== null) return { shared: name[1], is: shared[String(value["$ref"]).slice("#/parameters/".length)] };
-  return mapValues(value, (item) => withParameters(item, shared));
+  return mapValues(value, (item) => inlineParameters(item, shared));
 }
 
-/** Removes descriptions, which are texts; a field called `description` stays. */
+/** Removes descriptions, but keeps fields that are called `description`. */
 function withoutDescriptions(value: unknown): unknown {
   if (Array.isArray(value)) return value.filter(isServedIdentity).map(withoutDescriptions);
   if (!isRecord(value)) return value;
@@ -59,7 +57,7 @@ function withoutDescriptions(value: unknown): unknown {
   return Object.fromEntries(kept.map(([key, item]) => [key, withoutDescriptions(item)]));
 }
 
-/** Reports whether a kind is served. Types that all groups share list the kinds of all groups. */
+/** Reports whether a kind is served. Types that all groups share list the kinds of every group. */
 function isServedIdentity(value: unknown): boolean {
   if (!isRecord(value) || Object.keys(value).sort().join() !== "group,kind,version") return true;
   return SERVED_VERSIONS.has(`${String(value["group"])}/${String(value["version"])}`);
@@ -96,7 +94,7 @@ function isServedDocument(name: string): boolean {
     (version === undefined ? SERVED_GROUPS.has(group) : SERVED_VERSIONS.has(`${group}/${version}`));
 }
 
-/** Keeps the paths of served resources. Of a read-only resource it keeps only the operations that read. */
+/** Keeps the paths of served resources, and only the GET operation of those that are read-only. */
 function projectPaths(paths: Json): Json {
   const served = Object.entries(paths).filter(([path]) => isServedPath(path));
   return Object.fromEntries(served.map(([path, item]) => {
@@ -105,10 +103,7 @@ function projectPaths(paths: Json): Json {
   }));
 }
 
-/**
- * Merges the parameters of a path into its only remaining operation: which ones a path has depends on all its
- * operations.
- */
+/** Moves the parameters of GET to its path, because which parameters a path shares depends on all its operations. */
 function keepReading({ get, parameters = [] }: Json): Json {
   const { parameters: own = [], ...operation } = get as Json;
   const all = [...parameters as readonly unknown[], ...own as readonly unknown[]].map((one) => JSON.stringify(one));

@@ -29,7 +29,7 @@ export function projectOrder(body: unknown): unknown {
 
 /**
  * Sorts the errors of structured-merge-diff. An unknown field ends the iteration over its map (`typed/validate.go`), so
- * it is random which other errors are listed: those are not compared.
+ * which other errors are listed is random, and they are not compared.
  */
 function sortTypedErrors(errors: string): string {
   if (errors.includes("field not declared in schema")) return "field not declared in schema";

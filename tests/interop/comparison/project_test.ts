@@ -4,7 +4,7 @@ import { project } from "./project.ts";
 
 const CERTIFICATES = "certificates.k8s.io";
 
-test("project() reduces lists of groups and of resources to the served ones", () => {
+test("project() reduces lists of groups and of resources to the served ones, which it keeps unchanged", () => {
   const groups = [{ name: CERTIFICATES, versions: [] }, { name: "apps", versions: [] }];
   assert.deepEqual(project("groups", { kind: "APIGroupList", groups }), { kind: "APIGroupList", groups: [groups[0]] });
   const resources = [
@@ -17,6 +17,8 @@ test("project() reduces lists of groups and of resources to the served ones", ()
   assert.deepEqual(project("discovery", list), { ...list, resources: resources.slice(0, 2) });
   const core = { groupVersion: "v1", resources: [{ name: "pods" }, { name: "secrets" }] };
   assert.deepEqual(project("discovery", core), { ...core, resources: [{ name: "secrets" }] });
+  const faulty = { groupVersion: "v1", kind: "X", resources: [{ name: "secrets", kind: "Pod" }, { name: "secrets" }] };
+  assert.deepEqual(project("discovery", faulty), faulty);
 });
 
 test("project() reduces aggregated discovery to served groups, resources and subresources", () => {
@@ -55,8 +57,8 @@ test("project() keeps the checks that are served, and lines that are not checks"
 test("project() replaces the text of a YAML error, and nothing else", () => {
   for (
     const [message, want] of [
-      ["no ConfigMap: yaml: line 2: did not find expected ',' or '}' (7b0a)", "no ConfigMap: <fault of YAML> (7b0a)"],
-      ["error decoding patch: yaml: found (x)\ny", "error decoding patch: <fault of YAML>"],
+      ["no ConfigMap: yaml: line 2: did not find expected ',' or '}' (7b0a)", "no ConfigMap: <YAML error> (7b0a)"],
+      ["error decoding patch: yaml: found (x)\ny", "error decoding patch: <YAML error>"],
       ["not found", "not found"],
     ]
   ) assert.deepEqual(project("yaml", { kind: "Status", message }), { kind: "Status", message: want });
@@ -100,4 +102,17 @@ test("project() keeps refusals whole, and throws for an unknown projection", () 
   const status = { kind: "Status", code: 403, message: "forbidden" };
   for (const kind of ["openapi", "discovery", "groups", "checks"]) assert.deepEqual(project(kind, status), status);
   assert.throws(() => project("other", status), /no projection is called other; known are openapi/);
+});
+
+test("project() sorts the rules of a SelfSubjectRulesReview", () => {
+  const a = { verbs: ["get"], resources: ["a"] };
+  const b = { verbs: ["get"], resources: ["b"] };
+  const body = (...rules: object[]) => ({ kind: "X", status: { resourceRules: rules, incomplete: false } });
+  assert.deepEqual(project("rules", body(b, a)), body(a, b));
+});
+
+test("project() keeps bodies without rules", () => {
+  for (const body of [null, "x", [], { kind: "Status", status: "Failure" }, { status: {} }]) {
+    assert.deepEqual(project("rules", body), body);
+  }
 });

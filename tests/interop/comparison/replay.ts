@@ -44,7 +44,7 @@ export interface Replayed {
 /** The interval and the number of retries for an exchange that waits for a status. */
 const UNTIL_EVERY_MS = 50;
 const UNTIL_TRIES = 600;
-/** The number of times that an authorizer is asked whether it knows the newest roles and bindings; a few are enough. */
+/** The largest number of reviews to send until an authorizer knows new grants; a few are enough. */
 const GRANT_TRIES = 1_000;
 
 const COMPARED_HEADERS: readonly string[] = [
@@ -81,6 +81,7 @@ export async function replayCorpus(
 
 /** One answer of one server, decoded and blanked. */
 interface Seen {
+  readonly exchange: Exchange;
   readonly sent: Sent;
   readonly raw: RawAnswer;
   readonly read: ReadBody;
@@ -104,14 +105,14 @@ async function replayFile(
   const verdicts: Verdict[] = [];
   let hasGranted = false;
   for (const exchange of file.exchanges) {
-    if (hasGranted && exchange.as !== "admin") await Promise.all(pair.sides.map(untilGrantsKnown));
+    if (hasGranted && exchange.as !== "admin") await Promise.all(pair.sides.map(waitForGrants));
     hasGranted = isGrant(exchange) || (hasGranted && exchange.as === "admin");
     verdicts.push(...await replayExchange(sessions, file, exchange, intended));
   }
   return verdicts;
 }
 
-/** Opens a session with each server of a pair; `variables` are known from the start. */
+/** Opens a session with each server of a pair; `variables` are the first to be known. */
 export async function openSessions(
   pair: Pair,
   file: CorpusFile,
@@ -137,7 +138,7 @@ export async function replayExchange(
   return [...a].map(([id, seen]) => {
     const other = b.get(id);
     if (other === undefined) throw new Error(`${id}: tlsboot got no such request`);
-    return compareAnswers(file, seen.exchange, seen.seen, other.seen, intended);
+    return compareAnswers(file, seen, other, intended);
   });
 }
 
@@ -151,10 +152,10 @@ const IN_DEFAULT = `${RBAC}/namespaces/default`;
 const REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
 
 /**
- * Waits until the authorizer of a server knows the roles and bindings that were written. It learns of each kind in
- * order, a moment later, so once it knows one more of each kind, it knows all earlier ones.
+ * Waits until the authorizer of a server knows the roles and bindings that were written. It sees the objects
+ * of a kind in the order of their creation, so once it knows a new one of each kind, it knows all earlier ones.
  */
-async function untilGrantsKnown(side: Side): Promise<void> {
+async function waitForGrants(side: Side): Promise<void> {
   const name = "comparison:known";
   const metadata = { name };
   const subjects = [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name }];
@@ -183,7 +184,7 @@ async function untilGrantsKnown(side: Side): Promise<void> {
   for (const [path] of grants) await administer(side, `DELETE ${path}/${name}`);
 }
 
-type SeenById = Map<string, { readonly exchange: Exchange; readonly seen: Seen }>;
+type SeenById = Map<string, Seen>;
 
 /** Sends an exchange, and those within its stream, to one server. */
 async function replay(session: Session, exchange: Exchange): Promise<SeenById> {
@@ -195,7 +196,7 @@ async function replay(session: Session, exchange: Exchange): Promise<SeenById> {
       for (const [id, seen] of await replay(session, one)) inner.set(id, seen);
     }
   });
-  const read = await readBody(raw, exchange.stream !== undefined);
+  const read = readBody(raw, exchange.stream !== undefined);
   keep(session, exchange, read.value);
   const base = findGenerateName(exchange, variables);
   if (base !== undefined) session.blanker.expectGenerated(base);
@@ -212,12 +213,12 @@ async function replay(session: Session, exchange: Exchange): Promise<SeenById> {
     ...written,
     body: projected,
   });
-  all.set(exchange.id, { exchange, seen: { sent, raw, read, blanked } });
+  all.set(exchange.id, { exchange, sent, raw, read, blanked });
   for (const [id, seen] of inner) all.set(id, seen);
   return all;
 }
 
-/** Sends an exchange. One that waits for a status is sent again for a while; the last answer counts. */
+/** Sends an exchange, repeatedly if it waits for a status, and returns the last answer. */
 async function sendUntil(...[side, exchange, variables, whileOpen]: Parameters<typeof send>): ReturnType<typeof send> {
   for (let triesLeft = UNTIL_TRIES;; triesLeft--) {
     const seen = await send(side, exchange, variables, whileOpen);
@@ -261,7 +262,7 @@ function findGenerateName({ body }: Exchange, variables: Variables): string | un
   return typeof base === "string" && base !== "" ? base : undefined;
 }
 
-/** Parses a text as YAML, with the last value of a repeated key; null where it is no YAML. */
+/** Parses a text as YAML. The last value of a repeated key counts; invalid YAML is null. */
 function parseText(text: string): unknown {
   try {
     return parse(text, { uniqueKeys: false, logLevel: "silent" });
@@ -270,7 +271,7 @@ function parseText(text: string): unknown {
   }
 }
 
-/** Returns an audit id that the client sent. Of any other id only the form is compared. */
+/** Returns an audit id that the client sent. A generated id becomes `a UUID`. */
 function findAuditId(raw: RawAnswer, { headers }: Exchange): string {
   const [id, ...more] = raw.headers["audit-id"] ?? [];
   if (id === undefined) return "none";
@@ -281,11 +282,11 @@ function findAuditId(raw: RawAnswer, { headers }: Exchange): string {
 
 function compareAnswers(
   file: CorpusFile,
-  exchange: Exchange,
   real: Seen,
   ours: Seen,
   intended: readonly IntendedDifference[],
 ): Verdict {
+  const { exchange } = real;
   const differences = findDifferences(real.blanked, ours.blanked, "").map((one) => ({
     ...one,
     path: one.path.slice(1),
@@ -357,8 +358,8 @@ async function buildCertificates({ requests, certificates }: CorpusFile): Promis
 }
 
 /**
- * Creates the objects that both servers have beyond their defaults: a bootstrap token, and the right of its bearers to
- * request certificates.
+ * Creates the objects that both servers have beyond their defaults: a bootstrap token, and a binding that lets its
+ * bearer request certificates.
  */
 export async function preparePair(pair: Pair): Promise<void> {
   for (const side of pair.sides) {

@@ -9,14 +9,14 @@ export function formatReport({ verdicts, unused }: Replayed): string {
   for (const { exchange, path } of unused) lines.push(`unused entry in differences.yaml: ${exchange}: ${path}`);
   const intended =
     verdicts.filter(({ differences, unintended }) => differences.length > 0 && unintended.length === 0).length;
-  const perFile = new Map<string, { identical: number; all: number }>();
+  const countsByFile = new Map<string, { identical: number; all: number }>();
   for (const { file, differences } of verdicts) {
-    const counts = perFile.get(file) ?? { identical: 0, all: 0 };
+    const counts = countsByFile.get(file) ?? { identical: 0, all: 0 };
     counts.all++;
     if (differences.length === 0) counts.identical++;
-    perFile.set(file, counts);
+    countsByFile.set(file, counts);
   }
-  for (const [file, { identical, all }] of perFile) {
+  for (const [file, { identical, all }] of countsByFile) {
     lines.push(`${identical === all ? " " : "!"} ${file}: ${identical} of ${all}`);
   }
   lines.push(

@@ -13,17 +13,17 @@ import { type Body, type Exchange, PLAIN, type Stream } from "./corpus.ts";
 import type { Side } from "./sides.ts";
 import { fillText, fillValue, type Variables } from "./variables.ts";
 
-const ANSWER_WITHIN_MS = 60_000;
-const STREAM_WITHIN_MS = 60_000;
+const ANSWER_TIMEOUT_MS = 60_000;
+const STREAM_TIMEOUT_MS = 60_000;
 
 /** A request that was sent, with its placeholders filled. */
 export interface Sent {
   readonly method: string;
   readonly target: string;
-  /** Without parameters; empty when there was none. */
+  /** Without parameters; empty if there is none. */
   readonly contentType: string;
   readonly hasBody: boolean;
-  /** Members of the body of a deletion: they are parameters, too. */
+  /** The members of DeleteOptions in the body, which count as parameters. */
   readonly bodyMembers: readonly string[];
 }
 
@@ -54,7 +54,7 @@ export async function send(
   }
 }
 
-/** Sends a request as the administrator that is not compared, and returns the JSON of its answer. */
+/** Sends a request as the administrator, outside of the comparison, and returns the JSON of its answer. */
 export async function administer(side: Side, line: string, value?: unknown): Promise<unknown> {
   const body = value === undefined ? undefined : { form: "json", value } as const;
   const { answer } = await send(side, { ...PLAIN, id: line, send: line, body }, {}, () => Promise.resolve());
@@ -95,12 +95,12 @@ function open(
     const timer = setTimeout(() => {
       reject(new Error(`${exchange.id}: ${side.name} does not answer`));
       outgoing.destroy();
-    }, ANSWER_WITHIN_MS);
+    }, ANSWER_TIMEOUT_MS);
     const outgoing = request({ host: "127.0.0.1", port: side.port, agent, method, path, headers }, (response) => {
       clearTimeout(timer);
       resolve(response);
     });
-    // A server may answer and close before it has read a body that is too long.
+    // Ignored after the answer: a server may close before it has read a body that is too long.
     outgoing.on("error", (cause) => {
       clearTimeout(timer);
       reject(new Error(`${exchange.id}: ${side.name}: ${cause.message}`, { cause }));
@@ -190,14 +190,14 @@ async function readStream(
   let end: RawAnswer["end"];
   const begun = Promise.withResolvers<void>();
   const finished = new Promise<void>((resolve) => {
-    const timer = setTimeout(() => stop("timeout"), STREAM_WITHIN_MS);
+    const timer = setTimeout(() => stop("timeout"), STREAM_TIMEOUT_MS);
     const stop = (how: NonNullable<RawAnswer["end"]>) => {
       clearTimeout(timer);
       end ??= how;
       begun.resolve();
       resolve();
     };
-    const look = () => {
+    const checkEvents = () => {
       const count = split(plain(body)).whole.length;
       if (count >= after) begun.resolve();
       if (typeof events === "number" && count >= events) stop("events");
@@ -206,11 +206,11 @@ async function readStream(
     response.on("data", (chunk: Uint8Array) => {
       if (end !== undefined) return;
       body = Buffer.concat([body, chunk]);
-      look();
+      checkEvents();
     });
     response.on("end", () => stop("server"));
     response.on("error", () => stop("server"));
-    look();
+    checkEvents();
   });
   await begun.promise;
   await whileOpen();
@@ -218,7 +218,7 @@ async function readStream(
   const { whole, rest } = split(body);
   const isEnough = typeof events === "number" && whole.length >= events;
   const read = Buffer.concat(isEnough ? whole.slice(0, events) : [...whole, rest]);
-  // Each flush of a compressed answer is a member of its own.
+  // A compressed body is kept whole, because it cannot be cut between events.
   return { body: isCompressed ? body : read, end: end ?? "timeout" };
 }
 
@@ -226,7 +226,7 @@ function gunzipStarted(bytes: Buffer): Buffer {
   return bytes.length === 0 ? bytes : gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH });
 }
 
-/** Splits what was read of a stream into its events and the beginning of the next one. */
+/** Splits the bytes of a stream into whole events and the rest. */
 function splitEvents(body: Buffer, isProtobuf: boolean): { readonly whole: readonly Buffer[]; readonly rest: Buffer } {
   const whole: Buffer[] = [];
   let at = 0;
@@ -255,7 +255,7 @@ function headerValues(raw: readonly string[]): Readonly<Record<string, readonly 
   return values;
 }
 
-/** Splits a text at the first separator; the second part is empty where there is none. */
+/** Splits a text at the first separator; without one the second part is empty. */
 export function splitOnce(text: string, separator: string): readonly [string, string] {
   const at = text.indexOf(separator);
   return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];

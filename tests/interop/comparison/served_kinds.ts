@@ -11,7 +11,7 @@ import { createResources } from "../../../server/registry/resources.ts";
 import { createReviews } from "../../../server/registry/reviews.ts";
 
 const unused = (): never => {
-  throw new Error("not used when the kinds are listed");
+  throw new Error("listing the kinds must not use this");
 };
 const authorizer: Authorizer = { authorize: unused, rulesFor: unused };
 const logger: Logger = { debug: unused, info: unused, warn: unused, error: unused, with: unused };
@@ -39,25 +39,23 @@ const keys = [
   ...reviews.map(({ kind: { group, version, plural } }) => `${group}/${version}/${plural}`),
 ];
 
-/** A served kind, with its verbs, fields and subresources. */
+/** A served kind, with its selectable fields and subresources. */
 export interface ServedKind {
   readonly kind: Kind;
-  readonly verbs: readonly string[];
   readonly selectableFields: readonly string[];
-  readonly subresources: readonly { readonly name: string; readonly verbs: readonly string[] }[];
+  readonly subresources: readonly { readonly name: string }[];
 }
 
 /** Every kind that discovery lists and that can be written, the reviews last. */
 export const SERVED_KINDS: readonly ServedKind[] = [
   ...visible.filter(({ verbs }) => verbs !== READ_VERBS).map((
-    { kind, verbs, selectableFields = [], subresources = [] },
+    { kind, selectableFields = [], subresources = [] },
   ) => ({
     kind,
-    verbs,
     selectableFields,
     subresources,
   })),
-  ...reviews.map(({ kind }) => ({ kind, verbs: ["create"], selectableFields: [], subresources: [] })),
+  ...reviews.map(({ kind }) => ({ kind, selectableFields: [], subresources: [] })),
 ];
 /** `group/version/resource` and `group/version/resource/subresource`; the core group is empty. */
 export const SERVED_RESOURCES: ReadonlySet<string> = new Set(keys);

@@ -7,9 +7,7 @@ import { type ControlPlane, startControlPlane, writeCertificate } from "../../su
 import { IDENTITIES, type Identity } from "./corpus.ts";
 
 /** The names of the two servers, as reports and the file of intended differences write them. */
-export const SIDES = ["kube-apiserver", "tlsboot"] as const;
-
-export type SideName = (typeof SIDES)[number];
+type SideName = "kube-apiserver" | "tlsboot";
 
 /** A server and the ways to reach it. */
 export interface Side {
@@ -19,13 +17,13 @@ export interface Side {
   getCredential(identity: Identity): Credential;
 }
 
-/** The connections of an identity, and the header of each of its requests. */
+/** The TLS connections of an identity, and its Authorization header. */
 export interface Credential {
   readonly agent: Agent;
   readonly authorization: string | undefined;
 }
 
-/** Both servers. Disposing them ends them. */
+/** Both servers. Disposing stops them. */
 export interface Pair extends AsyncDisposable {
   /** When the first server was started; no time in an answer is earlier. */
   readonly startedAt: Date;
@@ -35,7 +33,7 @@ export interface Pair extends AsyncDisposable {
 /** The bootstrap token that both servers get as a Secret. */
 export const BOOTSTRAP_TOKEN = { id: "abcdef", secret: "0123456789abcdef" } as const;
 
-/** Subjects of the client certificates besides the admin's, by name. */
+/** The subjects of all client certificates except the admin's, by name. */
 const SUBJECTS: Readonly<Record<string, string>> = {
   node: "/O=system:nodes/CN=system:node:n1",
   node2: "/O=system:nodes/CN=system:node:n2",
@@ -44,8 +42,8 @@ const SUBJECTS: Readonly<Record<string, string>> = {
 
 /**
  * Starts a new control plane and `tlsboot serve`. The control plane is not shared, because kube-apiserver caches who
- * may impersonate whom, so its answers depend on earlier requests. With `isSelf` a second kube-apiserver takes the
- * place of tlsboot; their differences are not faults of tlsboot.
+ * may impersonate whom, so its answers depend on earlier requests. With `isSelf` a second kube-apiserver replaces
+ * tlsboot, which shows the differences that are not faults of tlsboot.
  */
 export async function startPair(isSelf = false): Promise<Pair> {
   await using stack = new AsyncDisposableStack();

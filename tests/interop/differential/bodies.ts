@@ -1,4 +1,4 @@
-/** Request bodies: objects, patches and options, in every form that a server decodes and in some that none does. */
+/** Generates request bodies: objects, patches and options, in every form that a server decodes, and in invalid ones. */
 import { stringify } from "yaml";
 import { deleteOptionsSchema } from "../../../core/kube/kinds/mod.ts";
 import type { Kind } from "../../../core/kube/schema.ts";
@@ -18,8 +18,8 @@ export interface SentBody {
   readonly contentType: string | undefined;
 }
 
-/** Chooses how many changes to make to an object: almost a third of all objects stay unchanged. */
-export function anyChanges(random: Random): number {
+/** Chooses how many changes to make to an object; almost a third of all objects stay unchanged. */
+function anyChanges(random: Random): number {
   return pick(random, [0, 0, 1, 1, 1, 2, 3]);
 }
 
@@ -90,7 +90,7 @@ function changeIdentity(object: Fields, random: Random): void {
     ]);}
 }
 
-/** Returns the members of an object, one of them twice. */
+/** Returns the members of an object, with one repeated. */
 function repeatMember(object: Fields, random: Random): Members {
   const members = Object.entries(object);
   return new Members([...members, pick(random, members)]);
@@ -99,7 +99,7 @@ function repeatMember(object: Fields, random: Random): Members {
 function writeBody(value: object, random: Random): SentBody {
   const contentType = oneIn(random, 40) ? pick(random, OTHER_TYPES) : undefined;
   if (needsText(value)) {
-    // JSON is YAML, too.
+    // JSON is also YAML.
     const type = oneIn(random, 4) ? "application/yaml" : "application/json";
     return { body: { form: "text", value: writeJson(value) }, contentType: contentType ?? type };
   }
@@ -117,7 +117,7 @@ function writeBody(value: object, random: Random): SentBody {
 const OTHER_BREAKS = /[\u0085\u2028\u2029]/g;
 
 function writeYaml(value: unknown): string {
-  // Quotes keep a resource version a text once it is filled in.
+  // Quotes keep a resource version a string once it is filled in.
   const text = stringify(value, { schema: "yaml-1.1", version: "1.1", lineWidth: 0 }).replaceAll("${rv}", '"${rv}"');
   if (text.search(OTHER_BREAKS) < 0) return text;
   const escape = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
@@ -126,8 +126,8 @@ function writeYaml(value: unknown): string {
 
 function hasProtobufForm(value: unknown): boolean {
   try {
-    const known = { scene: "d00000", rv: "1", uid: "a", "csr:web": "AA==", "csr:node": "AA==", more: "a" };
-    encodeProtobuf(fillValue(value, known));
+    const variables = { scene: "d00000", rv: "1", uid: "a", "csr:web": "AA==", "csr:node": "AA==", more: "a" };
+    encodeProtobuf(fillValue(value, variables));
     return true;
   } catch {
     return false;
@@ -142,7 +142,7 @@ export const PATCH_TYPES = {
   apply: "application/apply-patch+yaml",
 } as const;
 
-/** Generates a patch of a type for an object like this one. */
+/** Generates a patch of the given type for such an object. */
 export function patchBody(type: keyof typeof PATCH_TYPES, object: Fields, kind: Kind, random: Random): SentBody {
   const contentType = oneIn(random, 50) ? pick(random, OTHER_TYPES) : PATCH_TYPES[type];
   if (oneIn(random, 40)) {
@@ -155,7 +155,7 @@ export function patchBody(type: keyof typeof PATCH_TYPES, object: Fields, kind: 
     ? jsonPatch(object, kind, random)
     : type === "apply"
     ? appliedObject(object, kind, random)
-    : pickPart(object, kind, type === "strategic", random);
+    : mergePatch(object, kind, type === "strategic", random);
   if (needsText(value)) return { body: { form: "text", value: writeJson(value) }, contentType };
   if (type === "apply" && oneIn(random, 2)) return { body: { form: "text", value: writeYaml(value) }, contentType };
   return { body: { form: "json", value }, contentType };
@@ -174,8 +174,8 @@ function appliedObject(object: Fields, kind: Kind, random: Random): unknown {
   return oneIn(random, 40) ? repeatMember(changed, random) : changed;
 }
 
-/** Generates a merge patch: some members of an object, changed. */
-function pickPart(object: Fields, kind: Kind, isStrategic: boolean, random: Random): unknown {
+/** Generates a merge patch with some changed members of an object. */
+function mergePatch(object: Fields, kind: Kind, isStrategic: boolean, random: Random): unknown {
   const { labels, annotations, finalizers } = object["metadata"] as Fields;
   const metadata = pick<Fields>(random, [
     {},
@@ -194,7 +194,7 @@ function pickMembers(object: Fields, random: Random): Fields {
   return structuredCopy(Object.fromEntries(names.filter(() => oneIn(random, 2)).map((name) => [name, object[name]])));
 }
 
-/** Adds a directive of strategic merge patches to one of the objects or lists. */
+/** Adds a strategic merge patch directive to one of the objects or lists. */
 function addDirective(object: Fields, random: Random): void {
   const containers: Fields[] = [object];
   for (const { container, key } of findSlots(object, undefined)) {

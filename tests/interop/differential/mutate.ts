@@ -6,7 +6,7 @@ import { anyText, isRawJson, Members, structuredCopy, valueFor, wrongValue } fro
 
 type Container = Record<string, unknown>;
 
-/** A place in an object: its path, and the field that the schema has there. */
+/** A member that an object has or could have, with its field in the schema. */
 export interface Slot {
   readonly path: readonly string[];
   readonly container: Container;
@@ -15,7 +15,7 @@ export interface Slot {
   readonly field: Pick<FieldSchema, "type" | "enum" | "patchMergeKey" | "listMapKeys"> | undefined;
 }
 
-/** Finds every place of an object: its members, and the fields that it could have. */
+/** Finds every member of an object and of the objects in it, and every field that they could have. */
 export function findSlots(object: Container, schema: MessageSchema | undefined): readonly Slot[] {
   const slots: Slot[] = [];
   const walkMessage = (container: Container, message: MessageSchema | undefined, path: readonly string[]): void => {
@@ -58,7 +58,7 @@ function changeOnce(object: Container, schema: MessageSchema, random: Random): v
   const elsewhere = slots.filter(({ path: [first] }) => first !== "metadata");
   const slot = pick(random, oneIn(random, 2) && elsewhere.length > 0 ? elsewhere : slots);
   const set = (value: unknown) => setMember(slot.container, slot.key, value);
-  // A value without members can only gain one.
+  // An object without members can only gain one.
   switch (present.length === 0 ? 9 : below(random, 10)) {
     case 0: {
       const { container, key } = pick(random, present);
@@ -95,7 +95,7 @@ function changeOnce(object: Container, schema: MessageSchema, random: Random): v
   }
 }
 
-/** Writes one member twice, the second time with another value. */
+/** Repeats a member, sometimes with another value. */
 function doubleMember({ container, key }: Slot, random: Random): void {
   if (Array.isArray(container)) return void container.push(container[Number(key)]);
   const value = container[key];
@@ -107,7 +107,7 @@ function doubleMember({ container, key }: Slot, random: Random): void {
   setMember(container, key, new Members([...members, [name, oneIn(random, 2) ? first : wrongValue(random)]]));
 }
 
-/** Sets a member whatever its name, `__proto__` too. */
+/** Sets a member of any name, even `__proto__`. */
 function setMember(container: Container, key: string, value: unknown): void {
   Object.defineProperty(container, key, { value, enumerable: true, configurable: true, writable: true });
 }

@@ -1,4 +1,4 @@
-/** Query parameters and headers, valid and invalid. */
+/** Generates query parameters and headers, valid and invalid. */
 import type { Random } from "../../../core/ports.ts";
 import { below, oneIn, pick } from "../../support/seeded_random.ts";
 
@@ -45,14 +45,14 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
 
 const WRITE = ["dryRun", "fieldManager", "fieldValidation", "pretty", "timeout", "foo"];
 
-/** Which parameters go with a verb. */
+/** The parameters of each verb. */
 const BY_VERB: Readonly<Record<string, readonly string[]>> = {
   get: ["resourceVersion", "resourceVersionMatch", "pretty", "includeObject", "timeout", "limit", "foo"],
   list: [
     ...["limit", "limit", "continue", "resourceVersion", "resourceVersionMatch", "pretty", "includeObject", "timeout"],
     ...["timeoutSeconds", "allowWatchBookmarks", "sendInitialEvents", "foo"],
   ],
-  // The time of a bookmark varies, so no watch allows them.
+  // No watch allows bookmarks, because the time of their arrival varies.
   watch: ["resourceVersion", "resourceVersionMatch", "sendInitialEvents", "includeObject", "limit"],
   create: WRITE,
   update: [...WRITE, "force"],
@@ -96,7 +96,7 @@ const INVALID_SELECTORS = [
 ];
 const FIELDS = ["metadata.name", "metadata.namespace", "a", "spec.x", "status.phase", "", "metadata.labels"];
 
-/** Generates a query with a leading `?`, or an empty text. A list of shared objects selects those of the scene. */
+/** Generates a query with a leading `?`, or an empty text. A list of shared objects is limited to those of the scene. */
 export function anyQuery(
   verb: string,
   random: Random,

@@ -6,24 +6,24 @@ import type { Pair } from "../comparison/sides.ts";
 import type { Variables } from "../comparison/variables.ts";
 import { createScene, FIXTURES, LANES, type Scene } from "./scenes.ts";
 
-/** Answers to one exchange that differ. */
+/** An exchange with different answers. */
 export interface Finding {
   readonly scene: Scene;
   /** The index of the exchange in the scene. */
   readonly at: number;
   readonly exchange: Exchange;
-  /** Status of each side; 0 where there was no answer. */
+  /** The status of each side, 0 if there was no answer. */
   readonly statuses: readonly [number, number];
   readonly differences: readonly Difference[];
 }
 
 export interface Played {
-  /** The number of exchanges that were compared. */
+  /** The number of compared exchanges. */
   readonly compared: number;
   readonly findings: readonly Finding[];
 }
 
-/** A prepared pair of servers, and a count of replays that gives each one its own names. */
+/** A prepared pair of servers. Each replay of a scene has its own object names. */
 export class Stage {
   #replays = 0;
   readonly #pair: Pair;
@@ -46,11 +46,11 @@ export class Stage {
     let compared = 0;
     const findings: Finding[] = [];
     await Promise.all(lanes.map(async (_, lane) => {
-      // Each lane has its share, so the choice of scenes does not depend on the speed of the servers.
-      let own = 0;
-      for (let index = lane; own < count / LANES; index += LANES) {
+      // Each lane has an equal share, so the choice of scenes does not depend on the speed of the servers.
+      let share = 0;
+      for (let index = lane; share < count / LANES; index += LANES) {
         const played = await this.play(createScene(seed, index));
-        own += played.compared;
+        share += played.compared;
         compared += played.compared;
         findings.push(...played.findings);
       }
@@ -59,8 +59,8 @@ export class Stage {
   }
 
   /**
-   * Plays one scene. It ends after a write that perhaps only one of the servers has accepted: from there on their
-   * objects differ.
+   * Plays one scene. It ends after a write with different answers that a server has accepted, because the objects of
+   * the servers may differ from there on.
    */
   async play(scene: Scene): Promise<Played> {
     this.#replays++;
@@ -80,14 +80,14 @@ export class Stage {
     return { compared: scene.exchanges.length, findings };
   }
 
-  /** Plays the scene of each finding again by itself, and returns the findings that recur: the others were chance. */
+  /** Plays the scene of each finding again by itself, and returns the findings that recur. */
   async confirm(findings: readonly Finding[]): Promise<readonly Finding[]> {
-    const again: Finding[] = [];
+    const recurring: Finding[] = [];
     for (const finding of findings) {
-      const { findings: seen } = await this.play(finding.scene);
-      if (seen.some(({ at }) => at === finding.at)) again.push(finding);
+      const { findings: replayed } = await this.play(finding.scene);
+      if (replayed.some(({ at }) => at === finding.at)) recurring.push(finding);
     }
-    return again;
+    return recurring;
   }
 
   async #compare(

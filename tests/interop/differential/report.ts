@@ -1,4 +1,4 @@
-/** Formats findings: in groups by cause, and as entries of the corpus. */
+/** Groups findings by cause, and formats them as text and as entries of the corpus. */
 import { stringify } from "yaml";
 import { parseRequestInfo } from "../../../server/http/request_info.ts";
 import { formatDifferences } from "../comparison/compare.ts";
@@ -14,14 +14,14 @@ export interface Group {
 /** Returns the method, the resource, both statuses and where the answers first differ. */
 export function toSignature(finding: Finding): string {
   const [method = ""] = finding.exchange.send.split(" ");
-  return `${method} ${parseResource(finding.exchange)} ${toLikeness(finding)}`;
+  return `${method} ${parseResource(finding.exchange)} ${toCause(finding)}`;
 }
 
-/** Returns what must stay the same while a finding is shrunk: both statuses, the place, and the shape of the values. */
-export function toLikeness({ statuses, differences: [first] }: Finding): string {
+/** Returns what stays the same while a finding is shrunk: both statuses, the path, and the shape of the values. */
+export function toCause({ statuses, differences: [first] }: Finding): string {
   const values = [first?.["kube-apiserver"], first?.tlsboot].map(describeShape);
-  const place = (first?.path ?? "").replace(/\[\d+\]/g, "[]").replace(/\.(labels|annotations|data)\..*/, ".$1");
-  return `${statuses.join("/")} ${place}: ${values.join(" | ")}`;
+  const path = (first?.path ?? "").replace(/\[\d+\]/g, "[]").replace(/\.(labels|annotations|data)\..*/, ".$1");
+  return `${statuses.join("/")} ${path}: ${values.join(" | ")}`;
 }
 
 const SHAPE_LENGTH = 60;
@@ -42,10 +42,10 @@ function parseResource({ send }: Exchange): string {
   }`;
 }
 
-/** Groups findings, the most frequent first; `by` is {@link toSignature} or {@link toLikeness}. */
+/** Groups findings, the most frequent first; `by` is {@link toSignature} or {@link toCause}. */
 export function groupFindings(findings: readonly Finding[], by: (finding: Finding) => string): readonly Group[] {
   const groups = Map.groupBy(findings, by);
-  return [...groups].map(([signature, of]) => ({ signature, findings: of }))
+  return [...groups].map(([signature, members]) => ({ signature, findings: members }))
     .toSorted((a, b) => b.findings.length - a.findings.length);
 }
 
@@ -54,7 +54,7 @@ export function computeAgreement({ compared, findings }: Played): number {
   return compared === 0 ? 100 : 100 * (compared - findings.length) / compared;
 }
 
-/** Formats the places where the answers of a finding differ. */
+/** Formats the differences of a finding. */
 export function formatFinding({ exchange, statuses, differences }: Finding): string {
   const head = `${exchange.send} as ${exchange.as} (${statuses.join(" / ")})`;
   return [head, ...formatDifferences(differences, 6)].join("\n");
@@ -86,7 +86,7 @@ function mentions(exchange: Exchange, text: string): boolean {
   return JSON.stringify(exchange).includes(text);
 }
 
-/** Values of variables that no earlier exchange has kept. */
+/** The values of variables that no earlier exchange has kept. */
 const UNKEPT: Readonly<Record<string, string>> = { rv: "1", uid: "a", more: "x" };
 
 function toEntry(exchange: Exchange, name: string, kept: ReadonlySet<string>): object {

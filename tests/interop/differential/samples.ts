@@ -1,4 +1,4 @@
-/** Sample objects: for each served kind some valid ones, and one with every field set. */
+/** Sample objects: for each served kind, some valid ones and a full one with every field set. */
 import { parseAllDocuments } from "yaml";
 import { VECTORS } from "../../../core/kube/kinds/testdata/vectors.ts";
 import { formatApiVersion, formatQualifiedResource, type Kind } from "../../../core/kube/schema.ts";
@@ -15,7 +15,7 @@ const PLACES = createSamples({ request: () => "${csr:web}", stubRequest: "${der:
 const DOCUMENTS = parseAllDocuments(SAMPLE_OBJECTS.replaceAll("sample-SUFFIX", "${scene}-ns"))
   .map((document) => document.toJS() as Fields);
 
-/** Creates a valid object with this name, sometimes with parts of the sample that has every field. */
+/** Creates a valid object with this name, sometimes with parts of the full sample. */
 export function createSample(kind: Kind, name: string, namespace: string | undefined, random: Random): Fields {
   const { metadata, ...content } = structuredCopy(pick(random, listSamples(kind)));
   const { name: _name, namespace: _namespace, ...details } = metadata as Fields;

@@ -1,4 +1,4 @@
-/** Scenes: short sequences of random exchanges with a few objects of their own, reproducible by seed. */
+/** Scenes: short sequences of random exchanges about a few objects, reproducible by seed. */
 import type { Kind } from "../../../core/kube/schema.ts";
 import type { Random } from "../../../core/ports.ts";
 import { below, createSeededRandom, oneIn, pick } from "../../support/seeded_random.ts";
@@ -17,13 +17,13 @@ export interface Scene {
   readonly exchanges: readonly Exchange[];
 }
 
-/** Requests for certificates that the scenes send. */
+/** The certificate requests that scenes send. */
 export const FIXTURES: Readonly<Record<string, RequestFixture>> = {
   web: { commonName: "web", organizations: ["team"], dnsNames: ["web.example"] },
   node: { commonName: "system:node:n1", organizations: ["system:nodes"] },
 };
 
-/** The number of scenes that are played in parallel; a scene's number decides its lane. */
+/** The number of scenes that are played in parallel. The lane of a scene depends on its number. */
 export const LANES = 4;
 /** The largest number of exchanges in a scene. */
 const MAX_EXCHANGES = 14;
@@ -131,7 +131,7 @@ const ODD_NAMES = [
 ];
 
 function step(place: Place, random: Random): Exchange {
-  const verb = weighted(VERBS, random);
+  const verb = pickWeighted(VERBS, random);
   return verb === "odd" ? oddStep(place, random) : usualStep(verb, place, random);
 }
 
@@ -157,8 +157,8 @@ function usualStep(verb: string, { served, names, namespace }: Place, random: Ra
     isShared,
     selectableFields: served.selectableFields,
   });
-  const object = createSample(kind, decoded(name), scope, random);
-  adorn(object, verb, random);
+  const object = createSample(kind, decodeName(name), scope, random);
+  addMetadata(object, verb, random);
   const { body, contentType } = bodyFor(verb, object, kind, random);
   return {
     ...PLAIN,
@@ -178,8 +178,8 @@ function chooseProjection(kind: Kind, method: string): string {
   return kind.plural === "selfsubjectrulesreviews" && method === "POST" ? "rules" : "random";
 }
 
-/** Adds metadata that a sample does not have: resource versions, uids and names to generate. */
-function adorn(object: Record<string, unknown>, verb: string, random: Random): void {
+/** Adds metadata that samples lack: resource versions, uids and names to generate. */
+function addMetadata(object: Record<string, unknown>, verb: string, random: Random): void {
   const metadata = object["metadata"] as Record<string, unknown>;
   if (verb === "create" && oneIn(random, 16)) {
     metadata["generateName"] = pick(random, [
@@ -214,7 +214,7 @@ function headersFor(contentType: string | undefined, random: Random): Exchange["
   };
 }
 
-/** Requests that no client of Kubernetes sends. */
+/** Generates a request that no Kubernetes client sends. */
 function oddStep({ served, names, namespace }: Place, random: Random): Exchange {
   const { kind, subresources } = served;
   const collection = toCollectionPath(kind, kind.namespaced ? namespace : undefined);
@@ -269,7 +269,7 @@ function toCollectionPath(kind: Kind, namespace: string | undefined): string {
   return `${root}${namespace === undefined ? "" : `/namespaces/${namespace}`}/${kind.plural}`;
 }
 
-function decoded(name: string): string {
+function decodeName(name: string): string {
   try {
     return decodeURIComponent(name);
   } catch {
@@ -277,7 +277,7 @@ function decoded(name: string): string {
   }
 }
 
-function weighted(choices: readonly (readonly [string, number])[], random: Random): string {
+function pickWeighted(choices: readonly (readonly [string, number])[], random: Random): string {
   let at = below(random, choices.reduce((sum, [, weight]) => sum + weight, 0));
   for (const [choice, weight] of choices) {
     at -= weight;

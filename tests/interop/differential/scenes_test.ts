@@ -13,12 +13,12 @@ test("createScene() generates the same scene for the same seed and number, and d
   assert.notDeepEqual(createScene(2, 0).exchanges, createScene(1, 0).exchanges);
 });
 
-test("createScene() reaches every kind, method, patch type and form of a body", () => {
+test("createScene() covers every kind, method, patch type and body form", () => {
   const exchanges = scenes.flatMap((scene) => scene.exchanges);
   for (const { kind, subresources } of SERVED_KINDS) {
-    const of = exchanges.filter(({ send }) => send.includes(`/${kind.plural}`));
-    assert.ok(of.length > 20, `${kind.plural}: ${of.length}`);
-    for (const { name } of subresources) assert.ok(of.some(({ send }) => send.includes(`/${name}`)), name);
+    const matching = exchanges.filter(({ send }) => send.includes(`/${kind.plural}`));
+    assert.ok(matching.length > 20, `${kind.plural}: ${matching.length}`);
+    for (const { name } of subresources) assert.ok(matching.some(({ send }) => send.includes(`/${name}`)), name);
   }
   const methods = new Set(exchanges.map(({ send }) => send.split(" ")[0]));
   for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"]) assert.ok(methods.has(method), method);

@@ -1,17 +1,17 @@
-/** Shrinks a finding: removes exchanges, then parts of them, as long as the same difference shows. */
+/** Shrinks a finding: removes exchanges, then parts of them, as long as the same difference occurs. */
 import type { Exchange } from "../comparison/corpus.ts";
 import { splitOnce } from "../comparison/send.ts";
 import { shrinkList } from "../../support/shrink.ts";
 import type { Finding, Stage } from "./play.ts";
-import { formatEntries, formatFinding, groupFindings, toLikeness, toSignature } from "./report.ts";
+import { formatEntries, formatFinding, groupFindings, toCause, toSignature } from "./report.ts";
 
 /** Returns the smallest scene with the same difference, or undefined if the difference does not recur. */
 export async function shrink(stage: Stage, finding: Finding): Promise<Finding | undefined> {
-  const wanted = toLikeness(finding);
+  const cause = toCause(finding);
   let best: Finding | undefined;
   const accept = async (exchanges: readonly Exchange[]): Promise<boolean> => {
     const { findings } = await stage.play({ ...finding.scene, exchanges });
-    const found = findings.find((one) => one.at === exchanges.length - 1 && toLikeness(one) === wanted);
+    const found = findings.find((one) => one.at === exchanges.length - 1 && toCause(one) === cause);
     if (found !== undefined) best = found;
     return found !== undefined;
   };
@@ -21,7 +21,7 @@ export async function shrink(stage: Stage, finding: Finding): Promise<Finding | 
   let kept = [...await shrinkList(whole.slice(0, -1), (some) => accept([...some, finding.exchange])), finding.exchange];
   for (let at = kept.length - 1; at >= 0; at--) {
     for (let tried = 0;;) {
-      const simpler = simplerThan(kept[at]!)[tried];
+      const simpler = simplifications(kept[at]!)[tried];
       if (simpler === undefined) break;
       if (await accept(kept.with(at, simpler))) kept = kept.with(at, simpler);
       else tried++;
@@ -40,7 +40,7 @@ export async function explain(
 ): Promise<{ readonly text: string; readonly smallest: readonly Finding[] }> {
   const lines = groupFindings(findings, toSignature).map((group) => `${group.findings.length} × ${group.signature}`);
   const smallest: Finding[] = [];
-  for (const { findings: [first, ...more] } of groupFindings(findings, toLikeness).slice(0, SHOWN)) {
+  for (const { findings: [first, ...more] } of groupFindings(findings, toCause).slice(0, SHOWN)) {
     if (first === undefined) continue;
     const shrunk = await shrink(stage, first);
     if (shrunk !== undefined) smallest.push(shrunk);
@@ -54,26 +54,26 @@ export async function explain(
 /** The number of differences to shrink; each takes a few seconds. */
 const SHOWN = 10;
 
-/** Generates the same exchange without one of its parts, the large parts first. */
-function simplerThan(exchange: Exchange): readonly Exchange[] {
+/** Returns copies of an exchange, each without one of its parts, large parts first. */
+function simplifications(exchange: Exchange): readonly Exchange[] {
   const [line, query] = splitOnce(exchange.send, "?");
   const parameters = query === "" ? [] : query.split("&");
   return [
     ...(exchange.as === "admin" ? [] : [{ ...exchange, as: "admin" as const }]),
     ...(exchange.body === undefined ? [] : [{ ...exchange, body: undefined }]),
     ...Object.keys(exchange.headers).map((name) => {
-      const { [name]: _left, ...headers } = exchange.headers;
+      const { [name]: _removed, ...headers } = exchange.headers;
       return { ...exchange, headers };
     }),
     ...parameters.map((_, index) => {
       const rest = parameters.toSpliced(index, 1).join("&");
       return { ...exchange, send: rest === "" ? line : `${line}?${rest}` };
     }),
-    ...simplerBodies(exchange),
+    ...bodySimplifications(exchange),
   ];
 }
 
-function simplerBodies(exchange: Exchange): readonly Exchange[] {
+function bodySimplifications(exchange: Exchange): readonly Exchange[] {
   const { body } = exchange;
   if (body?.form === "json" || body?.form === "protobuf") {
     const asJson = body.form === "protobuf"
@@ -89,7 +89,7 @@ function simplerBodies(exchange: Exchange): readonly Exchange[] {
   }
 }
 
-/** Returns every value with one member or element removed, those near the root first. */
+/** Returns copies of a value, each without one member or element, those near the root first. */
 function withoutOne(value: unknown): readonly unknown[] {
   if (Array.isArray(value)) {
     const inner = value.flatMap((item, index) => withoutOne(item).map((less) => value.with(index, less)));

@@ -1,10 +1,10 @@
-/** Values for fields, valid and invalid, and JSON texts that `JSON.stringify` cannot write. */
+/** Generates valid and invalid values for fields, and writes JSON that `JSON.stringify` cannot write. */
 import type { Random } from "../../../core/ports.ts";
 import type { FieldSchema, FieldType, MessageSchema } from "../../../core/kube/schema.ts";
 import { below, oneIn, pick } from "../../support/seeded_random.ts";
 
 /** A JSON text that is written verbatim: numbers beyond doubles, and invalid JSON. */
-export class Verbatim {
+class Verbatim {
   readonly text: string;
   constructor(text: string) {
     this.text = text;
@@ -19,7 +19,7 @@ export class Members {
   }
 }
 
-/** Reports whether a value is one that only {@link writeJson} can write. */
+/** Reports whether only {@link writeJson} can write a value. */
 export function isRawJson(value: unknown): boolean {
   return value instanceof Verbatim || value instanceof Members;
 }
@@ -88,8 +88,8 @@ export function anyText(random: Random): string {
 /** Generates a value of a field's type, usually one that decodes; `depth` bounds its nesting. */
 export function valueFor(field: Pick<FieldSchema, "type" | "enum">, random: Random, depth = 3): unknown {
   if (field.enum !== undefined && !oneIn(random, 4)) {
-    const one = pick(random, field.enum);
-    return field.type.kind === "list" ? [one, ...(oneIn(random, 3) ? [pick(random, field.enum)] : [])] : one;
+    const value = pick(random, field.enum);
+    return field.type.kind === "list" ? [value, ...(oneIn(random, 3) ? [pick(random, field.enum)] : [])] : value;
   }
   return valueOfType(field.type, random, depth);
 }
@@ -136,7 +136,7 @@ function messageValue(schema: MessageSchema, random: Random, depth: number): unk
   return Object.fromEntries(fields.map(([name, field]) => [name, valueFor(field, random, depth - 1)]));
 }
 
-/** Copies a value deeply, so a change of one copy never shows in another. */
+/** Copies a value deeply, except `Verbatim` and `Members`, which never change. */
 export function structuredCopy<T>(value: T): T {
   if (typeof value !== "object" || value === null || isRawJson(value)) return value;
   if (Array.isArray(value)) return value.map(structuredCopy) as T;
