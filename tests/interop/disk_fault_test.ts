@@ -299,7 +299,7 @@ for (
     const disk = await createFaultyDisk(folder);
     const dataDir = folder.join("data");
     await using instance = startOnDemand("renew_on_demand.ts", dataDir, disk);
-    const port = Number(new URL(await instance.said()).port);
+    const port = Number(new URL(await instance.nextLine()).port);
     let [failures, mismatches, withoutCrl] = [0, 0, 0];
     assert.equal(await instance.send("turn"), "done");
     const needle = name.startsWith("/") ? `${folder.path}${name}` : name;

@@ -1,5 +1,5 @@
 /**
- * Judges the documents in the program with other tools: manual pages with groff and mandoc, the bill of materials with
+ * Checks the documents in the program with other tools: manual pages with groff and mandoc, the bill of materials with
  * CycloneDX's schema.
  */
 import assert from "node:assert/strict";
@@ -7,7 +7,7 @@ import { readdir } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { ensureDebianPackages } from "../support/peers/debian.ts";
 import { runProgram, spawnTlsbootToEnd, succeedTlsboot } from "../support/child.ts";
-import { createSbomJudge } from "../support/packages/sbom_judge.ts";
+import { createSbomChecker } from "../support/packages/sbom_checker.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 let folder: TempFolder;
@@ -24,8 +24,8 @@ describe("documents in the program", () => {
 
   test("groff has no warning about any manual page", async () => {
     for (const page of pages) {
-      const judged = await runProgram("groff", ["-man", "-Tutf8", "-ww", "-z", page]);
-      assert.deepEqual(judged, { code: 0, stdout: "", stderr: "" }, page);
+      const result = await runProgram("groff", ["-man", "-Tutf8", "-ww", "-z", page]);
+      assert.deepEqual(result, { code: 0, stdout: "", stderr: "" }, page);
     }
   });
 
@@ -35,10 +35,10 @@ describe("documents in the program", () => {
   });
 
   test("CycloneDX's schema accepts the bill of materials", async () => {
-    const judge = await createSbomJudge(folder.join("judge"));
+    const check = await createSbomChecker(folder.join("checker"));
     const { stdout: sbom } = await spawnTlsbootToEnd(["version", "--sbom"]);
-    assert.equal(await judge(sbom), "");
-    // The judge does judge.
-    assert.match(await judge(sbom.replace('"MIT"', '"MITT"')), /^\/components\/0\/licenses/m);
+    assert.equal(await check(sbom), "");
+    // The check can fail.
+    assert.match(await check(sbom.replace('"MIT"', '"MITT"')), /^\/components\/0\/licenses/m);
   });
 });

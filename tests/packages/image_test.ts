@@ -1,5 +1,5 @@
 /**
- * The container image: made twice, read by podman, judged, and used as a user without rights on a root file system that
+ * The container image: made twice, read by podman, checked, and used as a user without rights on a root file system that
  * cannot be written. Then the guide for containers is typed as it stands.
  */
 import assert from "node:assert/strict";
@@ -12,7 +12,7 @@ import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { runQuietly } from "../../scripts/processes.ts";
 import { type Finished, ROOT, type Running, runProgram, start, succeedProgram } from "../support/child.ts";
 import { readGuide } from "../support/guide.ts";
-import { createSbomJudge } from "../support/packages/sbom_judge.ts";
+import { createSbomChecker } from "../support/packages/sbom_checker.ts";
 import { ensureDebianPackages } from "../support/peers/debian.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
 
@@ -177,10 +177,10 @@ describe("the container image", () => {
   });
 
   test("CycloneDX's schema accepts the bill of materials, which has the program and Debian's packages", async () => {
-    const judge = await createSbomJudge(folder.join("judge"));
+    const check = await createSbomChecker(folder.join("checker"));
     for (const name of SBOMS) {
       const text = await readFile(folder.join("first", name), "utf8");
-      assert.equal(await judge(text), "", name);
+      assert.equal(await check(text), "", name);
       const components: readonly { readonly name: string }[] = JSON.parse(text).components;
       for (const wanted of ["tlsboot", "hono", "node", "libc6", "tzdata"]) {
         assert.equal(components.filter((one) => one.name === wanted).length, 1, wanted);

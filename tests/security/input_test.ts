@@ -13,12 +13,12 @@ import { MASTERS } from "../support/privilege/identities.ts";
 import {
   certified,
   createReader,
-  describeJudgedInstance,
-  type JudgedInstance,
+  describeTestedInstance,
+  type TestedInstance,
   MERGE,
   READER,
   READER_HEADER,
-} from "../support/privilege/judged_instance.ts";
+} from "../support/privilege/tested_instance.ts";
 import { type RawAnswer, sendRaw } from "../support/raw_http.ts";
 import { runCaptured } from "../support/run_captured.ts";
 import { createTempFolder } from "../support/temp.ts";
@@ -200,7 +200,7 @@ function head(target: string, header = "X-A: b", method = "GET"): string {
  * Sends something while another connection requests `/livez` repeatedly, and asserts that this is answered; in the full run
  * that it never takes long, too.
  */
-async function withOthersAnswered<T>(instance: JudgedInstance, send: () => Promise<T>): Promise<T> {
+async function withOthersAnswered<T>(instance: TestedInstance, send: () => Promise<T>): Promise<T> {
   let isSent = false;
   const sending = send().finally(() => isSent = true);
   const waitedMs = await longestWait(instance, () => isSent);
@@ -213,7 +213,7 @@ async function withOthersAnswered<T>(instance: JudgedInstance, send: () => Promi
  * Measures the longest wait for an answer, of consecutive requests until `isOver`, in milliseconds. A wait is no longer than
  * what the server's event loop computed during it: the time in which the machine ran other programs does not count.
  */
-async function longestWait({ server, pid }: JudgedInstance, isOver: () => boolean): Promise<number> {
+async function longestWait({ server, pid }: TestedInstance, isOver: () => boolean): Promise<number> {
   const socket = connect({ host: "127.0.0.1", port: server.port, rejectUnauthorized: false });
   await once(socket, "secureConnect");
   let longestMs = 0;
@@ -236,7 +236,7 @@ async function readEventLoopMs(pid: number): Promise<number> {
   return 1_000 * cpuSecondsIn(await readFile(`/proc/${pid}/task/${pid}/stat`, "utf8"));
 }
 
-describeJudgedInstance("hostile input", [alice, READER], (instance) => {
+describeTestedInstance("hostile input", [alice, READER], (instance) => {
   before(async () => {
     await createReader(instance);
     await instance.grant("system:bootstrap:reader", {

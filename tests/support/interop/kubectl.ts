@@ -6,7 +6,7 @@ import { type Child, type Finished, start } from "../child.ts";
 import type { TempFolder } from "../temp.ts";
 import { eventually } from "../eventually.ts";
 
-const PATIENCE_MS = 180_000;
+const TIMEOUT_MS = 180_000;
 
 /** `kubectl wait` gives up after 30 seconds by itself. A server that other work holds up may take longer. */
 const WAIT_FLAG = "--timeout=170s";
@@ -50,7 +50,7 @@ export function createKubectl(
   const finish = async (args: readonly string[]): Promise<Finished> => {
     await using running = begin(args);
     // kubectl delete and wait run forever when the server never sends the response that they wait for.
-    const timer = setTimeout(() => running.kill("SIGKILL"), PATIENCE_MS);
+    const timer = setTimeout(() => running.kill("SIGKILL"), TIMEOUT_MS);
     try {
       return await running.finished();
     } finally {

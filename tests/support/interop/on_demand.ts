@@ -10,7 +10,7 @@ import type { FaultyDisk } from "./faulty_disk.ts";
 /** A running program. Disposing it ends its input and waits for its end. */
 interface OnDemand extends AsyncDisposable {
   /** The next line that the program prints. */
-  said(): Promise<string>;
+  nextLine(): Promise<string>;
   /** Sends a line and returns the line that the program answers. */
   send(line: string): Promise<string>;
 }
@@ -25,12 +25,12 @@ export function startOnDemand(name: string, folder: string, disk: FaultyDisk): O
     env: { ...process.env, ...disk.env },
   });
   const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
-  const said = async (): Promise<string> => (await lines.next()).value ?? "ended";
+  const nextLine = async (): Promise<string> => (await lines.next()).value ?? "ended";
   return {
-    said,
+    nextLine,
     send(line) {
       child.stdin!.write(`${line}\n`);
-      return said();
+      return nextLine();
     },
     async [Symbol.asyncDispose]() {
       child.stdin!.end();

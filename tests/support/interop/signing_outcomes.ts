@@ -13,7 +13,7 @@ export type Outcome =
   | { readonly kind: "failed"; readonly condition: unknown }
   | { readonly kind: "retried"; readonly error: string };
 
-const PATIENCE_MS = 180_000;
+const TIMEOUT_MS = 180_000;
 /** When the requests came before the signer, as far as validity is compared. */
 const TOLERANCE_MS = 60_000;
 
@@ -23,7 +23,7 @@ export async function waitForOutcomes(
   requests: readonly SigningRequest[],
   signer: Child,
 ): Promise<ReadonlyMap<string, Outcome>> {
-  const deadline = Date.now() + PATIENCE_MS;
+  const deadline = Date.now() + TIMEOUT_MS;
   for (;;) {
     const list: { readonly items: readonly CertificateSigningRequest[] } = JSON.parse(
       await kubectl.run("get", "csr", "--output=json"),

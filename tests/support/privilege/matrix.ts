@@ -11,7 +11,7 @@ import { SNAPSHOT_PATH } from "../../../server/http/snapshot.ts";
 import { buildRequest } from "../csr_builder.ts";
 import { eventually } from "../eventually.ts";
 import { buildStubRequest } from "../pod_request_builder.ts";
-import type { Call, Callers, JudgedServer, Reply } from "./callers.ts";
+import type { Call, Callers, TestedServer, Reply } from "./callers.ts";
 import { IDENTITIES, MASTERS, TOKEN_FILE_USER, TOKEN_GROUP, TOKENS } from "./identities.ts";
 import { type Route, toCollectionRoute } from "./routes.ts";
 import { createChanges, createSamples, FRESH, HELD, type Place, type SampleParts } from "./samples.ts";
@@ -39,8 +39,8 @@ const PATHS: readonly string[] = [
 const DRY_RUN = "dryRun=All&fieldManager=matrix";
 
 /** Prepares a server and sends it every request. A route without a sample is an error. */
-export async function judgeServer(
-  server: JudgedServer,
+export async function buildMatrix(
+  server: TestedServer,
   callers: Callers,
   routes: readonly Route[],
 ): Promise<readonly Row[]> {
@@ -207,7 +207,7 @@ const READS = { ...CSRS, verbs: ["get", "list", "watch"] };
 const USUAL_VERBS = ["create", "get", "list", "watch", "update", "patch", "delete", "deletecollection"];
 
 /** Builds the parts of the samples that depend on this server. */
-async function createParts(server: JudgedServer): Promise<SampleParts> {
+async function createParts(server: TestedServer): Promise<SampleParts> {
   const requests = new Map<string, string>();
   for (const name of [HELD, FRESH]) {
     const subject = { commonName: `system:node:${name}`, organizations: ["system:nodes"] };

@@ -31,7 +31,7 @@ export interface Command {
   /** Excluded from the comparison: documentation in sentences, or lines about more than tlsboot serves. */
   readonly cut?: "descriptions" | "lines that tlsboot lacks";
   /** Why this one differs, and what its difference as `formatDiff` writes it must then match. */
-  readonly meant?: { readonly reason: string; readonly difference: RegExp };
+  readonly intended?: { readonly reason: string; readonly difference: RegExp };
 }
 
 /** A command that stays: others are run once its watch has begun, and it is ended after that many lines. */
@@ -66,12 +66,12 @@ interface ComparedStep {
   readonly script: string;
   readonly command: string;
   readonly outcomes: readonly [Outcome, Outcome];
-  /** The outcomes differ, or do not differ as they are meant to. */
+  /** The outcomes differ, or do not differ as they are intended to. */
   readonly isFault: boolean;
 }
 
 /** kubectl delete and wait run forever when the server never sends the response that they wait for. */
-const PATIENCE = ["timeout", "--signal=KILL", "180"] as const;
+const TIMEOUT = ["timeout", "--signal=KILL", "180"] as const;
 /** The exit codes of `timeout` for a program that is missing or cannot be run. */
 const NOT_RUN: readonly number[] = [126, 127];
 const KLOG_LINE = /^[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ .*\n?/gm;
@@ -204,7 +204,7 @@ async function createRunner(
     return [path, ...splitWords(expand(run))];
   };
   const runCommand = (command: Command) =>
-    runProgram(PATIENCE[0], [...PATIENCE.slice(1), ...toWords(command)], toOptions(command));
+    runProgram(TIMEOUT[0], [...TIMEOUT.slice(1), ...toWords(command)], toOptions(command));
   const blankAll = ({ code, stdout, stderr }: Finished): Outcome => ({
     code,
     stdout: blank(sortManagersInYaml(stdout)),
@@ -236,8 +236,8 @@ function isFault(step: Step, [theirs, ours]: readonly [Outcome, Outcome]): boole
   if ("run" in step && step.code !== undefined && theirs.code !== step.code) return true;
   if (NOT_RUN.includes(theirs.code)) return true;
   const [left, right] = [formatOutcome(theirs), formatOutcome(ours)];
-  if (!("run" in step) || step.meant === undefined) return left !== right;
-  return left === right || !step.meant.difference.test(formatDiff(left, right));
+  if (!("run" in step) || step.intended === undefined) return left !== right;
+  return left === right || !step.intended.difference.test(formatDiff(left, right));
 }
 
 async function expandFiles(files: Readonly<Record<string, string>>): Promise<ReadonlyMap<string, string>> {

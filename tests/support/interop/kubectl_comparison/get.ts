@@ -176,7 +176,7 @@ export const outputs: Script = {
     "get -f objects.yaml",
     "get -f objects.yaml -o name",
     "get --raw /api/v1/namespaces/forms/configmaps/second?pretty=true",
-    { run: "describe ns forms", meant: NO_QUOTAS },
+    { run: "describe ns forms", intended: NO_QUOTAS },
     "describe cm first -n forms",
     "describe secret token -n forms",
     "describe sa robot -n forms",
