@@ -12,9 +12,9 @@ import { formatChartHeader } from "../support/chart.ts";
 import { eventually } from "../support/eventually.ts";
 import { assertGolden } from "../support/golden.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
-import { untilFurnished } from "../support/interop/everything.ts";
+import { waitForNamespace } from "../support/interop/all_objects.ts";
 import { createKubectl } from "../support/interop/kubectl.ts";
-import { compareScripts, formatStep, type Place } from "../support/interop/kubectl_comparison/comparison.ts";
+import { compareScripts, formatStep, type Target } from "../support/interop/kubectl_comparison/comparison.ts";
 import { PROGRAMS } from "../support/interop/programs.ts";
 import { startInstance } from "../support/interop/instance.ts";
 import type { ControlPlane } from "../support/interop/control_plane.ts";
@@ -36,19 +36,19 @@ async function startPlaces() {
     join(await ensureDebianProgram("kubernetes-client"), "usr", "bin", "kubectl"),
     join(bin, "kubectl-1.20"),
   );
-  const createPlace = async (name: string, server: string, kubeconfig: string): Promise<Place> => {
+  const createTarget = async (name: string, server: string, kubeconfig: string): Promise<Target> => {
     const home = folder.join(name);
     await mkdir(home);
     await writeFile(join(home, "admin.kubeconfig"), await asAdministrator(kubeconfig), { mode: 0o600 });
     return { home, bin, server: new URL(server).host };
   };
   const places = [
-    await createPlace("kube-apiserver", plane.server, plane.adminKubeconfig),
-    await createPlace("tlsboot", instance.server, instance.adminKubeconfig),
+    await createTarget("kube-apiserver", plane.server, plane.adminKubeconfig),
+    await createTarget("tlsboot", instance.server, instance.adminKubeconfig),
   ] as const;
   // The objects of every namespace exist before anything is compared.
   for (const { home } of places) {
-    await untilFurnished(createKubectl(folder, join(home, "admin.kubeconfig")), "default");
+    await waitForNamespace(createKubectl(folder, join(home, "admin.kubeconfig")), "default");
   }
   const running = opened.move();
   return { places, folder, startedAt: plane.startedAt, [Symbol.asyncDispose]: () => running.disposeAsync() };
@@ -186,7 +186,7 @@ async function renderChart(values: object): Promise<ReadonlyMap<string, string>>
 const COUNTED = "certificatesigningrequests,configmaps,leases,namespaces,nodes,pods,secrets,serviceaccounts";
 
 /** The metrics of one namespace and one node, without the numbers that differ from run to run. */
-async function scrapeState({ home }: Place, folder: TempFolder): Promise<readonly string[]> {
+async function scrapeState({ home }: Target, folder: TempFolder): Promise<readonly string[]> {
   const kubeconfig = join(home, "admin.kubeconfig");
   const kubectl = createKubectl(folder, kubeconfig);
   await kubectl.run("create", "namespace", "state");
@@ -194,7 +194,7 @@ async function scrapeState({ home }: Place, folder: TempFolder): Promise<readonl
   await kubectl.run("create", "secret", "generic", "hidden", "-n", "state");
   const node = { apiVersion: "v1", kind: "Node", metadata: { name: "state-node" }, spec: { unschedulable: true } };
   await kubectl.create(JSON.stringify(node));
-  await untilFurnished(kubectl, "state");
+  await waitForNamespace(kubectl, "state");
   const [port, telemetry] = [await findServerPort(), await findServerPort()];
   await using _running = start(peerPath("kube-state-metrics"), [
     ...["--kubeconfig", kubeconfig, "--host=127.0.0.1", `--port=${port}`],
@@ -241,7 +241,7 @@ spec:
 `;
 
 /** Plays a node with kwok and returns what kubectl shows of it. */
-async function playKwok({ home }: Place, folder: TempFolder) {
+async function playKwok({ home }: Target, folder: TempFolder) {
   const kubeconfig = join(home, "admin.kubeconfig");
   const kubectl = createKubectl(folder, kubeconfig);
   await writeFile(join(home, "stage.yaml"), STAGE);

@@ -88,7 +88,7 @@ export function startUp(
  * A new instance's own controllers fill it; from then on only the test writes. Answers are counted, not the time: a server
  * that has no processor answers nothing.
  */
-export async function quiet(client: Client): Promise<void> {
+export async function waitUntilQuiet(client: Client): Promise<void> {
   let last = "";
   let alike = 0;
   await eventually("no writes", async () => {
@@ -106,7 +106,7 @@ export function assertRefusal(refusal: Refusal, what: string): void {
 }
 
 /** Exits with a clear message, without internals of the program. */
-export function assertClearEnd(
+export function assertClearFailure(
   { code, stderr }: { readonly code: number | undefined; readonly stderr: string },
   what: string,
 ): void {
@@ -127,7 +127,7 @@ interface Life extends AsyncDisposable {
 }
 
 /** Starts `up` and waits until it serves. */
-export async function begin(dataDir: string, port: number, disk?: FaultyDisk): Promise<Life> {
+export async function startWithClient(dataDir: string, port: number, disk?: FaultyDisk): Promise<Life> {
   const running = startUp(dataDir, port, disk);
   await waitUntilUp(running);
   const client = await connect(dataDir);

@@ -11,7 +11,7 @@ import { findServerPort } from "../temp.ts";
 import { type ControlPlane, startControlPlane } from "./control_plane.ts";
 import { type RunningInstance, startInstance } from "./instance.ts";
 import { createKubectl, formatKubeconfig } from "./kubectl.ts";
-import type { Command, Place, Script } from "./kubectl_comparison/comparison.ts";
+import type { Command, Target, Script } from "./kubectl_comparison/comparison.ts";
 import { type Machine, startMachine } from "./machine.ts";
 
 /** The token that machines join with, made by `kubeadm init phase bootstrap-token`. */
@@ -188,7 +188,7 @@ interface Clusters extends AsyncDisposable {
   readonly plane: ControlPlane;
   readonly instance: RunningInstance;
   /** The real cluster, followed by tlsboot. */
-  readonly places: readonly [Place, Place];
+  readonly places: readonly [Target, Target];
 }
 
 export async function startClusters(): Promise<Clusters> {
@@ -203,9 +203,9 @@ export async function startClusters(): Promise<Clusters> {
     await theirKubectl.run("wait", `namespace/${namespace}`, "--for=create");
   }
   await theirKubectl.create(await ownToken(instance));
-  const theirs = await createPlace(plane, plane.folder.join("kubernetes"), plane.server, plane.adminKubeconfig);
+  const theirs = await createTarget(plane, plane.folder.join("kubernetes"), plane.server, plane.adminKubeconfig);
   stack.use(theirs.machine);
-  const ours = await createPlace(plane, plane.folder.join("tlsboot"), instance.server, instance.adminKubeconfig);
+  const ours = await createTarget(plane, plane.folder.join("tlsboot"), instance.server, instance.adminKubeconfig);
   stack.use(ours.machine);
   const owned = stack.move();
   return {
@@ -216,12 +216,12 @@ export async function startClusters(): Promise<Clusters> {
   };
 }
 
-async function createPlace(
+async function createTarget(
   { folder, caPath }: ControlPlane,
   home: string,
   url: string,
   adminKubeconfig: string,
-): Promise<{ readonly place: Place; readonly machine: Machine }> {
+): Promise<{ readonly place: Target; readonly machine: Machine }> {
   await mkdir(home);
   const kubectl = createKubectl(folder, adminKubeconfig);
   await writeFile(`${home}/admin.kubeconfig`, await kubectl.run("config", "view", "--flatten"), { mode: 0o600 });

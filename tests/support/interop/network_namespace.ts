@@ -19,8 +19,8 @@ export interface Network extends AsyncDisposable {
   readonly host: Place;
   readonly places: readonly Place[];
   /** Loses every packet between two places, as a broken cable does: connections hang, and none is refused. */
-  part(one: Place, other: Place): Promise<void>;
-  join(one: Place, other: Place): Promise<void>;
+  disconnect(one: Place, other: Place): Promise<void>;
+  reconnect(one: Place, other: Place): Promise<void>;
   /** Loses the packets from one place to another, but not those that come back. */
   mute(from: Place, to: Place): Promise<void>;
   unmute(from: Place, to: Place): Promise<void>;
@@ -90,11 +90,11 @@ export async function createNetwork(count: number): Promise<Network> {
     places,
     mute,
     unmute,
-    async part(one, other) {
+    async disconnect(one, other) {
       await mute(one, other);
       await mute(other, one);
     },
-    async join(one, other) {
+    async reconnect(one, other) {
       await unmute(one, other);
       await unmute(other, one);
     },

@@ -38,7 +38,7 @@ export interface SigningCase {
 }
 
 /** True for a request that the API refuses, so that it must be written into the storage. */
-export function isOnlyStored({ signerName, usages, expirationSeconds = 600, isForged = false }: SigningCase): boolean {
+export function isRefusedByApi({ signerName, usages, expirationSeconds = 600, isForged = false }: SigningCase): boolean {
   const isListTaken = usages.length > 0 && new Set(usages).size === usages.length &&
     usages.every((usage) => KEY_USAGES.includes(usage));
   return signerName === LEGACY || isForged || expirationSeconds < 600 || !isListTaken;
@@ -175,7 +175,7 @@ export const CASES: readonly SigningCase[] = [
 ];
 
 /** Requests for key encipherment with each key. Kubelets ask for it with RSA keys only, and signers accept it with all. */
-export const CASES_OF_ENCIPHERMENT: readonly SigningCase[] = keys.flatMap((key) =>
+export const ENCIPHERMENT_CASES: readonly SigningCase[] = keys.flatMap((key) =>
   [kubelet, serving].map((one) => ({
     ...one,
     name: `${one.signerName} for key encipherment with ${key}`,
@@ -185,7 +185,7 @@ export const CASES_OF_ENCIPHERMENT: readonly SigningCase[] = keys.flatMap((key) 
 );
 
 /** Cases that depend on the CA: one request for each signer, and one whose subject is the CA's. */
-export const CASES_OF_EACH_CA: readonly SigningCase[] = [
+export const CA_CASES: readonly SigningCase[] = [
   { ...kubelet, name: "kubelet client" },
   { ...serving, name: "kubelet serving" },
   { ...client, name: "client" },
@@ -195,7 +195,7 @@ export const CASES_OF_EACH_CA: readonly SigningCase[] = [
 ];
 
 /** Cases that depend on a signing duration below ten minutes. */
-export const CASES_OF_SHORT_DURATION: readonly SigningCase[] = [
+export const SHORT_DURATION_CASES: readonly SigningCase[] = [
   { ...client, name: "for as long as the signer likes" },
   { ...client, name: "for an hour", expirationSeconds: 3_600 },
   { ...client, name: "for a minute", expirationSeconds: 60 },

@@ -5,7 +5,7 @@ import type { TempFolder } from "../temp.ts";
 import type { ControlPlane } from "./control_plane.ts";
 import type { Kubectl } from "./kubectl.ts";
 import { openssl } from "./openssl.ts";
-import { isOnlyStored, type KeyName, KEYS, type SigningCase } from "./signing_cases.ts";
+import { isRefusedByApi, type KeyName, KEYS, type SigningCase } from "./signing_cases.ts";
 
 /** A case with its name at the API and its PKCS#10, PEM. */
 export interface SigningRequest extends SigningCase {
@@ -22,7 +22,7 @@ CN = other
 `;
 
 /** Creates all requests; each kind of key is made once. */
-export async function makeRequests(folder: TempFolder, cases: readonly SigningCase[]): Promise<SigningRequest[]> {
+export async function generateRequests(folder: TempFolder, cases: readonly SigningCase[]): Promise<SigningRequest[]> {
   const made: SigningRequest[] = [];
   for (const [index, one] of cases.entries()) {
     const csr = `csr-${index}`;
@@ -48,8 +48,8 @@ export async function submitRequests(
   kubectl: Kubectl,
   requests: readonly SigningRequest[],
 ): Promise<void> {
-  const stored = requests.filter(isOnlyStored);
-  const created = requests.filter((one) => !isOnlyStored(one));
+  const stored = requests.filter(isRefusedByApi);
+  const created = requests.filter((one) => !isRefusedByApi(one));
   await createRequests(kubectl, created);
   await kubectl.run("certificate", "approve", ...created.map(({ csr }) => csr));
   for (const one of stored) {

@@ -21,7 +21,7 @@ export async function logIn(
 }
 
 /** A way to use a page. Controls are named by puppeteer's selectors, such as `aria/Approve[role="button"]`. */
-interface Hands {
+interface Input {
   readonly name: string;
   /** Activates a link or a button, or changes a checkbox. */
   press(page: Page, control: string): Promise<void>;
@@ -29,7 +29,7 @@ interface Hands {
   fill(page: Page, field: string, text: string): Promise<void>;
 }
 
-const MOUSE: Hands = {
+const MOUSE: Input = {
   name: "the mouse",
   async press(page, control) {
     await findControl(page, control);
@@ -42,7 +42,7 @@ const MOUSE: Hands = {
   },
 };
 
-const KEYBOARD: Hands = {
+const KEYBOARD: Input = {
   name: "the keyboard",
   async press(page, control) {
     const isCheckbox = await (await tabTo(page, control)).evaluate((element) => element.matches("[type=checkbox]"));
@@ -58,7 +58,7 @@ const KEYBOARD: Hands = {
 };
 
 /** Every flow is tried with each of them. */
-export const HANDS: readonly Hands[] = [MOUSE, KEYBOARD];
+export const INPUTS: readonly Input[] = [MOUSE, KEYBOARD];
 
 /** Acts and waits until the page that this leads to is shown. */
 export async function follow(page: Page, act: Promise<void>): Promise<void> {

@@ -11,7 +11,7 @@ import { type RunningUi, startUi } from "../ui_client.ts";
 import type { Cluster } from "./clusters.ts";
 import { csrManifest } from "./openssl.ts";
 import { untilAllowed } from "./kubectl.ts";
-import { follow, HANDS, logIn } from "./ui.ts";
+import { follow, INPUTS, logIn } from "./ui.ts";
 
 export { AUDIT_POLICY } from "./control_plane.ts";
 
@@ -145,17 +145,17 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
     await page.waitForSelector(link("aaron"));
   });
 
-  for (const hands of HANDS) {
-    const suffix = hands === HANDS[0] ? "mouse" : "keyboard";
+  for (const input of INPUTS) {
+    const suffix = input === INPUTS[0] ? "mouse" : "keyboard";
 
-    flow(`by ${hands.name}: a request is approved, and its page shows that it is issued`, async (world, page) => {
+    flow(`by ${input.name}: a request is approved, and its page shows that it is issued`, async (world, page) => {
       const { ui, cluster } = world;
       const name = `bert-${suffix}`;
       await ask(world, name);
       await page.goto(`${ui.origin}/requests?q=bert`);
-      await follow(page, hands.press(page, link(name)));
+      await follow(page, input.press(page, link(name)));
       assert.match(await readMain(page), new RegExp(`user ${name}[^]*digital signature`));
-      await follow(page, hands.press(page, button("Approve")));
+      await follow(page, input.press(page, button("Approve")));
       assert.match(await readMain(page), /is approved/);
       await waitForText(page, ".state", "issued");
       assert.match(await cluster.kubectl.run("get", "csr", name), /Approved,Issued\n$/);
@@ -163,14 +163,14 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
       await assertAudited(world, `update ${name} approval`);
     });
 
-    flow(`by ${hands.name}: a request is denied with a reason, which stays text`, async (world, page) => {
+    flow(`by ${input.name}: a request is denied with a reason, which stays text`, async (world, page) => {
       const { ui, cluster } = world;
       const name = `carl-${suffix}`;
       const reason = `<b>not</b> "known" & 'here'`;
       await ask(world, name);
       await page.goto(`${ui.origin}/requests/${name}`);
-      await hands.fill(page, "#reason", reason);
-      await follow(page, hands.press(page, button("Deny")));
+      await input.fill(page, "#reason", reason);
+      await follow(page, input.press(page, button("Deny")));
       const text = await readMain(page);
       assert.match(text, /is denied/);
       assert.ok(text.includes(reason), text);
@@ -181,20 +181,20 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
     });
 
     flow(
-      `by ${hands.name}: of many requests those of an expected list are approved, after they were shown`,
+      `by ${input.name}: of many requests those of an expected list are approved, after they were shown`,
       async (world, page) => {
         const { ui, cluster } = world;
         const names = ["n1", "n2", "n3"].map((name) => `${name}-${suffix}`);
         for (const name of names) await submitFirstRequest(cluster.adminKubeconfig, `csr-${name}`, name, quiet);
         await page.goto(`${ui.origin}/requests`);
-        await follow(page, hands.press(page, link("Approve the requests of expected machines")));
-        await hands.fill(page, "#machines", `${names[0]}\n${names[1]}\nn4-${suffix}`);
-        await follow(page, hands.press(page, button("Show what would be approved")));
+        await follow(page, input.press(page, link("Approve the requests of expected machines")));
+        await input.fill(page, "#machines", `${names[0]}\n${names[1]}\nn4-${suffix}`);
+        await follow(page, input.press(page, button("Show what would be approved")));
         assert.match(
           await readMain(page),
           new RegExp(`${names[0]}[^]*${names[1]}[^]*n4-${suffix}[^]*has not requested a certificate yet`),
         );
-        await follow(page, hands.press(page, button("Approve 2 requests")));
+        await follow(page, input.press(page, button("Approve 2 requests")));
         assert.match(await readMain(page), /2 requests are approved/);
         const state = async (name: string | undefined) => await cluster.kubectl.run("get", "csr", `csr-${name}`);
         assert.match(await state(names[0]), /Approved/);
@@ -204,15 +204,15 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
       },
     );
 
-    flow(`by ${hands.name}: the list is filtered by state and words`, async (world, page) => {
+    flow(`by ${input.name}: the list is filtered by state and words`, async (world, page) => {
       const { ui, cluster } = world;
       const name = `gert-${suffix}`;
       for (const one of [name, `${name}-pending`]) await ask(world, one);
       await cluster.kubectl.run("certificate", "deny", name);
       await page.goto(`${ui.origin}/requests`);
       await page.select("#state", "denied");
-      await hands.fill(page, "#q", name);
-      await follow(page, hands.press(page, button("Show")));
+      await input.fill(page, "#q", name);
+      await follow(page, input.press(page, button("Show")));
       // The page follows the requests by a watch.
       await waitForText(page, "tbody tr", name);
       const rows = await page.$$eval("tbody tr", (all) => all.map((one) => one.innerText as string));
@@ -220,7 +220,7 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
       assert.match(rows[0] ?? "", new RegExp(`denied[^]*${name}`));
     });
 
-    flow(`by ${hands.name}: a token is deleted, and no page shows its secret`, async (world, page) => {
+    flow(`by ${input.name}: a token is deleted, and no page shows its secret`, async (world, page) => {
       const { ui, cluster: { kubectl } } = world;
       const id = suffix.slice(0, 5).padStart(6, "0");
       const secret = {
@@ -232,9 +232,9 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
       };
       await kubectl.create(JSON.stringify(secret));
       await page.goto(`${ui.origin}/tokens`);
-      await follow(page, hands.press(page, link(id)));
+      await follow(page, input.press(page, link(id)));
       assert.doesNotMatch(await page.content(), /0123456789abcdef/);
-      await follow(page, hands.press(page, button(`Delete token ${id}`)));
+      await follow(page, input.press(page, button(`Delete token ${id}`)));
       assert.match(await readMain(page), new RegExp(`Token ${id} is deleted`));
       const found = await kubectl.try("get", "secret", "-n", "kube-system", `bootstrap-token-${id}`);
       assert.match(found.stderr, /not found/);
@@ -249,11 +249,11 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
       await page.setJavaScriptEnabled(false);
       for (const name of ["dora", "emil"]) await ask(world, name);
       await page.goto(`${ui.origin}/requests/dora`);
-      await follow(page, HANDS[0]!.press(page, button("Approve")));
+      await follow(page, INPUTS[0]!.press(page, button("Approve")));
       assert.match(await cluster.kubectl.run("get", "csr", "dora"), /Approved/);
       await page.goto(`${ui.origin}/requests/emil`);
       await cluster.kubectl.run("certificate", "deny", "emil");
-      await follow(page, HANDS[0]!.press(page, button("Approve")));
+      await follow(page, INPUTS[0]!.press(page, button("Approve")));
       assert.match(await readMain(page), /emil[^]*(?:changed|denied)/);
       assert.doesNotMatch(await cluster.kubectl.run("get", "csr", "emil"), /Approved/);
     },
@@ -270,8 +270,8 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
     await untilAllowed(cluster.kubectl.as(kubeconfig), "list", "csr");
     await using ui = await startUi(["--kubeconfig", kubeconfig], { cwd: cluster.folder.path });
     const { page } = await logIn(browser, ui);
-    await follow(page, HANDS[0]!.press(page, link("fred")));
-    const [answer] = await Promise.all([page.waitForNavigation(), HANDS[0]!.press(page, button("Approve"))]);
+    await follow(page, INPUTS[0]!.press(page, link("fred")));
+    const [answer] = await Promise.all([page.waitForNavigation(), INPUTS[0]!.press(page, button("Approve"))]);
     assert.equal(answer?.status(), 403);
     assert.match(await readMain(page), /vera[^]*cannot/);
     assert.match(await cluster.kubectl.run("get", "csr", "fred"), /Pending\n$/);

@@ -14,7 +14,7 @@ import { buildStubRequest } from "../pod_request_builder.ts";
 import type { Call, Callers, TestedServer, Reply } from "./callers.ts";
 import { IDENTITIES, MASTERS, TOKEN_FILE_USER, TOKEN_GROUP, TOKENS } from "./identities.ts";
 import { type Route, toCollectionRoute } from "./routes.ts";
-import { createChanges, createSamples, FRESH, HELD, type Place, type SampleParts } from "./samples.ts";
+import { ABSENT, createChanges, createSamples, EXISTING, type Sample, type SampleParts } from "./samples.ts";
 
 /** One way to write, and the code of each identity in the order of the columns. */
 interface Row {
@@ -47,31 +47,31 @@ export async function buildMatrix(
   const parts = await createParts(server);
   const samples = createSamples(parts);
   const changes = createChanges(parts);
-  await createWorld(callers);
-  const asked: { readonly route: Route; readonly label: string; readonly attempt: Attempt }[] = [];
-  const held = new Map<string, KubeObject>();
+  await prepareServer(callers);
+  const planned: { readonly route: Route; readonly label: string; readonly attempt: Attempt }[] = [];
+  const existing = new Map<string, KubeObject>();
   for (const route of routes) {
     const resourceKey = route.key.split("/")[0]!;
-    const places = samples[resourceKey];
-    if (places === undefined) throw new Error(`no sample of ${resourceKey}: write one in samples.ts`);
+    const ofResource = samples[resourceKey];
+    if (ofResource === undefined) throw new Error(`no sample of ${resourceKey}: write one in samples.ts`);
     const change = route.subresource === "" ? undefined : changes[route.key];
     if (route.subresource !== "" && change === undefined) {
       throw new Error(`no change for ${route.key}: write one in samples.ts`);
     }
-    for (const place of places) {
-      const key = `${resourceKey} ${place.label}`;
+    for (const sample of ofResource) {
+      const key = `${resourceKey} ${sample.label}`;
       if (
-        !held.has(key) && (["update", "delete"].some((verb) => route.verbs.includes(verb)) || route.subresource !== "")
+        !existing.has(key) && (["update", "delete"].some((verb) => route.verbs.includes(verb)) || route.subresource !== "")
       ) {
-        held.set(key, await createHeld(callers, route, place));
+        existing.set(key, await createExisting(callers, route, sample));
       }
-      for (const attempt of attemptsAt(route, place, held.get(key), change)) {
-        asked.push({ route, label: place.label, attempt });
+      for (const attempt of createAttempts(route, sample, existing.get(key), change)) {
+        planned.push({ route, label: sample.label, attempt });
       }
     }
   }
   const rows: Row[] = [];
-  for (const { route, label, attempt: { verb, call } } of asked) {
+  for (const { route, label, attempt: { verb, call } } of planned) {
     const replies = await Promise.all(IDENTITIES.map((identity) => callers.call(identity, call)));
     rows.push({ route: route.key, label, verb, codes: replies.map(({ code }) => code) });
   }
@@ -84,33 +84,33 @@ export async function buildMatrix(
   return rows;
 }
 
-function attemptsAt(
+function createAttempts(
   route: Route,
-  place: Place,
-  held: KubeObject | undefined,
+  sample: Sample,
+  existing: KubeObject | undefined,
   change: object | undefined,
 ): readonly Attempt[] {
-  const collection = toCollectionRoute(route, place.namespace);
+  const collection = toCollectionRoute(route, sample.namespace);
   const to = (name: string) =>
     `${collection}/${name}${route.subresource === "" ? "" : `/${route.subresource}`}?${DRY_RUN}`;
-  const fresh = place.object(FRESH);
+  const absent = sample.object(ABSENT);
   const named = (object: KubeObject) => to(object.metadata.name ?? "");
   const applied = { contentType: "application/apply-patch+yaml" };
   return route.verbs.flatMap((verb): readonly Attempt[] => {
     switch (verb) {
       case "create":
-        return route.subresource === "" || held === undefined
-          ? [{ verb, call: { method: "POST", path: `${collection}?${DRY_RUN}`, body: fresh } }]
-          : [{ verb, call: { method: "POST", path: named(held), body: change ?? {} } }];
+        return route.subresource === "" || existing === undefined
+          ? [{ verb, call: { method: "POST", path: `${collection}?${DRY_RUN}`, body: absent } }]
+          : [{ verb, call: { method: "POST", path: named(existing), body: change ?? {} } }];
       case "deletecollection":
         return [{ verb, call: { method: "DELETE", path: `${collection}?${DRY_RUN}` } }];
     }
-    if (held === undefined) throw new Error(`nothing is there of ${route.key}`);
-    const { managedFields: _, ...metadata } = held.metadata;
-    const stored: KubeObject = { ...held, metadata };
+    if (existing === undefined) throw new Error(`nothing is there of ${route.key}`);
+    const { managedFields: _, ...metadata } = existing.metadata;
+    const stored: KubeObject = { ...existing, metadata };
     const merge = change ?? { metadata: { annotations: { matrix: "patched" } } };
-    const own = { apiVersion: held.apiVersion, kind: held.kind, metadata: toIdentity(held), ...change };
-    const again = place.object(nameIn(place, held));
+    const own = { apiVersion: existing.apiVersion, kind: existing.kind, metadata: toIdentity(existing), ...change };
+    const again = sample.object(withoutPrefix(sample, existing));
     switch (verb) {
       case "update":
         return [
@@ -118,14 +118,14 @@ function attemptsAt(
             verb,
             call: {
               method: "PUT",
-              path: named(held),
+              path: named(existing),
               body: { ...stored, ...(change ?? { metadata: { ...metadata, annotations: { matrix: "updated" } } }) },
             },
           },
           // For some kinds this creates a missing object, for the others it is 404 with the right to write.
           ...(change !== undefined
             ? []
-            : [{ verb: "update new", call: { method: "PUT", path: named(fresh), body: fresh } }]),
+            : [{ verb: "update new", call: { method: "PUT", path: named(absent), body: absent } }]),
         ];
       case "patch":
         return [
@@ -133,7 +133,7 @@ function attemptsAt(
             verb,
             call: {
               method: "PATCH",
-              path: named(held),
+              path: named(existing),
               contentType: "application/merge-patch+json",
               body: merge,
             },
@@ -142,18 +142,18 @@ function attemptsAt(
             verb: "apply",
             call: {
               method: "PATCH",
-              path: `${named(held)}&force=true`,
+              path: `${named(existing)}&force=true`,
               ...applied,
               body: change === undefined ? again : own,
             },
           },
           ...(change !== undefined ? [] : [{
             verb: "apply new",
-            call: { method: "PATCH", path: `${named(fresh)}&force=true`, ...applied, body: fresh },
+            call: { method: "PATCH", path: `${named(absent)}&force=true`, ...applied, body: absent },
           }]),
         ];
       case "delete":
-        return [{ verb, call: { method: "DELETE", path: named(held) } }];
+        return [{ verb, call: { method: "DELETE", path: named(existing) } }];
       default:
         throw new Error(`${route.key} has the verb ${verb}: say how it is requested`);
     }
@@ -164,10 +164,10 @@ function toIdentity({ metadata: { name, namespace } }: KubeObject): object {
   return { name, ...(namespace === undefined ? {} : { namespace }) };
 }
 
-/** The name that a place gives its prefix to. */
-function nameIn(place: Place, held: KubeObject): string {
-  const prefix = (place.object("").metadata.name ?? "").length;
-  return (held.metadata.name ?? "").slice(prefix);
+/** The name that a sample gives its prefix to. */
+function withoutPrefix(sample: Sample, existing: KubeObject): string {
+  const prefix = (sample.object("").metadata.name ?? "").length;
+  return (existing.metadata.name ?? "").slice(prefix);
 }
 
 /** Formats the matrix as a table, with a list of the identities above it. */
@@ -209,7 +209,7 @@ const USUAL_VERBS = ["create", "get", "list", "watch", "update", "patch", "delet
 /** Builds the parts of the samples that depend on this server. */
 async function createParts(server: TestedServer): Promise<SampleParts> {
   const requests = new Map<string, string>();
-  for (const name of [HELD, FRESH]) {
+  for (const name of [EXISTING, ABSENT]) {
     const subject = { commonName: `system:node:${name}`, organizations: ["system:nodes"] };
     requests.set(name, await buildRequest({ subject }));
   }
@@ -220,7 +220,7 @@ async function createParts(server: TestedServer): Promise<SampleParts> {
   };
 }
 
-/** The codes of reads once a server follows the last object of each kind that `createWorld` creates. */
+/** The codes of reads once a server follows the last object of each kind that `prepareServer` creates. */
 const FOLLOWED: readonly (readonly [name: string, path: string, code: number])[] = [
   ["sa:sgn", "/apis/certificates.k8s.io/v1/certificatesigningrequests?limit=1", 200],
   ["sa:sgn", "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/tlsboot-signer", 404],
@@ -229,8 +229,8 @@ const FOLLOWED: readonly (readonly [name: string, path: string, code: number])[]
 ];
 
 /** Creates namespaces, rights and tokens, and waits until the server follows them: a real one reads them by watches. */
-export async function createWorld(callers: Callers): Promise<void> {
-  const post = (path: string, body: object) => made(callers, path, body);
+async function prepareServer(callers: Callers): Promise<void> {
+  const post = (path: string, body: object) => create(callers, path, body);
   for (const name of ["team", "other"]) await post("/api/v1/namespaces", { metadata: { name } });
   const usual = [{ apiGroups: ["*"], resources: ["*"], verbs: USUAL_VERBS }];
   await post(`${RBAC}/namespaces/team/roles`, { metadata: { name: "nsadm" }, rules: usual });
@@ -274,33 +274,33 @@ async function applyDocument(callers: Callers, path: string): Promise<void> {
     const { namespace } = object.metadata;
     const root = object.kind === "ServiceAccount" ? "/api/v1" : RBAC;
     const plural = `${object.kind?.toLowerCase()}s`;
-    await made(callers, `${root}${namespace === undefined ? "" : `/namespaces/${namespace}`}/${plural}`, object);
+    await create(callers, `${root}${namespace === undefined ? "" : `/namespaces/${namespace}`}/${plural}`, object);
   }
 }
 
-/** Creates the existing object of a place, and returns the stored one. */
-async function createHeld(callers: Callers, route: Route, place: Place): Promise<KubeObject> {
-  const collection = toCollectionRoute(route, place.namespace);
-  const { text } = await made(callers, collection, place.object(HELD));
-  let held = JSON.parse(text) as KubeObject;
-  return await eventually(`${held.metadata.name} has settled`, async () => {
-    if (place.isSettled?.(held) !== false) return held;
-    const { text } = await callers.call(MASTERS, { method: "GET", path: `${collection}/${held.metadata.name}` });
-    held = JSON.parse(text) as KubeObject;
+/** Creates the existing object of a sample, and returns the stored one. */
+async function createExisting(callers: Callers, route: Route, sample: Sample): Promise<KubeObject> {
+  const collection = toCollectionRoute(route, sample.namespace);
+  const { text } = await create(callers, collection, sample.object(EXISTING));
+  let existing = JSON.parse(text) as KubeObject;
+  return await eventually(`${existing.metadata.name} has settled`, async () => {
+    if (sample.isSettled?.(existing) !== false) return existing;
+    const { text } = await callers.call(MASTERS, { method: "GET", path: `${collection}/${existing.metadata.name}` });
+    existing = JSON.parse(text) as KubeObject;
     return undefined;
   });
 }
 
 async function clusterRole(callers: Callers, name: string, rules: readonly object[]): Promise<void> {
-  await made(callers, `${RBAC}/clusterroles`, { metadata: { name: `matrix:${name}` }, rules });
-  await made(
+  await create(callers, `${RBAC}/clusterroles`, { metadata: { name: `matrix:${name}` }, rules });
+  await create(
     callers,
     `${RBAC}/clusterrolebindings`,
     binding(`matrix:${name}`, "ClusterRole", `matrix:${name}`, user(name)),
   );
 }
 
-async function made(callers: Callers, path: string, body: object): Promise<Reply> {
+async function create(callers: Callers, path: string, body: object): Promise<Reply> {
   const reply = await callers.call(MASTERS, { method: "POST", path, body });
   if (reply.code !== 201) throw new Error(`POST ${path}: ${reply.code} ${reply.text}`);
   return reply;

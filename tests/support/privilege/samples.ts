@@ -7,7 +7,7 @@ import type { KubeObject } from "../../../core/kube/meta.ts";
 import { SECOND_TRUST_ANCHOR, TRUST_ANCHOR } from "../trust_anchor.ts";
 
 /** The place of the objects of a resource, and their sort. */
-export interface Place {
+export interface Sample {
   /** The namespace, or another property of the row. */
   readonly label: string;
   readonly namespace?: string;
@@ -27,15 +27,15 @@ export interface SampleParts {
 }
 
 /** The name of the existing object, which is also a node's, as is the other. */
-export const HELD = "n1";
+export const EXISTING = "n1";
 /** The name of the object that is not there. */
-export const FRESH = "n3";
+export const ABSENT = "n3";
 
 type Fields = Readonly<Record<string, unknown>>;
 type Content = Fields | ((name: string) => Fields);
 
 /** Places by resource as discovery and group name it. */
-export function createSamples(parts: SampleParts): Readonly<Record<string, readonly Place[]>> {
+export function createSamples(parts: SampleParts): Readonly<Record<string, readonly Sample[]>> {
   const csr = (signerName: string) => (name: string) => ({
     spec: { request: parts.request(name), signerName, usages: ["digital signature", "client auth"] },
   });
@@ -53,10 +53,10 @@ export function createSamples(parts: SampleParts): Readonly<Record<string, reado
     serviceaccounts: namespaced("v1", "ServiceAccount", {}, "kube-system"),
     events: ["team", "default"].map((namespace) => {
       const content = { involvedObject: about(namespace), reason: "R", message: "m", type: "Normal", source: {} };
-      return place(namespace, "v1", "Event", content, namespace);
+      return sample(namespace, "v1", "Event", content, namespace);
     }),
     "events.events.k8s.io": ["team", "default"].map((namespace) =>
-      place(
+      sample(
         namespace,
         "events.k8s.io/v1",
         "Event",
@@ -74,17 +74,17 @@ export function createSamples(parts: SampleParts): Readonly<Record<string, reado
         "new-",
       )
     ),
-    namespaces: [place("", "v1", "Namespace", {})],
-    nodes: [place("", "v1", "Node", {})],
+    namespaces: [sample("", "v1", "Namespace", {})],
+    nodes: [sample("", "v1", "Node", {})],
     "leases.coordination.k8s.io": namespaced(
       "coordination.k8s.io/v1",
       "Lease",
       { spec: { holderIdentity: "h", leaseDurationSeconds: 40 } },
       "kube-node-lease",
     ),
-    "csinodes.storage.k8s.io": [place("", "storage.k8s.io/v1", "CSINode", { spec: { drivers: [] } })],
+    "csinodes.storage.k8s.io": [sample("", "storage.k8s.io/v1", "CSINode", { spec: { drivers: [] } })],
     "revocations.tlsboot": [
-      place(
+      sample(
         "",
         "tlsboot/v1alpha1",
         "Revocation",
@@ -95,15 +95,15 @@ export function createSamples(parts: SampleParts): Readonly<Record<string, reado
     ],
     "carotations.tlsboot": [rotation()],
     "trustreports.tlsboot": [
-      place("", "tlsboot/v1alpha1", "TrustReport", { spec: { trusted: ["ab".repeat(32)] } }, undefined, "user:"),
+      sample("", "tlsboot/v1alpha1", "TrustReport", { spec: { trusted: ["ab".repeat(32)] } }, undefined, "user:"),
     ],
     "roles.rbac.authorization.k8s.io": namespaced(rbac, "Role", { rules: everything }, "kube-system"),
     "rolebindings.rbac.authorization.k8s.io": namespaced(rbac, "RoleBinding", boundToAdmin, "kube-system"),
-    "clusterroles.rbac.authorization.k8s.io": [place("", rbac, "ClusterRole", { rules: everything })],
-    "clusterrolebindings.rbac.authorization.k8s.io": [place("", rbac, "ClusterRoleBinding", boundToAdmin)],
+    "clusterroles.rbac.authorization.k8s.io": [sample("", rbac, "ClusterRole", { rules: everything })],
+    "clusterrolebindings.rbac.authorization.k8s.io": [sample("", rbac, "ClusterRoleBinding", boundToAdmin)],
     "certificatesigningrequests.certificates.k8s.io": ["example.com/a", "kubernetes.io/kube-apiserver-client-kubelet"]
       .map((signer) =>
-        place(
+        sample(
           signer,
           "certificates.k8s.io/v1",
           "CertificateSigningRequest",
@@ -126,7 +126,7 @@ export function createSamples(parts: SampleParts): Readonly<Record<string, reado
           podUID: "u",
           serviceAccountName: "default",
           serviceAccountUID: "u",
-          nodeName: HELD,
+          nodeName: EXISTING,
           nodeUID: "u",
           stubPKCS10Request: parts.stubRequest,
         },
@@ -178,18 +178,18 @@ export function createChanges({ certificate }: SampleParts): Readonly<Record<str
   };
 }
 
-function namespaced(apiVersion: string, kind: string, content: Content, other: string): readonly Place[] {
-  return ["team", other].map((namespace) => place(namespace, apiVersion, kind, content, namespace));
+function namespaced(apiVersion: string, kind: string, content: Content, other: string): readonly Sample[] {
+  return ["team", other].map((namespace) => sample(namespace, apiVersion, kind, content, namespace));
 }
 
-function place(
+function sample(
   label: string,
   apiVersion: string,
   kind: string,
   content: Content,
   namespace?: string,
   prefix = "",
-): Place {
+): Sample {
   return {
     label,
     ...(namespace === undefined ? {} : { namespace }),
@@ -202,16 +202,16 @@ function place(
   };
 }
 
-function trustBundle(label: string, prefix: string, signer: Fields): Place {
+function trustBundle(label: string, prefix: string, signer: Fields): Sample {
   const content = { spec: { ...signer, trustBundle: TRUST_ANCHOR } };
-  return place(label, "certificates.k8s.io/v1", "ClusterTrustBundle", content, undefined, prefix);
+  return sample(label, "certificates.k8s.io/v1", "ClusterTrustBundle", content, undefined, prefix);
 }
 
 /** A rotation, which must have the name of a CA. */
-function rotation(): Place {
-  const names = new Map([[HELD, "ca"], [FRESH, "client-ca"]]);
+function rotation(): Sample {
+  const names = new Map([[EXISTING, "ca"], [ABSENT, "client-ca"]]);
   const spec = { step: "Trust", isLeaked: true, oldCA: TRUST_ANCHOR, newCA: SECOND_TRUST_ANCHOR };
-  const { label, object } = place("", "tlsboot/v1alpha1", "CARotation", { spec });
+  const { label, object } = sample("", "tlsboot/v1alpha1", "CARotation", { spec });
   return {
     label,
     object: (name) => object(names.get(name) ?? name),
@@ -222,7 +222,7 @@ function rotation(): Place {
 }
 
 /** A question, which has no name: some are refused with one. */
-function review(apiVersion: string, kind: string, content: Fields, namespace?: string): Place {
+function review(apiVersion: string, kind: string, content: Fields, namespace?: string): Sample {
   const label = namespace ?? "";
   const metadata = namespace === undefined ? {} : { namespace };
   return { label, ...metadata, object: () => ({ apiVersion, kind, metadata, ...content }) };

@@ -24,7 +24,7 @@ export interface Command {
   readonly program?: string;
   readonly stdin?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** The exit code at both places; by default any code that is the same at both. */
+  /** The exit code at both targets; by default any code that is the same at both. */
   readonly code?: number;
   /** The identity whose kubeconfig is used; admin by default. */
   readonly as?: Identity;
@@ -46,7 +46,7 @@ export interface Script {
   readonly title: string;
   /**
    * Files that stand in the folder where the commands run; `${csr:NAME}` is a request for the common name NAME,
-   * `${server}` the host and port of the server, `${home}` the folder of the place.
+   * `${server}` the host and port of the server, `${home}` the folder of the target.
    */
   readonly files?: Readonly<Record<string, string>>;
   /** `generateName`s that are used: the names made of them are blanked. */
@@ -77,14 +77,14 @@ const NOT_RUN: readonly number[] = [126, 127];
 const KLOG_LINE = /^[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ .*\n?/gm;
 
 /** A place where commands are run: a server, and a folder to run in. */
-export interface Place {
+export interface Target {
   /** The host and port of the server. */
   readonly server: string;
   /** It has `<identity>.kubeconfig` for each identity that scripts name, and takes what the commands write. */
   readonly home: string;
   /** Folder of programs that are found before others. */
   readonly bin?: string;
-  /** Other values that differ between places: `${name}` stands for one in files and commands, `<name>` in outputs. */
+  /** Other values that differ between targets: `${name}` stands for one in files and commands, `<name>` in outputs. */
   readonly values?: Readonly<Record<string, string>>;
 }
 
@@ -100,7 +100,7 @@ export async function assertKubectlAgrees(scripts: readonly Script[]): Promise<v
 export async function compareKubectl(pair: Pair, scripts: readonly Script[]): Promise<readonly ComparedStep[]> {
   await using folder = await createTempFolder();
   const [theirs, ours] = pair.sides;
-  const createPlace = async (side: Side): Promise<Place> => {
+  const createTarget = async (side: Side): Promise<Target> => {
     const home = folder.join(side.name);
     await mkdir(home);
     for (const identity of IDENTITIES) {
@@ -108,7 +108,7 @@ export async function compareKubectl(pair: Pair, scripts: readonly Script[]): Pr
     }
     return { server: `127.0.0.1:${side.port}`, home };
   };
-  return await compareScripts([await createPlace(theirs), await createPlace(ours)], scripts, pair.startedAt);
+  return await compareScripts([await createTarget(theirs), await createTarget(ours)], scripts, pair.startedAt);
 }
 
 /** Creates the kubeconfig of a user that both servers know, the same on both sides but for the port. */
@@ -126,20 +126,20 @@ function createKubeconfig(side: Side, identity: Identity): string {
 
 /** Replays scripts one after the other, each step at both places at once. No time is before `startedAt`. */
 export async function compareScripts(
-  places: readonly [Place, Place],
+  targets: readonly [Target, Target],
   scripts: readonly Script[],
   startedAt: Date = new Date(),
 ): Promise<readonly ComparedStep[]> {
   const compared: ComparedStep[] = [];
   for (const script of scripts) {
     const files = await expandFiles(script.files ?? {});
-    const [theirs, ours] = places;
+    const [theirs, ours] = targets;
     const [runTheirs, runOurs] = [
       await createRunner(theirs, script, files, startedAt),
       await createRunner(ours, script, files, startedAt),
     ];
-    for (const given of script.steps) {
-      const step = typeof given === "string" ? { run: given } : given;
+    for (const entry of script.steps) {
+      const step = typeof entry === "string" ? { run: entry } : entry;
       const outcomes = cut(step, ...await Promise.all([runTheirs(step), runOurs(step)]));
       compared.push({ script: script.title, command: formatCommand(step), outcomes, isFault: isFault(step, outcomes) });
     }
@@ -172,13 +172,13 @@ function formatCommand(step: Step): string {
 }
 
 async function createRunner(
-  place: Place,
+  target: Target,
   script: Script,
   files: ReadonlyMap<string, string>,
   startedAt: Date,
 ): Promise<Runner> {
-  const { home, server } = place;
-  const values: Readonly<Record<string, string>> = { server, home, ...place.values };
+  const { home, server } = target;
+  const values: Readonly<Record<string, string>> = { server, home, ...target.values };
   const expand = (text: string) => text.replaceAll(/\$\{(\w+)\}/g, (all, name: string) => values[name] ?? all);
   const cwd = join(home, script.title.replaceAll(/[^a-z0-9]+/gi, "-"));
   await mkdir(cwd);
@@ -194,7 +194,7 @@ async function createRunner(
       HOME: home,
       TMPDIR: join(home, "tmp"),
       KUBECONFIG: join(home, `${command.as ?? "admin"}.kubeconfig`),
-      ...(place.bin === undefined ? {} : { PATH: `${place.bin}:${process.env["PATH"] ?? ""}` }),
+      ...(target.bin === undefined ? {} : { PATH: `${target.bin}:${process.env["PATH"] ?? ""}` }),
       ...command.env,
     },
     ...(command.stdin === undefined ? {} : { stdin: expand(command.stdin) }),

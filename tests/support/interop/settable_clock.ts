@@ -5,7 +5,7 @@ import { rename, writeFile } from "node:fs/promises";
 const LIBRARY = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 
 /** The clock of one program, or of all programs of a machine. */
-export interface SetClock {
+export interface SettableClock {
   /** The environment of a program that goes by it. */
   readonly env: Readonly<Record<string, string>>;
   /**
@@ -16,7 +16,7 @@ export interface SetClock {
 }
 
 /** Creates a clock whose time is in a file. */
-export async function createSetClock(path: string, time: string, zone: string): Promise<SetClock> {
+export async function createSettableClock(path: string, time: string, zone: string): Promise<SettableClock> {
   if (!existsSync(LIBRARY)) {
     throw new Error(`a clock is set with ${LIBRARY}: install Debian's package libfaketime (deno task debian-packages)`);
   }

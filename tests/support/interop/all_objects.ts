@@ -28,7 +28,7 @@ interface Item {
 }
 
 /** Reads every object of every kind, as JSON text by collection and name. */
-export async function everything(kubectl: Kubectl): Promise<Map<string, string>> {
+export async function readAllObjects(kubectl: Kubectl): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   for (const collection of COLLECTIONS) {
     const { items } = JSON.parse(await kubectl.run("get", "--raw", collection)) as { readonly items: readonly Item[] };
@@ -40,7 +40,7 @@ export async function everything(kubectl: Kubectl): Promise<Map<string, string>>
 }
 
 /** Removes what changes by itself: leases that are renewed. */
-export function steady(all: ReadonlyMap<string, string>): Record<string, string> {
+export function withoutRenewedLeases(all: ReadonlyMap<string, string>): Record<string, string> {
   return Object.fromEntries(
     [...all].filter(([key]) => !/leases .*\/(apiserver-|tlsboot-controllers)/.test(key)).sort(),
   );
@@ -58,7 +58,7 @@ export async function writeSamples(kubectl: Kubectl, suffix: string): Promise<vo
 }
 
 /** Waits until the controllers of `up` have done what they do for a new namespace. */
-export async function untilFurnished(kubectl: Kubectl, namespace: string): Promise<void> {
+export async function waitForNamespace(kubectl: Kubectl, namespace: string): Promise<void> {
   // One at a time: kubectl does not wait when two of its objects are not found.
   for (const object of ["configmap/kube-root-ca.crt", "sa/default"]) {
     await kubectl.run("wait", "--for=create", "-n", namespace, object);
@@ -66,7 +66,7 @@ export async function untilFurnished(kubectl: Kubectl, namespace: string): Promi
 }
 
 /** Without what a store gives each object by itself. */
-export function withoutVersions(all: Readonly<Record<string, string>>): Record<string, string> {
+export function withoutResourceVersions(all: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(all).map(([key, text]) => [key, text.replace(/"resourceVersion":"\d+"/, '"resourceVersion":""')]),
   );
