@@ -18,12 +18,12 @@ import { createFaultyDisk, FAULTS, tryEachCall } from "../support/interop/faulty
 import {
   assertClearFailure,
   assertRefusal,
-  startWithClient,
   connect,
   isCrlCall,
-  waitUntilQuiet,
   type Refusal,
   startUp,
+  startWithClient,
+  waitUntilQuiet,
 } from "../support/interop/faulty_instance.ts";
 import { waitUntilUp } from "../support/interop/instance.ts";
 import { startCommands, startOnDemand } from "../support/interop/on_demand.ts";

@@ -73,7 +73,7 @@ export const looking: Script = {
   ],
 };
 
-/** Commands about the user and the user's rights. */
+/** Commands about the user's identity and rights. */
 export const asking: Script = {
   title: "auth",
   files: {
