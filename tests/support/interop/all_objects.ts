@@ -1,9 +1,9 @@
-/** All objects that a server holds, for a comparison with another server. */
+/** Reads all objects of a server, for a comparison with another server. */
 import { csrManifest } from "./openssl.ts";
 import { type Kubectl, waitForCertificate } from "./kubectl.ts";
 import { SAMPLE_OBJECTS } from "./sample_objects.ts";
 
-/** The collections of every served kind. */
+/** The paths of the collections of all served kinds. */
 export const COLLECTIONS = [
   "/api/v1/configmaps",
   "/api/v1/events",
@@ -39,14 +39,14 @@ export async function readAllObjects(kubectl: Kubectl): Promise<Map<string, stri
   return found;
 }
 
-/** Removes what changes by itself: leases that are renewed. */
+/** Removes the leases of servers and controllers, which are renewed all the time. */
 export function withoutRenewedLeases(all: ReadonlyMap<string, string>): Record<string, string> {
   return Object.fromEntries(
     [...all].filter(([key]) => !/leases .*\/(apiserver-|tlsboot-controllers)/.test(key)).sort(),
   );
 }
 
-/** Writes and changes objects of every kind that are called after `suffix`, and waits for the certificate of one. */
+/** Writes and changes objects of every kind with names that end with `suffix`, and waits for a certificate. */
 export async function writeSamples(kubectl: Kubectl, suffix: string): Promise<void> {
   const objects = SAMPLE_OBJECTS.replaceAll("SUFFIX", suffix);
   await kubectl.create(objects);
@@ -57,15 +57,15 @@ export async function writeSamples(kubectl: Kubectl, suffix: string): Promise<vo
   await waitForCertificate(kubectl, `sample-${suffix}`);
 }
 
-/** Waits until the controllers of `up` have done what they do for a new namespace. */
+/** Waits until the controllers have created the objects that every namespace has. */
 export async function waitForNamespace(kubectl: Kubectl, namespace: string): Promise<void> {
-  // One at a time: kubectl does not wait when two of its objects are not found.
+  // One at a time, because kubectl does not wait for two objects that do not exist.
   for (const object of ["configmap/kube-root-ca.crt", "sa/default"]) {
     await kubectl.run("wait", "--for=create", "-n", namespace, object);
   }
 }
 
-/** Without what a store gives each object by itself. */
+/** Blanks resource versions, which each store assigns itself. */
 export function withoutResourceVersions(all: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(all).map(([key, text]) => [key, text.replace(/"resourceVersion":"\d+"/, '"resourceVersion":""')]),
