@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { ensureNode } from "../../../scripts/build/node_runtime.ts";
 import { ROOT, runProgram, succeedProgram } from "../child.ts";
 
-/** Says what is wrong with a document; the empty text if nothing is. */
+/** Returns the faults of a document; an empty text if it has none. */
 type SbomChecker = (document: string) => Promise<string>;
 
 /** Installs the checker into a folder that does not exist yet. */
