@@ -24,7 +24,7 @@ import { sharedControlPlane } from "../support/interop/shared.ts";
 const CONTROLLERS = ["*", "-node-lifecycle-controller", "-taint-eviction-controller", "-ttl-controller"];
 
 /** A control plane with its controllers, and `up`: each with a folder that has the administrator's kubeconfig. */
-async function startPlaces() {
+async function startTargets() {
   await using opened = new AsyncDisposableStack();
   const folder = opened.use(await createTempFolder());
   const plane = opened.use(await sharedControlPlane());
@@ -42,16 +42,16 @@ async function startPlaces() {
     await writeFile(join(home, "admin.kubeconfig"), await asAdministrator(kubeconfig), { mode: 0o600 });
     return { home, bin, server: new URL(server).host };
   };
-  const places = [
+  const targets = [
     await createTarget("kube-apiserver", plane.server, plane.adminKubeconfig),
     await createTarget("tlsboot", instance.server, instance.adminKubeconfig),
   ] as const;
   // The objects of every namespace exist before anything is compared.
-  for (const { home } of places) {
+  for (const { home } of targets) {
     await waitForNamespace(createKubectl(folder, join(home, "admin.kubeconfig")), "default");
   }
   const running = opened.move();
-  return { places, folder, startedAt: plane.startedAt, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return { targets, folder, startedAt: plane.startedAt, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
 /** Returns the output with one name for the administrator, whose name differs between places. */
@@ -65,8 +65,8 @@ async function asAdministrator(kubeconfig: string): Promise<string> {
 }
 
 test(`${PROGRAMS.length} programs do the same at tlsboot as at a real control plane`, async () => {
-  await using running = await startPlaces();
-  const compared = await compareScripts(running.places, PROGRAMS, running.startedAt);
+  await using running = await startTargets();
+  const compared = await compareScripts(running.targets, PROGRAMS, running.startedAt);
   const faults = compared.filter(({ isFault }) => isFault);
   assert.equal(faults.length, 0, `${faults.length} of ${compared.length}\n${faults.map(formatStep).join("\n")}`);
 });
@@ -129,15 +129,15 @@ test("the chart runs an attestor beside an approver that enforces the limits of 
 });
 
 test("kube-state-metrics reports the same about tlsboot's objects as about a real control plane's", async () => {
-  await using running = await startPlaces();
-  const [theirs, ours] = await Promise.all(running.places.map((place) => scrapeState(place, running.folder)));
+  await using running = await startTargets();
+  const [theirs, ours] = await Promise.all(running.targets.map((target) => scrapeState(target, running.folder)));
   assert.deepEqual(ours, theirs);
   assert.notEqual(ours!.length, 0);
 });
 
 test("kwok makes nodes Ready and keeps their Leases at tlsboot as at a real control plane", async () => {
-  await using running = await startPlaces();
-  const [theirs, ours] = await Promise.all(running.places.map((place) => playKwok(place, running.folder)));
+  await using running = await startTargets();
+  const [theirs, ours] = await Promise.all(running.targets.map((target) => playKwok(target, running.folder)));
   assert.deepEqual(ours, theirs);
 });
 

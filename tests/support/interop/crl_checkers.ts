@@ -10,10 +10,10 @@ import { findProgram } from "../peers/debian.ts";
 import { peerPath } from "../peers/go.ts";
 import { findServerPort, type TempFolder } from "../temp.ts";
 
-/** The verdict about a certificate: undefined when it is accepted, else what the program reports. */
+/** The error for a rejected certificate; undefined if it is accepted. */
 type CrlVerdict = string | undefined;
 
-/** The paths of a CA, its CRL in PEM, and the pair of a server that the CA signed. */
+/** The paths of a CA, its CRL in PEM, and a server certificate and its key. */
 export interface CrlSetting {
   readonly folder: TempFolder;
   readonly ca: string;
@@ -22,13 +22,13 @@ export interface CrlSetting {
   readonly serverKey: string;
 }
 
-/** The paths of the pair of a client. */
+/** The paths of a client certificate and its key. */
 export interface ClientPair {
   readonly certificate: string;
   readonly key: string;
 }
 
-/** A program that serves over TLS and admits clients by their certificates. */
+/** A TLS server that requires client certificates. */
 interface CrlServer extends AsyncDisposable {
   /** Connects with a client's certificate. */
   check(client: ClientPair): Promise<CrlVerdict>;
@@ -125,7 +125,7 @@ async function startServer(
   }
 }
 
-/** Sends a request with a certificate, and returns why it was refused. */
+/** Sends a request with a certificate, and returns the error if it is refused. */
 function connect(
   port: number,
   ca: string,

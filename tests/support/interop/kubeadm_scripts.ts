@@ -188,7 +188,7 @@ interface Clusters extends AsyncDisposable {
   readonly plane: ControlPlane;
   readonly instance: RunningInstance;
   /** The real cluster, followed by tlsboot. */
-  readonly places: readonly [Target, Target];
+  readonly targets: readonly [Target, Target];
 }
 
 export async function startClusters(): Promise<Clusters> {
@@ -211,7 +211,7 @@ export async function startClusters(): Promise<Clusters> {
   return {
     plane,
     instance,
-    places: [theirs.place, ours.place],
+    targets: [theirs.target, ours.target],
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
@@ -221,7 +221,7 @@ async function createTarget(
   home: string,
   url: string,
   adminKubeconfig: string,
-): Promise<{ readonly place: Target; readonly machine: Machine }> {
+): Promise<{ readonly target: Target; readonly machine: Machine }> {
   await mkdir(home);
   const kubectl = createKubectl(folder, adminKubeconfig);
   await writeFile(`${home}/admin.kubeconfig`, await kubectl.run("config", "view", "--flatten"), { mode: 0o600 });
@@ -238,7 +238,7 @@ async function createTarget(
     port: String(await findServerPort()),
     healthPort: String(await findServerPort()),
   };
-  return { place: { server: new URL(url).host, home, bin: dirname(machine.enter), values }, machine };
+  return { target: { server: new URL(url).host, home, bin: dirname(machine.enter), values }, machine };
 }
 
 /** The token that `up` makes for itself, and makes anew when it is deleted, so that the other side can have it too. */
@@ -258,7 +258,7 @@ function publicKeyHash(pem: string): string {
   return `sha256:${createHash("sha256").update(spki).digest("hex")}`;
 }
 
-/** A step on the machine of the place, which must succeed unless `code` is given. */
+/** A step on the machine of the target, which must succeed unless `code` is given. */
 function machine(run: string, code = 0): Command {
   return { run, program: "machine", code };
 }

@@ -1,11 +1,11 @@
-/** Identities at a real server: a certificate of its client CA where they show one, one connection pool for each. */
+/** Sends requests as different identities, each with its own certificate or token and connection pool. */
 import { Agent, request } from "node:https";
 import { issueClientPair } from "../../../instance/authority/issue_pair.ts";
 import { createSystemClock, createSystemRandom } from "../../../cli/system.ts";
 import { parseAuthority } from "../../../core/pki/authority/authority.ts";
 import { IDENTITIES, type Identity } from "./identities.ts";
 
-/** A server to compare, and the CA that it trusts for clients. */
+/** A server under test, and the CA that it trusts for clients. */
 export interface TestedServer {
   readonly port: number;
   readonly servingCaPem: string;

@@ -1,6 +1,6 @@
 /**
- * Every way to write × every identity: which code each gets. Nothing changes, because every request is a dry run. Before,
- * the server gets rights, tokens, and an object of each resource.
+ * The status code of each identity for each way to write. Every request is a dry run. The server first gets rights, tokens
+ * and an object of each resource.
  */
 import { Buffer } from "node:buffer";
 import { readFile } from "node:fs/promises";
@@ -16,10 +16,10 @@ import { IDENTITIES, MASTERS, TOKEN_FILE_USER, TOKEN_GROUP, TOKENS } from "./ide
 import { type Route, toCollectionRoute } from "./routes.ts";
 import { ABSENT, createChanges, createSamples, EXISTING, type Sample, type SampleParts } from "./samples.ts";
 
-/** One way to write, and the code of each identity in the order of the columns. */
+/** One way to write, with the status codes in the order of the columns. */
 interface Row {
   readonly route: string;
-  /** Namespace or signer; empty where there is no choice. */
+  /** The namespace or the signer; empty if the resource has only one sample. */
   readonly label: string;
   readonly verb: string;
   readonly codes: readonly number[];
@@ -30,7 +30,7 @@ interface Attempt {
   readonly call: Call;
 }
 
-/** Paths that are not resources; most of them answer to any method, and none of them changes anything. */
+/** Paths that are not resources. Most of them accept any method, and none of them changes anything. */
 const PATHS: readonly string[] = [
   ...["/", "/api", "/api/v1", "/apis", "/healthz", "/livez", "/readyz", "/metrics", "/version"],
   ...["/openapi/v2", "/openapi/v3", "/nowhere", SNAPSHOT_PATH, OPENID_CONFIGURATION_PATH, KEY_SET_PATH],
@@ -38,7 +38,7 @@ const PATHS: readonly string[] = [
 
 const DRY_RUN = "dryRun=All&fieldManager=matrix";
 
-/** Prepares a server and sends it every request. A route without a sample is an error. */
+/** Prepares a server and sends it every request. Every route must have a sample. */
 export async function buildMatrix(
   server: TestedServer,
   callers: Callers,
@@ -105,7 +105,7 @@ function createAttempts(
       case "deletecollection":
         return [{ verb, call: { method: "DELETE", path: `${collection}?${DRY_RUN}` } }];
     }
-    if (existing === undefined) throw new Error(`nothing is there of ${route.key}`);
+    if (existing === undefined) throw new Error(`no object exists for ${route.key}`);
     const { managedFields: _, ...metadata } = existing.metadata;
     const stored: KubeObject = { ...existing, metadata };
     const merge = change ?? { metadata: { annotations: { matrix: "patched" } } };
@@ -122,7 +122,7 @@ function createAttempts(
               body: { ...stored, ...(change ?? { metadata: { ...metadata, annotations: { matrix: "updated" } } }) },
             },
           },
-          // For some kinds this creates a missing object, for the others it is 404 with the right to write.
+          // Some kinds can be created by an update. The others answer 404 to users who may update.
           ...(change !== undefined
             ? []
             : [{ verb: "update new", call: { method: "PUT", path: named(absent), body: absent } }]),
@@ -155,7 +155,7 @@ function createAttempts(
       case "delete":
         return [{ verb, call: { method: "DELETE", path: named(existing) } }];
       default:
-        throw new Error(`${route.key} has the verb ${verb}: say how it is requested`);
+        throw new Error(`${route.key} has the verb ${verb}: add a request for it`);
     }
   });
 }
@@ -164,7 +164,7 @@ function toIdentity({ metadata: { name, namespace } }: KubeObject): object {
   return { name, ...(namespace === undefined ? {} : { namespace }) };
 }
 
-/** The name that a sample gives its prefix to. */
+/** Removes the prefix of a sample from the name of its object. */
 function withoutPrefix(sample: Sample, existing: KubeObject): string {
   const prefix = (sample.object("").metadata.name ?? "").length;
   return (existing.metadata.name ?? "").slice(prefix);
@@ -195,7 +195,7 @@ ${who}
 ${heading}${lines.map((line) => `${line}\n`).join("").replace(/^/, "\n")}`;
 }
 
-/** Formats a code so that a permitted write catches the eye. */
+/** Formats a code so that permitted writes stand out. */
 function toMatrixCell(code: number): string {
   return code === 403 ? "-" : code === 401 ? "?" : `${code}`;
 }
@@ -206,7 +206,7 @@ const CSRS = { apiGroups: ["certificates.k8s.io"], resources: ["certificatesigni
 const READS = { ...CSRS, verbs: ["get", "list", "watch"] };
 const USUAL_VERBS = ["create", "get", "list", "watch", "update", "patch", "delete", "deletecollection"];
 
-/** Builds the parts of the samples that depend on this server. */
+/** Builds the parts of the samples that are generated or depend on the server. */
 async function createParts(server: TestedServer): Promise<SampleParts> {
   const requests = new Map<string, string>();
   for (const name of [EXISTING, ABSENT]) {
@@ -220,7 +220,7 @@ async function createParts(server: TestedServer): Promise<SampleParts> {
   };
 }
 
-/** The codes of reads once a server follows the last object of each kind that `prepareServer` creates. */
+/** Reads, and their codes once the server has seen everything that `prepareServer` creates. */
 const FOLLOWED: readonly (readonly [name: string, path: string, code: number])[] = [
   ["sa:sgn", "/apis/certificates.k8s.io/v1/certificatesigningrequests?limit=1", 200],
   ["sa:sgn", "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/tlsboot-signer", 404],
@@ -228,7 +228,7 @@ const FOLLOWED: readonly (readonly [name: string, path: string, code: number])[]
   ["bootgrp", "/apis/certificates.k8s.io/v1/certificatesigningrequests?limit=1", 403],
 ];
 
-/** Creates namespaces, rights and tokens, and waits until the server follows them: a real one reads them by watches. */
+/** Creates namespaces, rights and tokens, and waits until the server, which may watch them, has seen them. */
 async function prepareServer(callers: Callers): Promise<void> {
   const post = (path: string, body: object) => create(callers, path, body);
   for (const name of ["team", "other"]) await post("/api/v1/namespaces", { metadata: { name } });
@@ -242,7 +242,7 @@ async function prepareServer(callers: Callers): Promise<void> {
   const impersonated = { apiGroups: [""], resources: ["users"], resourceNames: ["nsadm"], verbs: ["impersonate"] };
   await clusterRole(callers, "imp", [impersonated]);
   const configMaps = { apiGroups: [""], resources: ["configmaps"], verbs: ["create", "update"] };
-  // A user who may only update creates no object by it.
+  // This user may only update, so updates must not create an object.
   const leases = { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["update"] };
   await clusterRole(callers, TOKEN_FILE_USER.username, [configMaps, leases]);
   for (const name of ["approver", "signer"]) await applyDocument(callers, `docs/rbac/${name}.yaml`);
@@ -267,7 +267,7 @@ async function prepareServer(callers: Callers): Promise<void> {
   }
 }
 
-/** Applies the rights that our own documents grant, as an operator does. */
+/** Creates the objects of a document, as an operator does. */
 async function applyDocument(callers: Callers, path: string): Promise<void> {
   for (const document of parseAllDocuments(await readFile(path, "utf8"))) {
     const object = document.toJS() as KubeObject;
@@ -278,7 +278,7 @@ async function applyDocument(callers: Callers, path: string): Promise<void> {
   }
 }
 
-/** Creates the existing object of a sample, and returns the stored one. */
+/** Creates the existing object of a sample, and returns it as stored. */
 async function createExisting(callers: Callers, route: Route, sample: Sample): Promise<KubeObject> {
   const collection = toCollectionRoute(route, sample.namespace);
   const { text } = await create(callers, collection, sample.object(EXISTING));

@@ -1,14 +1,14 @@
 /**
- * An object of each resource for the matrix: one that exists, one that could be created, and a change. A resource
- * without a sample fails the matrix: the author of a new one adds its sample here.
+ * Samples of each resource for the matrix: an object that exists, one that could be created, and a change. The matrix
+ * fails if a resource has no sample, so add one here for a new resource.
  */
 import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
 import { SECOND_TRUST_ANCHOR, TRUST_ANCHOR } from "../trust_anchor.ts";
 
-/** The place of the objects of a resource, and their sort. */
+/** Creates objects of a resource in one namespace or for one signer. */
 export interface Sample {
-  /** The namespace, or another property of the row. */
+  /** The namespace or the signer, for the row's heading. */
   readonly label: string;
   readonly namespace?: string;
   object(name: string): KubeObject;
@@ -16,7 +16,7 @@ export interface Sample {
   isSettled?(object: KubeObject): boolean;
 }
 
-/** The variable parts of samples. */
+/** The parts of samples that are generated. */
 export interface SampleParts {
   /** A certificate request of `system:node:<name>`, base64. */
   request(name: string): string;
@@ -26,15 +26,15 @@ export interface SampleParts {
   readonly certificate: string;
 }
 
-/** The name of the existing object, which is also a node's, as is the other. */
+/** The name of the existing object, and of its node. */
 export const EXISTING = "n1";
-/** The name of the object that is not there. */
+/** The name of the object that does not exist, and of its node. */
 export const ABSENT = "n3";
 
 type Fields = Readonly<Record<string, unknown>>;
 type Content = Fields | ((name: string) => Fields);
 
-/** Places by resource as discovery and group name it. */
+/** Creates the samples by the key of their route. */
 export function createSamples(parts: SampleParts): Readonly<Record<string, readonly Sample[]>> {
   const csr = (signerName: string) => (name: string) => ({
     spec: { request: parts.request(name), signerName, usages: ["digital signature", "client auth"] },
@@ -68,7 +68,7 @@ export function createSamples(parts: SampleParts): Readonly<Record<string, reado
           eventTime: "2026-01-01T00:00:00.000000Z",
           reportingController: "example.com/c",
           reportingInstance: "i",
-          // Both versions are in one store.
+          // Both versions share one store.
         },
         namespace,
         "new-",
@@ -109,7 +109,7 @@ export function createSamples(parts: SampleParts): Readonly<Record<string, reado
           "CertificateSigningRequest",
           csr(signer),
           undefined,
-          shortenSigner(signer),
+          toNamePrefix(signer),
         )
       ),
     "clustertrustbundles.certificates.k8s.io": [
@@ -221,14 +221,14 @@ function rotation(): Sample {
   };
 }
 
-/** A question, which has no name: some are refused with one. */
+/** Creates a review without a name, because some reviews must not have one. */
 function review(apiVersion: string, kind: string, content: Fields, namespace?: string): Sample {
   const label = namespace ?? "";
   const metadata = namespace === undefined ? {} : { namespace };
   return { label, ...metadata, object: () => ({ apiVersion, kind, metadata, ...content }) };
 }
 
-/** CSRs of two signers share one collection and must not have the same names. */
-function shortenSigner(signer: string): string {
+/** Returns a prefix for the names of a signer's CSRs, because both signers share one collection. */
+function toNamePrefix(signer: string): string {
   return signer.startsWith("kubernetes.io/") ? "kubelet-" : "";
 }

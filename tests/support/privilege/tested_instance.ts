@@ -1,4 +1,4 @@
-/** A running `tlsboot serve` whose answers to different users are compared. */
+/** A running `tlsboot serve` for tests that send requests as different users. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import process from "node:process";
@@ -9,25 +9,25 @@ import { valueAt } from "../test_app.ts";
 import { type Call, createCallers, type TestedServer } from "./callers.ts";
 import { type Identity, MASTERS } from "./identities.ts";
 
-/** An answer, with access to its JSON. */
+/** A reply, with access to its JSON. */
 export interface TestedReply {
   readonly code: number;
   readonly text: string;
   readonly message: string;
-  /** A value inside the body by its path, such as `spec/username`. */
+  /** Returns a value of the JSON body by its path, such as `spec/username`. */
   at(path: string): unknown;
 }
 
 /** The server, and a way to send it requests as any identity. */
 export interface TestedInstance {
   readonly server: TestedServer;
-  /** The process of the server, which is the process of the test or a child. */
+  /** The process of the server: that of the test, or a child. */
   readonly pid: number;
   readonly stderr: () => string;
   as(identity: Identity, method: string, path: string, body?: unknown, more?: Partial<Call>): Promise<TestedReply>;
-  /** Sends a request as the administrator; anything but success fails the test. */
+  /** Sends a request as the administrator, which must succeed. */
   admin(method: string, path: string, body?: unknown, more?: Partial<Call>): Promise<TestedReply>;
-  /** Roles and bindings for a user, cluster-wide. */
+  /** Creates a ClusterRole with these rules and binds it to a user. */
   grant(user: string, ...rules: readonly object[]): Promise<void>;
 }
 
@@ -60,8 +60,8 @@ export async function createReader({ admin }: TestedInstance): Promise<void> {
 }
 
 /**
- * Declares tests that share an instance for these people and the administrator. The properties of the instance are there
- * while tests run, and not yet while they are declared.
+ * Declares tests that share an instance for these identities and the administrator. The instance has its properties only
+ * when the tests run.
  */
 export function describeTestedInstance(
   title: string,
@@ -77,7 +77,7 @@ export function describeTestedInstance(
   });
 }
 
-/** Starts an instance for these people and the administrator. */
+/** Starts an instance for these identities and the administrator. */
 export async function startTestedInstance(
   identities: readonly Identity[],
   args: readonly string[] = [],
