@@ -10,10 +10,10 @@ import { issueCertificate, SERIAL_BYTES } from "../../core/pki/authority/issue.t
 import { generatePrivateKey, type KeyAlgorithm } from "../../core/pki/keys/keys.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
 import {
-  type ClientPair,
-  type CrlSetting,
   checkWithGo,
   checkWithOpenssl,
+  type ClientPair,
+  type CrlSetting,
   lintCrl,
   startHaproxy,
   startNginx,

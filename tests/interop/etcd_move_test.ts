@@ -14,7 +14,13 @@ import { startApiserver } from "../support/interop/apiserver.ts";
 import { startControllerManager } from "../support/interop/control_plane.ts";
 import { CA_EXTENSIONS, csrManifest, makeCertificate } from "../support/interop/openssl.ts";
 import { startEtcd } from "../support/interop/etcd.ts";
-import { readAllObjects, waitForNamespace, withoutRenewedLeases, withoutResourceVersions, writeSamples } from "../support/interop/all_objects.ts";
+import {
+  readAllObjects,
+  waitForNamespace,
+  withoutRenewedLeases,
+  withoutResourceVersions,
+  writeSamples,
+} from "../support/interop/all_objects.ts";
 import { createKubectl, type Kubectl, waitForCertificate } from "../support/interop/kubectl.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 import { readRegister } from "../support/interop/register.ts";

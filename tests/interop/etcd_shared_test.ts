@@ -14,7 +14,13 @@ import { createTempFolder } from "../support/temp.ts";
 import { type ControlPlane, startControlPlane } from "../support/interop/control_plane.ts";
 import { csrManifest } from "../support/interop/openssl.ts";
 import { type Etcd, startEtcd } from "../support/interop/etcd.ts";
-import { COLLECTIONS, readAllObjects, waitForNamespace, withoutRenewedLeases, writeSamples } from "../support/interop/all_objects.ts";
+import {
+  COLLECTIONS,
+  readAllObjects,
+  waitForNamespace,
+  withoutRenewedLeases,
+  writeSamples,
+} from "../support/interop/all_objects.ts";
 import { type Kubectl, waitForCertificate } from "../support/interop/kubectl.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 import { parseCertificates, readRegister } from "../support/interop/register.ts";
@@ -125,8 +131,13 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
     await waitForNamespace(ours, "sample-ours");
 
     const [seenByUs, seenByThem] = await eventually("no object changes while both are read", async () => {
-      const [mine, whole] = [withoutRenewedLeases(await readAllObjects(ours)), withoutRenewedLeases(await readAllObjects(theirs))];
-      return isDeepStrictEqual(mine, withoutRenewedLeases(await readAllObjects(ours))) ? [mine, whole] as const : undefined;
+      const [mine, whole] = [
+        withoutRenewedLeases(await readAllObjects(ours)),
+        withoutRenewedLeases(await readAllObjects(theirs)),
+      ];
+      return isDeepStrictEqual(mine, withoutRenewedLeases(await readAllObjects(ours)))
+        ? [mine, whole] as const
+        : undefined;
     });
     assert.deepEqual(seenByUs, seenByThem);
     for (const suffix of ["ours", "theirs"]) {

@@ -11,8 +11,8 @@ import type { Kubectl } from "../support/interop/kubectl.ts";
 import { openssl } from "../support/interop/openssl.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
 import {
-  CASES,
   CA_CASES,
+  CASES,
   ENCIPHERMENT_CASES,
   SHORT_DURATION_CASES,
   type SigningCase,

@@ -14,10 +14,10 @@ import {
   certified,
   createReader,
   describeTestedInstance,
-  type TestedInstance,
   MERGE,
   READER,
   READER_HEADER,
+  type TestedInstance,
 } from "../support/privilege/tested_instance.ts";
 import { type RawAnswer, sendRaw } from "../support/raw_http.ts";
 import { runCaptured } from "../support/run_captured.ts";

@@ -10,9 +10,9 @@ import {
   certified,
   CSRS,
   describeTestedInstance,
-  type TestedReply,
   MERGE,
   RBAC,
+  type TestedReply,
 } from "../support/privilege/tested_instance.ts";
 
 const GROUP = { apiGroups: ["certificates.k8s.io"] };

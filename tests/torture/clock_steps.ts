@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import type { Clock, Random } from "../../core/ports.ts";
 import { pick } from "../support/seeded_random.ts";
-import { createSettableClock, type SettableClock } from "../support/interop/settable_clock.ts";
+import { createProgramClock, type ProgramClock } from "../support/interop/program_clock.ts";
 
 /** A clock that can be set, as the system clock can. */
 export interface SettableClock extends Clock {
@@ -47,9 +47,9 @@ const FIRST_START = -3;
 
 /** Creates the clocks of some servers; their files are in a folder. */
 export async function createClocks(folder: string, servers: number, clients: SettableClock): Promise<Clocks> {
-  const clocks: SettableClock[] = [];
+  const clocks: ProgramClock[] = [];
   for (let index = 0; index < servers; index++) {
-    clocks.push(await createSettableClock(join(folder, `clock-${index}`), format(FIRST_START), "UTC"));
+    clocks.push(await createProgramClock(join(folder, `clock-${index}`), format(FIRST_START), "UTC"));
   }
   let current = FIRST_START;
   clients.setOffset(FIRST_START * HOUR_MS);

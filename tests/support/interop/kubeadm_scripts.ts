@@ -11,7 +11,7 @@ import { findServerPort } from "../temp.ts";
 import { type ControlPlane, startControlPlane } from "./control_plane.ts";
 import { type RunningInstance, startInstance } from "./instance.ts";
 import { createKubectl, formatKubeconfig } from "./kubectl.ts";
-import type { Command, Target, Script } from "./kubectl_comparison/comparison.ts";
+import type { Command, Script, Target } from "./kubectl_comparison/comparison.ts";
 import { type Machine, startMachine } from "./machine.ts";
 
 /** The token that machines join with, made by `kubeadm init phase bootstrap-token`. */

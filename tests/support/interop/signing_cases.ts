@@ -38,7 +38,9 @@ export interface SigningCase {
 }
 
 /** Reports whether the API refuses a request, which a test then writes directly to etcd. */
-export function isRefusedByApi({ signerName, usages, expirationSeconds = 600, isForged = false }: SigningCase): boolean {
+export function isRefusedByApi(
+  { signerName, usages, expirationSeconds = 600, isForged = false }: SigningCase,
+): boolean {
   const areUsagesValid = usages.length > 0 && new Set(usages).size === usages.length &&
     usages.every((usage) => KEY_USAGES.includes(usage));
   return signerName === LEGACY || isForged || expirationSeconds < 600 || !areUsagesValid;

@@ -67,9 +67,9 @@ export function readMain(page: Page): Promise<string> {
 
 /** Waits until the page shows a text in an element, without a reload. */
 async function waitForText(page: Page, selector: string, text: string): Promise<void> {
-  const found = `[...document.querySelectorAll(${JSON.stringify(selector)})].some((element) => element.innerText.includes(${
-    JSON.stringify(text)
-  }))`;
+  const found = `[...document.querySelectorAll(${
+    JSON.stringify(selector)
+  })].some((element) => element.innerText.includes(${JSON.stringify(text)}))`;
   await page.waitForFunction(found, { polling: 50 }).catch(async (cause) => {
     throw new Error(`${page.url()}: ${selector} does not show ${text}\n${await readMain(page)}`, { cause });
   });

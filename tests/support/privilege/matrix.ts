@@ -11,7 +11,7 @@ import { SNAPSHOT_PATH } from "../../../server/http/snapshot.ts";
 import { buildRequest } from "../csr_builder.ts";
 import { eventually } from "../eventually.ts";
 import { buildStubRequest } from "../pod_request_builder.ts";
-import type { Call, Callers, TestedServer, Reply } from "./callers.ts";
+import type { Call, Callers, Reply, TestedServer } from "./callers.ts";
 import { IDENTITIES, MASTERS, TOKEN_FILE_USER, TOKEN_GROUP, TOKENS } from "./identities.ts";
 import { type Route, toCollectionRoute } from "./routes.ts";
 import { ABSENT, createChanges, createSamples, EXISTING, type Sample, type SampleParts } from "./samples.ts";
@@ -61,7 +61,8 @@ export async function buildMatrix(
     for (const sample of ofResource) {
       const key = `${resourceKey} ${sample.label}`;
       if (
-        !existing.has(key) && (["update", "delete"].some((verb) => route.verbs.includes(verb)) || route.subresource !== "")
+        !existing.has(key) &&
+        (["update", "delete"].some((verb) => route.verbs.includes(verb)) || route.subresource !== "")
       ) {
         existing.set(key, await createExisting(callers, route, sample));
       }

@@ -5,7 +5,7 @@ import { rename, writeFile } from "node:fs/promises";
 const LIBRARY = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 
 /** The clock of one or more programs. */
-export interface SettableClock {
+export interface ProgramClock {
   /** The environment of a program that uses it. */
   readonly env: Readonly<Record<string, string>>;
   /**
@@ -16,7 +16,7 @@ export interface SettableClock {
 }
 
 /** Creates a clock whose time is in a file. */
-export async function createSettableClock(path: string, time: string, zone: string): Promise<SettableClock> {
+export async function createProgramClock(path: string, time: string, zone: string): Promise<ProgramClock> {
   if (!existsSync(LIBRARY)) {
     throw new Error(`a clock is set with ${LIBRARY}: install Debian's package libfaketime (deno task debian-packages)`);
   }
