@@ -29,7 +29,7 @@ const CLIENT_CAS: Rule = {
   verbs: ["get"],
 };
 
-/** Formats a List for `kubectl create`: the rights of both controllers and of bootstrapping nodes, approved automatically. */
+/** Formats a List with the rights of both controllers, and of nodes whose requests are approved automatically. */
 export function controllerRbac(...policies: readonly string[]): string {
   const nodes = "system:certificates.k8s.io:certificatesigningrequests";
   return JSON.stringify({

@@ -46,7 +46,7 @@ export interface EtcdOptions {
   readonly places?: readonly Place[];
   /** The releases of the members, in turn. */
   readonly releases?: readonly ("etcd" | "etcd-3.5" | "etcd-3.5.12")[];
-  /** Whether `flags` configure certificates. */
+  /** Whether `flags` configure TLS certificates. */
   readonly isTls?: boolean;
 }
 

@@ -1,6 +1,6 @@
 /**
  * A machine for a kubelet and kubeadm. It has its own root folder, processes and service manager, and shares the kernel and
- * the network of the host. Programs there cannot change the host's own files.
+ * the network of the host. It runs the host's programs, mounted read-only.
  */
 import { randomBytes } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";

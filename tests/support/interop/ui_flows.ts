@@ -213,7 +213,7 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
       await page.select("#state", "denied");
       await input.fill(page, "#q", name);
       await follow(page, input.press(page, button("Show")));
-      // The page follows the requests by a watch.
+      // The page gets the requests by a watch, so wait.
       await waitForText(page, "tbody tr", name);
       const rows = await page.$$eval("tbody tr", (all) => all.map((one) => one.innerText as string));
       assert.equal(rows.length, 1, rows.join("\n"));
