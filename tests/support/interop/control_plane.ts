@@ -1,6 +1,6 @@
 /**
  * A real Kubernetes control plane on loopback: etcd, kube-apiserver and, when requested, kube-controller-manager with
- * the controllers of certificates and bootstrap tokens. OpenSSL makes its certificates, so the checks do not rely on code of tlsboot.
+ * the controllers of certificates and bootstrap tokens. OpenSSL makes its certificates, without code of tlsboot.
  */
 import { generateKeyPairSync } from "node:crypto";
 import { cp, readFile, writeFile } from "node:fs/promises";
