@@ -13,8 +13,8 @@ import { type Child, spawnTlsboot } from "../support/child.ts";
 import { controllerRbac } from "../support/interop/controller_rbac.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
-import { CASES, CASES_OF_ENCIPHERMENT, isOnlyStored } from "../support/interop/signing_cases.ts";
-import { createRequests, makeRequests, type SigningRequest } from "../support/interop/signing_requests.ts";
+import { CASES, ENCIPHERMENT_CASES, isRefusedByApi } from "../support/interop/signing_cases.ts";
+import { createRequests, generateRequests, type SigningRequest } from "../support/interop/signing_requests.ts";
 
 /** Flags of kubectl that impersonate the holder of a bootstrap token. */
 const BOOTSTRAP = ["--as=system:bootstrap:abcdef", "--as-group=system:bootstrappers"];
@@ -31,8 +31,8 @@ const REQUESTERS = [
 const SIGNERS: readonly string[] = [KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER];
 
 /** Neither approver checks the requested lifetime. */
-const KUBELET_CASES = [...CASES, ...CASES_OF_ENCIPHERMENT].filter((one) =>
-  SIGNERS.includes(one.signerName) && one.expirationSeconds === undefined && !isOnlyStored(one)
+const KUBELET_CASES = [...CASES, ...ENCIPHERMENT_CASES].filter((one) =>
+  SIGNERS.includes(one.signerName) && one.expirationSeconds === undefined && !isRefusedByApi(one)
 );
 
 /** More requests than an approver decides at the same time: once these are approved, all earlier ones are decided. */
@@ -71,7 +71,7 @@ test("kube-controller-manager and our approver approve the same requests, whatev
   await using plane = await sharedControlPlane();
   const { kubectl } = plane;
   await kubectl.create(controllerRbac());
-  const requests = await makeRequests(plane.folder, KUBELET_CASES);
+  const requests = await generateRequests(plane.folder, KUBELET_CASES);
 
   const approving = ["certificatesigningrequest-approving-controller"];
   const unlimited = ["--kube-api-qps=1000", "--kube-api-burst=1000"];

@@ -19,13 +19,13 @@ import { eventually } from "../support/eventually.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
 import { waitUntilUp } from "../support/interop/instance.ts";
 import { createKubectl } from "../support/interop/kubectl.ts";
-import { createSetClock, type SetClock } from "../support/interop/set_clock.ts";
+import { createProgramClock, type ProgramClock } from "../support/interop/program_clock.ts";
 
 /** How long a machine waits for its certificate before the test starts it again. */
 const ATTEMPT = "60s";
 
-function createClock(folder: Pick<TempFolder, "join">, time: string, zone: string): Promise<SetClock> {
-  return createSetClock(folder.join("clock"), time, zone);
+function createClock(folder: Pick<TempFolder, "join">, time: string, zone: string): Promise<ProgramClock> {
+  return createProgramClock(folder.join("clock"), time, zone);
 }
 
 interface ClockedInstance extends AsyncDisposable {
@@ -37,7 +37,7 @@ interface ClockedInstance extends AsyncDisposable {
 
 async function startClockedInstance(
   folder: TempFolder,
-  clock: SetClock,
+  clock: ProgramClock,
   flags: readonly string[] = [],
   port = 0,
 ): Promise<ClockedInstance> {
@@ -60,7 +60,7 @@ async function startClockedInstance(
 }
 
 /** Asserts that OpenSSL accepts the node's certificate by this clock, and returns its expiry. */
-async function assertPair(folder: TempFolder, clock: SetClock, node: string): Promise<Date> {
+async function assertPair(folder: TempFolder, clock: ProgramClock, node: string): Promise<Date> {
   const path = folder.join(node, "pki", "kubelet-client-current.pem");
   const combined = await readFile(path, "utf8");
   const pair = parseCredentialPair(combined, combined);
@@ -175,7 +175,7 @@ for (
 }
 
 /** Runs `bootstrap` on a machine that has a kubeconfig and a certificate, and no bootstrap credentials. */
-function bootstrapAgain(folder: TempFolder, clock: SetClock, machine: string): Promise<Finished> {
+function bootstrapAgain(folder: TempFolder, clock: ProgramClock, machine: string): Promise<Finished> {
   const [kubeconfig, certDir] = [folder.join(machine, "kubeconfig"), folder.join(machine, "pki")];
   const args = ["bootstrap", "--hostname-override", "n1", "--kubeconfig", kubeconfig, "--cert-dir", certDir];
   return spawnTlsbootToEnd([...args, "--timeout", ATTEMPT], { cwd: folder.path, env: clock.env });

@@ -10,14 +10,14 @@ import { issueCertificate, SERIAL_BYTES } from "../../core/pki/authority/issue.t
 import { generatePrivateKey, type KeyAlgorithm } from "../../core/pki/keys/keys.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
 import {
+  checkWithGo,
+  checkWithOpenssl,
   type ClientPair,
   type CrlSetting,
-  judgeByGo,
-  judgeByOpenssl,
   lintCrl,
   startHaproxy,
   startNginx,
-} from "../support/interop/crl_judges.ts";
+} from "../support/interop/crl_checkers.ts";
 import { succeedProgram } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { startEtcd } from "../support/interop/etcd.ts";
@@ -89,11 +89,11 @@ for (const algorithm of ["ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048", "
   test(`openssl and Go accept the CRL of a CA and refuse a revoked certificate: ${algorithm}`, async () => {
     await using folder = await createTempFolder();
     const setting = await createSetting(folder, algorithm);
-    for (const judge of [judgeByOpenssl, judgeByGo]) {
-      assert.equal(await judge(setting, setting.good.certificate), undefined);
-      assert.equal(await judge(setting, setting.serverCertificate), undefined);
+    for (const check of [checkWithOpenssl, checkWithGo]) {
+      assert.equal(await check(setting, setting.good.certificate), undefined);
+      assert.equal(await check(setting, setting.serverCertificate), undefined);
       assert.match(
-        await judge(setting, setting.revoked.certificate) ?? "",
+        await check(setting, setting.revoked.certificate) ?? "",
         /certificate revoked|revoked at .* reason 1/,
       );
     }
@@ -116,25 +116,25 @@ test("openssl, Go, nginx and HAProxy refuse a revoked node with the CRL of the s
     serverKey: `${instance.dataDir}/pki/apiserver.key`,
   };
   await instance.succeed("ca", "crl", "--data-dir", instance.dataDir, "--out", crl);
-  for (const { certificate } of [revoked, good]) assert.equal(await judgeByOpenssl(setting, certificate), undefined);
+  for (const { certificate } of [revoked, good]) assert.equal(await checkWithOpenssl(setting, certificate), undefined);
 
   const serial = new X509Certificate(await readFile(revoked.certificate)).serialNumber;
   const line = ["revoke", serial, "--data-dir", instance.dataDir, "--reason", "keyCompromise", "--yes"];
   await instance.succeed(...line);
   await eventually("the server to list it", async () => {
     await instance.succeed("ca", "crl", "--data-dir", instance.dataDir, "--out", crl);
-    return await judgeByOpenssl(setting, revoked.certificate);
+    return await checkWithOpenssl(setting, revoked.certificate);
   });
-  assert.match(await judgeByGo(setting, revoked.certificate) ?? "", /revoked at .* reason 1/);
-  for (const judge of [judgeByOpenssl, judgeByGo]) assert.equal(await judge(setting, good.certificate), undefined);
+  assert.match(await checkWithGo(setting, revoked.certificate) ?? "", /revoked at .* reason 1/);
+  for (const check of [checkWithOpenssl, checkWithGo]) assert.equal(await check(setting, good.certificate), undefined);
   // A CRL is backdated by five minutes for clients whose clocks are behind, but an entry has the real time of its
   // revocation, so a new entry is later than its CRL. RFC 5280 has no rule against it, and every verifier here accepts
   // it.
   assert.deepEqual(await lintCrl(crl), ["e_crl_revocation_time_after_this_update"]);
   for (const startServer of [startNginx, startHaproxy]) {
     await using server = await startServer(setting);
-    assert.equal(await server.judge(good), undefined);
-    assert.match(await server.judge(revoked) ?? "", /certificate/i);
+    assert.equal(await server.check(good), undefined);
+    assert.match(await server.check(revoked) ?? "", /certificate/i);
   }
   // The server publishes the same CRL in DER.
   const der = folder.join("served.crl");
@@ -166,7 +166,7 @@ test("servers on one etcd list what was revoked at another, in CRLs with differe
   const numbers = new Set<string>();
   for (const { dataDir, caPath } of [a, b]) {
     const crl = `${dataDir}/pki/ca.crl`;
-    await eventually(`${crl} to list it`, () => judgeByOpenssl({ ca: caPath, crl }, certificate));
+    await eventually(`${crl} to list it`, () => checkWithOpenssl({ ca: caPath, crl }, certificate));
     numbers.add(await openssl(["crl", "-in", crl, "-noout", "-crlnumber"]));
   }
   assert.equal(numbers.size, 2);

@@ -11,7 +11,7 @@ import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { parseCredentialPair } from "../../core/machine/credential_pair.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
 import { createFaultyDisk, type EachCall, type Fault, FAULTS, tryEachCall } from "../support/interop/faulty_disk.ts";
-import { assertClearEnd, begin } from "../support/interop/faulty_instance.ts";
+import { assertClearFailure, startWithClient } from "../support/interop/faulty_instance.ts";
 import { startCommands, startOnDemand } from "../support/interop/on_demand.ts";
 import { startInstance } from "../support/interop/instance.ts";
 
@@ -31,7 +31,7 @@ interface Stopped {
 async function createStopped(folder: TempFolder): Promise<Stopped> {
   const dataDir = folder.join("data");
   {
-    await using life = await begin(dataDir, await findServerPort());
+    await using life = await startWithClient(dataDir, await findServerPort());
     assert.equal(await life.client.create("kept", 100), undefined);
     life.running.kill("SIGTERM");
     await life.running.finished();
@@ -68,7 +68,7 @@ for (const isForced of [false, true]) {
       } else {
         failures++;
         assert.notEqual(fault.short, "harmless", `${what}: ${backup.stderr}`);
-        assertClearEnd(backup, `${what}: ${hits}`);
+        assertClearFailure(backup, `${what}: ${hits}`);
         assert.match(backup.stderr, /cannot write backup/, `${what}: ${hits}`);
         if (fault.count === undefined) assert.deepEqual(files.filter((name) => name !== "instance.backup"), [], what);
         // Without --force an existing file would make the next run fail.
@@ -103,7 +103,7 @@ test("backup of a data directory whose disk fails at every call in turn reports 
     await disk.disarm();
     if (finished.code !== 0) {
       failures++;
-      assertClearEnd(finished, what);
+      assertClearFailure(finished, what);
       assert.equal(existsSync(path), false, what);
     } else {
       const verified = await commands.run("backup", path, "--verify", ...open);
@@ -111,7 +111,7 @@ test("backup of a data directory whose disk fails at every call in turn reports 
     }
   }, { faults });
   assert.ok(failures > 0, "no failure");
-  await using life = await begin(dataDir, await findServerPort());
+  await using life = await startWithClient(dataDir, await findServerPort());
   assert.ok((await life.client.names()).has("kept"));
 });
 
@@ -185,7 +185,7 @@ test("restore on a disk that fails at every call in turn changes nothing, or is 
       }
       failures++;
       assert.notEqual(fault.short, "harmless", seen);
-      assertClearEnd(restored, seen);
+      assertClearFailure(restored, seen);
       if (/is restored, but/.test(restored.stderr)) {
         // Only the last call may fail: the sync of the new name.
         assert.deepEqual(folders, isForced ? ["instance", "instance.replaced"] : ["instance"], seen);
@@ -206,7 +206,7 @@ test("restore on a disk that fails at every call in turn changes nothing, or is 
   await rm(place, { recursive: true, force: true });
   const again = await commands.run("restore", backup, "--data-dir", target, ...open);
   assert.equal(again.code, 0, again.stderr);
-  await using life = await begin(target, await findServerPort());
+  await using life = await startWithClient(target, await findServerPort());
   assert.ok((await life.client.names()).has("kept"));
 });
 
@@ -230,7 +230,7 @@ test("bootstrap on a disk that fails at every call in turn reports it, and the n
     if (first.code !== 0) {
       failures++;
       assert.notEqual(fault.short, "harmless", what);
-      assertClearEnd(first, `${what}: ${hits}`);
+      assertClearFailure(first, `${what}: ${hits}`);
     } else if (fault.short !== "harmless") {
       // A temporary key whose removal fails or is not synced stays until the next request.
       const isReported = /cannot remove the temporary key/.test(first.stderr);

@@ -10,7 +10,7 @@ import { type Child, spawnTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { createFaultyDisk, type Fault, FAULTS, type FaultyDisk, tryEachCall } from "../support/interop/faulty_disk.ts";
-import { assertClearEnd, connect } from "../support/interop/faulty_instance.ts";
+import { assertClearFailure, connect } from "../support/interop/faulty_instance.ts";
 
 const POLICY = `apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -149,7 +149,7 @@ test("serve whose audit log cannot be opened exits with a clear message, and sta
     assert.equal(isUp, hits.length === 0, `${what}: ${hits}`);
     if (isUp) return;
     const ended = await running.finished();
-    assertClearEnd(ended, what);
+    assertClearFailure(ended, what);
     assert.match(ended.stderr, /cannot open audit log/, what);
   }, { faults });
   assert.ok(failures >= faults.length, `${failures} failures`);

@@ -16,14 +16,14 @@ import { eventually } from "../support/eventually.ts";
 import { createTempFolder, findServerPort } from "../support/temp.ts";
 import { createFaultyDisk, FAULTS, tryEachCall } from "../support/interop/faulty_disk.ts";
 import {
-  assertClearEnd,
+  assertClearFailure,
   assertRefusal,
-  begin,
   connect,
   isCrlCall,
-  quiet,
   type Refusal,
   startUp,
+  startWithClient,
+  waitUntilQuiet,
 } from "../support/interop/faulty_instance.ts";
 import { waitUntilUp } from "../support/interop/instance.ts";
 import { startCommands, startOnDemand } from "../support/interop/on_demand.ts";
@@ -51,13 +51,13 @@ test("up on a disk that fails at every call in turn acknowledges only what it ha
   let ends = 0;
   {
     // A new instance seals its register a minute after it starts, or when it stops.
-    await using first = await begin(dataDir, port);
+    await using first = await startWithClient(dataDir, port);
     first.running.kill("SIGTERM");
     await first.running.finished();
   }
-  let life = await begin(dataDir, port, disk);
+  let life = await startWithClient(dataDir, port, disk);
   try {
-    await quiet(life.client);
+    await waitUntilQuiet(life.client);
     const create = async (name: string, bytes: number): Promise<Refusal | undefined> => {
       const refusal = await life.client.create(name, bytes).catch(async (error: unknown) => {
         await eventually(
@@ -80,11 +80,11 @@ test("up on a disk that fails at every call in turn acknowledges only what it ha
       if (life.running.hasEnded()) {
         ends++;
         const { code, stderr } = await life.running.finished();
-        assertClearEnd({ code, stderr }, name);
+        assertClearFailure({ code, stderr }, name);
         assert.match(stderr, /the disk did not keep a write/);
         await life[Symbol.asyncDispose]();
-        life = await begin(dataDir, port, disk);
-        await quiet(life.client);
+        life = await startWithClient(dataDir, port, disk);
+        await waitUntilQuiet(life.client);
         // As after any crash, the new objects may exist.
         for (const one of doubtful) refused.delete(one);
       }
@@ -134,7 +134,7 @@ test("up on a disk that fails at every call in turn acknowledges only what it ha
   }
   assert.ok(refused.size > 10, `${refused.size} refusals`);
   assert.ok(ends > 1, `${ends} ends`);
-  await using again = await begin(dataDir, port);
+  await using again = await startWithClient(dataDir, port);
   const names = await again.client.names();
   assert.deepEqual([...acknowledged].filter((name) => !names.has(name)), []);
 });
@@ -146,10 +146,10 @@ test("up that cannot sync the files of a killed server keeps them for the next s
   const log = join(dataDir, "tlsboot.db-wal");
   const names = ["a", "b", "c"];
   {
-    await using life = await begin(dataDir, port);
+    await using life = await startWithClient(dataDir, port);
     for (const name of names) assert.equal(await life.client.create(name, 10), undefined);
     // Otherwise the next start might repeat a write of a controller and hit the fault.
-    await quiet(life.client);
+    await waitUntilQuiet(life.client);
     life.running.kill("SIGKILL");
     await life.running.finished();
   }
@@ -169,7 +169,7 @@ test("up that cannot sync the files of a killed server keeps them for the next s
     } else {
       failures++;
       assert.ok(hits.length > 0, running.stderr());
-      assertClearEnd(await running.finished(), `${hits}`);
+      assertClearFailure(await running.finished(), `${hits}`);
       assert.deepEqual(await readFile(log), kept);
     }
   }
@@ -231,7 +231,7 @@ for (const { name, ...which } of CREATED_FILES) {
         assert.ok(hits.length > 0, `${what}: ${started.stderr}`);
         assert.notEqual(fault.short, "harmless", what);
         // The server may make this call just after it has started.
-        assertClearEnd(started.code === undefined ? await commands.end() : started, `${what}: ${hits}`);
+        assertClearFailure(started.code === undefined ? await commands.end() : started, `${what}: ${hits}`);
       }
       if (started.code === undefined) {
         assert.deepEqual((await readdir(`${dataDir}/pki`)).filter((file) => /tmp/.test(file)), [], what);
@@ -297,7 +297,7 @@ for (
     const disk = await createFaultyDisk(folder);
     const dataDir = folder.join("data");
     await using instance = startOnDemand("renew_on_demand.ts", dataDir, disk);
-    const port = Number(new URL(await instance.said()).port);
+    const port = Number(new URL(await instance.nextLine()).port);
     let [failures, mismatches, withoutCrl] = [0, 0, 0];
     assert.equal(await instance.send("turn"), "done");
     const needle = name.startsWith("/") ? `${folder.path}${name}` : name;

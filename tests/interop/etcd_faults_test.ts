@@ -186,13 +186,13 @@ test("a server that is cut off from etcd stops acknowledging, reports it in /rea
   };
   assert.equal((await kubectl("create", "cm", "before")).code, 0);
 
-  await network.part(network.host, place);
+  await network.disconnect(network.host, place);
   const cut = await kubectl("create", "cm", "meanwhile");
   assert.equal(cut.code, 1);
   assert.match(cut.stderr, /cannot (?:read|write) etcd/);
   assert.match((await kubectl("get", "--raw", "/readyz?verbose")).stderr, /\[-\]etcd failed/);
 
-  await network.join(network.host, place);
+  await network.reconnect(network.host, place);
   await eventually(
     "the server is ready again",
     async () => (await kubectl("get", "--raw", "/readyz")).code === 0 || undefined,

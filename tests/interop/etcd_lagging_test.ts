@@ -191,7 +191,7 @@ test("a member that is cut off together with its server: no stale data is served
     await countTo(counter, 10);
     await watch.waitFor(/^10$/m);
 
-    await network.part(network.host, place);
+    await network.disconnect(network.host, place);
     await countTo(counter, 40);
     for (const { path } of READS) {
       const { code, stdout } = await runKubectl("get", "--raw", path);
@@ -200,7 +200,7 @@ test("a member that is cut off together with its server: no stale data is served
     assert.match((await runKubectl("get", "--raw", "/readyz?verbose")).stderr, /\[-\]etcd failed/);
     assert.doesNotMatch(watch.stdout(), /^11$/m);
 
-    await network.join(network.host, place);
+    await network.reconnect(network.host, place);
     await eventually(
       "the server is ready again",
       async () => (await runKubectl("get", "--raw", "/readyz")).code === 0 || undefined,

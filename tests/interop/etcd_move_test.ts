@@ -14,7 +14,13 @@ import { startApiserver } from "../support/interop/apiserver.ts";
 import { startControllerManager } from "../support/interop/control_plane.ts";
 import { CA_EXTENSIONS, csrManifest, makeCertificate } from "../support/interop/openssl.ts";
 import { startEtcd } from "../support/interop/etcd.ts";
-import { everything, steady, untilFurnished, withoutVersions, writeSamples } from "../support/interop/everything.ts";
+import {
+  readAllObjects,
+  waitForNamespace,
+  withoutRenewedLeases,
+  withoutResourceVersions,
+  writeSamples,
+} from "../support/interop/all_objects.ts";
 import { createKubectl, type Kubectl, waitForCertificate } from "../support/interop/kubectl.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 import { readRegister } from "../support/interop/register.ts";
@@ -38,7 +44,7 @@ async function stop(instance: RunningInstance): Promise<void> {
 
 /** Reads the objects, except leases and those that every start recreates. */
 async function readState(kubectl: Kubectl): Promise<Record<string, string>> {
-  const all = withoutVersions(steady(await everything(kubectl)));
+  const all = withoutResourceVersions(withoutRenewedLeases(await readAllObjects(kubectl)));
   return Object.fromEntries(Object.entries(all).filter(([key]) => !/cluster-info|events /.test(key)));
 }
 
@@ -101,7 +107,7 @@ describe("moves into an etcd", () => {
       const node = ["--kubeconfig", n1, "--cert-dir", folder.join("n1/pki"), "--hostname-override", "n1"];
       await succeed("bootstrap", "--bootstrap-kubeconfig", instance.bootstrapKubeconfig, ...node);
       await writeSamples(instance.kubectl, "moved");
-      await untilFurnished(instance.kubectl, "sample-moved");
+      await waitForNamespace(instance.kubectl, "sample-moved");
       state = await readState(instance.kubectl);
       register = await readRecords(instance);
       await assertRefused(/its objects are in its database\n.*omit --etcd-servers/, "serve", ...data, ...inEtcd);

@@ -14,7 +14,13 @@ import { createTempFolder } from "../support/temp.ts";
 import { type ControlPlane, startControlPlane } from "../support/interop/control_plane.ts";
 import { csrManifest } from "../support/interop/openssl.ts";
 import { type Etcd, startEtcd } from "../support/interop/etcd.ts";
-import { COLLECTIONS, everything, steady, untilFurnished, writeSamples } from "../support/interop/everything.ts";
+import {
+  COLLECTIONS,
+  readAllObjects,
+  waitForNamespace,
+  withoutRenewedLeases,
+  writeSamples,
+} from "../support/interop/all_objects.ts";
 import { type Kubectl, waitForCertificate } from "../support/interop/kubectl.ts";
 import { type RunningInstance, startInstance } from "../support/interop/instance.ts";
 import { parseCertificates, readRegister } from "../support/interop/register.ts";
@@ -80,7 +86,7 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
     {
       await using first = await startInstance({ args, dataDir });
       await writeSamples(first.kubectl, "early");
-      handovers.push(steady(await everything(first.kubectl)));
+      handovers.push(withoutRenewedLeases(await readAllObjects(first.kubectl)));
       // It releases its Lease, so the next server need not wait.
       first.running.kill("SIGTERM");
       await first.running.finished();
@@ -88,16 +94,16 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
     plane = stack.use(await startControlPlane({ controllers: false, etcd }));
     {
       await using _controllers = plane.startCertificateControllers();
-      handovers.push(steady(await everything(plane.kubectl)));
+      handovers.push(withoutRenewedLeases(await readAllObjects(plane.kubectl)));
       await writeSamples(plane.kubectl, "late");
-      handovers.push(steady(await everything(plane.kubectl)));
+      handovers.push(withoutRenewedLeases(await readAllObjects(plane.kubectl)));
     }
     const keys = ["--service-account-signing-key-file", plane.folder.join("sa.key")];
     instance = stack.use(await startInstance({ args: [...args, ...keys], dataDir }));
     ours = instance.kubectl;
     theirs = ours.as(plane.adminKubeconfig);
-    handovers.push(steady(await everything(ours)));
-    await untilFurnished(ours, "sample-late");
+    handovers.push(withoutRenewedLeases(await readAllObjects(ours)));
+    await waitForNamespace(ours, "sample-late");
   });
   after(() => stack.disposeAsync());
 
@@ -121,12 +127,17 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
     await writeSamples(ours, "ours");
     await watchedByUs.waitFor(/sample-configmap-theirs\n/);
     await watchedByThem.waitFor(/sample-configmap-ours\n/);
-    await untilFurnished(ours, "sample-theirs");
-    await untilFurnished(ours, "sample-ours");
+    await waitForNamespace(ours, "sample-theirs");
+    await waitForNamespace(ours, "sample-ours");
 
     const [seenByUs, seenByThem] = await eventually("no object changes while both are read", async () => {
-      const [own, other] = [steady(await everything(ours)), steady(await everything(theirs))];
-      return isDeepStrictEqual(own, steady(await everything(ours))) ? [own, other] as const : undefined;
+      const [own, other] = [
+        withoutRenewedLeases(await readAllObjects(ours)),
+        withoutRenewedLeases(await readAllObjects(theirs)),
+      ];
+      return isDeepStrictEqual(own, withoutRenewedLeases(await readAllObjects(ours)))
+        ? [own, other] as const
+        : undefined;
     });
     assert.deepEqual(seenByUs, seenByThem);
     for (const suffix of ["ours", "theirs"]) {
@@ -255,7 +266,7 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
     const fillNamespace = async (namespace: string) => {
       await theirs.run("create", "namespace", namespace);
       // kube-apiserver accepts a pod only once its service account exists.
-      await untilFurnished(ours, namespace);
+      await waitForNamespace(ours, namespace);
       await theirs.create(createManifests(namespace));
     };
     const assertNothingLeft = async (namespaces: readonly string[]) => {

@@ -35,7 +35,7 @@ const KUBEADM_GROUP = "system:bootstrappers:kubeadm:default-node-token";
 test("kubeadm prints the same with up as with a real control plane: tokens, phases of init, discovery, join, reset", async () => {
   const before = listHostFiles();
   await using clusters = await startClusters();
-  const compared = await compareScripts(clusters.places, [tokens, preparing, discovery, joining, randomTokens]);
+  const compared = await compareScripts(clusters.targets, [tokens, preparing, discovery, joining, randomTokens]);
   assert.deepEqual(listHostFiles(), before);
   const faults = compared.filter(({ isFault }) => isFault);
   assert.equal(faults.length, 0, `${faults.length} of ${compared.length}\n${faults.map(formatStep).join("\n")}`);

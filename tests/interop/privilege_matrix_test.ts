@@ -7,8 +7,8 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { TLSBOOT_GROUP } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { SNAPSHOT_PATH } from "../../server/http/snapshot.ts";
-import { createCallers, type JudgedServer } from "../support/privilege/callers.ts";
-import { formatMatrix, judgeServer } from "../support/privilege/matrix.ts";
+import { createCallers, type TestedServer } from "../support/privilege/callers.ts";
+import { buildMatrix, formatMatrix } from "../support/privilege/matrix.ts";
 import { readRoutes } from "../support/privilege/routes.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
 
@@ -17,7 +17,7 @@ test("kube-apiserver answers every write of every identity as in tests/golden/pr
   const [caPem = "", clientCaKeyPem = ""] = await Promise.all(
     [plane.caPath, plane.caKeyPath].map((path) => readFile(path, "utf8")),
   );
-  const server: JudgedServer = {
+  const server: TestedServer = {
     port: Number(new URL(plane.server).port),
     servingCaPem: caPem,
     clientCaPem: caPem,
@@ -29,7 +29,7 @@ test("kube-apiserver answers every write of every identity as in tests/golden/pr
   const routes = (await readRoutes(callers)).filter(({ key }) =>
     [...ours.keys()].some((row) => row.startsWith(`${key} `))
   );
-  const theirs = readRows(formatMatrix(await judgeServer(server, callers, routes)));
+  const theirs = readRows(formatMatrix(await buildMatrix(server, callers, routes)));
   const compared = [...ours].filter(([row]) => !isOnlyOurs(row));
   assert.deepEqual(
     compared.filter(([row, codes]) => codes !== theirs.get(row)).map(([row, codes]) =>

@@ -11,14 +11,14 @@ import type { Kubectl } from "../support/interop/kubectl.ts";
 import { openssl } from "../support/interop/openssl.ts";
 import { sharedControlPlane } from "../support/interop/shared.ts";
 import {
+  CA_CASES,
   CASES,
-  CASES_OF_EACH_CA,
-  CASES_OF_ENCIPHERMENT,
-  CASES_OF_SHORT_DURATION,
+  ENCIPHERMENT_CASES,
+  SHORT_DURATION_CASES,
   type SigningCase,
 } from "../support/interop/signing_cases.ts";
 import { compareOutcomes, type Outcome, waitForOutcomes } from "../support/interop/signing_outcomes.ts";
-import { makeRequests, type SigningRequest, submitRequests } from "../support/interop/signing_requests.ts";
+import { generateRequests, type SigningRequest, submitRequests } from "../support/interop/signing_requests.ts";
 
 /** A CA made by OpenSSL whose name has unusual attributes. */
 interface OddCa {
@@ -109,7 +109,7 @@ async function assertAgree(
   plane: ControlPlane,
   kubectl: Kubectl,
 ): Promise<ReadonlyMap<string, Outcome>> {
-  const requests = await makeRequests(plane.folder, cases);
+  const requests = await generateRequests(plane.folder, cases);
   const signing = ["certificatesigningrequest-signing-controller"];
   const theirs = await collectAnswers(plane.startControllers(signing, flags), requests, plane, kubectl);
   const signerArgs = ["signer", "--kubeconfig", plane.adminKubeconfig, "--leader-elect=false", ...flags];
@@ -138,7 +138,7 @@ test("kube-controller-manager and our signer issue the same certificates and giv
   const { kubectl } = plane;
   await createAuthorities(plane);
 
-  const cases = [...CASES, ...CASES_OF_ENCIPHERMENT];
+  const cases = [...CASES, ...ENCIPHERMENT_CASES];
   const answers = await assertAgree(cases, useOneCa(plane.folder, "shared", "24h"), plane, kubectl);
   // The comparison must include every kind of answer.
   for (const [kind, min] of [["issued", 100], ["failed", 30], ["retried", 4]] as const) {
@@ -146,11 +146,11 @@ test("kube-controller-manager and our signer issue the same certificates and giv
     assert.ok(count >= min, `${count} requests are ${kind}`);
   }
 
-  await assertAgree(CASES_OF_EACH_CA, useSeparateCas(plane.folder), plane, kubectl);
-  await assertAgree(CASES_OF_SHORT_DURATION, useOneCa(plane.folder, "shared", "5m"), plane, kubectl);
+  await assertAgree(CA_CASES, useSeparateCas(plane.folder), plane, kubectl);
+  await assertAgree(SHORT_DURATION_CASES, useOneCa(plane.folder, "shared", "5m"), plane, kubectl);
   for (const name of ["expired-long-ago", "expired-just-now"]) {
     const flags = useOneCa(plane.folder, name, "1h");
-    const expired = await assertAgree(CASES_OF_EACH_CA.slice(0, 1), flags, plane, kubectl);
+    const expired = await assertAgree(CA_CASES.slice(0, 1), flags, plane, kubectl);
     assert.equal(expired.get("kubelet client")?.kind, "retried");
   }
 });

@@ -16,7 +16,7 @@ import {
   testRequestFlows,
   type UiWorld,
 } from "../support/interop/ui_flows.ts";
-import { follow, HANDS } from "../support/interop/ui.ts";
+import { follow, INPUTS } from "../support/interop/ui.ts";
 import { servingRequest, submitAs } from "../support/node_requests.ts";
 import { createTempFolder } from "../support/temp.ts";
 
@@ -36,27 +36,27 @@ describe("ui with up", () => {
 
   const flow = testFlow.bind(undefined, () => world);
 
-  for (const hands of HANDS) {
-    const node = hands === HANDS[0] ? "web-01" : "web-02";
+  for (const input of INPUTS) {
+    const node = input === INPUTS[0] ? "web-01" : "web-02";
 
-    flow(`by ${hands.name}: a machine joins, and its certificate is revoked and taken back`, async ({ ui }, page) => {
+    flow(`by ${input.name}: a machine joins, and its certificate is revoked and taken back`, async ({ ui }, page) => {
       await page.goto(`${ui.origin}/requests?q=${node}`);
       await using joining = await startJoin(instance, node);
       const request = `main a::-p-text(node-csr-)`;
       await page.waitForSelector(request);
-      await follow(page, hands.press(page, request));
-      await follow(page, hands.press(page, `aria/Approve[role="button"]`));
+      await follow(page, input.press(page, request));
+      await follow(page, input.press(page, `aria/Approve[role="button"]`));
       assert.equal((await joining.finished()).code, 0, joining.stderr());
 
       await page.goto(`${ui.origin}/machines`);
-      await follow(page, hands.press(page, `aria/${node}[role="link"]`));
+      await follow(page, input.press(page, `aria/${node}[role="link"]`));
       assert.match(await readMain(page), /Certificates of/);
-      await follow(page, hands.press(page, `main a[href^="/certificates/"]`));
+      await follow(page, input.press(page, `main a[href^="/certificates/"]`));
       const serial = page.url().split("/").at(-1);
-      await follow(page, hands.press(page, `aria/Revoke this certificate…`));
+      await follow(page, input.press(page, `aria/Revoke this certificate…`));
       await page.select("select[name=reason]", "certificateHold");
-      await hands.fill(page, "[name=message]", "in repair");
-      await follow(page, hands.press(page, "main form [type=submit].danger"));
+      await input.fill(page, "[name=message]", "in repair");
+      await follow(page, input.press(page, "main form [type=submit].danger"));
       assert.match(await readMain(page), /revoked/);
       const status = async () =>
         (await instance.tlsboot("describe", "certificate", serial!, "--data-dir", instance.dataDir)).stdout;
@@ -67,8 +67,8 @@ describe("ui with up", () => {
       );
 
       await page.goto(`${ui.origin}/revocations`);
-      await follow(page, hands.press(page, `main a[href^="/revocations/"]::-p-text(${serial})`));
-      await follow(page, hands.press(page, `main form [type=submit]`));
+      await follow(page, input.press(page, `main a[href^="/revocations/"]::-p-text(${serial})`));
+      await follow(page, input.press(page, `main form [type=submit]`));
       assert.match(await readMain(page), /no longer revoked/);
       assert.doesNotMatch(await status(), /in repair/);
     });

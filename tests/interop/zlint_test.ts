@@ -20,7 +20,7 @@ import { createSigningCa } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl.ts";
 import { CASES, type KeyName, KEYS, type SigningCase } from "../support/interop/signing_cases.ts";
-import { makeRequests, type SigningRequest } from "../support/interop/signing_requests.ts";
+import { generateRequests, type SigningRequest } from "../support/interop/signing_requests.ts";
 import { assertLints, certificateBlocks, zlintErrors } from "../support/interop/zlint.ts";
 
 /**
@@ -103,7 +103,7 @@ async function sign(
 ): Promise<ReadonlyMap<string, string>> {
   await writeFile(folder.join("web.yaml"), PROFILE);
   const issued = new Map<string, string>();
-  for (const [index, { name, signerName, usages, pem }] of (await makeRequests(folder, cases)).entries()) {
+  for (const [index, { name, signerName, usages, pem }] of (await generateRequests(folder, cases)).entries()) {
     const [request, out] = [folder.join("request.csr"), folder.join(`issued-${index}.crt`)];
     await writeFile(request, pem);
     const rules = signerName === "example.com/web" ? ["--profile", "web.yaml"] : ["--signer", signerName];
@@ -167,7 +167,7 @@ test("zlint finds only faults that kube-controller-manager's certificates for th
   await using folder = await createTempFolder();
   const ca = await createSigningCa();
   const issued = new Map<string, string>();
-  for (const request of await makeRequests(folder, CASES)) {
+  for (const request of await generateRequests(folder, CASES)) {
     const der = await issue(request, ca);
     if (der !== undefined) issued.set(request.name, encodePem("CERTIFICATE", der));
   }

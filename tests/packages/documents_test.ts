@@ -7,7 +7,7 @@ import { readdir } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
 import { ensureDebianPackages } from "../support/peers/debian.ts";
 import { runProgram, spawnTlsbootToEnd, succeedTlsboot } from "../support/child.ts";
-import { createSbomJudge } from "../support/packages/sbom_judge.ts";
+import { createSbomChecker } from "../support/packages/sbom_checker.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 let folder: TempFolder;
@@ -35,10 +35,10 @@ describe("documents in the program", () => {
   });
 
   test("CycloneDX's schema accepts the bill of materials", async () => {
-    const validate = await createSbomJudge(folder.join("validator"));
+    const check = await createSbomChecker(folder.join("checker"));
     const { stdout: sbom } = await spawnTlsbootToEnd(["version", "--sbom"]);
-    assert.equal(await validate(sbom), "");
+    assert.equal(await check(sbom), "");
     // The schema refuses an unknown licence.
-    assert.match(await validate(sbom.replace('"MIT"', '"MITT"')), /^\/components\/0\/licenses/m);
+    assert.match(await check(sbom.replace('"MIT"', '"MITT"')), /^\/components\/0\/licenses/m);
   });
 });

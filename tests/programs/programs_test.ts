@@ -12,9 +12,9 @@ import { formatChartHeader } from "../support/chart.ts";
 import { eventually } from "../support/eventually.ts";
 import { assertGolden } from "../support/golden.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
-import { untilFurnished } from "../support/interop/everything.ts";
+import { waitForNamespace } from "../support/interop/all_objects.ts";
 import { createKubectl } from "../support/interop/kubectl.ts";
-import { compareScripts, formatStep, type Place } from "../support/interop/kubectl_comparison/comparison.ts";
+import { compareScripts, formatStep, type Target } from "../support/interop/kubectl_comparison/comparison.ts";
 import { PROGRAMS } from "../support/interop/programs.ts";
 import { startInstance } from "../support/interop/instance.ts";
 import type { ControlPlane } from "../support/interop/control_plane.ts";
@@ -24,7 +24,7 @@ import { sharedControlPlane } from "../support/interop/shared.ts";
 const CONTROLLERS = ["*", "-node-lifecycle-controller", "-taint-eviction-controller", "-ttl-controller"];
 
 /** Starts a control plane with its controllers, and `up`. Each has a folder with the administrator's kubeconfig. */
-async function startPlaces() {
+async function startTargets() {
   await using opened = new AsyncDisposableStack();
   const folder = opened.use(await createTempFolder());
   const plane = opened.use(await sharedControlPlane());
@@ -36,25 +36,25 @@ async function startPlaces() {
     join(await ensureDebianProgram("kubernetes-client"), "usr", "bin", "kubectl"),
     join(bin, "kubectl-1.20"),
   );
-  const createPlace = async (name: string, server: string, kubeconfig: string): Promise<Place> => {
+  const createTarget = async (name: string, server: string, kubeconfig: string): Promise<Target> => {
     const home = folder.join(name);
     await mkdir(home);
     await writeFile(join(home, "admin.kubeconfig"), await impersonateAdministrator(kubeconfig), { mode: 0o600 });
     return { home, bin, server: new URL(server).host };
   };
-  const places = [
-    await createPlace("kube-apiserver", plane.server, plane.adminKubeconfig),
-    await createPlace("tlsboot", instance.server, instance.adminKubeconfig),
+  const targets = [
+    await createTarget("kube-apiserver", plane.server, plane.adminKubeconfig),
+    await createTarget("tlsboot", instance.server, instance.adminKubeconfig),
   ] as const;
   // Every namespace has its default objects before the comparison.
-  for (const { home } of places) {
-    await untilFurnished(createKubectl(folder, join(home, "admin.kubeconfig")), "default");
+  for (const { home } of targets) {
+    await waitForNamespace(createKubectl(folder, join(home, "admin.kubeconfig")), "default");
   }
   const running = opened.move();
-  return { places, folder, startedAt: plane.startedAt, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return { targets, folder, startedAt: plane.startedAt, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
-/** Reads a kubeconfig and adds an impersonated user, so that both places show the same user name. */
+/** Reads a kubeconfig and adds an impersonated user, so that both targets show the same user name. */
 async function impersonateAdministrator(kubeconfig: string): Promise<string> {
   const config = parse(await readFile(kubeconfig, "utf8")) as { readonly users: readonly { readonly user: object }[] };
   const users = config.users.map(({ user, ...rest }) => ({
@@ -65,8 +65,8 @@ async function impersonateAdministrator(kubeconfig: string): Promise<string> {
 }
 
 test(`${PROGRAMS.length} programs behave the same against tlsboot as against a real control plane`, async () => {
-  await using running = await startPlaces();
-  const compared = await compareScripts(running.places, PROGRAMS, running.startedAt);
+  await using running = await startTargets();
+  const compared = await compareScripts(running.targets, PROGRAMS, running.startedAt);
   const faults = compared.filter(({ isFault }) => isFault);
   assert.equal(faults.length, 0, `${faults.length} of ${compared.length}\n${faults.map(formatStep).join("\n")}`);
 });
@@ -129,15 +129,15 @@ test("the chart runs an attestor and an approver that enforces token limits, and
 });
 
 test("kube-state-metrics reports the same metrics for tlsboot as for a real control plane", async () => {
-  await using running = await startPlaces();
-  const [expected, actual] = await Promise.all(running.places.map((place) => scrapeState(place, running.folder)));
+  await using running = await startTargets();
+  const [expected, actual] = await Promise.all(running.targets.map((target) => scrapeState(target, running.folder)));
   assert.deepEqual(actual, expected);
   assert.notEqual(actual!.length, 0);
 });
 
 test("kwok makes nodes Ready and manages their Leases on tlsboot as on a real control plane", async () => {
-  await using running = await startPlaces();
-  const [expected, actual] = await Promise.all(running.places.map((place) => simulateNode(place, running.folder)));
+  await using running = await startTargets();
+  const [expected, actual] = await Promise.all(running.targets.map((target) => simulateNode(target, running.folder)));
   assert.deepEqual(actual, expected);
 });
 
@@ -186,7 +186,7 @@ async function renderChart(values: object): Promise<ReadonlyMap<string, string>>
 const RESOURCES = "certificatesigningrequests,configmaps,leases,namespaces,nodes,pods,secrets,serviceaccounts";
 
 /** Returns the metrics of one namespace and one node, without values that differ between runs. */
-async function scrapeState({ home }: Place, folder: TempFolder): Promise<readonly string[]> {
+async function scrapeState({ home }: Target, folder: TempFolder): Promise<readonly string[]> {
   const kubeconfig = join(home, "admin.kubeconfig");
   const kubectl = createKubectl(folder, kubeconfig);
   await kubectl.run("create", "namespace", "state");
@@ -194,7 +194,7 @@ async function scrapeState({ home }: Place, folder: TempFolder): Promise<readonl
   await kubectl.run("create", "secret", "generic", "hidden", "-n", "state");
   const node = { apiVersion: "v1", kind: "Node", metadata: { name: "state-node" }, spec: { unschedulable: true } };
   await kubectl.create(JSON.stringify(node));
-  await untilFurnished(kubectl, "state");
+  await waitForNamespace(kubectl, "state");
   const [port, telemetry] = [await findServerPort(), await findServerPort()];
   await using _running = start(peerPath("kube-state-metrics"), [
     ...["--kubeconfig", kubeconfig, "--host=127.0.0.1", `--port=${port}`],
@@ -241,7 +241,7 @@ spec:
 `;
 
 /** Simulates a node with kwok and returns its conditions and the owner of its Lease. */
-async function simulateNode({ home }: Place, folder: TempFolder) {
+async function simulateNode({ home }: Target, folder: TempFolder) {
   const kubeconfig = join(home, "admin.kubeconfig");
   const kubectl = createKubectl(folder, kubeconfig);
   await writeFile(join(home, "stage.yaml"), STAGE);

@@ -7,15 +7,15 @@ import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { type Authority, createAuthority, parseAuthority } from "../../core/pki/authority/authority.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { createIssuingCa } from "../support/issuing_ca.ts";
-import type { JudgedServer } from "../support/privilege/callers.ts";
+import type { TestedServer } from "../support/privilege/callers.ts";
 import type { Identity } from "../support/privilege/identities.ts";
 import {
   bearer,
   certified,
   CSRS,
-  describeJudgedInstance,
-  startJudgedInstance,
-} from "../support/privilege/judged_instance.ts";
+  describeTestedInstance,
+  startTestedInstance,
+} from "../support/privilege/tested_instance.ts";
 
 const SECRETS = "/api/v1/namespaces/kube-system/secrets";
 const WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
@@ -147,7 +147,7 @@ async function issueSelfSigned(): Promise<{ readonly cert: string; readonly key:
 }
 
 function requestCode(
-  { port, servingCaPem }: JudgedServer,
+  { port, servingCaPem }: TestedServer,
   pair: { readonly cert: string; readonly key: string },
   authorization?: string,
 ): Promise<number> {
@@ -161,7 +161,7 @@ function requestCode(
   });
 }
 
-describeJudgedInstance("credentials", [
+describeTestedInstance("credentials", [
   anonymous,
   deleted,
   unprivileged,
@@ -207,7 +207,7 @@ describeJudgedInstance("credentials", [
   }
 
   test("with --anonymous-auth=false an anonymous client gets 401", async () => {
-    await using closed = await startJudgedInstance([anonymous], ["--anonymous-auth=false"]);
+    await using closed = await startTestedInstance([anonymous], ["--anonymous-auth=false"]);
     for (const path of ["/healthz", "/version", "/api", CSRS]) {
       assert.equal((await closed.as(anonymous, "GET", path)).code, 401, path);
     }

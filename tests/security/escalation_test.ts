@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { buildCsr } from "../support/csr_builder.ts";
 import { MASTERS } from "../support/privilege/identities.ts";
-import { certified, CSRS, describeJudgedInstance, MERGE, RBAC } from "../support/privilege/judged_instance.ts";
+import { certified, CSRS, describeTestedInstance, MERGE, RBAC } from "../support/privilege/tested_instance.ts";
 
 const unprivileged = certified("unprivileged");
 const asBob = certified("may-be-bob");
@@ -33,7 +33,7 @@ function createRole(name: string, rules: readonly object[], labels: object = {})
 const roles = `${RBAC}/clusterroles`;
 const bindings = `${RBAC}/clusterrolebindings`;
 
-describeJudgedInstance(
+describeTestedInstance(
   "permissions of other users",
   [unprivileged, asBob, editor, binder, escalator, node, impersonator],
   (instance) => {

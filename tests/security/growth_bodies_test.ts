@@ -32,7 +32,7 @@ import { buildRequest } from "../support/csr_builder.ts";
 import { assertLinear, STEP } from "../support/growth.ts";
 import { buildStubRequest } from "../support/pod_request_builder.ts";
 import { SSH_VECTORS } from "../support/ssh_vectors.ts";
-import { createSamples, type Place } from "../support/privilege/samples.ts";
+import { createSamples, type Sample } from "../support/privilege/samples.ts";
 import { createTestApp, type TestApp } from "../support/test_app.ts";
 import { encodeEnvelope } from "../../core/kube/wire/protobuf_envelope.ts";
 import { encodeMessage } from "../../core/kube/wire/protobuf.ts";
@@ -215,7 +215,7 @@ const APPLY = "application/apply-patch+yaml";
 const JSON_PATCH = "application/json-patch+json";
 const APPLIED = "?dryRun=All&fieldManager=m&force=true";
 let app: TestApp;
-let samples: Readonly<Record<string, readonly Place[]>>;
+let samples: Readonly<Record<string, readonly Sample[]>>;
 const TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io";
 
 /** A kind that is served, with a sample object. */

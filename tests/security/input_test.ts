@@ -13,12 +13,12 @@ import { MASTERS } from "../support/privilege/identities.ts";
 import {
   certified,
   createReader,
-  describeJudgedInstance,
-  type JudgedInstance,
+  describeTestedInstance,
   MERGE,
   READER,
   READER_HEADER,
-} from "../support/privilege/judged_instance.ts";
+  type TestedInstance,
+} from "../support/privilege/tested_instance.ts";
 import { type RawAnswer, sendRaw } from "../support/raw_http.ts";
 import { runCaptured } from "../support/run_captured.ts";
 import { createTempFolder } from "../support/temp.ts";
@@ -200,7 +200,7 @@ function head(target: string, header = "X-A: b", method = "GET"): string {
  * Sends something while another connection requests `/livez` repeatedly, and asserts that these requests are answered,
  * in the full run also quickly.
  */
-async function withOthersAnswered<T>(instance: JudgedInstance, send: () => Promise<T>): Promise<T> {
+async function withOthersAnswered<T>(instance: TestedInstance, send: () => Promise<T>): Promise<T> {
   let isSent = false;
   const sending = send().finally(() => isSent = true);
   const waitedMs = await measureLongestWait(instance, () => isSent);
@@ -213,7 +213,7 @@ async function withOthersAnswered<T>(instance: JudgedInstance, send: () => Promi
  * Measures the longest wait for an answer until `isOver`, in milliseconds. Only the time in which the server's event
  * loop computed counts, not the time in which the machine ran other programs.
  */
-async function measureLongestWait({ server, pid }: JudgedInstance, isOver: () => boolean): Promise<number> {
+async function measureLongestWait({ server, pid }: TestedInstance, isOver: () => boolean): Promise<number> {
   const socket = connect({ host: "127.0.0.1", port: server.port, rejectUnauthorized: false });
   await once(socket, "secureConnect");
   let longestMs = 0;
@@ -236,7 +236,7 @@ async function readEventLoopMs(pid: number): Promise<number> {
   return 1_000 * parseCpuSeconds(await readFile(`/proc/${pid}/task/${pid}/stat`, "utf8"));
 }
 
-describeJudgedInstance("hostile input", [alice, READER], (instance) => {
+describeTestedInstance("hostile input", [alice, READER], (instance) => {
   before(async () => {
     await createReader(instance);
     await instance.grant("system:bootstrap:reader", {

@@ -6,7 +6,7 @@ import { MAX_BODY_BYTES, MAX_HEAD_BYTES, MAX_TARGET_LENGTH } from "../../server/
 import { buildRsaRequest } from "../support/crafted_rsa.ts";
 import { buildCsr, buildRequest } from "../support/csr_builder.ts";
 import { MASTERS } from "../support/privilege/identities.ts";
-import { CSRS, describeJudgedInstance } from "../support/privilege/judged_instance.ts";
+import { CSRS, describeTestedInstance } from "../support/privilege/tested_instance.ts";
 import { sendRaw } from "../support/raw_http.ts";
 import { createSigningCa } from "../support/signing_ca.ts";
 import { encodeBase64 } from "../../core/lib/encodings.ts";
@@ -96,7 +96,7 @@ async function sendHeader(port: number, length: number): Promise<number> {
   return code;
 }
 
-describeJudgedInstance("requests beyond a limit", [], (instance) => {
+describeTestedInstance("requests beyond a limit", [], (instance) => {
   for (const { name, code, says, body } of LIMITS) {
     test(`${name} is refused with ${code}, and the server keeps serving`, async () => {
       const sent = await body();

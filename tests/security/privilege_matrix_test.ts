@@ -6,7 +6,7 @@ import { PLAIN_RESOURCES } from "../../server/registry/resources.ts";
 import { assertGolden } from "../support/golden.ts";
 import { createCallers } from "../support/privilege/callers.ts";
 import { TOKEN_FILE_USER } from "../support/privilege/identities.ts";
-import { formatMatrix, judgeServer } from "../support/privilege/matrix.ts";
+import { buildMatrix, formatMatrix } from "../support/privilege/matrix.ts";
 import { readRoutes } from "../support/privilege/routes.ts";
 import { startInstance } from "../support/instance_process.ts";
 import { createTempFolder } from "../support/temp.ts";
@@ -21,7 +21,7 @@ test("tlsboot serve answers writes as tests/golden/privilege_matrix.txt lists", 
   );
   const server = { port: instance.port, servingCaPem: caPem!, clientCaPem: caPem!, clientCaKeyPem: caKeyPem! };
   using callers = await createCallers(server);
-  const rows = await judgeServer(server, callers, await readRoutes(callers));
+  const rows = await buildMatrix(server, callers, await readRoutes(callers));
   await assertGolden("tests/golden/privilege_matrix.txt", formatMatrix(rows));
 });
 

@@ -6,10 +6,10 @@ import { MASTERS } from "../support/privilege/identities.ts";
 import {
   createReader,
   CSRS,
-  describeJudgedInstance,
+  describeTestedInstance,
   READER,
   READER_HEADER,
-} from "../support/privilege/judged_instance.ts";
+} from "../support/privilege/tested_instance.ts";
 import { sendRaw } from "../support/raw_http.ts";
 
 const MAPS = "/api/v1/namespaces/default/configmaps";
@@ -117,7 +117,7 @@ const CONFUSING: readonly string[] = [
   "http://x@127.0.0.1/api/v1/namespaces/kube-system/secrets",
 ];
 
-describeJudgedInstance("handwritten requests", [READER], (instance) => {
+describeTestedInstance("handwritten requests", [READER], (instance) => {
   before(() => createReader(instance));
 
   for (const method of ["constructor", "__proto__", "toString", "CONSTRUCTOR", "PROPFIND"]) {

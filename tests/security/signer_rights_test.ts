@@ -9,11 +9,11 @@ import { MASTERS } from "../support/privilege/identities.ts";
 import {
   certified,
   CSRS,
-  describeJudgedInstance,
-  type JudgedReply,
+  describeTestedInstance,
   MERGE,
   RBAC,
-} from "../support/privilege/judged_instance.ts";
+  type TestedReply,
+} from "../support/privilege/tested_instance.ts";
 
 const GROUP = { apiGroups: ["certificates.k8s.io"] };
 const requests = { ...GROUP, resources: ["certificatesigningrequests"] };
@@ -47,7 +47,7 @@ const failed = { conditions: [{ type: "Failed", status: "True", reason: "R", mes
 const NOT_APPROVE = 'user not permitted to approve requests with signerName "example.com/something"';
 const NOT_SIGN = 'user not permitted to sign requests with signerName "example.com/something"';
 
-describeJudgedInstance("permissions of approvers and signers", USERS, (instance) => {
+describeTestedInstance("permissions of approvers and signers", USERS, (instance) => {
   let certificate = "";
   let made = 0;
 
@@ -75,7 +75,7 @@ describeJudgedInstance("permissions of approvers and signers", USERS, (instance)
     sub: string,
     status: object,
     spec: object = {},
-  ): Promise<JudgedReply> {
+  ): Promise<TestedReply> {
     const body = { ...csr, spec: { ...csr.spec, ...spec }, status: { ...csr.status, ...status } };
     return instance.as(who, "PUT", `${CSRS}/${csr.metadata.name}${sub === "" ? "" : `/${sub}`}`, body);
   }

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { Clock, Random } from "../../core/ports.ts";
 import { pick } from "../support/seeded_random.ts";
-import { createSetClock, type SetClock } from "../support/interop/set_clock.ts";
+import { createProgramClock, type ProgramClock } from "../support/interop/program_clock.ts";
 
 /** A clock that can be set to a number of milliseconds from the right time. */
 export interface SettableClock extends Clock {
@@ -40,9 +40,9 @@ const FIRST_START = -3;
 
 /** Creates the clocks of some servers, with their files in a folder. */
 export async function createClocks(folder: string, servers: number, clients: SettableClock): Promise<Clocks> {
-  const clocks: SetClock[] = [];
+  const clocks: ProgramClock[] = [];
   for (let index = 0; index < servers; index++) {
-    clocks.push(await createSetClock(join(folder, `clock-${index}`), format(FIRST_START), "UTC"));
+    clocks.push(await createProgramClock(join(folder, `clock-${index}`), format(FIRST_START), "UTC"));
   }
   let current = FIRST_START;
   clients.setOffset(FIRST_START * HOUR_MS);

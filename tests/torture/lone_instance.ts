@@ -95,8 +95,8 @@ export async function createLoneInstance(options: TorturedInstanceOptions, kills
           faults.count("clock");
           return await clocks!.step(random);
         case "partition":
-          await network!.part(network!.host, place!);
-          return await faults.last("partition", () => network!.join(network!.host, place!));
+          await network!.disconnect(network!.host, place!);
+          return await faults.last("partition", () => network!.reconnect(network!.host, place!));
         case "upgrade":
           await server.kill();
           await check(server);

@@ -264,9 +264,9 @@ class SharedInstance implements TorturedInstance {
       members.filter((one) => one !== cut).map((one) => [cut, one]),
     ];
     const pairs = pick(random, cuts);
-    for (const pair of pairs) await network.part(...pair);
+    for (const pair of pairs) await network.disconnect(...pair);
     await faults.last("partition", async () => {
-      for (const pair of pairs) await network.join(...pair);
+      for (const pair of pairs) await network.reconnect(...pair);
     }, () => this.#disturb(server));
   }
 

@@ -2,7 +2,6 @@
 import { readFile } from "node:fs/promises";
 import { ask } from "../https_request.ts";
 
-/** The optional parts of a request. */
 interface ApiRequest {
   readonly headers?: Readonly<Record<string, string>>;
   /** An object is sent as JSON. */

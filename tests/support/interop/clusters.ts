@@ -1,4 +1,4 @@
-/** The two servers with which commands are tested: tlsboot's and Kubernetes'. */
+/** The two servers that commands are tested against: tlsboot and Kubernetes. */
 import type { TempFolder } from "../temp.ts";
 import { startInstance } from "./instance.ts";
 import type { Kubectl } from "./kubectl.ts";

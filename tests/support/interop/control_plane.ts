@@ -1,7 +1,6 @@
 /**
  * A real Kubernetes control plane on loopback: etcd, kube-apiserver and, when requested, kube-controller-manager with
- * the controllers of certificates and bootstrap tokens. Its certificates come from openssl, so that no code of ours
- * vouches for itself.
+ * the controllers of certificates and bootstrap tokens. OpenSSL makes its certificates, without code of tlsboot.
  */
 import { generateKeyPairSync } from "node:crypto";
 import { cp, readFile, writeFile } from "node:fs/promises";
@@ -20,17 +19,17 @@ export interface ControlPlane extends AsyncDisposable {
   readonly caKeyPath: string;
   /** Flags of commands that sign with the CA. */
   readonly caFlags: readonly string[];
-  /** Authenticates by client certificate, group system:masters. */
+  /** A kubeconfig with a client certificate of the group system:masters. */
   readonly adminKubeconfig: string;
   /** Stock kubectl as this administrator. */
   readonly kubectl: Kubectl;
-  /** A kubeconfig with a bearer token; the token file has `bootstrap-token` and one for each of our controllers. */
+  /** Writes a kubeconfig with a bearer token of `TOKENS`, and returns its path. */
   kubeconfigWithToken(name: string, token: string): Promise<string>;
-  /** Starts kube-controller-manager with these controllers, as administrator; the caller ends it. */
+  /** Starts kube-controller-manager with these controllers, as administrator. The caller ends it. */
   startControllers(controllers: readonly string[], flags: readonly string[]): Child;
-  /** Starts it with the controllers of certificates and bootstrap tokens, which sign with the CA; the caller ends it. */
+  /** Starts it with the controllers of certificates and bootstrap tokens, which use the CA. The caller ends it. */
   startCertificateControllers(...flags: readonly string[]): Child;
-  /** Writes a value straight into etcd: what the API would not take today, but may have taken once. */
+  /** Writes a value directly to etcd, such as an object that the API no longer accepts. */
   putStored(key: string, value: string): Promise<void>;
   apiserverLog(): string;
   /** Returns the pids of the programs that were started with it. */
@@ -39,7 +38,7 @@ export interface ControlPlane extends AsyncDisposable {
   withOwnFolder(): Promise<ControlPlane>;
 }
 
-/** Bearer tokens of the control plane's token file: user, groups. */
+/** The user and the group of each bearer token in the token file. */
 export const TOKENS = {
   "bootstrap-token": ["kubelet-bootstrap", "system:bootstrappers"],
   "signer-token": ["tlsboot-signer", "tlsboot-signers"],
@@ -47,7 +46,7 @@ export const TOKENS = {
   "user-token": ["tokenuser", "tokengroup"],
 } as const;
 
-/** The policy of audit logs: who sent each request. */
+/** An audit policy that logs the metadata of every request. */
 export const AUDIT_POLICY = `{"apiVersion":"audit.k8s.io/v1","kind":"Policy","rules":[{"level":"Metadata"}]}`;
 
 const CONTROLLERS: readonly string[] = [
@@ -58,19 +57,18 @@ const CONTROLLERS: readonly string[] = [
   "token-cleaner-controller",
 ];
 
-/** How a control plane is started. */
 interface ControlPlaneOptions {
   /** Whether to start kube-controller-manager too. */
   readonly controllers: boolean;
   /** The release whose APIs kube-apiserver serves, such as `1.34`; by default its own. */
   readonly emulatedVersion?: string;
-  /** An etcd that others use too, and that stays its owner's; by default one of its own. */
+  /** An etcd that the caller owns; by default it starts one. */
   readonly etcd?: Etcd;
-  /** Another one on the same etcd, whose CA, certificates, keys and tokens it takes; by default it makes its own. */
+  /** A control plane on the same etcd whose CA, certificates, keys and tokens it copies; by default it makes its own. */
   readonly sharedWith?: ControlPlane;
-  /** Additional flags to start kube-controller-manager with. */
+  /** Additional flags of kube-controller-manager when it starts. */
   readonly controllerFlags?: readonly string[];
-  /** Additional flags of kube-apiserver, from the folder where they may have put files, and its URL. */
+  /** Returns additional flags of kube-apiserver, and may put files into its folder. */
   readonly apiserverFlags?: (folder: TempFolder, server: string) => Promise<readonly string[]>;
 }
 
@@ -155,7 +153,7 @@ export async function startControlPlane(options: ControlPlaneOptions = { control
   }
 }
 
-/** Starts kube-controller-manager with these controllers; the caller ends it. */
+/** Starts kube-controller-manager with these controllers. The caller ends it. */
 export function startControllerManager(
   kubeconfig: string,
   controllers: readonly string[],
@@ -174,7 +172,7 @@ async function openssl(folder: TempFolder, ...args: readonly string[]): Promise<
   if (code !== 0) throw new Error(`openssl ${args.join(" ")}: ${stderr}`);
 }
 
-/** Creates `<name>.key` and `<name>.crt`, by the CA in the folder of a control plane and with the extensions of a file there. */
+/** Creates `<name>.key` and `<name>.crt` with the CA and a file of extensions in the folder of a control plane. */
 export async function writeCertificate(
   folder: TempFolder,
   name: string,
@@ -227,7 +225,7 @@ async function writeKubeconfig(
   return path;
 }
 
-/** Waits until it is ready and has its namespaces, of which `default` is the last. */
+/** Waits until kube-apiserver is ready and has created `default`, the last of its namespaces. */
 async function waitReady(server: string, folder: TempFolder, apiserver: Child): Promise<void> {
   const [ca, cert, key] = await Promise.all(
     ["ca.crt", "admin.crt", "admin.key"].map((name) => readFile(folder.join(name), "utf8")),

@@ -19,9 +19,9 @@ interface Rule {
 
 const ELECT: Rule = { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["get", "create", "update"] };
 
-/** Rules of `tlsboot signer` without those of its election: the output of `--print-rbac` for Kubernetes' signers. */
+/** The rules of `tlsboot signer` without leader election, as `--print-rbac` prints them for Kubernetes' signers. */
 const SIGNER = signerClusterRole("tlsboot-signer", [...BUILTIN_SIGNERS.keys()]).rules ?? [];
-/** Which CAs the API trusts for clients. */
+/** Lets a controller read which client CAs the API trusts. */
 const CLIENT_CAS: Rule = {
   apiGroups: [""],
   resources: ["configmaps"],
@@ -29,10 +29,7 @@ const CLIENT_CAS: Rule = {
   verbs: ["get"],
 };
 
-/**
- * A List for `kubectl create -f -`: both controllers by their groups, the approver with some policies, and bootstrap with
- * automatic approval.
- */
+/** Formats a List with the rights of both controllers, and of nodes whose requests are approved automatically. */
 export function controllerRbac(...policies: readonly string[]): string {
   const nodes = "system:certificates.k8s.io:certificatesigningrequests";
   return JSON.stringify({

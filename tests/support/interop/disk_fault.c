@@ -1,13 +1,13 @@
 /*
- * A disk that fails, for one program: preloaded, it lets calls on chosen files fail. The file that DISK_FAULT names says
- * which, and is read at each call, so that a test can change it while the program runs; its one line is
+ * Makes file calls of one program fail when it is preloaded. It reads the file $DISK_FAULT at each call, so a test can
+ * change the file while the program runs. The file has one line:
  *
  *     generation skip count errno short kinds needle
  *
- * After `skip` calls of the kinds (letters: o open for writing, w write, s sync, t truncate, n names, that is rename,
- * link, unlink, mkdir, rmdir) on paths that hold `needle` (or end with it, where it ends with $), `count` calls fail with
- * `errno`; with `short` 1 a write puts half of its bytes down and says so, with 2 the first one does and the calls after it
- * fail. Each failure is a line in `$DISK_FAULT.hits`.
+ * `kinds` are letters: o for open for writing, w for write, s for sync, t for truncate, and n for names (rename, link,
+ * symlink, unlink, mkdir, rmdir). Among these calls on paths that contain `needle`, or with a trailing $ end with it, the
+ * first `skip` succeed and the next `count` fail with `errno`. If `short` is 1, each of these writes half of its bytes
+ * instead; if it is 2, only the first does. Each such call is a line in `$DISK_FAULT.hits`.
  */
 #include "disk_preload.h"
 
@@ -32,9 +32,9 @@ static int read_fault(const char *control, struct fault *fault) {
 }
 
 static int matches(const char *path, const char *needle) {
-  size_t length = strlen(needle), all = strlen(path);
+  size_t length = strlen(needle), path_length = strlen(path);
   if (needle[length - 1] != '$') return strstr(path, needle) != NULL;
-  return all >= length - 1 && strncmp(path + all - (length - 1), needle, length - 1) == 0;
+  return path_length >= length - 1 && strncmp(path + path_length - (length - 1), needle, length - 1) == 0;
 }
 
 static void report(const char *control, const struct fault *fault, const char *call, const char *path) {
@@ -47,7 +47,7 @@ static void report(const char *control, const struct fault *fault, const char *c
   syscall(SYS_close, fd);
 }
 
-/* The errno that a call is to fail with, 0 for none. */
+/* Returns the errno for a call that must fail, else 0. */
 static int fails(char kind, const char *call, const char *path, int *is_short) {
   struct fault fault;
   const char *control = getenv("DISK_FAULT");

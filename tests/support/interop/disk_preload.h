@@ -1,4 +1,4 @@
-/* What the libraries share that are preloaded to stand between a program and its files. */
+/* Shared by the libraries that are preloaded to intercept the file calls of a program. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

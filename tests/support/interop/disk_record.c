@@ -1,16 +1,15 @@
 /*
- * Records what one program does to its files: preloaded, it appends each call that changes something below the folder
- * DISK_RECORD_ROOT to the file DISK_RECORD, in the order of the changes. A record is a line and then its three texts:
+ * Records the file calls of one program when it is preloaded. It appends each call that changes something below the folder
+ * $DISK_RECORD_ROOT to the file $DISK_RECORD, in order. A record is a line followed by its three texts:
  *
  *     kind inode a b length length length\n text text text
  *
  *     c created file: a mode; path         d created folder: a mode; path      l link: from, to
  *     r rename: from, to                   y symbolic link: target, path       u unlink, k rmdir: path
  *     w write: a offset; data third        t truncate: a length                m mode: a mode
- *     s a sync begins, e it has succeeded: a the number of the sync, b the process
+ *     s sync begins, e sync has succeeded: a number of the sync, b process id
  *
- * A sync waits for DISK_RECORD_SYNC_MS before it begins its work, so that a program that does not wait for it is seen to
- * answer too early.
+ * A sync first waits for $DISK_RECORD_SYNC_MS, so that a test notices a program that answers before the sync ends.
  */
 #include "disk_preload.h"
 
@@ -23,7 +22,7 @@ static int is_recorded(const char *path) {
   return strncmp(path, root, length) == 0 && (path[length] == '/' || path[length] == 0);
 }
 
-/* A record that cannot be written makes every later verdict wrong, so the program ends. */
+/* Aborts if the record cannot be written, because an incomplete record is useless. */
 static void put(char kind, long inode, long a, long b, const char *one, const char *two, const struct iovec *data,
                 int count, size_t bytes) {
   static int log = -1;
@@ -49,7 +48,7 @@ static void put(char kind, long inode, long a, long b, const char *one, const ch
 
 static void put_names(char kind, const char *one, const char *two) { put(kind, 0, 0, 0, one, two, NULL, 0, 0); }
 
-/* The inode of a recorded file or folder, 0 for any other. */
+/* Returns the inode of a recorded file or folder, else 0. */
 static long recorded_inode(int fd) {
   char buffer[PATH_MAX];
   struct stat found;
@@ -85,7 +84,7 @@ static int record_open(int (*real)(const char *, int, ...), const char *path, in
 OPEN_WITH(open, return record_open(REAL(open), path, flags, mode);)
 OPEN_WITH(open64, return record_open(REAL(open64), path, flags, mode);)
 
-/* `at` is the offset after the write where the call itself has none. */
+/* `at` is the offset of the write. If the call has none, it is computed after the write. */
 #define WRITE(name, parameters, arguments, at, parts, count)                                                  \
   ssize_t name parameters {                                                                                   \
     long inode = recorded_inode(fd);                                                                          \

@@ -1,4 +1,4 @@
-/** A real etcd on loopback, of one member or three. */
+/** A real etcd with one or more members. */
 import { Buffer } from "node:buffer";
 import { encodeBase64 } from "../../../core/lib/encodings.ts";
 import { peerPath } from "../peers/go.ts";
@@ -14,9 +14,9 @@ export interface EtcdMember {
   kill(): Promise<void>;
   /** Starts the member again with its data. */
   restart(): void;
-  /** Resolves once it knows a leader. */
+  /** Waits until the member knows a leader. */
   healthy(): Promise<void>;
-  /** Makes a call by the JSON gateway, such as `kv/range`; without TLS. */
+  /** Makes a call through the JSON gateway, such as `kv/range`; without TLS. */
   call<T>(path: string, body: object): Promise<T>;
   /** The newest revision of the whole etcd; without TLS. */
   revision(): Promise<number>;
@@ -39,16 +39,15 @@ export interface Etcd extends AsyncDisposable {
   readonly folder: TempFolder;
 }
 
-/** How an etcd is started. */
 export interface EtcdOptions {
   readonly members?: number;
   /** Further flags of each member. */
   readonly flags?: readonly string[];
   /** Where the members run, in turn; on loopback by default. */
   readonly places?: readonly Place[];
-  /** The peers that the members are, in turn: other releases. */
+  /** The releases of the members, in turn. */
   readonly releases?: readonly ("etcd" | "etcd-3.5" | "etcd-3.5.12")[];
-  /** Set where `flags` give it certificates. */
+  /** Whether `flags` configure TLS certificates. */
   readonly isTls?: boolean;
 }
 
@@ -58,7 +57,7 @@ interface KeyValue {
   readonly value?: string;
 }
 
-/** Flags of members that keep their leader on a machine that does other work too; by default one second costs it. */
+/** Flags that keep the leader on a busy machine. By default, one second without heartbeats starts an election. */
 export const STEADY_LEADER: readonly string[] = ["--heartbeat-interval=500", "--election-timeout=5000"];
 
 interface MemberPlan {
@@ -71,8 +70,8 @@ interface MemberPlan {
   readonly peer: string;
 }
 
-/** The largest number of changes that etcd takes at once. */
-const MOST_CHANGES = 128;
+/** The largest number of operations in an etcd transaction. */
+const MAX_OPERATIONS = 128;
 
 /** Starts an etcd and waits until it has a leader. */
 export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
@@ -100,7 +99,7 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
         ...[`--advertise-client-urls=${client}`, `--listen-metrics-urls=${metrics}`],
         ...[`--listen-peer-urls=${peer}`, `--initial-advertise-peer-urls=${peer}`],
         `--initial-cluster=${cluster}`,
-        // A disk that is busy for a second costs the leader its members. Only a crash of the machine loses what is not synced.
+        // A slow sync could make the leader step down. Only a crash of the machine loses unsynced data.
         ...(members > 1 ? ["--unsafe-no-fsync"] : []),
         ...flags,
       ])),
@@ -147,8 +146,8 @@ export async function startEtcd(options: EtcdOptions = {}): Promise<Etcd> {
           ...[...values].filter(([key, value]) => Buffer.compare(found.get(key) ?? Buffer.alloc(0), value) !== 0)
             .map(([key, value]) => ({ request_put: { key: btoa(key), value: encodeBase64(value) } })),
         ];
-        for (let at = 0; at < changes.length; at += MOST_CHANGES) {
-          await this.call("kv/txn", { success: changes.slice(at, at + MOST_CHANGES) });
+        for (let at = 0; at < changes.length; at += MAX_OPERATIONS) {
+          await this.call("kv/txn", { success: changes.slice(at, at + MAX_OPERATIONS) });
         }
       },
       signal: (signal) => running.get(plan.name)!.kill(signal),

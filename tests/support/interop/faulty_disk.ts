@@ -1,4 +1,4 @@
-/** A disk that fails for one program: `disk_fault.c`, preloaded, and the file that controls it. */
+/** A disk that fails for one program, which preloads `disk_fault.c`, and the file that controls it. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readFile, rename, writeFile } from "node:fs/promises";
@@ -6,23 +6,20 @@ import { constants } from "node:os";
 import type { TempFolder } from "../temp.ts";
 import { compilePreloaded } from "./recorded_disk.ts";
 
-/** Calls that can fail: open for writing, write, sync, truncate, and names (rename, link, unlink, mkdir, rmdir). */
-type CallKinds = string;
-
 interface Failing {
   readonly errno: "ENOSPC" | "EIO" | "EROFS";
-  /** Letters of o, w, s, t and n, see `disk_fault.c`. */
-  readonly kinds: CallKinds;
-  /** Part of the path, or its end where it ends with `$`. */
+  /** The kinds of calls that fail, as letters of `disk_fault.c`. */
+  readonly kinds: string;
+  /** A part of the path, or with a trailing `$` its end. */
   readonly needle: string;
-  /** Writes only half of the bytes: with `harmless` that is all, with `first` the calls that follow fail. */
+  /** Writes half of the bytes: `harmless` does nothing else, `first` also lets the following calls fail. */
   readonly short?: "harmless" | "first";
 }
 
-/** A fault of a disk, at any place. */
+/** A fault of a disk on any path. */
 export interface Fault extends Omit<Failing, "needle"> {
   readonly name: string;
-  /** Calls that fail, one without it. */
+  /** The number of calls that fail; by default 1. */
   readonly count?: number;
 }
 
@@ -32,16 +29,15 @@ export const FAULTS: readonly Fault[] = [
   { name: "EIO", errno: "EIO", kinds: "owstn" },
   { name: "EROFS", errno: "EROFS", kinds: "owtn" },
   { name: "a short write", errno: "EIO", kinds: "w", short: "harmless" },
-  // libuv continues with the rest by itself, and does not report an error that it meets then.
+  // libuv writes the rest itself, and does not report an error of that write.
   { name: "ENOSPC in the middle of a write", errno: "ENOSPC", kinds: "w", short: "first", count: 3 },
   { name: "a failing fsync", errno: "EIO", kinds: "s" },
 ];
 
-/** The control of the disk. */
 export interface FaultyDisk {
-  /** The environment of the program that gets this disk. */
+  /** The environment of the program that uses this disk. */
   readonly env: Readonly<Record<string, string>>;
-  /** Lets so many calls through, then fails so many (one without it). Counts from now. */
+  /** Lets the next `skipped` calls succeed, then fails `count` calls (by default 1). */
   arm(failing: Failing, skipped: number, count?: number): Promise<void>;
   disarm(): Promise<void>;
   /** Returns the calls that have failed since the disk was armed. */
@@ -59,17 +55,16 @@ interface Round {
   readonly what: string;
 }
 
-/** The calls and faults to try. */
 export interface EachCall {
-  /** The faults to try, by default all. Each must occur, or the test proves nothing about it. */
+  /** The faults to try; by default all. Each must occur, or the test fails. */
   readonly faults?: readonly Fault[];
-  /** Which calls, in order; all without it. A fault of writes must come at each of them. */
+  /** The calls that fail, in order; by default all. A fault of writes must occur at each of them. */
   readonly calls?: readonly number[];
 }
 
 /**
- * Lets one call on a path fail after the other, with one fault after the other, until an attempt makes no such call any
- * more. The attempt lets the program work on the armed disk; it may disarm it. Answers how many calls have failed.
+ * Makes each call on a path fail in turn, with each fault, until an attempt makes no further call. `attempt` runs the
+ * program on the armed disk and may disarm it. Returns the number of failed calls.
  */
 export async function tryEachCall(
   disk: FaultyDisk,
@@ -78,14 +73,14 @@ export async function tryEachCall(
   { faults = FAULTS, calls }: EachCall = {},
 ): Promise<number> {
   let failed = 0;
-  // At every call, a fault that another one contains finds nothing new.
+  // When all calls are tried, a fault that another one contains finds nothing new.
   const tried = calls !== undefined
     ? faults
     : faults.filter((fault) => !faults.some((other) => contains(other, fault)));
   for (const fault of tried) {
     let hit = 0;
     for (const call of calls ?? Array(MAX_CALLS + 1).keys()) {
-      assert.ok(calls !== undefined || call < MAX_CALLS, `${needle}: there is no end of calls`);
+      assert.ok(calls !== undefined || call < MAX_CALLS, `${needle}: more than ${MAX_CALLS} calls`);
       await disk.arm({ ...fault, needle }, call, fault.count);
       await attempt({ fault, call, what: `${fault.name} at call ${call} on ${needle}` });
       await disk.disarm();
@@ -102,7 +97,7 @@ export async function tryEachCall(
   return failed;
 }
 
-/** Reports whether each call that meets `fault` meets `other` too, with the same error. */
+/** Reports whether each call that fails with `fault` also fails with `other`, in the same way. */
 function contains(other: Fault, fault: Fault): boolean {
   return other !== fault && other.errno === fault.errno && other.count === fault.count &&
     (other.short ?? fault.short) === undefined &&
@@ -112,7 +107,7 @@ function contains(other: Fault, fault: Fault): boolean {
 /** The kinds of short writes, numbered as in `disk_fault.c`. */
 const SHORT = { not: 0, harmless: 1, first: 2 } as const;
 
-/** Builds the library and makes a control file; needs a C compiler. */
+/** Builds the library and prepares its control file. Needs a C compiler. */
 export async function createFaultyDisk(folder: TempFolder): Promise<FaultyDisk> {
   const library = await compilePreloaded("disk_fault", folder);
   const control = folder.join("disk_fault");

@@ -1,4 +1,4 @@
-/** An instance on a disk that fails, a client that records its answers, and the failures that are allowed. */
+/** An instance on a failing disk, a client for it, and assertions about the failures that are allowed. */
 import assert from "node:assert/strict";
 import { createApiClient } from "../../../client/objects/api.ts";
 import { createConnector, readCluster } from "../../../client/transport/connect.ts";
@@ -11,9 +11,9 @@ import type { FaultyDisk } from "./faulty_disk.ts";
 import { waitUntilUp } from "./instance.ts";
 
 const CONFIG_MAPS = "/api/v1/namespaces/default/configmaps";
-/** The longest time of one request, with the retries that clients make. */
-const ANSWERED_WITHIN_MS = 180_000;
-/** The number of answers with the same revision after which an instance has settled. */
+/** The timeout of a request, including retries. */
+const REQUEST_TIMEOUT_MS = 180_000;
+/** The number of consecutive answers with the same revision from a quiet instance. */
 const QUIET_ANSWERS = 30;
 
 /** The reason for a refused write. */
@@ -24,7 +24,7 @@ export interface Refusal {
 
 /** A client that writes objects and reads them again. */
 interface Client extends AsyncDisposable {
-  /** Undefined when it was acknowledged, else the refusal. */
+  /** Returns undefined if the write was acknowledged, else the refusal. */
   create(name: string, bytes: number, query?: string): Promise<Refusal | undefined>;
   names(): Promise<ReadonlySet<string>>;
   /** Returns the newest revision of the storage. */
@@ -40,7 +40,7 @@ export async function connect(dataDir: string): Promise<Client> {
   const cluster = await readCluster(`${dataDir}/admin.kubeconfig`, files);
   const transport = await createConnector({ files, clock, userAgent: "test" })(cluster);
   const api = createApiClient(transport, { clock });
-  const soon = () => AbortSignal.timeout(ANSWERED_WITHIN_MS);
+  const soon = () => AbortSignal.timeout(REQUEST_TIMEOUT_MS);
   const exchange = async (request: Parameters<typeof transport.send>[0]) => {
     const { status, body } = await transport.send(request, soon());
     let text = "";
@@ -50,7 +50,7 @@ export async function connect(dataDir: string): Promise<Client> {
   return {
     async create(name, bytes, query = "") {
       const body = { apiVersion: "v1", kind: "ConfigMap", metadata: { name }, data: { x: "x".repeat(bytes) } };
-      // Without the retries that clients make by themselves.
+      // Not through the API client, which would retry.
       const headers = { "content-type": "application/json" };
       const { status, text } = await exchange({ method: "POST", path: CONFIG_MAPS + query, headers, body });
       if (status === 201) return undefined;
@@ -63,7 +63,7 @@ export async function connect(dataDir: string): Promise<Client> {
       return new Set(items.map(({ metadata }) => metadata.name ?? ""));
     },
     async revision() {
-      // An empty list, because the objects of a test may be large.
+      // The list is empty, because the objects of a test may be large.
       const path = `${CONFIG_MAPS}?fieldSelector=metadata.name%3Dnone`;
       const { metadata } = await api.requestList<ConfigMap>({ method: "GET", path }, soon());
       return metadata.resourceVersion ?? "";
@@ -85,28 +85,28 @@ export function startUp(
 }
 
 /**
- * A new instance's own controllers fill it; from then on only the test writes. Answers are counted, not the time: a server
- * that has no processor answers nothing.
+ * Waits until the controllers of a new instance have made their writes, so that only the test writes. It counts answers
+ * instead of time, because a server without processor time does not answer.
  */
-export async function quiet(client: Client): Promise<void> {
+export async function waitUntilQuiet(client: Client): Promise<void> {
   let last = "";
-  let alike = 0;
+  let unchanged = 0;
   await eventually("no writes", async () => {
     const revision = await client.revision();
-    alike = revision === last ? alike + 1 : 0;
+    unchanged = revision === last ? unchanged + 1 : 0;
     last = revision;
-    return alike > QUIET_ANSWERS || undefined;
+    return unchanged > QUIET_ANSWERS || undefined;
   });
 }
 
-/** A clear refusal: 5xx, without internals of the program. */
+/** Asserts that a refusal is a 5xx without a stack trace. */
 export function assertRefusal(refusal: Refusal, what: string): void {
   assert.ok(refusal.code >= 500, `${what}: ${refusal.code} ${refusal.message}`);
   assert.doesNotMatch(refusal.message, /\n {4}at /, what);
 }
 
-/** Exits with a clear message, without internals of the program. */
-export function assertClearEnd(
+/** Asserts that a program failed with an error message and without a stack trace. */
+export function assertClearFailure(
   { code, stderr }: { readonly code: number | undefined; readonly stderr: string },
   what: string,
 ): void {
@@ -115,19 +115,19 @@ export function assertClearEnd(
   assert.doesNotMatch(stderr, /\n {4}at /, what);
 }
 
-/** Reports whether a call that failed may be one for a CRL: the sync of the folder may also be one for another file. */
+/** Reports whether a failed call may belong to a CRL. The sync of the folder may also belong to another file. */
 export function isCrlCall(hit: string): boolean {
   return /\/pki\/(?:\.ca\.crl\.\d+\.tmp|ca\.crl)$/.test(hit) || /^fsync .*\/pki$/.test(hit);
 }
 
-/** A server and a client that sends it requests. */
+/** A running server and its client. Disposing it ends both. */
 interface Life extends AsyncDisposable {
   readonly running: Child;
   readonly client: Client;
 }
 
 /** Starts `up` and waits until it serves. */
-export async function begin(dataDir: string, port: number, disk?: FaultyDisk): Promise<Life> {
+export async function startWithClient(dataDir: string, port: number, disk?: FaultyDisk): Promise<Life> {
   const running = startUp(dataDir, port, disk);
   await waitUntilUp(running);
   const client = await connect(dataDir);

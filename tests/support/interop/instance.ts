@@ -1,4 +1,4 @@
-/** `tlsboot up` from its sources, in a folder of its own, with a home for the caches of peers. */
+/** `tlsboot up` from its sources, in a temporary folder with a home directory for the caches of kubectl. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { type Child, type Finished, spawnTlsboot, spawnTlsbootToEnd, succeedTlsboot } from "../child.ts";
 import { createTempFolder, type TempFolder } from "../temp.ts";
@@ -6,9 +6,9 @@ import { createKubectl, type Kubectl } from "./kubectl.ts";
 
 export interface InstanceOptions {
   readonly args?: readonly string[];
-  /** Lines of a token file, handed over as --token-auth-file. */
+  /** The lines of a file for --token-auth-file. */
   readonly tokens?: readonly string[];
-  /** Instead of a folder below the temporary one. */
+  /** The data directory; by default below the temporary folder. */
   readonly dataDir?: string;
   /** The version of its kubectl; by default the newest. */
   readonly kubectlRelease?: string | undefined;
@@ -30,7 +30,7 @@ export interface RunningInstance extends AsyncDisposable {
   succeed(...args: readonly string[]): Promise<Finished>;
   /** Starts a command, in the temporary folder. */
   spawnTlsboot(...args: readonly string[]): Child;
-  /** Returns the same running instance with a temporary folder of its own. Disposing it removes that folder and ends nothing. */
+  /** Returns the same instance with another temporary folder. Disposing it only removes the folder. */
   withOwnFolder(): Promise<RunningInstance>;
 }
 

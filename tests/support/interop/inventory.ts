@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import type { TempFolder } from "../temp.ts";
 
-/** Writes the inventory that gives this machine's addresses, which every kubelet on it reports, to one node. */
+/** Writes an inventory with one node, which has all addresses of this machine, as every kubelet on it reports. */
 export async function writeInventory(folder: TempFolder, node: string): Promise<string> {
   const path = folder.join("inventory.yaml");
   const ips = addresses().map((address) => JSON.stringify(address)).join(", ");

@@ -1,6 +1,6 @@
 /**
- * Stock kubeadm: the commands that make a cluster ready for others to join (tokens, and the phases of `kubeadm init`), those
- * of `kubeadm join` on a machine, and two clusters for both.
+ * Scripts of stock kubeadm: tokens, the phases of `kubeadm init` that prepare a cluster for joining, and `kubeadm join` on
+ * a machine. Also starts the two clusters that they run against.
  */
 import { Buffer } from "node:buffer";
 import { createHash, X509Certificate } from "node:crypto";
@@ -11,7 +11,7 @@ import { findServerPort } from "../temp.ts";
 import { type ControlPlane, startControlPlane } from "./control_plane.ts";
 import { type RunningInstance, startInstance } from "./instance.ts";
 import { createKubectl, formatKubeconfig } from "./kubectl.ts";
-import type { Command, Place, Script } from "./kubectl_comparison/comparison.ts";
+import type { Command, Script, Target } from "./kubectl_comparison/comparison.ts";
 import { type Machine, startMachine } from "./machine.ts";
 
 /** The token that machines join with, made by `kubeadm init phase bootstrap-token`. */
@@ -32,7 +32,7 @@ export function kubectl(run: string): Command {
   return { run, code: 0 };
 }
 
-/** The version is named, so that kubeadm does not query the internet for the newest. */
+/** It sets the version, so that kubeadm does not look it up on the internet. */
 const CLUSTER_CONFIG = `
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration
@@ -41,8 +41,8 @@ controlPlaneEndpoint: \${server}
 `;
 
 /**
- * The configuration of `kubeadm init` for `${server}`; the kubelet's part lets one start on any machine. kubeadm
- * refuses a loopback address.
+ * The configuration of `kubeadm init` for `${server}`, with which a kubelet starts on any machine. kubeadm refuses a
+ * loopback address.
  */
 export const INIT_CONFIG = `
 apiVersion: kubeadm.k8s.io/v1beta4
@@ -68,12 +68,12 @@ port: \${port}
 healthzPort: \${healthPort}
 `;
 
-/** A Secret as text, without the times in it. */
+/** Prints a Secret as text, without its expiration. */
 const DATA =
   `-o 'go-template={{.type}}{{range $key, $value := .data}}{{if ne $key "expiration"}} {{$key}}={{base64decode $value}}{{end}}{{end}}'`;
 const getSecretCommand = (id: string): Command => kubectl(`get secret bootstrap-token-${id} -n kube-system ${DATA}`);
 
-/** token create, list and delete. */
+/** kubeadm token create, list and delete. */
 export const tokens: Script = {
   title: "kubeadm token",
   files: {
@@ -155,7 +155,7 @@ const CONFIGS = "configmap/kubeadm-config configmap/kubelet-config " +
     " ",
   );
 
-/** init phase bootstrap-token and upload-config, and the objects that they create. */
+/** kubeadm init phase bootstrap-token and upload-config, and the objects that they create. */
 export const preparing: Script = {
   title: "kubeadm init phase",
   files: { "init.yaml": INIT_CONFIG },
@@ -188,7 +188,7 @@ interface Clusters extends AsyncDisposable {
   readonly plane: ControlPlane;
   readonly instance: RunningInstance;
   /** The real cluster, followed by tlsboot. */
-  readonly places: readonly [Place, Place];
+  readonly targets: readonly [Target, Target];
 }
 
 export async function startClusters(): Promise<Clusters> {
@@ -203,25 +203,25 @@ export async function startClusters(): Promise<Clusters> {
     await theirKubectl.run("wait", `namespace/${namespace}`, "--for=create");
   }
   await theirKubectl.create(await ownToken(instance));
-  const theirs = await createPlace(plane, plane.folder.join("kubernetes"), plane.server, plane.adminKubeconfig);
+  const theirs = await createTarget(plane, plane.folder.join("kubernetes"), plane.server, plane.adminKubeconfig);
   stack.use(theirs.machine);
-  const ours = await createPlace(plane, plane.folder.join("tlsboot"), instance.server, instance.adminKubeconfig);
+  const ours = await createTarget(plane, plane.folder.join("tlsboot"), instance.server, instance.adminKubeconfig);
   stack.use(ours.machine);
   const owned = stack.move();
   return {
     plane,
     instance,
-    places: [theirs.place, ours.place],
+    targets: [theirs.target, ours.target],
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
 
-async function createPlace(
+async function createTarget(
   { folder, caPath }: ControlPlane,
   home: string,
   url: string,
   adminKubeconfig: string,
-): Promise<{ readonly place: Place; readonly machine: Machine }> {
+): Promise<{ readonly target: Target; readonly machine: Machine }> {
   await mkdir(home);
   const kubectl = createKubectl(folder, adminKubeconfig);
   await writeFile(`${home}/admin.kubeconfig`, await kubectl.run("config", "view", "--flatten"), { mode: 0o600 });
@@ -238,10 +238,10 @@ async function createPlace(
     port: String(await findServerPort()),
     healthPort: String(await findServerPort()),
   };
-  return { place: { server: new URL(url).host, home, bin: dirname(machine.enter), values }, machine };
+  return { target: { server: new URL(url).host, home, bin: dirname(machine.enter), values }, machine };
 }
 
-/** The token that `up` makes for itself, and makes anew when it is deleted, so that the other side can have it too. */
+/** Returns the token that `up` creates itself, and again if it is deleted. The other cluster needs the same token. */
 async function ownToken({ kubectl }: RunningInstance): Promise<string> {
   const text = await kubectl.run(
     ...["get", "secrets", "--namespace=kube-system", "--field-selector=type=bootstrap.kubernetes.io/token"],
@@ -258,23 +258,23 @@ function publicKeyHash(pem: string): string {
   return `sha256:${createHash("sha256").update(spki).digest("hex")}`;
 }
 
-/** A step on the machine of the place, which must succeed unless `code` is given. */
+/** A step on the machine of the target, which must succeed unless `code` is given. */
 function machine(run: string, code = 0): Command {
   return { run, program: "machine", code };
 }
 
-/** The machine that the tests run on may lack what a node needs; it is not what is tested. */
+/** Flags for any machine: the host may lack what a node needs, which is not tested. */
 const ANY_MACHINE = `--node-name ${NODE} --cri-socket unix://\${socket} --ignore-preflight-errors all`;
 const PIN = "--discovery-token-ca-cert-hash ${caHash}";
 const WRONG_PIN = `--discovery-token-ca-cert-hash sha256:${"0".repeat(64)}`;
 
-/** Discovery, and the reading of what `upload-config` stored; nothing is written. */
+/** Discovers the cluster and reads what `upload-config` stored. Nothing is written. */
 const discover = (run: string, code = 0): Command => machine(`kubeadm join phase preflight ${run}`, code);
 const byFlags = (run: string, code = 0): Command => discover(`\${server} ${run} ${ANY_MACHINE}`, code);
 const byFile = (name: string, code = 0): Command =>
   discover(`--config \${home}/kubeadm-join-discovery/${name} --ignore-preflight-errors all`, code);
 
-/** A complete configuration. kubeadm repeats each failure until its timeout, which is short here. */
+/** Formats a configuration. kubeadm retries each failure until the timeout, which is short here. */
 const joinConfig = (discovery: string, timeouts = "timeouts: {discovery: 6s, kubernetesAPICall: 6s}"): string => `
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: JoinConfiguration
@@ -324,12 +324,12 @@ export const discovery: Script = {
     ...[`discovery.kubeconfig --tls-bootstrap-token ${JOIN_TOKEN}`, "discovery-with-token.kubeconfig"].map((file) =>
       discover(`--discovery-file \${home}/kubeadm-join-discovery/${file} ${ANY_MACHINE}`)
     ),
-    // An address is no URL.
+    // kubeadm expects an address without a scheme.
     discover(`https://\${server} --token ${JOIN_TOKEN} ${PIN} ${ANY_MACHINE}`, 1),
   ],
 };
 
-/** The whole of it: afterwards the machine is a node. */
+/** A complete join, after which the machine is a node, and a reset. */
 export const joining: Script = {
   title: "kubeadm join",
   generated: ["csr-"],

@@ -6,9 +6,9 @@ import { type Child, type Finished, start } from "../child.ts";
 import type { TempFolder } from "../temp.ts";
 import { eventually } from "../eventually.ts";
 
-const PATIENCE_MS = 180_000;
+const TIMEOUT_MS = 180_000;
 
-/** `kubectl wait` gives up after 30 seconds by itself. A server that other work holds up may take longer. */
+/** The default timeout of `kubectl wait`, 30 seconds, is too short for a busy server. */
 const WAIT_FLAG = "--timeout=170s";
 
 export interface Kubectl {
@@ -44,13 +44,13 @@ export function createKubectl(
     ...(more.stdin === undefined ? {} : { stdin: more.stdin }),
   };
   const begin = (args: readonly string[]): Child => {
-    const isImpatient = args[0] === "wait" && !args.some((arg) => arg.startsWith("--timeout"));
-    return start(program, isImpatient ? [...args, WAIT_FLAG] : args, options);
+    const needsTimeout = args[0] === "wait" && !args.some((arg) => arg.startsWith("--timeout"));
+    return start(program, needsTimeout ? [...args, WAIT_FLAG] : args, options);
   };
   const finish = async (args: readonly string[]): Promise<Finished> => {
     await using running = begin(args);
     // kubectl delete and wait run forever when the server never sends the response that they wait for.
-    const timer = setTimeout(() => running.kill("SIGKILL"), PATIENCE_MS);
+    const timer = setTimeout(() => running.kill("SIGKILL"), TIMEOUT_MS);
     try {
       return await running.finished();
     } finally {
@@ -84,7 +84,7 @@ export function formatKubeconfig(cluster: object, user: object, name = "test"): 
   });
 }
 
-/** Waits, by kubectl's own watch, for a CSR that a pattern of its name finds; answers the name. */
+/** Watches with kubectl until there is a CSR whose name matches a pattern, and returns the name. */
 export async function waitForCsr(kubectl: Kubectl, pattern = /\S+/): Promise<string> {
   await using watch = kubectl.start("get", "csr", "--watch", "--output=name");
   const line = new RegExp(`certificatesigningrequest\\.certificates\\.k8s\\.io/(${pattern.source})\n`);
@@ -98,7 +98,7 @@ export async function waitForCertificate(kubectl: Kubectl, name: string): Promis
   return Buffer.from(await kubectl.run("get", "csr", name, `--output=${field}`), "base64").toString();
 }
 
-/** Waits until the server lets the user do something (`auth can-i`): it learns of a new binding by a watch. */
+/** Waits until `auth can-i` allows an action, because the server learns of a new binding by a watch. */
 export async function untilAllowed(kubectl: Kubectl, ...action: readonly string[]): Promise<void> {
   await eventually(
     `the user may ${action.join(" ")}`,

@@ -12,7 +12,7 @@ interface RunningKubelet extends AsyncDisposable {
   readonly currentPair: string;
 }
 
-/** Starts one. There is no container runtime: once it has its certificate it ends by itself. */
+/** Starts a kubelet. It ends once it has its certificate, because there is no container runtime. */
 export async function startKubelet(folder: TempFolder, node: string, bootstrap: string): Promise<RunningKubelet> {
   const root = folder.join(`kubelet-${node}`);
   // A test may have prepared the folder of its certificates.
@@ -33,10 +33,10 @@ export async function startKubelet(folder: TempFolder, node: string, bootstrap: 
   };
 }
 
-/** The configuration that lets a kubelet start on any machine, with other fields where they matter. */
+/** Formats a configuration with which a kubelet starts on any machine. */
 export function kubeletConfig(
   runtimeSocket: string,
-  /** Its own, so that kubelets of several tests run at the same time. */
+  /** The port of its server. Kubelets of several tests run at the same time. */
   port: number,
   more: Readonly<Record<string, unknown>> = {},
 ): string {

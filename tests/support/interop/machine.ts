@@ -1,6 +1,6 @@
 /**
- * A machine for a kubelet, and for kubeadm: its own root folder, processes and service manager, on the kernel and the
- * network of the one that the tests run on. What is written there is gone with it; nothing else can be written from there.
+ * A machine for a kubelet and kubeadm. It has its own root folder, processes and service manager, and shares the kernel and
+ * the network of the host. It runs the host's programs, mounted read-only.
  */
 import { randomBytes } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
@@ -22,18 +22,18 @@ const KERNEL_SETTINGS: readonly string[] = [
 
 /** A running machine. Disposing it ends everything that runs on it. */
 export interface Machine extends AsyncDisposable {
-  /** The path of its root folder from outside. */
+  /** The path of its root folder on the host. */
   readonly root: string;
-  /** Path of the socket of its container runtime, inside and outside. */
+  /** The socket of its container runtime, with the same path on the host. */
   readonly runtimeSocket: string;
-  /** Path of a program called `machine` that runs another one there: its arguments are the command. */
+  /** The path of a program called `machine` that runs its arguments as a command on the machine. */
   readonly enter: string;
 }
 
 /**
- * Makes the machine out of a folder, in namespaces of its own. Programs are those of the outer machine and cannot be
- * written; kernel settings that a kubelet changes globally are files of the machine. It reports its process only inside
- * the root folder, because whoever enters it takes the root of that process.
+ * Turns a folder into the machine, in its own namespaces. It mounts the host's programs read-only, and a file over each
+ * kernel setting that a kubelet changes globally. It prints its process id after chroot, because nsenter enters the root
+ * of that process.
  */
 const SETUP = `
 set -eu
@@ -68,10 +68,7 @@ done
 exec chroot "$root" sh -c 'echo "machine $1"; exec sleep infinity' sh "$pid"
 `;
 
-/**
- * The answers that kubeadm needs from systemd, for one service, as the package of Kubernetes sets it up
- * (10-kubeadm.conf).
- */
+/** A systemctl with what kubeadm needs for the kubelet's service, set up as in Kubernetes' package (10-kubeadm.conf). */
 const SYSTEMCTL = `#!/bin/sh
 pid=/run/kubelet.pid
 stop() {
@@ -94,14 +91,14 @@ case "$*" in
 esac
 `;
 
-/** Starts one in a folder that it shares with the outer machine, with a kubelet of a release. Needs root. */
+/** Starts a machine in a folder that it shares with the host. Needs root. */
 export async function startMachine(shared: string, name: string, kubeletRelease?: string): Promise<Machine> {
   const folder = `${shared}/${name}`;
   const root = `${folder}/root`;
   for (const path of ["etc/kubernetes/manifests", "opt/bin", "opt/settings", "run", "tmp", "var/lib", "var/log"]) {
     await mkdir(`${root}/${path}`, { recursive: true });
   }
-  // Its own name needs no name server.
+  // The machine resolves its own name without a name server.
   await writeFile(`${root}/etc/hosts`, `127.0.0.1 localhost ${name}\n`);
   await writeFile(`${root}/etc/resolv.conf`, "");
   await writeFile(`${root}/etc/passwd`, "root:x:0:0:root:/:/bin/sh\n");
@@ -123,7 +120,7 @@ export async function startMachine(shared: string, name: string, kubeletRelease?
     ...["sh", "-c", SETUP, "sh", root, shared, cacheDir(), ...KERNEL_SETTINGS],
   ]));
   const [, pid = ""] = await running.waitFor(/^machine (\d+)$/m);
-  // All processes of the machine end with its first one, and only then unshare ends.
+  // All processes of the machine end with its first one, and unshare ends after them.
   stack.defer(async () => {
     process.kill(Number(pid), "SIGKILL");
     await running.finished();
@@ -145,8 +142,8 @@ interface ContainerRuntime extends AsyncDisposable {
 }
 
 /**
- * Starts a container runtime that answers a kubelet and runs nothing, and waits until it listens. The path of a socket may
- * have 107 bytes, so the folder must not be deep.
+ * Starts a container runtime that answers a kubelet but runs nothing. The path of a socket has at most 107 bytes, so the
+ * path of the folder must be short.
  */
 async function startContainerRuntime(folder: string): Promise<ContainerRuntime> {
   const socket = `${folder}/cri.sock`;

@@ -1,46 +1,46 @@
-/** Networks of their own for processes, joined by a bridge on which any two of them can be parted. */
+/** Network namespaces for processes, connected by a bridge on which any two of them can be disconnected. */
 import process from "node:process";
 import { runProgram } from "../child.ts";
 
 /** A network in which processes run. */
 export interface Place {
-  /** The address at which processes of other places find it. */
+  /** The address at which other places reach it. */
   readonly address: string;
-  /** Puts a program in there: command and arguments that run it. */
+  /** Returns the command and arguments that run a program there. */
   wrap(command: string, args: readonly string[]): readonly [string, readonly string[]];
 }
 
-/** The loopback of this process, which no other place reaches. */
+/** The network of this process, by its loopback address, which other places cannot reach. */
 export const HERE: Place = { address: "127.0.0.1", wrap: (command, args) => [command, args] };
 
 /** Network namespaces and the host, on one bridge. Disposing it removes them. */
 export interface Network extends AsyncDisposable {
-  /** The end of the bridge at which this process is. */
+  /** The place of this process, by its address on the bridge. */
   readonly host: Place;
   readonly places: readonly Place[];
-  /** Loses every packet between two places, as a broken cable does: connections hang, and none is refused. */
-  part(one: Place, other: Place): Promise<void>;
-  join(one: Place, other: Place): Promise<void>;
-  /** Loses the packets from one place to another, but not those that come back. */
+  /** Drops every packet between two places, as a broken cable does. Connections hang and are not refused. */
+  disconnect(one: Place, other: Place): Promise<void>;
+  reconnect(one: Place, other: Place): Promise<void>;
+  /** Drops the packets from one place to another, but not those in the other direction. */
   mute(from: Place, to: Place): Promise<void>;
   unmute(from: Place, to: Place): Promise<void>;
 }
 
-/** An address of the link layer that no place has. */
+/** A link-layer address that no place has. */
 const NOWHERE = "02:00:00:00:00:00";
 
-/** The number of subnets to choose from, below the addresses that clouds use for themselves. */
+/** The number of subnets to try. Clouds use higher link-local addresses themselves. */
 const SUBNETS = 160;
 
-/** Creates the network of this process; needs root, and fails loudly without. */
+/** Creates a network with `count` places. It fails without root. */
 export async function createNetwork(count: number): Promise<Network> {
-  // Names of interfaces have at most 15 characters, ids of processes at most 7 digits.
+  // An interface name has at most 15 characters, and a process id at most 7 digits.
   const hub = `tb-${process.pid}`;
   const outer = `${hub}-h`;
   const names = Array.from({ length: count }, (_, index) => `${hub}-${index}`);
   let host: Place;
   let places: readonly Place[];
-  /** Where a place's packets leave: options of `ip`, and the interface. */
+  /** Returns the options of `ip` and the interface for the packets that a place sends. */
   function locate(place: Place): readonly [readonly string[], string] {
     return place === host ? [[], outer] : [["-n", names[places.indexOf(place)]!], "bridged"];
   }
@@ -52,7 +52,7 @@ export async function createNetwork(count: number): Promise<Network> {
     setNeighbour("replace", from, to, "lladdr", NOWHERE, "nud", "permanent");
   const unmute = (from: Place, to: Place): Promise<void> => setNeighbour("delete", from, to);
   async function remove(): Promise<void> {
-    // The other cables go with the namespaces, but later. The next network has the same names.
+    // The kernel removes the other cables with the namespaces, but later. The next network uses this name again.
     await ip("link", "delete", outer);
     for (const name of [...names, hub]) await ip("netns", "delete", name);
   }
@@ -80,7 +80,7 @@ export async function createNetwork(count: number): Promise<Network> {
       await ip("-n", name, "link", "set", "lo", "up");
     }
   } catch (error) {
-    // The first error is the more useful one, and some of them are not there yet.
+    // Report the first error. Some of these may not exist yet.
     await ip("link", "delete", outer).catch(() => undefined);
     for (const name of [...names, hub]) await ip("netns", "delete", name).catch(() => undefined);
     throw error;
@@ -90,11 +90,11 @@ export async function createNetwork(count: number): Promise<Network> {
     places,
     mute,
     unmute,
-    async part(one, other) {
+    async disconnect(one, other) {
       await mute(one, other);
       await mute(other, one);
     },
-    async join(one, other) {
+    async reconnect(one, other) {
       await unmute(one, other);
       await unmute(other, one);
     },
@@ -102,7 +102,7 @@ export async function createNetwork(count: number): Promise<Network> {
   };
 }
 
-/** Finds a subnet that no other process has: it has one route, and the second process cannot add it again. */
+/** Claims a subnet by adding its route, which fails if another process has the subnet. */
 async function claimSubnet(device: string): Promise<string> {
   let failure: unknown;
   for (let number = 1; number <= SUBNETS; number++) {

@@ -1,4 +1,4 @@
-/** Starts programs of tests/support that do one action for each line on stdin, on a disk that fails. */
+/** Starts programs of tests/support that do one action for each line on stdin, on a failing disk. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -9,13 +9,13 @@ import type { FaultyDisk } from "./faulty_disk.ts";
 
 /** A running program. Disposing it ends its input and waits for its end. */
 interface OnDemand extends AsyncDisposable {
-  /** The next line that the program prints. */
-  said(): Promise<string>;
+  /** Returns the next line that the program prints. */
+  nextLine(): Promise<string>;
   /** Sends a line and returns the line that the program answers. */
   send(line: string): Promise<string>;
 }
 
-/** Starts one on Node, whose file calls are libc's. */
+/** Starts a program on Node, which makes file calls through libc. */
 export function startOnDemand(name: string, folder: string, disk: FaultyDisk): OnDemand {
   const node = process.env["TLSBOOT_TEST_NODE"] ?? process.execPath;
   const program = join(ROOT, "tests", "support", name);
@@ -25,12 +25,12 @@ export function startOnDemand(name: string, folder: string, disk: FaultyDisk): O
     env: { ...process.env, ...disk.env },
   });
   const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
-  const said = async (): Promise<string> => (await lines.next()).value ?? "ended";
+  const nextLine = async (): Promise<string> => (await lines.next()).value ?? "ended";
   return {
-    said,
+    nextLine,
     send(line) {
       child.stdin!.write(`${line}\n`);
-      return said();
+      return nextLine();
     },
     async [Symbol.asyncDispose]() {
       child.stdin!.end();
@@ -46,9 +46,9 @@ interface CommandState {
   readonly stderr: string;
 }
 
-/** Commands of tlsboot on a disk that fails. Disposing it ends the process in which they run. */
+/** Runs commands of tlsboot on a failing disk. Disposing it ends their process. */
 interface Commands extends AsyncDisposable {
-  /** Runs a command to its end, or starts a server and returns when it is up: without a code. */
+  /** Runs a command to its end, or starts a server and returns without an exit code when it is up. */
   run(...args: readonly string[]): Promise<CommandState>;
   /** Stops the server and waits until it has ended. */
   stop(): Promise<CommandState>;

@@ -1,4 +1,4 @@
-/** OpenSSL, which checks the files that tlsboot writes, and makes CAs, certificates and CSRs without any code of tlsboot. */
+/** Checks files that tlsboot writes, and makes CAs, certificates and CSRs, with OpenSSL alone. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { stat, writeFile } from "node:fs/promises";
@@ -18,7 +18,7 @@ export async function openssl(args: readonly string[], stdin?: string): Promise<
   return stdout;
 }
 
-/** The first certificate of a PEM file leads to the CA, may be used so, and obeys RFC 5280 strictly; `flags` change that. */
+/** Asserts that the first certificate of a PEM file chains to the CA, has the purpose and strictly follows RFC 5280. */
 export async function assertChain(
   caPath: string,
   certificatePath: string,
@@ -32,7 +32,7 @@ export async function assertChain(
   ]);
 }
 
-/** The key is sound and belongs to the certificate; both may be in one file. */
+/** Asserts that a key is valid and belongs to the certificate. Both may be in one file. */
 export async function assertKeyMatches(certificatePath: string, keyPath: string): Promise<void> {
   await openssl(["pkey", "-in", keyPath, "-check", "-noout"]);
   assert.equal(
@@ -42,7 +42,7 @@ export async function assertKeyMatches(certificatePath: string, keyPath: string)
   );
 }
 
-/** Subject of the first certificate, as `CN=…,O=…`. */
+/** Reads the subject of the first certificate, as `CN=…,O=…`. */
 export async function readSubject(certificatePath: string): Promise<string> {
   const text = await openssl(["x509", "-in", certificatePath, "-noout", "-subject", "-nameopt", "RFC2253"]);
   return text.trim().replace(/^subject=/, "");
@@ -66,7 +66,7 @@ export async function assertNodePair(
   assert.equal(await readMode(pairPath), 0o600, `mode of ${pairPath}`);
 }
 
-/** Extensions of a CA, as openssl's configuration has them. */
+/** The extensions of a CA in OpenSSL's syntax. */
 export const CA_EXTENSIONS = [
   "basicConstraints=critical,CA:TRUE",
   "keyUsage=critical,keyCertSign,cRLSign",
@@ -75,10 +75,10 @@ export const CA_EXTENSIONS = [
 
 interface OpensslCertificate {
   readonly name: string;
-  /** The name of an earlier certificate that signs it; itself when absent. */
+  /** The name of an earlier certificate that signs it; by default it is self-signed. */
   readonly issuer?: string;
   readonly extensions: readonly string[];
-  /** The number of days that it is valid; 30 when absent. */
+  /** The number of days that it is valid; by default 30. */
   readonly days?: number;
   /** Additional arguments for `openssl genpkey`. */
   readonly key?: readonly string[];
@@ -101,7 +101,7 @@ export async function makeCertificate(folder: TempFolder, certificate: OpensslCe
   ]);
 }
 
-/** The fields of a manifest; the default is a client's, for the built-in client signer. */
+/** The fields of a manifest; by default a client's, for the built-in client signer. */
 interface ManifestOptions {
   readonly metadata?: Readonly<Record<string, unknown>>;
   readonly spec?: Readonly<Record<string, unknown>>;
@@ -110,7 +110,7 @@ interface ManifestOptions {
 
 const keys = new Map<string, Promise<string>>();
 
-/** `spec.request`: base64 of a PEM request. Each subject has one key. */
+/** Creates a request for `spec.request`, in base64 of PEM. Each subject has one key. */
 export async function createRequest(subject: string): Promise<string> {
   const key = keys.get(subject) ?? openssl(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]);
   keys.set(subject, key);

@@ -1,12 +1,12 @@
 /**
- * Programs that this project did not write, with the same results at a real control plane and at `up`. To add one: a
- * peer in `tests/support/peers/go.ts` (a Go module below tests/interop/peers), a package in `tests/support/peers/install_debian.ts`, or one
- * in `tests/support/peers/debian.ts`; then its script here.
+ * Third-party programs, which must have the same results with a real control plane and with `up`. To add one, add a peer
+ * to `tests/support/peers/go.ts` (a Go module below tests/interop/peers) or a package to `install_debian.ts` or `debian.ts`
+ * in the same folder, and its script here.
  */
 import type { Script } from "./kubectl_comparison/comparison.ts";
 import { NO_QUOTAS } from "./kubectl_comparison/get.ts";
 
-/** Our server warns about a request for a signer that does not run in it. */
+/** The difference for a request whose signer does not run, which tlsboot warns about. */
 const NO_SIGNER = {
   reason: "the server of tlsboot knows which signers run in it",
   difference: /^(?: .*\n)*\+ stderr: Warning: no signer for "example\.com\/nobody" runs in this server: .*\s*$/,
@@ -72,7 +72,7 @@ spec: {user: alice, resourceAttributes: {verb: get, resource: secrets, namespace
     steps: [
       run("create -f objects.yaml", 0),
       run("create -f objects.yaml", 1),
-      // The objects of every namespace, which controllers create. kubectl does not wait for two that are not found.
+      // The objects that controllers create. kubectl does not wait for two objects that do not exist.
       { run: `wait --for=create --timeout=150s -n ${name} cm/kube-root-ca.crt`, code: 0 },
       { run: `wait --for=create --timeout=150s -n ${name} sa/default`, code: 0 },
       run(`get cm,secret,role -n ${name}`, 0),
@@ -83,9 +83,9 @@ spec: {user: alice, resourceAttributes: {verb: get, resource: secrets, namespace
       run(`label cm map -n ${name} c=d --overwrite`, 0),
       run(`describe cm map -n ${name}`, 0),
       run(`describe secret,role -n ${name}`, 0),
-      { ...run(`describe ns ${name}`, 0), meant: NO_QUOTAS },
+      { ...run(`describe ns ${name}`, 0), intended: NO_QUOTAS },
       run("create -f review.yaml -o yaml", 0),
-      { ...run("create -f request.yaml", 0), meant: NO_SIGNER },
+      { ...run("create -f request.yaml", 0), intended: NO_SIGNER },
       run(`get csr ${name}-web`, 0),
       run(`certificate approve ${name}-web`, 0),
       run(`describe csr ${name}-web`, 0),
@@ -107,7 +107,7 @@ spec: {user: alice, resourceAttributes: {verb: get, resource: secrets, namespace
   };
 }
 
-/** A release from its installation to its end, with a chart of kinds that need no pods. */
+/** A release from install to uninstall, with a chart that needs no pods. */
 function release(program: string): Script {
   const namespace = program;
   const run = (command: string, code = 0) => ({ program, run: command, code });
@@ -194,8 +194,8 @@ subjects: [{kind: User, name: alice, apiGroup: rbac.authorization.k8s.io}]
 };
 
 /**
- * Deletes owners by every policy and prints their dependents. The collector takes its time at both places: it has seen a
- * dependent once it has deleted a later one, whose owner does not exist.
+ * Deletes owners with every policy and prints their dependents. The collector runs asynchronously. It knows a dependent
+ * once it has deleted a later one, whose owner does not exist.
  */
 const GARBAGE = `
 import time

@@ -3,11 +3,11 @@ import { readFile } from "node:fs/promises";
 import { type ControlPlane, startControlPlane } from "./control_plane.ts";
 import type { Kubectl } from "./kubectl.ts";
 
-/** kube-controller-manager signs `cluster-info` for tokens, beside what it does with certificates. */
+/** The controllers of certificates, and those that sign `cluster-info` and clean up tokens. */
 const CONTROLLERS = ["approving", "signing", "cleaner"].map((name) => `certificatesigningrequest-${name}-controller`)
   .concat("bootstrap-signer-controller", "token-cleaner-controller");
 
-/** Starts one. The first requests of token holders are approved automatically. */
+/** Starts a cluster that approves the first requests of token holders automatically. */
 export async function startPublishedCluster(controllerFlags: readonly string[] = []): Promise<ControlPlane> {
   const flags = [`--controllers=${CONTROLLERS.join(",")}`, ...controllerFlags];
   await using stack = new AsyncDisposableStack();

@@ -1,10 +1,10 @@
-/** A disk that records what programs do to the files of one folder: `disk_record.c`, preloaded, and its record. */
+/** A disk that records the changes of programs that preload `disk_record.c`, and its record. */
 import { appendFile, mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
 import { ROOT, runProgram } from "../child.ts";
 import type { TempFolder } from "../temp.ts";
 
-/** A change of a file or of a name, the begin or the end of a sync, or a mark of the test, in the order of their effects. */
+/** A change of a file or name, the start or end of a sync, or a mark of the test. */
 export type DiskRecord =
   | { readonly kind: "create" | "makeFolder"; readonly path: string; readonly inode: number; readonly mode: number }
   | { readonly kind: "link" | "rename"; readonly from: string; readonly to: string }
@@ -21,13 +21,13 @@ export interface RecordedDisk {
   readonly root: string;
   /** The environment of each program that gets this disk. */
   readonly env: Readonly<Record<string, string>>;
-  /** Puts a mark into the record: all that programs did before is before it. */
+  /** Adds a mark to the record, after all earlier changes. */
   mark(text: string): Promise<void>;
   /** Reads the record from its beginning. */
   read(): AsyncGenerator<DiskRecord>;
 }
 
-/** Compiles a library of this folder that is preloaded; needs a C compiler. */
+/** Compiles a library of this folder for preloading. Needs a C compiler. */
 export async function compilePreloaded(name: string, folder: TempFolder): Promise<string> {
   const library = folder.join(`${name}.so`);
   const source = join(ROOT, "tests", "support", "interop", `${name}.c`);
@@ -36,7 +36,7 @@ export async function compilePreloaded(name: string, folder: TempFolder): Promis
   return library;
 }
 
-/** A sync takes at least so long: an answer that does not wait for it comes before its end. */
+/** The delay of each sync, so that an answer that does not wait for the sync comes before its end. */
 const SYNC_MS = 3;
 
 export async function createRecordedDisk(folder: TempFolder): Promise<RecordedDisk> {
@@ -53,7 +53,7 @@ export async function createRecordedDisk(folder: TempFolder): Promise<RecordedDi
 
 const PIECE_BYTES = 1 << 20;
 
-/** Reads records one by one: a record of a long run is larger than memory should be. */
+/** Reads records one by one, because the file of a long run is large. */
 async function* readRecords(path: string): AsyncGenerator<DiskRecord> {
   const file = await open(path, "r");
   try {
@@ -81,7 +81,7 @@ async function* readRecords(path: string): AsyncGenerator<DiskRecord> {
       if (!await fill(to)) throw new Error("the record is cut");
       const one = decoder.decode(rest.subarray(from, from + first));
       const two = decoder.decode(rest.subarray(from + first, from + first + second));
-      // A copy: the piece that it lies in can then be freed.
+      // Copy the bytes, so that the whole piece can be freed.
       const bytes = rest.slice(from + first + second, to);
       rest = rest.subarray(to);
       yield toRecord({ kind, inode, a, b, one, two, bytes });
@@ -101,7 +101,7 @@ interface RawRecord {
   readonly bytes: Uint8Array;
 }
 
-/** Gives the letters and numbers of `disk_record.c` their names. */
+/** Decodes the letters and numbers of `disk_record.c`. */
 function toRecord({ kind, inode, a, b, one, two, bytes }: RawRecord): DiskRecord {
   switch (kind) {
     case "c":

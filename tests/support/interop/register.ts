@@ -7,13 +7,13 @@ import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
 import { verifyRecords } from "../../../core/register/verify.ts";
 import type { Kubectl } from "./kubectl.ts";
 
-/** The records, and the newest of them that a certificate of the CA seals. */
+/** The records, and the newest of them that a seal covers. */
 interface ReadRegister {
   readonly items: readonly IssuedCertificate[];
   readonly sealedUpTo: { readonly name: string } | undefined;
 }
 
-/** Reads the register, which must be whole for the CA in a file. */
+/** Reads the register, which must verify with the CA in a file. */
 export async function readRegister(kubectl: Kubectl, caPath: string): Promise<ReadRegister> {
   const { items } = JSON.parse(await kubectl.run("get", "issuedcertificates", "--output=json")) as {
     readonly items: readonly IssuedCertificate[];

@@ -2,7 +2,7 @@
 import { cp, mkdir } from "node:fs/promises";
 import { type InstanceOptions, type RunningInstance, startInstance } from "./instance.ts";
 
-/** Servers that run. Disposing stops all of them. */
+/** Running servers. Disposing it stops all of them. */
 interface RunningServers extends AsyncDisposable {
   readonly instances: readonly RunningInstance[];
 }
@@ -24,14 +24,14 @@ export async function startServers(
   return { instances, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-/** A data directory that has an instance's CA and nothing else. */
+/** Creates a data directory that contains only an instance's CA. */
 export async function copyAuthority(instance: RunningInstance, name: string): Promise<string> {
   const dataDir = instance.folder.join(name);
   await copyCa(instance.dataDir, dataDir);
   return dataDir;
 }
 
-/** Creates a data directory with the CA and the keys of another one. Serving certificates are each server's own. */
+/** Creates a data directory with the CA and keys of another one, but not its serving certificate. */
 export async function copyCa(from: string, to: string): Promise<void> {
   await mkdir(to, { mode: 0o700 });
   await cp(`${from}/pki`, `${to}/pki`, { recursive: true, filter: (path) => !/apiserver/.test(path) });

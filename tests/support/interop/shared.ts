@@ -15,7 +15,7 @@ after(() => servers.disposeAsync());
 /** The prefix below which kube-apiserver keeps all of its objects. */
 const STORED = "/registry/";
 
-/** What kube-apiserver creates at its start and changes by itself. */
+/** The keys that kube-apiserver creates at its start and updates itself. */
 const OWN =
   /^\/registry\/(?:ipaddresses\/10\.0\.0\.1$|leases\/kube-system\/apiserver-|peerserverleases|services\/specs\/default\/kubernetes$)/;
 
@@ -28,8 +28,8 @@ let planeStarting: ReturnType<typeof startPlane> | undefined;
 let isPlaneInUse = false;
 
 /**
- * Returns the control plane in the state of a new one, with a folder for the test alone. A test disposes it before the next
- * test asks for it: every object that it made is removed then, and every other has the content of the beginning.
+ * Returns the control plane in its initial state, with its own folder. A test must dispose it before the next test uses
+ * it, which restores the initial objects.
  */
 export async function sharedControlPlane(): Promise<SharedControlPlane> {
   planeStarting ??= startPlane();
@@ -49,7 +49,7 @@ export async function sharedControlPlane(): Promise<SharedControlPlane> {
 }
 
 async function startPlane() {
-  // Only a crash of the whole machine would lose what is not synced.
+  // Only a crash of the machine loses unsynced data.
   const etcd = servers.use(await startEtcd({ flags: ["--unsafe-no-fsync"] }));
   const auditLog = etcd.folder.join("audit.log");
   const plane = servers.use(
@@ -60,7 +60,7 @@ async function startPlane() {
         await writeFile(folder.join("policy.json"), AUDIT_POLICY);
         return [
           ...[`--audit-policy-file=${folder.join("policy.json")}`, `--audit-log-path=${auditLog}`],
-          // Old versions stay known however long the tests take.
+          // Keep old revisions however long the tests take.
           "--etcd-compaction-interval=0",
         ];
       },
@@ -78,14 +78,14 @@ async function startPlane() {
   return { plane, auditLog, restore };
 }
 
-/** Bearer tokens of the shared instance: user, groups. */
+/** The bearer tokens of the shared instance, as lines of a token file. */
 const TOKENS = ['admin-token,admin,1,"system:masters"', 'monitor-token,monitor,2,"system:monitoring"'];
 
 let instanceStarting: Promise<RunningInstance> | undefined;
 
 /**
- * Returns an instance with a folder for the test alone. The objects of other tests are there, so that a test has names of its
- * own and changes nothing that others see.
+ * Returns the shared instance with its own folder. It contains the objects of other tests, so a test uses unique names and
+ * changes nothing that others see.
  */
 export async function sharedInstance(): Promise<RunningInstance> {
   instanceStarting ??= startInstance({ args: ["--audit-log-path", "audit.log"], tokens: TOKENS })

@@ -1,4 +1,4 @@
-/** A shell as a person has it: printed commands are typed into it word for word. */
+/** A shell that runs printed commands word for word, as a user types them. */
 import { mkdir, writeFile } from "node:fs/promises";
 import process from "node:process";
 import { peerPath } from "../peers/go.ts";
@@ -11,7 +11,7 @@ export interface Shell {
   run(line: string): Promise<Finished>;
   /** Runs a line that must succeed, and returns its stdout. */
   succeed(line: string): Promise<string>;
-  /** Starts a command that stays; the shell is replaced by the program, so that ending it ends the program. */
+  /** Starts a long-running command with `exec`, so that ending the child ends the program. */
   start(line: string): Child;
 }
 
@@ -21,7 +21,7 @@ export async function createShell(folder: TempFolder): Promise<Shell> {
   const [runtime, args] = tlsbootCommand([]);
   await writeCommand(folder, "tlsboot", [runtime, ...args], []);
   await writeCommand(folder, "kubectl", [peerPath("kubectl")], []);
-  // A machine made for kubelets needs neither of the two; this one must stay clean and may have swap.
+  // Keep the kubelet's files in the folder, and let it start on any machine.
   const config = folder.join("kubelet.json");
   await writeFile(config, kubeletConfig(folder.join("nobody.sock"), await findServerPort()));
   await writeCommand(folder, "kubelet", [peerPath("kubelet")], [

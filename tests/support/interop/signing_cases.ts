@@ -1,4 +1,4 @@
-/** Requests that cover every rule of a signer. OpenSSL creates them, from its own configuration language. */
+/** Requests that cover every rule of a signer, in the terms of OpenSSL, which creates them. */
 import {
   KEY_USAGES,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER as KUBELET_CLIENT,
@@ -25,23 +25,25 @@ export interface SigningCase {
   readonly name: string;
   readonly signerName: string;
   readonly usages: readonly string[];
-  /** The subject in the form of `openssl req -subj`. */
+  /** The subject, as for `openssl req -subj`. */
   readonly subject: string;
   readonly key?: KeyName;
   readonly expirationSeconds?: number;
-  /** Lines of OpenSSL's section of extensions. */
+  /** Lines for the extensions section of OpenSSL's configuration. */
   readonly extensions?: readonly string[];
   /** How OpenSSL encodes the subject's strings. */
   readonly stringMask?: "default" | "nombstr" | "pkix" | "utf8only";
-  /** The signature is not the key's. */
+  /** Whether the signature does not match the request. */
   readonly isForged?: boolean;
 }
 
-/** True for a request that the API refuses, so that it must be written into the storage. */
-export function isOnlyStored({ signerName, usages, expirationSeconds = 600, isForged = false }: SigningCase): boolean {
-  const isListTaken = usages.length > 0 && new Set(usages).size === usages.length &&
+/** Reports whether the API refuses a request, which a test then writes directly to etcd. */
+export function isRefusedByApi(
+  { signerName, usages, expirationSeconds = 600, isForged = false }: SigningCase,
+): boolean {
+  const areUsagesValid = usages.length > 0 && new Set(usages).size === usages.length &&
     usages.every((usage) => KEY_USAGES.includes(usage));
-  return signerName === LEGACY || isForged || expirationSeconds < 600 || !isListTaken;
+  return signerName === LEGACY || isForged || expirationSeconds < 600 || !areUsagesValid;
 }
 
 const NODE = "/O=system:nodes/CN=system:node:n1";
@@ -55,7 +57,7 @@ const legacy = { signerName: LEGACY, usages: ["digital signature"], subject: "/C
 
 const keys = Object.keys(KEYS) as readonly KeyName[];
 
-/** Subjects of every composition; the client signer passes them all. */
+/** Subjects of every kind. The client signer accepts all of them. */
 const SUBJECTS: readonly Pick<SigningCase, "name" | "subject" | "stringMask">[] = [
   { name: "empty", subject: "/" },
   { name: "organizations out of order", subject: "/O=zebra/O=ant/O=mole/CN=alice" },
@@ -132,7 +134,7 @@ const LIFETIMES: readonly (number | undefined)[] = [
   2_147_483_647,
 ];
 
-/** Cases that are decided with one CA for all signers. */
+/** Cases in which one CA signs for all signers. */
 export const CASES: readonly SigningCase[] = [
   ...keys.map((key) => ({ name: `kubelet client with ${key}`, ...kubelet, key })),
   ...keys.map((key) => ({ name: `kubelet serving with ${key}`, ...serving, key })),
@@ -174,8 +176,8 @@ export const CASES: readonly SigningCase[] = [
   { ...kubelet, name: "a forged signature and a broken rule", subject: "/CN=mike", isForged: true },
 ];
 
-/** Requests for key encipherment with each key. Kubelets ask for it with RSA keys only, and signers accept it with all. */
-export const CASES_OF_ENCIPHERMENT: readonly SigningCase[] = keys.flatMap((key) =>
+/** Requests for key encipherment. Kubelets request it only with RSA keys; signers accept it with every key. */
+export const ENCIPHERMENT_CASES: readonly SigningCase[] = keys.flatMap((key) =>
   [kubelet, serving].map((one) => ({
     ...one,
     name: `${one.signerName} for key encipherment with ${key}`,
@@ -184,8 +186,8 @@ export const CASES_OF_ENCIPHERMENT: readonly SigningCase[] = keys.flatMap((key) 
   }))
 );
 
-/** Cases that depend on the CA: one request for each signer, and one whose subject is the CA's. */
-export const CASES_OF_EACH_CA: readonly SigningCase[] = [
+/** Cases that depend on the CA: requests for each signer, and one with the subject of the CA. */
+export const CA_CASES: readonly SigningCase[] = [
   { ...kubelet, name: "kubelet client" },
   { ...serving, name: "kubelet serving" },
   { ...client, name: "client" },
@@ -194,8 +196,8 @@ export const CASES_OF_EACH_CA: readonly SigningCase[] = [
   { ...client, name: "client for an hour", expirationSeconds: 3_600 },
 ];
 
-/** Cases that depend on a signing duration below ten minutes. */
-export const CASES_OF_SHORT_DURATION: readonly SigningCase[] = [
+/** Cases for a signing duration below ten minutes. */
+export const SHORT_DURATION_CASES: readonly SigningCase[] = [
   { ...client, name: "for as long as the signer likes" },
   { ...client, name: "for an hour", expirationSeconds: 3_600 },
   { ...client, name: "for a minute", expirationSeconds: 60 },

@@ -1,4 +1,4 @@
-/** Reads the outcomes of approved requests, and compares two of them. */
+/** Reads and compares the outcomes of approved requests. */
 import { Buffer } from "node:buffer";
 import type { Child } from "../child.ts";
 import { DerReader, TAG } from "../../../core/pki/asn1/der.ts";
@@ -13,17 +13,17 @@ export type Outcome =
   | { readonly kind: "failed"; readonly condition: unknown }
   | { readonly kind: "retried"; readonly error: string };
 
-const PATIENCE_MS = 180_000;
-/** When the requests came before the signer, as far as validity is compared. */
+const TIMEOUT_MS = 180_000;
+/** The largest difference between two signers in the time from approval to signing. */
 const TOLERANCE_MS = 60_000;
 
-/** Waits until the signer has processed every request. */
+/** Waits until each request has an outcome. */
 export async function waitForOutcomes(
   kubectl: Kubectl,
   requests: readonly SigningRequest[],
   signer: Child,
 ): Promise<ReadonlyMap<string, Outcome>> {
-  const deadline = Date.now() + PATIENCE_MS;
+  const deadline = Date.now() + TIMEOUT_MS;
   for (;;) {
     const list: { readonly items: readonly CertificateSigningRequest[] } = JSON.parse(
       await kubectl.run("get", "csr", "--output=json"),
@@ -68,7 +68,7 @@ function findTheirError(log: string, name: string): string | undefined {
   return undefined;
 }
 
-/** Finds the error in the log of tlsboot, whose last line may not have arrived as a whole. */
+/** Finds the error in the log of tlsboot, whose last line may be incomplete. */
 function findOurError(log: string, name: string): string | undefined {
   for (const line of log.split("\n").slice(0, -1).filter((one) => one.includes("reconciliation failed"))) {
     const entry: { readonly properties?: unknown; readonly name?: unknown; readonly error?: unknown } = JSON.parse(
@@ -79,7 +79,7 @@ function findOurError(log: string, name: string): string | undefined {
   return undefined;
 }
 
-/** Describes how two outcomes differ; empty when they agree but for serial number, signature and the moment. */
+/** Describes how two outcomes differ, except in the serial number, the signature and the time of signing. */
 export async function compareOutcomes(theirs: Outcome, ours: Outcome): Promise<readonly string[]> {
   if (theirs.kind !== "issued" || ours.kind !== "issued") {
     const [want, got] = [JSON.stringify(toText(theirs)), JSON.stringify(toText(ours))];
@@ -89,7 +89,7 @@ export async function compareOutcomes(theirs: Outcome, ours: Outcome): Promise<r
   const names = Object.keys(want.parts).filter((name) => want.parts[name] !== got.parts[name]);
   const differences = names.map((name) => `${name}: want ${want.parts[name]}, got ${got.parts[name]}`);
   differences.push(...validityDifferences(want, theirs.after, got, ours.after));
-  if (toShape(theirs.pem) !== toShape(ours.pem)) differences.push("the PEM has another shape");
+  if (toShape(theirs.pem) !== toShape(ours.pem)) differences.push("the PEM differs in its lines");
   if (differences.length > 0) {
     differences.push(await openssl(["x509", "-noout", "-text"], theirs.pem));
     differences.push(await openssl(["x509", "-noout", "-text"], ours.pem));
@@ -107,7 +107,7 @@ interface Parts {
   readonly notAfter: Date;
 }
 
-/** Returns every byte of the certificate but its serial number, validity and signature, by field. */
+/** Returns the bytes of each field of a certificate, except its serial number, validity and signature. */
 function parseParts(pem: string): Parts {
   const der = Uint8Array.from(Buffer.from(pem.replace(/-----[^\n]*\n/g, ""), "base64"));
   const facts = parseCertificate(der);
@@ -136,7 +136,7 @@ function parseParts(pem: string): Parts {
   };
 }
 
-/** The start follows the moment; the end follows the start, or is the CA's. */
+/** Compares the start relative to the approval, and the lifetime unless both end at the same time, as with the CA. */
 function validityDifferences(want: Parts, wantAfter: Date, got: Parts, gotAfter: Date): readonly string[] {
   const start = (parts: Parts, after: Date) => parts.notBefore.getTime() - after.getTime();
   const life = ({ notBefore, notAfter }: Parts) => notAfter.getTime() - notBefore.getTime();
@@ -150,7 +150,7 @@ function validityDifferences(want: Parts, wantAfter: Date, got: Parts, gotAfter:
   return differences;
 }
 
-/** Lines, line lengths but the last one's, and labels. */
+/** Returns the labels and line lengths of a PEM text, without the length of the last line. */
 function toShape(pem: string): string {
   return pem.split("\n").map((line) => line.startsWith("-") ? line : line.length === 64 ? "64" : "rest").join("\n")
     .replace(/(64\n)+/g, "64\n").replace(/(rest\n)(?=-)/, "");

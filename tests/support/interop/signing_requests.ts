@@ -1,13 +1,13 @@
-/** Creates the requests of signing cases with OpenSSL, and submits them to an API server, approved. */
+/** Creates the requests of signing cases with OpenSSL, and submits and approves them. */
 import { Buffer } from "node:buffer";
 import { writeFile } from "node:fs/promises";
 import type { TempFolder } from "../temp.ts";
 import type { ControlPlane } from "./control_plane.ts";
 import type { Kubectl } from "./kubectl.ts";
 import { openssl } from "./openssl.ts";
-import { isOnlyStored, type KeyName, KEYS, type SigningCase } from "./signing_cases.ts";
+import { isRefusedByApi, type KeyName, KEYS, type SigningCase } from "./signing_cases.ts";
 
-/** A case with its name at the API and its PKCS#10, PEM. */
+/** A case with the name of its CSR and its PKCS#10 in PEM. */
 export interface SigningRequest extends SigningCase {
   readonly csr: string;
   readonly pem: string;
@@ -21,8 +21,8 @@ unknownAttribute = 1.3.9999.1
 CN = other
 `;
 
-/** Creates all requests; each kind of key is made once. */
-export async function makeRequests(folder: TempFolder, cases: readonly SigningCase[]): Promise<SigningRequest[]> {
+/** Generates all requests, with one key for each algorithm. */
+export async function generateRequests(folder: TempFolder, cases: readonly SigningCase[]): Promise<SigningRequest[]> {
   const made: SigningRequest[] = [];
   for (const [index, one] of cases.entries()) {
     const csr = `csr-${index}`;
@@ -32,7 +32,7 @@ export async function makeRequests(folder: TempFolder, cases: readonly SigningCa
   return made;
 }
 
-/** Creates the requests with kubectl, which may impersonate a user by flags. */
+/** Creates the requests with kubectl and further flags, for example to impersonate a user. */
 export async function createRequests(
   kubectl: Kubectl,
   requests: readonly SigningRequest[],
@@ -42,14 +42,14 @@ export async function createRequests(
   await kubectl.create(stdin, ...flags);
 }
 
-/** Creates the requests that the API accepts, approves them, and stores the rest as approved. */
+/** Creates and approves the requests that the API accepts, and writes the others to etcd as approved. */
 export async function submitRequests(
   plane: ControlPlane,
   kubectl: Kubectl,
   requests: readonly SigningRequest[],
 ): Promise<void> {
-  const stored = requests.filter(isOnlyStored);
-  const created = requests.filter((one) => !isOnlyStored(one));
+  const stored = requests.filter(isRefusedByApi);
+  const created = requests.filter((one) => !isRefusedByApi(one));
   await createRequests(kubectl, created);
   await kubectl.run("certificate", "approve", ...created.map(({ csr }) => csr));
   for (const one of stored) {
@@ -111,11 +111,11 @@ async function createKeyFile(folder: TempFolder, name: KeyName): Promise<string>
   return path;
 }
 
-/** Another letter in the subject; structure and signature stay. */
+/** Changes a letter of the subject, and keeps the structure and the signature. */
 function forge(pem: string): string {
   const der = Buffer.from(pem.split("\n").filter((line) => !line.startsWith("-")).join(""), "base64");
-  const end = Math.max(der.indexOf("legacy"), der.indexOf("mike"));
-  der.write("x", end, "latin1");
+  const at = Math.max(der.indexOf("legacy"), der.indexOf("mike"));
+  der.write("x", at, "latin1");
   const lines = der.toString("base64").match(/.{1,64}/g) ?? [];
   return ["-----BEGIN CERTIFICATE REQUEST-----", ...lines, "-----END CERTIFICATE REQUEST-----", ""].join("\n");
 }

@@ -1,8 +1,8 @@
-/** A disk so small that it is soon full: a tmpfs, with a ballast file that can be thrown out. */
+/** A small tmpfs that a ballast file fills and frees. */
 import { mkdir, open, rm } from "node:fs/promises";
 import { runProgram } from "../child.ts";
 
-/** A mounted disk. Disposing it unmounts. */
+/** A mounted disk. Disposing unmounts it. */
 interface SmallDisk extends AsyncDisposable {
   readonly path: string;
   /** Writes ballast until the disk is full, and returns its size in bytes. */

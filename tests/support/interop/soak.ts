@@ -1,13 +1,12 @@
-/** Minutes of stock client-go programs: how long, and a server that is restarted under them. */
+/** Support for soak tests of client-go programs, whose server is restarted meanwhile. */
 import process from "node:process";
 import { isFullRun } from "../full_run.ts";
 import { type Child, spawnTlsboot } from "../child.ts";
 import { type RunningInstance, waitUntilUp } from "./instance.ts";
 
-/** How long a soak lasts. */
 export const SOAK_SECONDS: number = isFullRun ? 300 : 90;
 
-/** The output of tests/interop/peers/kubernetes/cmd/soak at its end; its sources describe the fields. */
+/** The final output of tests/interop/peers/kubernetes/cmd/soak, which documents the fields. */
 export interface SoakVerdict {
   readonly seconds: number;
   readonly informers: readonly {
@@ -40,7 +39,7 @@ export function pause(seconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 }
 
-/** `up` on the same port and folder after it ended, and the instants of both. */
+/** A restarted `up` on the same port and folder. */
 interface Restart extends AsyncDisposable {
   readonly running: Child;
   /** The exit code of the previous one. */
@@ -55,7 +54,7 @@ export async function restart(
   signal: "SIGTERM" | "SIGKILL",
   downSeconds: number,
 ): Promise<Restart> {
-  // Not by the child object: Deno then reports the signal instead of the exit code.
+  // With `running.kill`, Deno would report the signal instead of the exit code.
   process.kill(running.pid, signal);
   const { code } = await running.finished();
   await pause(downSeconds);

@@ -11,7 +11,7 @@ export interface Swtpm extends AsyncDisposable {
   /** The Unix socket for raw commands. */
   readonly path: string;
   readonly folder: TempFolder;
-  /** Runs one of tpm2-tools to its success, in the folder, and frees the memory for keys after it. */
+  /** Runs one of tpm2-tools in the folder, which must succeed, and then flushes transient keys. */
   tool(name: string, ...args: readonly string[]): Promise<Finished>;
   /** Runs one of tpm2-tools to its end. */
   tryTool(name: string, ...args: readonly string[]): Promise<Finished>;
@@ -19,7 +19,7 @@ export interface Swtpm extends AsyncDisposable {
   write(file: string, bytes: Uint8Array): Promise<void>;
 }
 
-/** Makes a TPM whose RSA endorsement key has a certificate with a common name, by the CA of swtpm-tools. */
+/** Starts a TPM with a certificate for its RSA endorsement key, issued by the CA of swtpm-tools. */
 export async function startCertifiedSwtpm(commonName: string): Promise<Swtpm & { readonly caPem: string }> {
   const folder = await createTempFolder();
   await mkdir(folder.join("state"));

@@ -1,14 +1,14 @@
-/** Hands on the pages of `tlsboot ui`: those of a mouse, and those of a keyboard alone. */
+/** Uses the pages of `tlsboot ui` with a mouse, or only with a keyboard. */
 import assert from "node:assert/strict";
 import type { ElementHandle, Page } from "puppeteer-core";
 import type { PageOptions, TestBrowser, WatchedPage } from "../browser.ts";
 import type { RunningUi } from "../ui_client.ts";
 
-/** What functions that run in the browser use of it: the tests are not checked with the types of a browser. */
+/** The globals that functions in the browser use. The tests are checked without the types of a browser. */
 declare const document: { readonly activeElement: unknown };
 declare function getComputedStyle(element: unknown): { readonly outlineStyle: string; readonly boxShadow: string };
 
-/** Opens the link in a browser: the first page with a session. */
+/** Opens the link, which starts a session. */
 export async function logIn(
   browser: TestBrowser,
   { link, origin }: RunningUi,
@@ -20,8 +20,8 @@ export async function logIn(
   return watched;
 }
 
-/** A way to use a page. Controls are named by puppeteer's selectors, such as `aria/Approve[role="button"]`. */
-interface Hands {
+/** A way to use a page. Controls are puppeteer selectors, such as `aria/Approve[role="button"]`. */
+interface Input {
   readonly name: string;
   /** Activates a link or a button, or changes a checkbox. */
   press(page: Page, control: string): Promise<void>;
@@ -29,11 +29,11 @@ interface Hands {
   fill(page: Page, field: string, text: string): Promise<void>;
 }
 
-const MOUSE: Hands = {
+const MOUSE: Input = {
   name: "the mouse",
   async press(page, control) {
     await findControl(page, control);
-    // A locator finds the control again when the page is drawn anew. Frames of animations need JavaScript.
+    // A locator finds the control again after a redraw. Waiting for a stable bounding box would need JavaScript.
     await page.locator(control).setWaitForStableBoundingBox(false).click();
   },
   async fill(page, field, text) {
@@ -42,7 +42,7 @@ const MOUSE: Hands = {
   },
 };
 
-const KEYBOARD: Hands = {
+const KEYBOARD: Input = {
   name: "the keyboard",
   async press(page, control) {
     const isCheckbox = await (await tabTo(page, control)).evaluate((element) => element.matches("[type=checkbox]"));
@@ -57,15 +57,15 @@ const KEYBOARD: Hands = {
   },
 };
 
-/** Every flow is tried with each of them. */
-export const HANDS: readonly Hands[] = [MOUSE, KEYBOARD];
+/** The ways to use a page. Every flow is tested with each. */
+export const INPUTS: readonly Input[] = [MOUSE, KEYBOARD];
 
-/** Acts and waits until the page that this leads to is shown. */
+/** Waits for an action and for the page that it opens. */
 export async function follow(page: Page, act: Promise<void>): Promise<void> {
   await Promise.all([page.waitForNavigation(), act]);
 }
 
-/** Waits for a control that is shown. */
+/** Waits until a control is visible. */
 async function findControl(page: Page, control: string): Promise<ElementHandle> {
   const found = await page.waitForSelector(control, { visible: true }).catch((error: unknown) => {
     throw new Error(`${page.url()} has no ${control}`, { cause: error });
@@ -74,15 +74,15 @@ async function findControl(page: Page, control: string): Promise<ElementHandle> 
   return found;
 }
 
-/** The largest number of controls that are passed on the way to another one. */
+/** The largest number of Tab presses to reach a control. */
 const MAX_TABS = 300;
 
-/** Moves the focus to a control as a person without a mouse does, who has to see where it is. */
+/** Moves the focus to a control with Tab, and asserts that the focus is visible. */
 async function tabTo(page: Page, control: string): Promise<ElementHandle> {
   await findControl(page, control);
   for (let tabs = 0; tabs < MAX_TABS; tabs++) {
     await page.keyboard.press("Tab");
-    // Found again each time, because the page may have been drawn anew.
+    // Find it again each time, because the page may have been redrawn.
     const found = await findControl(page, control);
     if (!await found.evaluate((element) => element === document.activeElement)) continue;
     const { outlineStyle, boxShadow } = await found.evaluate((element) => {
@@ -92,5 +92,5 @@ async function tabTo(page: Page, control: string): Promise<ElementHandle> {
     assert.ok(outlineStyle !== "none" || boxShadow !== "none", `${page.url()}: the focus on ${control} is not visible`);
     return found;
   }
-  throw new Error(`${page.url()}: ${control} is not reached with ${MAX_TABS} times Tab`);
+  throw new Error(`${page.url()}: pressing Tab ${MAX_TABS} times does not reach ${control}`);
 }

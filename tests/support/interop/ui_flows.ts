@@ -1,4 +1,4 @@
-/** The flows of `tlsboot ui` that work with every Kubernetes API, in a browser, by mouse and by keyboard alone. */
+/** The flows of `tlsboot ui` that work with every Kubernetes API, in a browser with a mouse or only with a keyboard. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -11,16 +11,16 @@ import { type RunningUi, startUi } from "../ui_client.ts";
 import type { Cluster } from "./clusters.ts";
 import { csrManifest } from "./openssl.ts";
 import { untilAllowed } from "./kubectl.ts";
-import { follow, HANDS, logIn } from "./ui.ts";
+import { follow, INPUTS, logIn } from "./ui.ts";
 
 export { AUDIT_POLICY } from "./control_plane.ts";
 
-/** A cluster, a browser, and alice, who administers the cluster in it. */
+/** A cluster, a browser, and its administrator alice. */
 export interface UiWorld {
   readonly cluster: Cluster;
   readonly browser: TestBrowser;
   readonly ui: RunningUi;
-  /** The page on which alice is signed in. */
+  /** A page of alice's session. */
   readonly alice: WatchedPage;
   readonly auditLog: string;
 }
@@ -29,8 +29,8 @@ const quiet = new AbortController().signal;
 const link = (name: string) => `aria/${name}[role="link"]`;
 const button = (name: string) => `aria/${name}[role="button"]`;
 
-/** Gives a person a kubeconfig, and a cluster role where one is named. */
-async function letIn(
+/** Creates a kubeconfig for a user, and binds a cluster role if there is one. */
+async function createUser(
   { folder, adminKubeconfig, kubectl }: Cluster,
   name: string,
   role?: string,
@@ -43,39 +43,39 @@ async function letIn(
   return folder.join(`${name}.kubeconfig`);
 }
 
-/** Starts the page of alice and signs her in. */
+/** Starts `tlsboot ui` for alice and signs her in. */
 export async function startWorld(
   stack: AsyncDisposableStack,
   cluster: Cluster,
   browser: TestBrowser,
   auditLog: string,
 ): Promise<UiWorld> {
-  const kubeconfig = await letIn(cluster, "alice", "cluster-admin");
+  const kubeconfig = await createUser(cluster, "alice", "cluster-admin");
   await untilAllowed(cluster.kubectl.as(kubeconfig), "approve", "signers/a.b");
   const ui = stack.use(await startUi(["--kubeconfig", kubeconfig], { cwd: cluster.folder.path }));
   return { cluster, browser, ui, alice: await logIn(browser, ui), auditLog };
 }
 
-async function ask({ cluster: { kubectl } }: UiWorld, name: string): Promise<void> {
+async function submitRequest({ cluster: { kubectl } }: UiWorld, name: string): Promise<void> {
   await kubectl.create(await csrManifest(name));
 }
 
-/** Reads the text of a page's main part. */
+/** Reads the text of a page's main element. */
 export function readMain(page: Page): Promise<string> {
   return page.$eval("main", ({ innerText }) => innerText as string);
 }
 
-/** Waits until the page shows a text in an element, without being loaded again. */
+/** Waits until the page shows a text in an element, without a reload. */
 async function waitForText(page: Page, selector: string, text: string): Promise<void> {
-  const found = `[...document.querySelectorAll(${JSON.stringify(selector)})].some((one) => one.innerText.includes(${
-    JSON.stringify(text)
-  }))`;
+  const found = `[...document.querySelectorAll(${
+    JSON.stringify(selector)
+  })].some((element) => element.innerText.includes(${JSON.stringify(text)}))`;
   await page.waitForFunction(found, { polling: 50 }).catch(async (cause) => {
     throw new Error(`${page.url()}: ${selector} does not show ${text}\n${await readMain(page)}`, { cause });
   });
 }
 
-/** Declares a test of a flow, with a page of its own on which alice is signed in. */
+/** Declares a test of a flow, with a new tab of alice's session. */
 export function testFlow(
   getWorld: () => UiWorld,
   name: string,
@@ -92,7 +92,7 @@ export function testFlow(
   });
 }
 
-/** Waits until the audit log has a write as alice's, from this program. */
+/** Waits until the audit log has a write by alice from tlsboot. */
 async function assertAudited({ auditLog }: UiWorld, write: string): Promise<void> {
   await eventually(`alice ${write}`, async () => {
     const events = (await readFile(auditLog, "utf8")).trim().split("\n").map((line) => JSON.parse(line));
@@ -103,16 +103,16 @@ async function assertAudited({ auditLog }: UiWorld, write: string): Promise<void
   });
 }
 
-/** Declares the tests of the flows; the world is there when they run. */
+/** Declares the tests of the flows. `getWorld` is called when they run. */
 export function testRequestFlows(getWorld: () => UiWorld): void {
   const flow = testFlow.bind(undefined, getWorld);
 
-  flow("a new request appears on the open page, and what is typed and has the focus stays", async (world, page) => {
+  flow("a new request appears on the open page, which keeps the typed text and the focus", async (world, page) => {
     const { ui } = world;
     await page.goto(`${ui.origin}/requests`);
     await page.evaluate("globalThis.isSamePage = true");
     await page.type("#q", "half a wo");
-    await ask(world, "anna");
+    await submitRequest(world, "anna");
     await page.waitForSelector(link("anna"));
     assert.equal(await page.evaluate("globalThis.isSamePage"), true);
     assert.equal(await page.evaluate("document.activeElement.value"), "half a wo");
@@ -126,18 +126,18 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
     `);
     await page.goto(`${world.ui.origin}/requests`);
     const before = await page.title();
-    await ask(world, "ada");
+    await submitRequest(world, "ada");
     await page.waitForFunction(`document.title !== ${JSON.stringify(before)}`, { polling: 100 });
     assert.match(await page.title(), /^\(\d+\) Requests/);
   });
 
-  flow("a click counts, though a new request appears while the button of the mouse is down", async (world, page) => {
-    await ask(world, "abel");
+  flow("a click works although a new request appears while the mouse button is down", async (world, page) => {
+    await submitRequest(world, "abel");
     await page.goto(`${world.ui.origin}/requests`);
     await page.locator(link("abel")).hover();
     await page.mouse.down();
     const isFetched = page.waitForResponse((response) => response.request().headers()["x-refresh"] !== undefined);
-    await ask(world, "aaron");
+    await submitRequest(world, "aaron");
     await (await isFetched).text();
     await follow(page, page.mouse.up());
     assert.match(page.url(), /\/requests\/abel$/);
@@ -145,17 +145,17 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
     await page.waitForSelector(link("aaron"));
   });
 
-  for (const hands of HANDS) {
-    const suffix = hands === HANDS[0] ? "mouse" : "keyboard";
+  for (const input of INPUTS) {
+    const suffix = input === INPUTS[0] ? "mouse" : "keyboard";
 
-    flow(`by ${hands.name}: a request is approved, and its page shows that it is issued`, async (world, page) => {
+    flow(`by ${input.name}: a request is approved, and its page shows that it is issued`, async (world, page) => {
       const { ui, cluster } = world;
       const name = `bert-${suffix}`;
-      await ask(world, name);
+      await submitRequest(world, name);
       await page.goto(`${ui.origin}/requests?q=bert`);
-      await follow(page, hands.press(page, link(name)));
+      await follow(page, input.press(page, link(name)));
       assert.match(await readMain(page), new RegExp(`user ${name}[^]*digital signature`));
-      await follow(page, hands.press(page, button("Approve")));
+      await follow(page, input.press(page, button("Approve")));
       assert.match(await readMain(page), /is approved/);
       await waitForText(page, ".state", "issued");
       assert.match(await cluster.kubectl.run("get", "csr", name), /Approved,Issued\n$/);
@@ -163,14 +163,14 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
       await assertAudited(world, `update ${name} approval`);
     });
 
-    flow(`by ${hands.name}: a request is denied with a reason, which stays text`, async (world, page) => {
+    flow(`by ${input.name}: a request is denied with a reason, whose markup is escaped`, async (world, page) => {
       const { ui, cluster } = world;
       const name = `carl-${suffix}`;
       const reason = `<b>not</b> "known" & 'here'`;
-      await ask(world, name);
+      await submitRequest(world, name);
       await page.goto(`${ui.origin}/requests/${name}`);
-      await hands.fill(page, "#reason", reason);
-      await follow(page, hands.press(page, button("Deny")));
+      await input.fill(page, "#reason", reason);
+      await follow(page, input.press(page, button("Deny")));
       const text = await readMain(page);
       assert.match(text, /is denied/);
       assert.ok(text.includes(reason), text);
@@ -181,20 +181,20 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
     });
 
     flow(
-      `by ${hands.name}: of many requests those of an expected list are approved, after they were shown`,
+      `by ${input.name}: the requests of expected machines are shown and then approved together`,
       async (world, page) => {
         const { ui, cluster } = world;
         const names = ["n1", "n2", "n3"].map((name) => `${name}-${suffix}`);
         for (const name of names) await submitFirstRequest(cluster.adminKubeconfig, `csr-${name}`, name, quiet);
         await page.goto(`${ui.origin}/requests`);
-        await follow(page, hands.press(page, link("Approve the requests of expected machines")));
-        await hands.fill(page, "#machines", `${names[0]}\n${names[1]}\nn4-${suffix}`);
-        await follow(page, hands.press(page, button("Show what would be approved")));
+        await follow(page, input.press(page, link("Approve the requests of expected machines")));
+        await input.fill(page, "#machines", `${names[0]}\n${names[1]}\nn4-${suffix}`);
+        await follow(page, input.press(page, button("Show what would be approved")));
         assert.match(
           await readMain(page),
           new RegExp(`${names[0]}[^]*${names[1]}[^]*n4-${suffix}[^]*has not requested a certificate yet`),
         );
-        await follow(page, hands.press(page, button("Approve 2 requests")));
+        await follow(page, input.press(page, button("Approve 2 requests")));
         assert.match(await readMain(page), /2 requests are approved/);
         const state = async (name: string | undefined) => await cluster.kubectl.run("get", "csr", `csr-${name}`);
         assert.match(await state(names[0]), /Approved/);
@@ -204,23 +204,23 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
       },
     );
 
-    flow(`by ${hands.name}: the list is filtered by state and words`, async (world, page) => {
+    flow(`by ${input.name}: the list is filtered by state and text`, async (world, page) => {
       const { ui, cluster } = world;
       const name = `gert-${suffix}`;
-      for (const one of [name, `${name}-pending`]) await ask(world, one);
+      for (const one of [name, `${name}-pending`]) await submitRequest(world, one);
       await cluster.kubectl.run("certificate", "deny", name);
       await page.goto(`${ui.origin}/requests`);
       await page.select("#state", "denied");
-      await hands.fill(page, "#q", name);
-      await follow(page, hands.press(page, button("Show")));
-      // The page follows the requests by a watch.
+      await input.fill(page, "#q", name);
+      await follow(page, input.press(page, button("Show")));
+      // The page gets the requests by a watch, so wait.
       await waitForText(page, "tbody tr", name);
       const rows = await page.$$eval("tbody tr", (all) => all.map((one) => one.innerText as string));
       assert.equal(rows.length, 1, rows.join("\n"));
       assert.match(rows[0] ?? "", new RegExp(`denied[^]*${name}`));
     });
 
-    flow(`by ${hands.name}: a token is deleted, and no page shows its secret`, async (world, page) => {
+    flow(`by ${input.name}: a token is deleted, and no page shows its secret`, async (world, page) => {
       const { ui, cluster: { kubectl } } = world;
       const id = suffix.slice(0, 5).padStart(6, "0");
       const secret = {
@@ -232,9 +232,9 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
       };
       await kubectl.create(JSON.stringify(secret));
       await page.goto(`${ui.origin}/tokens`);
-      await follow(page, hands.press(page, link(id)));
+      await follow(page, input.press(page, link(id)));
       assert.doesNotMatch(await page.content(), /0123456789abcdef/);
-      await follow(page, hands.press(page, button(`Delete token ${id}`)));
+      await follow(page, input.press(page, button(`Delete token ${id}`)));
       assert.match(await readMain(page), new RegExp(`Token ${id} is deleted`));
       const found = await kubectl.try("get", "secret", "-n", "kube-system", `bootstrap-token-${id}`);
       assert.match(found.stderr, /not found/);
@@ -243,35 +243,35 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
   }
 
   flow(
-    "without JavaScript a request is approved too, and one that was decided meanwhile is not",
+    "without JavaScript, a pending request is approved, and one that was denied meanwhile is not",
     async (world, page) => {
       const { ui, cluster } = world;
       await page.setJavaScriptEnabled(false);
-      for (const name of ["dora", "emil"]) await ask(world, name);
+      for (const name of ["dora", "emil"]) await submitRequest(world, name);
       await page.goto(`${ui.origin}/requests/dora`);
-      await follow(page, HANDS[0]!.press(page, button("Approve")));
+      await follow(page, INPUTS[0]!.press(page, button("Approve")));
       assert.match(await cluster.kubectl.run("get", "csr", "dora"), /Approved/);
       await page.goto(`${ui.origin}/requests/emil`);
       await cluster.kubectl.run("certificate", "deny", "emil");
-      await follow(page, HANDS[0]!.press(page, button("Approve")));
+      await follow(page, INPUTS[0]!.press(page, button("Approve")));
       assert.match(await readMain(page), /emil[^]*(?:changed|denied)/);
       assert.doesNotMatch(await cluster.kubectl.run("get", "csr", "emil"), /Approved/);
     },
   );
 
-  test("a person without rights sees what is missing, and cannot approve", async () => {
+  test("a user without rights sees which are missing, and cannot approve", async () => {
     const { cluster, browser } = getWorld();
     await cluster.kubectl.run(
       ...["create", "clusterrole", "reader", "--verb=get,list,watch"],
       "--resource=certificatesigningrequests.certificates.k8s.io",
     );
-    await ask(getWorld(), "fred");
-    const kubeconfig = await letIn(cluster, "vera", "reader");
+    await submitRequest(getWorld(), "fred");
+    const kubeconfig = await createUser(cluster, "vera", "reader");
     await untilAllowed(cluster.kubectl.as(kubeconfig), "list", "csr");
     await using ui = await startUi(["--kubeconfig", kubeconfig], { cwd: cluster.folder.path });
     const { page } = await logIn(browser, ui);
-    await follow(page, HANDS[0]!.press(page, link("fred")));
-    const [answer] = await Promise.all([page.waitForNavigation(), HANDS[0]!.press(page, button("Approve"))]);
+    await follow(page, INPUTS[0]!.press(page, link("fred")));
+    const [answer] = await Promise.all([page.waitForNavigation(), INPUTS[0]!.press(page, button("Approve"))]);
     assert.equal(answer?.status(), 403);
     assert.match(await readMain(page), /vera[^]*cannot/);
     assert.match(await cluster.kubectl.run("get", "csr", "fred"), /Pending\n$/);

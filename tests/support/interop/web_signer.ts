@@ -1,4 +1,4 @@
-/** A signer of our own for tests beside real servers: its profile, and requests for it. */
+/** A custom signer for tests with real servers: its profile, and requests for it. */
 import { writeFile } from "node:fs/promises";
 import type { TempFolder } from "../temp.ts";
 import { csrManifest } from "./openssl.ts";

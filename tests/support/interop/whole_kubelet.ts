@@ -1,4 +1,4 @@
-/** A whole, unmodified kubelet over a container runtime that runs nothing: it rotates, registers its node and stays. */
+/** An unmodified kubelet with a container runtime that runs nothing. It registers its node and rotates certificates. */
 import { writeFile } from "node:fs/promises";
 import { type Child, start } from "../child.ts";
 import { eventually } from "../eventually.ts";
@@ -7,7 +7,7 @@ import type { Kubectl } from "./kubectl.ts";
 import { kubeletConfig } from "./kubelet.ts";
 import { startMachine } from "./machine.ts";
 
-/** One error or warning line of its log. */
+/** An error or warning in the kubelet's log. */
 export interface Complaint {
   readonly at: Date;
   readonly text: string;
@@ -25,15 +25,15 @@ export interface WholeKubelet extends AsyncDisposable {
   restart(meanwhile?: () => Promise<unknown>): Promise<void>;
 }
 
-/** Ends a kubelet that may not have written its process id yet. The next one writes another file. */
+/** Ends a kubelet that may not have written its process id yet, and removes the file for the next one. */
 const END_KUBELET =
   "until [ -s /run/kubelet.pid ]; do sleep 0.1; done; kill $(cat /run/kubelet.pid); rm /run/kubelet.pid";
 
-/** Starts one on a machine of its own, which shares the folder. Needs root, as a kubelet does. */
+/** Starts a kubelet on a new machine that shares the folder. Needs root. */
 export async function startWholeKubelet(
   folder: TempFolder,
   node: string,
-  /** Without it, the kubeconfig and the certificates in the folder of the node's name are all it has. */
+  /** The bootstrap kubeconfig. Without it, the kubelet needs a kubeconfig and certificates in the node's folder. */
   bootstrap?: string,
   release?: string,
   /** Other fields of its configuration. */
@@ -75,7 +75,7 @@ export async function startWholeKubelet(
       running = run();
     },
     async [Symbol.asyncDispose]() {
-      // The kubelet is a process of the machine: it ends with it, and only then what has entered.
+      // The kubelet ends with the machine, and nsenter ends after the kubelet.
       await owned.disposeAsync();
       await running[Symbol.asyncDispose]();
     },
@@ -98,7 +98,7 @@ export async function untilLease(kubectl: Kubectl, node: string, since: Date): P
   );
 }
 
-/** klog's lines: level and date, time, thread, place, text. */
+/** Parses the lines of klog: level and date, time, thread, file and line, text. */
 function parseComplaints(log: string): readonly Complaint[] {
   const year = new Date().getFullYear();
   return [...log.matchAll(/^[EWF](\d\d)(\d\d) (\d\d:\d\d:\d\d)\.\d+ +\d+ (.*)$/gm)].map(

@@ -5,23 +5,23 @@ import { peerPath } from "../peers/go.ts";
 import { succeedProgram } from "../child.ts";
 import type { TempFolder } from "../temp.ts";
 
-/** The verdict of zlint about one certificate, by the name of the lint. */
-type Judgement = Readonly<Record<string, { readonly result: string; readonly details?: string }>>;
+/** The results of zlint for one certificate, by lint. */
+type LintResults = Readonly<Record<string, { readonly result: string; readonly details?: string }>>;
 
-/** Errors of certificates, one PEM block each: for each of them the names of the lints that refuse it. */
+/** Returns, for each certificate in PEM, the names of the lints that fail. */
 export async function zlintErrors(
   folder: TempFolder,
   pems: readonly string[],
 ): Promise<readonly (readonly string[])[]> {
-  const paths = pems.map((_, index) => folder.join(`judged-${index}.crt`));
+  const paths = pems.map((_, index) => folder.join(`linted-${index}.crt`));
   for (const [index, pem] of pems.entries()) await writeFile(paths[index] ?? "", pem);
   const { stdout } = await succeedProgram(peerPath("zlint"), ["-includeSources", "RFC5280", ...paths]);
-  const judgements = stdout.trim().split("\n").map((line): Judgement => JSON.parse(line));
-  assert.equal(judgements.length, pems.length, stdout);
-  return judgements.map((judgement) => {
-    const lints = Object.entries(judgement);
+  const results = stdout.trim().split("\n").map((line): LintResults => JSON.parse(line));
+  assert.equal(results.length, pems.length, stdout);
+  return results.map((result) => {
+    const lints = Object.entries(result);
     // A run without any checks would find nothing either.
-    assert.ok(lints.filter(([, { result }]) => result === "pass").length > 20, JSON.stringify(judgement));
+    assert.ok(lints.filter(([, { result }]) => result === "pass").length > 20, JSON.stringify(result));
     return lints.filter(([, { result }]) => result === "error" || result === "fatal").map(([name]) => name).sort();
   });
 }

@@ -1,25 +1,24 @@
 /**
- * A separate root file system over this machine's, with systemd as its first process. Installations, removals and services
- * there do not affect this machine: the root is an overlay whose upper side is memory, in namespaces of its own for mounts,
- * processes, control groups and the network, which has a loopback interface alone. All of it ends with its first process.
- * Needs root.
+ * A container whose first process is systemd. Packages and services there do not affect this machine: its root is an
+ * overlay in memory over the machine's, in its own namespaces for mounts, processes, control groups and the network, which
+ * has only a loopback interface. All of it ends with its first process. Needs root.
  */
 import assert from "node:assert/strict";
 import process from "node:process";
 import { type Finished, runProgram, start } from "../child.ts";
 
-/** A running root. Disposing it ends everything that runs in it, and forgets it. */
+/** A running container. Disposing it ends its processes and removes it. */
 export interface OtherRoot extends AsyncDisposable {
-  /** Runs shell lines in it to their end; fails the test unless they end with 0. Answers what they printed. */
+  /** Runs shell lines, which must succeed, and returns their stdout. */
   run(lines: string): Promise<string>;
-  /** Runs shell lines in it to any end. */
+  /** Runs shell lines, which may fail. */
   attempt(lines: string): Promise<Finished>;
 }
 
 /**
- * Starts the namespaces in a new control group, and removes the group after them. It is one of the second version of control
- * groups, which every kernel has, in a mount that no one else sees. All of it is killed when a runner of tests that is
- * interrupted ends its group of processes, which unshare ignores.
+ * Starts the namespaces in a new control group, and removes the group afterwards. It is a cgroup v2, in a mount that other
+ * processes do not see. An interrupted test runner signals its process group, which unshare ignores, so the trap kills
+ * the control group.
  */
 const OUTER = `set -e
 mount --make-rprivate /
@@ -34,8 +33,8 @@ until find "$group" -depth -type d -exec rmdir {} + 2> /dev/null; do sleep 0.1; 
 `;
 
 /**
- * Mounts the machine below, memory above, and the file systems that systemd expects of a container. What it could change of
- * this machine's kernel is not writable (https://systemd.io/CONTAINER_INTERFACE/). Services of this machine do not start.
+ * Mounts the overlay and the file systems that systemd expects in a container (https://systemd.io/CONTAINER_INTERFACE/).
+ * Settings of the kernel are read-only. Services of this machine do not start.
  */
 const INNER = `set -e
 read pid rest < /proc/self/stat
@@ -72,7 +71,7 @@ echo "root of $pid"
 exec env -i container=tlsboot PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --unit=basic.target
 `;
 
-/** Creates another root; `mountPoint` is an empty folder, `shared` appears in it as /tmp/share. */
+/** Creates a container. `mountPoint` is an empty folder, and `shared` appears in the container as /tmp/share. */
 export async function createOtherRoot(mountPoint: string, shared: string): Promise<OtherRoot> {
   const holder = start("unshare", ["--mount", "sh", "-c", OUTER, "sh", mountPoint, shared], { env: { INNER } });
   const [, pid = ""] = await holder.waitFor(/^root of (\d+)$/m);
@@ -87,7 +86,7 @@ export async function createOtherRoot(mountPoint: string, shared: string): Promi
       assert.equal(code, 0, `${lines}\n${stdout}${stderr}`);
       return stdout;
     },
-    // With its first process all others of the root end, and only then does unshare.
+    // All other processes of the container end with its first one, and unshare ends after them.
     async [Symbol.asyncDispose]() {
       if (!holder.hasEnded()) process.kill(Number(pid), "SIGKILL");
       await holder.finished();

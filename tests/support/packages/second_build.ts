@@ -1,4 +1,4 @@
-/** A later build of the released file, for upgrades to it, and variants of that build which do not work. */
+/** A later build of the released file for tests of upgrades, and variants of it that fail. */
 import { Buffer } from "node:buffer";
 import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -15,7 +15,7 @@ import { createPlantPlugin } from "../../torture/plant_runs.ts";
 /** The version of the second build. */
 export const LATER_VERSION = "9.1.0";
 
-/** What the second build has in the place of constants, so that a variant of it is the same file with a few bytes changed. */
+/** Constants in the second build that a variant replaces, so that it differs in only a few bytes. */
 const SWITCHES = {
   serverFails: ["switch:up-works", "switch:up-fails"],
   formatIsRaised: ["switch:format-1", "switch:format-2"],
@@ -48,23 +48,23 @@ const toPatches = (releaseKey: string) => [
 ];
 
 /**
- * Builds it for this machine into a folder, with a release key in it; returns its path. It has no code caches, so that its
- * text is what runs.
+ * Makes the second build for this machine with a release key, and returns its path. It has no code caches, so changes to
+ * its source text take effect.
  */
 export async function makeSecondBuild(folder: string, releaseKey: string): Promise<string> {
   const root = process.cwd();
   const scripts = join(folder, "scripts");
   await mkdir(scripts, { recursive: true });
-  const carried = findAssets(
+  const scriptAssets = findAssets(
     await bundle(root, readBuildFacts(root), [createPlantPlugin(root, toPatches(releaseKey))]),
   );
-  for (const [name, source] of carried) await writeFile(join(scripts, name), source);
-  const [loader, nothing] = [join(folder, "loader.cjs"), join(folder, "nothing")];
+  for (const [name, source] of scriptAssets) await writeFile(join(scripts, name), source);
+  const [loader, empty] = [join(folder, "loader.cjs"), join(folder, "empty")];
   await writeFile(loader, await bundleScript(join("scripts", "build", "loader.ts")));
-  await writeFile(nothing, "");
-  const assets = Object.fromEntries([...carried.keys()].flatMap((name) => [
+  await writeFile(empty, "");
+  const assets = Object.fromEntries([...scriptAssets.keys()].flatMap((name) => [
     [name, join(scripts, name)],
-    [toCodeCacheName(name), nothing],
+    [toCodeCacheName(name), empty],
   ]));
   const file = join(folder, "second");
   await writeExecutable(hostPlatform(), { loader, assets }, folder, file);

@@ -1,4 +1,4 @@
-/** Packages of Debian that tests need: installed where they are missing, or extracted into a folder of their own. */
+/** Debian packages for tests, installed if they are missing or extracted into the cache. */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fetchDebianPackages } from "../../../scripts/package/debian_packages.ts";
 import { cacheDir, mustRun } from "../../../scripts/processes.ts";
 
-/** Installs the packages that are missing; needs root and apt then. */
+/** Installs the missing packages, which needs root and apt. */
 export async function ensureDebianPackages(names: readonly string[]): Promise<void> {
   const missing = names.filter((name) => !isInstalled(name));
   if (missing.length === 0) return;
@@ -15,7 +15,7 @@ export async function ensureDebianPackages(names: readonly string[]): Promise<vo
   await mustRun("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...missing], { env });
 }
 
-/** Finds a program of a package; undefined where it is missing. Debian's folder of servers is not on every user's PATH. */
+/** Finds a program, also in /usr/sbin, which is not on every user's PATH. */
 export function findProgram(name: string): string | undefined {
   return [name, `/usr/sbin/${name}`].find((candidate) => spawnSync(candidate, ["-v"]).status === 0);
 }
@@ -26,8 +26,8 @@ function isInstalled(name: string): boolean {
 }
 
 /**
- * Downloads a package once a machine, by apt, and returns the folder with its files as a root would have them. It is for
- * programs whose names are taken by others.
+ * Downloads a package with apt, once for each machine, and returns the root folder of its files. Use it for programs that
+ * would conflict with installed ones.
  */
 export async function ensureDebianProgram(name: string): Promise<string> {
   return await ensureExtracted(
@@ -37,14 +37,14 @@ export async function ensureDebianProgram(name: string): Promise<string> {
 }
 
 /**
- * Downloads packages of another release once a machine, without updates, and returns the folder with their files as a
- * root would have them. Needs apt and dpkg. A release is fetched with one set of packages.
+ * Downloads packages of another Debian release, once for each machine, and returns the root folder of their files. Needs
+ * apt and dpkg. Each release has only one set of packages.
  */
 async function ensureReleasePackages(release: string, names: readonly string[]): Promise<string> {
   return await ensureExtracted(release, (work) => fetchDebianPackages(work, { release, names }));
 }
 
-/** Extracts the packages that a download puts into a folder, unless an earlier process has done it. */
+/** Downloads and extracts packages, unless an earlier process has done it. */
 async function ensureExtracted(name: string, download: (work: string) => Promise<void>): Promise<string> {
   const cache = cacheDir();
   const folder = join(cache, `debian-${name}`);
@@ -66,7 +66,7 @@ async function ensureExtracted(name: string, download: (work: string) => Promise
 
 const OPENSSL = ["openssl", "libssl3t64", "libc6", "zlib1g", "libzstd1"];
 
-/** Fetches OpenSSL 3.5, which has ML-DSA; returns the path of a script that runs it with the C library of its release. */
+/** Fetches OpenSSL 3.5, which has ML-DSA, and returns the path of a script that runs it with its C library. */
 export async function ensureNewOpenssl(): Promise<string> {
   const root = await ensureReleasePackages("trixie", OPENSSL);
   const folder = join(root, "usr", "lib");
@@ -80,7 +80,7 @@ export async function ensureNewOpenssl(): Promise<string> {
   return script;
 }
 
-/** Fetches the C libraries of the oldest release that mirrors still have, with glibc 2.31. The next one has 2.36. */
+/** Fetches the C libraries of the oldest release on the mirrors, with glibc 2.31. The next release has 2.36. */
 export async function ensureOldLibraries(): Promise<string> {
   return await ensureReleasePackages("bullseye", ["libc6", "libgcc-s1", "libstdc++6"]);
 }

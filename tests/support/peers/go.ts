@@ -1,6 +1,6 @@
 /**
- * Builds the real Kubernetes, etcd, zlint, peer of attestations and judge of histories that the suites run, from Go modules,
- * once a machine. A missing Go toolchain is a failure with a clear message, never a skip.
+ * Builds the Go programs that the suites run, such as Kubernetes, etcd and zlint, once for each machine. A missing Go
+ * toolchain is an error, never a reason to skip tests.
  */
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -9,7 +9,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { cacheDir, mustRun, run } from "../../../scripts/processes.ts";
 
-/** The release that the peers are. */
+/** The release of the Kubernetes peers. */
 export const KUBERNETES = "v1.37.2";
 /** The oldest release whose kubectl, kubelet and client-go the suite runs against tlsboot. */
 const OLDEST_KUBERNETES = "v1.34.4";
@@ -17,9 +17,9 @@ const OLDEST_KUBERNETES = "v1.34.4";
 export const KUBERNETES_RELEASES = [KUBERNETES, OLDEST_KUBERNETES] as const;
 /** The version of etcd below the API server. */
 export const ETCD = "v3.7.3";
-/** The oldest one that is supported. */
+/** The oldest supported version of etcd. */
 const OLDEST_ETCD = "v3.5.35";
-/** The newest one that is refused. */
+/** The newest version of etcd that tlsboot refuses. */
 const REFUSED_ETCD = "v3.5.12";
 /** The signer over HTTP that the benchmarks compare with. */
 export const CFSSL = "v1.6.5";
@@ -30,19 +30,19 @@ const ACTIONLINT = "v1.7.12";
 
 interface Peer {
   readonly name: string;
-  /** Folder of the Go module below tests/interop/peers. */
+  /** The folder of its Go module below tests/interop/peers. */
   readonly module: string;
   readonly target: string;
   readonly version: string;
-  /** The module file of the folder that it is built with, where it is not `go.mod`. */
+  /** The module file, if it is not `go.mod`. */
   readonly moduleFile?: string;
-  /** `test` for a program that the Go tool makes of a package's tests. */
+  /** How to build it: `test` compiles the tests of a package. */
   readonly build: "build" | "test";
-  /** The only user of the peer, where it is not the interoperability suite: the benchmarks, or `deno task programs`. */
+  /** Its only user, if not the interoperability suite: the benchmarks or `deno task programs`. */
   readonly use?: "bench" | "programs";
   /** The release of Kubernetes that it reports. */
   readonly release?: string;
-  /** Whether its sources hold C, so that cgo is needed. */
+  /** Whether it needs cgo, because its sources include C. */
   readonly needsC?: boolean;
 }
 
@@ -56,7 +56,7 @@ const kubernetes = (name: string, target: string, release = KUBERNETES): Peer =>
   ...(release === OLDEST_KUBERNETES ? { moduleFile: "1.34.mod" } : {}),
 });
 
-/** A program by others, in a separate module. */
+/** A third-party program, in a separate module. */
 function program(name: string, target: string, version: string, release?: string): Peer {
   const rest = release === undefined ? {} : { release };
   return { name, module: name, target, version, build: "build", use: "programs", ...rest };
@@ -130,19 +130,19 @@ const PEERS: readonly Peer[] = [
   program("kubectl-who-can", "github.com/aquasecurity/kubectl-who-can/cmd/kubectl-who-can", "v0.4.0"),
 ];
 
-/** True for the name of a program that is built here. */
+/** Reports whether a program is built here. */
 export function isPeer(name: string): boolean {
   return PEERS.some((peer) => peer.name === name);
 }
 
-/** Returns the path of a peer's executable; of a program of Kubernetes, that of the newest release by default. */
+/** Returns the path of a peer's executable, by default in the newest version. */
 export function peerPath(name: string, version?: string): string {
   const peer = PEERS.find((one) => one.name === name && (version === undefined || one.version === version));
   if (peer === undefined) throw new Error(`no peer is called ${[name, version ?? ""].join(" ").trim()}`);
   return toPath(peer);
 }
 
-/** The path of a program of this repository holds a hash of its sources, so that a changed one is built. */
+/** Returns the path of an executable. For our own programs it contains a hash of the sources, so changes rebuild it. */
 function toPath(peer: Peer): string {
   const suffix = peer.target.startsWith("./") ? `-${sourceHash(peer)}` : "";
   return join(cacheDir(), `${peer.module}-${peer.version}`, `${peer.name}${suffix}`);
@@ -160,7 +160,7 @@ function sourceHash(peer: Peer): string {
   return hash.digest("hex").slice(0, 12);
 }
 
-/** Builds the missing peers of the suite, also those of the benchmarks or the programs, or a few peers by name. */
+/** Builds the missing peers of the suite, with those of the benchmarks or programs, or only the named ones. */
 export async function ensurePeers(
   root: string,
   use: "suite" | "bench" | "programs" | readonly string[] = "suite",

@@ -1,9 +1,4 @@
-/**
- * Installs what tests need from Debian: an emulator and libraries for arm64, tools that make a bare host, the libraries of
- * an old release, the OpenSSL of a new one, what makes a disk fail and sets a clock, a scanner of TLS, a load balancer, a
- * web server, age, which opens our backups, clients of Kubernetes, podman, systemd, rpm, a browser, TPMs in software, and
- * stores of trusted CAs. Does nothing where they are there.
- */
+/** Installs the missing Debian packages that tests need. */
 import process from "node:process";
 import { ensureDebianPackages, ensureNewOpenssl, ensureOldLibraries } from "./debian.ts";
 
@@ -16,20 +11,20 @@ const BALANCER = ["haproxy"];
 /** The web server that checks CRLs. */
 const WEB_SERVER = ["nginx"];
 const BACKUP = ["age"];
-/** The client of tests/support/interop/programs.ts that is written in Python. */
+/** The Python client of tests/support/interop/programs.ts. */
 const PROGRAMS = ["python3-kubernetes"];
-/** runc accepts the control groups of a machine that is a container itself, which crun does not. */
+/** runc also works inside a container, where crun rejects the control groups. */
 const CONTAINERS = ["podman", "runc", "docker-compose"];
-/** The manager of services that runs the units, and a client that asks whether they are ready. */
+/** systemd runs the units, and curl checks whether they are ready. */
 const SERVICES = ["systemd", "curl"];
-/** What checks Debian packages, and makes and installs RPM packages. */
+/** Tools that check Debian packages, and build and install RPM packages. */
 const PACKAGERS = ["lintian", "rpm"];
-/** Chromium, a font for its pages, and certutil, which writes the store of certificates that it reads. */
+/** Chromium, a font, and certutil, which writes Chromium's certificate store. */
 const BROWSER = ["chromium", "fonts-dejavu-core", "libnss3-tools"];
-/** TPMs in software, the CA of their certificates, tools that use a TPM, and what connects these with a socket. */
+/** Software TPMs, a CA for them, TPM tools, and socat, which connects the tools to a socket. */
 const TPM = ["swtpm", "swtpm-tools", "tpm2-tools", "socat"];
 
-/** The stores of trusted CAs: Java's, and p11-kit, by which RHEL's update-ca-trust makes its bundles. */
+/** Trust stores: Java's, and p11-kit, which RHEL's update-ca-trust uses. */
 const TRUST_STORES = ["default-jre-headless", "p11-kit", "ca-certificates"];
 
 async function main(): Promise<void> {

@@ -1,4 +1,4 @@
-/** `deno task peers [programs]`: builds and installs the peers of the interoperability suite, or those of the programs too. */
+/** `deno task peers [programs]` builds the peers of the interoperability suite, and with `programs` those of programs. */
 import process from "node:process";
 import { ensureNpmPeers } from "./npm.ts";
 import { ensurePeers } from "./go.ts";

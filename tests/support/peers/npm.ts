@@ -1,6 +1,6 @@
 /**
- * Programs of our own over packages of npm that are no dependency of the project: each is a folder below
- * tests/interop/peers with its package.json and lock file, installed once a machine outside the checkout.
+ * Our test programs with npm packages that are not dependencies of the project. Each is a folder below tests/interop/peers
+ * with its own package.json and lock file, installed outside the checkout once for each machine.
  */
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -11,7 +11,7 @@ import { cacheDir, mustRun } from "../../../scripts/processes.ts";
 
 const NAMES = ["client-node"];
 
-/** Folder of an installed program; one whose files change is another one. */
+/** Returns the folder of an installed program. It contains a hash of the sources, so changes reinstall it. */
 export function npmPeerPath(name: string): string {
   const folder = toSourceFolder(name);
   const hash = createHash("sha256");

@@ -1,12 +1,12 @@
-/** Identities at a real server: a certificate of its client CA where they show one, one connection pool for each. */
+/** Sends requests as different identities, each with its own certificate or token and connection pool. */
 import { Agent, request } from "node:https";
 import { issueClientPair } from "../../../instance/authority/issue_pair.ts";
 import { createSystemClock, createSystemRandom } from "../../../cli/system.ts";
 import { parseAuthority } from "../../../core/pki/authority/authority.ts";
 import { IDENTITIES, type Identity } from "./identities.ts";
 
-/** A server to compare, and the CA that it trusts for clients. */
-export interface JudgedServer {
+/** A server under test, and the CA that it trusts for clients. */
+export interface TestedServer {
   readonly port: number;
   readonly servingCaPem: string;
   readonly clientCaPem: string;
@@ -32,7 +32,7 @@ export interface Callers extends Disposable {
 }
 
 /** Issues the certificates of all identities. */
-export async function createCallers(server: JudgedServer, identities = IDENTITIES): Promise<Callers> {
+export async function createCallers(server: TestedServer, identities = IDENTITIES): Promise<Callers> {
   const authority = await parseAuthority(server.clientCaPem, server.clientCaKeyPem);
   if (!authority.ok) throw new Error(authority.error);
   const deps = { clock: createSystemClock(), random: createSystemRandom() };

@@ -1,28 +1,28 @@
-/** Every kind of identity at a server, from unauthenticated clients to its administrator. */
+/** Every kind of identity, from unauthenticated clients to the administrator. */
 
 type Credential =
   | { readonly kind: "none" }
   | { readonly kind: "token"; readonly token: string }
   | { readonly kind: "certificate"; readonly commonName: string; readonly organizations: readonly string[] };
 
-/** An identity; the name is a column of the matrix. */
+/** An identity, whose name is the heading of a column in the matrix. */
 export interface Identity {
   readonly name: string;
-  /** A description of the identity, in the heading of the matrix. */
+  /** A description in the list above the matrix. */
   readonly is: string;
   readonly credential: Credential;
   /** Additional headers of each request. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** A bootstrap token of the matrix: its Secret is made beforehand. */
+/** A bootstrap token, whose Secret the matrix creates first. */
 interface TokenCase {
   readonly id: string;
   readonly secret: string;
   readonly data: Readonly<Record<string, string>>;
 }
 
-/** The group that may request certificates, which is kubeadm's. */
+/** The group of kubeadm's tokens, which may request certificates. */
 export const TOKEN_GROUP = "system:bootstrappers:kubeadm:default-node-token";
 
 /** The bootstrap tokens, by column. */
@@ -53,7 +53,7 @@ export const TOKENS = {
   },
 } as const satisfies Readonly<Record<string, TokenCase>>;
 
-/** Controllers of kube-controller-manager that run in our process too, by column. */
+/** Controllers of kube-controller-manager that also run in tlsboot, by column. */
 const CONTROLLERS = {
   "sa:cert": "certificate-controller",
   "sa:tok": "token-cleaner",
@@ -65,12 +65,12 @@ const CONTROLLERS = {
   "sa:ctb": "kube-apiserver-serving-clustertrustbundle-publisher",
 } as const;
 
-/** A line of the token file that every judged server has; kube-apiserver's and ours read the same one. */
+/** A user in the token file, which kube-apiserver and tlsboot both read. */
 export const TOKEN_FILE_USER = { token: "user-token", username: "tokenuser" } as const;
 
 const SERVICE_ACCOUNTS = ["system:serviceaccounts", "system:serviceaccounts:kube-system"];
 
-/** The identity that may do everything, and prepares the objects. */
+/** The identity that may do everything. It creates the objects. */
 export const MASTERS: Identity = certified("masters", "in group system:masters", "root", ["system:masters"]);
 
 /** All identities, in the order of the columns. */

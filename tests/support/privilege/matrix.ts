@@ -1,6 +1,6 @@
 /**
- * Every way to write × every identity: which code each gets. Nothing changes, because every request is a dry run. Before,
- * the server gets rights, tokens, and an object of each resource.
+ * The status code of each identity for each way to write. Every request is a dry run. The server first gets rights, tokens
+ * and an object of each resource.
  */
 import { Buffer } from "node:buffer";
 import { readFile } from "node:fs/promises";
@@ -11,15 +11,15 @@ import { SNAPSHOT_PATH } from "../../../server/http/snapshot.ts";
 import { buildRequest } from "../csr_builder.ts";
 import { eventually } from "../eventually.ts";
 import { buildStubRequest } from "../pod_request_builder.ts";
-import type { Call, Callers, JudgedServer, Reply } from "./callers.ts";
+import type { Call, Callers, Reply, TestedServer } from "./callers.ts";
 import { IDENTITIES, MASTERS, TOKEN_FILE_USER, TOKEN_GROUP, TOKENS } from "./identities.ts";
 import { type Route, toCollectionRoute } from "./routes.ts";
-import { createChanges, createSamples, FRESH, HELD, type Place, type SampleParts } from "./samples.ts";
+import { ABSENT, createChanges, createSamples, EXISTING, type Sample, type SampleParts } from "./samples.ts";
 
-/** One way to write, and the code of each identity in the order of the columns. */
+/** One way to write, with the status codes in the order of the columns. */
 interface Row {
   readonly route: string;
-  /** Namespace or signer; empty where there is no choice. */
+  /** The namespace or the signer; empty if the resource has only one sample. */
   readonly label: string;
   readonly verb: string;
   readonly codes: readonly number[];
@@ -30,7 +30,7 @@ interface Attempt {
   readonly call: Call;
 }
 
-/** Paths that are not resources; most of them answer to any method, and none of them changes anything. */
+/** Paths that are not resources. Most of them accept any method, and none of them changes anything. */
 const PATHS: readonly string[] = [
   ...["/", "/api", "/api/v1", "/apis", "/healthz", "/livez", "/readyz", "/metrics", "/version"],
   ...["/openapi/v2", "/openapi/v3", "/nowhere", SNAPSHOT_PATH, OPENID_CONFIGURATION_PATH, KEY_SET_PATH],
@@ -38,40 +38,41 @@ const PATHS: readonly string[] = [
 
 const DRY_RUN = "dryRun=All&fieldManager=matrix";
 
-/** Prepares a server and sends it every request. A route without a sample is an error. */
-export async function judgeServer(
-  server: JudgedServer,
+/** Prepares a server and sends it every request. Every route must have a sample. */
+export async function buildMatrix(
+  server: TestedServer,
   callers: Callers,
   routes: readonly Route[],
 ): Promise<readonly Row[]> {
   const parts = await createParts(server);
   const samples = createSamples(parts);
   const changes = createChanges(parts);
-  await createWorld(callers);
-  const asked: { readonly route: Route; readonly label: string; readonly attempt: Attempt }[] = [];
-  const held = new Map<string, KubeObject>();
+  await prepareServer(callers);
+  const planned: { readonly route: Route; readonly label: string; readonly attempt: Attempt }[] = [];
+  const existing = new Map<string, KubeObject>();
   for (const route of routes) {
     const resourceKey = route.key.split("/")[0]!;
-    const places = samples[resourceKey];
-    if (places === undefined) throw new Error(`no sample of ${resourceKey}: write one in samples.ts`);
+    const ofResource = samples[resourceKey];
+    if (ofResource === undefined) throw new Error(`no sample of ${resourceKey}: write one in samples.ts`);
     const change = route.subresource === "" ? undefined : changes[route.key];
     if (route.subresource !== "" && change === undefined) {
       throw new Error(`no change for ${route.key}: write one in samples.ts`);
     }
-    for (const place of places) {
-      const key = `${resourceKey} ${place.label}`;
+    for (const sample of ofResource) {
+      const key = `${resourceKey} ${sample.label}`;
       if (
-        !held.has(key) && (["update", "delete"].some((verb) => route.verbs.includes(verb)) || route.subresource !== "")
+        !existing.has(key) &&
+        (["update", "delete"].some((verb) => route.verbs.includes(verb)) || route.subresource !== "")
       ) {
-        held.set(key, await createHeld(callers, route, place));
+        existing.set(key, await createExisting(callers, route, sample));
       }
-      for (const attempt of attemptsAt(route, place, held.get(key), change)) {
-        asked.push({ route, label: place.label, attempt });
+      for (const attempt of createAttempts(route, sample, existing.get(key), change)) {
+        planned.push({ route, label: sample.label, attempt });
       }
     }
   }
   const rows: Row[] = [];
-  for (const { route, label, attempt: { verb, call } } of asked) {
+  for (const { route, label, attempt: { verb, call } } of planned) {
     const replies = await Promise.all(IDENTITIES.map((identity) => callers.call(identity, call)));
     rows.push({ route: route.key, label, verb, codes: replies.map(({ code }) => code) });
   }
@@ -84,33 +85,33 @@ export async function judgeServer(
   return rows;
 }
 
-function attemptsAt(
+function createAttempts(
   route: Route,
-  place: Place,
-  held: KubeObject | undefined,
+  sample: Sample,
+  existing: KubeObject | undefined,
   change: object | undefined,
 ): readonly Attempt[] {
-  const collection = toCollectionRoute(route, place.namespace);
+  const collection = toCollectionRoute(route, sample.namespace);
   const to = (name: string) =>
     `${collection}/${name}${route.subresource === "" ? "" : `/${route.subresource}`}?${DRY_RUN}`;
-  const fresh = place.object(FRESH);
+  const absent = sample.object(ABSENT);
   const named = (object: KubeObject) => to(object.metadata.name ?? "");
   const applied = { contentType: "application/apply-patch+yaml" };
   return route.verbs.flatMap((verb): readonly Attempt[] => {
     switch (verb) {
       case "create":
-        return route.subresource === "" || held === undefined
-          ? [{ verb, call: { method: "POST", path: `${collection}?${DRY_RUN}`, body: fresh } }]
-          : [{ verb, call: { method: "POST", path: named(held), body: change ?? {} } }];
+        return route.subresource === "" || existing === undefined
+          ? [{ verb, call: { method: "POST", path: `${collection}?${DRY_RUN}`, body: absent } }]
+          : [{ verb, call: { method: "POST", path: named(existing), body: change ?? {} } }];
       case "deletecollection":
         return [{ verb, call: { method: "DELETE", path: `${collection}?${DRY_RUN}` } }];
     }
-    if (held === undefined) throw new Error(`nothing is there of ${route.key}`);
-    const { managedFields: _, ...metadata } = held.metadata;
-    const stored: KubeObject = { ...held, metadata };
+    if (existing === undefined) throw new Error(`no object exists for ${route.key}`);
+    const { managedFields: _, ...metadata } = existing.metadata;
+    const stored: KubeObject = { ...existing, metadata };
     const merge = change ?? { metadata: { annotations: { matrix: "patched" } } };
-    const own = { apiVersion: held.apiVersion, kind: held.kind, metadata: toIdentity(held), ...change };
-    const again = place.object(nameIn(place, held));
+    const own = { apiVersion: existing.apiVersion, kind: existing.kind, metadata: toIdentity(existing), ...change };
+    const again = sample.object(withoutPrefix(sample, existing));
     switch (verb) {
       case "update":
         return [
@@ -118,14 +119,14 @@ function attemptsAt(
             verb,
             call: {
               method: "PUT",
-              path: named(held),
+              path: named(existing),
               body: { ...stored, ...(change ?? { metadata: { ...metadata, annotations: { matrix: "updated" } } }) },
             },
           },
-          // For some kinds this creates a missing object, for the others it is 404 with the right to write.
+          // Some kinds can be created by an update. The others answer 404 to users who may update.
           ...(change !== undefined
             ? []
-            : [{ verb: "update new", call: { method: "PUT", path: named(fresh), body: fresh } }]),
+            : [{ verb: "update new", call: { method: "PUT", path: named(absent), body: absent } }]),
         ];
       case "patch":
         return [
@@ -133,7 +134,7 @@ function attemptsAt(
             verb,
             call: {
               method: "PATCH",
-              path: named(held),
+              path: named(existing),
               contentType: "application/merge-patch+json",
               body: merge,
             },
@@ -142,20 +143,20 @@ function attemptsAt(
             verb: "apply",
             call: {
               method: "PATCH",
-              path: `${named(held)}&force=true`,
+              path: `${named(existing)}&force=true`,
               ...applied,
               body: change === undefined ? again : own,
             },
           },
           ...(change !== undefined ? [] : [{
             verb: "apply new",
-            call: { method: "PATCH", path: `${named(fresh)}&force=true`, ...applied, body: fresh },
+            call: { method: "PATCH", path: `${named(absent)}&force=true`, ...applied, body: absent },
           }]),
         ];
       case "delete":
-        return [{ verb, call: { method: "DELETE", path: named(held) } }];
+        return [{ verb, call: { method: "DELETE", path: named(existing) } }];
       default:
-        throw new Error(`${route.key} has the verb ${verb}: say how it is requested`);
+        throw new Error(`${route.key} has the verb ${verb}: add a request for it`);
     }
   });
 }
@@ -164,10 +165,10 @@ function toIdentity({ metadata: { name, namespace } }: KubeObject): object {
   return { name, ...(namespace === undefined ? {} : { namespace }) };
 }
 
-/** The name that a place gives its prefix to. */
-function nameIn(place: Place, held: KubeObject): string {
-  const prefix = (place.object("").metadata.name ?? "").length;
-  return (held.metadata.name ?? "").slice(prefix);
+/** Removes the prefix of a sample from the name of its object. */
+function withoutPrefix(sample: Sample, existing: KubeObject): string {
+  const prefix = (sample.object("").metadata.name ?? "").length;
+  return (existing.metadata.name ?? "").slice(prefix);
 }
 
 /** Formats the matrix as a table, with a list of the identities above it. */
@@ -195,7 +196,7 @@ ${who}
 ${heading}${lines.map((line) => `${line}\n`).join("").replace(/^/, "\n")}`;
 }
 
-/** Formats a code so that a permitted write catches the eye. */
+/** Formats a code so that permitted writes stand out. */
 function toMatrixCell(code: number): string {
   return code === 403 ? "-" : code === 401 ? "?" : `${code}`;
 }
@@ -206,10 +207,10 @@ const CSRS = { apiGroups: ["certificates.k8s.io"], resources: ["certificatesigni
 const READS = { ...CSRS, verbs: ["get", "list", "watch"] };
 const USUAL_VERBS = ["create", "get", "list", "watch", "update", "patch", "delete", "deletecollection"];
 
-/** Builds the parts of the samples that depend on this server. */
-async function createParts(server: JudgedServer): Promise<SampleParts> {
+/** Builds the parts of the samples that are generated or depend on the server. */
+async function createParts(server: TestedServer): Promise<SampleParts> {
   const requests = new Map<string, string>();
-  for (const name of [HELD, FRESH]) {
+  for (const name of [EXISTING, ABSENT]) {
     const subject = { commonName: `system:node:${name}`, organizations: ["system:nodes"] };
     requests.set(name, await buildRequest({ subject }));
   }
@@ -220,7 +221,7 @@ async function createParts(server: JudgedServer): Promise<SampleParts> {
   };
 }
 
-/** The codes of reads once a server follows the last object of each kind that `createWorld` creates. */
+/** Reads, and their codes once the server has seen everything that `prepareServer` creates. */
 const FOLLOWED: readonly (readonly [name: string, path: string, code: number])[] = [
   ["sa:sgn", "/apis/certificates.k8s.io/v1/certificatesigningrequests?limit=1", 200],
   ["sa:sgn", "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/tlsboot-signer", 404],
@@ -228,9 +229,9 @@ const FOLLOWED: readonly (readonly [name: string, path: string, code: number])[]
   ["bootgrp", "/apis/certificates.k8s.io/v1/certificatesigningrequests?limit=1", 403],
 ];
 
-/** Creates namespaces, rights and tokens, and waits until the server follows them: a real one reads them by watches. */
-export async function createWorld(callers: Callers): Promise<void> {
-  const post = (path: string, body: object) => made(callers, path, body);
+/** Creates namespaces, rights and tokens, and waits until the server, which may watch them, has seen them. */
+async function prepareServer(callers: Callers): Promise<void> {
+  const post = (path: string, body: object) => create(callers, path, body);
   for (const name of ["team", "other"]) await post("/api/v1/namespaces", { metadata: { name } });
   const usual = [{ apiGroups: ["*"], resources: ["*"], verbs: USUAL_VERBS }];
   await post(`${RBAC}/namespaces/team/roles`, { metadata: { name: "nsadm" }, rules: usual });
@@ -242,7 +243,7 @@ export async function createWorld(callers: Callers): Promise<void> {
   const impersonated = { apiGroups: [""], resources: ["users"], resourceNames: ["nsadm"], verbs: ["impersonate"] };
   await clusterRole(callers, "imp", [impersonated]);
   const configMaps = { apiGroups: [""], resources: ["configmaps"], verbs: ["create", "update"] };
-  // A user who may only update creates no object by it.
+  // This user may only update, so updates must not create an object.
   const leases = { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["update"] };
   await clusterRole(callers, TOKEN_FILE_USER.username, [configMaps, leases]);
   for (const name of ["approver", "signer"]) await applyDocument(callers, `docs/rbac/${name}.yaml`);
@@ -267,40 +268,40 @@ export async function createWorld(callers: Callers): Promise<void> {
   }
 }
 
-/** Applies the rights that our own documents grant, as an operator does. */
+/** Creates the objects of a document, as an operator does. */
 async function applyDocument(callers: Callers, path: string): Promise<void> {
   for (const document of parseAllDocuments(await readFile(path, "utf8"))) {
     const object = document.toJS() as KubeObject;
     const { namespace } = object.metadata;
     const root = object.kind === "ServiceAccount" ? "/api/v1" : RBAC;
     const plural = `${object.kind?.toLowerCase()}s`;
-    await made(callers, `${root}${namespace === undefined ? "" : `/namespaces/${namespace}`}/${plural}`, object);
+    await create(callers, `${root}${namespace === undefined ? "" : `/namespaces/${namespace}`}/${plural}`, object);
   }
 }
 
-/** Creates the existing object of a place, and returns the stored one. */
-async function createHeld(callers: Callers, route: Route, place: Place): Promise<KubeObject> {
-  const collection = toCollectionRoute(route, place.namespace);
-  const { text } = await made(callers, collection, place.object(HELD));
-  let held = JSON.parse(text) as KubeObject;
-  return await eventually(`${held.metadata.name} has settled`, async () => {
-    if (place.isSettled?.(held) !== false) return held;
-    const { text } = await callers.call(MASTERS, { method: "GET", path: `${collection}/${held.metadata.name}` });
-    held = JSON.parse(text) as KubeObject;
+/** Creates the existing object of a sample, and returns it as stored. */
+async function createExisting(callers: Callers, route: Route, sample: Sample): Promise<KubeObject> {
+  const collection = toCollectionRoute(route, sample.namespace);
+  const { text } = await create(callers, collection, sample.object(EXISTING));
+  let existing = JSON.parse(text) as KubeObject;
+  return await eventually(`${existing.metadata.name} has settled`, async () => {
+    if (sample.isSettled?.(existing) !== false) return existing;
+    const { text } = await callers.call(MASTERS, { method: "GET", path: `${collection}/${existing.metadata.name}` });
+    existing = JSON.parse(text) as KubeObject;
     return undefined;
   });
 }
 
 async function clusterRole(callers: Callers, name: string, rules: readonly object[]): Promise<void> {
-  await made(callers, `${RBAC}/clusterroles`, { metadata: { name: `matrix:${name}` }, rules });
-  await made(
+  await create(callers, `${RBAC}/clusterroles`, { metadata: { name: `matrix:${name}` }, rules });
+  await create(
     callers,
     `${RBAC}/clusterrolebindings`,
     binding(`matrix:${name}`, "ClusterRole", `matrix:${name}`, user(name)),
   );
 }
 
-async function made(callers: Callers, path: string, body: object): Promise<Reply> {
+async function create(callers: Callers, path: string, body: object): Promise<Reply> {
   const reply = await callers.call(MASTERS, { method: "POST", path, body });
   if (reply.code !== 201) throw new Error(`POST ${path}: ${reply.code} ${reply.text}`);
   return reply;

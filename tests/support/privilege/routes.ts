@@ -1,4 +1,4 @@
-/** Every way to write, as the server's discovery lists them. */
+/** Every resource that can be written, from the server's discovery documents. */
 import type { Callers } from "./callers.ts";
 import { MASTERS } from "./identities.ts";
 
@@ -16,7 +16,7 @@ export interface Route {
 
 const WRITES: readonly string[] = ["create", "update", "patch", "delete", "deletecollection"];
 
-/** Reads the routes from the API's discovery documents. */
+/** Reads the routes from the server's discovery documents. */
 export async function readRoutes(callers: Callers): Promise<readonly Route[]> {
   const read = async <T>(path: string): Promise<T> => {
     const { code, text } = await callers.call(MASTERS, { method: "GET", path });

@@ -1,14 +1,14 @@
 /**
- * An object of each resource for the matrix: one that exists, one that could be created, and a change. A resource
- * without a sample fails the matrix: the author of a new one adds its sample here.
+ * Samples of each resource for the matrix: an object that exists, one that could be created, and a change. The matrix
+ * fails if a resource has no sample, so add one here for a new resource.
  */
 import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
 import { SECOND_TRUST_ANCHOR, TRUST_ANCHOR } from "../trust_anchor.ts";
 
-/** The place of the objects of a resource, and their sort. */
-export interface Place {
-  /** The namespace, or another property of the row. */
+/** Creates objects of a resource in one namespace or for one signer. */
+export interface Sample {
+  /** The namespace or the signer, for the row's heading. */
   readonly label: string;
   readonly namespace?: string;
   object(name: string): KubeObject;
@@ -16,7 +16,7 @@ export interface Place {
   isSettled?(object: KubeObject): boolean;
 }
 
-/** The variable parts of samples. */
+/** The parts of samples that are generated. */
 export interface SampleParts {
   /** A certificate request of `system:node:<name>`, base64. */
   request(name: string): string;
@@ -26,16 +26,16 @@ export interface SampleParts {
   readonly certificate: string;
 }
 
-/** The name of the existing object, which is also a node's, as is the other. */
-export const HELD = "n1";
-/** The name of the object that is not there. */
-export const FRESH = "n3";
+/** The name of the existing object, and of its node. */
+export const EXISTING = "n1";
+/** The name of the object that does not exist, and of its node. */
+export const ABSENT = "n3";
 
 type Fields = Readonly<Record<string, unknown>>;
 type Content = Fields | ((name: string) => Fields);
 
-/** Places by resource as discovery and group name it. */
-export function createSamples(parts: SampleParts): Readonly<Record<string, readonly Place[]>> {
+/** Creates the samples by the key of their route. */
+export function createSamples(parts: SampleParts): Readonly<Record<string, readonly Sample[]>> {
   const csr = (signerName: string) => (name: string) => ({
     spec: { request: parts.request(name), signerName, usages: ["digital signature", "client auth"] },
   });
@@ -53,10 +53,10 @@ export function createSamples(parts: SampleParts): Readonly<Record<string, reado
     serviceaccounts: namespaced("v1", "ServiceAccount", {}, "kube-system"),
     events: ["team", "default"].map((namespace) => {
       const content = { involvedObject: about(namespace), reason: "R", message: "m", type: "Normal", source: {} };
-      return place(namespace, "v1", "Event", content, namespace);
+      return sample(namespace, "v1", "Event", content, namespace);
     }),
     "events.events.k8s.io": ["team", "default"].map((namespace) =>
-      place(
+      sample(
         namespace,
         "events.k8s.io/v1",
         "Event",
@@ -68,23 +68,23 @@ export function createSamples(parts: SampleParts): Readonly<Record<string, reado
           eventTime: "2026-01-01T00:00:00.000000Z",
           reportingController: "example.com/c",
           reportingInstance: "i",
-          // Both versions are in one store.
+          // Both versions share one store.
         },
         namespace,
         "new-",
       )
     ),
-    namespaces: [place("", "v1", "Namespace", {})],
-    nodes: [place("", "v1", "Node", {})],
+    namespaces: [sample("", "v1", "Namespace", {})],
+    nodes: [sample("", "v1", "Node", {})],
     "leases.coordination.k8s.io": namespaced(
       "coordination.k8s.io/v1",
       "Lease",
       { spec: { holderIdentity: "h", leaseDurationSeconds: 40 } },
       "kube-node-lease",
     ),
-    "csinodes.storage.k8s.io": [place("", "storage.k8s.io/v1", "CSINode", { spec: { drivers: [] } })],
+    "csinodes.storage.k8s.io": [sample("", "storage.k8s.io/v1", "CSINode", { spec: { drivers: [] } })],
     "revocations.tlsboot": [
-      place(
+      sample(
         "",
         "tlsboot/v1alpha1",
         "Revocation",
@@ -95,21 +95,21 @@ export function createSamples(parts: SampleParts): Readonly<Record<string, reado
     ],
     "carotations.tlsboot": [rotation()],
     "trustreports.tlsboot": [
-      place("", "tlsboot/v1alpha1", "TrustReport", { spec: { trusted: ["ab".repeat(32)] } }, undefined, "user:"),
+      sample("", "tlsboot/v1alpha1", "TrustReport", { spec: { trusted: ["ab".repeat(32)] } }, undefined, "user:"),
     ],
     "roles.rbac.authorization.k8s.io": namespaced(rbac, "Role", { rules: everything }, "kube-system"),
     "rolebindings.rbac.authorization.k8s.io": namespaced(rbac, "RoleBinding", boundToAdmin, "kube-system"),
-    "clusterroles.rbac.authorization.k8s.io": [place("", rbac, "ClusterRole", { rules: everything })],
-    "clusterrolebindings.rbac.authorization.k8s.io": [place("", rbac, "ClusterRoleBinding", boundToAdmin)],
+    "clusterroles.rbac.authorization.k8s.io": [sample("", rbac, "ClusterRole", { rules: everything })],
+    "clusterrolebindings.rbac.authorization.k8s.io": [sample("", rbac, "ClusterRoleBinding", boundToAdmin)],
     "certificatesigningrequests.certificates.k8s.io": ["example.com/a", "kubernetes.io/kube-apiserver-client-kubelet"]
       .map((signer) =>
-        place(
+        sample(
           signer,
           "certificates.k8s.io/v1",
           "CertificateSigningRequest",
           csr(signer),
           undefined,
-          shortenSigner(signer),
+          toNamePrefix(signer),
         )
       ),
     "clustertrustbundles.certificates.k8s.io": [
@@ -126,7 +126,7 @@ export function createSamples(parts: SampleParts): Readonly<Record<string, reado
           podUID: "u",
           serviceAccountName: "default",
           serviceAccountUID: "u",
-          nodeName: HELD,
+          nodeName: EXISTING,
           nodeUID: "u",
           stubPKCS10Request: parts.stubRequest,
         },
@@ -178,18 +178,18 @@ export function createChanges({ certificate }: SampleParts): Readonly<Record<str
   };
 }
 
-function namespaced(apiVersion: string, kind: string, content: Content, other: string): readonly Place[] {
-  return ["team", other].map((namespace) => place(namespace, apiVersion, kind, content, namespace));
+function namespaced(apiVersion: string, kind: string, content: Content, other: string): readonly Sample[] {
+  return ["team", other].map((namespace) => sample(namespace, apiVersion, kind, content, namespace));
 }
 
-function place(
+function sample(
   label: string,
   apiVersion: string,
   kind: string,
   content: Content,
   namespace?: string,
   prefix = "",
-): Place {
+): Sample {
   return {
     label,
     ...(namespace === undefined ? {} : { namespace }),
@@ -202,16 +202,16 @@ function place(
   };
 }
 
-function trustBundle(label: string, prefix: string, signer: Fields): Place {
+function trustBundle(label: string, prefix: string, signer: Fields): Sample {
   const content = { spec: { ...signer, trustBundle: TRUST_ANCHOR } };
-  return place(label, "certificates.k8s.io/v1", "ClusterTrustBundle", content, undefined, prefix);
+  return sample(label, "certificates.k8s.io/v1", "ClusterTrustBundle", content, undefined, prefix);
 }
 
 /** A rotation, which must have the name of a CA. */
-function rotation(): Place {
-  const names = new Map([[HELD, "ca"], [FRESH, "client-ca"]]);
+function rotation(): Sample {
+  const names = new Map([[EXISTING, "ca"], [ABSENT, "client-ca"]]);
   const spec = { step: "Trust", isLeaked: true, oldCA: TRUST_ANCHOR, newCA: SECOND_TRUST_ANCHOR };
-  const { label, object } = place("", "tlsboot/v1alpha1", "CARotation", { spec });
+  const { label, object } = sample("", "tlsboot/v1alpha1", "CARotation", { spec });
   return {
     label,
     object: (name) => object(names.get(name) ?? name),
@@ -221,14 +221,14 @@ function rotation(): Place {
   };
 }
 
-/** A question, which has no name: some are refused with one. */
-function review(apiVersion: string, kind: string, content: Fields, namespace?: string): Place {
+/** Creates a review without a name, because some reviews must not have one. */
+function review(apiVersion: string, kind: string, content: Fields, namespace?: string): Sample {
   const label = namespace ?? "";
   const metadata = namespace === undefined ? {} : { namespace };
   return { label, ...metadata, object: () => ({ apiVersion, kind, metadata, ...content }) };
 }
 
-/** CSRs of two signers share one collection and must not have the same names. */
-function shortenSigner(signer: string): string {
+/** Returns a prefix for the names of a signer's CSRs, because both signers share one collection. */
+function toNamePrefix(signer: string): string {
   return signer.startsWith("kubernetes.io/") ? "kubelet-" : "";
 }

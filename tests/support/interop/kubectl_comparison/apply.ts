@@ -1,4 +1,4 @@
-/** kubectl apply in both ways, diff, replace, edit, patch; and trust bundles. */
+/** kubectl apply on the client and on the server, diff, replace, edit and patch; and trust bundles. */
 import { TRUST_ANCHOR } from "../../trust_anchor.ts";
 import type { Script } from "./comparison.ts";
 
@@ -17,7 +17,7 @@ spec: {${spec}}
 `;
 const anchor = `trustBundle: ${JSON.stringify(TRUST_ANCHOR)}`;
 
-/** The root certificates of signers, which change by every way of writing. */
+/** ClusterTrustBundles, changed with every kind of write. */
 export const trustBundles: Script = {
   title: "trust bundles",
   files: {
@@ -101,7 +101,7 @@ export const applying: Script = {
   ],
 };
 
-/** Server-side apply: ownership, conflicts, and the way from the one to the other. */
+/** Server-side apply: field ownership, conflicts, and the migration from client-side apply. */
 export const applyingOnServer: Script = {
   title: "apply on the server",
   files: {

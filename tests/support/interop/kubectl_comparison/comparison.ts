@@ -1,6 +1,6 @@
 /**
- * The same commands of stock programs against a real control plane and tlsboot: exit codes and both streams must be the
- * same. Scripts are tables of commands that are replayed at both places at once, step by step.
+ * Runs the same commands of stock programs against a real control plane and against tlsboot. Exit codes, stdout and
+ * stderr must match. A script is a table of commands, and each step runs against both targets at the same time.
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -16,40 +16,40 @@ import { createTempFolder } from "../../temp.ts";
 import { formatKubeconfig } from "../kubectl.ts";
 import { createRequest } from "../openssl.ts";
 
-/** A command that ends by itself; a bare text is one without anything else. */
+/** A command that ends by itself. A script may give only its arguments, as a string. */
 export interface Command {
-  /** The arguments of the program; words may stand in single quotes. */
+  /** The arguments of the program, which may be in single quotes. */
   readonly run: string;
   /** The program to run; kubectl by default. */
   readonly program?: string;
   readonly stdin?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** The exit code at both places; by default any code that is the same at both. */
+  /** The expected exit code; by default any code that both targets share. */
   readonly code?: number;
   /** The identity whose kubeconfig is used; admin by default. */
   readonly as?: Identity;
-  /** Excluded from the comparison: documentation in sentences, or lines about more than tlsboot serves. */
+  /** What the comparison ignores: descriptions of fields, or lines about resources that tlsboot does not serve. */
   readonly cut?: "descriptions" | "lines that tlsboot lacks";
-  /** Why this one differs, and what its difference as `formatDiff` writes it must then match. */
-  readonly meant?: { readonly reason: string; readonly difference: RegExp };
+  /** Why the outputs differ, and a pattern that their `formatDiff` must match. */
+  readonly intended?: { readonly reason: string; readonly difference: RegExp };
 }
 
-/** A command that stays: others are run once its watch has begun, and it is ended after that many lines. */
+/** A command that watches. The commands in `while` run once the watch has begun; it is stopped after `lines` lines. */
 export interface Watch {
   readonly watch: string;
   readonly lines: number;
   readonly while: readonly (string | Command)[];
 }
 
-/** A table of commands, independent of the others: it has its own namespaces and names. */
+/** A table of commands, independent of other scripts because it uses its own namespaces and names. */
 export interface Script {
   readonly title: string;
   /**
-   * Files that stand in the folder where the commands run; `${csr:NAME}` is a request for the common name NAME,
-   * `${server}` the host and port of the server, `${home}` the folder of the place.
+   * Files in the folder where the commands run. `${csr:NAME}` is a request for the common name NAME, `${server}` the
+   * host and port of the server, `${home}` the folder of the target.
    */
   readonly files?: Readonly<Record<string, string>>;
-  /** `generateName`s that are used: the names made of them are blanked. */
+  /** The `generateName` prefixes in use; generated names are blanked. */
   readonly generated?: readonly string[];
   readonly steps: readonly (string | Command | Watch)[];
 }
@@ -66,25 +66,25 @@ interface ComparedStep {
   readonly script: string;
   readonly command: string;
   readonly outcomes: readonly [Outcome, Outcome];
-  /** The outcomes differ, or do not differ as they are meant to. */
+  /** Whether the outcomes differ, or do not differ in the intended way. */
   readonly isFault: boolean;
 }
 
 /** kubectl delete and wait run forever when the server never sends the response that they wait for. */
-const PATIENCE = ["timeout", "--signal=KILL", "180"] as const;
+const TIMEOUT = ["timeout", "--signal=KILL", "180"] as const;
 /** The exit codes of `timeout` for a program that is missing or cannot be run. */
 const NOT_RUN: readonly number[] = [126, 127];
 const KLOG_LINE = /^[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ .*\n?/gm;
 
-/** A place where commands are run: a server, and a folder to run in. */
-export interface Place {
+/** A server and the folder where its commands run. */
+export interface Target {
   /** The host and port of the server. */
   readonly server: string;
-  /** It has `<identity>.kubeconfig` for each identity that scripts name, and takes what the commands write. */
+  /** Contains `<identity>.kubeconfig` for each identity in scripts, and the files that commands write. */
   readonly home: string;
-  /** Folder of programs that are found before others. */
+  /** A folder at the front of the PATH. */
   readonly bin?: string;
-  /** Other values that differ between places: `${name}` stands for one in files and commands, `<name>` in outputs. */
+  /** Other values that differ between targets: `${name}` in files and commands, `<name>` in outputs. */
   readonly values?: Readonly<Record<string, string>>;
 }
 
@@ -100,7 +100,7 @@ export async function assertKubectlAgrees(scripts: readonly Script[]): Promise<v
 export async function compareKubectl(pair: Pair, scripts: readonly Script[]): Promise<readonly ComparedStep[]> {
   await using folder = await createTempFolder();
   const [theirs, ours] = pair.sides;
-  const createPlace = async (side: Side): Promise<Place> => {
+  const createTarget = async (side: Side): Promise<Target> => {
     const home = folder.join(side.name);
     await mkdir(home);
     for (const identity of IDENTITIES) {
@@ -108,10 +108,10 @@ export async function compareKubectl(pair: Pair, scripts: readonly Script[]): Pr
     }
     return { server: `127.0.0.1:${side.port}`, home };
   };
-  return await compareScripts([await createPlace(theirs), await createPlace(ours)], scripts, pair.startedAt);
+  return await compareScripts([await createTarget(theirs), await createTarget(ours)], scripts, pair.startedAt);
 }
 
-/** Creates the kubeconfig of a user that both servers know, the same on both sides but for the port. */
+/** Creates the kubeconfig of a user that both servers know. Only the port differs between them. */
 function createKubeconfig(side: Side, identity: Identity): string {
   const { agent, authorization } = side.getCredential(identity);
   const { ca, cert, key } = agent.options;
@@ -124,22 +124,22 @@ function createKubeconfig(side: Side, identity: Identity): string {
   return formatKubeconfig(cluster, user, identity);
 }
 
-/** Replays scripts one after the other, each step at both places at once. No time is before `startedAt`. */
+/** Replays scripts one after the other, each step against both targets at once. Times since `startedAt` are blanked. */
 export async function compareScripts(
-  places: readonly [Place, Place],
+  targets: readonly [Target, Target],
   scripts: readonly Script[],
   startedAt: Date = new Date(),
 ): Promise<readonly ComparedStep[]> {
   const compared: ComparedStep[] = [];
   for (const script of scripts) {
     const files = await expandFiles(script.files ?? {});
-    const [theirs, ours] = places;
+    const [theirs, ours] = targets;
     const [runTheirs, runOurs] = [
       await createRunner(theirs, script, files, startedAt),
       await createRunner(ours, script, files, startedAt),
     ];
-    for (const given of script.steps) {
-      const step = typeof given === "string" ? { run: given } : given;
+    for (const entry of script.steps) {
+      const step = typeof entry === "string" ? { run: entry } : entry;
       const outcomes = cut(step, ...await Promise.all([runTheirs(step), runOurs(step)]));
       compared.push({ script: script.title, command: formatCommand(step), outcomes, isFault: isFault(step, outcomes) });
     }
@@ -148,8 +148,8 @@ export async function compareScripts(
 }
 
 /**
- * The command and what differs in both answers, with two lines around it: lines of kube-apiserver's alone have a minus, of
- * ours alone a plus. Answers that are equal are whole.
+ * Formats the command and the differing lines of its outcomes with two lines of context: `-` for kube-apiserver's, `+` for
+ * ours. Equal outcomes are printed in full.
  */
 export function formatStep({ script, command, outcomes: [theirs, ours] }: ComparedStep): string {
   const lines = formatDiff(formatOutcome(theirs), formatOutcome(ours)).split("\n");
@@ -172,13 +172,13 @@ function formatCommand(step: Step): string {
 }
 
 async function createRunner(
-  place: Place,
+  target: Target,
   script: Script,
   files: ReadonlyMap<string, string>,
   startedAt: Date,
 ): Promise<Runner> {
-  const { home, server } = place;
-  const values: Readonly<Record<string, string>> = { server, home, ...place.values };
+  const { home, server } = target;
+  const values: Readonly<Record<string, string>> = { server, home, ...target.values };
   const expand = (text: string) => text.replaceAll(/\$\{(\w+)\}/g, (all, name: string) => values[name] ?? all);
   const cwd = join(home, script.title.replaceAll(/[^a-z0-9]+/gi, "-"));
   await mkdir(cwd);
@@ -194,7 +194,7 @@ async function createRunner(
       HOME: home,
       TMPDIR: join(home, "tmp"),
       KUBECONFIG: join(home, `${command.as ?? "admin"}.kubeconfig`),
-      ...(place.bin === undefined ? {} : { PATH: `${place.bin}:${process.env["PATH"] ?? ""}` }),
+      ...(target.bin === undefined ? {} : { PATH: `${target.bin}:${process.env["PATH"] ?? ""}` }),
       ...command.env,
     },
     ...(command.stdin === undefined ? {} : { stdin: expand(command.stdin) }),
@@ -204,7 +204,7 @@ async function createRunner(
     return [path, ...splitWords(expand(run))];
   };
   const runCommand = (command: Command) =>
-    runProgram(PATIENCE[0], [...PATIENCE.slice(1), ...toWords(command)], toOptions(command));
+    runProgram(TIMEOUT[0], [...TIMEOUT.slice(1), ...toWords(command)], toOptions(command));
   const blankAll = ({ code, stdout, stderr }: Finished): Outcome => ({
     code,
     stdout: blank(sortManagersInYaml(stdout)),
@@ -212,13 +212,13 @@ async function createRunner(
   });
   return async (step) => {
     if (!("watch" in step)) return blankAll(await runCommand(step));
-    // The log of requests shows when the watch has begun: earlier changes might be missed.
+    // The request log shows when the watch has begun. The watch could miss earlier changes.
     const watch = { run: `${step.watch} -v=6` };
     const [program, ...words] = toWords(watch);
     await using running = start(program, words, toOptions(watch));
     await running.waitFor(/watch=true.* status="200 OK"/);
-    for (const one of step.while) await runCommand(typeof one === "string" ? { run: one } : one);
-    // The log of requests has lines, too. Too few of the answer show in the comparison.
+    for (const entry of step.while) await runCommand(typeof entry === "string" ? { run: entry } : entry);
+    // Count only stdout, because the request log is on stderr. Missing lines show up in the comparison.
     await running.waitFor(new RegExp(`^(?:[^\\n]*\\n){${step.lines}}`), 150_000, "stdout").catch(() => {});
     return blankAll({ code: 0, stdout: running.stdout(), stderr: running.stderr().replaceAll(KLOG_LINE, "") });
   };
@@ -236,8 +236,8 @@ function isFault(step: Step, [theirs, ours]: readonly [Outcome, Outcome]): boole
   if ("run" in step && step.code !== undefined && theirs.code !== step.code) return true;
   if (NOT_RUN.includes(theirs.code)) return true;
   const [left, right] = [formatOutcome(theirs), formatOutcome(ours)];
-  if (!("run" in step) || step.meant === undefined) return left !== right;
-  return left === right || !step.meant.difference.test(formatDiff(left, right));
+  if (!("run" in step) || step.intended === undefined) return left !== right;
+  return left === right || !step.intended.difference.test(formatDiff(left, right));
 }
 
 async function expandFiles(files: Readonly<Record<string, string>>): Promise<ReadonlyMap<string, string>> {
@@ -252,16 +252,16 @@ async function expandFiles(files: Readonly<Record<string, string>>): Promise<Rea
   return expanded;
 }
 
-/** Words as a shell has them; only single quotes are known. */
+/** Splits a line into words as a shell does. Only single quotes are supported. */
 function splitWords(line: string): readonly string[] {
   const words = line.match(/(?:[^\s']|'[^']*')+/g) ?? [];
   return words.map((word) => word.replaceAll(/'([^']*)'/g, "$1"));
 }
 
-/** Compares line by line, by their longest common subsequence. */
+/** Compares two texts line by line, using their longest common subsequence. */
 function formatDiff(left: string, right: string): string {
   const [a, b] = [left.split("\n"), right.split("\n")];
-  // length[i][j] is that of the common subsequence of a from i and b from j.
+  // length[i][j] is the length of the longest common subsequence of a[i:] and b[j:].
   const length = Array.from({ length: a.length + 1 }, () => new Array<number>(b.length + 1).fill(0));
   for (let i = a.length - 1; i >= 0; i--) {
     for (let j = b.length - 1; j >= 0; j--) {
@@ -281,30 +281,30 @@ function formatDiff(left: string, right: string): string {
 }
 
 const UUID = /\b[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\b/g;
-/** Times as objects have them, as describe writes them, as diff heads its files with them, as helm prints them. */
+/** Times in objects, in the output of describe, in the file headers of diff, and in the output of helm. */
 const TIMES = [
   /\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g,
   /\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d [+-]\d{4}/g,
   /\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ [+-]\d{4}/g,
   /\b[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}\b/g,
 ];
-/** An age: a whole cell, or what stands with it in the cells of events. kubectl prints ages of less than two minutes in seconds. */
+/** An age, as a whole cell or inside a cell of events. kubectl prints ages below two minutes in seconds. */
 const AGE = /(?<=[\s("]|^)(?:\d+s|([2-9]|\d{2,})m(?:\d+s)?)(?=[\s)"]|$)/gm;
-/** A duration to the nanosecond, as kubectl prints it. */
+/** A duration as Go's `time.Duration` prints it. */
 const DURATION = /\b\d+\.\d{3,}m?s\b/g;
 const REVISION = /((?:resourceVersion|ResourceVersion|Resource Version)\\?"?: *\\?"?)([1-9]\d*)/g;
 /** A bootstrap token, and the signature that proves its secret. */
 const TOKEN = /\b[a-z0-9]{6}\.[a-z0-9]{16}\b/g;
-/** A service account token: its times and its id differ, and so does its signature. */
+/** A service account token, whose times, id and signature differ. */
 const ACCOUNT_TOKEN = /\beyJ[\w-]+\.eyJ[\w-]+\.[\w-]{40,}/g;
 const SIGNATURE = /\beyJ[\w-]+\.\.[\w-]{43}\b/g;
-/** Time and process in the head of a line of klog's. */
+/** The time and thread id at the start of a klog line. */
 const KLOG_HEAD = /^([IWEF])\d{4} [\d:.]+ +\d+ /gm;
-/** Messages of client-go about a watch that it ends itself, or that a limit ends: they depend on its goroutines. */
+/** Messages of client-go about a watch that it or a limit ends. They depend on the timing of its goroutines. */
 const ENDED_WATCH = /^[IWE] reflector\.go:.*(?:"very short watch: |context (?:canceled|deadline exceeded)).*\n?/gm;
 /**
- * A warning of kubeadm's about a port that it just listened on to see whether it is free (`preflight.PortOpenCheck`): the
- * same check of another kubeadm, at the other place or in another test, is the reason.
+ * A kubeadm warning about a port in use (`preflight.PortOpenCheck`). kubeadm checks a port by listening on it, so another
+ * kubeadm that runs at the same time can cause the warning.
  */
 const CHECKED_PORT = /^\t\[WARNING Port-(\d+)\]: Port \1 is in use\n/gm;
 /** The names of temporary files of kubectl and diff. */
@@ -312,22 +312,21 @@ const TEMPORARY = /\b(LIVE-|MERGED-|kubectl-edit-)\d+/g;
 /** The tables of `helm status`, which helm prints in the order of a Go map (`pkg/cmd/status.go`). */
 const HELM_TABLES = /(?:^==> .*\n(?:.+\n)+\n)+/gm;
 
-/** Lines about the API group of tlsboot, which kube-apiserver does not have. */
+/** Lines about tlsboot's own API group. */
 const OWN_GROUP = /^(?:.*\btlsboot\/v1alpha1\b.*|[a-z]+\.tlsboot)\n/gm;
 
-/** The facts about the side whose output is blanked. */
 interface TextBlankerOptions {
-  /** Values of this side only, such as its server and its folder, by the names that stand for them. */
+  /** Values of this target, such as its server and its folder, by the names that replace them. */
   readonly values: Readonly<Record<string, string>>;
-  /** Times from then on are blanked. */
+  /** Times after this are blanked. */
   readonly startedAt: Date;
   /** The `generateName` prefixes that the scripts use. */
   readonly generated: readonly string[];
 }
 
-/** Creates a function that blanks the outputs of one script, in order. */
+/** Creates a function that blanks the outputs of one script. It must get them in order. */
 function createTextBlanker(options: TextBlankerOptions): (text: string) => string {
-  // Objects that the servers make for themselves are a few seconds older.
+  // The servers create some objects a few seconds before `startedAt`.
   const from = options.startedAt.getTime() - 120_000;
   const uids = createLabels("uid");
   const revisions = createLabels("rv");
@@ -341,37 +340,33 @@ function createTextBlanker(options: TextBlankerOptions): (text: string) => strin
       out = out.replace(name, `${base}<generated>`);
     }
     out = out.replace(ACCOUNT_TOKEN, "<service account token>").replace(KLOG_HEAD, "$1 ").replace(ENDED_WATCH, "")
-      .replace(CHECKED_PORT, "")
-      .replace(UUID, uids).replace(TOKEN, tokens).replace(
-        SIGNATURE,
-        "<signature>",
-      );
+      .replace(CHECKED_PORT, "").replace(UUID, uids).replace(TOKEN, tokens).replace(SIGNATURE, "<signature>");
     for (const time of TIMES) out = out.replace(time, (at) => Date.parse(at) < from ? at : "<time>");
-    // Other minutes are no age, unless the scripts have run for as long.
+    // A longer duration is not an age, unless the scripts have run that long.
     const oldest = Math.max(9, (Date.now() - from) / 60_000);
     out = out.replace(AGE, (age, minutes = "0") => Number(minutes) <= oldest ? "<age>" : age);
     out = out.replace(REVISION, (_, before: string, rv: string) => `${before}${revisions(rv)}`);
     out = out.replace(DURATION, "<duration>").replace(TEMPORARY, "$1<n>");
     out = out.replace(/v1\.37\.2\+tlsboot\.[\w.-]+/g, "v1.37.2");
     out = out.replace(HELM_TABLES, (tables) => tables.split(/(?=^==> )/m).sort().join(""));
-    // Columns are as wide as their longest cell, ages among them.
+    // The width of a column depends on its longest cell, which may be an age.
     return out.replace(/(?<=\S) {2,}/g, "  ");
   };
 }
 
-/** Keeps of `explain` the heads, and of each field its name, type and whether it is required. */
+/** Keeps the headings of `explain`, and the name, type and `-required-` mark of each field. */
 function cutDescriptions(text: string): string {
   const kept = text.split("\n").filter((line) => line.trim() !== "" && (!/^ {4,}/.test(line) || line.includes("\t<")));
   return `${kept.join("\n")}\n`;
 }
 
-/** Drops the lines that the other text has not. */
+/** Drops the lines that are not in the other text. */
 function keepLines(other: string, text: string): string {
   const kept = new Set(other.split("\n"));
   return text.split("\n").filter((line) => kept.has(line)).join("\n");
 }
 
-/** Labels values in the order in which they appear first. */
+/** Numbers values in the order of their first appearance. */
 function createLabels(name: string): (value: string) => string {
   const known = new Map<string, string>();
   return (value) => {

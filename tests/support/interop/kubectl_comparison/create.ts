@@ -1,4 +1,4 @@
-/** kubectl create: its generators, dry runs and the error messages of the server. */
+/** kubectl create: generators, dry runs and the server's error messages. */
 import type { Script } from "./comparison.ts";
 
 const review = (kind: string, version: string, spec: string) =>
@@ -6,7 +6,7 @@ const review = (kind: string, version: string, spec: string) =>
 const access = (kind: string, spec: string) => review(kind, "authorization.k8s.io/v1", spec);
 const attributes = "resourceAttributes: {verb: get, resource: secrets, namespace: default}";
 
-/** The kinds that are only answered. From 1.27 on kubectl lists custom resource definitions before it posts one. */
+/** Reviews, which are not stored. Since 1.27 kubectl lists custom resource definitions before it creates one. */
 export const reviewing: Script = {
   title: "create: reviews",
   files: {

@@ -47,7 +47,7 @@ export const deciding: Script = {
   ],
 };
 
-/** delete in all its forms. */
+/** Every way to delete objects. */
 export const deleting: Script = {
   title: "delete",
   files: {
@@ -116,7 +116,7 @@ metadata: {name: s, namespace: deleting}
   ],
 };
 
-/** wait for existing, created and deleted objects. */
+/** Waits for existing, created and deleted objects. */
 export const waiting: Script = {
   title: "wait",
   files: { "csr.yaml": csr("waiting-web", "waiting"), "csr2.yaml": csr("waiting-two", "waiting") },
@@ -145,7 +145,7 @@ export const waiting: Script = {
   ],
 };
 
-/** Watches, as Tables and as whole objects. */
+/** Watches that receive Tables or whole objects. */
 export const watching: Script = {
   title: "get --watch",
   files: { "csr.yaml": csr("watching-web", "watching"), "csr2.yaml": csr("watching-two", "watching") },

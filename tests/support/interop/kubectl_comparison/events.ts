@@ -1,4 +1,4 @@
-/** kubectl events, and get of events. */
+/** kubectl events and kubectl get events. */
 import type { Script } from "./comparison.ts";
 
 const FIRST = `
@@ -15,7 +15,7 @@ lastTimestamp: "2026-01-03T00:00:00Z"
 source: {component: painter}
 `;
 
-/** events sorts, filters and follows objects. */
+/** Events that are sorted, filtered and watched. */
 export const events: Script = {
   title: "events",
   files: {

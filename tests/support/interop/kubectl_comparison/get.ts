@@ -1,4 +1,4 @@
-/** kubectl get and describe in every form of output, with every selector and every kind. */
+/** kubectl get and describe with every kind, output format and selector. */
 import type { Script } from "./comparison.ts";
 
 const OBJECTS = `
@@ -119,7 +119,7 @@ const KINDS = [
   "nodes",
 ];
 
-/** The differing lines in the description of a namespace: quotas and limits are not served. */
+/** The difference in the description of a namespace, because tlsboot serves no quotas and limit ranges. */
 export const NO_QUOTAS = {
   reason: "there are no resources resourcequotas and limitranges",
   difference: /^(?: .*\n)+- No resource quota\.\n- \n- No LimitRange resource\.\n-\s*$/,
@@ -176,7 +176,7 @@ export const outputs: Script = {
     "get -f objects.yaml",
     "get -f objects.yaml -o name",
     "get --raw /api/v1/namespaces/forms/configmaps/second?pretty=true",
-    { run: "describe ns forms", meant: NO_QUOTAS },
+    { run: "describe ns forms", intended: NO_QUOTAS },
     "describe cm first -n forms",
     "describe secret token -n forms",
     "describe sa robot -n forms",
@@ -198,7 +198,7 @@ export const outputs: Script = {
     "describe cm nobody -n forms",
     "describe clusterrole system:node-bootstrapper",
     "describe clusterrolebinding system:basic-user",
-    // It lists the pods of a node, of which there are none, and reads its lease.
+    // Lists the pods of the node, which has none, and reads its lease.
     "describe node forms-node",
     "describe nodes",
     "describe nodes nobody",
@@ -257,7 +257,6 @@ metadata: {name: c, namespace: selecting}
   ],
 };
 
-/** Subresources that can be got. */
 export const subresources: Script = {
   title: "get: subresources",
   files: {

@@ -34,7 +34,7 @@ export const looking: Script = {
     {
       run: "api-resources -o wide",
       cut: "lines that tlsboot lacks",
-      meant: { reason: "services are only read here", difference: /^\+ services .* get,list,watch {2}all$/m },
+      intended: { reason: "services are only read here", difference: /^\+ services .* get,list,watch {2}all$/m },
     },
     { run: "api-resources -o name --namespaced=false", cut: "lines that tlsboot lacks" },
     { run: "api-resources --api-group=certificates.k8s.io --no-headers", cut: "lines that tlsboot lacks" },
@@ -73,7 +73,7 @@ export const looking: Script = {
   ],
 };
 
-/** Commands about the user and the user's rights. */
+/** Commands about the user's identity and rights. */
 export const asking: Script = {
   title: "auth",
   files: {

@@ -1,4 +1,4 @@
-/** Replays the scripts whose title contains a text. The arguments are `[TEXT [--all]]`. */
+/** Replays the scripts whose title contains TEXT. The arguments are `[TEXT [--all]]`. */
 import process from "node:process";
 import { startPair } from "../../../interop/comparison/sides.ts";
 import { compareKubectl, formatStep } from "./comparison.ts";

@@ -1,4 +1,4 @@
-/** Every script of the comparison, in two parts that run side by side. */
+/** Every script of the comparison, in two parts that run in parallel. */
 import type { Script } from "./comparison.ts";
 import { applying, applyingOnServer, changing, nodes, trustBundles } from "./apply.ts";
 import { creating, generators, reviewing } from "./create.ts";

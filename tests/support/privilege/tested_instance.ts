@@ -1,4 +1,4 @@
-/** A running `tlsboot serve` whose answers to different users are compared. */
+/** A running `tlsboot serve` for tests that send requests as different users. */
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import process from "node:process";
@@ -6,28 +6,28 @@ import { after, before, describe } from "node:test";
 import { describeFate, startInstance } from "../instance_process.ts";
 import { createTempFolder } from "../temp.ts";
 import { valueAt } from "../test_app.ts";
-import { type Call, createCallers, type JudgedServer } from "./callers.ts";
+import { type Call, createCallers, type TestedServer } from "./callers.ts";
 import { type Identity, MASTERS } from "./identities.ts";
 
-/** An answer, with access to its JSON. */
-export interface JudgedReply {
+/** A reply, with access to its JSON. */
+export interface TestedReply {
   readonly code: number;
   readonly text: string;
   readonly message: string;
-  /** A value inside the body by its path, such as `spec/username`. */
+  /** Returns a value of the JSON body by its path, such as `spec/username`. */
   at(path: string): unknown;
 }
 
 /** The server, and a way to send it requests as any identity. */
-export interface JudgedInstance {
-  readonly server: JudgedServer;
-  /** The process of the server, which is the process of the test or a child. */
+export interface TestedInstance {
+  readonly server: TestedServer;
+  /** The process of the server: that of the test, or a child. */
   readonly pid: number;
   readonly stderr: () => string;
-  as(identity: Identity, method: string, path: string, body?: unknown, more?: Partial<Call>): Promise<JudgedReply>;
-  /** Sends a request as the administrator; anything but success fails the test. */
-  admin(method: string, path: string, body?: unknown, more?: Partial<Call>): Promise<JudgedReply>;
-  /** Roles and bindings for a user, cluster-wide. */
+  as(identity: Identity, method: string, path: string, body?: unknown, more?: Partial<Call>): Promise<TestedReply>;
+  /** Sends a request as the administrator, which must succeed. */
+  admin(method: string, path: string, body?: unknown, more?: Partial<Call>): Promise<TestedReply>;
+  /** Creates a ClusterRole with these rules and binds it to a user. */
   grant(user: string, ...rules: readonly object[]): Promise<void>;
 }
 
@@ -50,7 +50,7 @@ export const READER: Identity = bearer("reader.0123456789abcdef");
 export const READER_HEADER = `Authorization: Bearer ${READER.name}`;
 
 /** Creates the token of the reader. */
-export async function createReader({ admin }: JudgedInstance): Promise<void> {
+export async function createReader({ admin }: TestedInstance): Promise<void> {
   const [id = "", secret = ""] = READER.name.split(".");
   await admin("POST", "/api/v1/namespaces/kube-system/secrets", {
     metadata: { name: `bootstrap-token-${id}` },
@@ -60,28 +60,28 @@ export async function createReader({ admin }: JudgedInstance): Promise<void> {
 }
 
 /**
- * Declares tests that share an instance for these people and the administrator. The properties of the instance are there
- * while tests run, and not yet while they are declared.
+ * Declares tests that share an instance for these identities and the administrator. The instance has its properties only
+ * when the tests run.
  */
-export function describeJudgedInstance(
+export function describeTestedInstance(
   title: string,
   identities: readonly Identity[],
-  declare: (instance: JudgedInstance) => void,
+  declare: (instance: TestedInstance) => void,
 ): void {
   describe(title, () => {
-    const shared = {} as JudgedInstance;
+    const shared = {} as TestedInstance;
     const stack = new AsyncDisposableStack();
-    before(async () => void Object.assign(shared, stack.use(await startJudgedInstance(identities))));
+    before(async () => void Object.assign(shared, stack.use(await startTestedInstance(identities))));
     after(() => stack.disposeAsync());
     declare(shared);
   });
 }
 
-/** Starts an instance for these people and the administrator. */
-export async function startJudgedInstance(
+/** Starts an instance for these identities and the administrator. */
+export async function startTestedInstance(
   identities: readonly Identity[],
   args: readonly string[] = [],
-): Promise<JudgedInstance & AsyncDisposable> {
+): Promise<TestedInstance & AsyncDisposable> {
   const stack = new AsyncDisposableStack();
   const folder = stack.use(await createTempFolder());
   const instance = stack.use(await startInstance(folder, args, "serve"));
@@ -90,14 +90,14 @@ export async function startJudgedInstance(
   );
   const server = { port: instance.port, servingCaPem: caPem, clientCaPem: caPem, clientCaKeyPem };
   const callers = stack.use(await createCallers(server, [MASTERS, ...identities]));
-  const as: JudgedInstance["as"] = async (identity, method, path, body, more = {}) => {
+  const as: TestedInstance["as"] = async (identity, method, path, body, more = {}) => {
     const { code, text } = await callers.call(identity, { method, path, body, ...more }).catch(async (error) => {
       throw new Error(`${method} ${path}: no answer; ${await describeFate(instance)}`, { cause: error });
     });
     const at = (path: string): unknown => valueAt(JSON.parse(text), path);
     return { code, text, at, message: text.startsWith("{") ? String(at("message")) : text };
   };
-  const admin: JudgedInstance["admin"] = async (method, path, body, more) => {
+  const admin: TestedInstance["admin"] = async (method, path, body, more) => {
     const reply = await as(MASTERS, method, path, body, more);
     assert.ok(reply.code < 300, `${method} ${path}: ${reply.code} ${reply.text}`);
     return reply;

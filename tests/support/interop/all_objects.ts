@@ -1,9 +1,9 @@
-/** All objects that a server holds, for a comparison with another server. */
+/** Reads all objects of a server, for a comparison with another server. */
 import { csrManifest } from "./openssl.ts";
 import { type Kubectl, waitForCertificate } from "./kubectl.ts";
 import { SAMPLE_OBJECTS } from "./sample_objects.ts";
 
-/** The collections of every served kind. */
+/** The paths of the collections of all served kinds. */
 export const COLLECTIONS = [
   "/api/v1/configmaps",
   "/api/v1/events",
@@ -28,7 +28,7 @@ interface Item {
 }
 
 /** Reads every object of every kind, as JSON text by collection and name. */
-export async function everything(kubectl: Kubectl): Promise<Map<string, string>> {
+export async function readAllObjects(kubectl: Kubectl): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   for (const collection of COLLECTIONS) {
     const { items } = JSON.parse(await kubectl.run("get", "--raw", collection)) as { readonly items: readonly Item[] };
@@ -39,14 +39,14 @@ export async function everything(kubectl: Kubectl): Promise<Map<string, string>>
   return found;
 }
 
-/** Removes what changes by itself: leases that are renewed. */
-export function steady(all: ReadonlyMap<string, string>): Record<string, string> {
+/** Removes the leases of servers and controllers, which are renewed all the time. */
+export function withoutRenewedLeases(all: ReadonlyMap<string, string>): Record<string, string> {
   return Object.fromEntries(
     [...all].filter(([key]) => !/leases .*\/(apiserver-|tlsboot-controllers)/.test(key)).sort(),
   );
 }
 
-/** Writes and changes objects of every kind that are called after `suffix`, and waits for the certificate of one. */
+/** Writes and changes objects of every kind with names that end with `suffix`, and waits for a certificate. */
 export async function writeSamples(kubectl: Kubectl, suffix: string): Promise<void> {
   const objects = SAMPLE_OBJECTS.replaceAll("SUFFIX", suffix);
   await kubectl.create(objects);
@@ -57,16 +57,16 @@ export async function writeSamples(kubectl: Kubectl, suffix: string): Promise<vo
   await waitForCertificate(kubectl, `sample-${suffix}`);
 }
 
-/** Waits until the controllers of `up` have done what they do for a new namespace. */
-export async function untilFurnished(kubectl: Kubectl, namespace: string): Promise<void> {
-  // One at a time: kubectl does not wait when two of its objects are not found.
+/** Waits until the controllers have created the objects that every namespace has. */
+export async function waitForNamespace(kubectl: Kubectl, namespace: string): Promise<void> {
+  // One at a time, because kubectl does not wait for two objects that do not exist.
   for (const object of ["configmap/kube-root-ca.crt", "sa/default"]) {
     await kubectl.run("wait", "--for=create", "-n", namespace, object);
   }
 }
 
-/** Without what a store gives each object by itself. */
-export function withoutVersions(all: Readonly<Record<string, string>>): Record<string, string> {
+/** Blanks resource versions, which each store assigns itself. */
+export function withoutResourceVersions(all: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(all).map(([key, text]) => [key, text.replace(/"resourceVersion":"\d+"/, '"resourceVersion":""')]),
   );

@@ -4,14 +4,14 @@ import { join } from "node:path";
 import { ensureNode } from "../../../scripts/build/node_runtime.ts";
 import { ROOT, runProgram, succeedProgram } from "../child.ts";
 
-/** Says what is wrong with a document; the empty text if nothing is. */
-type SbomJudge = (document: string) => Promise<string>;
+/** Returns the faults of a document; an empty text if it has none. */
+type SbomChecker = (document: string) => Promise<string>;
 
 /** Installs the checker into a folder that does not exist yet. */
-export async function createSbomJudge(folder: string): Promise<SbomJudge> {
-  await cp(join(ROOT, "tests", "packages", "judges", "sbom"), folder, { recursive: true });
+export async function createSbomChecker(folder: string): Promise<SbomChecker> {
+  await cp(join(ROOT, "tests", "packages", "sbom_checker"), folder, { recursive: true });
   const options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--prefer-offline"];
   await succeedProgram("npm", ["ci", ...options], { cwd: folder });
   const node = await ensureNode();
-  return async (stdin) => (await runProgram(node, ["judge.mjs"], { cwd: folder, stdin })).stdout;
+  return async (stdin) => (await runProgram(node, ["check.mjs"], { cwd: folder, stdin })).stdout;
 }

@@ -1,12 +1,12 @@
-/** A clock for real programs that can be set while they run (libfaketime); elapsed time passes as it does. */
+/** A clock for real programs that can be set while they run (libfaketime). Monotonic time is unchanged. */
 import { existsSync } from "node:fs";
 import { rename, writeFile } from "node:fs/promises";
 
 const LIBRARY = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 
-/** The clock of one program, or of all programs of a machine. */
-export interface SetClock {
-  /** The environment of a program that goes by it. */
+/** The clock of one or more programs. */
+export interface ProgramClock {
+  /** The environment of a program that uses it. */
   readonly env: Readonly<Record<string, string>>;
   /**
    * Sets the clock in the form of `faketime`: an offset such as `+365d`, or an instant `@2038-01-19 03:14:00` from
@@ -16,7 +16,7 @@ export interface SetClock {
 }
 
 /** Creates a clock whose time is in a file. */
-export async function createSetClock(path: string, time: string, zone: string): Promise<SetClock> {
+export async function createProgramClock(path: string, time: string, zone: string): Promise<ProgramClock> {
   if (!existsSync(LIBRARY)) {
     throw new Error(`a clock is set with ${LIBRARY}: install Debian's package libfaketime (deno task debian-packages)`);
   }
@@ -32,7 +32,7 @@ export async function createSetClock(path: string, time: string, zone: string): 
       FAKETIME_NO_CACHE: "1",
       FAKETIME_DONT_FAKE_MONOTONIC: "1",
       TZ: zone,
-      // Tests go back beyond the time of the program.
+      // Tests set times before the build of the program.
       TLSBOOT_EARLIEST_TIME: "2000-01-01T00:00:00Z",
     },
     set,

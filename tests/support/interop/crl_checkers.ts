@@ -10,10 +10,10 @@ import { findProgram } from "../peers/debian.ts";
 import { peerPath } from "../peers/go.ts";
 import { findServerPort, type TempFolder } from "../temp.ts";
 
-/** The verdict about a certificate: undefined when it is accepted, else what the program reports. */
+/** The error for a rejected certificate; undefined if it is accepted. */
 type CrlVerdict = string | undefined;
 
-/** The paths of a CA, its CRL in PEM, and the pair of a server that the CA signed. */
+/** The paths of a CA, its CRL in PEM, and a server certificate and its key. */
 export interface CrlSetting {
   readonly folder: TempFolder;
   readonly ca: string;
@@ -22,20 +22,20 @@ export interface CrlSetting {
   readonly serverKey: string;
 }
 
-/** The paths of the pair of a client. */
+/** The paths of a client certificate and its key. */
 export interface ClientPair {
   readonly certificate: string;
   readonly key: string;
 }
 
-/** A program that serves over TLS and admits clients by their certificates. */
+/** A TLS server that requires client certificates. */
 interface CrlServer extends AsyncDisposable {
   /** Connects with a client's certificate. */
-  judge(client: ClientPair): Promise<CrlVerdict>;
+  check(client: ClientPair): Promise<CrlVerdict>;
 }
 
 /** Verifies a certificate with `openssl verify -crl_check`. */
-export async function judgeByOpenssl(
+export async function checkWithOpenssl(
   setting: Pick<CrlSetting, "ca" | "crl">,
   certificate: string,
 ): Promise<CrlVerdict> {
@@ -45,7 +45,7 @@ export async function judgeByOpenssl(
 }
 
 /** Verifies a certificate with Go's crypto/x509. */
-export async function judgeByGo(setting: Pick<CrlSetting, "ca" | "crl">, certificate: string): Promise<CrlVerdict> {
+export async function checkWithGo(setting: Pick<CrlSetting, "ca" | "crl">, certificate: string): Promise<CrlVerdict> {
   const [ca, crl, leaf] = await Promise.all([setting.ca, setting.crl, certificate].map(readBase64));
   const question = JSON.stringify({ chain: [leaf], roots: [ca], host: "", crl });
   const { stdout } = await succeedProgram(peerPath("chainjudge"), [], { stdin: question });
@@ -93,7 +93,7 @@ export async function startHaproxy(setting: CrlSetting): Promise<CrlServer> {
   const bind = `bind 127.0.0.1:${port} ssl crt ${pair} ca-file ${ca} verify required crl-file ${crl}`;
   const lines = ["defaults", "mode http", "timeout client 60s", "timeout server 60s", "timeout connect 60s"];
   const frontend = [
-    "frontend judge",
+    "frontend checker",
     bind,
     "http-request return status 200 content-type text/plain string welcome",
     "",
@@ -110,7 +110,7 @@ async function startServer(
 ): Promise<CrlServer> {
   const running = start(program, args);
   const caPem = await readFile(ca, "utf8");
-  const judge = async ({ certificate, key }: ClientPair): Promise<CrlVerdict> =>
+  const check = async ({ certificate, key }: ClientPair): Promise<CrlVerdict> =>
     await connect(port, caPem, await readFile(certificate, "utf8"), await readFile(key, "utf8"));
   try {
     await eventually(`${program} to listen`, async () => {
@@ -118,14 +118,14 @@ async function startServer(
       const answer = await connect(port, caPem, undefined, undefined);
       return answer?.includes("ECONNREFUSED") === true ? undefined : true;
     });
-    return { judge, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() };
+    return { check, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() };
   } catch (error) {
     await running[Symbol.asyncDispose]();
     throw error;
   }
 }
 
-/** Sends a request with a certificate, and returns why it was refused. */
+/** Sends a request with a certificate, and returns the error if it is refused. */
 function connect(
   port: number,
   ca: string,
@@ -138,7 +138,7 @@ function connect(
 
 function mustFind(name: string): string {
   const found = findProgram(name);
-  if (found === undefined) throw new Error(`${name} judges CRLs: install it with \`deno task debian-packages\``);
+  if (found === undefined) throw new Error(`${name} checks CRLs: install it with \`deno task debian-packages\``);
   return found;
 }
 
