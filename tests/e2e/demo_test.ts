@@ -6,7 +6,9 @@ import { join } from "node:path";
 import { STEP_IDS, STEPS } from "../../ui/story/chapters.ts";
 import { type Sabotage, Stage } from "../../cli/commands/demo/stage.ts";
 import { runStory } from "../../cli/commands/demo/story.ts";
+import type { Tools } from "../../cli/io.ts";
 import { run } from "../../cli/run.ts";
+import { AppError } from "../../core/errors.ts";
 import { createSingleAuthority } from "../../instance/authority/files.ts";
 import { createSystemClock, createSystemRandom, createTools } from "../../cli/system.ts";
 import { createFilePort } from "../../client/files.ts";
@@ -15,7 +17,7 @@ import { runTlsboot, startTlsboot } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { createMemoryLogger } from "../support/memory_logger.ts";
 import { createPlainKeys } from "../support/instance_deps.ts";
-import { createTempFolder } from "../support/temp.ts";
+import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { findLink, openLink } from "../support/ui_client.ts";
 
 /** How long a machine waits for a certificate that it cannot get. */
@@ -132,6 +134,36 @@ test("tlsboot demo refuses an invalid number of machines", async () => {
   }
 });
 
+test("a stage whose story has failed stops its machines when it is disposed", async () => {
+  await using folder = await createTempFolder();
+  const tools = createStoryTools(folder);
+  const connected = Promise.withResolvers<void>();
+  let open = 0;
+  const makeDirectory = async (path: string, mode: number): Promise<void> => {
+    await tools.files.makeDirectory(path, mode);
+    if (!path.endsWith("/node-2/pki")) return;
+    await connected.promise;
+    throw new AppError("io", "node-2 has no disk");
+  };
+  const connect: Tools["connect"] = async (cluster) => {
+    const transport = await tools.connect(cluster);
+    open++;
+    connected.resolve();
+    const close = async (): Promise<void> => {
+      open--;
+      await transport[Symbol.asyncDispose]();
+    };
+    return { ...transport, [Symbol.asyncDispose]: close };
+  };
+  {
+    const changed = { ...tools, connect, files: { ...tools.files, makeDirectory } };
+    await using stage = new Stage({ ...createStory(folder, changed), nodes: 2, waitSeconds: 600 });
+    await assert.rejects(runStory(stage), /node-2 has no disk/);
+    assert.equal(open, 1);
+  }
+  assert.equal(open, 0);
+});
+
 for (
   const { name, nodes, sabotage, want, waitSeconds = SHORT_WAIT_SECONDS } of [
     { name: "no approval", nodes: 1, sabotage: { withoutApproval: true }, want: /timed out/ },
@@ -148,22 +180,28 @@ for (
 ) {
   test(`runStory() fails when ${name}`, async () => {
     await using folder = await createTempFolder();
-    const io = createCapturedIo({ clock: createSystemClock(), random: createSystemRandom(), cwd: folder.path });
-    const options = {
-      root: folder.join("demo"),
-      nodes,
-      waitSeconds,
-      audience: () => {},
-      pace: { wait: () => Promise.resolve() },
-      tools: createTools(io, new AbortController().signal, false),
-      logger: createMemoryLogger(),
-      run,
-      programs: { kubectl: false, kubelet: false, openssl: false },
-      sabotage,
-    };
+    const options = { ...createStory(folder, createStoryTools(folder)), nodes, waitSeconds, sabotage };
     await using stage = new Stage(options);
     await assert.rejects(runStory(stage), want);
   });
+}
+
+function createStoryTools(folder: TempFolder): Tools {
+  const io = createCapturedIo({ clock: createSystemClock(), random: createSystemRandom(), cwd: folder.path });
+  return createTools(io, new AbortController().signal, false);
+}
+
+/** The options of a stage without an audience and pauses. */
+function createStory(folder: TempFolder, tools: Tools) {
+  return {
+    root: folder.join("demo"),
+    audience: () => {},
+    pace: { wait: () => Promise.resolve() },
+    tools,
+    logger: createMemoryLogger(),
+    run,
+    programs: { kubectl: false, kubelet: false, openssl: false },
+  };
 }
 
 /** Replaces the CA's files, so that another CA issues the later certificates. */

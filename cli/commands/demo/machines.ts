@@ -51,7 +51,7 @@ export function planMachine(dir: DataDir, name: string): DemoMachine {
 }
 
 /** The credentials of a machine, how long it waits, and the receiver of its events. */
-interface JoiningOptions {
+export interface JoiningOptions {
   readonly bootstrapKubeconfigPath: string;
   readonly waitSeconds: number;
   readonly approvedBy: ApprovedBy;

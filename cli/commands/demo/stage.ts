@@ -15,7 +15,7 @@ import { DEFAULT_SETTINGS, type InstanceSettings } from "../../../instance/setti
 import type { Instance } from "../../../instance/instance.ts";
 import type { Io, OutputStream, Tools } from "../../io.ts";
 import { displayPath, pathWord } from "../../output/files.ts";
-import { type DemoMachine, planMachine } from "./machines.ts";
+import { type Bootstrapping, type DemoMachine, type JoiningOptions, planMachine, startMachine } from "./machines.ts";
 import type { Audience, Cast, Pace, StepId } from "../../../ui/story/chapters.ts";
 import { findProgram } from "../../processes.ts";
 import { ANSWER_COLUMNS } from "./narrator.ts";
@@ -65,11 +65,13 @@ export interface Connected extends AsyncDisposable {
   readonly api: ApiClient;
 }
 
-/** The stage of the story. Disposing it stops its instance. */
+/** The stage of the story. Disposing it stops its machines and then its instance. */
 export class Stage implements AsyncDisposable {
   readonly options: DemoOptions;
   readonly dir: DataDir;
   readonly cast: Cast;
+  readonly #ended = new AbortController();
+  readonly #machines: Promise<unknown>[] = [];
   #running: { readonly instance: Instance; readonly settings: InstanceSettings } | undefined;
 
   constructor(options: DemoOptions) {
@@ -85,10 +87,10 @@ export class Stage implements AsyncDisposable {
     return this.#running.instance;
   }
 
-  /** Aborts when the user interrupts the demo or when its server fails. */
+  /** Aborts when the user interrupts the demo, when its server fails, and when the stage is disposed. */
   get signal(): AbortSignal {
-    const { signal } = this.options.tools;
-    return this.#running === undefined ? signal : AbortSignal.any([signal, this.#running.instance.lost]);
+    const lost = this.#running === undefined ? [] : [this.#running.instance.lost];
+    return AbortSignal.any([this.options.tools.signal, this.#ended.signal, ...lost]);
   }
 
   /** Waits until the next step may begin, and announces it. */
@@ -123,7 +125,7 @@ export class Stage implements AsyncDisposable {
   /** Restarts the instance at the same address with other settings. `flags` are these settings as flags, to be shown. */
   async restart(changes: Partial<InstanceSettings>, flags: readonly string[]): Promise<void> {
     const { securePort } = this.#running?.settings ?? {};
-    await this[Symbol.asyncDispose]();
+    await this.#stop();
     this.emit({ kind: "stopped" });
     this.fact("The server stops, and starts again:");
     this.showUp(securePort ?? 0, flags);
@@ -186,6 +188,15 @@ export class Stage implements AsyncDisposable {
     return planMachine(this.dir, name);
   }
 
+  startMachine(machine: DemoMachine, options: JoiningOptions): Bootstrapping {
+    const { tools, logger } = this.options;
+    const { signal } = this;
+    signal.throwIfAborted();
+    const started = startMachine(machine, options, { ...tools, logger }, signal);
+    this.#machines.push(started.outcome);
+    return started;
+  }
+
   /** The words of `tlsboot bootstrap` for a machine, without its credentials. */
   bootstrapWords({ name, kubeconfigPath, certDir }: DemoMachine): readonly string[] {
     return [
@@ -204,6 +215,13 @@ export class Stage implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#ended.abort(new AppError("aborted", "the demo has ended"));
+    // A machine that is writing its files finishes first.
+    await Promise.allSettled(this.#machines);
+    await this.#stop();
+  }
+
+  async #stop(): Promise<void> {
     const running = this.#running;
     this.#running = undefined;
     await running?.instance[Symbol.asyncDispose]();

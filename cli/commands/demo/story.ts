@@ -16,7 +16,7 @@ import { EXIT } from "../../exit_code.ts";
 import { PUBLIC_MODE } from "../../../client/files.ts";
 import { AUTO_APPROVE_BINDING, AUTO_APPROVE_COMMAND } from "../../../instance/instance_rbac.ts";
 import { startProgress } from "../../output/progress.ts";
-import { type Bootstrapping, startMachine, verifyMachine } from "./machines.ts";
+import { type Bootstrapping, verifyMachine } from "./machines.ts";
 import { renew, showExpiry, showTheft } from "./chapters.ts";
 import { type Connected, listRequests, type Stage } from "./stage.ts";
 import { CSR_COLLECTION } from "../../../client/admin/csrs.ts";
@@ -90,22 +90,20 @@ async function requestCertificates(stage: Stage): Promise<readonly Bootstrapping
 }
 
 async function startMachines(stage: Stage): Promise<readonly Bootstrapping[]> {
-  const { tools, logger, waitSeconds, nodes } = stage.options;
+  const { tools, waitSeconds, nodes } = stage.options;
   const machines = Array.from({ length: nodes }, (_, index) => stage.machine(`node-${index + 1}`));
   for (const machine of machines) await tools.files.makeDirectory(machine.folder, 0o700);
   const { bootstrapKubeconfig } = stage.dir;
-  const { signal, emit } = stage;
   const started: Bootstrapping[] = [];
   const waiting = machines.entries();
   const startOneByOne = async (): Promise<void> => {
     for (const [index, machine] of waiting) {
-      const options = {
+      started[index] = stage.startMachine(machine, {
         bootstrapKubeconfigPath: bootstrapKubeconfig,
         waitSeconds,
         approvedBy: index === 0 ? "person" : "rule",
-        onEvent: emit,
-      } as const;
-      started[index] = startMachine(machine, options, { ...tools, logger }, signal);
+        onEvent: stage.emit,
+      });
       await started[index].submitted;
     }
   };
