@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createSystemRandom } from "../cli/system.ts";
+import { AppError } from "../core/errors.ts";
 import type { CaRetirement } from "../core/machine/renewal_schedule.ts";
 import { Secret } from "../core/lib/brand.ts";
 import type { KubeObject } from "../core/kube/meta.ts";
@@ -36,7 +37,7 @@ interface Machine extends AsyncDisposable {
   readonly reports: (readonly string[])[];
   /** Replaces the bundle of the cluster. */
   publish(pem: string, annotations?: Readonly<Record<string, string>>): void;
-  start(): void;
+  start(files?: FilePort): void;
   /** Stores the published CAs once. */
   update(files?: FilePort): Promise<void>;
 }
@@ -90,8 +91,8 @@ async function startMachine(
     publish(trustBundle, annotations = {}) {
       api.put({ metadata: { name: "b", annotations }, spec: { signerName: SIGNER, trustBundle } } as KubeObject);
     },
-    start() {
-      running = followNodeTrust(createOptions(files), end.signal).catch((error: unknown) => error);
+    start(port = files) {
+      running = followNodeTrust(createOptions(port), end.signal).catch((error: unknown) => error);
     },
     update: (port = files) => updateNodeTrust(createOptions(port), end.signal),
     async [Symbol.asyncDispose]() {
@@ -268,14 +269,17 @@ for (const kind of ["data", "file"] as const) {
     await using m = await startMachine(kind);
     const path = kind === "data" ? KUBECONFIG : CA_FILE;
     const before = m.files.text(path);
-    m.files.failOn = /^writeAtomic/;
+    const seen: (string | undefined)[] = [];
+    const writeAtomic: FilePort["writeAtomic"] = async (...args) => {
+      seen.push(m.files.text(path));
+      if (seen.length === 1) throw new AppError("io", "no space left on device");
+      await m.files.writeAtomic(...args);
+    };
     m.publish(m.api.ca.caPem + NEW_CA.caPem);
-    m.start();
-    await eventuallyIs("a warning", () => m.logger.messages("warn").length === 1);
-    assert.equal(m.files.text(path), before);
-    assert.deepEqual(m.reports, []);
-    m.files.failOn = undefined;
+    m.start({ ...m.files, writeAtomic });
     await eventuallyIs("a report", () => m.reports.length === 1);
+    assert.deepEqual(seen, [before, before]);
+    assert.equal(m.logger.messages("warn").length, 1);
     assert.notEqual(m.files.text(path), before);
   });
 }
