@@ -1,7 +1,7 @@
 /** Runs batches of test files, each in one process: how it starts, how long it may be silent, and what it reports. */
 import { spawn } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import process from "node:process";
 import { stripVTControlCharacters } from "node:util";
 import { pathToFileURL } from "node:url";
@@ -49,6 +49,9 @@ export function node(command: string, env: Readonly<Record<string, string>> = {}
       `--import=${pathToFileURL(join(ROOT, "tests", "runner", "announce.ts"))}`,
       "--test-reporter=junit",
       `--test-reporter-destination=${report}`,
+      // A hanging process writes at SIGUSR2 what it waits for.
+      ...["--report-on-signal", `--report-directory=${dirname(report)}`, `--report-filename=${basename(report)}.json`],
+      "--report-exclude-env",
       await writeEntry(files, report),
     ],
   };
@@ -104,7 +107,7 @@ export async function runBatches(
 }
 
 /** Runs a command in a shell, which writes the processor time that it took to the file in `$0`. */
-const TIMED = '"$@"; code=$?; times > "$0"; exit $code';
+const TIMED = 'trap "" USR2; "$@"; code=$?; times > "$0"; exit $code';
 
 async function runBatch(batch: Batch, path: string, silentMs: number): Promise<BatchResult> {
   const [report, times] = [`${path}.xml`, `${path}.times`];
@@ -115,7 +118,7 @@ async function runBatch(batch: Batch, path: string, silentMs: number): Promise<B
   const outcome = isSilent
     ? createFailure(
       findRunningTest(output),
-      `it ran for more than ${silentMs / 1000} s, and was killed with its programs`,
+      `it ran for more than ${silentMs / 1000} s, and was killed with its programs${await describeHang(report)}`,
     )
     : await readOutcome(report, code);
   return {
@@ -127,12 +130,24 @@ async function runBatch(batch: Batch, path: string, silentMs: number): Promise<B
   };
 }
 
+/** Reads what the event loop of a hanging Node was waiting for; a blocked event loop writes no report. */
+async function describeHang(report: string): Promise<string> {
+  const text = await readFile(`${report}.json`, "utf8").catch(() => undefined);
+  if (text === undefined) return "";
+  const handles: readonly Record<string, unknown>[] = JSON.parse(text).libuv;
+  const waiting = handles.filter((handle) => handle["is_active"] === true && handle["is_referenced"] === true);
+  return `; its event loop waited for ${waiting.map((handle) => JSON.stringify(handle)).join(", ")}`;
+}
+
 /** How a program ended, and everything that it printed. */
 interface ProgramEnd {
   readonly code: number;
   readonly output: string;
   readonly isSilent: boolean;
 }
+
+/** How long a hanging Node has to write its report. */
+const REPORT_MS = 5_000;
 
 /** The shortest limit for the first output of a program, because loading takes long on a busy machine. */
 const LOADED_WITHIN_MS = 120_000;
@@ -153,7 +168,7 @@ export function runUntilSilent(
     });
     let output = "";
     let isSilent = false;
-    const kill = (signal: "SIGKILL" | "SIGTERM" | "SIGCONT"): void => {
+    const kill = (signal: "SIGKILL" | "SIGTERM" | "SIGCONT" | "SIGUSR2"): void => {
       try {
         if (child.pid !== undefined) process.kill(-child.pid, signal);
       } catch (error) {
@@ -170,13 +185,15 @@ export function runUntilSilent(
     process.once("exit", interrupt);
     const onSilence = (): void => {
       isSilent = true;
-      kill("SIGKILL");
+      kill("SIGUSR2");
+      setTimeout(kill, REPORT_MS, "SIGKILL");
     };
     let timer = setTimeout(onSilence, Math.max(silentMs, LOADED_WITHIN_MS));
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding("utf8").on("data", (chunk: string) => {
         output += chunk;
         onOutput(chunk);
+        if (isSilent) return;
         clearTimeout(timer);
         timer = setTimeout(onSilence, silentMs);
       });
