@@ -186,7 +186,7 @@ export function runUntilSilent(
     const onSilence = (): void => {
       isSilent = true;
       kill("SIGUSR2");
-      setTimeout(kill, REPORT_MS, "SIGKILL");
+      timer = setTimeout(kill, REPORT_MS, "SIGKILL");
     };
     let timer = setTimeout(onSilence, Math.max(silentMs, LOADED_WITHIN_MS));
     for (const stream of [child.stdout, child.stderr]) {
