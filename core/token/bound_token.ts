@@ -129,27 +129,27 @@ export function readTokenLimits(
 }
 
 function parseLimits(annotations: Readonly<Record<string, string>>): Result<TokenLimits, string> {
-  const malformed = (name: string, want: string) => err(`annotation ${name} is malformed: want ${want}`);
+  const malformed = (name: string, fault: string) => err(`annotation ${name} is malformed: ${fault}`);
   const nodeText = annotations[LIMITS.node];
   const node = nodeText === undefined ? undefined : parseNodeName(nodeText);
   if (node?.ok === false || (node !== undefined && node.value !== nodeText)) {
-    return malformed(LIMITS.node, "the name of a node");
+    return malformed(LIMITS.node, "want the name of a node");
   }
   const usesText = annotations[LIMITS.uses];
   const uses = usesText === undefined ? undefined : parseTokenUses(usesText);
   if (uses?.ok === false) return malformed(LIMITS.uses, uses.error);
   const networks = (annotations[LIMITS.networks] ?? "").split(",").filter((text) => text !== "");
   if (annotations[LIMITS.networks] !== undefined && networks.length === 0) {
-    return malformed(LIMITS.networks, "networks");
+    return malformed(LIMITS.networks, "want networks");
   }
   if (networks.some((text) => parseCidr(text) === undefined)) {
-    return malformed(LIMITS.networks, "networks such as 10.0.0.0/24");
+    return malformed(LIMITS.networks, "want networks such as 10.0.0.0/24");
   }
   const keyText = annotations[LIMITS.publicKey];
   const publicKey = keyText === undefined ? undefined : parsePublicKeyPin(keyText);
-  if (publicKey?.ok === false) return malformed(LIMITS.publicKey, "sha256: and 64 hexadecimal digits");
+  if (publicKey?.ok === false) return malformed(LIMITS.publicKey, "want sha256: and 64 hexadecimal digits");
   const approve = annotations[LIMITS.approve];
-  if (approve !== undefined && approve !== "true") return malformed(LIMITS.approve, "true");
+  if (approve !== undefined && approve !== "true") return malformed(LIMITS.approve, "want true");
   if (approve !== undefined && node === undefined) return err(`annotation ${LIMITS.approve} needs ${LIMITS.node}`);
   const maxKeys = uses?.value ?? (node === undefined && publicKey === undefined ? undefined : 1);
   return ok({

@@ -284,7 +284,7 @@ export function formatBootstrapToken(token: BootstrapToken): string {
 
 export function parseTokenUses(text: string): Result<number, string> {
   const uses = /^[1-9]\d{0,3}$/.test(text) ? Number(text) : 0;
-  return uses >= 1 && uses <= MAX_TOKEN_USES ? ok(uses) : err(`a number from 1 to ${MAX_TOKEN_USES}`);
+  return uses >= 1 && uses <= MAX_TOKEN_USES ? ok(uses) : err(`want a number from 1 to ${MAX_TOKEN_USES}`);
 }
 
 /** Parses a network, such as `10.0.0.0/24` or one address, and returns it in canonical form. */

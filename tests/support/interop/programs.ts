@@ -215,6 +215,9 @@ def state(read):
 def lease(name):
     return state(lambda: "orphan" if not leases.read_namespaced_lease(name, NAMESPACE).metadata.owner_references else "owned")
 
+def is_deleted(name):
+    return leases.read_namespaced_lease(name, NAMESPACE).metadata.deletion_timestamp is not None
+
 def node(name):
     return state(lambda: ",".join(core.read_node(name).metadata.finalizers or ["there"]))
 
@@ -238,7 +241,7 @@ for policy in ["Background", "Foreground", "Orphan"]:
     core.delete_node(name, propagation_policy=policy)
     if held:
         wait(policy + ": the node waits:", lambda: node(name), "foregroundDeletion")
-        print(policy + ": its lease is being deleted:", wait_deleted := bool(leases.read_namespaced_lease(name, NAMESPACE)))
+        wait(policy + ": its lease is being deleted:", lambda: is_deleted(name), True)
         leases.patch_namespaced_lease(name, NAMESPACE, {"metadata": {"finalizers": None}})
     wait(policy + ": the node:", lambda: node(name), 404)
     wait(policy + ": its lease:", lambda: lease(name), "orphan" if policy == "Orphan" else 404)
