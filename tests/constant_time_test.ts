@@ -34,7 +34,7 @@ function findSecretUses(text: string): readonly SecretUse[] {
   const named = findSecretVariables(file);
   const uses: SecretUse[] = [];
   const visit = (node: ts.Node): void => {
-    if (readsSecret(node, (one) => isSecret(one, named))) {
+    if (leaksSecret(node, (one) => isSecret(one, named))) {
       const line = file.getLineAndCharacterOfPosition(node.getStart()).line + 1;
       uses.push({ line, code: node.getText().replaceAll(/\s+/g, " ") });
     }
@@ -83,7 +83,7 @@ function isSecret(node: ts.Node, named: ReadonlySet<string>): boolean {
   return WRAPPING.test(name) && node.arguments.some((one) => isSecret(one, named));
 }
 
-function readsSecret(node: ts.Node, isSecret: (node: ts.Node) => boolean): boolean {
+function leaksSecret(node: ts.Node, isSecret: (node: ts.Node) => boolean): boolean {
   if (ts.isBinaryExpression(node)) {
     const operator = node.operatorToken.getText();
     if (operator === "in") return isSecret(node.left);
@@ -102,7 +102,7 @@ function readsSecret(node: ts.Node, isSecret: (node: ts.Node) => boolean): boole
   return COMPARING.test(name) && isEitherSecret(receiver, node.arguments, isSecret);
 }
 
-/** Reports whether a secret is compared. A comparison with a literal does not count: it only checks the form. */
+/** Reports whether one side is a secret. A comparison with a literal does not count: it only checks the form. */
 function isEitherSecret(
   one: ts.Node | undefined,
   others: readonly ts.Node[],
@@ -122,7 +122,7 @@ function findCallee({ expression }: ts.CallExpression): { readonly name: string;
   return { name: expression.getText() };
 }
 
-/** The files that reveal a secret, and why. A new one is reviewed here. */
+/** The files that reveal a secret, and why. A new entry needs a review. */
 const REVEALED: Readonly<Record<string, string>> = {
   "core/kube/kubeconfig/kubeconfig.ts": "written into the requested kubeconfig",
   "core/token/token_secret.ts": "written into the Secret; compared in constant time; assembled for its creator",

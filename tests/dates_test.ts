@@ -22,9 +22,9 @@ const DATES: readonly { readonly name: string; readonly at: string }[] = [
   { name: "the first second after 32-bit time", at: "2038-01-19T03:14:08Z" },
   { name: "the last second of UTCTime", at: "2049-12-31T23:59:59Z" },
   { name: "the first second of GeneralizedTime", at: "2050-01-01T00:00:00Z" },
-  { name: "a leap second", at: "2016-12-31T23:59:59Z" },
+  { name: "the second before a leap second", at: "2016-12-31T23:59:59Z" },
   { name: "a leap day", at: "2028-02-29T23:59:59Z" },
-  { name: "the leap day that 2100 does not have", at: "2100-02-28T23:59:59Z" },
+  { name: "the end of February in 2100, which is not a leap year", at: "2100-02-28T23:59:59Z" },
   { name: "the end of daylight saving in Berlin", at: "2027-10-31T01:00:00Z" },
 ];
 

@@ -1,6 +1,6 @@
 /**
  * Checks that `docs/rbac/approver.yaml`, `attestor.yaml` and `signer.yaml` are what `--print-rbac` prints, and that
- * `certificates.yaml` is an object of `up`.
+ * `up` creates the role in `certificates.yaml`.
  */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";

@@ -1,4 +1,4 @@
-/** Runs batches of test files, each in one process: how it starts, how long it may be silent, and what it reports. */
+/** Runs batches of test files, each in one process, which is killed if it prints nothing for too long. */
 import { spawn } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -49,7 +49,7 @@ export function node(command: string, env: Readonly<Record<string, string>> = {}
       `--import=${pathToFileURL(join(ROOT, "tests", "runner", "announce.ts"))}`,
       "--test-reporter=junit",
       `--test-reporter-destination=${report}`,
-      // A hanging process writes at SIGUSR2 what it waits for.
+      // On SIGUSR2, a hanging process reports what it is waiting for.
       ...["--report-on-signal", `--report-directory=${dirname(report)}`, `--report-filename=${basename(report)}.json`],
       "--report-exclude-env",
       await writeEntry(files, report),
@@ -106,7 +106,7 @@ export async function runBatches(
   return results;
 }
 
-/** Runs a command in a shell, which writes the processor time that it took to the file in `$0`. */
+/** A shell script that runs a command and writes its processor time to the file in `$0`. */
 const TIMED = 'trap "" USR2; "$@"; code=$?; times > "$0"; exit $code';
 
 async function runBatch(batch: Batch, path: string, silentMs: number): Promise<BatchResult> {

@@ -1,7 +1,7 @@
 /**
  * Runs the steps of `.ci/run`, or with `--full` those of `.ci/full`. A step that mostly waits runs in parallel with the
- * next one. The second-to-last line counts the skipped tests; the last line is
- * "N passed, N failed". `.ci/full` writes its counts to `dist/full.json`.
+ * next one. The second-to-last line counts the skipped tests; the last line is "N passed, N failed". `.ci/full` writes
+ * its counts to `dist/full.json`.
  */
 import { execFileSync } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";

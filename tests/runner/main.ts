@@ -58,7 +58,7 @@ const SLOW_PER_BATCH = { unit: 13, interop: 8 };
  */
 const LANES_PER_CORE = { quick: 1.5, interop: 3 };
 
-/** How long a batch may start no test before it is killed: far longer than the slowest test on a slow machine. */
+/** How long a batch may run without starting a test: far longer than the slowest test on a slow machine. */
 const SILENT_MS = { quick: 300_000, interop: 1_200_000 };
 
 interface Options {
@@ -177,7 +177,7 @@ function repeat(batch: Batch): Batch {
   return { ...batch, isRepeat: true };
 }
 
-/** Returns the environment in which some tests take their longer form. */
+/** Returns the environment that makes some tests run in their longer form. */
 function createFullEnv(isFull: boolean): Readonly<Record<string, string>> {
   return isFull ? { TLSBOOT_TEST_FULL: "1" } : {};
 }
@@ -189,10 +189,10 @@ function createFullEnv(isFull: boolean): Readonly<Record<string, string>> {
 const DIFFERENT_IN_TESTS = /^(?:crypto|http2?|https|net|sqlite|tls)$/;
 const DIFFERENT_IN_PRODUCT = /^(?:child_process|crypto|fs|http2?|https|net|sqlite|stream|tls|zlib)$/;
 
-/** The names in these modules that behave the same on both: digests, byte comparisons and forms of addresses. */
+/** The names in these modules that behave the same on both, such as digests, random bytes and address checks. */
 const SAME = /^(?:type \w+|createHash|createHmac|hash|isIP\w*|random\w+|timingSafeEqual|)$/;
 
-/** Reports whether a test, or the file that it is next to, uses what differs between runtimes. */
+/** Reports whether a test, or the file that it tests, uses a module that differs between runtimes. */
 function dependsOnRuntime(file: string): boolean {
   if (/^(?:tests|scripts)\//.test(file)) return /^tests\/(?:contract|runner)\//.test(file);
   const tested = file.replace(/_test\.(tsx?)$/, ".$1");
@@ -215,7 +215,7 @@ function split(runtime: Runtime, files: readonly string[]): readonly Batch[] {
   ].map((files) => ({ runtime, files }));
 }
 
-/** Deals files out to batches of at most `size` files, so that slow neighbours are in different ones. */
+/** Deals files out to batches of at most `size` files, so that slow neighbours are in different batches. */
 function deal(files: readonly string[], size: number): readonly (readonly string[])[] {
   const count = Math.ceil(files.length / size);
   return Array.from({ length: count }, (_, at) => files.filter((_, index) => index % count === at));

@@ -1,6 +1,6 @@
 /**
- * The test suites, and the tests that a change needs. The files of a suite are found by folder. Each file of
- * the interoperability suite is also listed here once, in the core or in a group, as `suites_test.ts` checks.
+ * The test suites, and the tests that a change needs. The files of a suite are found by folder. Each file of the
+ * interoperability suite is also listed here once: in the core, in a group, or for `.ci/full` (see `suites_test.ts`).
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";

@@ -1,5 +1,5 @@
 /**
- * Debian's Chromium without a window, for tests of pages. It has a temporary profile and resolves no other host names.
+ * Debian's Chromium in headless mode, for tests of pages. It has a temporary profile and resolves no other host names.
  */
 import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";

@@ -103,7 +103,7 @@ const PATHS: readonly Outline[] = [
     leaf: leaf("lower"),
     behind: [lower, authority("upper", "lower")],
   },
-  { name: "twenty certificates of a CA that leads nowhere", want: "refuse", leaf: leaf("twin"), behind: twins(20) },
+  { name: "twenty certificates of an untrusted CA", want: "refuse", leaf: leaf("twin"), behind: twins(20) },
   { name: "a signature with SHA-1", want: "refuse", leaf: leaf("root", { isSha1: true }) },
   { name: "different algorithms inside and outside", want: "refuse", leaf: leaf("root", { hasTwoAlgorithms: true }) },
 ];
@@ -118,7 +118,7 @@ function replaced(newName: string): readonly Outline[] {
     leaf: leaf(newName, { signer: "new root", extensions: [...LEAF, authorityKeyId("new")] }),
     behind: [identified(authority(newName, "root", { key: "new root" }), "new", "old")],
   };
-  const title = `a cross-signed CA of ${newName === "root" ? "the same" : "another"} name, by trust in`;
+  const title = `a cross-signed CA of ${newName === "root" ? "the same" : "another"} name, for clients that trust`;
   return [
     { name: `${title} the old CA`, want: "accept", ...shown, roots: [OLD_CA] },
     { name: `${title} the new CA`, want: "accept", ...shown, roots: [newCa] },
@@ -188,7 +188,7 @@ const CONSTRAINTS: readonly Outline[] = [
   },
   { name: "an intermediate without key usage", want: "accept", ...below({ ...upper, extensions: [AUTHORITY[0]!] }) },
   {
-    name: "a leaf that signs like a CA",
+    name: "a leaf that issues a certificate",
     want: "refuse",
     leaf: leaf("lower"),
     behind: [{ ...lower, extensions: LEAF }, upper],
@@ -279,11 +279,11 @@ const NAME_CONSTRAINTS: readonly Outline[] = [
   },
   { name: "another domain is permitted", want: "refuse", ...below(constrained(["DNS:example.com"])) },
   { name: "the domain is excluded", want: "refuse", ...below(constrained([], ["DNS:example.org"])) },
-  { name: "permitted, and excluded below", want: "refuse", ...below(constrained(["DNS:org"], ["DNS:example.org"])) },
+  { name: "an excluded subdomain", want: "refuse", ...below(constrained(["DNS:org"], ["DNS:example.org"])) },
   { name: "another network is permitted", want: "refuse", ...below(constrained(["IP:10.0.0.0/255.0.0.0"])) },
   { name: "the network is excluded", want: "refuse", ...below(constrained([], ["IP:127.0.0.0/255.0.0.0"])) },
   {
-    name: "one name of several is outside",
+    name: "one of several names is not permitted",
     want: "refuse",
     ...below(constrained(["DNS:example.org"]), {
       extensions: [alternativeNames(`DNS:${HOST}`, "DNS:elsewhere.example")],
@@ -340,7 +340,7 @@ const HOSTS: readonly Outline[] = [
   },
   named("another name", "refuse", ["DNS:n2.example.org"]),
   named("a wildcard for two labels", "refuse", ["DNS:*.org"]),
-  named("a wildcard below", "refuse", ["DNS:*.n1.example.org"]),
+  named("a wildcard below the host", "refuse", ["DNS:*.n1.example.org"]),
   named("a wildcard within a label", "refuse", ["DNS:n*.example.org"]),
   named("a bare wildcard", "refuse", ["DNS:*"]),
   named("an address alone", "refuse", ["IP:127.0.0.1"]),

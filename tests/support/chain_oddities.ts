@@ -119,7 +119,7 @@ const SIGNATURES: readonly Outline[] = [
     deno: "refuse",
     ...keyed("RSA-1024"),
   },
-  // Safe if the verifier checks the padding to its end.
+  // This is safe if the verifier checks the whole padding.
   { name: "an intermediate with an RSA key of exponent 3", want: "accept", ...keyed("RSA-2048 with exponent 3") },
   // Anyone can forge its signatures. OpenSSL accepts it; our own check on Node refuses it.
   {
@@ -239,7 +239,7 @@ const NAME_CONSTRAINTS: readonly Outline[] = [
     deno: "refuse",
     ...namesBelow(constrained([`URI:${HOST}`]), `URI:https://${HOST}/x`),
   },
-  // To RFC 5280 and OpenSSL this is a single host; Go also permits the hosts below it.
+  // For RFC 5280 and OpenSSL this is a single host; Go also permits the hosts below it.
   {
     name: "a URI below a permitted host",
     want: "accept",
@@ -289,7 +289,7 @@ const NAME_CONSTRAINTS: readonly Outline[] = [
     node: "accept",
     ...below(constrained(["IP:127.0.0.0/255.0.255.0"])),
   },
-  // RFC 5280 §4.2.1.10 forbids them; to OpenSSL they constrain nothing.
+  // RFC 5280 §4.2.1.10 forbids them; OpenSSL ignores them.
   {
     name: "empty constraints",
     want: "refuse",
@@ -323,8 +323,8 @@ const HOSTS: readonly Outline[] = [
       extensions: [extendedKeyUsage(SERVER), extension("2.5.29.17", Uint8Array.of(0x30, 0x10, 0x82, 0x0e, 0x6e))],
     }),
   },
-  named("a zero byte behind the name", "refuse", [`DNS:${HOST}\0`]),
-  named("a zero byte, and another domain behind it", "refuse", [`DNS:${HOST}\0.evil.example`]),
+  named("a zero byte after the name", "refuse", [`DNS:${HOST}\0`]),
+  named("a zero byte before another domain", "refuse", [`DNS:${HOST}\0.evil.example`]),
   named("a name that is not ASCII", "refuse", ["DNS:n1.exämple.org"]),
   named("a name that is not ASCII, and a valid one", "refuse", [`DNS:${HOST}`, "DNS:n1.exämple.org"]),
   named("a final dot in the certificate", "refuse", [`DNS:${HOST}.`]),
@@ -340,7 +340,7 @@ const HOSTS: readonly Outline[] = [
 const SIZES: readonly Outline[] = [
   // rustls stops after six intermediates.
   { name: "eight intermediates", want: "accept", deno: "refuse", ...tower(8) },
-  // Our limit. Go counts only signatures; OpenSSL stops at a hundred certificates.
+  // This is our limit. Go counts only signatures; OpenSSL stops at a hundred certificates.
   { name: "nine intermediates", want: "refuse", go: "accept", node: "accept", ...tower(9) },
   named("two thousand names", "accept", [...manyNames(2_000), `DNS:${HOST}`]),
   {

@@ -24,7 +24,7 @@ export interface Running extends AsyncDisposable {
   stderr(): string;
   /**
    * Waits until an output matches, by default stdout or stderr, and returns the match. Rejects when the program ends
-   * first or the time is over.
+   * first or the timeout passes.
    */
   waitFor(pattern: RegExp, timeoutMs?: number, stream?: "stdout" | "stderr"): Promise<RegExpMatchArray>;
   hasEnded(): boolean;
@@ -128,7 +128,7 @@ export async function runOnTerminal(args: readonly string[], options: StartOptio
   return await awaitEnd(running, ["tlsboot", ...args]);
 }
 
-/** Starts tlsboot in the process of the test with an Io of the test. Only tests that run the program load it. */
+/** Starts tlsboot in the process of the test with the given Io. Only tests that call this load the program. */
 export function startCaptured(args: readonly string[], options: CapturedIoOptions, signal?: AbortSignal): Running {
   const output = createOutput(["tlsboot", ...args].join(" "));
   const interruption = new AbortController();

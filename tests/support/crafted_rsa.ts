@@ -50,7 +50,7 @@ export function craftRsaKey(bits: number, exponent = 65_537n): OddKey {
   };
 }
 
-/** Creates `spec.request` for a key of `bits` bits, signed by it. */
+/** Creates `spec.request` for a key of `bits` bits, signed with it. */
 export function buildRsaRequest(bits: number): string {
   const key = craftRsaKey(bits);
   const body = encodeSequence(
@@ -70,13 +70,13 @@ function generatePrimes(count: number, exponent: bigint): readonly bigint[] {
   const primes = new Set<bigint>();
   while (primes.size < count) {
     const prime = generatePrimeSync(PRIME_BITS, { bigint: true });
-    // The two upper bits are set, so that the product is long enough.
+    // The two highest bits are set, so that the product is long enough.
     if (prime >> BigInt(PRIME_BITS - 2) === 3n && gcd(prime - 1n, exponent) === 1n) primes.add(prime);
   }
   return [...primes];
 }
 
-/** Finds the number whose power is the message, by the Chinese remainder theorem (RFC 8017 §5.1.2). */
+/** Finds the number whose `exponent`-th power is the message, by the Chinese remainder theorem (RFC 8017 §5.1.2). */
 function findRoot(message: bigint, exponent: bigint, primes: readonly bigint[], modulus: bigint): bigint {
   return primes.reduce((sum, prime) => {
     const root = power(message % prime, inverse(exponent, prime - 1n), prime);

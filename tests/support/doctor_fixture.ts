@@ -27,7 +27,7 @@ type ChainPart = "leaf" | "intermediate" | "root";
 /** A folder with an instance in `data` and its machine `n1`. Disposing it ends all programs. */
 export interface DoctorFixture extends AsyncDisposable {
   readonly folder: TempFolder;
-  /** A child process, because doctor names the program that has a server's port. */
+  /** A child process, because doctor names the program that listens on a server's port. */
   readonly instance: Instance<Child>;
   /** How far the clock of the machine under test is ahead. */
   clockAheadMs: number;
@@ -35,7 +35,7 @@ export interface DoctorFixture extends AsyncDisposable {
   run(args: readonly string[]): Promise<Finished>;
   /** Runs a command that must succeed; returns its output. */
   succeed(args: readonly string[]): Promise<string>;
-  /** Writes a bootstrap kubeconfig with a new token, which approves a new certificate for n1. */
+  /** Writes a bootstrap kubeconfig with a new token, whose requests for n1 are approved. */
   renewToken(): Promise<void>;
   /** Changes the text of a file. */
   edit(path: string, change: (text: string) => string): Promise<void>;
@@ -72,7 +72,7 @@ async function makeAuthority(commonName: string, lifetimeMs: number, issuer?: Au
   };
 }
 
-/** Creates an untrusted CA for five years, and returns its certificate. */
+/** Creates an untrusted CA that is valid for five years, and returns its certificate. */
 export async function makeCaPem(commonName: string): Promise<string> {
   return encodePem("CERTIFICATE", (await makeAuthority(commonName, 5 * YEAR_MS)).certificate.der);
 }

@@ -9,7 +9,7 @@ export async function eventually<T>(
   withinMs = 180_000,
 ): Promise<T> {
   const until = Date.now() + withinMs;
-  // Polls once more when the time is over, because a busy machine may have delayed this process.
+  // Polls once more after the deadline, because a busy machine may have delayed this process.
   for (let isOver = false; !isOver;) {
     isOver = Date.now() >= until;
     const found = await poll();

@@ -6,7 +6,7 @@ interface FakeAfter {
   readonly after: After;
   /** The number of pending timers. */
   readonly pending: number;
-  /** Advances the time and runs each timer when it is due, with all that follows from it. */
+  /** Advances the time, runs each timer when it is due, and waits for the work that it starts. */
   advance(ms: number): Promise<void>;
 }
 

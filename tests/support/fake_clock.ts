@@ -103,7 +103,7 @@ export async function until(condition: () => boolean): Promise<void> {
  * clock and end at once. All others, such as the limit of a watch, wait for the test.
  */
 export function createSkippingClock(clock: FakeClock, fromMs: number, toMs: number): Clock {
-  async function hurry(lengthMs: number, wait: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  async function skipOrWait(lengthMs: number, wait: () => Promise<void>, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (lengthMs < fromMs || lengthMs > toMs) return await wait();
     clock.jump(lengthMs);
@@ -114,8 +114,8 @@ export function createSkippingClock(clock: FakeClock, fromMs: number, toMs: numb
     now: () => clock.now(),
     elapsedMs: () => clock.elapsedMs(),
     sleepUntil: (deadline, signal) =>
-      hurry(deadline.getTime() - clock.now().getTime(), () => clock.sleepUntil(deadline, signal), signal),
-    sleep: (ms, signal) => hurry(ms, () => clock.sleep(ms, signal), signal),
+      skipOrWait(deadline.getTime() - clock.now().getTime(), () => clock.sleepUntil(deadline, signal), signal),
+    sleep: (ms, signal) => skipOrWait(ms, () => clock.sleep(ms, signal), signal),
   };
 }
 

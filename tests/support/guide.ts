@@ -29,8 +29,8 @@ export function parseGuide(page: string): Guide {
 }
 
 /**
- * Makes a bash script of the blocks. Servers, controllers and waiting `bootstrap` commands run in the background, as if
- * in other terminals. `NAME` becomes the name of the pending request, and a machine is approved once it has a request.
+ * Builds a bash script from the blocks. Servers, controllers and waiting `bootstrap` commands run in the background.
+ * `NAME` becomes the name of the pending request, and a machine is approved once it has a request.
  */
 export function toScript(blocks: readonly string[], port: number): string {
   const commands = blocks.join("\n").replaceAll("\\\n", " ").split("\n").map((line) =>

@@ -17,7 +17,7 @@ export interface Reply {
   readonly text: string;
 }
 
-/** Sends a request. Rejects without a complete answer. */
+/** Sends a request. Rejects if the answer is missing or incomplete. */
 export function ask({ token, body, headers, ...options }: Asked): Promise<Reply> {
   const text = typeof body === "object" ? JSON.stringify(body) : body;
   return new Promise((resolve, reject) => {

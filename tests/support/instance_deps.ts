@@ -7,7 +7,7 @@ import type { InstanceDeps } from "../../instance/deps.ts";
 import { createCapturedIo } from "./captured_io.ts";
 import { createMemoryLogger } from "./memory_logger.ts";
 
-/** Creates real dependencies in a folder; only the log is in memory. */
+/** Creates real dependencies in a folder, but keeps the log in memory and discards stdout. */
 export function createInstanceDeps(cwd: string, edit: Partial<InstanceDeps> = {}): InstanceDeps {
   return {
     files: createFilePort(),

@@ -1,11 +1,11 @@
-/** An administrator by a certificate of a foreign CA, to test whether the API trusts that CA. */
+/** An administrator with a certificate of a foreign CA, to test whether the API trusts that CA. */
 import { writeFile } from "node:fs/promises";
 import { issueClientPair } from "../../instance/authority/issue_pair.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { encodeKubeconfigEntry } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 
-/** Writes a kubeconfig with a fresh certificate of the authority in `system:masters`. */
+/** Writes a kubeconfig with a new certificate of the authority for the group `system:masters`. */
 export async function writeIntruder(
   path: string,
   cluster: { readonly server: string; readonly caPem: string },

@@ -1,4 +1,4 @@
-/** Exchanges with a TPM: records those of a real one, and replays them. */
+/** Records the exchanges with a real TPM, and replays them. */
 import assert from "node:assert/strict";
 import type { TpmTransport } from "../../client/attestation/tpm_device.ts";
 import { decodeHex, encodeHex } from "../../core/lib/encodings.ts";

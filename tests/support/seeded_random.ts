@@ -28,7 +28,7 @@ export function pick<T>(random: Random, list: readonly T[]): T {
   return list[below(random, list.length)] as T;
 }
 
-/** Returns a whole number below the bound; small ones are more likely. */
+/** Returns a whole number below the bound; small numbers are more likely. */
 export function mostlySmall(random: Random, bound: number): number {
   return Math.floor(bound ** random.float());
 }

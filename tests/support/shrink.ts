@@ -5,7 +5,7 @@
  *
  * @param without Returns a copy without `size` parts from an index on
  * @param isSame Reports whether a shorter input fails in the same way
- * @param isOver Reports whether the time is over
+ * @param isOver Reports whether to stop trying
  */
 export async function shrink<T extends { readonly length: number }>(
   whole: T,

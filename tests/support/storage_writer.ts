@@ -1,6 +1,6 @@
 /**
  * A program that opens a store and, with a second argument, writes to it from several writers without end. It prints a
- * line when the store is open, and one for every acknowledged write. Tests kill it.
+ * line when the store is open, and a line for every acknowledged write. Tests kill it.
  */
 import process from "node:process";
 import { isAppError } from "../../core/errors.ts";

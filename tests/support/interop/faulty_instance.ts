@@ -50,7 +50,7 @@ export async function connect(dataDir: string): Promise<Client> {
   return {
     async create(name, bytes, query = "") {
       const body = { apiVersion: "v1", kind: "ConfigMap", metadata: { name }, data: { x: "x".repeat(bytes) } };
-      // Not through the API client, which would retry.
+      // The API client would retry.
       const headers = { "content-type": "application/json" };
       const { status, text } = await exchange({ method: "POST", path: CONFIG_MAPS + query, headers, body });
       if (status === 201) return undefined;
@@ -121,13 +121,13 @@ export function isCrlCall(hit: string): boolean {
 }
 
 /** A running server and its client. Disposing it ends both. */
-interface Life extends AsyncDisposable {
+interface ServedClient extends AsyncDisposable {
   readonly running: Child;
   readonly client: Client;
 }
 
 /** Starts `up` and waits until it serves. */
-export async function startWithClient(dataDir: string, port: number, disk?: FaultyDisk): Promise<Life> {
+export async function startWithClient(dataDir: string, port: number, disk?: FaultyDisk): Promise<ServedClient> {
   const running = startUp(dataDir, port, disk);
   await waitUntilUp(running);
   const client = await connect(dataDir);

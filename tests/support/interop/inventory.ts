@@ -1,4 +1,4 @@
-/** The inventory that a policy receives about the nodes on this machine. */
+/** An inventory of this machine, for a policy that approves its node. */
 import { writeFile } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import type { TempFolder } from "../temp.ts";

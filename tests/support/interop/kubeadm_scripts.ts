@@ -177,7 +177,7 @@ export const preparing: Script = {
   ],
 };
 
-/** The node that joins, on both sides. */
+/** The name of the node that joins each cluster. */
 export const NODE = "node-1";
 
 /** The token of the identity `bootstrap`, once a script has created it. */

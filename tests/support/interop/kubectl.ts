@@ -1,4 +1,4 @@
-/** Stock kubectl with one kubeconfig, and a home of its own so that its discovery cache is cold and thrown away. */
+/** Stock kubectl with one kubeconfig, and its own home directory, so that no test uses another's discovery cache. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { peerPath } from "../peers/go.ts";
@@ -16,7 +16,7 @@ export interface Kubectl {
   try(...args: readonly string[]): Promise<Finished>;
   /** Runs kubectl, which must succeed, and returns stdout. */
   run(...args: readonly string[]): Promise<string>;
-  /** Creates the objects of a manifest, in JSON or YAML; must succeed, answers stdout. */
+  /** Creates the objects of a manifest in JSON or YAML, which must succeed, and returns stdout. */
   create(manifest: string, ...args: readonly string[]): Promise<string>;
   start(...args: readonly string[]): Child;
   /** Returns the same kubectl with something on stdin (`-f -`) or in the environment. */
@@ -25,7 +25,7 @@ export interface Kubectl {
   as(kubeconfig: string): Kubectl;
 }
 
-/** Creates a kubectl that runs in `folder`; its home is the folder `home` in there. */
+/** Creates a kubectl that runs in `folder`, with the home directory `home` below it. */
 export function createKubectl(
   folder: TempFolder,
   kubeconfig: string,

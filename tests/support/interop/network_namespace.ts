@@ -52,7 +52,7 @@ export async function createNetwork(count: number): Promise<Network> {
     setNeighbour("replace", from, to, "lladdr", NOWHERE, "nud", "permanent");
   const unmute = (from: Place, to: Place): Promise<void> => setNeighbour("delete", from, to);
   async function remove(): Promise<void> {
-    // The kernel removes the other cables with the namespaces, but later. The next network uses this name again.
+    // The kernel removes interfaces with their namespaces, but later, and the next network reuses this name.
     await ip("link", "delete", outer);
     for (const name of [...names, hub]) await ip("netns", "delete", name);
   }

@@ -15,7 +15,7 @@ const NO_SIGNER = {
 /** Commands of newer releases. kube-apiserver itself may report an event in the namespace `default`. */
 const NEWER_COMMANDS = ["events -n kube-public", "auth whoami"];
 
-/** A day of an administrator, with kubectl of some release. */
+/** The everyday commands of an administrator, with one release of kubectl. */
 function administrate(program: string, asks: readonly string[] = []): Script {
   const name = program.replaceAll(".", "-");
   const run = (command: string, code?: number) => ({
@@ -24,7 +24,7 @@ function administrate(program: string, asks: readonly string[] = []): Script {
     ...(code === undefined ? {} : { code }),
   });
   return {
-    title: `${program}: a day of an administrator`,
+    title: `${program}: everyday commands`,
     files: {
       "objects.yaml": `
 apiVersion: v1
@@ -194,8 +194,8 @@ subjects: [{kind: User, name: alice, apiGroup: rbac.authorization.k8s.io}]
 };
 
 /**
- * Deletes owners with every policy and prints their dependents. The collector runs asynchronously. It knows a dependent
- * once it has deleted a later one, whose owner does not exist.
+ * Deletes owners with every policy and prints their dependents. The collector runs asynchronously. It has seen a
+ * dependent once it has deleted a later object, whose owner does not exist.
  */
 const GARBAGE = `
 import time

@@ -1,4 +1,4 @@
-/** A real cluster that publishes `cluster-info`, as kubeadm's do, with the rights that `docs/rbac/bootstrap.yaml` gives. */
+/** A real cluster that publishes `cluster-info`, as kubeadm does, with the rights in `docs/rbac/bootstrap.yaml`. */
 import { readFile } from "node:fs/promises";
 import { type ControlPlane, startControlPlane } from "./control_plane.ts";
 import type { Kubectl } from "./kubectl.ts";

@@ -63,13 +63,13 @@ const SUBJECTS: readonly Pick<SigningCase, "name" | "subject" | "stringMask">[] 
   { name: "organizations out of order", subject: "/O=zebra/O=ant/O=mole/CN=alice" },
   { name: "the same organization twice", subject: "/O=ant/O=ant/CN=alice" },
   {
-    name: "every bucket",
+    name: "every attribute that is kept",
     subject: "/serialNumber=7/CN=alice/postalCode=8000/street=Way 1/ST=ZH/L=Zurich/OU=two/OU=one/O=ant/C=CH",
   },
   { name: "several values in one set", subject: "/CN=alice+O=ant+OU=one" },
   { name: "two common names", subject: "/CN=first/CN=last" },
   { name: "two serial numbers", subject: "/CN=alice/serialNumber=1/serialNumber=2" },
-  { name: "attributes that get lost", subject: "/DC=example/CN=alice/emailAddress=a@b.c/UID=77/title=Dr/GN=A/SN=B" },
+  { name: "attributes that are dropped", subject: "/DC=example/CN=alice/emailAddress=a@b.c/UID=77/title=Dr/GN=A/SN=B" },
   { name: "an unknown attribute", subject: "/CN=alice/unknownAttribute=x" },
   { name: "umlauts as UTF8String", subject: "/O=Bär \\+ Söhne/CN=Zoë", stringMask: "utf8only" },
   { name: "umlauts as BMPString", subject: "/O=Bär/CN=Zoë Ж", stringMask: "pkix" },
@@ -198,7 +198,7 @@ export const CA_CASES: readonly SigningCase[] = [
 
 /** Cases for a signing duration below ten minutes. */
 export const SHORT_DURATION_CASES: readonly SigningCase[] = [
-  { ...client, name: "for as long as the signer likes" },
+  { ...client, name: "without a requested lifetime" },
   { ...client, name: "for an hour", expirationSeconds: 3_600 },
   { ...client, name: "for a minute", expirationSeconds: 60 },
 ];

@@ -39,10 +39,10 @@ export function pause(seconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 }
 
-/** A restarted `up` on the same port and folder. */
+/** A restarted `up` with the same port and data directory. */
 interface Restart extends AsyncDisposable {
   readonly running: Child;
-  /** The exit code of the previous one. */
+  /** The exit code of the previous server. */
   readonly code: number;
   readonly upAt: Date;
 }

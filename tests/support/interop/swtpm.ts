@@ -11,9 +11,9 @@ export interface Swtpm extends AsyncDisposable {
   /** The Unix socket for raw commands. */
   readonly path: string;
   readonly folder: TempFolder;
-  /** Runs one of tpm2-tools in the folder, which must succeed, and then flushes transient keys. */
+  /** Runs one of the tpm2-tools in the folder, which must succeed, and then flushes transient keys. */
   tool(name: string, ...args: readonly string[]): Promise<Finished>;
-  /** Runs one of tpm2-tools to its end. */
+  /** Runs one of the tpm2-tools to its end. */
   tryTool(name: string, ...args: readonly string[]): Promise<Finished>;
   read(file: string): Promise<Bytes>;
   write(file: string, bytes: Uint8Array): Promise<void>;

@@ -15,7 +15,7 @@ import { follow, INPUTS, logIn } from "./ui.ts";
 
 export { AUDIT_POLICY } from "./control_plane.ts";
 
-/** A cluster, a browser, and its administrator alice. */
+/** A cluster with its administrator alice, and a browser. */
 export interface UiWorld {
   readonly cluster: Cluster;
   readonly browser: TestBrowser;
@@ -25,7 +25,7 @@ export interface UiWorld {
   readonly auditLog: string;
 }
 
-const quiet = new AbortController().signal;
+const signal = new AbortController().signal;
 const link = (name: string) => `aria/${name}[role="link"]`;
 const button = (name: string) => `aria/${name}[role="button"]`;
 
@@ -185,7 +185,7 @@ export function testRequestFlows(getWorld: () => UiWorld): void {
       async (world, page) => {
         const { ui, cluster } = world;
         const names = ["n1", "n2", "n3"].map((name) => `${name}-${suffix}`);
-        for (const name of names) await submitFirstRequest(cluster.adminKubeconfig, `csr-${name}`, name, quiet);
+        for (const name of names) await submitFirstRequest(cluster.adminKubeconfig, `csr-${name}`, name, signal);
         await page.goto(`${ui.origin}/requests`);
         await follow(page, input.press(page, link("Approve the requests of expected machines")));
         await input.fill(page, "#machines", `${names[0]}\n${names[1]}\nn4-${suffix}`);

@@ -21,7 +21,7 @@ export interface WholeKubelet extends AsyncDisposable {
   /** Port of its own HTTPS server on 127.0.0.1. */
   readonly port: number;
   complaints(): readonly Complaint[];
-  /** Ends the kubelet, does something, and starts it again on the same machine, as `systemctl restart kubelet` does. */
+  /** Ends the kubelet, runs `meanwhile`, and starts it again, as `systemctl restart kubelet` does. */
   restart(meanwhile?: () => Promise<unknown>): Promise<void>;
 }
 

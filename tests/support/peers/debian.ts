@@ -1,4 +1,4 @@
-/** Debian packages for tests, installed if they are missing or extracted into the cache. */
+/** Debian packages for tests, either installed on the machine or extracted into the cache. */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";

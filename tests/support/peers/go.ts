@@ -160,7 +160,7 @@ function sourceHash(peer: Peer): string {
   return hash.digest("hex").slice(0, 12);
 }
 
-/** Builds the missing peers of the suite, with those of the benchmarks or programs, or only the named ones. */
+/** Builds the missing peers of the suite, with those of the benchmarks or programs, or only those that are named. */
 export async function ensurePeers(
   root: string,
   use: "suite" | "bench" | "programs" | readonly string[] = "suite",

@@ -4,7 +4,7 @@ import { ensureDebianPackages, ensureNewOpenssl, ensureOldLibraries } from "./de
 
 const EMULATOR = ["qemu-user-static", "libc6-arm64-cross", "libstdc++6-arm64-cross", "libgcc-s1-arm64-cross"];
 const BARE_HOST = ["strace", "util-linux", "iproute2"];
-/** The compiler is for `tests/support/interop/disk_fault.c`. */
+/** A compiler for the C files in tests/support/interop, and a library that sets the clock of programs. */
 const FAULTS = ["gcc", "libc6-dev", "libfaketime"];
 const SCANNER = ["testssl.sh"];
 const BALANCER = ["haproxy"];

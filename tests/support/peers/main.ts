@@ -1,4 +1,4 @@
-/** `deno task peers [programs]` builds the peers of the interoperability suite, and with `programs` those of programs. */
+/** `deno task peers [programs]` builds the peers of the interoperability suite, and those of `programs` on request. */
 import process from "node:process";
 import { ensureNpmPeers } from "./npm.ts";
 import { ensurePeers } from "./go.ts";

@@ -68,9 +68,9 @@ export function createSamples(parts: SampleParts): Readonly<Record<string, reado
           eventTime: "2026-01-01T00:00:00.000000Z",
           reportingController: "example.com/c",
           reportingInstance: "i",
-          // Both versions share one store.
         },
         namespace,
+        // Both versions share one store, so their names must differ.
         "new-",
       )
     ),

@@ -30,8 +30,8 @@ const CHECKED_MACHINES = 10;
 
 /**
  * The lifetime of the kubelets' certificates. They are backdated by five minutes, so a kubelet renews, at 70 to 90 % of
- * the whole, within three minutes. The machines of the fleet got longer ones before, and renew only because of the
- * rotation.
+ * the validity period, within three minutes. The fleet's machines got longer certificates before, and renew only
+ * because of the rotation.
  */
 const SHORT_LIFE = "200s";
 const STEP_WITHIN_MS = 300_000;

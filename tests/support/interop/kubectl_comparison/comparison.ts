@@ -300,7 +300,7 @@ const ACCOUNT_TOKEN = /\beyJ[\w-]+\.eyJ[\w-]+\.[\w-]{40,}/g;
 const SIGNATURE = /\beyJ[\w-]+\.\.[\w-]{43}\b/g;
 /** The time and thread id at the start of a klog line. */
 const KLOG_HEAD = /^([IWEF])\d{4} [\d:.]+ +\d+ /gm;
-/** Messages of client-go about a watch that it or a limit ends. They depend on the timing of its goroutines. */
+/** Messages of client-go about a watch that the client or a limit ends. They depend on the timing of its goroutines. */
 const ENDED_WATCH = /^[IWE] reflector\.go:.*(?:"very short watch: |context (?:canceled|deadline exceeded)).*\n?/gm;
 /**
  * A kubeadm warning about a port in use (`preflight.PortOpenCheck`). kubeadm checks a port by listening on it, so another
@@ -324,7 +324,7 @@ interface TextBlankerOptions {
   readonly generated: readonly string[];
 }
 
-/** Creates a function that blanks the outputs of one script. It must get them in order. */
+/** Creates a function that blanks the outputs of one script, which must be passed in order. */
 function createTextBlanker(options: TextBlankerOptions): (text: string) => string {
   // The servers create some objects a few seconds before `startedAt`.
   const from = options.startedAt.getTime() - 120_000;
