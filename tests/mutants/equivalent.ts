@@ -106,7 +106,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     ],
   },
   {
-    why: "the keys differ; a Secret with an id has data; an error has no value; empty bytes decode to an empty text",
+    why: "the keys differ; a Secret with an id has data; an error has no value; decoding undefined gives an empty text",
     file: "core/token/token_secret.ts",
     changes: [
       "a < b → a <= b",
