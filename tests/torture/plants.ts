@@ -19,7 +19,7 @@ export interface Plant {
   readonly harm: string;
   readonly patches: readonly Patch[];
   readonly finder: Finder;
-  /** The finding that reports this bug. */
+  /** Matches the finding that reports this bug. */
   readonly fault: RegExp;
 }
 

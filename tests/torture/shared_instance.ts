@@ -193,7 +193,7 @@ class SharedInstance implements TorturedInstance {
       }
     });
     if (victim !== leader) return;
-    // Wait until the victim notices that its term is over: if stopped again before that, it may write later than allowed.
+    // Wait until the victim notices that its term is over: if stopped again earlier, it may write later than allowed.
     const { length } = await this.#terms.listClaims();
     await this.#awaitClaims((now) => now.length - length > MAX_RENEWALS + EXPOSING_RENEWALS);
   }
