@@ -61,7 +61,7 @@ export function inflate(pool: Pool, input: Bytes, size: number): Bytes {
 export type Sized = (size: number) => Bytes;
 
 /**
- * Creates inputs in which a piece of another input is repeated in place, in half of the cases before one of `ODD_BYTES`.
+ * Creates inputs in which a piece of another input is repeated in place, half of the time before one of `ODD_BYTES`.
  * A reader that backtracks over the repetitions takes superlinear time.
  */
 export function pump(pool: Pool, input: Bytes): Sized {
