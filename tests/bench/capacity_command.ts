@@ -99,7 +99,7 @@ async function measureCost(instance: BenchInstance, count: number, drive: () => 
   return { servers: each(usage.cpuSeconds - ofEtcd), etcd: each(ofEtcd), perSecond, retries };
 }
 
-/** Awaits an act that fails without an answer, so it has no retries. */
+/** Awaits an act, and returns 0 retries, because an act without an answer fails. */
 async function answered(act: Promise<unknown>): Promise<number> {
   await act;
   return 0;

@@ -15,7 +15,7 @@ export function sourceProgram(node: string, flags: readonly string[], main = "cl
   return createProgram(node, [...flags, ...NODE_FLAGS, join(process.cwd(), main)]);
 }
 
-/** Creates a program that runs the released file: `TLSBOOT_TEST_BINARY`, or one that this builds in a folder. */
+/** Creates a program that runs the released file: `TLSBOOT_TEST_BINARY`, or else built in a folder. */
 export async function releasedProgram(folder: string): Promise<Program> {
   return createProgram(await ensureReleasedFile("host", folder), []);
 }

@@ -1,6 +1,6 @@
 /** Statistics over the numbers of several runs. */
 
-/** Finds the median of numbers in any order. Throws an Error for none. */
+/** Finds the median of numbers in any order. Throws an Error if there are none. */
 export function findMedian(values: readonly number[]): number {
   const sorted = values.toSorted((one, other) => one - other);
   const middle = Math.floor(sorted.length / 2);

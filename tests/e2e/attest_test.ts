@@ -1,4 +1,4 @@
-/** `tlsboot attest` and `tlsboot bootstrap --attest`: machines prove their identity by their SSH host keys. */
+/** Tests `tlsboot attest` and `tlsboot bootstrap --attest`: machines prove their identity by their SSH host keys. */
 import assert from "node:assert/strict";
 import { access, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -121,7 +121,7 @@ describeInstance("proofs of machines", {
     );
     assert.equal((await stat(folder.join("n2/bootstrap.conf"))).mode & 0o777, 0o600);
     const key = await readFile(folder.join("n2/pki/kubelet-client.key.tmp"), "utf8");
-    // Another machine, with another key; and another node, with the same key.
+    // The token is refused for another key, and for another node with the same key.
     const stolen = ["bootstrap", "--bootstrap-kubeconfig", "n2/bootstrap.conf", "--hostname-override"];
     assert.match(
       await instance.refuse(1, ...stolen, "n2", "--kubeconfig", "x/kubeconfig", "--cert-dir", "x/pki"),
@@ -208,7 +208,7 @@ test("a machine proves its identity by its host key, and every view shows the pr
     new RegExp(`^1 machine has given a proof; the last one was n1, by ${proof.source}`),
   );
 
-  // Each run proves again, so another machine's key gets nothing, even next to a valid certificate.
+  // Each run needs a new proof, so another machine's key gets nothing, even next to a valid certificate.
   const before = await readFile(folder.join("n1/pki/kubelet-client-current.pem"), "utf8");
   for (const other of ["n2", "n3"]) {
     const refused = await folder.refuse(1, "bootstrap", ...prove(other), ...machineFlags("n1"));
@@ -224,7 +224,7 @@ test("a machine proves its identity by its host key, and every view shows the pr
   assert.match(await folder.fail(1, ...bootstrap, "--timeout", "20s"), /revoked/);
 });
 
-test("if a policy requires fresh proofs, each renewal proves again, and nothing else gets a certificate", async () => {
+test("if a policy requires fresh proofs, each renewal needs one, and nothing else gets a certificate", async () => {
   await using site = await startSite([
     "--auto-approve",
     "--policy",
@@ -246,7 +246,7 @@ test("if a policy requires fresh proofs, each renewal proves again, and nothing 
       .flatMap(({ spec: { requester } }) => requester?.attested ?? []);
   assert.ok(proofs.length >= 4, proofs.join("\n"));
 
-  // A copied disk without the host key.
+  // A copy of the disk lacks the host key.
   await rm(folder.join("n1.hostkey"));
   const failed = (tries: number) =>
     running.waitFor(

@@ -1,4 +1,4 @@
-/** `tlsboot bootstrap --server … --token … --ca-cert-hash …` against `tlsboot up`. */
+/** Tests `tlsboot bootstrap --server … --token … --ca-cert-hash …` against `tlsboot up`. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";

@@ -1,4 +1,4 @@
-/** `tlsboot bootstrap --exec` and `--signal`. */
+/** Tests `tlsboot bootstrap --exec` and `--signal`. */
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";

@@ -1,6 +1,4 @@
-/**
- * `tlsboot bootstrap --serving`, `tlsboot doctor` of its files, and the recovery after an expiry, against `tlsboot up`.
- */
+/** Tests `tlsboot bootstrap --serving`, `tlsboot doctor` of its files, and the recovery after an expiry. */
 import assert from "node:assert/strict";
 import { mkdir, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";

@@ -153,7 +153,7 @@ test("ca rotate begin, status, switch and finish replace the CA of a node and an
   const unknown = await folder.fail(1, "ca", "rotate", "finish", "--leave-behind", "n11");
   assert.match(unknown, /there is no machine, user or server "n11"[^]*did you mean "n1"\?/);
 
-  // The command that status prints for a node, with its files.
+  // This is the command that status prints for a node, with its files.
   const renewed = await folder.succeed("bootstrap", ...machineFlags("n1"));
   assert.match(renewed.stdout, /^n1\/kubeconfig: 2 CAs are trusted now/m);
   await runPrintedCommands(folder, ["alice"]);

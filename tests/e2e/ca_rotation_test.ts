@@ -206,7 +206,7 @@ test("a server that is killed between or during steps continues, and trusts the 
       });
     }
     assert.deepEqual(await listWithoutIssuer(folder), []);
-    // The state after a kill between renaming the key and renaming the certificate.
+    // This is the state after a kill between renaming the key and renaming the certificate.
     await rename(folder.join("data/pki/ca.crt"), folder.join("data/pki/next-ca.crt"));
     await cp(folder.join("data/pki/old-ca.crt"), folder.join("data/pki/ca.crt"));
     await writeFile(folder.join("data/pki/.ca.swap"), "next\n");

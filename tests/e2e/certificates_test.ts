@@ -89,7 +89,7 @@ describeInstance("the register of issued certificates", {}, (instance) => {
       { flags: ["--expired"], want: [] },
     ]
   ) {
-    test(`tlsboot get certificates ${flags.join(" ")}`, async () => {
+    test(`tlsboot get certificates ${flags.join(" ")} prints the selected certificates`, async () => {
       const { items } = JSON.parse(await succeed("get", "certificates", ...flags, "-o", "json"));
       const subjects = (items as readonly IssuedCertificate[]).map(({ spec }) => spec.subject ?? "");
       assert.equal(subjects.length, want.length, subjects.join());
@@ -221,7 +221,7 @@ describeInstance("the register of issued certificates", {}, (instance) => {
   test("for another API server, the message explains that only tlsboot serves the register", async () => {
     await using place = await createWorkplace();
     await using api = await startFakeApi();
-    // The answer of kube-apiserver to a path that it does not have.
+    // kube-apiserver gives this answer for a path that it does not have.
     api.intercept = () => ({ status: 404, body: "404 page not found\n" });
     await writeFile(place.join("other.kubeconfig"), api.kubeconfig);
     assert.equal(

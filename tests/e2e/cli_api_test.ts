@@ -145,7 +145,7 @@ describeInstance("commands of the API", {}, (instance) => {
     assert.doesNotMatch(stdout, /live-old/);
   });
 
-  test("a short name that is ambiguous, or is another request's full name, decides none", async () => {
+  test("a short name that is ambiguous, or is another request's full name, decides no request", async () => {
     const names = [`node-csr-twice${"A".repeat(38)}`, `node-csr-twice${"B".repeat(38)}`];
     for (const name of names) await submit({ name, signerName: "example.com/twice" });
     for (const args of [["approve"], ["deny"], ["describe", "csr"], ["get", "csr"], ["delete", "csr"]]) {

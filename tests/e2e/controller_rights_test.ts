@@ -1,4 +1,4 @@
-/** `tlsboot signer` and `tlsboot approver` with the kubeconfig of a user who lacks permissions. */
+/** Tests `tlsboot signer` and `tlsboot approver` with the kubeconfig of a user who lacks permissions. */
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { createFakeClock, createSkippingClock } from "../support/fake_clock.ts";

@@ -165,7 +165,7 @@ describeInstance("tlsboot revoke", { args: ["--auto-approve"] }, (instance) => {
     await instance.fail(2, "unrevoke", "csr/issued");
   });
 
-  test("the revocation of a certificate is final, except on hold", async () => {
+  test("the revocation of a certificate is final unless its reason is certificateHold", async () => {
     await succeed("kubeconfig", "user", "carol");
     const { items } = JSON.parse((await succeed("get", "certs", "--subject", "carol", "-o", "json")).stdout);
     const serial: string = items[0].spec.serialNumber;

@@ -13,7 +13,7 @@ const INVENTORY = formatInventory("- name: n1", "- name: n2", "- name: n3");
 const NO_PIN = `sha256:${"0".repeat(64)}`;
 
 describeInstance("tokens for one machine each", {}, (instance) => {
-  /** Runs an operator's command for machines on the server's host. */
+  /** Runs a command that an operator runs on the server's host. */
   async function operate(...args: readonly string[]): Promise<Finished> {
     const server = args[1] === "create" ? ["--server", instance.url] : [];
     return await runTlsboot([...args, ...server, "--data-dir", "data"], { cwd: instance.folder.path });

@@ -187,7 +187,7 @@ describeInstance("tlsboot ui: pages", { args: ["--auto-approve"] }, (instance) =
     assert.match(await read(path, 409), /it has been revoked since/);
   });
 
-  test("ui: an unknown user is revoked only after a confirmation, and one's own user never", async () => {
+  test("ui: revoking an unknown user needs a confirmation, and the page's own user cannot be revoked", async () => {
     const path = "/revoke?target=user%2Fnoone";
     assert.match(await read(path), /The register has no certificate for it: check the spelling/);
     const form = {

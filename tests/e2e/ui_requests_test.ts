@@ -1,4 +1,4 @@
-/** Tests requests on the page: reading them, deciding them with one's own permissions, and following changes. */
+/** Tests requests on the page: reading them, deciding them with the user's permissions, and following changes. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { readFile, writeFile } from "node:fs/promises";

@@ -35,7 +35,7 @@ describeInstance("certificates of web servers", {
     return succeed("request", "web", "later.home.lan", "--force");
   }
 
-  /** Runs `tlsboot request web` for a certificate that it must not get, until its timeout after it sent its request. */
+  /** Runs `tlsboot request web` for a certificate that it must not get. It times out once `end` has resolved. */
   function requestInVain(args: readonly string[], end: () => Promise<unknown> = requestLater): Promise<Finished> {
     const endLater = (running: Running) => running.waitFor(/request \S+ made at/).then(end);
     return instance.timeOut(endLater, "request", "web", ...args);

@@ -61,8 +61,8 @@ export function inflate(pool: Pool, input: Bytes, size: number): Bytes {
 export type Sized = (size: number) => Bytes;
 
 /**
- * Creates inputs in which a piece of another input is repeated in place, followed by an odd byte half of the time. A
- * reader that backtracks over the repetitions takes superlinear time.
+ * Creates inputs in which a piece of another input is repeated in place, half of the time before one of `ODD_BYTES`.
+ * A reader that backtracks over the repetitions takes superlinear time.
  */
 export function pump(pool: Pool, input: Bytes): Sized {
   const { random } = pool;
@@ -134,7 +134,7 @@ function piece(pool: Pool, input: Bytes): Bytes {
   return input.slice(from, from + 1 + mostlySmall(random, 64));
 }
 
-/** Replaces the first decimal number after a random place with an odd one. */
+/** Replaces the first decimal number after a random place with one of `ODD_NUMBERS`. */
 function withOddNumber(random: Random, input: Bytes): Bytes {
   let at = below(random, input.length);
   while (at < input.length && !isDigit(input[at])) at++;

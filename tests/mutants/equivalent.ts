@@ -87,7 +87,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     changes: ["id === undefined || secret === undefined → id === undefined && secret === undefined"],
   },
   {
-    why: "the pattern matches with all of its groups or not at all, and without a match the day equals that of no date",
+    why: "the pattern matches with all of its groups or not at all, and without a match the date is invalid",
     file: "core/token/token_secret.ts",
     changes: [
       "day === undefined || time === undefined || zone === undefined → false",
@@ -106,7 +106,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     ],
   },
   {
-    why: "the keys differ; a Secret with an id has data; an error has no value; no bytes decode to no text",
+    why: "the keys differ; a Secret with an id has data; an error has no value; decoding undefined gives an empty text",
     file: "core/token/token_secret.ts",
     changes: [
       "a < b → a <= b",

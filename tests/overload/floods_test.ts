@@ -116,7 +116,7 @@ test("a user may cancel 900 watches at once on one connection, as informers do",
   await informer.write(PREFACE);
   const headers = { authorization: `Bearer ${TOKENS.admin}` };
   await informer.write(requestFrame(1, "GET", "/version", headers));
-  await until("it is known", () => informer.frames().some(({ type }) => type === FRAME.data));
+  await until("it is authenticated", () => informer.frames().some(({ type }) => type === FRAME.data));
   for (let turn = 0; turn < 9; turn++) {
     await informer.write(resetRequests(turn, `${CSRS}?watch=1`, headers));
   }

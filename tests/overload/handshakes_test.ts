@@ -35,7 +35,7 @@ test("the listener accepts a hundred connections before a thousand requests have
   const busy = await Promise.all(Array.from({ length: BUSY }, () => openRaw(listener.port, "h2")));
   for (const client of busy) {
     client.socket.write(Buffer.concat([PREFACE, requestFrame(1, "GET", "/version")]));
-    await until("it is known", () => client.frames().some(({ type }) => type === FRAME.data));
+    await until("it is authenticated", () => client.frames().some(({ type }) => type === FRAME.data));
   }
   begun = 0;
   const newcomers: TLSSocket[] = [];

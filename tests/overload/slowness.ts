@@ -74,7 +74,7 @@ export async function slowBodies(count: number, target: Target): Promise<void> {
   await pause(target.ms, target.deadline);
 }
 
-/** Sends endless bodies of 3 MB; `sent` counts pieces, and `answered` counts bodies that the server rejected. */
+/** Sends bodies of 3 MB without their end; `sent` counts pieces, and `answered` bodies that the server rejected. */
 export async function largeBodies(count: number, target: Target): Promise<void> {
   using held = new DisposableStack();
   const piece = Buffer.concat([Buffer.from("10000\r\n"), Buffer.alloc(65_536, 0x20), Buffer.from("\r\n")]);

@@ -19,7 +19,7 @@ import { createSshHost, type SshHost } from "../support/ssh_host.ts";
 import { createSoftwareTpm, type SoftwareTpmOptions } from "../support/software_tpm.ts";
 import { formatInventory } from "../support/test_profiles.ts";
 
-/** A machine that can prove something. */
+/** A machine that can prove its identity. */
 interface Machine {
   /** Its key, in the syntax of an inventory. */
   readonly listed: string;

@@ -15,7 +15,7 @@ import { cacheDir, mustRun } from "../../scripts/processes.ts";
 const CHECKER = "recheck@4.5.0";
 /** The time limit for an expression. The slowest takes five seconds of one processor. */
 const TIMEOUT_MS = 120_000;
-/** The time limit when single matches have none, on a busy machine. */
+/** The time limit for an expression whose single matches have none, on a busy machine. */
 const UNLIMITED_TIMEOUT_MS = 1_200_000;
 const ROOMS = "{core,controllers,server,client,instance,ui,cli}/**/*.ts";
 

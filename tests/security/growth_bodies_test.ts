@@ -39,7 +39,6 @@ import { encodeMessage } from "../../core/kube/wire/protobuf.ts";
 
 /** The largest number of elements of a list or a map. */
 const MOST_ELEMENTS = 1_024;
-/** The sizes that are measured. */
 const MEASURED = [MOST_ELEMENTS / STEP, MOST_ELEMENTS];
 /** The number of characters of a text, for each number of elements. */
 const CHARS_PER_ELEMENT = 16;

@@ -34,13 +34,13 @@ interface Sent {
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
-  /** Undefined lets the request through authentication. */
+  /** An in-process user; undefined sends the request through authentication. */
   readonly user?: UserInfo | undefined;
 }
 
 let app: TestApp;
 
-/** Sends a request to the app as the listener does: a `Request` would spend more time on a header than all readers. */
+/** Sends a request to the app as the listener does. A `Request` would spend more time on a header than all readers. */
 async function send({ method = "GET", path, headers = {}, body, user }: Sent): Promise<number> {
   const bytes = new TextEncoder().encode(body);
   const { status, body: answered } = await app.api.app({

@@ -72,8 +72,8 @@ function parseAddress(text: string): string {
 }
 
 /**
- * Starts tlsboot and passes the sockets that this process and its children then listen on, without those from before.
- * The program has begun its work when `start` returns.
+ * Starts tlsboot, and passes to `check` the new sockets on which this process and its children listen. The program has
+ * begun its work when `start` returns.
  */
 async function checkListening<T extends AsyncDisposable>(
   start: () => Promise<T>,
@@ -246,7 +246,7 @@ describeInstance("the clients of an instance", {
     worksMade += 1;
     const request = ["request", "--signer", SIGNER, "--dns", "a.example.com", "--no-wait", "-o", "json", "--out"];
     const made = await run(...request, `approved${worksMade}`);
-    // It warns of the requests of earlier tests for this name, which are still open.
+    // Without --yes, open requests of earlier tests for this name would need a confirmation.
     await run("approve", JSON.parse(made).request.name, "--yes");
     await run(...request, `waiting${worksMade}`);
   }

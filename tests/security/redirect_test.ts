@@ -82,7 +82,6 @@ const COMMANDS: Readonly<Record<string, (kubeconfig: string) => readonly string[
   ],
 };
 
-/** The targets of the redirects. */
 const TARGETS = {
   "another port": () => attacker.server,
   "another host": () => attacker.server.replace("127.0.0.1", "localhost"),

@@ -271,7 +271,7 @@ describeTestedInstance("permissions of approvers and signers", USERS, (instance)
       { method: "GET", path: "/metrics" },
     ]
   ) {
-    test(`a node is refused ${method} ${path}`, async () => {
+    test(`a node may not ${method} ${path}`, async () => {
       assert.equal((await instance.as(n1, method, path)).code, 403);
     });
   }

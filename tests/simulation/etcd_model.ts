@@ -444,7 +444,7 @@ export class EtcdModel {
     this.#wake(member);
   }
 
-  /** Forgets what every member has applied. */
+  /** Drops the history that every member has applied. */
   #forget(): void {
     const applied = Math.min(...this.#members.map((member) => member.applied));
     this.#views.splice(0, applied - this.#firstIndex);
@@ -476,7 +476,7 @@ export class EtcdModel {
     this.#notify(member, stream);
   }
 
-  /** Handles a change in which members are up and connected. */
+  /** Updates the cluster after a member or a link has gone down or come back. */
   #settle(): void {
     if (!this.#isLeading() && !this.#isElecting) {
       this.#isElecting = true;
@@ -531,7 +531,7 @@ export class EtcdModel {
     });
   }
 
-  /** Starts the time of a lease, which a new leader starts again. */
+  /** Starts the lifetime of a lease. A new leader starts it again. */
   #renew(id: bigint): void {
     const lease = this.#leases.get(id)!;
     lease.cancel();

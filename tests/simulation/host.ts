@@ -71,7 +71,7 @@ export class Host {
     this.#end("killed");
   }
 
-  /** Ends the process and its machine, which sends nothing more. */
+  /** Ends the process, and switches off its machine, which sends nothing more. */
   cutPower(): void {
     this.hasPower = false;
     this.#end("lost power");

@@ -1,4 +1,4 @@
-/** Breaks each promise once, and checks that this is found. */
+/** Breaks each promise once, and checks that `Invariants` reports it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encodeBase64 } from "../../core/lib/encodings.ts";

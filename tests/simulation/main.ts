@@ -6,7 +6,7 @@
  *
  * `--faults N` draws that many faults from the seed. Between any two steps, servers, nodes, clients and members of etcd
  * are killed, paused, cut off, lose power and unsynced data, or get no answers; and clocks are set. The promises of
- * `invariants.ts` are checked throughout. A scenario that breaks one is simplified while it still does, described as a
+ * `invariants.ts` are checked throughout. A scenario that breaks one is simplified while it breaks it, described as a
  * story, and kept in a file for `--replay FILE`; `--shrink 0` skips this. `--seeds N` runs further seeds until one
  * breaks a promise. With `--plant NAME`, the sources have a bug of `tests/torture/plants.ts`, which a run must find.
  *

@@ -79,7 +79,7 @@ export class World {
   /** The promises that were broken. */
   readonly faults: string[] = [];
   readonly #invariants = new Invariants((fault) => void this.faults.push(fault), () => this.scheduler.nowMs);
-  /** The disks of the hosts, and the database of a server without etcd. */
+  /** The dependencies of all disks, and the database of a server without etcd. */
   readonly #disk: DiskDeps;
   readonly #database: SimulatedDatabase;
   #authority: Authority | undefined;

@@ -33,7 +33,7 @@ export interface OwnWrite {
   readonly isClaim: boolean;
 }
 
-/** Reads a line of a server's audit log; returns undefined if the line is not an own write. */
+/** Reads a line of a server's audit log; returns undefined if the line has no such write. */
 export function readOwnWrite(server: number, line: string): OwnWrite | undefined {
   const { objectRef, responseObject } = JSON.parse(line) as {
     readonly objectRef: { readonly resource: string; readonly name?: string; readonly resourceVersion?: string };

@@ -17,7 +17,7 @@ const NOUNS: Readonly<Record<FaultKind, string>> = {
   upgrade: "upgrades and downgrades",
 };
 
-/** The longest time of a fault, which is also limited to one part in `SHARE_OF_STORM` of the storm. */
+/** The longest time of a fault, which is also at most the time of the storm divided by `SHARE_OF_STORM`. */
 const LONGEST_MS = 60_000;
 const SHORTEST_MS = 1_000;
 const SHARE_OF_STORM = 10;

@@ -7,7 +7,7 @@ import { createClocks } from "./clock_steps.ts";
 import { createTorturedServer, findDatabaseFault, type TorturedServer } from "./server.ts";
 import { STARTING_KILLS, type TorturedInstance, type TorturedInstanceOptions } from "./instance.ts";
 
-/** The number of kills for each one that interrupts a first start. */
+/** A first start is interrupted once for this many kills. */
 const KILLS_PER_FIRST_START = 25;
 /** The longest time that the server runs before the next fault. */
 const LONGEST_RUN_MS = 800;
@@ -55,7 +55,7 @@ export async function createLoneInstance(options: TorturedInstanceOptions, kills
 
   /** Kills servers during their first start, each in an empty folder, and starts them again. */
   async function killFirstStarts(): Promise<void> {
-    // With other faults, one is enough, because each takes seconds.
+    // With other faults, one first start is enough, because each takes seconds.
     const firstStarts = faults.kinds.length > 1 ? 1 : Math.max(1, Math.floor(kills / KILLS_PER_FIRST_START));
     for (let index = 0; index < firstStarts && hasTime(); index++) {
       await using fresh = await createServer(`first-start-${index}`);

@@ -24,7 +24,7 @@ interface ObserverOptions {
   readonly history: HistoryWriter;
   readonly clock: Pick<Clock, "elapsedMs">;
   readonly ledger?: Ledger;
-  /** Called when a call or a watch begins; `kill` records a kill of its client. The result is called at the end. */
+  /** Called when a call or a watch begins; `kill` records a kill of its client. Calls the result at its end. */
   readonly onBegin?: (client: string, kill: () => void) => () => void;
 }
 

@@ -95,7 +95,7 @@ async function isAsExpected(folder: string, { finder, plant }: PlantRun): Promis
 /** A storm and a simulation indent their findings below the summary. */
 const INDENT = " ";
 
-/** How many last lines explain a run that was not as expected. */
+/** The number of last lines of output that are shown for a run that was not as expected. */
 const END_LINES = 6;
 
 /** Lists the flags for a run with a bug, which may keep the clients of a storm from settling. */

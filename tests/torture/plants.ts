@@ -19,7 +19,7 @@ export interface Plant {
   readonly harm: string;
   readonly patches: readonly Patch[];
   readonly finder: Finder;
-  /** The finding that reports this bug. */
+  /** Matches the finding that reports this bug. */
   readonly fault: RegExp;
 }
 
@@ -70,7 +70,7 @@ const SIMULATED_FAULTS: Finder = {
   ],
 };
 
-/** The same server, killed until a kill at the right moment exposes the bug. */
+/** One server on SQLite that is killed until a kill at the right moment exposes the bug. */
 const OFTEN_KILLED: Finder = { task: "torture", flags: ["--kills", "20", "--nodes", "8", "--seed", "22"] };
 
 /** Three servers on an etcd of three members, with network partitions. */

@@ -9,7 +9,7 @@ import { HERE, type Place } from "../support/interop/network_namespace.ts";
 import { copyCa } from "../support/interop/servers.ts";
 import { findStoredFaults } from "./register_audit.ts";
 
-/** How many of its last lines are reported. */
+/** The number of a server's last lines that are reported. */
 const SHOWN_LINES = 20;
 
 /** The newest revision, even if it is no longer in the history. */

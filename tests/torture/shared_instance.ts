@@ -177,7 +177,7 @@ class SharedInstance implements TorturedInstance {
     await Promise.all([...this.#etcd.members.map((one) => one.healthy()), ...this.#servers.map((one) => one.up())]);
   }
 
-  /** Stops a server or a member for a while; the server that runs the controllers until another one has taken over. */
+  /** Stops a server or a member for a while. If the server runs the controllers, another one takes over meanwhile. */
   async #pause(server: TorturedServer, member: EtcdMember): Promise<void> {
     const { random, faults } = this.#options;
     const [share, isLeaderWanted] = [random.float(), random.float() < 0.5];
@@ -193,7 +193,7 @@ class SharedInstance implements TorturedInstance {
       }
     });
     if (victim !== leader) return;
-    // Wait until it notices that its term is over, since a server that is stopped again may write later than allowed.
+    // Wait until the victim notices that its term is over: if stopped again earlier, it may write later than allowed.
     const { length } = await this.#terms.listClaims();
     await this.#awaitClaims((now) => now.length - length > MAX_RENEWALS + EXPOSING_RENEWALS);
   }

@@ -118,7 +118,7 @@ class Storm {
   readonly #audit = new RegisterAudit();
   #revoker: Revoker | undefined;
   readonly #stop = new AbortController();
-  /** Ends the writers and readers before the watchers. */
+  /** Ends the writers, readers and approvers before the watchers. */
   readonly #calm = new AbortController();
   readonly #startedMs: number;
   readonly #watchers: (Watcher & { readonly path: string; readonly isWhole: boolean })[] = [];

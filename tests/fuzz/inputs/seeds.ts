@@ -30,7 +30,7 @@ export function getVector(kind: Kind): Vector {
   };
 }
 
-/** The specs of kinds that are invalid with every field. A revocation, for example, has one target. */
+/** Valid objects of kinds that are invalid with every field. A revocation, for example, has one target. */
 const VALID: Readonly<Record<string, object>> = {
   revocations: { spec: { token: "abcdef", includeCertificates: true, reason: "keyCompromise", message: "m" } },
 };

@@ -94,7 +94,7 @@ export const names: Target = {
   },
 };
 
-/** Calls a function; returns undefined if it refuses names that DER cannot hold with a typed error. */
+/** Calls a function; returns undefined if it throws a typed error, as for names that DER cannot hold. */
 function refusable<T>(act: () => T): T | undefined {
   try {
     return act();

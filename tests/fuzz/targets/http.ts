@@ -116,7 +116,7 @@ function assertExpectedErrors(logger: MemoryLogger, from: number): void {
   }
 }
 
-/** Reports whether a failure is intended: a Status, which kube-apiserver has too. */
+/** Reports whether the server logged a Status, which is an intended failure. */
 function isIntended(logger: MemoryLogger, from: number): boolean {
   return logger.entries.slice(from).some(({ fields }) => fields["error"] instanceof StatusError);
 }

@@ -117,7 +117,7 @@ export const accept: Target = {
   },
 };
 
-/** `content_type`: of bodies and of patches. */
+/** `content_type`: the Content-Type of bodies and patches. */
 export const contentType: Target = {
   seeds: [
     "application/json",

@@ -44,7 +44,7 @@ export const pem: Target = {
     const blocks = parsePemBlocks(decodeText(input));
     for (const { label, bytes } of blocks.slice(0, 20)) {
       const [again, ...more] = parsePemBlocks(encodePem(label, bytes));
-      assertHolds(more.length === 0 && again !== undefined, "a block is one block");
+      assertHolds(more.length === 0 && again !== undefined, "an encoded block is one block");
       assertSame([again?.label, again?.bytes], [label, bytes], "block");
     }
     return `${Math.min(blocks.length, 3)} ${blocks.some(({ headers }) => Object.keys(headers).length > 0)}`;

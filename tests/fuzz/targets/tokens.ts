@@ -1,6 +1,6 @@
 /**
- * Values that the server issues and gets back. Of service account tokens, only the issued text is accepted, whatever
- * its header says; of the sealed states of proof exchanges, only the sealed bytes open.
+ * Values that the server issues and gets back. It accepts only the exact text of a service account token, whatever the
+ * header says, and opens only the exact bytes of a proof exchange's sealed state.
  */
 import {
   beginAttestation,
@@ -121,7 +121,7 @@ export async function sealedState(): Promise<Target> {
     maxBytes: 16_384,
     async run(input) {
       const opened = await open(input);
-      assertHolds(opened.ok === equalBytes(input, real.state), "the state that was sealed opens, and no other one");
+      assertHolds(opened.ok === equalBytes(input, real.state), "only the sealed state opens");
       const flipped = await open(flipBit(real.state, input));
       assertHolds(!flipped.ok && flipped.error.reason === "state", "a state with a flipped bit is refused");
       return opened.ok ? "ok" : `${opened.error.reason} ${toOutcome(opened.error.detail)}`;

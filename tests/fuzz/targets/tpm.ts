@@ -1,4 +1,4 @@
-/** `tpm`: the structures of a TPM. A re-encoded public area is the same key. */
+/** `tpm`: the structures of a TPM. Encoding a public area again does not change it. */
 import {
   encodePublicArea,
   ENDORSEMENT_TEMPLATES,

@@ -303,7 +303,7 @@ async function runBackup(disk: RecordedDisk, folder: TempFolder): Promise<void> 
   await settle(disk, [RESTORED], [...restore, "--force"]);
 }
 
-/** Checks that a server starts on a restored folder, and that until then the backup can be restored. */
+/** Restores the backup again unless the restore was complete, and checks that a server starts on the folder. */
 async function restartBackup(root: string, ledger: PowerLossLedger, folder: TempFolder): Promise<readonly string[]> {
   const restored = join(root, RESTORED);
   const isInterrupted = existsSync(`${restored}.restoring/format`) && !existsSync(join(restored, "format"));
