@@ -1,7 +1,7 @@
 /** Runs batches of test files, each in one process, which is killed if it prints nothing for too long. */
 import { spawn } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { join } from "node:path";
 import process from "node:process";
 import { stripVTControlCharacters } from "node:util";
 import { pathToFileURL } from "node:url";
@@ -50,8 +50,6 @@ export function node(command: string, env: Readonly<Record<string, string>> = {}
       "--test-reporter=junit",
       `--test-reporter-destination=${report}`,
       // On SIGUSR2, a hanging process reports what it is waiting for.
-      ...["--report-on-signal", `--report-directory=${dirname(report)}`, `--report-filename=${basename(report)}.json`],
-      "--report-exclude-env",
       await writeEntry(files, report),
     ],
   };
@@ -118,7 +116,7 @@ async function runBatch(batch: Batch, path: string, silentMs: number): Promise<B
   const outcome = isSilent
     ? createFailure(
       findRunningTest(output),
-      `it ran for more than ${silentMs / 1000} s, and was killed with its programs${await describeHang(report)}`,
+      `it ran for more than ${silentMs / 1000} s, and was killed with its programs; ${findWaiting(output)}`,
     )
     : await readOutcome(report, code);
   return {
@@ -130,15 +128,6 @@ async function runBatch(batch: Batch, path: string, silentMs: number): Promise<B
   };
 }
 
-/** Reads what the event loop of a hanging Node was waiting for; a blocked event loop writes no report. */
-async function describeHang(report: string): Promise<string> {
-  const text = await readFile(`${report}.json`, "utf8").catch(() => undefined);
-  if (text === undefined) return "";
-  const handles: readonly Record<string, unknown>[] = JSON.parse(text).libuv;
-  const waiting = handles.filter((handle) => handle["is_active"] === true && handle["is_referenced"] === true);
-  return `; its event loop waited for ${waiting.map((handle) => JSON.stringify(handle)).join(", ")}`;
-}
-
 /** How a program ended, and everything that it printed. */
 interface ProgramEnd {
   readonly code: number;
@@ -146,7 +135,7 @@ interface ProgramEnd {
   readonly isSilent: boolean;
 }
 
-/** How long a hanging Node has to write its report. */
+/** How long a hanging process has to print what it waits for. */
 const REPORT_MS = 5_000;
 
 /** The shortest limit for the first output of a program, because loading takes long on a busy machine. */
@@ -211,6 +200,11 @@ export function runUntilSilent(
 function findRunningTest(output: string): string {
   const started = [...stripVTControlCharacters(output).matchAll(/^(.*\S) \.\.\.(?: |$)/gm)];
   return started.at(-1)?.[1]?.trim() ?? "no test had started";
+}
+
+/** Finds what `announce.ts` printed at SIGUSR2. A process whose event loop is blocked prints nothing. */
+function findWaiting(output: string): string {
+  return /^it waits for .*$/m.exec(output)?.[0] ?? "it did not say what it waits for";
 }
 
 /** Adds up the user and system time of a shell's children, the second line of `times`: `1m2.5s 0m0.25s`. */
