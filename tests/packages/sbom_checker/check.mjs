@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import process from "node:process";
 
-// These packages are in the working directory, not in the repository, so an import would not find them.
+// A checkout does not have these packages, so an import would not resolve there.
 const require = createRequire(`${process.cwd()}/`);
 const { default: Ajv } = require("ajv");
 const { default: addFormats } = require("ajv-formats");
