@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
-import { PERSON_ROLES, type PersonRole } from "../../cli/commands/kubeconfig/person_roles.ts";
+import { PERSON_ROLES, type PersonRole } from "../../cli/commands/kubeconfig/flags.ts";
 import { spawnTlsbootToEnd, succeedTlsboot } from "../support/child.ts";
 import { buildCsr } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";

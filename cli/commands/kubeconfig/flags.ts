@@ -1,7 +1,6 @@
 /** The commands `tlsboot kubeconfig admin` and `kubeconfig user`: flags, help and examples. */
 import { API_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, ISSUED_LOG_FLAG } from "../../flags/common.ts";
 import { KEY_ALGORITHM, lifetimeFlag, parseClusterUrl, parseSignerName, REQUEST_TIMEOUT } from "../../flags/request.ts";
-import { PERSON_ROLES } from "./person_roles.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import {
   choiceFlag,
@@ -13,6 +12,11 @@ import {
   textFlag,
 } from "../../framework/flags.ts";
 import { needs } from "../../framework/rules.ts";
+
+/** The roles of people, each with everything that the one before it may do. */
+export const PERSON_ROLES = ["viewer", "approver", "operator"] as const;
+
+export type PersonRole = (typeof PERSON_ROLES)[number];
 
 export const kubeconfigAdminCommand = defineCommand({
   path: ["kubeconfig", "admin"],

@@ -16,11 +16,7 @@ import type {
   RoleBinding,
 } from "../../../core/kube/kinds/rbac_v1.ts";
 import { allow, approve, bindRole, toUserSubject } from "../../../core/rbac/manifest.ts";
-
-/** The roles, each with everything that the one before it may do. */
-export const PERSON_ROLES = ["viewer", "approver", "operator"] as const;
-
-export type PersonRole = (typeof PERSON_ROLES)[number];
+import type { PersonRole } from "./flags.ts";
 
 /** The signers of Kubernetes that people approve for; `legacy-unknown` guarantees nothing, so it is not among them. */
 const KUBERNETES_SIGNERS = [KUBE_APISERVER_CLIENT_SIGNER, KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER];

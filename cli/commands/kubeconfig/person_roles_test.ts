@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { rulesAllow } from "../../../core/rbac/evaluate.ts";
-import { createPersonRole, createTokenRole, describePersonRole, PERSON_ROLES } from "./person_roles.ts";
+import { PERSON_ROLES } from "./flags.ts";
+import { createPersonRole, createTokenRole, describePersonRole } from "./person_roles.ts";
 
 const CUSTOM = "example.com/web";
 const REQUESTS = "certificatesigningrequests";

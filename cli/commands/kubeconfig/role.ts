@@ -6,14 +6,13 @@ import { getName } from "../../../core/kube/meta.ts";
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../../core/kube/kinds/rbac_v1.ts";
 import { formatApiVersion, formatCollectionPath, formatObjectPath, type Kind } from "../../../core/kube/schema.ts";
 import { line, shellWord } from "../../../core/lib/printable.ts";
+import { PERSON_ROLES, type PersonRole } from "./flags.ts";
 import {
   createPersonBinding,
   createPersonRole,
   createTokenBinding,
   createTokenRole,
   describePersonRole,
-  PERSON_ROLES,
-  type PersonRole,
   toBindingName,
   toRoleName,
 } from "./person_roles.ts";
