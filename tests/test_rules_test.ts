@@ -58,7 +58,6 @@ const RULES: readonly Rule[] = [
       "tests/support/rotation/clients.ts": "it restarts programs until the test ends",
       "tests/support/shrink.ts": "each round is shorter, or further into the list",
       "tests/support/storage_writer.ts": "it writes until it is killed",
-      "tests/support/temp.ts": "one port of the range is free",
       "tests/support/test_app.ts": "it reads a stream to its end",
     },
   },
