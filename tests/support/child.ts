@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
+import "../../scripts/jsx_on_node.ts";
 import { AppError, findErrorCode } from "../../core/errors.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { type CapturedIoOptions, createCapturedIo } from "./captured_io.ts";
