@@ -1,4 +1,4 @@
-/** Readers of texts and objects that clients send take linear time; `heads_test.ts` and `bodies_test.ts` have the others. */
+/** Readers of texts and objects take linear time; `heads_test.ts` and `bodies_test.ts` have those of requests. */
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { readYaml } from "../../../core/lib/yaml/document.ts";
