@@ -104,7 +104,7 @@ export function openSignLog(
   return { ...openIssuedLog(path, { clock: io.clock, warn: (message) => warn(message, io) }), path };
 }
 
-/** Reads the records of what the CA has signed from its log. Empty when there is no log yet. */
+/** Reads the records of the CA's certificates from its log. Empty when there is no log yet. */
 export async function readSignRecords(path: string, { files, signal }: Tools): Promise<readonly IssuedCertificate[]> {
   const records: IssuedCertificate[] = [];
   if (await files.stat(path) === undefined) return records;
@@ -132,7 +132,7 @@ async function openOfflineCa(
   deps: SigningCaDeps & { readonly cwd: string },
 ): Promise<OfflineCa> {
   const dataDir = resolve(deps.cwd, settings.dataDir);
-  // No command of Kubernetes has to be matched here, so the file may contain issuers.
+  // This command need not behave like kube-controller-manager, so the file may contain issuers.
   const files = { ...settings, clusterSigningChain: true };
   const { authorities } = namesSigningCa(files)
     ? await openSigningCas(files, [signerName], deps)
