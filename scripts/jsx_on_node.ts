@@ -1,13 +1,14 @@
 /**
  * Lets Node run the sources quickly, and the `.tsx` files of the page at all: Node strips types, but does not know JSX. Used
- * by `node --import ./scripts/jsx_on_node.ts cli/main.ts ui` and by the tests on Node; the released file and the npm package
- * contain JavaScript.
+ * by `node --import ./scripts/jsx_on_node.ts cli/main.ts ui` and by the tests; the released file and the npm package
+ * contain JavaScript. Deno knows JSX.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire, registerHooks } from "node:module";
+import process from "node:process";
 import { fileURLToPath } from "node:url";
 
-registerHooks({
+const hooks: Parameters<typeof registerHooks>[0] = {
   // Sources import each other by exact paths and are modules. Node would spend a third of the loading time to find that
   // out.
   resolve(specifier, context, next) {
@@ -33,4 +34,6 @@ registerHooks({
     });
     return { format: "module", source: code, shortCircuit: true };
   },
-});
+};
+
+if (process.versions["deno"] === undefined) registerHooks(hooks);

@@ -8,7 +8,6 @@ import { parseCertificateChain } from "../machine/credential_pair.ts";
 import { findLeafCertificate } from "../request/issued_certificate.ts";
 import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import { encodeBase64 } from "../lib/encodings.ts";
-import type { Result } from "../lib/result.ts";
 import { type CertificateFacts, parseCertificate } from "../pki/x509/certificate.ts";
 import { crossSign } from "../ca_rotation/new_ca.ts";
 import { type CertificatePlan, issueCertificate } from "../pki/authority/issue.ts";
@@ -40,11 +39,6 @@ import {
 const START = new Date("2026-01-01T00:00:00Z");
 const SUBJECT = { commonName: "system:node:n1" };
 
-function open<T>(read: Result<T, readonly string[]>): T {
-  assert.ok(read.ok, JSON.stringify(read));
-  return read.value;
-}
-
 describe("an answer at a machine", () => {
   let ca: IssuingCa;
   let other: IssuingCa;
@@ -59,7 +53,7 @@ describe("an answer at a machine", () => {
     const facts = parseCertificationRequest(createCertificationRequest({ subject: SUBJECT }, key));
     assert.ok(facts.ok);
     request = { name: "n1", facts: facts.value, signerName: "example.com/web", usages: ["client auth"] };
-    bundle = open(readRequests(await encodeMachineRequest(request, { site: [], requester: undefined })));
+    bundle = unwrap(readRequests(await encodeMachineRequest(request, { site: [], requester: undefined })));
     expected = {
       subject: "CN=system:node:n1",
       key: publicKeyPin(facts.value),
@@ -82,7 +76,7 @@ describe("an answer at a machine", () => {
     site: OfflineSite = { serverCas: [by.authority.certificate], server: "https://10.0.0.1:6443" },
   ): Promise<AnswerBundle> {
     const outcome = given ?? { kind: "issued" as const, chain: await issue(by) };
-    return open(readAnswers(await encodeAnswers(bundle, [{ request, outcome }], site, [by.authority], START)));
+    return unwrap(readAnswers(await encodeAnswers(bundle, [{ request, outcome }], site, [by.authority], START)));
   }
 
   function assertRefused(verdict: AnswerVerdict, fault: RegExp): void {

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
-import { assertLinear } from "../../tests/support/growth.ts";
 import {
   type ArmorPart,
   checksum,
@@ -149,31 +148,6 @@ test("findArmorKind() finds the first part in a text, also a quoted one", () => 
   assert.equal(findArmorKind(`x ${TEXT.slice(0, 40)}`), undefined);
 });
 
-test("findArmorKind() and readArmor() take linear time", async () => {
-  const title = `# tlsboot ${KIND}, part 1 of 2\n`;
-  const units = [
-    title,
-    "> ",
-    "A: b\n",
-    "# a\nAAAA\n",
-    "AAAA\n",
-    "\t",
-    `${TEXT}`,
-    "Name:%20",
-    "-----BEGIN A-----\n",
-    "=3D",
-  ];
-  const inputs = units.map((unit) => (size: number) => {
-    const units = unit.repeat(Math.ceil(size / unit.length / 2));
-    return `${units}${title}${units}`;
-  });
-  const headings = (size: number) =>
-    title + Array.from({ length: Math.ceil(size / 12) }, (_, at) => `# a${at}\nAAAA\n`).join("");
-  for (const input of [...inputs, headings]) {
-    await assertLinear({ input, read: (text) => [findArmorKind(text), readArmor(text, KIND)], limit: 2 ** 19 });
-  }
-});
-
 test("readArmor() lists the faults of very many parts", () => {
   const title = `# tlsboot ${KIND}, part 1 of 1\n`;
   assert.deepEqual(readArmor(title.repeat(150_000), KIND).faults.map(({ message }) => message), [
@@ -257,11 +231,4 @@ test("readQrTexts() answers for any text", () => {
     assert.equal(typeof readQrTexts(pieces.join("\n")).ok, "boolean");
     hasQrTexts(pieces.join(""));
   }));
-});
-
-test("readQrTexts() takes linear time", async () => {
-  for (const unit of ["TLSB1", "TLSB1AAAAAAAA00019999AAAAAAAAMY", `${TEXTS[0]}\n`, "' ", "A"]) {
-    const input = (size: number) => unit.repeat(Math.ceil(size / unit.length));
-    await assertLinear({ input, read: (text) => hasQrTexts(text) || readQrTexts(text), limit: 2 ** 19 });
-  }
 });

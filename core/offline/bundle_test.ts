@@ -43,11 +43,6 @@ function findFaults<T>(read: Result<T, readonly string[]>): unknown {
   return read.ok ? "no fault" : read.error;
 }
 
-function open<T>(read: Result<T, readonly string[]>): T {
-  assert.ok(read.ok, JSON.stringify(read));
-  return read.value;
-}
-
 describe("an export", () => {
   let key: CaKey;
   let ca: SigningCa;
@@ -71,7 +66,7 @@ describe("an export", () => {
   });
 
   test("readRequests() returns what encodeExport() was given, and the key that signed it", async () => {
-    const { origin, requests: read } = open(readRequests(text));
+    const { origin, requests: read } = unwrap(readRequests(text));
     const exporter = publicKeyPin({ publicKeyDer: await key.publicKey() });
     assert.deepEqual(origin, { kind: "export", ...ORIGIN, exporter });
     assert.deepEqual(read, requests);
@@ -188,7 +183,7 @@ describe("an export", () => {
   });
 
   async function encode(outcomes: readonly AnswerOutcome[], authorities = [ca]): Promise<string> {
-    const bundle = open(readRequests(text));
+    const bundle = unwrap(readRequests(text));
     const answers = bundle.requests.map((request, at) => ({ request, outcome: outcomes[at]! }));
     return await encodeAnswers(bundle, answers, { serverCas: [] }, authorities, NOW);
   }
@@ -200,13 +195,13 @@ describe("an export", () => {
   ];
 
   test("readAnswers() returns the answers, the export and the CAs that signed", async () => {
-    const bundle = open(readAnswers(await encode(outcomes())));
+    const bundle = unwrap(readAnswers(await encode(outcomes())));
     assert.deepEqual(bundle.answers.map(({ name, id }) => [name, id]), [["n1", "uid-n1"], ["n2", "uid-n2"], [
       "n3",
       "uid-n3",
     ]]);
     assert.deepEqual(bundle.answers.map(({ outcome }) => outcome), outcomes());
-    assert.deepEqual(bundle.export, open(readRequests(text)).origin);
+    assert.deepEqual(bundle.export, unwrap(readRequests(text)).origin);
     assert.equal(bundle.answeredAt, "2026-11-25T12:00:00Z");
     assert.equal(bundle.authorities[0]?.[0]?.sha256Fingerprint, ca.certificate.sha256Fingerprint);
   });
@@ -275,7 +270,7 @@ describe("the request of a machine", () => {
     const site = [publicKeyPin(ca.authority.certificate)];
     const text = await encode({}, { site });
     for (const edited of [text, text.replaceAll("\n", "\r\n"), `\ufeff${text}\n\n`, text.replaceAll("\n", " \n")]) {
-      const { origin, requests } = open(readRequests(edited));
+      const { origin, requests } = unwrap(readRequests(edited));
       assert.deepEqual(origin, { kind: "machine", site, requester: [] });
       assert.deepEqual(requests, [request]);
     }
@@ -326,7 +321,7 @@ describe("the request of a machine", () => {
     const held = await generatePrivateKey("ecdsa-p256");
     const chain = unwrapChain(await ca.issue({ publicKeyDer: held.publicKeyDer(), subject: SUBJECT }));
     const text = await encode({}, { requester: { chain, key: createCaKey(held) } });
-    const { origin } = open(readRequests(text));
+    const { origin } = unwrap(readRequests(text));
     assert.deepEqual(origin, { kind: "machine", site: [], requester: chain });
     const wrong = ["the key of its requester's certificate did not sign it"];
     assert.deepEqual(
@@ -357,17 +352,17 @@ describe("the request of a machine", () => {
       await encode({ usages: [] }),
       await encode({}, { site: [publicKeyPin(request.facts)] }),
     ]
-      .map((text): string => computeBundleId(open(readRequests(text)) as RequestBundle));
+      .map((text): string => computeBundleId(unwrap(readRequests(text)) as RequestBundle));
     assert.equal(new Set(ids).size, 3);
   });
 
   test("readAnswers() reports an answer that was cut or altered, and refuses a changed server although the checksum is right", async () => {
-    const bundle = open(readRequests(await encode()));
+    const bundle = unwrap(readRequests(await encode()));
     const chain = unwrapChain(await ca.issue({ publicKeyDer: key.publicKeyDer(), subject: SUBJECT }));
     const site = { serverCas: [ca.authority.certificate], server: "https://10.0.0.1:6443" };
     const answers = [{ request, outcome: { kind: "issued", chain } as const }];
     const text = await encodeAnswers(bundle, answers, site, [ca.authority], NOW);
-    const read = open(readAnswers(text));
+    const read = unwrap(readAnswers(text));
     assert.deepEqual([read.server, read.serverCas, read.export], [site.server, site.serverCas, undefined]);
     assert.equal(read.answers[0]?.id, computeRequestId(request));
     assert.deepEqual(findFaults(readAnswers(text.slice(0, -20))), ['part 2 of 2 is cut off: "n1"']);

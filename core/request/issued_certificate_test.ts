@@ -15,7 +15,6 @@ import {
   type RequestedCertificate,
   type RequestedCredentials,
 } from "./issued_certificate.ts";
-import { assertLinear } from "../../tests/support/growth.ts";
 import { createIssuingCa, type TestCertificate } from "../../tests/support/issuing_ca.ts";
 import { type CertificateFacts, parseCertificate } from "../pki/x509/certificate.ts";
 
@@ -257,12 +256,3 @@ for (const { name, existing, edit, asked: more, options, want, reason } of renew
     if (reason !== undefined) assert.match(verdict.kind === "request" ? verdict.reason : "", reason);
   });
 }
-
-test("findIssuedFault() takes linear time", async () => {
-  const leaf = await issued();
-  await assertLinear({
-    input: (size) => Array.from({ length: size }, (_, index) => `n${index}.example.com`),
-    read: (dnsNames) => findIssuedFault({ ...leaf, dnsNames }, { subject, dnsNames }),
-    limit: 10_000,
-  });
-});

@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { sharedKey } from "../../tests/support/csr_builder.ts";
-import { assertLinear } from "../../tests/support/growth.ts";
 import { ML_DSA_VECTORS } from "../../tests/support/ml_dsa_vectors.ts";
 import { buildPodRequest, buildStubRequest } from "../../tests/support/pod_request_builder.ts";
 import { REQUEST_VECTORS, verdictHere } from "../../tests/support/request_vectors.ts";
@@ -125,26 +124,6 @@ test("validatePodRequestCreate() refuses the signature of another key", async ()
   der[der.length - 1]! ^= 1;
   const request = await buildPodRequest({ stubPKCS10Request: der.toString("base64") });
   assert.deepEqual(validatePodRequestCreate(request).map(formatFieldError), [`${REQUEST}: invalid signature`]);
-});
-
-test("validatePodRequestCreate() takes linear time, whatever the request contains", async () => {
-  const request = await buildPodRequest();
-  await assertLinear({
-    limit: 3_145_728,
-    input: (size) => {
-      const text = "a-".repeat(size / 8);
-      const keys = Array.from({ length: size / 64 }, (_, index) => `Example.com/${index}-`);
-      const spec = {
-        signerName: `${text}.com/${text}`,
-        podName: text,
-        nodeName: text,
-        stubPKCS10Request: "MIIB".repeat(size / 16),
-        unverifiedUserAnnotations: Object.fromEntries(keys.map((key) => [key, ""])),
-      };
-      return { ...request, spec: { ...request.spec, ...spec } };
-    },
-    read: validatePodRequestCreate,
-  });
 });
 
 test("defaultPodRequest() sets a lifetime of a day, with the fields in Go's order", async () => {

@@ -10,7 +10,6 @@ import type {
   Revocation,
   RevocationSpec,
 } from "../kube/kinds/tlsboot_v1alpha1.ts";
-import { assertLinear } from "../../tests/support/growth.ts";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
 import {
   findCertificateFingerprint,
@@ -566,25 +565,3 @@ test("toRecordedRevocation() copies what the record shows", () => {
   const bare = { ...revoke({ user: "alice" }), status: { time: TIME } };
   assert.deepEqual(toRecordedRevocation(bare), { name: "user:alice", reason: "keyCompromise", time: TIME });
 });
-
-test("RevocationIndex takes linear time for as many lookups as it has revocations", async () => {
-  const groups = Array.from({ length: 20 }, (_, number) => `group-${number}`);
-  await assertLinear({
-    input: (size) => ({ size, index: createIndex(...revocations(size)) }),
-    read({ size, index }) {
-      for (let lookup = 0; lookup < size; lookup++) {
-        index.findForCredential({ username: "system:node:other", groups }, presented(99));
-      }
-    },
-    limit: 10_000,
-  });
-});
-
-/** Revocations of all kinds that match no credential of the test. */
-function revocations(size: number): Revocation[] {
-  return Array.from({ length: size }, (_, number) => {
-    const text = number.toString(16).padStart(6, "0");
-    const specs = [{ serialNumber: text }, { user: text }, { group: text }, { node: `n${text}` }, { token: text }];
-    return revoke(specs[number % specs.length]!);
-  });
-}

@@ -1,14 +1,16 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { relative } from "node:path";
 import { before, describe, test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { createArchive, readBackup } from "./archive.ts";
 import { type BackupOpener, type BackupRecipients, decryptBackup, encryptBackup } from "./encryption.ts";
-import { type EtcdTarget, restoreBackup } from "./restore_backup.ts";
+import { type EtcdTarget, restoreBackup, type SwapDisk } from "./restore_backup.ts";
 import { readDataFiles } from "./source.ts";
 import { writeBackup } from "./write_backup.ts";
 import { Secret } from "../../core/lib/brand.ts";
+import { toRestoringPath } from "../data_dir.ts";
 import { REVISION_BUMP } from "./manifest.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
 import { encodeSnapshot } from "../../server/http/snapshot.ts";
@@ -185,6 +187,42 @@ describe("a backup", () => {
     assert.equal(await readFile(`${replaced}/kept`, "utf8"), "before");
     assert.equal(await readFile(`${root}/pki/ca.key`, "utf8"), "secret");
   });
+
+  for (const isEtcd of [false, true]) {
+    test(`restoreBackup() syncs each step before the next, with ${isEtcd ? "an etcd" : "a database"}`, async () => {
+      await using folder = await createTempFolder();
+      const archive = await plainArchive(folder);
+      const root = folder.join("old");
+      await mkdir(root);
+      await writeFile(`${root}/kept`, "before");
+      const steps: string[] = [];
+      const note = (step: string) => Promise.resolve(void steps.push(step));
+      const name = (path: unknown) =>
+        relative(folder.path, String(path)).replace(/replaced-.*/, "replaced") || "folder";
+      const etcd: EtcdTarget = {
+        place: { servers: ["http://127.0.0.1:1"], prefix: "/registry" },
+        open: () =>
+          Promise.resolve({
+            isResumed: false,
+            write: () => note("write").then(() => ({ revision: 1, aside: [] })),
+            finish: () => note("finish"),
+            [Symbol.asyncDispose]: () => Promise.resolve(),
+          }),
+      };
+      const disk: SwapDisk = {
+        move: (from, to) => note(`${name(from)} to ${name(to)}`),
+        sync: (path) => note(`sync ${name(path)}`),
+      };
+      await restoreBackup(split(archive), root, { clock, force: true, disk, ...(isEtcd && { etcd }) });
+      const staging = name(toRestoringPath(root));
+      assert.deepEqual(steps, [
+        ...(isEtcd ? ["write"] : []),
+        ...[`sync ${staging}/pki`, `sync ${staging}`, "sync folder"],
+        ...["old to old.replaced", "sync folder", `${staging} to old`, "sync folder"],
+        ...(isEtcd ? ["finish"] : []),
+      ]);
+    });
+  }
 
   test("restoreBackup() does not change a folder that a server uses", async () => {
     await using folder = await createTempFolder();

@@ -46,6 +46,7 @@ interface RestoreDeps {
   readonly findServer?: () => Promise<string | undefined>;
   /** Called before the restored objects are checked, and before they are written to an etcd. */
   readonly onProgress?: (doing: "checking" | "writing") => void;
+  readonly disk?: SwapDisk;
 }
 
 /**
@@ -58,7 +59,7 @@ export async function restoreBackup(
   root: string,
   deps: RestoreDeps,
 ): Promise<RestoredBackup> {
-  const { clock, force, forceEtcd = false, etcd, current } = deps;
+  const { clock, force, forceEtcd = false, etcd, current, disk = DISK } = deps;
   const now = clock.now();
   const staging = toRestoringPath(root);
   const isTaken = await isNonEmpty(root);
@@ -76,8 +77,8 @@ export async function restoreBackup(
     const replaced = isTaken ? `${root}.replaced-${now.toISOString().replaceAll(/[:.]/g, "-")}` : undefined;
     if (etcd === undefined) {
       const swap = { staging, root, replaced };
-      await putInPlace(swap);
-      await syncDirectory(dirname(root)).catch((error: unknown) => {
+      await putInPlace(swap, disk);
+      await disk.sync(dirname(root)).catch((error: unknown) => {
         throw createNotSyncedError(swap, error);
       });
       return { manifest, revision, replaced, aside: [] };
@@ -93,9 +94,9 @@ export async function restoreBackup(
       await rm(staging, { recursive: true });
     } else {
       await replaceDatabaseByEtcd(staging, place);
-      await putInPlace({ staging, root, replaced });
+      await putInPlace({ staging, root, replaced }, disk);
       // If this fails, the marker stays, and the same call resumes.
-      await syncDirectory(dirname(root));
+      await disk.sync(dirname(root));
     }
     await restore.finish();
     return { manifest, ...written, replaced: isInPlace ? undefined : replaced };
@@ -145,12 +146,12 @@ async function replaceDatabaseByEtcd(staging: string, place: string): Promise<vo
   });
 }
 
-async function putInPlace(swap: Swap): Promise<void> {
+async function putInPlace(swap: Swap, disk: SwapDisk): Promise<void> {
   await copyOwner(swap.staging, swap.root);
-  await syncFolders(swap.staging);
+  await syncFolders(swap.staging, disk);
   // From now on, a server that starts while the old folder is moved aside finds the interrupted restore.
-  await syncDirectory(dirname(swap.staging));
-  await swapFolders(swap);
+  await disk.sync(dirname(swap.staging));
+  await swapFolders(swap, disk);
 }
 
 /** Creates the error for a complete restore that may not survive a power failure. */
@@ -237,11 +238,11 @@ async function copyOwner(staging: string, root: string): Promise<void> {
 }
 
 /** Syncs all folders, because a crash must not lose names in them once the old folder is moved aside. */
-async function syncFolders(path: string): Promise<void> {
+async function syncFolders(path: string, { sync }: Pick<SwapDisk, "sync">): Promise<void> {
   for (const entry of await readdir(path, { withFileTypes: true })) {
-    if (entry.isDirectory()) await syncFolders(join(path, entry.name));
+    if (entry.isDirectory()) await syncFolders(join(path, entry.name), { sync });
   }
-  await syncDirectory(path);
+  await sync(path);
 }
 
 export interface EtcdTarget {
@@ -274,16 +275,18 @@ export interface Swap {
   readonly replaced: string | undefined;
 }
 
-/** The operations of a swap on the disk. */
+/** The operations on the disk that put a folder in place. */
 export interface SwapDisk {
   readonly move: typeof rename;
   readonly sync: typeof syncDirectory;
 }
 
+const DISK: SwapDisk = { move: rename, sync: syncDirectory };
+
 /** Swaps the folders. After AppError `io` both are in their old places, or the error names the new ones. */
 export async function swapFolders(
   { staging, root, replaced }: Swap,
-  { move, sync }: SwapDisk = { move: rename, sync: syncDirectory },
+  { move, sync }: SwapDisk = DISK,
 ): Promise<void> {
   if (replaced !== undefined) await move(root, replaced);
   try {

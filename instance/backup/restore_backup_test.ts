@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
-import { basename } from "node:path";
 import { test } from "node:test";
 import { isAppError } from "../../core/errors.ts";
 import { createTempFolder, type TempFolder } from "../../tests/support/temp.ts";
@@ -34,22 +33,6 @@ test("swapFolders() moves the new folder into place and the old one aside", asyn
   await swapFolders(swap);
   assert.equal(await readFile(`${swap.root}/name`, "utf8"), "new");
   assert.equal(await readFile(`${swap.replaced}/name`, "utf8"), "old");
-});
-
-test("swapFolders() syncs the new name of the old folder before the new folder takes its place", async () => {
-  await using folder = await createTempFolder();
-  const steps: string[] = [];
-  await swapFolders(await foldersIn(folder), {
-    move: (from, to) => {
-      steps.push(`${basename(String(from))} to ${basename(String(to))}`);
-      return Promise.resolve();
-    },
-    sync: (path) => {
-      steps.push(path === folder.path ? "sync" : `sync ${path}`);
-      return Promise.resolve();
-    },
-  });
-  assert.deepEqual(steps, ["root to replaced", "sync", "staging to root"]);
 });
 
 test("swapFolders() moves the old folder back when the new one cannot take its place", async () => {

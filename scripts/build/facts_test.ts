@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import process from "node:process";
 import { test } from "node:test";
 import { createTempFolder } from "../../tests/support/temp.ts";
 import { buildSeconds, defineBuild, readBuildFacts } from "./facts.ts";
 
-test("readBuildFacts() returns commit and date of a checkout, and whether it was modified", async () => {
+const skip = spawnSync("git", ["--version"]).error && "git is not installed";
+
+test("readBuildFacts() returns commit and date of a checkout, and whether it was modified", { skip }, async () => {
   await using folder = await createTempFolder();
   const git = (...args: readonly string[]) =>
     execFileSync("git", ["-C", folder.path, "-c", "user.name=n", "-c", "user.email=e@example.com", ...args], {

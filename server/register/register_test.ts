@@ -13,6 +13,7 @@ import { createIssuedStatus, planPodCertificate } from "../../core/signing/pod_p
 import { buildCsr, sharedKey } from "../../tests/support/csr_builder.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
 import { buildShopRequest, POD_PROFILE, POD_SIGNER } from "../../tests/support/pod_profile.ts";
+import { readChain } from "../../tests/support/issued_records.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
 import { ADMIN, createTestApp, createUser, type TestApp } from "../../tests/support/test_app.ts";
@@ -261,10 +262,6 @@ const thing = (name: string): Write => ({
   object: { metadata: { name } },
 });
 const description = (fingerprint: string) => ({ fingerprint, notBefore: null, notAfter: null });
-
-async function readChain(storage: Storage): Promise<readonly IssuedCertificate[]> {
-  return (await storage.list(REGISTER_PREFIX)).items.map(({ object }) => object as IssuedCertificate);
-}
 
 test("Register records many certificates at once in a chain, and one whose own write fails does not affect the others", async () => {
   await using storage = createMemoryStorage({ clock });

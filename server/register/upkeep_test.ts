@@ -3,7 +3,6 @@ import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { DAY_MS } from "../../core/lib/duration.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { parseCertificate } from "../../core/pki/x509/certificate.ts";
 import { findPemBlock } from "../../core/pki/asn1/pem.ts";
 import type { CaKey } from "../../core/ports.ts";
@@ -11,6 +10,7 @@ import { verifyRecords } from "../../core/register/verify.ts";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { createFakeClock, until } from "../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
+import { readChain } from "../../tests/support/issued_records.ts";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { createSigningCa, issueClientCertificate } from "../../tests/support/signing_ca.ts";
 import { createMemoryStorage } from "../storage/memory/journaled_storage.ts";
@@ -41,10 +41,6 @@ async function createFixture(options: Pick<Partial<UpkeepDeps>, "authority"> = {
     },
     [Symbol.asyncDispose]: () => storage[Symbol.asyncDispose](),
   };
-}
-
-async function readChain(storage: Storage): Promise<readonly IssuedCertificate[]> {
-  return (await storage.list(REGISTER_PREFIX)).items.map(({ object }) => object as IssuedCertificate);
 }
 
 const listSealed = async (storage: Storage) =>

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { buildCsr } from "../../tests/support/csr_builder.ts";
 import { createTestApp, createUser, type TestApp, WatchReader } from "../../tests/support/test_app.ts";
-import { assertLinear } from "../../tests/support/growth.ts";
 import type { DeleteOptions, KubeObject } from "../../core/kube/meta.ts";
 import { markForDeletion, planFinalizersAfterDeletion } from "./delete.ts";
 import type { DeletionRules } from "./resource.ts";
@@ -301,12 +300,4 @@ test("markForDeletion() marks once, increments the generation, and keeps the fir
   const changed = markForDeletion(marked, ["orphan"], later);
   assert.equal(changed.metadata.deletionTimestamp, "2026-01-01T00:00:00Z");
   assert.equal(changed.metadata.generation, 4);
-});
-
-test("planFinalizersAfterDeletion() takes linear time", async () => {
-  await assertLinear({
-    input: (size) => held(...Array.from({ length: size }, (_, index) => `a/${index}`)),
-    read: (object) => planFinalizersAfterDeletion(object, {}, {}),
-    limit: 16_384,
-  });
 });

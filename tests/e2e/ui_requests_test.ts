@@ -16,8 +16,9 @@ import { findSecrets, type Known } from "../support/secret_search.ts";
 import { createTempFolder, findServerPort } from "../support/temp.ts";
 import { findLink, openLink, startUi, type UiClient } from "../support/ui_client.ts";
 import type { UiContext } from "../../ui/page.ts";
-import { addFlags } from "../../ui/parts.tsx";
-import { approveRequestAction, denyRequestAction } from "../../ui/pages/requests.tsx";
+
+const { addFlags } = await import("../../ui/parts.tsx");
+const { approveRequestAction, denyRequestAction } = await import("../../ui/pages/requests.tsx");
 
 const signal = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";

@@ -32,13 +32,13 @@ import {
   tpmBuffer,
 } from "../../core/attestation/tpm_structures.ts";
 import { concatBytes, decodeBase64, encodeBase64, encodeHex, encodeUint } from "../../core/lib/encodings.ts";
-import type { Result } from "../../core/lib/result.ts";
 import type { Bytes } from "../../core/pki/asn1/der.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { ROOT, succeedProgram } from "../support/child.ts";
 import { peerPath } from "../support/peers/go.ts";
 import { recordTpm, type TpmExchange } from "../support/recorded_tpm.ts";
 import { createSeededRandom } from "../support/seeded_random.ts";
+import { unwrap } from "../support/test_authority.ts";
 import { startCertifiedSwtpm, startSwtpm, type Swtpm } from "../support/interop/swtpm.ts";
 
 const random = createSeededRandom();
@@ -51,11 +51,6 @@ const ALGORITHMS = ["rsa", "ecc"] as const;
 
 type Algorithm = typeof ALGORITHMS[number];
 type TpmEvidence = Awaited<ReturnType<Prover<"tpm">["evidence"]>>;
-
-function unwrap<T>(result: Result<T, string>): T {
-  assert.ok(result.ok, result.ok ? "" : result.error);
-  return result.value;
-}
 
 /** Opens the TPM. For `ecc` it refuses RSA keys, like a TPM that does not support them. */
 async function openDevice({ path }: Swtpm, algorithm: Algorithm, exchanges: TpmExchange[] = []): Promise<TpmDevice> {

@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { createTlsTransport } from "../../client/transport/tls_transport.ts";
-import { ROOT, runProgram, spawnTlsboot, succeedTlsboot } from "../support/child.ts";
+import { ROOT, runProgram, spawnTlsboot, succeedIn } from "../support/child.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { controllerRbac } from "../support/interop/controller_rbac.ts";
 import {
@@ -24,8 +24,6 @@ import { type RunningInstance, startInstance } from "../support/interop/instance
 
 const quiet = new AbortController().signal;
 const KEY_PROGRAM = join(ROOT, "docs", "examples", "ca-key-openssl");
-
-const tlsboot = (folder: TempFolder, ...args: readonly string[]) => succeedTlsboot(args, { cwd: folder.path });
 
 /** Copies the certificate in an administrator's kubeconfig to a file, and returns the path. */
 async function extractAdmin(folder: TempFolder, dataDir: string): Promise<string> {
@@ -80,7 +78,7 @@ async function serveHttps(folder: TempFolder, name: string): Promise<AsyncDispos
 
 test("a kubelet bootstraps from up with a split CA, and each certificate comes from the CA for its purpose", async () => {
   await using folder = await createTempFolder();
-  await tlsboot(folder, "ca", "init", "--split", "--data-dir", "data");
+  await succeedIn(folder, "ca", "init", "--split", "--data-dir", "data");
   await using instance = await startInstance({ args: ["--auto-approve"], dataDir: folder.join("data") });
   const pair = await assertKubeletBootstraps(instance, "n1");
   const ca = (name: string) => `${instance.dataDir}/pki/${name}.crt`;
@@ -100,7 +98,7 @@ test("a kubelet bootstraps from up with an intermediate CA that openssl made, an
   await using folder = await createTempFolder();
   await createIntermediate(folder);
   const caFlags = ["--ca-cert", "chain.pem", "--ca-key", "intermediate.key"];
-  await tlsboot(folder, "ca", "import", "--data-dir", "data", ...caFlags);
+  await succeedIn(folder, "ca", "import", "--data-dir", "data", ...caFlags);
   await using instance = await startInstance({ args: ["--auto-approve"], dataDir: folder.join("data") });
   const pair = await assertKubeletBootstraps(instance, "n1");
   await assertChainedTo(folder.join("root.crt"), pair, "sslclient");
@@ -143,7 +141,7 @@ test("kube-apiserver accepts the chain that the signer sends with --cluster-sign
 test("openssl, kubectl and our client refuse a name outside the CA's constraints", async () => {
   await using folder = await createTempFolder();
   const flags = ["--permit-dns", "example.org", "--permit-ip", "127.0.0.0/8"];
-  await tlsboot(folder, "ca", "init", "--data-dir", ".", ...flags);
+  await succeedIn(folder, "ca", "init", "--data-dir", ".", ...flags);
   for (const suffix of ["crt", "key"]) await copyFile(folder.join(`pki/ca.${suffix}`), folder.join(`ca.${suffix}`));
   const text = await openssl(["x509", "-in", folder.join("ca.crt"), "-noout", "-text"]);
   assert.match(
@@ -186,7 +184,7 @@ test("openssl decrypts our CA key, and we sign with a key that openssl has encry
   await using folder = await createTempFolder();
   await writeFile(folder.join("pass"), "correct horse battery\n", { mode: 0o600 });
   const passphrase = ["--ca-passphrase-file", "pass"];
-  await tlsboot(folder, "ca", "init", "--data-dir", "made", ...passphrase);
+  await succeedIn(folder, "ca", "init", "--data-dir", "made", ...passphrase);
   const keyArgs = ["pkey", "-in", folder.join("made/pki/ca.key"), "-passin", `file:${folder.join("pass")}`];
   const publicKey = await openssl([...keyArgs, "-pubout"]);
   assert.equal(publicKey, await openssl(["x509", "-in", folder.join("made/pki/ca.crt"), "-noout", "-pubkey"]));
@@ -198,8 +196,8 @@ test("openssl decrypts our CA key, and we sign with a key that openssl has encry
     const out = ["-passout", `file:${folder.join("pass")}`, "-out", key];
     await openssl(["pkcs8", "-topk8", "-in", folder.join("root.key"), ...scheme, ...out]);
     const caFlags = ["--ca-cert", "root.crt", "--ca-key", key, "--data-dir", `taken-${index}`];
-    await tlsboot(folder, "ca", "import", ...caFlags, ...passphrase);
-    await tlsboot(folder, "kubeconfig", "admin", "--data-dir", `taken-${index}`, ...passphrase);
+    await succeedIn(folder, "ca", "import", ...caFlags, ...passphrase);
+    await succeedIn(folder, "kubeconfig", "admin", "--data-dir", `taken-${index}`, ...passphrase);
     await assertChain(folder.join("root.crt"), await extractAdmin(folder, `taken-${index}`), "sslclient");
   }
 });
@@ -218,8 +216,8 @@ for (
     await mkdir(folder.join("data/pki"), { recursive: true });
     await openssl(["genpkey", ...key, "-out", folder.join("data/pki/ca.key")]);
     const program = ["--data-dir", "data", "--signing-key-command", KEY_PROGRAM];
-    await tlsboot(folder, "ca", "init", ...program);
-    await tlsboot(folder, "kubeconfig", "admin", ...program);
+    await succeedIn(folder, "ca", "init", ...program);
+    await succeedIn(folder, "kubeconfig", "admin", ...program);
     const ca = folder.join("data/pki/ca.crt");
     await assertKeyMatches(ca, folder.join("data/pki/ca.key"));
     await assertChain(ca, ca);

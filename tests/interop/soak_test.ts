@@ -23,11 +23,11 @@ test("informers and an election survive two restarts of up: nothing is lost or r
   const [, leader] = await soak.waitFor(/^(\S+) leads$/m);
   soak.kill("SIGUSR1");
   await soak.waitFor(new RegExp(`^${leader} leads\n(?:.*\n)*?\\S+ leads$`, "m"));
-  await using first = await restart(instance, instance.running, "SIGTERM", 0);
+  await using first = await restart(instance, instance.running, "SIGTERM");
   assert.equal(first.code, 0);
   await untilRenewed(instance.kubectl, first.upAt);
   soak.kill("SIGUSR1");
-  await using second = await restart(instance, first.running, "SIGKILL", LONG_OUTAGE_SECONDS);
+  await using second = await restart(instance, first.running, "SIGKILL", () => pause(LONG_OUTAGE_SECONDS));
   await untilRenewed(instance.kubectl, second.upAt);
   await minutesPassed;
   soak.kill("SIGINT");

@@ -43,7 +43,7 @@ test(`ui: a page lists a hundred of ${REQUESTS} requests, further pages list the
 
   await page.goto(`${ui.origin}/requests?state=issued`);
   await page.focus("input[type=search]");
-  const [before, startedAt] = [requests.length, Date.now()];
+  const before = requests.length;
   const storm = { isOver: false };
   const storming = load(instance, "storm", `-nodes=${MACHINES}`).finally(() => storm.isOver = true);
   // Each key waits for the page, as when a person types.
@@ -59,8 +59,8 @@ test(`ui: a page lists a hundred of ${REQUESTS} requests, further pages list the
   ) as { readonly value: string; readonly active: string };
   assert.equal(value, typed, "the typed text");
   assert.equal(active, "q", "the focus stays in the field");
-  // Each machine changes its request three times, and the page is fetched once a second, however long that takes.
-  const [fetched, seconds] = [requests.length - before, (Date.now() - startedAt) / 1_000];
-  assert.ok(fetched > 0 && fetched < 10 + 2 * seconds, `the page was fetched ${fetched} times in ${seconds} seconds`);
+  // Each machine changes its request three times, but the page is fetched at most once a second.
+  const fetched = requests.length - before;
+  assert.ok(fetched > 0 && fetched < MACHINES, `the page was fetched ${fetched} times`);
   assert.deepEqual(problems, []);
 });

@@ -15,7 +15,7 @@ import { issueCertificate } from "../../core/pki/authority/issue.ts";
 import { KEY_ALGORITHMS } from "../../core/pki/keys/keys.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { BUILTIN_SIGNERS, planCertificate } from "../../core/signing/profile.ts";
-import { succeedTlsboot } from "../support/child.ts";
+import { succeedIn } from "../support/child.ts";
 import { createSigningCa } from "../support/signing_ca.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 import { CA_EXTENSIONS, makeCertificate } from "../support/interop/openssl.ts";
@@ -93,8 +93,6 @@ const ACCEPTED_REQUESTS: readonly SigningCase[] = [
   },
 ];
 
-const tlsboot = (folder: TempFolder, ...args: readonly string[]) => succeedTlsboot(args, { cwd: folder.path });
-
 /** Signs a file for each request, and returns the certificates by name. */
 async function sign(
   folder: TempFolder,
@@ -108,7 +106,7 @@ async function sign(
     await writeFile(request, pem);
     const rules = signerName === "example.com/web" ? ["--profile", "web.yaml"] : ["--signer", signerName];
     const usageFlags = usages.flatMap((usage) => ["--usage", usage]);
-    await tlsboot(folder, "sign", request, "--out", out, "--force", ...rules, ...usageFlags, ...flags);
+    await succeedIn(folder, "sign", request, "--out", out, "--force", ...rules, ...usageFlags, ...flags);
     const [leaf = "", ...intermediates] = certificateBlocks(await readFile(out, "utf8"));
     issued.set(name, leaf);
     intermediates.forEach((block, at) => issued.set(`${name}, certificate ${at + 2}`, block));
@@ -125,7 +123,7 @@ async function caFiles(folder: TempFolder, ...names: readonly string[]): Promise
 test("zlint finds no error in a CA with any kind of key, nor in its certificates", async () => {
   await using folder = await createTempFolder();
   for (const algorithm of KEY_ALGORITHMS) {
-    await tlsboot(folder, "ca", "init", "--key-algorithm", algorithm, "--data-dir", algorithm);
+    await succeedIn(folder, "ca", "init", "--key-algorithm", algorithm, "--data-dir", algorithm);
     const leaf = ACCEPTED_REQUESTS.filter(({ signerName }) => signerName === SERVING);
     const issued = await sign(folder, leaf, "--data-dir", algorithm);
     await assertLints(folder, new Map([...await caFiles(folder, `${algorithm}/pki/ca.crt`), ...issued]));
@@ -134,7 +132,7 @@ test("zlint finds no error in a CA with any kind of key, nor in its certificates
 
 test("zlint finds no error in certificates of every signer, with every kind of key", async () => {
   await using folder = await createTempFolder();
-  await tlsboot(folder, "ca", "init", "--split");
+  await succeedIn(folder, "ca", "init", "--split");
   const keys = Object.keys(KEYS) as readonly KeyName[];
   const client = ACCEPTED_REQUESTS.filter(({ signerName }) => signerName === KUBELET_CLIENT);
   const ofEachKey = client.flatMap((one) => keys.map((key) => ({ ...one, name: `${one.name} with ${key}`, key })));
@@ -152,12 +150,12 @@ test("zlint finds no error below an intermediate, nor in a CA with name constrai
   await makeCertificate(folder, { name: "intermediate", issuer: "root", extensions });
   const files = await caFiles(folder, "intermediate.crt", "root.crt");
   await writeFile(folder.join("chain.pem"), [...files.values()].join(""));
-  await tlsboot(folder, "ca", "import", "--ca-cert", "chain.pem", "--ca-key", "intermediate.key");
+  await succeedIn(folder, "ca", "import", "--ca-cert", "chain.pem", "--ca-key", "intermediate.key");
   // With a CA that the API trusts, only the two client signers may issue client certificates.
   await assertLints(folder, await sign(folder, ACCEPTED_REQUESTS.filter(({ signerName }) => signerName !== LEGACY)));
 
   const permitted = ["--permit-dns", "example.org", "--permit-dns", ".web.example.com", "--permit-ip", "10.0.0.0/8"];
-  await tlsboot(folder, "ca", "init", "--data-dir", "narrow", ...permitted, "--permit-ip", "2001:db8::/32");
+  await succeedIn(folder, "ca", "init", "--data-dir", "narrow", ...permitted, "--permit-ip", "2001:db8::/32");
   const leaf = ACCEPTED_REQUESTS.filter(({ signerName }) => signerName === SERVING);
   const issued = await sign(folder, leaf, "--data-dir", "narrow");
   await assertLints(folder, new Map([...await caFiles(folder, "narrow/pki/ca.crt"), ...issued]));

@@ -1,12 +1,6 @@
 /** Checks that a server under attack keeps its promises. */
 import { findShortfalls } from "./attack.ts";
-import { findMissingKinds, findPeak, KINDS, type Observation, summarizeTimes } from "./observation.ts";
-
-/**
- * The limit for the 99th percentile of each kind of honest request under an attack, over all rounds. A certificate
- * takes at least three requests.
- */
-export const MAX_HONEST_P99_MS = 20_000;
+import { findMissingKinds, findPeak, type Observation } from "./observation.ts";
 
 /** How many lines of each message `server/log_limiter.ts` passes within its period. */
 const LINES_PER_WINDOW = 20;
@@ -42,7 +36,6 @@ const TOKENS_IN_FLIGHT = 2;
 export function findFaults(rounds: readonly (readonly Observation[])[], scale: number): readonly string[] {
   return [
     ...rounds.flat().flatMap((one) => findFaultsInOne(one, scale)),
-    ...findLateAnswers(rounds),
     ...[findGrowth(rounds)].filter((fault) => fault !== undefined),
   ];
 }
@@ -63,16 +56,6 @@ function findFaultsInOne(observation: Observation, scale: number): readonly stri
     ...findLogFaults(observation),
     ...findStorageFaults(observation),
   ].map((fault) => `${attack.name}: ${fault}`);
-}
-
-/** Finds attacks with late answers over all rounds, because one round has too few answers for a percentile. */
-function findLateAnswers(rounds: readonly (readonly Observation[])[]): readonly string[] {
-  return (rounds[0] ?? []).flatMap(({ attack }, index) => {
-    const answers = rounds.flatMap((round) => round[index]?.answers ?? []);
-    return KINDS.map((kind) => ({ kind, p99: summarizeTimes(answers, kind).p99 }))
-      .filter(({ p99 }) => p99 > MAX_HONEST_P99_MS)
-      .map(({ kind, p99 }) => `${attack.name}: ${kind} waited ${p99.toFixed(0)} ms, ${MAX_HONEST_P99_MS} are allowed`);
-  });
 }
 
 /** Finds messages that are logged too often. Each request and each issued certificate may be logged. */

@@ -12,7 +12,7 @@ import { ROOT, runProgram, start, succeedProgram } from "../support/child.ts";
 import { readGuide } from "../support/guide.ts";
 import { ensureDebianProgram } from "../support/peers/debian.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
-import { createOtherRoot, type OtherRoot } from "../support/packages/other_root.ts";
+import { createOtherRoot, type OtherRoot, untilLine } from "../support/packages/other_root.ts";
 
 const { version } = JSON.parse(readFileSync("deno.json", "utf8"));
 const ARCHITECTURE = process.arch === "arm64" ? "arm64" : "amd64";
@@ -48,12 +48,7 @@ async function show(root: OtherRoot, unit: string, ...names: readonly string[]):
 
 /** Waits until a shell line succeeds. A timeout includes the units' logs. */
 async function until(root: OtherRoot, line: string): Promise<void> {
-  await root.run(`
-    ends=$(($(date +%s) + 180))
-    until ${line}; do
-      [ "$(date +%s)" -lt $ends ] || { journalctl --no-pager -o cat -n 40; exit 1; }
-      sleep 0.2
-    done`);
+  await root.run(untilLine(line, "journalctl --no-pager -o cat -n 40"));
 }
 
 /** Changes settings of a unit as `systemctl edit` does, or undoes all changes. */

@@ -12,6 +12,7 @@ import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { runQuietly } from "../../scripts/processes.ts";
 import { type Finished, ROOT, type Running, runProgram, start, succeedProgram } from "../support/child.ts";
 import { readGuide } from "../support/guide.ts";
+import { untilLine } from "../support/packages/other_root.ts";
 import { createSbomChecker } from "../support/packages/sbom_checker.ts";
 import { ensureDebianPackages } from "../support/peers/debian.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
@@ -188,9 +189,10 @@ describe("the container image", () => {
   test("an unprivileged user starts a server, bootstraps a machine, and restarts the server with the same volume", async () => {
     const up = `podman run --detach --name server ${CONFINED} --volume server:/data ${IMAGE} up --secure-port ` +
       String(await findServerPort());
-    const ready = "until podman exec server tlsboot get csr; do sleep 1; done";
+    const ready = untilLine("podman exec server tlsboot get csr");
     const first = await succeed(`
-    ${up} && ${ready}
+    ${up}
+    ${ready}
     grep '^Uid:' "/proc/$(podman inspect --format '{{.State.Pid}}' server)/status"
     podman cp server:/data/bootstrap.kubeconfig .
     podman volume create machine
@@ -200,7 +202,7 @@ describe("the container image", () => {
     podman run --detach --name machine ${CONFINED} --volume machine:/data \
       --volume "$PWD/bootstrap.kubeconfig:/bootstrap.kubeconfig:ro" ${IMAGE} bootstrap --hostname-override m1 \
       --bootstrap-kubeconfig /bootstrap.kubeconfig --kubeconfig /data/kubeconfig --cert-dir /data/pki
-    until podman exec server tlsboot get csr --pending | grep m1; do sleep 1; done
+    ${untilLine("podman exec server tlsboot get csr --pending | grep m1")}
     podman exec server tlsboot approve m1
     podman wait machine
     podman cp server:/data/pki/ca.crt first.crt`);
@@ -211,7 +213,8 @@ describe("the container image", () => {
     podman stop --time 120 server
     podman inspect --format 'ended with {{.State.ExitCode}}' server
     podman rm server machine
-    ${up} && ${ready}
+    ${up}
+    ${ready}
     podman cp server:/data/pki/ca.crt second.crt && cmp first.crt second.crt
     podman run --rm ${CONFINED} --volume machine:/data ${IMAGE} inspect /data/kubeconfig
     podman rm --force server`);
@@ -238,7 +241,10 @@ describe("the container image", () => {
     const script = blocks.join("\n")
       .replaceAll(/ up$/gm, ` up --secure-port ${port}`)
       // A person would repeat the command until the request is listed.
-      .replace(/^(podman exec tlsboot tlsboot get csr) +#.*$/m, "until $1 | grep pending; do sleep 1; done");
+      .replace(
+        /^(podman exec tlsboot tlsboot get csr) +#.*$/m,
+        (_line, command) => untilLine(`${command} | grep pending`),
+      );
     assert.equal(script.match(/--secure-port/g)?.length, 2);
     const stdout = await succeed(script);
     assert.match(stdout, /^0$/m);
@@ -257,11 +263,11 @@ describe("the container image", () => {
     const socket = `unix://${join(podman.work, "podman.sock")}`;
     await using service = podman.start(["system", "service", "--time", "0", socket]);
     const stdout = await succeed(`
-    until [ -S podman.sock ]; do sleep 0.1; done
+    ${untilLine("[ -S podman.sock ]")}
     cd compose
     export DOCKER_HOST=${socket}
     docker-compose up --detach
-    until podman exec compose_tlsboot_1 tlsboot get csr; do sleep 1; done
+    ${untilLine("podman exec compose_tlsboot_1 tlsboot get csr")}
     podman inspect --format '{{.HostConfig.ReadonlyRootfs}} {{.Config.User}} {{.HostConfig.NetworkMode}}' compose_tlsboot_1
     docker-compose down`);
     assert.match(stdout, /^true 65532:65532 host$/m);

@@ -10,7 +10,7 @@ import { after, before, describe, test } from "node:test";
 import { TLSBOOT_VERSION } from "../../core/version.ts";
 import { runQuietly } from "../../scripts/processes.ts";
 import { type Finished, ROOT, runProgram, succeedProgram } from "../support/child.ts";
-import { createOtherRoot, type OtherRoot } from "../support/packages/other_root.ts";
+import { createOtherRoot, type OtherRoot, untilLine } from "../support/packages/other_root.ts";
 import { LATER_VERSION, makeSecondBuild, writeVariant } from "../support/packages/second_build.ts";
 import { ensureDebianPackages } from "../support/peers/debian.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
@@ -275,7 +275,7 @@ describe("upgrades from a stick", () => {
     cp /tmp/share/systemd/tlsboot.service /etc/systemd/system/
     systemctl daemon-reload
     systemctl start tlsboot
-    until tlsboot get csr --data-dir /var/lib/tlsboot; do sleep 0.2; done`);
+    ${untilLine("tlsboot get csr --data-dir /var/lib/tlsboot")}`);
     const upgradeTo = (name: string, flags = ""): Promise<Finished> =>
       root.attempt(`tlsboot upgrade /tmp/share/${name} --release-key /tmp/share/key.pub ${flags}`);
 

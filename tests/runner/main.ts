@@ -6,11 +6,11 @@
  *   the released file.
  * - `file` runs the tests of the released file, and some end-to-end tests with it.
  * - `interop` needs a real Kubernetes, `packages` builds, installs and uses the packages and images, and `programs`
- *   runs further third-party programs. `--changed` skips tests that the change since `.ci/base` does not need; `--full`
- *   adds tests that only `.ci/full` runs, and the longer form of some tests.
+ *   runs further third-party programs; `times` measures. `--changed` skips tests that the change since `.ci/base` does
+ *   not need; `--full` adds tests that only `.ci/full` runs, and the longer form of some tests.
  *
  * No test is retried. A test that takes far too long is killed with its batch, and reported by name.
- * Usage: main.ts unit|file|interop|packages|programs [--full] [--changed] [--binary] [--timings] [--report FILE] [words…]
+ * Usage: main.ts SUITE [--full] [--changed] [--binary] [--timings] [--report FILE] [words…]
  */
 import { existsSync, readFileSync } from "node:fs";
 import { glob, mkdtemp, rm, writeFile } from "node:fs/promises";

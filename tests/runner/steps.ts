@@ -27,6 +27,7 @@ export const STEPS: readonly Step[] = [
   { name: "packages", task: ["packages"], isByPath: true, hasReport: true },
   { name: "interop", task: ["interop", "--binary", "--changed", "--timings"], only: "run", hasReport: true },
   { name: "interop", task: ["interop", "--binary", "--full", "--timings"], only: "full", hasReport: true },
+  { name: "times", task: ["times"], only: "full", hasReport: true },
   { name: "programs", task: ["programs"], only: "full", hasReport: true },
   { name: "overload", task: ["overload", "--binary", "--scale", "0.05", "--seconds", "1"], isByPath: true },
   { name: "torture", task: ["torture", "--binary"], only: "full" },

@@ -18,7 +18,7 @@ export const SUITES: Readonly<Record<string, readonly string[]>> = {
     "cli/**/*_test.ts",
     "scripts/**/*_test.ts",
     "tests/*_test.ts",
-    "tests/bench/**/*_test.ts",
+    "tests/bench/*_test.ts",
     "tests/contract/*_test.ts",
     "tests/e2e/*_test.ts",
     "tests/fuzz/**/*_test.ts",
@@ -36,6 +36,8 @@ export const SUITES: Readonly<Record<string, readonly string[]>> = {
   interop: ["tests/interop/*_test.ts"],
   packages: ["tests/packages/*_test.ts"],
   programs: ["tests/programs/*_test.ts"],
+  // They measure time, so they decide only before a release.
+  times: ["tests/bench/times/*_test.ts"],
 };
 
 /** End-to-end tests that show the whole product. They run on Deno too, and with the released file. */

@@ -9,13 +9,7 @@ import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 import { createIssuingCa } from "../support/issuing_ca.ts";
 import type { TestedServer } from "../support/privilege/callers.ts";
 import type { Identity } from "../support/privilege/identities.ts";
-import {
-  bearer,
-  certified,
-  CSRS,
-  describeTestedInstance,
-  startTestedInstance,
-} from "../support/privilege/tested_instance.ts";
+import { bearer, certified, CSRS, describeTestedInstance } from "../support/privilege/tested_instance.ts";
 
 const SECRETS = "/api/v1/namespaces/kube-system/secrets";
 const WHOAMI = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
@@ -206,12 +200,17 @@ describeTestedInstance("credentials", [
     });
   }
 
-  test("with --anonymous-auth=false an anonymous client gets 401", async () => {
-    await using closed = await startTestedInstance([anonymous], ["--anonymous-auth=false"]);
-    for (const path of ["/healthz", "/version", "/api", CSRS]) {
-      assert.equal((await closed.as(anonymous, "GET", path)).code, 401, path);
-    }
-  });
+  describeTestedInstance(
+    "with --anonymous-auth=false",
+    [anonymous],
+    (closed) =>
+      test("an anonymous client gets 401", async () => {
+        for (const path of ["/healthz", "/version", "/api", CSRS]) {
+          assert.equal((await closed.as(anonymous, "GET", path)).code, 401, path);
+        }
+      }),
+    ["--anonymous-auth=false"],
+  );
 
   for (const { name, code, issue } of CERTIFICATES) {
     test(`a certificate of system:masters ${name} gets ${code}`, async () => {

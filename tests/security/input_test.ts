@@ -1,14 +1,11 @@
 /** Hostile bodies, parameters and files are refused, bounded, and read in linear time. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { once } from "node:events";
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { before, test } from "node:test";
-import { connect } from "node:tls";
 import { gzipSync } from "node:zlib";
 import { parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";
-import { parseCpuSeconds } from "../bench/processes.ts";
-import { isFullRun } from "../support/full_run.ts";
+import { BOMBS, HEADS, laughs, MAPS, REPETITIONS, sendBody, withOthersAnswered } from "../support/hostile_requests.ts";
 import { MASTERS } from "../support/privilege/identities.ts";
 import {
   certified,
@@ -17,13 +14,11 @@ import {
   MERGE,
   READER,
   READER_HEADER,
-  type TestedInstance,
 } from "../support/privilege/tested_instance.ts";
 import { type RawAnswer, sendRaw } from "../support/raw_http.ts";
 import { runCaptured } from "../support/run_captured.ts";
 import { createTempFolder } from "../support/temp.ts";
 
-const MAPS = "/api/v1/namespaces/default/configmaps";
 const alice = certified("alice");
 
 /** Asserts that the prototype of all objects in this process is unchanged. */
@@ -50,190 +45,6 @@ async function postOverHttp1(
     ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
   ];
   return await sendRaw(port, Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`), bytes]));
-}
-
-function nested(open: string, close: string, depth: number): string {
-  return open.repeat(depth) + close.repeat(depth);
-}
-
-/** A body that must get a 4xx with this reason. */
-interface Bomb {
-  readonly name: string;
-  readonly contentType: string;
-  readonly says: RegExp;
-  readonly body: () => string;
-}
-
-const JSON_TYPE = "application/json";
-const YAML_TYPE = "application/yaml";
-const TOO_DEEP = /exceeded max depth/;
-
-/** These are refused with every `fieldValidation`, because of their depth and size. */
-const BOMBS: readonly Bomb[] = [
-  { name: "deep JSON arrays", contentType: JSON_TYPE, says: TOO_DEEP, body: () => nested("[", "]", 500_000) },
-  { name: "deep JSON objects", contentType: JSON_TYPE, says: TOO_DEEP, body: () => `{"a":`.repeat(400_000) },
-  {
-    name: "deep JSON in an unknown field",
-    contentType: JSON_TYPE,
-    says: TOO_DEEP,
-    body: () => `{"metadata":{"name":"x"},"x":${nested("[", "]", 10_000)}}`,
-  },
-  {
-    name: "deep JSON in a field that may hold any JSON",
-    contentType: JSON_TYPE,
-    says: TOO_DEEP,
-    body: () =>
-      `{"metadata":{"name":"x","managedFields":[{"manager":"m","operation":"Update","apiVersion":"v1","fieldsType":"FieldsV1","fieldsV1":${
-        nested('{"f:a":', "}", 9_000).replace("}", "{}}")
-      }}]}}`,
-  },
-  {
-    name: "a long number",
-    contentType: JSON_TYPE,
-    says: /cannot unmarshal number/,
-    body: () => `{"metadata":{"generation":${"9".repeat(2_000_000)}}}`,
-  },
-  {
-    name: "a long string of escapes",
-    contentType: JSON_TYPE,
-    says: /^\0{1000}/,
-    body: () => `{"kind":"${"\\u0000".repeat(400_000)}"}`,
-  },
-  {
-    name: "YAML aliases that multiply",
-    contentType: YAML_TYPE,
-    says: /yaml: line 5: aliases repeat too many values/,
-    body: () => laughs(12),
-  },
-  {
-    name: "YAML aliases that multiply as keys",
-    contentType: YAML_TYPE,
-    says: /yaml: line 2: a key must be text/,
-    body: () => laughs(12).replaceAll("[", "{").replaceAll("]", "}"),
-  },
-  {
-    name: "deep YAML flow",
-    contentType: YAML_TYPE,
-    says: /yaml: line 1: too many levels/,
-    body: () => nested("[", "]", 200_000),
-  },
-  {
-    name: "deep YAML blocks",
-    contentType: YAML_TYPE,
-    says: /yaml: line 3: too many values/,
-    body: () => `metadata: {name: x}\nx:\n${"- ".repeat(200_000)}a`,
-  },
-  {
-    name: "YAML that is deep only because of an alias",
-    contentType: YAML_TYPE,
-    says: /yaml: line 2: too many levels/,
-    body: () =>
-      `metadata: {name: x}\nx: &x ${nested("[", "]", 300)}\ny: ${nested("[", "]", 300).replace("[]", "[*x]")}`,
-  },
-  {
-    name: "many YAML anchors",
-    contentType: YAML_TYPE,
-    says: /yaml: line 1: unexpected text/,
-    body: () => `a: ${"&a ".repeat(300_000)}x`,
-  },
-  {
-    name: "YAML with many spaces",
-    contentType: YAML_TYPE,
-    says: /yaml: line 1: unexpected text or indentation/,
-    body: () => `a:${" ".repeat(2_000_000)}b: c: d`,
-  },
-];
-
-/** These are refused for their duplicate fields, and only with `fieldValidation=Strict`. */
-const REPETITIONS: readonly Bomb[] = [
-  {
-    name: "many equal keys",
-    contentType: JSON_TYPE,
-    says: /too many repeated fields/,
-    body: () => `{${'"a":1,'.repeat(400_000)}"b":1}`,
-  },
-  {
-    name: "YAML merge keys",
-    contentType: YAML_TYPE,
-    says: /too many elements/,
-    body: () => `a: &a {b: c}\nd:\n${"  <<: *a\n".repeat(100_000)}`,
-  },
-];
-
-/** Creates a "billion laughs" document of this depth, with nine references at each level. */
-function laughs(levels: number): string {
-  const lines = ['a0: &a0 ["lol"]'];
-  for (let level = 1; level <= levels; level++) {
-    lines.push(`a${level}: &a${level} [${Array.from({ length: 9 }, () => `*a${level - 1}`).join(", ")}]`);
-  }
-  return `${lines.join("\n")}\n`;
-}
-
-/** The longest time for which a client's request may delay all others. */
-const LONGEST_WAIT_MS = 500;
-/** Large and hostile request heads, most of them without credentials. */
-const HEADS: readonly (readonly [what: string, head: string])[] = [
-  ["a quality of digits in Accept", head("/version", `Accept: a/b;q=${"0".repeat(120_000)}x`)],
-  ["clauses in Accept", head("/version", `Accept: ${"a/b,".repeat(30_000)}`)],
-  ["spaces in Content-Type", head("/version", `Content-Type: a/b;${" ".repeat(120_000)}x`)],
-  ["a bearer token", head("/version", `Authorization: Bearer ${"a.".repeat(60_000)}`)],
-  ["as many headers as fit", head("/version", "A: b\r\n".repeat(1_900))],
-  ["many equal headers", head("/version", "X-Forwarded-For: ::1\r\n".repeat(1_900))],
-  ["names in a query", head(`/version?${"a&".repeat(32_000)}`)],
-  ["escapes in a query", head(`/version?${"%61=%zz&".repeat(8_000)}`)],
-  ["a label selector", head(`${MAPS}?labelSelector=${"a,".repeat(32_000)}`, READER_HEADER)],
-  ["a field selector", head(`${MAPS}?fieldSelector=${"a%3Db,".repeat(10_000)}`, READER_HEADER)],
-  ["slashes in a path", head("/".repeat(65_000))],
-  ["dots in a path", head(`/api/v1/${"../".repeat(21_000)}`)],
-  ["requests in one write", `${head("/version").replace("close", "keep-alive").repeat(500)}${head("/version")}`],
-  [
-    "chunks of one byte",
-    `${head("/version", "Transfer-Encoding: chunked", "POST")}${"1\r\na\r\n".repeat(50_000)}0\r\n\r\n`,
-  ],
-];
-
-function head(target: string, header = "X-A: b", method = "GET"): string {
-  return `${method} ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${header.trimEnd()}\r\n\r\n`;
-}
-
-/**
- * Sends something while another connection requests `/livez` repeatedly, and asserts that these requests are answered,
- * in the full run also quickly.
- */
-async function withOthersAnswered<T>(instance: TestedInstance, send: () => Promise<T>): Promise<T> {
-  let isSent = false;
-  const sending = send().finally(() => isSent = true);
-  const waitedMs = await measureLongestWait(instance, () => isSent);
-  const answer = await sending;
-  if (isFullRun) assert.ok(waitedMs < LONGEST_WAIT_MS, `another client waited ${waitedMs.toFixed(0)} ms for /livez`);
-  return answer;
-}
-
-/**
- * Measures the longest wait for an answer until `isOver`, in milliseconds. Only the time in which the server's event
- * loop computed counts, not the time in which the machine ran other programs.
- */
-async function measureLongestWait({ server, pid }: TestedInstance, isOver: () => boolean): Promise<number> {
-  const socket = connect({ host: "127.0.0.1", port: server.port, rejectUnauthorized: false });
-  await once(socket, "secureConnect");
-  let longestMs = 0;
-  do {
-    const [startedAt, computedBefore] = [performance.now(), await readEventLoopMs(pid)];
-    socket.write("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
-    const [answer] = await once(socket, "data");
-    assert.match(String(answer), /^HTTP\/1\.1 200 /);
-    longestMs = Math.max(
-      longestMs,
-      Math.min(performance.now() - startedAt, await readEventLoopMs(pid) - computedBefore),
-    );
-  } while (!isOver());
-  socket.destroy();
-  return longestMs;
-}
-
-/** Reads the processor time of the server's first thread in milliseconds. Linux counts in steps of ten. */
-async function readEventLoopMs(pid: number): Promise<number> {
-  return 1_000 * parseCpuSeconds(await readFile(`/proc/${pid}/task/${pid}/stat`, "utf8"));
 }
 
 describeTestedInstance("hostile input", [alice, READER], (instance) => {
@@ -314,10 +125,9 @@ describeTestedInstance("hostile input", [alice, READER], (instance) => {
     for (const { name, contentType, says, body } of bombs) {
       test(`${name} are refused, and other clients are answered meanwhile`, async () => {
         const sent = body();
-        const path = `${MAPS}?fieldValidation=${fieldValidation}`;
         const reply = await withOthersAnswered(
           instance,
-          () => instance.as(MASTERS, "POST", path, sent, { contentType }),
+          () => sendBody(instance, fieldValidation, sent, contentType),
         );
         assert.ok(reply.code >= 400 && reply.code < 500, `${reply.code} ${reply.text.slice(0, 300)}`);
         assert.match(reply.message.slice(0, 10_000), says);

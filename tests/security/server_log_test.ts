@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { readFile, writeFile } from "node:fs/promises";
-import { after, before, describe, test } from "node:test";
+import { test } from "node:test";
 import { run } from "../../cli/run.ts";
 import { createSystemClock } from "../../cli/system.ts";
 import { Secret } from "../../core/lib/brand.ts";
@@ -13,7 +13,7 @@ import { buildCsr, condition } from "../support/csr_builder.ts";
 import { eventually } from "../support/eventually.ts";
 import { assertShown, FORGING, HOSTILE } from "../support/hostile_text.ts";
 import { sendRaw } from "../support/raw_http.ts";
-import { connectWith, startInstance } from "../support/instance_process.ts";
+import { connectWith, describeInstance } from "../support/instance_process.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const signal = new AbortController().signal;
@@ -34,17 +34,22 @@ const AUDIT_POLICY = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{ level
 /** The time limit for a server or its approver on a busy machine. */
 const START_MS = 180_000;
 
-let folder: TempFolder;
-
-const flagsWith = (log: string): readonly string[] => [
-  ...["--token-auth-file", folder.join("tokens.csv"), "--policy", folder.join("policy.yaml"), "-v", "4"],
-  ...["--audit-policy-file", folder.join("audit.yaml"), "--audit-log-path", log],
+const FLAGS: readonly string[] = [
+  ...["--token-auth-file", "tokens.csv", "--policy", "policy.yaml", "-v", "4"],
+  ...["--audit-policy-file", "audit.yaml", "--audit-log-path", "audit.log"],
 ];
 
+/** Writes the files of the flags. */
+async function prepare(folder: TempFolder): Promise<void> {
+  await writeFile(folder.join("tokens.csv"), `${TOKEN},"${FORGING}",1,"system:masters"\n`, { mode: 0o600 });
+  await writeFile(folder.join("policy.yaml"), POLICY);
+  await writeFile(folder.join("audit.yaml"), AUDIT_POLICY);
+}
+
 /** Sends hostile text wherever a server may print it. `logged` resolves when the approver has logged the request. */
-async function attack(data: string, port: number, logged: () => Promise<unknown>): Promise<void> {
+async function attack(folder: TempFolder, port: number, logged: () => Promise<unknown>): Promise<void> {
   const kubeconfig = folder.join("hostile.kubeconfig");
-  const ca = await readFile(`${data}/pki/ca.crt`, "utf8");
+  const ca = await readFile(folder.join("data", "pki", "ca.crt"), "utf8");
   await writeFile(
     kubeconfig,
     encodeKubeconfig({
@@ -87,8 +92,8 @@ function assertLogged(stderr: string, isTerminal: boolean): void {
   assert.match(line, /\\u001b\[2J.*\\u009b31m.*\\u202eevil/, "the requester is shown");
 }
 
-async function assertAudited(log: string): Promise<void> {
-  const text = await readFile(log, "utf8");
+async function assertAudited(folder: TempFolder): Promise<void> {
+  const text = await readFile(folder.join("audit.log"), "utf8");
   assertShown(text.replaceAll("\n", ""), false, "audit log");
   const events = text.trimEnd().split("\n").map((line) => JSON.parse(line));
   const made = events.find(({ verb, objectRef, responseStatus }) =>
@@ -102,53 +107,39 @@ async function assertAudited(log: string): Promise<void> {
   assert.equal(denied.requestObject.status.conditions[0].message, FORGING);
 }
 
-describe("the text of requests in logs", () => {
-  before(async () => {
-    folder = await createTempFolder();
-    await writeFile(folder.join("tokens.csv"), `${TOKEN},"${FORGING}",1,"system:masters"\n`, { mode: 0o600 });
-    await writeFile(folder.join("policy.yaml"), POLICY);
-    await writeFile(folder.join("audit.yaml"), AUDIT_POLICY);
-  });
-  after(() => folder[Symbol.asyncDispose]());
-
-  for (const format of ["text", "json"] as const) {
-    test(`up escapes the text of hostile requests in its log as ${format}, and in its audit log`, async () => {
-      await using own = await createTempFolder();
-      const log = own.join("audit.log");
-      await using instance = await startInstance(own, [...flagsWith(log), "--logging-format", format]);
-      await attack(
-        instance.data,
-        instance.port,
-        () => instance.running.waitFor(/CSR left pending/, START_MS, "stderr"),
-      );
+for (const format of ["text", "json"] as const) {
+  const args = [...FLAGS, "--logging-format", format];
+  describeInstance(`the text of hostile requests in logs as ${format}`, { args, prepare }, (instance) => {
+    test("up escapes it in its log, and in its audit log", async () => {
+      const { folder, running } = instance;
+      await attack(folder, instance.port, () => running.waitFor(/CSR left pending/, START_MS, "stderr"));
       const { code, stderr } = await instance.end("SIGTERM");
       assert.equal(code, 0, stderr);
       assertLogged(stderr, false);
-      await assertAudited(log);
+      await assertAudited(folder);
     });
-  }
-
-  test("up escapes the text of hostile requests in its log on a terminal", async () => {
-    await using own = await createTempFolder();
-    const log = own.join("audit.log");
-    const data = own.join("data");
-    const stop = new AbortController();
-    const io = createCapturedIo({ isTerminal: true, cwd: own.path, clock: createSystemClock() });
-    const running = run(["up", "--data-dir", data, "--secure-port", "0", ...flagsWith(log)], io, stop.signal);
-    try {
-      const port = await eventually(
-        "up serves",
-        () => Promise.resolve(/is up at https:\/\/\S+:(\d+)/.exec(io.stdoutText())?.[1]),
-        START_MS,
-      );
-      const logged = () => Promise.resolve(io.stderrText().includes("CSR left pending") || undefined);
-      await attack(data, Number(port), () => eventually("the approver has logged it", logged, START_MS));
-    } finally {
-      stop.abort();
-      await running;
-    }
-    assertLogged(io.stderrText(), true);
-    assertShown(io.stdoutText(), true, "stdout");
-    await assertAudited(log);
   });
+}
+
+test("up escapes the text of hostile requests in its log on a terminal", async () => {
+  await using folder = await createTempFolder();
+  await prepare(folder);
+  const stop = new AbortController();
+  const io = createCapturedIo({ isTerminal: true, cwd: folder.path, clock: createSystemClock() });
+  const running = run(["up", "--data-dir", "data", "--secure-port", "0", ...FLAGS], io, stop.signal);
+  try {
+    const port = await eventually(
+      "up serves",
+      () => Promise.resolve(/is up at https:\/\/\S+:(\d+)/.exec(io.stdoutText())?.[1]),
+      START_MS,
+    );
+    const logged = () => Promise.resolve(io.stderrText().includes("CSR left pending") || undefined);
+    await attack(folder, Number(port), () => eventually("the approver has logged it", logged, START_MS));
+  } finally {
+    stop.abort();
+    await running;
+  }
+  assertLogged(io.stderrText(), true);
+  assertShown(io.stdoutText(), true, "stdout");
+  await assertAudited(folder);
 });

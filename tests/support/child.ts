@@ -7,9 +7,11 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
+import "../../scripts/jsx_on_node.ts";
 import { AppError, findErrorCode } from "../../core/errors.ts";
 import { createSystemClock, createSystemRandom } from "../../cli/system.ts";
 import { type CapturedIoOptions, createCapturedIo } from "./captured_io.ts";
+import type { TempFolder } from "./temp.ts";
 
 /** The result of a finished program. */
 export interface Finished {
@@ -115,6 +117,11 @@ export async function spawnTlsbootToEnd(args: readonly string[], options: StartO
 /** Runs tlsboot as a child process to its end, and fails unless it succeeds. */
 export async function succeedTlsboot(args: readonly string[], options: StartOptions = {}): Promise<Finished> {
   return assertSuccess(await spawnTlsbootToEnd(args, options), ["tlsboot", ...args]);
+}
+
+/** Runs tlsboot as a child process in a folder, and fails unless it succeeds. */
+export function succeedIn(folder: TempFolder, ...args: readonly string[]): Promise<Finished> {
+  return succeedTlsboot(args, { cwd: folder.path });
 }
 
 function assertSuccess(finished: Finished, words: readonly string[]): Finished {

@@ -53,7 +53,7 @@ export interface Instance<P extends Running = Running> extends Commands, AsyncDi
 export interface SharedInstance extends Omit<Instance, keyof AsyncDisposable> {
   readonly folder: TempFolder;
   /** Disposes a value after the tests, before the instance. */
-  use<T extends AsyncDisposable>(value: T): T;
+  use<T extends Disposable | AsyncDisposable>(value: T): T;
 }
 
 /** How to start an instance. */

@@ -2,6 +2,8 @@
 import { X509Certificate } from "node:crypto";
 import type { IssuedCertificate, IssuedCertificateSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { createRecord, formatRecordName, getChainHash } from "../../core/register/record.ts";
+import { REGISTER_PREFIX } from "../../server/register/register.ts";
+import type { Storage } from "../../server/storage/storage.ts";
 
 /** The fields of a record that a test sets. */
 export type RecordEdit = Partial<Omit<IssuedCertificateSpec, "sequence" | "previousHash" | "removed">> & {
@@ -45,4 +47,9 @@ export function getRecordedSerial(certificate: X509Certificate | string): string
   const { serialNumber } = typeof certificate === "string" ? new X509Certificate(certificate) : certificate;
   const digits = serialNumber.toLowerCase().replace(/^0+/, "");
   return digits.padStart(digits.length + digits.length % 2, "0");
+}
+
+/** Returns the records of a storage in the order of their sequence. */
+export async function readChain(storage: Storage): Promise<readonly IssuedCertificate[]> {
+  return (await storage.list(REGISTER_PREFIX)).items.map(({ object }) => object as IssuedCertificate);
 }

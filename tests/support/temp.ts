@@ -40,7 +40,7 @@ export async function readMode(path: string): Promise<string> {
  * exclude callers in other processes, this process listens on a second port as long as it runs.
  */
 export async function findServerPort(): Promise<number> {
-  while (true) {
+  for (let attempt = 0; attempt < SERVER_PORTS; attempt++) {
     const port = LOWEST_SERVER_PORT + randomInt(SERVER_PORTS);
     if (await listenOn(port + SERVER_PORTS) === undefined) continue;
     const server = await listenOn(port);
@@ -48,6 +48,7 @@ export async function findServerPort(): Promise<number> {
     await new Promise<void>((resolve) => server.close(() => resolve()));
     return port;
   }
+  throw new Error(`no port is free above ${LOWEST_SERVER_PORT}`);
 }
 
 /** Listens on a port of the loopback interface without keeping the process alive; undefined if the port is taken. */

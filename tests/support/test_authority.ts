@@ -10,9 +10,9 @@ import { getIntermediates } from "../../core/pki/x509/ca_bundle.ts";
 
 export const NOW = new Date("2026-11-25T12:00:00Z");
 
-/** Unwraps a success, or fails the test with the error. */
-export function unwrap<T>(result: Result<T, string>): T {
-  assert.ok(result.ok, result.ok ? "" : result.error);
+/** Unwraps a success, or fails the test with the error or errors. */
+export function unwrap<T>(result: Result<T, string | readonly string[]>): T {
+  assert.ok(result.ok, result.ok ? "" : String(result.error));
   return result.value;
 }
 

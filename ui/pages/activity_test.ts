@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import "../../scripts/jsx_on_node.ts";
 import { buildCsr, condition } from "../../tests/support/csr_builder.ts";
 import { createRecords } from "../../tests/support/issued_records.ts";
 import type { Event } from "../../core/kube/kinds/core_v1.ts";
-import { type Activity, type ActivityInput, listActivity } from "./activity.tsx";
-import { toActivityRequest } from "./requests.tsx";
+import type { Activity, ActivityInput } from "./activity.tsx";
+
+const { listActivity } = await import("./activity.tsx");
+const { toActivityRequest } = await import("./requests.tsx");
 
 const CREATED = "2026-03-02T10:00:00Z";
 

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import "../../scripts/jsx_on_node.ts";
 import { createRecords } from "../../tests/support/issued_records.ts";
 import { createIssuingCa } from "../../tests/support/issuing_ca.ts";
-import { listAuthorities } from "./ca.tsx";
 import { toRow } from "../../core/report/record_rows.ts";
+
+const { listAuthorities } = await import("./ca.tsx");
 
 const NOW = new Date("2026-06-01T00:00:00Z");
 

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import "../../scripts/jsx_on_node.ts";
 import { createRecords, type RecordEdit } from "../../tests/support/issued_records.ts";
-import { createExpiryCalendar, type ExpiryCalendar } from "./calendar.tsx";
+import type { ExpiryCalendar } from "./calendar.tsx";
 import { addReplacement, type Replacements, toRow } from "../../core/report/record_rows.ts";
+
+const { createExpiryCalendar } = await import("./calendar.tsx");
 
 const NOW = new Date("2026-11-28T10:00:00Z");
 

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import "../../scripts/jsx_on_node.ts";
 import { HASHED_NAMES, SSH_VECTORS } from "../../tests/support/ssh_vectors.ts";
-import { parseExpectedMachines } from "./expected.tsx";
+
+const { parseExpectedMachines } = await import("./expected.tsx");
 
 const [ED25519 = "", P256 = ""] = SSH_VECTORS.map(({ type, publicKey }) => `${type} ${publicKey}`);
 

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { assertLinear } from "../../../tests/support/growth.ts";
 import { readYaml } from "./document.ts";
 
 for (
@@ -43,39 +42,6 @@ for (
 test("readYaml() reads a file with many machines", () => {
   const text = "- name: a\n  dns: [b, c]\n  ip: [10.0.0.1, 10.0.0.2]\n".repeat(30_000);
   assert.ok(readYaml(text).ok);
-});
-
-test("readYaml() takes linear time, whatever is repeated", async () => {
-  for (
-    const piece of [
-      "? ",
-      "- ",
-      "[",
-      "{",
-      "&a ",
-      "a: ",
-      "#\n",
-      "? [a]\n",
-      "- *a\n",
-      "a ",
-      "'",
-      "\n",
-      "---\n",
-      "a: [\n]\n",
-      "a: [ # # #\n]\n",
-      "# ",
-      "- &a a:\n",
-      "[a: ",
-      '"\\\n',
-    ]
-  ) {
-    const input = (size: number) => piece.repeat(size / piece.length);
-    await assertLinear({ input, read: (text) => readYaml(text), limit: 4_096 }).catch((error: unknown) => {
-      throw new Error(`repeating ${JSON.stringify(piece)}`, { cause: error });
-    });
-  }
-  const keys = (size: number) => Array.from({ length: size / 8 }, (_, index) => `k${index}: 1\n`).join("");
-  await assertLinear({ input: keys, read: (text) => readYaml(text), limit: 65_536 });
 });
 
 for (

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../../tests/support/properties.ts";
-import { assertLinear } from "../../../tests/support/growth.ts";
 import { compareYamlKeys, formatYaml } from "./format.ts";
 import { parseYaml } from "../../kube/wire/yaml.ts";
 
@@ -270,14 +269,6 @@ test("formatYaml() and parseYaml() are inverse for JSON values", () => {
 test("compareYamlKeys() sorts runs of digits by value and letters last", () => {
   const sorted = ["", ".", "_x", "1", "9", "10", "B", "a", "a-b", "a1", "a01", "a9", "a10", "aB", "ab", "é"];
   assert.deepEqual(sorted.toReversed().sort(compareYamlKeys), sorted);
-});
-
-test("formatYaml() sorts keys of any length in linear time", async () => {
-  for (const piece of ["1", "0", "a", "a1"]) {
-    const input = (size: number) =>
-      Object.fromEntries(Array.from({ length: 32 }, (_, index) => [`${piece.repeat(size)}!${index.toString(2)}`, ""]));
-    await assertLinear({ input, read: formatYaml, limit: 8_192 });
-  }
 });
 
 /** YAML has no negative zero either. */

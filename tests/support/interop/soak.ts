@@ -47,17 +47,17 @@ interface Restart extends AsyncDisposable {
   readonly upAt: Date;
 }
 
-/** Stops the server of an instance, waits for a while, and starts it again. */
+/** Stops the server of an instance, and starts it again after `whileDown`. */
 export async function restart(
   instance: RunningInstance,
   running: Child,
   signal: "SIGTERM" | "SIGKILL",
-  downSeconds: number,
+  whileDown: () => Promise<void> = () => Promise.resolve(),
 ): Promise<Restart> {
   // With `running.kill`, Deno would report the signal instead of the exit code.
   process.kill(running.pid, signal);
   const { code } = await running.finished();
-  await pause(downSeconds);
+  await whileDown();
   const again = spawnTlsboot([
     ...["up", "--secure-port", new URL(instance.server).port, "--data-dir", instance.dataDir],
   ]);

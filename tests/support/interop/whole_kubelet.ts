@@ -2,6 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { type Child, start } from "../child.ts";
 import { eventually } from "../eventually.ts";
+import { untilLine } from "../packages/other_root.ts";
 import { findServerPort, type TempFolder } from "../temp.ts";
 import type { Kubectl } from "./kubectl.ts";
 import { kubeletConfig } from "./kubelet.ts";
@@ -26,8 +27,8 @@ export interface WholeKubelet extends AsyncDisposable {
 }
 
 /** Ends a kubelet that may not have written its process id yet, and removes the file for the next one. */
-const END_KUBELET =
-  "until [ -s /run/kubelet.pid ]; do sleep 0.1; done; kill $(cat /run/kubelet.pid); rm /run/kubelet.pid";
+const END_KUBELET = `${untilLine("[ -s /run/kubelet.pid ]")}
+kill $(cat /run/kubelet.pid); rm /run/kubelet.pid`;
 
 /** Starts a kubelet on a new machine that shares the folder. Needs root. */
 export async function startWholeKubelet(

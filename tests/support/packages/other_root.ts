@@ -29,8 +29,7 @@ sh -c 'echo $$ > "$0/cgroup.procs" && exec "$@"' "$group" \\
   unshare --mount --pid --cgroup --net --uts --ipc --fork --kill-child sh -c "$INNER" sh "$1" "$2" &
 trap 'echo 1 > "$group/cgroup.kill"' INT TERM
 while kill -0 $! 2> /dev/null; do wait $! || true; done
-until find "$group" -depth -type d -exec rmdir {} + 2> /dev/null; do sleep 0.1; done
-`;
+${untilLine('find "$group" -depth -type d -exec rmdir {} + 2> /dev/null')}`;
 
 /**
  * Mounts the overlay and the file systems that systemd expects in a container (https://systemd.io/CONTAINER_INTERFACE/).
@@ -71,6 +70,17 @@ echo "root of $pid"
 exec env -i container=tlsboot PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --unit=basic.target
 `;
 
+/** Returns shell lines that wait until a command succeeds. After three minutes they run `onTimeout` and fail. */
+export function untilLine(command: string, onTimeout = ":"): string {
+  return `
+    ends=$(($(date +%s) + 180))
+    until ${command}; do
+      [ "$(date +%s)" -lt $ends ] || { echo 'timeout' >&2; ${onTimeout}; exit 1; }
+      sleep 0.2
+    done
+`;
+}
+
 /** Creates a container. `mountPoint` is an empty folder, and `shared` appears in the container as /tmp/share. */
 export async function createOtherRoot(mountPoint: string, shared: string): Promise<OtherRoot> {
   const holder = start("unshare", ["--mount", "sh", "-c", OUTER, "sh", mountPoint, shared], { env: { INNER } });
@@ -92,6 +102,6 @@ export async function createOtherRoot(mountPoint: string, shared: string): Promi
       await holder.finished();
     },
   };
-  await root.run("until systemctl is-system-running --wait; do sleep 0.1; done");
+  await root.run(untilLine("systemctl is-system-running --wait"));
   return root;
 }

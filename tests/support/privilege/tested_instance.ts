@@ -2,9 +2,8 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import process from "node:process";
-import { after, before, describe } from "node:test";
-import { describeFate, startInstance } from "../instance_process.ts";
-import { createTempFolder } from "../temp.ts";
+import { before } from "node:test";
+import { describeFate, describeInstance, type SharedInstance } from "../instance_process.ts";
 import { valueAt } from "../test_app.ts";
 import { type Call, createCallers, type TestedServer } from "./callers.ts";
 import { type Identity, MASTERS } from "./identities.ts";
@@ -67,29 +66,24 @@ export function describeTestedInstance(
   title: string,
   identities: readonly Identity[],
   declare: (instance: TestedInstance) => void,
+  args: readonly string[] = [],
 ): void {
-  describe(title, () => {
+  describeInstance(title, { args, command: "serve" }, (instance) => {
     const shared = {} as TestedInstance;
-    const stack = new AsyncDisposableStack();
-    before(async () => void Object.assign(shared, stack.use(await startTestedInstance(identities))));
-    after(() => stack.disposeAsync());
+    before(async () => void Object.assign(shared, await createTestedInstance(instance, identities)));
     declare(shared);
   });
 }
 
-/** Starts an instance for these identities and the administrator. */
-export async function startTestedInstance(
+async function createTestedInstance(
+  instance: SharedInstance,
   identities: readonly Identity[],
-  args: readonly string[] = [],
-): Promise<TestedInstance & AsyncDisposable> {
-  const stack = new AsyncDisposableStack();
-  const folder = stack.use(await createTempFolder());
-  const instance = stack.use(await startInstance(folder, args, "serve"));
+): Promise<TestedInstance> {
   const [caPem = "", clientCaKeyPem = ""] = await Promise.all(
     ["ca.crt", "ca.key"].map((name) => readFile(`${instance.data}/pki/${name}`, "utf8")),
   );
   const server = { port: instance.port, servingCaPem: caPem, clientCaPem: caPem, clientCaKeyPem };
-  const callers = stack.use(await createCallers(server, [MASTERS, ...identities]));
+  const callers = instance.use(await createCallers(server, [MASTERS, ...identities]));
   const as: TestedInstance["as"] = async (identity, method, path, body, more = {}) => {
     const { code, text } = await callers.call(identity, { method, path, body, ...more }).catch(async (error) => {
       throw new Error(`${method} ${path}: no answer; ${await describeFate(instance)}`, { cause: error });
@@ -118,6 +112,5 @@ export async function startTestedInstance(
         subjects: [{ apiGroup, kind: "User", name: user }],
       });
     },
-    [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }

@@ -6,36 +6,36 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { after, before, describe, test } from "node:test";
-import { encodeBase64 } from "../../core/lib/encodings.ts";
-import { formatYaml } from "../../core/lib/yaml/format.ts";
-import { parseTokenFile } from "../../core/token/token_file.ts";
-import { findCertificateFault } from "../../core/request/issued_certificate.ts";
-import { parseRequest } from "../../core/request/parse_request.ts";
-import { isJsonObject, type JsonObject } from "../../core/kube/json_value.ts";
-import { ALL_KINDS, configMapKind } from "../../core/kube/kinds/mod.ts";
+import { encodeBase64 } from "../../../core/lib/encodings.ts";
+import { formatYaml } from "../../../core/lib/yaml/format.ts";
+import { parseTokenFile } from "../../../core/token/token_file.ts";
+import { findCertificateFault } from "../../../core/request/issued_certificate.ts";
+import { parseRequest } from "../../../core/request/parse_request.ts";
+import { isJsonObject, type JsonObject } from "../../../core/kube/json_value.ts";
+import { ALL_KINDS, configMapKind } from "../../../core/kube/kinds/mod.ts";
 import {
   type FieldType,
   formatApiVersion,
   formatCollectionPath,
   type Kind,
   type MessageSchema,
-} from "../../core/kube/schema.ts";
-import { parseCertificate } from "../../core/pki/x509/certificate.ts";
-import { parseCertificationRequest } from "../../core/pki/x509/pkcs10.ts";
-import { parseInventory } from "../../core/approval/evidence/inventory.ts";
-import { parsePolicy } from "../../core/approval/parse_policy.ts";
-import { parseProfile } from "../../core/signing/profile_file.ts";
-import { decodeBody } from "../../server/http/body.ts";
-import type { MediaType } from "../../server/http/negotiation.ts";
-import { Warnings } from "../../server/http/exchange.ts";
-import { buildRequest } from "../support/csr_builder.ts";
-import { assertLinear, STEP } from "../support/growth.ts";
-import { buildStubRequest } from "../support/pod_request_builder.ts";
-import { SSH_VECTORS } from "../support/ssh_vectors.ts";
-import { createSamples, type Sample } from "../support/privilege/samples.ts";
-import { createTestApp, type TestApp } from "../support/test_app.ts";
-import { encodeEnvelope } from "../../core/kube/wire/protobuf_envelope.ts";
-import { encodeMessage } from "../../core/kube/wire/protobuf.ts";
+} from "../../../core/kube/schema.ts";
+import { parseCertificate } from "../../../core/pki/x509/certificate.ts";
+import { parseCertificationRequest } from "../../../core/pki/x509/pkcs10.ts";
+import { parseInventory } from "../../../core/approval/evidence/inventory.ts";
+import { parsePolicy } from "../../../core/approval/parse_policy.ts";
+import { parseProfile } from "../../../core/signing/profile_file.ts";
+import { decodeBody } from "../../../server/http/body.ts";
+import type { MediaType } from "../../../server/http/negotiation.ts";
+import { Warnings } from "../../../server/http/exchange.ts";
+import { buildRequest } from "../../support/csr_builder.ts";
+import { assertLinear, STEP } from "../../support/growth.ts";
+import { buildStubRequest } from "../../support/pod_request_builder.ts";
+import { SSH_VECTORS } from "../../support/ssh_vectors.ts";
+import { createSamples, type Sample } from "../../support/privilege/samples.ts";
+import { createTestApp, type TestApp } from "../../support/test_app.ts";
+import { encodeEnvelope } from "../../../core/kube/wire/protobuf_envelope.ts";
+import { encodeMessage } from "../../../core/kube/wire/protobuf.ts";
 
 /** The largest number of elements of a list or a map. */
 const MOST_ELEMENTS = 1_024;

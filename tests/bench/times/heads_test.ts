@@ -5,12 +5,12 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { after, before, describe, test } from "node:test";
-import { DEFAULT_AUDIT_POLICY } from "../../core/audit/policy.ts";
-import type { UserInfo } from "../../core/kube/user.ts";
-import { isStream } from "../../server/http/answer.ts";
-import { MAX_HEAD_BYTES, MAX_TARGET_LENGTH } from "../../server/http/limits.ts";
-import { assertLinear } from "../support/growth.ts";
-import { ADMIN, createTestApp, type TestApp } from "../support/test_app.ts";
+import { DEFAULT_AUDIT_POLICY } from "../../../core/audit/policy.ts";
+import type { UserInfo } from "../../../core/kube/user.ts";
+import { isStream } from "../../../server/http/answer.ts";
+import { MAX_HEAD_BYTES, MAX_TARGET_LENGTH } from "../../../server/http/limits.ts";
+import { assertLinear } from "../../support/growth.ts";
+import { ADMIN, createTestApp, type TestApp } from "../../support/test_app.ts";
 
 const MAPS = "/api/v1/namespaces/default/configmaps";
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
