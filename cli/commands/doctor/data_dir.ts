@@ -4,11 +4,11 @@
  */
 import { basename, dirname, join, relative } from "node:path";
 import { type Examined, type ExamineDeps, examineDisk, examineName } from "../../../client/health/examine.ts";
-import { type FoundFile, readFolder, type Renewal } from "../../../client/health/files.ts";
+import { examineServer } from "../../../client/health/cluster.ts";
+import { askAs, examineStored, type FoundFile, readFolder, type Renewal } from "../../../client/health/files.ts";
 import { ROTATABLE_CAS } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { shellWord } from "../../../core/lib/printable.ts";
 import { type DataDir, dataDirAt } from "../../../instance/data_dir.ts";
-import { askAs, examineStored } from "./files.ts";
 import { readdir, readFile } from "node:fs/promises";
 import { setTimeout } from "node:timers/promises";
 import { readInterfaces } from "../../../client/host_facts.ts";
@@ -28,7 +28,6 @@ import { withoutBrackets } from "../../../core/lib/ip_address.ts";
 import { assertFileIntact } from "../../../server/storage/sqlite/check.ts";
 import { findListener } from "../../processes.ts";
 import { findBackups } from "../../../instance/backup/found_backups.ts";
-import { examineServer } from "./cluster.ts";
 import { DAY_MS } from "../../../core/lib/duration.ts";
 
 /** Matches the files that a CA rotation adds, without `.crt`. */
