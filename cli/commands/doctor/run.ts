@@ -14,7 +14,7 @@ import type { Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/files.ts";
 import { formatFindingJson, formatFindingTable } from "../../output/findings.ts";
-import { examineCaFolder, examineDataDir } from "./data_dir.ts";
+import { examineCaFolder, examineDataDir } from "../../../instance/examine_data_dir.ts";
 import type { doctorCommand } from "./flags.ts";
 import { examineMachineAt, findMachineKubeconfig, findNamedFolder, type MachinePaths } from "./machine.ts";
 import { readdir } from "node:fs/promises";
