@@ -34,7 +34,7 @@ import { canAsk, confirm } from "../../terminal.ts";
 import { warn } from "../../framework/report.ts";
 import type { Settings } from "../../framework/flags.ts";
 import type { Tools } from "../../io.ts";
-import { type PlannedRequest, planRequest } from "../../sign_request.ts";
+import { type PlannedRequest, planRequest } from "../../../instance/offline_signing/sign_request.ts";
 import type { signCommand } from "./flags.ts";
 import { type OpenedSigner, readRelatedCas, type RelatedCas, type SignerOpener } from "./open_signer.ts";
 import type { PolicySettings } from "../../../core/approval/decide_from_sources.ts";

@@ -25,7 +25,7 @@ import { dataDirAt } from "../../../instance/data_dir.ts";
 import { openSignerProfiles } from "../../../instance/controllers/signer_profiles.ts";
 import type { Io, Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
-import type { RequestSigning } from "../../sign_request.ts";
+import type { RequestSigning } from "../../../instance/offline_signing/sign_request.ts";
 import type { signCommand } from "./flags.ts";
 import { openMlDsaGate } from "../../../instance/feature_gates.ts";
 import { readIssuedLog } from "../../../client/admin/record_source.ts";
