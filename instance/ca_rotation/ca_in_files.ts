@@ -71,8 +71,8 @@ export function openCaInFiles(
     const trusted = await readClientCaFingerprints(connection.api, signal);
     if (trusted === undefined) {
       throw new AppError("invalid", "cannot switch: the CAs that kube-apiserver trusts for clients cannot be read", {
-        hint:
-          "give the setting kubeconfig of a user who may get configmap extension-apiserver-authentication in kube-system",
+        hint: "give the setting kubeconfig of a user who may get the configmap extension-apiserver-authentication in " +
+          "kube-system",
       });
     }
     if (trusted.has(getRotatedCas(rotation).newCa.certificate.sha256Fingerprint)) return;
