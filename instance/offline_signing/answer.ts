@@ -52,7 +52,7 @@ export type SessionDeps = OfflineSigningDeps & {
 };
 
 /** The state and the tools of one run, for all of its bundles. */
-export interface SigningSession extends DecisionContext, Pick<SessionDeps, "askForConsent">, Disposable {
+interface SigningSession extends DecisionContext, Pick<SessionDeps, "askForConsent">, Disposable {
   readonly log: IssuedLog & { readonly path: string };
   readonly answered: AnsweredRequests;
   readonly exporters: TrustedExporters;
