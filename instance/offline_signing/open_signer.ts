@@ -104,7 +104,7 @@ export function openSignLog(
   return { ...openIssuedLog(path, deps), path };
 }
 
-/** Reads the records of what the CA has signed from its log. Empty when there is no log yet. */
+/** Reads the records of the CA's certificates from its log. Empty when there is no log yet. */
 export async function readSignRecords(
   path: string,
   { files, signal }: Pick<OfflineSigningDeps, "files" | "signal">,
