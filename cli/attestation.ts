@@ -12,7 +12,7 @@ export const TPM_DEVICE = "/dev/tpmrm0";
 interface ProofSettings {
   /** Undefined for the TPM if this machine has one, and otherwise the SSH host key. */
   readonly kind: ProofKind | undefined;
-  /** The path of the device or the key file. Undefined for the usual one. */
+  /** The path of the device or the key file. Undefined for the default. */
   readonly from: string | undefined;
 }
 

@@ -29,7 +29,7 @@ export function assertPlausibleClock(
 }
 
 /**
- * Waits until the clock shows a time after the build of the program, and prints once that it does. Throws AppError
+ * Waits until the clock shows a time after the build of the program, and prints once that it waits. Throws AppError
  * `clock_not_set` after `limitMs`.
  */
 export async function waitForPlausibleClock(

@@ -10,7 +10,7 @@
  * - CSRs: `CertificateSigningRequest`, `parseRequest`, `getCsrPhase`, `validateCsrCreate`
  * - approval: `decideRequest`, `parsePolicy`, `evaluatePolicies`, `withApproval`, `withDenial`
  * - signing: `BUILTIN_SIGNERS`, `createCustomProfile`, `planCertificate`, `issueCertificate`
- * - bootstrapping a machine: `generateBootstrapToken`, `createTokenSecret`, `encodeKubeconfig`, `decideNextStep` (rotation)
+ * - bootstrapping a machine: `generateBootstrapToken`, `createTokenSecret`, `encodeKubeconfig`, `decideNextStep` (renewal)
  * - keys and certificates: `generatePrivateKey`, `createCertificationRequest`, `createAuthority`, `parseCertificate`
  *
  * Functions whose refusal callers must handle return a `Result` or a verdict. Failures throw an `AppError` with a code.

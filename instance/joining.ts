@@ -71,7 +71,7 @@ export async function ensureClusterInfo(
           server: plan.server,
           own: cluster.server,
           hint:
-            "join commands name that one; to publish this one: kubectl delete configmap cluster-info -n kube-public, " +
+            "join commands name that server; to publish this one: kubectl delete configmap cluster-info -n kube-public, " +
             "and start again",
         });
       }

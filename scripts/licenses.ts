@@ -121,7 +121,7 @@ function findWanted({ specifiers }: Lock, name: string): string {
   return `${name}@${found[1].split("_")[0]}`;
 }
 
-/** Finds the lock file's key of `name` or `name@version`, which may have several versions of one name. */
+/** Finds the key of `name` or `name@version` in the lock file. Throws unless exactly one version matches. */
 function findKey(lock: Lock, wanted: string): string {
   const isExact = wanted.lastIndexOf("@") > 0;
   const keys = Object.keys(lock.npm).filter((key) => {

@@ -35,8 +35,8 @@ export interface ProgressIo {
 }
 
 /**
- * Starts to show progress. `until` is the latest end of the wait. Nothing is shown unless stderr is a
- * terminal other than `dumb`, or while the process is in the background, where the line has the shell's prompt.
+ * Starts to show progress. `until` is the latest end of the wait. Nothing is shown if stderr is not a terminal or TERM is
+ * `dumb`, or while the process is in the background, where the line has the shell's prompt.
  */
 export function startProgress(io: ProgressIo, text: string, until?: Date): ProgressLine {
   if (!io.stderr.isTerminal || io.env["TERM"] === "dumb") {

@@ -5,6 +5,7 @@ import type { CertificateSigningRequest } from "../../core/kube/kinds/certificat
 import { certificateSigningRequestKind, requestRecordKind } from "../../core/kube/kinds/mod.ts";
 import type { RequestRecord } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { getName } from "../../core/kube/meta.ts";
+import { escapeControls } from "../../core/lib/printable.ts";
 import { formatCollectionPath, formatObjectPath, withType } from "../../core/kube/schema.ts";
 import { findShortened, isShortForm } from "../../core/report/request_summary.ts";
 import { parseRequest } from "../../core/request/parse_request.ts";
@@ -93,13 +94,14 @@ export function chooseRequest(
   });
 }
 
+/** Describes a request on one line, whatever its requester wrote. */
 function describeCandidate(csr: CertificateSigningRequest): string {
   const { signerName, username = "", request } = csr.spec;
   const parsed = parseRequest(request);
   const subject = parsed.ok ? parsed.value.subject.commonName : "a malformed request";
   const createdAt = csr.metadata.creationTimestamp ?? "an unknown time";
-  return `  csr/${getName(csr)}: ${subject} from ${signerName}, requested by ${username} at ${createdAt}, ` +
-    formatConditionCell(csr);
+  const from = `${subject} from ${signerName}, requested by ${username}`;
+  return `  csr/${getName(csr)}: ${escapeControls(from)} at ${createdAt}, ${formatConditionCell(csr)}`;
 }
 
 /** Lists the requests that selectors match. Each gets its apiVersion and kind, which items of a list do not have. */

@@ -9,7 +9,7 @@ import type { ApiClient } from "../objects/api.ts";
 export interface ChosenSettings extends PolicySettings {
   /** The signers that run in the process of the approver; undefined when they are not known. */
   readonly signers?: readonly string[] | undefined;
-  /** Undefined when it is not known. */
+  /** Where the limits of bootstrap tokens are checked; undefined when that is not known. */
   readonly tokenLimits?: TokenLimitChecks | undefined;
   readonly source: "flags" | "approver" | "none";
   /** The origin in words, for a person. */

@@ -61,7 +61,7 @@ interface FollowState {
 export async function followTrustBundles(options: TrustBundleFollower, signal: AbortSignal): Promise<never> {
   const { clock, random } = options;
   const state: FollowState = { hasAnswered: false, connections: 0 };
-  // Used before a connection that `onBundles` requests too: all machines of a cluster reconnect after the same change.
+  // `reconnect` pauses too, because all machines of a cluster reconnect after the same change.
   const pause = (ms = reconnectDelayMs(state.connections++, () => random.float())) => ({ kind: "pause", ms }) as const;
   return await keepFresh({
     clock,

@@ -237,7 +237,7 @@ export function createServerNames(
     if (known !== undefined && now < known.until) return known.names;
     const certificate = await findServingCertificate(url, { ...cluster, proxy, timeoutMs: TIMEOUT_MS });
     if (certificate === undefined) {
-      throw new AppError("unreachable", `cannot see the serving certificate of "${cluster.server}"`, {
+      throw new AppError("unreachable", `cannot read the serving certificate of "${cluster.server}"`, {
         retryable: true,
       });
     }

@@ -76,7 +76,7 @@ test("createServerNames() returns the names of the certificate, the kubeconfig a
   await new Promise<void>((resolve) => server.close(() => resolve()));
   assert.equal(await names(), found);
   await clock.advance(600_000);
-  await assert.rejects(names(), /cannot see the serving certificate of "https:\/\/127\.0\.0\.1/);
+  await assert.rejects(names(), /cannot read the serving certificate of "https:\/\/127\.0\.0\.1/);
   const others = createServerNames({ server: `https://127.0.0.1:${port}` }, { clock });
-  await assert.rejects(others(), /cannot see the serving certificate/, "there are no earlier names");
+  await assert.rejects(others(), /cannot read the serving certificate/, "there are no earlier names");
 });

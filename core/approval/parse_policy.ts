@@ -100,7 +100,7 @@ const REQUIREMENTS: Shape<Requirements> = mapping({
 const name = checkedText((value) =>
   /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/.test(value)
     ? undefined
-    : `"${value}" is not a name; letters, digits, dots, dashes and underscores, at most 63`
+    : `"${value}" is not a name; want letters, digits, dots, dashes and underscores, at most 63`
 );
 
 const RULE: Shape<ApprovalRule> = mapped(
@@ -174,13 +174,13 @@ function findRuleFaults({ then, require: wanted }: ApprovalRule): readonly strin
     faults.push("require.attested: a rule that denies cannot require a proof; use then: next with otherwise: deny");
   }
   if (attested?.maxAgeMs !== undefined && attested.maxAgeMs > EXCHANGE_MS) {
-    faults.push("require.attested.maxAge: at most 10m; the token that is given for a proof lives no longer");
+    faults.push("require.attested.maxAge: at most 10m; the token for a proof expires after that");
   }
   if (attested !== undefined && subject?.commonNames.some((pattern) => pattern.includes("${requester}")) === true) {
     faults.push("require.subject: the requester with a proof is a bootstrap token; name nodes, as system:node:*");
   }
   if (rate !== undefined && rate.perMs > LONGEST_RATE_MS) {
-    faults.push("require.rate.per: at most 1h; Kubernetes forgets an issued request after that");
+    faults.push("require.rate.per: at most 1h; Kubernetes deletes an issued request after that");
   }
   if (hours !== undefined && hours.from >= hours.to) {
     faults.push("require.hours: from must be before to");

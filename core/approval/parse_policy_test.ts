@@ -97,12 +97,12 @@ for (
     [
       "a rate over too long a period",
       rule("      rate: {max: 1, per: 24h}\n"),
-      "rules[0].require.rate.per: at most 1h; Kubernetes forgets an issued request after that",
+      "rules[0].require.rate.per: at most 1h; Kubernetes deletes an issued request after that",
     ],
     [
       "a proof that is older than its token",
       rule("      attested: {maxAge: 1h}\n"),
-      "rules[0].require.attested.maxAge: at most 10m; the token that is given for a proof lives no longer",
+      "rules[0].require.attested.maxAge: at most 10m; the token for a proof expires after that",
     ],
     [
       "a proof of the requester as a node",
@@ -117,7 +117,7 @@ for (
     [
       "a name that conditions cannot carry",
       rule("").replace("- name: one", "- name: 'o\"ne'"),
-      'rules[0].name: "o"ne" is not a name; letters, digits, dots, dashes and underscores, at most 63',
+      'rules[0].name: "o"ne" is not a name; want letters, digits, dots, dashes and underscores, at most 63',
     ],
     [
       "hours that end before they begin",

@@ -206,7 +206,7 @@ export const SEAL_INTERVAL_MS = DAY_MS;
 
 /**
  * Creates the seal of a record with the key of a CA: the one that signs the instance's serving certificate, because
- * clients have that CA in their kubeconfigs. Rejects when the key does.
+ * clients have that CA in their kubeconfigs. Rejects when signing fails.
  */
 export async function createSeal(
   spec: IssuedCertificateSpec,

@@ -19,7 +19,7 @@ export interface NewCaFiles {
   readonly keyPem: string | undefined;
 }
 
-/** The changes of `applyCaFileSteps`, and what they need. */
+/** The changes of `applyCaFileSteps`, and their dependencies. */
 interface CaFileChange {
   readonly paths: AuthorityPaths;
   readonly steps: readonly CaFileStep[];
@@ -60,7 +60,7 @@ async function removeOrphanedKey(slot: AuthorityPaths, signing: AuthorityPaths, 
   if (certificatePem !== "" && keyPem === await files.readText(slot.key)) await files.unlink(slot.key);
 }
 
-/** Reads the CAs on disk. AppError `not_found` and `ca_invalid` for the CA that signs; a malformed other one is absent. */
+/** Reads the CAs on disk. AppError `not_found` and `ca_invalid` for the CA that signs; other malformed CAs are absent. */
 export async function readCasOnDisk(paths: AuthorityPaths, files: SwapFiles): Promise<CasOnDisk> {
   const read = async ({ certificate }: AuthorityPaths) => {
     const chain = parseAuthorityChain(await files.readText(certificate) ?? "");
@@ -117,7 +117,7 @@ async function retire(paths: AuthorityPaths, slot: CaSlot, files: SwapFiles): Pr
   const text = await files.readText(from.certificate);
   const chain = parseAuthorityChain(text ?? "");
   if (!chain.ok || text === await files.readText(paths.certificate)) {
-    // A copy of the CA that signs, from a swap that did not happen.
+    // This is a copy of the CA that signs, from a swap that did not happen.
     await files.unlink(from.key);
     await files.unlink(from.certificate);
     return;

@@ -232,16 +232,16 @@ export function searchRegister(
         groups: [NODES_GROUP],
       });
       const [unidentified] = [...index.listUnidentified()]
-        .filter((one) => one.signerName === signerName && !one.isRevoked)
+        .filter((entry) => entry.signerName === signerName && !entry.isRevoked)
         .sort((a, b) => b.until - a.until);
       const sequences = [newest?.isRevoked === true ? undefined : newest, unidentified]
-        .flatMap((one) => one === undefined ? [] : [one.sequence]);
+        .flatMap((entry) => entry === undefined ? [] : [entry.sequence]);
       const stored = await Promise.all(
-        sequences.map((one) => storage.get(toStorageKey(issuedCertificates, "", formatRecordName(one)))),
+        sequences.map((sequence) => storage.get(toStorageKey(issuedCertificates, "", formatRecordName(sequence)))),
       );
-      return stored.flatMap((one) => {
+      return stored.flatMap((record) => {
         // Every object under this prefix is an IssuedCertificate, because only the server writes there.
-        const found = one === undefined ? undefined : readRecordedNodeCertificate(one.object as IssuedCertificate);
+        const found = record && readRecordedNodeCertificate(record.object as IssuedCertificate);
         return found === undefined ? [] : [found];
       });
     },

@@ -128,7 +128,7 @@ async function openOfflineCa(
   deps: SigningCaDeps & { readonly cwd: string },
 ): Promise<OfflineCa> {
   const dataDir = resolve(deps.cwd, settings.dataDir);
-  // No command of Kubernetes has to be matched here, so the file may contain issuers.
+  // This command need not behave like kube-controller-manager, so the file may contain issuers.
   const files = { ...settings, clusterSigningChain: true };
   const { authorities } = namesSigningCa(files)
     ? await openSigningCas(files, [signerName], deps)

@@ -69,14 +69,14 @@ export function keepRevocations(
     if (isChanged) secondPassAtMs = startedAtMs + SECOND_PASS_MS;
     isChanged = false;
     try {
-      const isDisturbed = revocations.index.size > 0 &&
+      const isIncomplete = revocations.index.size > 0 &&
         await settleRevokedRequests(
           { store, findRevoked: (csr) => revocations.findForRequest(csr), clock, logger },
           signal,
         );
       const changed = await marks.update(signal);
       if (changed > 0) logger.info("records of issued certificates marked or unmarked as revoked", { changed });
-      if (isDisturbed || marks.isDue) return RETRY_MS;
+      if (isIncomplete || marks.isDue) return RETRY_MS;
       if (revocations.index.size === 0 || startedAtMs >= secondPassAtMs) return undefined;
       return Math.max(0, secondPassAtMs - clock.elapsedMs());
     } catch (error) {

@@ -1,6 +1,6 @@
 /**
- * Runs `deno doc --lint` over the entries and fails for what a reader of the library would miss: types that are not
- * exported, missing types, exports without a sentence. Members whose name and type say it all need no comment.
+ * Runs `deno doc --lint` over the entries. Fails for types that are not exported, missing types, and top-level exports
+ * without a doc comment. Members need no comment.
  */
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";

@@ -145,9 +145,9 @@ function withImage(program: SbomContent, architecture: string, packages: readonl
     metadata: { ...program.metadata, component: image },
     components: [own, ...program.components, ...debian],
     dependencies: [
-      { ref: image["bom-ref"], dependsOn: [own, ...debian].map((one) => one["bom-ref"]) },
+      { ref: image["bom-ref"], dependsOn: [own, ...debian].map((component) => component["bom-ref"]) },
       ...program.dependencies,
-      ...debian.map((one) => ({ ref: one["bom-ref"], dependsOn: [] })),
+      ...debian.map((component) => ({ ref: component["bom-ref"], dependsOn: [] })),
     ],
   };
 }

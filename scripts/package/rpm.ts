@@ -41,8 +41,8 @@ export async function writeRpmPackages({ dist, revision }: PackageFlags): Promis
     try {
       await stage([{ path: "usr/bin/tlsboot", mode: 0o755, data: program }, ...files], join(work, "staging"));
       await writeFile(join(work, "list"), renderList(["usr/bin/tlsboot", ...files.map(({ path }) => path)]));
-      const places = spec.replace("@staging@", join(work, "staging")).replace("@list@", join(work, "list"));
-      await writeFile(join(work, "tlsboot.spec"), places);
+      const filledSpec = spec.replace("@staging@", join(work, "staging")).replace("@list@", join(work, "list"));
+      await writeFile(join(work, "tlsboot.spec"), filledSpec);
       await buildRpm(work, target, buildSeconds(facts));
       await copyFile(join(work, "RPMS", target, name), join(dist, name));
     } finally {

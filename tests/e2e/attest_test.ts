@@ -99,7 +99,7 @@ describeInstance("proofs of machines", {
     await assert.rejects(access(`${instance.data}/bootstrap.kubeconfig`));
     const greeting = instance.running.stdout();
     const reason =
-      "the machines in machines\\.yaml prove their identity; when it lists no proofs, the next start creates one";
+      "the machines in machines\\.yaml prove their identity; when that file lists no proofs, the next start creates a shared token";
     assert.match(greeting, new RegExp(`^no shared token: ${reason}$`, "m"));
     assert.match(greeting, /^The requests of machines with a proof are approved automatically/m);
     assert.match(

@@ -156,8 +156,11 @@ describeInstance("commands of the API", {}, (instance) => {
     }
     // A client chose a name that a person would type for another request.
     const [honest, dishonest] = [`node-csr-honst${"A".repeat(38)}`, "node-csr-honst"];
-    for (const name of [honest, dishonest]) await submit({ name, signerName: "example.com/twice" });
-    assert.match((await tlsboot("approve", dishonest)).stderr, /means more than one request/);
+    await submit({ name: honest, signerName: "example.com/twice" });
+    const commonName = "m\n  csr/forged: good";
+    await submit({ name: dishonest, signerName: "example.com/twice", commonName });
+    const { stderr } = await tlsboot("approve", dishonest);
+    assert.match(stderr, /means more than one request:\n.* csr\/node-csr-honst: m\\u000a {2}csr\/forged: good from /);
     assert.equal((await tlsboot("deny", `csr/${dishonest}`)).code, 0);
     assert.match((await tlsboot("get", "csr", honest, "--no-headers")).stdout, / pending$/m);
   });

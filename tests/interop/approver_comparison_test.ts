@@ -20,8 +20,8 @@ import { createRequests, generateRequests, type SigningRequest } from "../suppor
 const BOOTSTRAP = ["--as=system:bootstrap:abcdef", "--as-group=system:bootstrappers"];
 
 /**
- * A node, then the holder of a bootstrap token. NodeRestriction lets the node request only its own certificates. It
- * comes first because our approver does not hold a later request with a key that the node has renewed with.
+ * A node, then the holder of a bootstrap token. NodeRestriction lets the node request only its own certificates. The
+ * node comes first because our approver does not hold a later request with a key that the node has renewed with.
  */
 const REQUESTERS = [
   { prefix: "renewal", flags: ["--as=system:node:n1", "--as-group=system:nodes"], subject: "/CN=system:node:n1" },

@@ -44,7 +44,7 @@ function untilEvent(pattern: RegExp, read: () => Promise<string>): Promise<strin
   });
 }
 
-test("tlsboot up --policy kubelet-serving: a kubelet gets the addresses of its inventory entry, and another one that claims them does not", async () => {
+test("tlsboot up --policy kubelet-serving: a kubelet gets the addresses of its inventory entry, and another kubelet that claims them does not", async () => {
   await using folder = await createTempFolder();
   const inventory = await writeInventory(folder, "first");
   await using instance = await startInstance({

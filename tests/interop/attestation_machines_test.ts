@@ -62,7 +62,7 @@ test("machines prove their identity by a TPM and by an SSH host key, at each ren
   const proven = certificates.stdout.match(/system:node:n1.* tpm sha256:[0-9a-f]{64} \d/g) ?? [];
   assert.ok(proven.length >= 4, certificates.stdout);
 
-  // A copy of the disk with another TPM, and one without a TPM.
+  // A copy of the disk is refused with another TPM and without a TPM.
   await cp(instance.folder.join("n1"), instance.folder.join("copy"), { recursive: true });
   const otherTpm = await instance.tlsboot("bootstrap", ...byTpm(foreign.path), ...machine("copy", "n1"));
   assert.equal(otherTpm.code, 1);

@@ -12,7 +12,7 @@ import { connect, startUp } from "../support/interop/faulty_instance.ts";
 import { waitUntilUp } from "../support/interop/instance.ts";
 import { createTempFolder, findServerPort, type TempFolder } from "../support/temp.ts";
 
-/** A place in a file: the first byte of a text, a number of bytes before the end (negative), or a share of the file. */
+/** A place in a file: the first byte of a text, a negative offset from the end, or a fraction of the size. */
 type PlaceInFile = string | number;
 
 /** Changes the lowest bit of a byte in a file, and returns the new content. */

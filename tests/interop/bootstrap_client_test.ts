@@ -93,7 +93,7 @@ test("kube-apiserver: bootstrap adopts the files of a kubelet and renews them, a
   await running.waitFor(/^nothing to do: .*kubeconfig of system:node:n2 is valid until /m);
   await approveServing(kubectl, running);
   await running.waitFor(/serving certificate of \S+, \S+ issued, valid until /);
-  // Checked before it expires, because no one approves the next one.
+  // The pair is checked before it expires, because no one approves the next request.
   await assertServingPair(plane.caPath, `${kubelet.certDir}/kubelet-server-current.pem`, "n2");
   await running.waitFor(/(?:^certificate renewed, valid until [^]*){2}/m);
   running.kill("SIGKILL");

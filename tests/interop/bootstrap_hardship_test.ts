@@ -63,14 +63,14 @@ test("an unreachable server, a suspended machine and a kill only delay a renewal
     instance.running.kill("SIGTERM");
     await instance.running.finished();
     await running.waitFor(/cannot renew the certificate[^\n]*(?:connection refused|cannot reach)/);
-    const away = count(running.stdout(), /certificate renewed/g);
+    const renewed = count(running.stdout(), /certificate renewed/g);
     await using again = spawnTlsboot(["up", ...SHORT_LIFE, "--secure-port", port, "--data-dir", instance.dataDir]);
     await waitUntilUp(again);
-    await untilRenewed(running, away + 1);
+    await untilRenewed(running, renewed + 1);
     running.kill("SIGSTOP");
     let renewedBefore = 0;
     {
-      // It is suspended while another machine joins and renews twice.
+      // The machine is suspended while another one joins and renews twice.
       await using otherMachine = rotate(instance.bootstrapKubeconfig, instance.folder.join("n2"), "n2");
       await untilRenewed(otherMachine, 1);
       // All output from before the suspension has arrived by now.

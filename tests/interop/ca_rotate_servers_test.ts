@@ -34,7 +34,7 @@ async function getIssuer(path: string): Promise<string> {
   return (await runProgram("openssl", ["x509", "-in", path, "-noout", "-issuer"])).stdout.trim();
 }
 
-test("ca rotate replaces the CA on both servers, and on one that was down", async () => {
+test("ca rotate replaces the CA on both servers, and on a server that was down", async () => {
   await using etcd = await startEtcd();
   await using servers = await startServers([etcd.urls, etcd.urls], { args: ["--auto-approve"] });
   const [a, b] = servers.instances as [RunningInstance, RunningInstance];

@@ -19,7 +19,7 @@ import { createShell, type Shell } from "../support/interop/shell.ts";
 import { openMachine } from "../support/rotation/fleet.ts";
 import type { TempFolder } from "../support/temp.ts";
 
-/** Certificates are backdated by five minutes, so a machine renews one this short again and again. */
+/** Certificates are backdated by five minutes, so a machine renews a certificate this short again and again. */
 const SHORT_LIFE = "30s";
 const CONTROLLERS = [
   "bootstrap-signer-controller",
@@ -96,7 +96,7 @@ test("docs/guides/new_ca.md: the CA of a kubeadm cluster is replaced under a run
     await admin.run("wait", `namespace/${namespace}`, "--for=create");
   }
   await publishClusterInfo(plane, admin);
-  // As kubeadm init does for the administrator in admin.conf.
+  // kubeadm init creates the same binding for the administrator in admin.conf.
   const group = "kubeadm:cluster-admins";
   await admin.run("create", "clusterrolebinding", group, "--clusterrole=cluster-admin", `--group=${group}`);
   await admin.create(controllerRbac());
@@ -186,7 +186,7 @@ test("docs/guides/new_ca.md: the CA of a kubeadm cluster is replaced under a run
     return shown.match(/BEGIN CERTIFICATE/g)?.length === 1 ? true : undefined;
   });
   assert.match(await kubectl.run("auth", "whoami"), /kubernetes-admin/);
-  // The old certificate, with the new CA for the server.
+  // The old certificate is refused; the new CA in this kubeconfig only verifies the server.
   const old = createKubectl(folder, folder.join("old.conf"));
   await old.run("config", "set-cluster", "kubernetes", `--certificate-authority=${pki}/ca.crt`, "--embed-certs");
   assert.match((await old.try("auth", "whoami")).stderr, /Unauthorized/);

@@ -8,8 +8,8 @@ import { startInstance } from "../support/interop/instance.ts";
 
 for (const release of KUBERNETES_RELEASES) {
   test(`the certificate manager of client-go ${release} bootstraps with a token and rotates twice with its own certificate`, async () => {
-    // Certificates are backdated by five minutes, so one of 30 s starts with more than 90 % of its lifetime over: it is
-    // rotated at once.
+    // Certificates are backdated by five minutes, so more than 90 % of a lifetime of 30 s is over from the start, and
+    // the certificate is rotated at once.
     await using instance = await startInstance({ args: ["--auto-approve", "--cluster-signing-duration", "30s"] });
     const { stdout } = await succeedProgram(peerPath("certmanager", release), [
       ...[`-bootstrap-kubeconfig=${instance.bootstrapKubeconfig}`, `-cert-dir=${instance.folder.join("pki")}`],

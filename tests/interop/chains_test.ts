@@ -1,6 +1,6 @@
 /**
  * openssl and Go's x509, which client-go uses, confirm the verdicts of our test cases for path validation, and verify
- * leaves of a new CA that the old one has cross-signed.
+ * leaves of a new CA that the old CA has cross-signed.
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -95,7 +95,7 @@ const CASE_SETS = [
     build: (): Promise<readonly Case[]> => buildChainCases(new Date()),
     flags: ["-partial_chain", "-auth_level", "2"],
   },
-  { title: "a leaf of a new CA that the old one has cross-signed", build: buildCrossSigned, flags: ["-x509_strict"] },
+  { title: "a leaf of a new CA that the old CA has cross-signed", build: buildCrossSigned, flags: ["-x509_strict"] },
 ];
 
 for (const { title, build, flags } of CASE_SETS) {

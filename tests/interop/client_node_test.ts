@@ -13,7 +13,7 @@ import { npmPeerPath } from "../support/peers/npm.ts";
 /** The results of the program, by step; peers/client-node/story.mjs describes the steps. */
 type Story = Readonly<Record<string, unknown>>;
 
-/** The step that reviews its own identity, whose result depends on the user. */
+/** The step that reviews the client's own identity, whose result depends on the user. */
 const WHO = "self review";
 
 /** Runs the package with its dependencies on Node 24, as its users do. */
@@ -35,7 +35,7 @@ test("client-node gets the same answers from up and kube-apiserver: lists, watch
   assert.deepEqual(ours.story, theirs.story);
   assert.equal(ours.who, "kubernetes-admin of system:masters, system:authenticated");
 
-  // With a bearer token instead of a client certificate.
+  // The answers are the same with a bearer token instead of a client certificate.
   const path = instance.folder.join("token.kubeconfig");
   const cluster = { server: instance.server, "certificate-authority": instance.caPath };
   await writeFile(path, formatKubeconfig(cluster, { token: "admin-token" }), { mode: 0o600 });

@@ -79,7 +79,7 @@ function countLines({ stdout }: Finished): number {
 
 test("up continues when its clock is set forward or back by a second, an hour and more than a year, and loses nothing", async () => {
   await using folder = await createTempFolder();
-  // Its CA is so old that it is valid at every time below.
+  // The CA is so old that it is valid at every time below.
   const clock = await createClock(folder, "-800d", "UTC");
   await using instance = await startClockedInstance(folder, clock);
   assert.equal((await instance.bootstrap("n0")).code, 0);
@@ -276,7 +276,7 @@ test("a connection with an expired certificate may request the certificate of it
   assert.equal(await curl("-H", "impersonate-user: alice", `${csrs}/absent`), "403");
 });
 
-test("a machine that was suspended for fourteen months while it rotated its certificate renews it with the expired one", async () => {
+test("bootstrap --rotate-certificates that was suspended for fourteen months renews with the expired certificate", async () => {
   await using folder = await createTempFolder();
   const clock = await createClock(folder, "-430d", "UTC");
   await using instance = await startClockedInstance(folder, clock, ["--node-recovery", "90d"]);

@@ -12,7 +12,7 @@ const TIMEOUT_MS = 180_000;
 interface TokenOptions {
   readonly type?: string;
   readonly name?: string;
-  /** Entries besides the id, the secret and the usage; undefined removes one of those. */
+  /** Entries in addition to the id, the secret and the usage; undefined removes an entry. */
   readonly data?: Readonly<Record<string, string | undefined>>;
 }
 
@@ -81,7 +81,7 @@ const STEPS: readonly Step[] = [
     isRenewal: true,
   },
   {
-    change: "a token that signs no longer",
+    change: "a token that no longer signs",
     make: apply(tokenSecret("bbbbbb", { data: { "usage-bootstrap-signing": "false" } })),
     signed: ["aaaaaa", "zzzzzz"],
   },

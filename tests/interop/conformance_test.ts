@@ -39,7 +39,7 @@ const NEED_ALL_GROUPS: readonly RegExp[] = [
 ];
 const MISSING_GROUP = /admissionregistration\.k8s\.io/;
 
-/** The node that the setup of the suite waits for: one that is ready to run pods. */
+/** A node that is ready to run pods, for which the setup of the suite waits. */
 const READY_NODE = JSON.stringify({
   apiVersion: "v1",
   kind: "Node",
@@ -63,7 +63,7 @@ test("conformance tests that need no pods pass, except those that expect groups 
   // Admission taints each new node; a node controller would remove the taint.
   await kubectl.run("taint", "nodes", "--all", "node.kubernetes.io/not-ready-");
   const report = folder.join("report.json");
-  // It has no time limit except the runner's, because its tests take minutes.
+  // The suite has no time limit except the runner's, because its tests take minutes.
   await using suite = start(peerPath("e2e.test"), [
     ...[`--kubeconfig=${instance.adminKubeconfig}`, "--provider=skeleton", "--disable-log-dump"],
     ...["--minStartupPods=0", "--allowed-not-ready-nodes=-1", "--ginkgo.no-color", "--ginkgo.v"],

@@ -103,7 +103,7 @@ for (const algorithm of ["ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048", "
   });
 }
 
-test("openssl, Go, nginx and HAProxy refuse a revoked node with the CRL of the server, and accept another one", async () => {
+test("openssl, Go, nginx and HAProxy refuse a revoked node with the CRL of the server, and accept another node", async () => {
   await using instance = await startInstance({ args: ["--auto-approve"] });
   const { folder } = instance;
   const [revoked, good] = [await joinNode(instance, "n1"), await joinNode(instance, "n2")];

@@ -85,7 +85,7 @@ test("up on a disk that fails at every call in turn acknowledges only what it ha
         await life[Symbol.asyncDispose]();
         life = await startWithClient(dataDir, port, disk);
         await waitUntilQuiet(life.client);
-        // As after any crash, the new objects may exist.
+        // As after any crash, the refused objects may exist.
         for (const one of doubtful) refused.delete(one);
       }
       doubtful.clear();
@@ -98,7 +98,7 @@ test("up on a disk that fails at every call in turn acknowledges only what it ha
       await tryEachCall(disk, needle, async ({ fault, call, what }) => {
         const name = `f${FAULTS.indexOf(fault)}-${file.length}-${call}`;
         let refusal: Refusal | undefined;
-        // At least one write, even if the server itself has already hit the fault.
+        // Write at least once, even if the server itself has already hit the fault.
         for (let number = 0; number < (isCheckpoint ? 20 : 1); number++) {
           refusal = await create(`${name}-${number}`, isCheckpoint ? 400_000 : 10);
           if ((await disk.hits()).length > 0) break;

@@ -1,7 +1,4 @@
-/**
- * How a server behaves, and what it reports, while its etcd is down, stalled, full, compacted or
- * disconnected.
- */
+/** Checks how a server behaves and what it reports while its etcd is down, stalled, full, compacted or cut off. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { eventually } from "../support/eventually.ts";
@@ -114,7 +111,7 @@ test("a server reads at the revision of another server, even if none of its keys
   }
 });
 
-test("a watch from a compacted revision ends with 410, and one from a later revision continues", async () => {
+test("a watch from a compacted revision ends with 410, and a watch from a later revision continues", async () => {
   await using etcd = await startEtcd();
   const args = ["--etcd-servers", etcd.urls.join(","), "--etcd-compaction-interval", "2s"];
   const folder = await createTempFolder();
@@ -127,8 +124,8 @@ test("a watch from a compacted revision ends with 410, and one from a later revi
     old = (await instance.kubectl.run("create", "cm", "a", "--output=jsonpath={.metadata.resourceVersion}")).trim();
     await eventually("etcd is compacted", async () => {
       await instance.kubectl.run("annotate", "--overwrite", "cm", "a", `t=${Date.now()}`);
-      const key = await compactedRevision(member!.url);
-      return key > Number(old) || undefined;
+      const compacted = await compactedRevision(member!.url);
+      return compacted > Number(old) || undefined;
     });
   }
   // No server compacts from here on.

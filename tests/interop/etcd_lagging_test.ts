@@ -150,7 +150,7 @@ test("a member that lags repeatedly: reads are never older than acknowledged wri
   const counter = await startCounter(steady);
   const member = etcd.members[2]!;
   const stop = new AbortController();
-  const asking = [bound, free].map(async (instance) => {
+  const reading = [bound, free].map(async (instance) => {
     return await readWhile(await createApiClient(instance, "admin-token"), counter, stop.signal);
   });
   await checkWatch(bound.kubectl.start, counter, 200, async () => {
@@ -162,7 +162,7 @@ test("a member that lags repeatedly: reads are never older than acknowledged wri
     }
   });
   stop.abort();
-  for (const codes of await Promise.all(asking)) {
+  for (const codes of await Promise.all(reading)) {
     assert.ok(codes.filter((code) => code === 200).length > 10, `${codes}`);
   }
 });

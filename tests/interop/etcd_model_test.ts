@@ -132,7 +132,7 @@ test("the simulated etcd answers 1,500 random calls like a real one, and its wat
       }));
       await transact((side) =>
         encodeTransaction(writes.map(({ isLeased, ...write }): GuardedWrite => {
-          // The id of no lease, until the test has granted some.
+          // Until the test has granted leases, no lease has the id.
           const lease = side.leases[leaseIndex] ?? 4_711n;
           return isLeased && write.value !== undefined ? { ...write, lease } : write;
         }))

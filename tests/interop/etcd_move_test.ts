@@ -209,7 +209,7 @@ describe("moves into an etcd", () => {
       await using instance = await spawnInstance(folder, port, "serve");
       await instance.end("SIGTERM");
     }
-    // Its versions are now higher than any that etcd will have.
+    // A restore makes the versions higher than any that etcd will have.
     await succeed("backup", backup, ...data, ...seal);
     await succeed("restore", backup, ...data, ...open, "--force");
     const kubectl = createKubectl(folder, folder.join("data/admin.kubeconfig"));

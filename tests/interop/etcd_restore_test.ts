@@ -52,11 +52,11 @@ interface LimitedRelay extends AsyncDisposable {
   /** The number of bytes that the etcd has received. */
   readonly passed: number;
   /** Resolves when the limit is reached. */
-  readonly isExhausted: Promise<void>;
+  readonly exhausted: Promise<void>;
 }
 
 async function startLimitedRelay(limit: number): Promise<LimitedRelay> {
-  const { promise: isExhausted, resolve } = Promise.withResolvers<void>();
+  const { promise: exhausted, resolve } = Promise.withResolvers<void>();
   const sockets = new Set<Socket>();
   let passed = 0;
   const server = createServer((client) => {
@@ -79,7 +79,7 @@ async function startLimitedRelay(limit: number): Promise<LimitedRelay> {
     get passed() {
       return passed;
     },
-    isExhausted,
+    exhausted,
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();
       await new Promise((closed) => server.close(closed));
@@ -147,7 +147,7 @@ describe("restores into an etcd", () => {
       {
         await using relay = await startLimitedRelay(Math.round(whole.passed * share));
         await using running = spawnTlsboot(through(relay, name));
-        await Promise.race([relay.isExhausted, running.finished()]);
+        await Promise.race([relay.exhausted, running.finished()]);
         running.kill("SIGKILL");
         await running.finished();
       }
@@ -184,11 +184,11 @@ describe("restores into an etcd", () => {
     assert.deepEqual((await readdir(folder.path)).filter((name) => /^last\.re/.test(name)), []);
   });
 
-  test("a restore ends when another program writes below its prefix, and --force-etcd moves all existing keys aside", async () => {
+  test("a restore fails when another program writes below its prefix, and --force-etcd moves all existing keys aside", async () => {
     const command = restore(await createBackup("spoiled", 5), "spoiled", "spoiled");
     await succeedTlsboot(command);
     await putMarkerBack("spoiled");
-    // An empty value, which is not in the backup.
+    // Another program writes an empty value, which is not in the backup.
     await etcd.members[0]!.put("/spoiled/pods/default/strange", "");
     await assertRefused(
       command,
@@ -226,7 +226,7 @@ describe("restores into an etcd", () => {
     );
     assert.equal((await listKeysBelow("taken")).length, 3);
 
-    // The state after a restore that died while it moved keys aside.
+    // This is the state after a restore that died while it moved keys aside.
     const marker = { apiVersion: "tlsboot/v1alpha1", kind: "EtcdRestore", backup: "x", createdAt: "then" };
     const interrupted = { ...marker, phase: "puttingAside", aside: ["/taken.replaced-then"] };
     await etcd.members[0]!.put(`/taken/${MARKER}`, JSON.stringify(interrupted));

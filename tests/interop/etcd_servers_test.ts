@@ -1,4 +1,4 @@
-/** Servers on an etcd with three members: what one server ends, the others end too, and all have the same CA. */
+/** Servers on an etcd with three members: what is revoked at one is revoked at the others, and all have the same CA. */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { test } from "node:test";
@@ -16,7 +16,7 @@ async function kubeconfigWithToken(instance: RunningInstance, token: string): Pr
   return instance.kubectl.as(path);
 }
 
-/** Deletes an object at one server, and waits until a watch at another one delivers the deletion. */
+/** Deletes an object at one server, and waits until a watch at another server delivers the deletion. */
 async function deleteAt(
   here: RunningInstance,
   there: RunningInstance,
@@ -41,7 +41,7 @@ test("two servers write in turn, and each immediately reads what the other has w
   const revision = "--output=jsonpath={.metadata.resourceVersion}";
   let newest = await a.kubectl.run("create", ...turns, revision);
   for (const [turn, [here, there]] of [[b, a], [a, b], [b, a], [a, b]].entries()) {
-    // A server that does not know the last write of the other one refuses this one as a conflict.
+    // A server that does not know the last write of the other server refuses this patch as a conflict.
     const patch = JSON.stringify({ metadata: { resourceVersion: newest }, data: { turn: `${turn}` } });
     newest = await here!.kubectl.run("patch", ...turns, `--patch=${patch}`, revision);
     assert.equal(await there!.kubectl.run("get", ...turns, `${revision} {.data.turn}`), `${newest} ${turn}`);
@@ -57,20 +57,20 @@ test("a permission revoked at one server is revoked at another once a watch ther
   const isAllowed = async (...args: readonly string[]) => (await bearer.try(...args)).code === 0 || undefined;
   await eventually("the token is valid at the other server", () => isAllowed("auth", "can-i", "create", "csr"));
 
-  // A permission from a binding.
+  // A permission ends with its binding.
   await a.kubectl.run("create", "clusterrolebinding", "look", "--clusterrole=view", "--group=system:bootstrappers");
   await eventually("the binding is valid at the other server", () => isAllowed("get", "cm", "-n", "default"));
   await deleteAt(a, b, "clusterrolebinding", "look");
   assert.match((await bearer.try("get", "cm", "-n", "default")).stderr, /Forbidden/);
 
-  // A service account token, which ends with the account.
+  // A service account token ends with its account.
   await a.kubectl.run("create", "serviceaccount", "app");
   const account = await kubeconfigWithToken(b, (await a.kubectl.run("create", "token", "app")).trim());
   assert.match(await account.run("auth", "whoami"), /system:serviceaccount:default:app/);
   await deleteAt(a, b, "serviceaccount", "app");
   assert.match((await account.try("get", "--raw", "/api")).stderr, /Unauthorized/);
 
-  // A revocation, which the other server counts once it refuses the credential.
+  // A revocation applies at the other server too, which also counts it.
   const stolen = (await a.succeed("token", "create", "--kubeconfig", a.adminKubeconfig)).stdout.trim();
   const [id] = stolen.split(".");
   const thief = await kubeconfigWithToken(b, stolen);

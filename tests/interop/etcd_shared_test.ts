@@ -87,7 +87,7 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
       await using first = await startInstance({ args, dataDir });
       await writeSamples(first.kubectl, "early");
       handovers.push(withoutRenewedLeases(await readAllObjects(first.kubectl)));
-      // It releases its Lease, so the next server need not wait.
+      // The server releases its Lease, so the next server need not wait.
       first.running.kill("SIGTERM");
       await first.running.finished();
     }
@@ -319,7 +319,7 @@ describe("one etcd under tlsboot and kube-apiserver", () => {
       const published = await bundle();
       const caPem = await readFile(plane.caPath, "utf8");
       assert.equal(published.data["ca.crt"].trim(), caPem.trim());
-      // It has the name that tlsboot would give it for this CA.
+      // The bundle has the name that tlsboot would give it for this CA.
       const bundles = await ours.run("get", "clustertrustbundles", SERVING_BUNDLES, "--output=json");
       assert.deepEqual(
         JSON.parse(bundles).items.map(({ metadata, spec }: ClusterTrustBundle) => [metadata.name, spec.trustBundle]),

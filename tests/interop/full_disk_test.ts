@@ -11,7 +11,7 @@ import { type Kubectl, waitForCertificate } from "../support/interop/kubectl.ts"
 import { startInstance, waitUntilUp } from "../support/interop/instance.ts";
 import { mountSmallDisk } from "../support/interop/small_disk.ts";
 
-/** Creates a CSR of a few pages, which does not fit into a partly used one. */
+/** Creates a CSR of a few pages, which does not fit into a partly used page. */
 async function create(kubectl: Kubectl, name: string) {
   const stdin = await csrManifest(name, { metadata: { annotations: { "example.com/weight": "x".repeat(16_000) } } });
   return await kubectl.given({ stdin }).try("create", "-f", "-");
@@ -31,7 +31,7 @@ test("up on a full disk refuses writes with a clear error, continues to read, an
     assert.equal(code, 0, stderr);
     acknowledged.push(name);
   };
-  // The free pages of the database may have room for a few more.
+  // The free pages of the database may have room for a few more requests.
   const createUntilRefused = async (prefix: string) => {
     for (let number = 1; number <= 100; number++) {
       const { code, stderr } = await create(instance.kubectl, `${prefix}-${number}`);

@@ -355,7 +355,7 @@ test("stolen_machine: a person and a node are revoked, and get new certificates"
   assert.match(out, /^node:n1 +keyCompromise +kubernetes-admin .* stolen from rack 4$/m);
 });
 
-test("custom_signer: a custom signer issues for a web server, and a policy approves the next one", async () => {
+test("custom_signer: a custom signer issues for a web server, and a policy approves the next request", async () => {
   const out = await runGuide(await readGuide("custom_signer"));
   assert.match(out, /www\/tls\.crt: OK/);
   assert.match(out, /DNS:www\.home\.arpa/);
@@ -445,7 +445,7 @@ test("backup: an instance is backed up with a passphrase and with a key, and res
   assert.match(out, /valid: made [^]*No resources found/);
 });
 
-test("ca: a server uses an imported CA, one with a passphrase, and one that signs through a program", async () => {
+test("ca: a server uses an imported CA, a CA with a passphrase, and a CA that signs through a program", async () => {
   const guide = await readGuide("ca");
   // Each block has its own instance. Other tests cover a terminal and another cluster.
   const blocks = guide.blocks.map((block, index) =>

@@ -62,8 +62,8 @@ function write(at: number, verb: "create" | "update", object: RecordedState, gua
 
 /** A call without an answer. */
 function open(at: number, verb: Call["verb"], rest: Partial<Call>): Call {
-  const { status: _status, ...asked } = call(at, at + 5, verb, rest);
-  return asked;
+  const { status: _status, ...unanswered } = call(at, at + 5, verb, rest);
+  return unanswered;
 }
 
 function list(at: number, resourceVersion: number, items: readonly RecordedState[], rest: Partial<Call> = {}): Call {
@@ -188,7 +188,7 @@ const BROKEN: readonly { readonly name: string; readonly changes: Change; readon
     want: /^linearizable: configmaps default\/a: no order/,
   },
   {
-    name: "a read without an object whose unanswered deletion a watch contradicts",
+    name: "a 404 after an unanswered deletion that a watch contradicts",
     changes: {
       conflict: [open(212, "delete", { name: "a" }), call(220, 225, "get", { name: "a", status: 404 })],
     },
@@ -473,7 +473,7 @@ const UNUSUAL: readonly { readonly name: string; readonly changes: Change }[] = 
     },
   },
   {
-    name: "a creation that is refused after one without an answer",
+    name: "a creation that is refused after a creation without an answer",
     changes: {
       initialEnd: [
         CORRECT.initialEnd,

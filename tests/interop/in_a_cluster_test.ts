@@ -205,7 +205,7 @@ describe("the pods of packaging/kustomize", () => {
     }
   });
   after(async () => {
-    for (const one of running) await one[Symbol.asyncDispose]();
+    for (const pod of running) await pod[Symbol.asyncDispose]();
     await plane[Symbol.asyncDispose]();
   });
 

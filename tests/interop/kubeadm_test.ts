@@ -75,7 +75,7 @@ async function assertJoins({ folder, kubectl }: RunningInstance, line: string): 
   assert.deepEqual(listHostFiles(), before);
 }
 
-test("docs/guides/kubeadm.md: the command that it prints makes a machine a Ready node", async () => {
+test("docs/guides/kubeadm.md: the printed command turns a machine into a Ready node", async () => {
   await using instance = await startInstance();
   await assertJoins(instance, `${await prepare(instance)} --node-name ${NODE}`);
 });

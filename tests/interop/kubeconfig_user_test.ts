@@ -113,7 +113,7 @@ function testUsers(start: () => Promise<Cluster>, hasRevocations: boolean): void
     const asPerson = (role: PersonRole) => kubectl.as(folder.join(`a-${role}.kubeconfig`));
     const mayDo = async (role: PersonRole, what: string) =>
       (await asPerson(role).try("auth", "can-i", ...what.split(" "))).code === 0;
-    // kube-apiserver sees roles and bindings by watches, a moment later; these are the last ones of each role.
+    // kube-apiserver sees roles and bindings by watches, a moment later; these permissions are the last of each role.
     for (
       const [role, what] of [
         ["viewer", "list csr"],

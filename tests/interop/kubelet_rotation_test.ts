@@ -35,8 +35,8 @@ test("kube-apiserver with our signer and our approver with a policy: a kubelet r
   const [firstClient, firstServing] = await Promise.all([untilChanged(client), untilChanged(serving)]);
   await untilReady(kubectl, NODE);
 
-  // Each is verified at once, before it expires. The links may already point to the next certificate, so their targets
-  // are used.
+  // Each certificate is verified at once, before it expires. The links may already point to the next certificate, so
+  // their targets are used.
   await Promise.all([
     untilChanged(client, firstClient).then((path) => assertNodePair(plane.caPath, path, NODE)),
     untilChanged(serving, firstServing).then((path) => assertChain(plane.caPath, path, "sslserver")),

@@ -126,7 +126,7 @@ const EMPTY_AT_FIRST: readonly string[] = [
   ...["apiserver_audit_error_total", "leader_election_master_status", "tlsboot_audit_disk_free_bytes"],
   ...["apiserver_client_certificate_expiration_seconds", "tlsboot_certificates_issued_total"],
   ...["tlsboot_issued_certificates", "tlsboot_issued_certificates_overdue"],
-  // Served with an inventory; the test of node attestations reads it.
+  // This is served with an inventory, and the test of node attestations reads it.
   "tlsboot_node_attestations_total",
   // These are in the textfile of tlsboot doctor, which another test reads.
   ...["tlsboot_doctor_findings", "tlsboot_doctor_last_run_timestamp_seconds"],

@@ -23,7 +23,7 @@ const ACCOUNT = "tlsboot-pod-signer.example.com.work";
 const DNS = "example.com/dns-names";
 /** The number of projected certificates in the large pods; a measurement sets more. */
 const MANY = Number(process.env["TLSBOOT_POD_REQUESTS"] ?? 20);
-/** The most in one pod: a kubelet checks all projections of a pod whenever one of its requests changes. */
+/** The largest number in one pod: a kubelet checks all projections of a pod whenever one of its requests changes. */
 const PER_POD = 100;
 
 const PROFILE = `apiVersion: tlsboot/v1alpha1
@@ -141,7 +141,7 @@ describe("with a kube-apiserver", () => {
     // Only the leader signs, unless it stalled for so long that it lost the lease.
     if (/pod certificate/.test(second.stderr())) await first.waitFor(/no longer leading/);
 
-    // The second one takes over.
+    // The second signer takes over.
     first.kill("SIGTERM");
     await first.finished();
     await second.waitFor(/"message":"leading/);
@@ -233,7 +233,7 @@ async function grantRights(): Promise<string> {
   await kubectl.given({ stdin: manifest.stdout }).run("apply", "-f", "-");
   const token = await kubectl.run("create", "token", ACCOUNT, "--namespace=kube-system");
   const kubeconfig = await plane.kubeconfigWithToken("pod-signer", token.trim());
-  // These are in the last cluster role and the last role.
+  // These permissions are in the last cluster role and the last role.
   await untilAllowed(kubectl.as(kubeconfig), "list", "podcertificaterequests");
   await untilAllowed(kubectl.as(kubeconfig), "update", `leases/${ACCOUNT}`, "--namespace=kube-system");
   return kubeconfig;

@@ -1,4 +1,4 @@
-/** Runs the commands that tlsboot prints unchanged against `up`, with stock kubectl, kubelet and openssl. */
+/** Runs the commands that tlsboot prints, unchanged, against `up`, with stock kubectl, kubelet and openssl. */
 import assert from "node:assert/strict";
 import { copyFile, mkdir } from "node:fs/promises";
 import { test } from "node:test";
@@ -35,7 +35,7 @@ test("every command that the demo prints works against up in an empty folder, an
       const started = stack.use(shell.start(typed));
       up = started;
       await waitUntilUp(started);
-      // The only file in a command that the demo writes and `up` does not.
+      // The demo writes this file for a later command, and `up` does not.
       await copyFile(stage.join("work/tlsboot-demo/refused.yaml"), `${work}/refused.yaml`);
       continue;
     }
@@ -87,8 +87,8 @@ async function assertFolderIsServed(shell: Shell, shown: string): Promise<void> 
     assert.match(who, new RegExp(`Username +system:node:${node}\n`));
   }
   const listed = await shell.run("kubectl --kubeconfig tlsboot-demo/admin.kubeconfig get csr --no-headers");
-  // The requests of the machine, of a renewal, of the sleeper after its outage, and of the machine that was set up
-  // again. The sleeper's first request is deleted some time after its certificate has expired.
+  // These are requests of the machine, of a renewal, of the sleeper after its outage, and of the machine that was set
+  // up again. The sleeper's first request is deleted some time after its certificate has expired.
   assert.match(listed.stdout, /^(\S+ .* Approved,Issued\n){4,5}$/, listed.stderr);
 }
 

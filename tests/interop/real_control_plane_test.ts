@@ -16,8 +16,8 @@ import { POD_PROFILE } from "../support/pod_profile.ts";
 import { KUBE_APISERVER_VERSIONS } from "./comparison/versions.ts";
 
 /**
- * Certificates are backdated by five minutes, so one of 30 s starts with more than 90 % of its lifetime over, and a
- * rotating client renews it at once.
+ * Certificates are backdated by five minutes, so more than 90 % of a lifetime of 30 s is over from the start, and a
+ * rotating client renews at once.
  */
 const SHORT_LIFE = "30s";
 
@@ -102,7 +102,7 @@ for (const version of KUBE_APISERVER_VERSIONS) {
   });
 }
 
-test("kube-apiserver with its own controllers and our client: approved automatically, and by tlsboot approve", async () => {
+test("kube-apiserver with its own controllers and our client: requests are approved automatically, and by tlsboot approve", async () => {
   await using plane = await sharedControlPlane();
   await using _controllers = plane.startCertificateControllers();
   const kubectl = await prepare(plane);
@@ -154,7 +154,7 @@ test("docs/guides/existing_cluster.md works unchanged: the roles, a policy, and 
   const { blocks } = await readGuide("existing_cluster");
   assert.equal(blocks.length, 4);
   const [roles, policy, join, elsewhere] = blocks as [string, string, string, string];
-  // "The same for tlsboot-approver."
+  // The guide says only "The same for tlsboot-approver" here.
   const toApprover = roles.slice(roles.indexOf("kubectl config"), roles.indexOf("tlsboot signer --"))
     .replaceAll("signer", "approver");
   const serving = "tlsboot bootstrap --kubeconfig n2/kubeconfig --cert-dir n2/pki --hostname-override n2 --serving";

@@ -20,7 +20,7 @@ async function grantRights(): Promise<readonly string[]> {
   await kubectl.given({ stdin: manifest.stdout }).run("apply", "-f", "-");
   const token = (await kubectl.run("create", "token", ACCOUNT, "--namespace=kube-system")).trim();
   const kubeconfig = await plane.kubeconfigWithToken("web-signer", token);
-  // These are in the last cluster role and the last role.
+  // These permissions are in the last cluster role and the last role.
   await untilAllowed(kubectl.as(kubeconfig), "list", "csr");
   await untilAllowed(kubectl.as(kubeconfig), "update", `leases/${ACCOUNT}`, "--namespace=kube-system");
   return ["signer", "--kubeconfig", kubeconfig, "--profile", profile, ...plane.caFlags];
@@ -46,7 +46,7 @@ describe("a signer with the permissions of --print-rbac", () => {
     assert.equal(await waitForFailure(kubectl, "web-client"), why);
     assert.doesNotMatch(signer.stderr(), /forbidden|cannot/i);
     assert.match(await kubectl.run("get", "lease", ACCOUNT, "--namespace=kube-system", "--output=name"), /lease/);
-    // It releases its lease, so the next signer need not wait.
+    // The signer releases its lease, so the next signer need not wait.
     signer.kill("SIGTERM");
     await signer.finished();
   });

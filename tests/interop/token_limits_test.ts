@@ -25,7 +25,7 @@ import { sharedControlPlane } from "../support/interop/shared.ts";
 const quiet = new AbortController().signal;
 const CSRS = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 
-test("stock kubelets join with their own files, and one with a copied file is refused and reported", async () => {
+test("stock kubelets join with their own files, and a kubelet with a copied file is refused and reported", async () => {
   await using instance = await startInstance();
   const machines = "apiVersion: tlsboot/v1alpha1\nkind: Inventory\nnodes:\n- name: n1\n- name: n2\n- name: n3\n";
   await writeFile(instance.folder.join("machines.yaml"), machines);

@@ -24,8 +24,8 @@ describe("ui with kube-apiserver", () => {
     world = await startWorld(stack, cluster, browser, cluster.auditLog);
   });
   after(async () => {
-    // Read before the program exits, which the open page would report too. The page of a deleted token may
-    // report the deletion before it is left.
+    // The problems are read before the program exits, because the open page would report the exit too. The page of a
+    // deleted token may report the deletion before it is left.
     const expected = /status of 40[39]|status of 404 .*\/tokens\/\w+\)$/;
     const problems = world.alice.problems.filter((problem) => !expected.test(problem));
     await stack.disposeAsync();

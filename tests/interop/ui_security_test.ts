@@ -172,7 +172,7 @@ describe("attacks on the page", () => {
       const page = await browser.openTab(person);
       const answers = await watchAnswers(page, fresh.origin);
       await page.goto(`http://${host}:${attacker.port}/`);
-      // Polled by a timer, because a hidden page draws no frames, and the window that it opens hides it.
+      // A timer polls the report, because the window that the page opens hides it, and a hidden page draws no frames.
       await page.waitForFunction("globalThis.report", { polling: 50 });
       const report = await page.evaluate("globalThis.report") as Readonly<Record<string, string>>;
       for (const [attempt, result] of Object.entries(report)) {

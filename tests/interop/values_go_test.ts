@@ -75,7 +75,7 @@ const KINDS: readonly Kind[] = [
 ];
 
 for (const { kind, seeds, words, parse, convert = (value: string) => value } of KINDS) {
-  test(`${kind}: Go accepts the same ones of ${COUNT} texts, with the same values`, async () => {
+  test(`${kind}: of ${COUNT} texts, Go accepts the same as tlsboot, with the same values`, async () => {
     const pool = { random: createSeededRandom(SEED), inputs: seeds.map(encodeText), words };
     const mutated = Array.from(
       { length: COUNT },

@@ -107,8 +107,8 @@ async function sign(
     const [request, out] = [folder.join("request.csr"), folder.join(`issued-${index}.crt`)];
     await writeFile(request, pem);
     const rules = signerName === "example.com/web" ? ["--profile", "web.yaml"] : ["--signer", signerName];
-    const asked = usages.flatMap((usage) => ["--usage", usage]);
-    await tlsboot(folder, "sign", request, "--out", out, "--force", ...rules, ...asked, ...flags);
+    const usageFlags = usages.flatMap((usage) => ["--usage", usage]);
+    await tlsboot(folder, "sign", request, "--out", out, "--force", ...rules, ...usageFlags, ...flags);
     const [leaf = "", ...intermediates] = certificateBlocks(await readFile(out, "utf8"));
     issued.set(name, leaf);
     intermediates.forEach((block, at) => issued.set(`${name}, certificate ${at + 2}`, block));

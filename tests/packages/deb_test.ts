@@ -151,7 +151,7 @@ describe("the Debian package", () => {
     assert.match(await root.run("zcat /usr/share/man/man1/tlsboot-up.1.gz"), /^\.TH "TLSBOOT\\-UP" "1" "2/m);
     assert.match(await root.run("cat /usr/share/doc/tlsboot/copyright"), /^Licence: Apache-2\.0$/m);
     await root.run("bash -n /usr/share/bash-completion/completions/tlsboot");
-    // kubectl finds the program by the name of the link.
+    // kubectl finds its plugin by the name of the link, kubectl-tlsboot.
     const kubectl = join(await ensureDebianProgram("kubernetes-client"), "usr", "bin", "kubectl");
     await copyFile(kubectl, folder.join("share", "kubectl"));
     assert.equal(JSON.parse(await root.run("/tmp/share/kubectl tlsboot version -o json")).version, version);

@@ -207,7 +207,7 @@ describe("the container image", () => {
     assert.match(first, /^Uid:(?:\t65532){4}$/m);
     assert.match(first, /^0$/m);
     const second = await succeed(`
-    # A server that is killed after ten seconds does not end with 0.
+    # By default podman kills a server after ten seconds, and then the exit code is not 0.
     podman stop --time 120 server
     podman inspect --format 'ended with {{.State.ExitCode}}' server
     podman rm server machine

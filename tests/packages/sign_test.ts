@@ -88,7 +88,7 @@ describe("a signed release", () => {
     for (const name of [...SIGNED, PROGRAM]) await copyFile(folder.join("dist", name), join(stick, name));
   });
 
-  test("nothing is signed without a release key, and an adopted one is in the sources and in the README", async () => {
+  test("nothing is signed without a release key, and an adopted key is in the sources and in the README", async () => {
     assert.equal(keyless.code, 1);
     assert.match(
       keyless.stderr,

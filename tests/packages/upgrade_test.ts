@@ -23,7 +23,7 @@ let folder: TempFolder;
 let released: string;
 let second: string;
 
-/** A stick's differences from one with the second build under its own name, signed with the test key. */
+/** Changes to a stick. Without them it has the second build under its own name, signed with the test key. */
 interface Stick {
   readonly version?: string;
   readonly platform?: string;
@@ -178,7 +178,7 @@ describe("upgrades from a stick", () => {
   });
   after(() => folder[Symbol.asyncDispose]());
 
-  test("a signed release that starts replaces the file, which is kept next to it", async () => {
+  test("a signed release that starts replaces the file, and the old file is kept next to it", async () => {
     const stick = await makeStick();
     const { code, stdout, stderr, file } = await upgrade(stick);
     assert.equal(code, 0, stderr);

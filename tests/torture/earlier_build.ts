@@ -7,11 +7,8 @@ import { cacheDir, mustRun } from "../../scripts/processes.ts";
 import { hostPlatform } from "../../scripts/build/node_runtime.ts";
 import { runProgram } from "../support/child.ts";
 
-/**
- * The last release, or a commit as long as there is none. The check of histories rejects older commits, whose lists of
- * one name lack the revision at which they were read.
- */
-const EARLIER_COMMIT = "b608243c1c2ea635e4263b5149d920f8ccf9e334";
+/** The last release or, as long as there is none, the commit whose data every later build must open. */
+const EARLIER_COMMIT = "ea5dc07eb5a6245b86f6e0ea9e97ac9a9cbae43b";
 
 /** Returns the path of the program as it was at `EARLIER_COMMIT`. */
 export function earlierBuildPath(): string {

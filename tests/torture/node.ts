@@ -125,7 +125,7 @@ export function beginLife(options: NodeOptions, number: number, files: FilePort)
   const logger = createFaultLogger((code, message) => {
     const error = new AppError(code as AppError["code"], `node ${nodeName}: ${code}: ${message}`);
     if (options.areClocksSet && isSkewed(error)) skewed.abort(error);
-    else onFault(error.message);
+    else if (!options.areClocksSet || !COMPACTED.test(message)) onFault(error.message);
   });
   const findCluster = createKubeconfigFinder(options.bootstrapKubeconfig, files);
   const machine = {
@@ -233,6 +233,9 @@ export async function requestUsername(api: ApiClient, signal: AbortSignal): Prom
   }, signal) as { readonly status?: { readonly userInfo?: { readonly username?: string } } };
   return review.status?.userInfo?.username;
 }
+
+/** The refusal of a watch whose history is gone. A server whose clock is set forward drops its history. */
+const COMPACTED = /too old resource version/;
 
 /** Collects the failures of the certificate manager, which reports them only to the log. */
 function createFaultLogger(onFault: (code: string, message: string) => void): Logger {

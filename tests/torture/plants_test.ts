@@ -24,6 +24,12 @@ for (const { name, patches } of PLANTS) {
   });
 }
 
+for (const { name, finder, fault } of PLANTS.filter(({ finder }) => finder.task === "test")) {
+  test(`the test that finds ${name} exists`, () => {
+    assert.match(readFileSync(join(process.cwd(), "tests", `${finder.flags[0]}_test.ts`), "utf8"), fault);
+  });
+}
+
 test("applyPatches() refuses a text that is missing or occurs twice", () => {
   const patch = { file: "a.ts", before: "one", after: "two" };
   assert.equal(applyPatches("a.ts", "one $& three", [patch]), "two $& three");

@@ -400,11 +400,19 @@ class Storm {
       if (fault === undefined) this.#pairs++;
       else this.#addFault(fault);
     }
+    await this.#awaitRevocations();
     await this.#revoker?.useAll(this.#stop.signal);
     this.#calm.abort(new Error("the storm calms down"));
     await this.#list(cluster, "at the end");
     await this.#auditRegister(instance, cluster);
     await this.#awaitWatchers(cluster);
+  }
+
+  /** Waits for each effect of a revocation, because a storm of a few faults may end before the first one. */
+  async #awaitRevocations(): Promise<void> {
+    const deadline = this.#clock.elapsedMs() + this.#options.settleSeconds * 1000;
+    const isSeen = (): boolean => Object.values(this.#revoker?.counts() ?? {}).every((count) => count > 0);
+    while (!isSeen() && this.#clock.elapsedMs() < deadline) await this.#pause(20);
   }
 
   #formatProgress(): string {

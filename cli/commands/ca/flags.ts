@@ -308,7 +308,7 @@ export const caSignCommand = defineCommand({
   },
   rules: CA_IN_FILES_RULES,
   examples: {
-    "Sign with a CA whose key two people open, who type their shares":
+    "Sign with a CA whose key is split, after two people type their shares":
       "tlsboot ca sign ca.csr --data-dir root --out ca.crt",
     "Sign with a CA in files, for one domain":
       "tlsboot ca sign ca.csr --ca-cert root.crt --ca-key root.key --permit-dns example.org --out ca.crt",
@@ -351,7 +351,7 @@ export const caSharesSplitCommand = defineCommand({
   exitCodes: { 0: "the pages are written" },
 });
 
-const SHARE_ARGUMENT = argument("[SHARE...]", "A file with a share, or - for those that are typed", { kind: "file" });
+const SHARE_ARGUMENT = argument("[SHARE...]", "A file with a share, or - to type shares", { kind: "file" });
 
 export const caSharesCheckCommand = defineCommand({
   path: ["ca", "shares", "check"],
@@ -366,7 +366,7 @@ export const caSharesCheckCommand = defineCommand({
   args: [SHARE_ARGUMENT],
   flags: KEY_FLAGS,
   examples: {
-    "Check a page, which is typed": "tlsboot ca shares check",
+    "Check a page by typing it": "tlsboot ca shares check",
     "Check all pages before they are printed": "tlsboot ca shares check shares/*.txt",
   },
   exitCodes: { 0: "no share has a fault", 3: "a share has a fault, or the shares do not open the key" },

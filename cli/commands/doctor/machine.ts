@@ -69,8 +69,8 @@ export async function examineMachineAt(
     // The pins would be those of a CA that the server no longer has.
     : reading.server.kind === "untrusted"
     ? []
-    : await listServerWords(kubeconfigPath, deps);
-  const words: BootstrapCommands = {
+    : await listServerFlags(kubeconfigPath, deps);
+  const commands: BootstrapCommands = {
     credentials: bootstrapKubeconfig !== undefined ? "files" : credentials.length > 0 ? "stdin" : undefined,
     line: (nodeName, purpose) =>
       formatCommandLine([
@@ -79,7 +79,7 @@ export async function examineMachineAt(
         ...["--hostname-override", nodeName, ...(purpose === "serving" ? ["--serving"] : [])],
       ]),
   };
-  const examined = await examineMachine(reading, words, deps, signal);
+  const examined = await examineMachine(reading, commands, deps, signal);
   const tokens = reading.server.kind === "accepted" ? await findWorkingTokens(kubeconfigs, deps, signal) : [];
   const found = reportOn(deps.show(certDir)).check("bootstrap-token", tokens);
   return { ...examined, findings: [...examined.findings, ...found] };
@@ -89,7 +89,7 @@ export async function examineMachineAt(
  * Lists the flags of a first request with a token from stdin: the server of the kubeconfig, and the pins of its CAs. Empty
  * when the kubeconfig does not have both.
  */
-async function listServerWords(path: string, deps: ExamineDeps): Promise<readonly string[]> {
+async function listServerFlags(path: string, deps: ExamineDeps): Promise<readonly string[]> {
   const file = await readFound(path, deps);
   const server = file?.kubeconfig?.clusters[0]?.cluster.server;
   if (file === undefined || server === undefined) return [];

@@ -92,7 +92,7 @@ export function toBindingName(role: PersonRole, person: string): string {
   return `${toRoleName(role)}:${person}`;
 }
 
-/** Describes what a role allows, in words, one line for each. */
+/** Describes what a role allows, in one or more lines. */
 export function describePersonRole(role: PersonRole, customSigners: readonly string[]): readonly string[] {
   const lines = ["read requests, certificates, revocations, the rotation of CAs, nodes and events, and no Secrets"];
   if (role === "viewer") return lines;

@@ -71,8 +71,8 @@ export async function runRevoke(input: Input<typeof revokeCommand.flags>, tools:
 }
 
 /**
- * Refuses to revoke the command's own credential, and what neither the register nor the server knows, without a
- * confirmation.
+ * Without a confirmation, refuses to revoke the command's own credential, and targets that neither the register nor the
+ * server knows.
  */
 function refuseUnconfirmed(plan: RevocationPlan | AppError): RevocationPlan | AppError {
   if (plan instanceof AppError || plan.kind === "deny") return plan;
@@ -170,7 +170,7 @@ function createUnsupportedError(text: string): AppError {
   });
 }
 
-/** Denies a request as the user of the connection; with `uid` only the object that was seen. */
+/** Denies a request as the user of the connection. With `uid`, a later object of the same name is not denied. */
 async function denyPending(
   { text, name, uid }: { readonly text: string; readonly name: string; readonly uid: string | undefined },
   api: ApiClient,

@@ -186,10 +186,10 @@ async function signBundle(
   { settings, origins }: Input<typeof signCommand.flags>,
   tools: Tools,
 ): Promise<ExitCode> {
-  refuseFlags(origins, ["usage", "duration"], "not for a bundle", SEE_REQUESTS);
+  refuseFlags(origins, ["usage", "duration"], "not for a bundle", SEE_HELP);
   const bundle = openBundleText("requests", readRequests, text, file);
   if (bundle.origin.kind === "export") {
-    refuseFlags(origins, ["server"], "not for requests that a server exported", SEE_REQUESTS);
+    refuseFlags(origins, ["server"], "not for requests that a server exported", SEE_HELP);
   }
   using session = await openSession(settings, createDeps(settings, tools));
   const answer = await answerBundle(bundle, session);
@@ -218,7 +218,7 @@ export async function signFolder(
   >,
   tools: Tools,
 ): Promise<ExitCode> {
-  refuseFlags(origins, ["trustExporter", "qr", "out", "force", "usage", "duration"], "not for a folder", SEE_REQUESTS);
+  refuseFlags(origins, ["trustExporter", "qr", "out", "force", "usage", "duration"], "not for a folder", SEE_HELP);
   const path = resolve(tools.cwd, folder);
   const names = await findRequests(path);
   if (names.length === 0) {
@@ -245,7 +245,7 @@ export async function signFolder(
   return code === EXIT.done && isRefused ? EXIT.no : code;
 }
 
-const SEE_REQUESTS = "the requests in it say what they ask for";
+const SEE_HELP = "the requests contain their own usages and lifetimes; see: tlsboot sign --help";
 
 /** Throws UsageError for given flags that do not apply to the arguments. */
 function refuseFlags(origins: Input["origins"], flags: readonly string[], why: string, hint?: string): void {

@@ -117,7 +117,7 @@ function formatGreeting(
   const noToken = proving === undefined
     ? "each machine needs its own token"
     : `the machines in ${word(proving)} prove their identity${
-      settings.sharedToken ? "; when it lists no proofs, the next start creates one" : ""
+      settings.sharedToken ? "; when that file lists no proofs, the next start creates a shared token" : ""
     }`;
   const { certificate } = instance.authorities.serving;
   const newCa = instance.isNewCa ? `, created now and valid until ${formatTime(certificate.notAfter)}` : "";

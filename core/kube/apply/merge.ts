@@ -130,7 +130,7 @@ function toList(value: unknown): readonly unknown[] {
 }
 
 /**
- * Removes from a merged object the fields that its applier owned by `last` and that no one owns now.
+ * Removes from a merged object the fields that are in `last`, its applier's earlier set, and that no one owns now.
  *
  * @param managers all managers of this API version, with the applier's new set
  */

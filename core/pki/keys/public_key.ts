@@ -245,7 +245,7 @@ export type PublicKeyParts =
   }
   | { readonly algorithm: "Ed25519"; readonly keyBytes: Uint8Array };
 
-/** Encodes a SubjectPublicKeyInfo without checking the parts, as `parsePublicKey` does. */
+/** Encodes a SubjectPublicKeyInfo. Only `parsePublicKey` checks the parts. */
 export function encodePublicKey(parts: PublicKeyParts): Bytes {
   const encode = (key: Uint8Array, ...algorithm: readonly Bytes[]): Bytes =>
     encodeSequence(encodeSequence(...algorithm), encodeBitString(key));

@@ -1,6 +1,6 @@
 /**
  * Finds out who may request, approve and sign certificates at a cluster, by which RBAC binding, and which of these
- * rights make the holder any node or an administrator. The rules are those of the admission plugins
+ * rights let the holder become any node or an administrator. The rules are those of the admission plugins
  * `plugin/pkg/admission/certificates/{approval,signing}` and of the approver
  * `pkg/controller/certificates/approver/sarapprove.go`.
  */

@@ -113,7 +113,7 @@ export function assertNoMarker(kvs: readonly EtcdKeyValue[], prefix: string): vo
   const place = `"${normalizePrefix(prefix)}" in etcd`;
   throw new AppError(
     "storage_corrupt",
-    `cannot use what is below ${place}: a restore of the backup of ${found.marker.createdAt} is not finished`,
+    `cannot use keys below ${place}: a restore of the backup of ${found.marker.createdAt} is not finished`,
     {
       hint:
         "wait for tlsboot restore if it still runs; otherwise run the same command again, which continues where it stopped",

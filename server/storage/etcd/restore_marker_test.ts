@@ -137,7 +137,7 @@ test("assertNoMarker() and assertNotRestoring() refuse a prefix with a restore u
   await assertNotRestoring(createClient(others), "/instances/one");
   const refusal = {
     ...{ name: "AppError", code: "storage_corrupt" },
-    message: 'cannot use what is below "/instances/one" in etcd: a restore of the backup of 2026-11-25 is not finished',
+    message: 'cannot use keys below "/instances/one" in etcd: a restore of the backup of 2026-11-25 is not finished',
   };
   assert.throws(() => assertNoMarker(among, "instances/one/"), refusal);
   await assert.rejects(assertNotRestoring(createClient(among), "instances/one/"), refusal);

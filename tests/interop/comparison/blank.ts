@@ -80,7 +80,7 @@ export function createBlanker(options: BlankerOptions): Blanker {
   const blankText = (raw: string): string => {
     const text = raw.includes("eyJ") ? blankToken(raw) : raw;
     if (options.literal.includes(`"${text}"`) && !/[0-9a-f]{8}-/.test(text)) return text;
-    // UIDs first: the end of one can look like a generated name.
+    // UIDs come first, because the end of a UID can look like a generated name.
     let out = text.includes("-") ? text.replace(UUID, blankUid) : text;
     for (const base of bases) {
       if (out.includes(base)) out = out.replace(generatedFrom(base), (name) => generated.getLabel(name, base));

@@ -103,7 +103,7 @@ function projectPaths(paths: Json): Json {
   }));
 }
 
-/** Moves the parameters of GET to its path, because which parameters a path shares depends on all its operations. */
+/** Moves the parameters of GET to its path, because the parameters that a path shares depend on all its operations. */
 function keepReading({ get, parameters = [] }: Json): Json {
   const { parameters: own = [], ...operation } = get as Json;
   const all = [...parameters as readonly unknown[], ...own as readonly unknown[]].map((one) => JSON.stringify(one));

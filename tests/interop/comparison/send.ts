@@ -100,7 +100,7 @@ function open(
       clearTimeout(timer);
       resolve(response);
     });
-    // Ignored after the answer: a server may close before it has read a body that is too long.
+    // Errors after the answer are ignored: a server may close before it has read a body that is too long.
     outgoing.on("error", (cause) => {
       clearTimeout(timer);
       reject(new Error(`${exchange.id}: ${side.name}: ${cause.message}`, { cause }));

@@ -1,9 +1,9 @@
-// Holds the document on stdin against CycloneDX's own JSON schema, with the SPDX identifiers that it names; prints the faults.
+// Checks the document on stdin against CycloneDX's JSON schema, including its SPDX identifiers, and prints the errors.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import process from "node:process";
 
-// Not by imports: it runs beside packages of its own, and the checkout that is checked does not have them.
+// A checkout does not have these packages, so an import would not resolve there.
 const require = createRequire(`${process.cwd()}/`);
 const { default: Ajv } = require("ajv");
 const { default: addFormats } = require("ajv-formats");

@@ -8,7 +8,7 @@ import { createRequire } from "node:module";
 import process from "node:process";
 import { steady } from "./steady.mjs";
 
-// Not an import: the program runs with its own packages, which a checkout does not have.
+// A checkout does not have the packages of this program, so an import would not resolve there.
 const {
   ApiException,
   AuthenticationV1Api,

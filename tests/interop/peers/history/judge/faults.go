@@ -10,7 +10,7 @@ type fault struct {
 	// Property is the name of the rule that was broken.
 	Property string `json:"property"`
 	Message  string `json:"message"`
-	// watch or call, and the revision around which a page shows changes.
+	// The fault occurred in watch or call. A page shows the changes around the revision in around.
 	watch  *watch
 	call   *call
 	around int64

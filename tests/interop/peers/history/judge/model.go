@@ -12,7 +12,7 @@ type change struct {
 	revision int64
 	key      string
 	state    *state
-	// prev is the previous change of the same object; nil for the first known one.
+	// prev is the previous change of the same object; nil for the first known change.
 	prev *change
 	next *change
 	// by is the call that made it; nil if the server made it, or a client that is not recorded.
@@ -91,7 +91,7 @@ func newModel(h *history, f *faults) *model {
 			case "DELETED":
 				seen = append(seen, moment{e.object.ResourceVersion, e.at})
 				if w.labels != "" {
-					continue // it may have left the selection
+					continue // the object may have left the selection
 				}
 				if deletions[w.resource] == nil {
 					deletions[w.resource] = map[int64]string{}
@@ -146,7 +146,7 @@ func newChanges(resource string, states map[int64]*state, deletions map[int64]st
 	return c
 }
 
-// isObject reports whether a call is about the state of an object, as calls of some subresources are not.
+// isObject reports whether a call concerns the state of an object, unlike calls of some subresources.
 func isObject(c *call) bool {
 	return c.subresource == "" || c.subresource == "status" || c.subresource == "approval"
 }
@@ -384,7 +384,7 @@ func (c *call) String() string {
 	return text.String() + c.parameters()
 }
 
-// parameters describes what a read asked for.
+// parameters formats the parameters of a read.
 func (r *request) parameters() string {
 	var text strings.Builder
 	for _, one := range []struct{ name, value string }{

@@ -15,8 +15,8 @@ import (
 // object is the state of one object in the sequential model for which porcupine searches an order of calls.
 type object struct {
 	present bool
-	// revision is that of the last write. If the last write is an open one, bound is false and revision is the highest
-	// known lower bound.
+	// revision is that of the last write. If the last write is open, bound is false and revision is the highest known
+	// lower bound.
 	revision int64
 	bound    bool
 	uid      string
@@ -137,7 +137,7 @@ func (m *model) operations(changes *changes) map[string][]porcupine.Operation {
 	}
 	made := changes.made()
 	for key, own := range changes.byKey {
-		// The first known change is one of an object that already existed.
+		// The first known change is of an object that already existed.
 		if first := own[0]; first.state == nil || first.by != nil && (first.by.verb == "update" || first.by.verb == "patch") {
 			add(key, "server", porcupine.Operation{Input: input{}, Output: output{}, Return: m.madeBefore(first.revision)})
 		}
@@ -146,7 +146,7 @@ func (m *model) operations(changes *changes) map[string][]porcupine.Operation {
 		if one.by != nil {
 			continue
 		}
-		// A change by the server itself, or by a client that is not recorded.
+		// The server itself or a client that is not recorded made this change.
 		prev := one.prev
 		isChain := prev == nil || changes.isCovered(namespace(one), prev.revision, one.revision)
 		add(one.key, "server", porcupine.Operation{
@@ -203,7 +203,7 @@ func objectModel() porcupine.Model {
 	}
 }
 
-// step applies an operation to a state, or to one that open writes can have made of it.
+// step applies an operation to a state, or to a state that open writes can have made of it.
 func step(s object, in input, out output) (bool, object) {
 	ok, next := stepFrom(s, in, out)
 	// A state that a get shows is a known change.

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// read is a list or a page of one, with its first page.
+// read is a list or a page of a list, with its first page.
 type read struct {
 	*call
 	first *read
@@ -35,8 +35,8 @@ func (c *contents) moveTo(revision int64) {
 	}
 }
 
-// judgeReads checks lists, pages and gets at a revision: each shows the store at one revision, which is one that the
-// request allows. A get without a revision is checked with the calls of its object.
+// judgeReads checks lists, pages and gets at a revision: each shows the store at one revision that the request
+// allows. A get without a revision is checked with the calls of its object.
 func (m *model) judgeReads() (judged, unjudged int) {
 	reads := map[string][]*read{}
 	pages := map[string]*read{}
@@ -174,7 +174,7 @@ func (m *model) judgeList(r *read, now *contents) bool {
 			continue
 		}
 		if !now.changes.isCovered(one.state.Namespace, max(one.revision, now.shown[key]), revision) {
-			isComplete = false // it may have been deleted unseen
+			isComplete = false // the object may have been deleted unseen
 			continue
 		}
 		if !isLast && key > last {
@@ -219,7 +219,7 @@ func (m *model) judgeGet(c *call) bool {
 		}
 		last := own[len(own)-1].revision
 		if !changes.isCovered(c.namespace, last, max(last, wanted, m.newestBefore(c.end))) {
-			return false // it may have been deleted unseen
+			return false // the object may have been deleted unseen
 		}
 		if m.mayBeDeleted(c, last) {
 			return false

@@ -6,7 +6,7 @@ import (
 )
 
 // judgeWrites checks what an order of the calls for one object does not show: a revision is higher than all that were
-// seen before the write was sent, and each named write changes an object once, as nothing else does.
+// seen before the write was sent, and each named write was sent by a call and stored at most once.
 func (m *model) judgeWrites() {
 	named := map[string]*call{}
 	for _, c := range m.calls {

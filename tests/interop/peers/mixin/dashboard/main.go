@@ -31,7 +31,7 @@ func judge() error {
 		return err
 	}
 	read := dashboard.NewDashboard()
-	// It returns an empty list of errors, which is not nil.
+	// UnmarshalJSONStrict returns an empty list of errors, which is not nil.
 	if err := read.UnmarshalJSONStrict(text); err != nil && err.Error() != "" {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// maxRSABits is maxRSAKeySize of crypto/tls, which checks certificates before it verifies them.
+// maxRSABits is maxRSAKeySize of crypto/tls, which checks the sizes of keys before it verifies certificates.
 const maxRSABits = 8192
 
 type question struct {

@@ -18,7 +18,7 @@ type createFacts struct {
 	Requests int     `json:"requests"`
 	Clients  int     `json:"clients"`
 	Seconds  float64 `json:"seconds"`
-	// Rate is of acknowledged requests, per second.
+	// Rate is the number of acknowledged requests per second.
 	Rate    float64 `json:"rate"`
 	Retries int     `json:"retries"`
 	times

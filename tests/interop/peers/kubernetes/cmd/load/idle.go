@@ -17,7 +17,7 @@ import (
 type idleFacts struct {
 	Connections int     `json:"connections"`
 	Opened      float64 `json:"opened"`
-	// Alive are the connections that still answered at the end.
+	// Alive counts the connections that still answered at the end.
 	Alive   int `json:"alive"`
 	Retries int `json:"retries"`
 }

@@ -18,7 +18,7 @@ import (
 
 const requestsPath = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 
-// The forms that clients request: plain JSON, kubectl's tables, and the protobuf of controllers.
+// forms are those that clients request: plain JSON, kubectl's tables, and the protobuf of controllers.
 var forms = []struct{ name, accept string }{
 	{"json", "application/json"},
 	{"table", "application/json;as=Table;v=v1;g=meta.k8s.io"},
@@ -29,18 +29,18 @@ type listFacts struct {
 	Requests int `json:"requests"`
 	Rounds   int `json:"rounds"`
 	Retries  int `json:"retries"`
-	// Forms by name.
+	// Forms has the results by the name of the form.
 	Forms map[string]formFacts `json:"forms"`
 }
 
 type formFacts struct {
-	// Bytes of the body of one answer.
+	// Bytes is the size of the body of one answer.
 	Bytes int64 `json:"bytes"`
 	times
 }
 
 // listMode reads the whole list in each form, one after another, to the last byte, over one connection to each
-// server in turn; nothing is decoded inside the times. Answers are not compressed unless requested: the wire is loopback.
+// server in turn; the times include no decoding. Answers are not compressed unless requested: the wire is loopback.
 func listMode(flags *flag.FlagSet) func(context.Context, servers) (any, error) {
 	rounds := flags.Int("rounds", 5, "times that each form is read")
 	compressed := flags.Bool("gzip", false, "accept compressed answers")

@@ -9,7 +9,7 @@ import (
 
 type stormFacts struct {
 	Nodes int `json:"nodes"`
-	// Seconds from the common start to the last certificate.
+	// Seconds is the time from the common start to the last certificate.
 	Seconds float64 `json:"seconds"`
 	// Retries counts how often a machine had no answer and retried.
 	Retries int `json:"retries"`

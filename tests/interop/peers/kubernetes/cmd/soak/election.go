@@ -135,7 +135,7 @@ func (e *election) end(mine *term) {
 	mine.Until = time.Now()
 }
 
-// crashLeader stops the leader without releasing its lease, or the next one if there is none.
+// crashLeader stops the leader without releasing its lease, or the next leader if there is none.
 func (e *election) crashLeader() {
 	e.mutex.Lock()
 	defer e.mutex.Unlock()

@@ -26,7 +26,7 @@ type informerReport struct {
 	Objects int `json:"objects"`
 	// Live events came after the initial ones.
 	Live int `json:"live"`
-	// Resumed streams began where the last one ended; synced ones began with all current objects.
+	// Resumed streams began where the last stream ended; synced streams began with all current objects.
 	Resumed int `json:"resumed"`
 	Synced  int `json:"synced"`
 	// Repeated versions reached handlers again after a sync.
