@@ -44,7 +44,7 @@ function findHint(error: unknown, isDebug: boolean): string | undefined {
 
 /** Prints a warning on stderr, as one line. */
 export function warn(text: string, io: Pick<Io, "stderr" | "env">): void {
-  io.stderr.write(`tlsboot: ${createStyle(io.stderr, io.env).yellow("warning:")} ${escapeValue(text)}\n`);
+  io.stderr.write(`tlsboot: ${createStyle(io.stderr, io.env).yellow("warning:")} ${escapeValue(nameFlags(text))}\n`);
 }
 
 /** Calls `act` for each item in order, and reports the failures. Returns `failed` if there was one. */

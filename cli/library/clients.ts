@@ -40,7 +40,7 @@ import {
 import { hasSplitAuthorities, readAuthority } from "../../instance/authority/files.ts";
 import { ensureAuthorities } from "../../instance/authority/instance_authorities.ts";
 import { authorityPaths, getSignerPurpose } from "../../instance/authority/layout.ts";
-import { signRequest } from "../sign_request.ts";
+import { signRequest } from "../../instance/offline_signing/sign_request.ts";
 import { hostname } from "node:os";
 import { parseNodeName } from "../../core/machine/node_name.ts";
 

@@ -44,7 +44,7 @@ export interface IssuedLog extends Disposable {
 }
 
 /** The adapters that a log uses. */
-interface IssuedLogDeps {
+export interface IssuedLogDeps {
   readonly clock: Pick<Clock, "now" | "elapsedMs" | "sleep">;
   /** Shows a warning to the user, such as one about a truncated line. */
   readonly warn: (message: string) => void;

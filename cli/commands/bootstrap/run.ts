@@ -47,7 +47,7 @@ import { escapeText } from "../../../core/lib/printable.ts";
 import { readTarFiles, type TextFile } from "../../../core/lib/tar.ts";
 import { KUBELET_PATHS, PACK_JOIN_FILE, PACK_UNIT, parseJoinFile } from "../../../core/token/join_material.ts";
 import { createSteps, type Steps } from "../../output/progress.ts";
-import { connectService } from "../../systemd/service.ts";
+import { connectService, type SystemdService } from "../../systemd/service.ts";
 import { preferFile } from "../../cluster_credentials.ts";
 import { describeShortenedLifetime } from "../../output/request_certificate.ts";
 import { addService, createBootstrapWords, formatResumeCommand, formatUnit, removeService } from "./service.ts";
@@ -100,38 +100,47 @@ export async function run(
   const credentials = await chooseCredentials(settings, machine, { ...tools, onProgress });
   const expirationSeconds = toExpirationSeconds(settings.duration);
   const options = { ...tools, ...machine, ...credentials, logger, expirationSeconds };
+  const context = { settings, machine, options, onProgress, runHooksFor };
   let once: BootstrappedOnce;
   {
     using shown = createSteps(tools);
     steps = shown;
-    const context = { settings, machine, options, onProgress, runHooksFor };
     once = await bootstrapOnce(context).catch((error: unknown) => continueWithoutServer(context, error));
   }
   if (!settings.rotateCertificates) {
     if (once.hookFaults.length > 0) throw createHookError("the certificate", once.hookFaults);
     return once.isReady ? EXIT.done : EXIT.no;
   }
-  // A run that renews certificates must not stop when a hook fails.
+  return await keepFresh(context, once, service);
+}
+
+/** Keeps the certificates fresh until the run is stopped. A hook that fails does not stop it. */
+async function keepFresh(
+  { settings, machine, options, runHooksFor }: Context,
+  { hookFaults }: BootstrappedOnce,
+  service: SystemdService,
+): Promise<never> {
+  const { files, logger, cwd, stdout, stderr, signal } = options;
   const report = (failed: readonly string[]): void => {
     if (failed.length > 0) logger.error("the certificate is stored, but a hook failed", { faults: failed });
   };
-  report(once.hookFaults);
+  report(hookFaults);
   service.ready(`keeping the certificates of ${machine.nodeName} fresh`);
   const onChange = async (change: PairChange, isFirst: boolean): Promise<void> => {
-    const text = describeChange(change, isFirst, tools.cwd);
-    tools.stdout.write(escapeText(text));
+    const text = describeChange(change, isFirst, cwd);
+    stdout.write(escapeText(text));
     service.describe(text.split("\n", 1).join());
-    reportShortenedLifetime(change.pair.leaf, settings, tools);
+    reportShortenedLifetime(change.pair.leaf, settings, options);
     report(await runHooksFor(change));
   };
   return await keepMachineFresh({
     ...options,
     readServingNames: settings.serving ? () => readServingNames(settings, machine, files) : undefined,
     onServingProgress(event) {
-      if (event.kind === "submitted") tools.stderr.write(escapeText(`${describeProgress(event, tools.cwd)}\n`));
+      if (event.kind === "submitted") stderr.write(escapeText(`${describeProgress(event, cwd)}\n`));
     },
     onChange,
-    onTrust: (change) => void tools.stdout.write(escapeText(describeTrustChange(change, tools.cwd))),
+    onTrust: (change) => void stdout.write(escapeText(describeTrustChange(change, cwd))),
   }, signal);
 }
 

@@ -28,26 +28,29 @@ import {
   toRotationFacts,
 } from "../../../core/report/ca_rotation.ts";
 import { listRotations } from "../../../client/admin/ca_rotations.ts";
-import { connect } from "../../connection.ts";
-import { createServerCa, retryUntil, type ServerCaSettings } from "./server_ca.ts";
+import { connect, type ConnectionSettings } from "../../connection.ts";
+import { createServerCa, retryUntil, type ServerCaSettings } from "../../../instance/ca_rotation/server_ca.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
 import type { Io, Tools } from "../../io.ts";
+import { warn } from "../../framework/report.ts";
+import { displayPath } from "../../output/files.ts";
 import { findDeadline, startProgress } from "../../output/progress.ts";
 import { writeStructured } from "../../output/structured.ts";
-import { type CaInFilesSettings, openCaInFiles } from "./ca_in_files.ts";
+import { type CaInFilesSettings, openCaInFiles } from "../../../instance/ca_rotation/ca_in_files.ts";
 import { beginRotation, findContinued } from "../../../instance/authority/next_ca.ts";
-import type {
-  caRotateAbortCommand,
-  caRotateBeginCommand,
-  caRotateFinishCommand,
-  caRotateStatusCommand,
-  caRotateSwitchCommand,
+import {
+  type caRotateAbortCommand,
+  type caRotateBeginCommand,
+  type caRotateFinishCommand,
+  type caRotateStatusCommand,
+  type caRotateSwitchCommand,
+  formatRotate,
 } from "./rotate_flags.ts";
 import { formatDescription } from "../../output/layout.ts";
 import { createTablePrinter, type TableColumn } from "../../output/table_printer.ts";
-import { createCaKeys } from "../../passphrases/passphrase.ts";
+import { type CaKeySettings, createCaKeys } from "../../passphrases/passphrase.ts";
 
 /** Each attempt of a wait reads the whole register, so a pause is this many times as long as an attempt. */
 const PAUSE_FACTOR = 10;
@@ -56,19 +59,41 @@ const MIN_PAUSE_MS = 1_000;
 const STATUS_WITHIN_MS = 10_000;
 
 type NamedCaSettings =
+  & ConnectionSettings
   & ServerCaSettings
+  & Partial<CaKeySettings>
   & Omit<CaInFilesSettings, "caCert">
   & { readonly caCert: string | undefined };
 
 /** Opens the CA that the arguments and the flags name. Throws UsageError. */
 export function openReplaceableCa(
-  { settings, args: [name] }: { readonly settings: NamedCaSettings; readonly args: readonly string[] },
+  { settings, args: [name = "ca"] }: { readonly settings: NamedCaSettings; readonly args: readonly string[] },
   timeoutMs: number,
   tools: Tools,
 ): ReplaceableCa {
-  const { caCert } = settings;
-  if (caCert !== undefined) return openCaInFiles({ ...settings, caCert }, tools);
-  return createServerCa(name ?? "ca", settings, timeoutMs, tools);
+  const { caCert, dataDir, kubeconfig, context } = settings;
+  const deps = { ...tools, warn: (message: string) => warn(message, tools) };
+  if (caCert === undefined) {
+    const openApi = (asAdmin: boolean) => connect(asAdmin ? { ...settings, kubeconfig: undefined } : settings, tools);
+    return {
+      ...createServerCa(name, settings, timeoutMs, { ...deps, openApi, showWait: () => showWait(timeoutMs, tools) }),
+      command: (verb) => formatRotate(verb, name === "ca" ? [] : [name], { dataDir, kubeconfig, context }),
+    };
+  }
+  const openApi = kubeconfig === undefined ? undefined : () => connect(settings, tools);
+  const keys = createCaKeys(settings, tools);
+  const show = (path: string): string => displayPath(path, tools.cwd);
+  return {
+    ...openCaInFiles({ ...settings, caCert }, { ...deps, openApi, keys, show }),
+    command: (verb) => formatRotate(verb, [], { ...settings, dataDir: undefined }),
+  };
+}
+
+/** Shows the reasons of a wait for the servers: the last one next to a spinner, or each as a line without a terminal. */
+function showWait(timeoutMs: number, io: Io): Disposable & { update(text: string): void } {
+  const progress = startProgress(io, "waiting for the servers", findDeadline(timeoutMs, io.clock));
+  const print = (text: string): void => io.stderr.write(line`${text}\n`);
+  return io.stderr.isTerminal ? progress : { ...progress, update: print };
 }
 
 export async function runBegin(input: Input<typeof caRotateBeginCommand.flags>, tools: Tools): Promise<ExitCode> {

@@ -20,7 +20,7 @@ import { openReplaceableCa, takeStep } from "./rotate.ts";
 import type { caRotateNowCommand } from "./rotate_flags.ts";
 import { describeCa, describeStep } from "../../../core/report/ca_rotation.ts";
 import { connect, formatConnection } from "../../connection.ts";
-import { retryUntil } from "./server_ca.ts";
+import { retryUntil } from "../../../instance/ca_rotation/server_ca.ts";
 import {
   createTokens,
   describeLoopback,

@@ -1,6 +1,7 @@
 /** The action of `tlsboot doctor`: finds out what the targets are, examines each one, and prints the findings. */
 import { hostname } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { examineCluster } from "../../../client/health/cluster.ts";
 import type { Examined, ExamineDeps } from "../../../client/health/examine.ts";
 import { countFindings, formatTextfile, reportOn } from "../../../core/report/health/finding.ts";
 import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
@@ -13,13 +14,11 @@ import type { Tools } from "../../io.ts";
 import { createLogger } from "../../logging.ts";
 import { displayPath } from "../../output/files.ts";
 import { formatFindingJson, formatFindingTable } from "../../output/findings.ts";
-import { examineCluster } from "./cluster.ts";
-import { examineCaFolder, examineDataDir } from "./data_dir.ts";
-import { examineFile } from "./files.ts";
+import { examineCaFolder, examineDataDir } from "../../../instance/examine_data_dir.ts";
 import type { doctorCommand } from "./flags.ts";
 import { examineMachineAt, findMachineKubeconfig, findNamedFolder, type MachinePaths } from "./machine.ts";
 import { readdir } from "node:fs/promises";
-import { PEM_NAME, readFound } from "../../../client/health/files.ts";
+import { examineFile, PEM_NAME, readFound } from "../../../client/health/files.ts";
 import { findRuleFileKind } from "../../../core/report/health/policies.ts";
 import { shellWord } from "../../../core/lib/printable.ts";
 import { forEachItem } from "../../framework/report.ts";

@@ -7,19 +7,18 @@ import { basename, join, resolve } from "node:path";
 import { type FilePort, FOLDER_MODE, PUBLIC_MODE, readStickFile } from "../../../client/files.ts";
 import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
 import { MIN_EXPIRATION_SECONDS } from "../../../core/kube/kinds/certificates_v1.ts";
-import { type RequestSigning, signRequest } from "../../sign_request.ts";
+import { type RequestSigning, signRequest } from "../../../instance/offline_signing/sign_request.ts";
 import type { IssuedLog } from "../../../instance/authority/issued_log.ts";
 import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";
 import { toExpirationSeconds } from "../../flags/request.ts";
 import type { Input } from "../../framework/command.ts";
 import type { Settings } from "../../framework/flags.ts";
-import { forEachItem, reportError } from "../../framework/report.ts";
+import { forEachItem, reportError, warn } from "../../framework/report.ts";
 import type { Tools } from "../../io.ts";
 import { isBundleText, openBundleText, readBundleText, writeQrPages } from "../../offline_files.ts";
 import { assertReplaceable, displayPath, readInput } from "../../output/files.ts";
 import { line } from "../../../core/lib/printable.ts";
 import type { signCommand } from "./flags.ts";
-import { createSignerOpener, openSignLog } from "./open_signer.ts";
 import { readdir } from "node:fs/promises";
 import { formatTime } from "../../../core/kube/meta.ts";
 import {
@@ -30,7 +29,16 @@ import {
   toStickFileName,
 } from "../../../core/offline/bundle.ts";
 import { listTypedFlags } from "../../framework/settings.ts";
-import { answerBundle, type BundleAnswer, openSession, type SigningSession } from "./answer.ts";
+import {
+  answerBundle,
+  type BundleAnswer,
+  openSession,
+  type SessionDeps,
+} from "../../../instance/offline_signing/answer.ts";
+import { createSignerOpener, openSignLog } from "../../../instance/offline_signing/open_signer.ts";
+import { createLogger } from "../../logging.ts";
+import { createCaKeys } from "../../passphrases/passphrase.ts";
+import { askForConsent } from "./consent.ts";
 
 /** The maximum size of a request file. Real ones are much smaller. */
 const MAX_BYTES = 1024 * 1024;
@@ -109,7 +117,8 @@ async function openSigning(
   settings: Settings<typeof signCommand.flags>,
   tools: Tools,
 ): Promise<RequestSigning & { readonly issuedLog: IssuedLog | undefined }> {
-  const opener = await createSignerOpener(settings, tools);
+  const deps = createDeps(settings, tools);
+  const opener = await createSignerOpener(settings, deps);
   const [signerName] = opener.chosen;
   if (signerName === undefined) {
     throw new UsageError(
@@ -123,12 +132,22 @@ async function openSigning(
   if (duration !== undefined && duration < MIN_LIFETIME_MS && profile.lifetime === undefined) {
     throw new UsageError("--duration: want at least 10m", "Kubernetes' signers issue for ten minutes or longer");
   }
-  const issuedLog = openSignLog(settings, tools);
+  const issuedLog = openSignLog(settings, deps);
   return {
     ...signer,
     asked: { signerName, usages: usage, expirationSeconds: toExpirationSeconds(duration) },
     issuedLog,
     record: issuedLog && ((certificate) => issuedLog.record(certificate, authority, { source: "sign", signerName })),
+  };
+}
+
+function createDeps(settings: Settings<typeof signCommand.flags>, tools: Tools): SessionDeps {
+  return {
+    ...tools,
+    logger: createLogger(tools),
+    keys: createCaKeys(settings, tools),
+    warn: (message) => warn(message, tools),
+    askForConsent: (decided, bundle) => askForConsent(decided, bundle, settings, tools),
   };
 }
 
@@ -172,7 +191,7 @@ async function signBundle(
   if (bundle.origin.kind === "export") {
     refuseFlags(origins, ["server"], "not for requests that a server exported", SEE_HELP);
   }
-  using session = await openSession(settings, tools);
+  using session = await openSession(settings, createDeps(settings, tools));
   const answer = await answerBundle(bundle, session);
   const { text: answers, isRepeated, outcomes } = answer;
   if (answers === undefined) {
@@ -187,7 +206,7 @@ async function signBundle(
   if (isRepeated) {
     tools.stderr.write(line`${file} was answered before: this is the same answer again, and nothing new is signed\n`);
   }
-  await writeAnswers(answers, bundle, session);
+  await writeAnswers(answers, bundle, settings, tools);
   return isRepeated || outcomes.every(({ kind }) => kind === "issued") ? EXIT.done : EXIT.no;
 }
 
@@ -207,7 +226,7 @@ export async function signFolder(
       hint: "a machine writes one there with: tlsboot bootstrap --offline FOLDER",
     });
   }
-  using session = await openSession(settings, tools);
+  using session = await openSession(settings, createDeps(settings, tools));
   let answers = 0;
   let isRefused = false;
   const code = await forEachItem(names, async (name) => {
@@ -289,21 +308,26 @@ function describeAnswer(name: string, { text, isRepeated, outcomes: [outcome] }:
     : line`${request}: ${outcome?.message ?? ""}\n`;
 }
 
-async function writeAnswers(text: string, bundle: RequestBundle, session: SigningSession): Promise<void> {
-  const { settings: { out, force, qr }, files } = session;
+async function writeAnswers(
+  text: string,
+  bundle: RequestBundle,
+  { out, force, qr }: Settings<typeof signCommand.flags>,
+  tools: Tools,
+): Promise<void> {
+  const { files } = tools;
   const { origin, requests } = bundle;
   if (qr !== undefined) {
     const facts = origin.kind === "machine"
       ? []
       : [["Server", origin.server], ["Exported", origin.createdAt], ["Export", origin.id]] as const;
     const id = origin.kind === "machine" ? computeBundleId(bundle) : origin.id;
-    await writeQrPages(qr, { kind: "answers", text, id, facts, names: requests.map(({ name }) => name) }, session);
+    await writeQrPages(qr, { kind: "answers", text, id, facts, names: requests.map(({ name }) => name) }, tools);
   }
   if (out === undefined || out === STDIN) {
-    session.stdout.write(text);
+    tools.stdout.write(text);
     return;
   }
-  const path = resolve(session.cwd, out);
+  const path = resolve(tools.cwd, out);
   if (!force && await files.lstat(path) !== undefined) {
     throw new AppError("file_exists", `cannot write the answers to "${out}": it exists`, {
       hint: "the answers are kept: run the command again with --force, or with another --out",

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { AppError } from "../../../core/errors.ts";
-import { createSystemClock } from "../../system.ts";
+import { AppError } from "../../core/errors.ts";
+import { createSystemClock } from "../../cli/system.ts";
 import { retryUntil } from "./server_ca.ts";
 
 test("retryUntil() retries while a server is down, and gives up with a hint to run the command again", async () => {

@@ -3,17 +3,17 @@
  * its backups. Also checks the disk, the port, the host name and the open files of the machine that its server runs on.
  */
 import { basename, dirname, join, relative } from "node:path";
-import { type Examined, type ExamineDeps, examineDisk, examineName } from "../../../client/health/examine.ts";
-import { type FoundFile, readFolder, type Renewal } from "../../../client/health/files.ts";
-import { ROTATABLE_CAS } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { shellWord } from "../../../core/lib/printable.ts";
-import { type DataDir, dataDirAt } from "../../../instance/data_dir.ts";
-import { askAs, examineStored } from "./files.ts";
+import { type Examined, type ExamineDeps, examineDisk, examineName } from "../client/health/examine.ts";
+import { examineServer } from "../client/health/cluster.ts";
+import { askAs, examineStored, type FoundFile, readFolder, type Renewal } from "../client/health/files.ts";
+import { ROTATABLE_CAS } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { shellWord } from "../core/lib/printable.ts";
+import { type DataDir, dataDirAt } from "./data_dir.ts";
 import { readdir, readFile } from "node:fs/promises";
 import { setTimeout } from "node:timers/promises";
-import { readInterfaces } from "../../../client/host_facts.ts";
-import { chooseAdvertisedHost, LOOPBACK } from "../../../core/machine/node_name.ts";
-import { type Finding, reportOn } from "../../../core/report/health/finding.ts";
+import { findListener, readInterfaces } from "../client/host_facts.ts";
+import { chooseAdvertisedHost, LOOPBACK } from "../core/machine/node_name.ts";
+import { type Finding, reportOn } from "../core/report/health/finding.ts";
 import {
   checkBackups,
   checkDatabase,
@@ -22,14 +22,12 @@ import {
   checkServingNames,
   findNewest,
   type OpenFilesEvidence,
-} from "../../../core/report/health/host.ts";
-import { getErrorMessage, isAppError } from "../../../core/errors.ts";
-import { withoutBrackets } from "../../../core/lib/ip_address.ts";
-import { assertFileIntact } from "../../../server/storage/sqlite/check.ts";
-import { findListener } from "../../processes.ts";
-import { findBackups } from "../../../instance/backup/found_backups.ts";
-import { examineServer } from "./cluster.ts";
-import { DAY_MS } from "../../../core/lib/duration.ts";
+} from "../core/report/health/host.ts";
+import { getErrorMessage, isAppError } from "../core/errors.ts";
+import { withoutBrackets } from "../core/lib/ip_address.ts";
+import { assertFileIntact } from "../server/storage/sqlite/check.ts";
+import { findBackups } from "./backup/found_backups.ts";
+import { DAY_MS } from "../core/lib/duration.ts";
 
 /** Matches the files that a CA rotation adds, without `.crt`. */
 const ROTATION_FILE = /^(?:old|next|retired)-|-(?:bundle|cross-signed)$/;
@@ -263,7 +261,10 @@ async function examineDatabase(
       )
       : report.skip("database", "the data directory has no database")),
     ...(backups.length === 0
-      ? report.skip("backup", "no backup was found next to the data directory; name one with --backup")
+      ? report.skip(
+        "backup",
+        "no backup was found next to the data directory; name one with: tlsboot doctor DIR --backup FILE",
+      )
       : report.check(
         "backup",
         checkBackups(backups, dataDir, deps.clock.now()),

@@ -3,14 +3,14 @@
  * folder of the CA, and the census reads the files around it, the cluster, and the issued log of a signer.
  */
 import { resolve } from "node:path";
-import { AppError } from "../../../core/errors.ts";
-import type { CaRotation, CaRotationSpec } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { shellWord } from "../../../core/lib/printable.ts";
-import { planCaRotationStatus } from "../../../core/ca_rotation/rotation_rules.ts";
-import { takePlaceCensus } from "../../../core/ca_rotation/census.ts";
-import { applyChange, type ReplaceableCa } from "../../../core/ca_rotation/steps.ts";
-import { toRetiredPaths, toSlotPaths } from "../../../instance/authority/ca_swap.ts";
-import { readAuthority } from "../../../instance/authority/files.ts";
+import { AppError } from "../../core/errors.ts";
+import type { CaRotation, CaRotationSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { shellWord } from "../../core/lib/printable.ts";
+import { planCaRotationStatus } from "../../core/ca_rotation/rotation_rules.ts";
+import { takePlaceCensus } from "../../core/ca_rotation/census.ts";
+import { applyChange, type ReplaceableCa } from "../../core/ca_rotation/steps.ts";
+import { toRetiredPaths, toSlotPaths } from "../authority/ca_swap.ts";
+import { readAuthority } from "../authority/files.ts";
 import {
   getRotatedCas,
   getRotationPaths,
@@ -18,58 +18,61 @@ import {
   removeRotationRecord,
   retireUnrecorded,
   storeRotationRecord,
-} from "../../../instance/authority/rotation_record.ts";
-import { warn } from "../../framework/report.ts";
-import type { Tools } from "../../io.ts";
-import { displayPath } from "../../output/files.ts";
-import { readPlaces } from "../../../instance/authority/cluster_places.ts";
-import { readClientCaFingerprints } from "../../../client/admin/ca_rotations.ts";
-import { connect } from "../../connection.ts";
-import { readIssuedLog } from "../../../client/admin/record_source.ts";
-import { formatRotate } from "./rotate_flags.ts";
-import { UsageError } from "../../exit_code.ts";
-import { type CaKeySettings, createCaKeys } from "../../passphrases/passphrase.ts";
+} from "../authority/rotation_record.ts";
+import { readPlaces } from "../authority/cluster_places.ts";
+import { readClientCaFingerprints } from "../../client/admin/ca_rotations.ts";
+import { readIssuedLog } from "../../client/admin/record_source.ts";
+import type { ApiConnection } from "../../client/objects/api.ts";
+import type { Connect } from "../../client/transport/connect.ts";
+import type { CaKeys } from "../authority/keys.ts";
+import type { RotationDeps } from "./server_ca.ts";
 
-/** The settings with the files of the CA and the sources of the census. */
-export interface CaInFilesSettings extends Partial<CaKeySettings> {
+/** The settings with the files of the CA and of its issued log. */
+export interface CaInFilesSettings {
   readonly caCert: string;
   /** Without it, the path of the certificate that ends with `.key`. */
   readonly caKey: string | undefined;
-  readonly kubeconfig: string | undefined;
-  readonly context?: string | undefined;
   readonly issuedLog: string | undefined;
 }
 
-export function openCaInFiles(settings: CaInFilesSettings, tools: Tools): ReplaceableCa {
-  const { files, signal } = tools;
-  const { caCert, caKey = caCert.replace(/\.[^./]*$/, ".key"), kubeconfig, context, issuedLog } = settings;
-  const signing = { certificate: resolve(tools.cwd, caCert), key: resolve(tools.cwd, caKey) };
+interface CaInFilesPorts extends RotationDeps {
+  readonly keys: CaKeys;
+  readonly connect: Connect;
+  /** Connects to the cluster that uses the CA; undefined without one. */
+  readonly openApi: (() => Promise<ApiConnection>) | undefined;
+  /** Formats a path for the operator. */
+  readonly show: (path: string) => string;
+}
+
+export function openCaInFiles(
+  { caCert, caKey = caCert.replace(/\.[^./]*$/, ".key"), issuedLog }: CaInFilesSettings,
+  ports: CaInFilesPorts,
+): Omit<ReplaceableCa, "command"> {
+  const { clock, cwd, files, keys, openApi, show, signal, warn } = ports;
+  const signing = { certificate: resolve(cwd, caCert), key: resolve(cwd, caKey) };
   const paths = getRotationPaths(signing);
-  const keys = createCaKeys(settings, tools);
   const deps = {
     files,
     verify: async (pair: typeof signing): Promise<void> => void await readAuthority(pair, files, keys),
   };
-  const show = (path: string): string => displayPath(path, tools.cwd);
-  const cluster = { kubeconfig, context, dataDir: "" };
 
   async function* records() {
     if (issuedLog === undefined) return;
-    for await (const { record } of readIssuedLog(resolve(tools.cwd, issuedLog), signal)) yield record;
+    for await (const { record } of readIssuedLog(resolve(cwd, issuedLog), signal)) yield record;
   }
 
   /** Refuses a switch after which kube-apiserver would refuse the clients of the new CA. */
   async function assertClientsTrusted(rotation: CaRotation): Promise<void> {
-    if (kubeconfig === undefined) {
-      warn("without --kubeconfig nothing checks whether kube-apiserver trusts the new CA for clients", tools);
+    if (openApi === undefined) {
+      warn("without the setting kubeconfig nothing checks whether kube-apiserver trusts the new CA for clients");
       return;
     }
-    await using connection = await connect(cluster, tools);
+    await using connection = await openApi();
     const trusted = await readClientCaFingerprints(connection.api, signal);
     if (trusted === undefined) {
       throw new AppError("invalid", "cannot switch: the CAs that kube-apiserver trusts for clients cannot be read", {
-        hint:
-          "give the --kubeconfig of a user who may get the configmap extension-apiserver-authentication in kube-system",
+        hint: "give the setting kubeconfig of a user who may get the configmap extension-apiserver-authentication in " +
+          "kube-system",
       });
     }
     if (trusted.has(getRotatedCas(rotation).newCa.certificate.sha256Fingerprint)) return;
@@ -80,7 +83,7 @@ export function openCaInFiles(settings: CaInFilesSettings, tools: Tools): Replac
 
   function change(rotation: CaRotation | undefined, spec: CaRotationSpec): CaRotation {
     const { renewFrom: _from, renewBy: _by, ...kept } = spec;
-    const status = planCaRotationStatus(spec, rotation, tools.clock.now());
+    const status = planCaRotationStatus(spec, rotation, clock.now());
     const { switchedAt = status.switchedAt } = rotation?.status ?? {};
     return {
       metadata: { name: paths.name },
@@ -90,9 +93,9 @@ export function openCaInFiles(settings: CaInFilesSettings, tools: Tools): Replac
   }
 
   function describeRetiredKey(fingerprint: string): string {
-    return settings.signingKeyCommand === undefined
-      ? `with: shred -u ${shellWord(show(toRetiredPaths(signing, fingerprint).key))}`
-      : "that the program of --signing-key-command holds";
+    return keys.hasProgram
+      ? "that the program for CA keys holds"
+      : `with: shred -u ${shellWord(show(toRetiredPaths(signing, fingerprint).key))}`;
   }
 
   /** Retires the new CA of a `begin` that was killed before it wrote the record, except for the one to keep. */
@@ -101,7 +104,6 @@ export function openCaInFiles(settings: CaInFilesSettings, tools: Tools): Replac
     if (fingerprint === undefined) return;
     warn(
       `an earlier begin was stopped, and its new CA is not used: destroy its key ${describeRetiredKey(fingerprint)}`,
-      tools,
     );
   }
 
@@ -111,9 +113,9 @@ export function openCaInFiles(settings: CaInFilesSettings, tools: Tools): Replac
     assertPresent: () => Promise.resolve(),
     read: () => readRotationRecord(paths, files),
     census: async (rotation) => {
-      await using connection = kubeconfig === undefined ? undefined : await connect(cluster, tools);
-      const places = await readPlaces({ ...tools, rotation, paths, connection, show, records: records() });
-      return takePlaceCensus(places, rotation, tools.clock.now());
+      await using connection = await openApi?.();
+      const places = await readPlaces({ ...ports, rotation, paths, connection, records: records() });
+      return takePlaceCensus(places, rotation, clock.now());
     },
     records,
     async begin(spec, keyPem) {
@@ -125,11 +127,11 @@ export function openCaInFiles(settings: CaInFilesSettings, tools: Tools): Replac
     async advance(rotation, requested) {
       const { step } = rotation.spec;
       if (requested?.step === "Switch" && step === "Trust") await assertClientsTrusted(rotation);
-      if (requested?.step === "Finish" && step === "Switch" && kubeconfig === undefined && issuedLog === undefined) {
-        throw new UsageError(
-          "finish must know who would lose access",
-          "give --kubeconfig of an administrator, and --issued-log of the signer if it keeps one",
-        );
+      if (requested?.step === "Finish" && step === "Switch" && openApi === undefined && issuedLog === undefined) {
+        throw new AppError("usage", "finish must know who would lose access", {
+          hint:
+            "give the setting kubeconfig of an administrator, and the setting issuedLog of the signer if it keeps one",
+        });
       }
       const spec = requested === undefined ? undefined : applyChange(rotation.spec, requested, step);
       const next = spec === undefined ? rotation : change(rotation, spec);
@@ -149,7 +151,6 @@ export function openCaInFiles(settings: CaInFilesSettings, tools: Tools): Replac
       return ["Files", `${show(caCert)} signs${second}, ${show(paths.bundle)} has what must be trusted`];
     },
     isAdopted: () => true,
-    command: (verb) => formatRotate(verb, [], { ...settings, dataDir: undefined }),
     describeRetiredKey,
   };
 }

@@ -3,14 +3,14 @@
  * administrator, and what is pending, expiring or missing.
  */
 import { resolve } from "node:path";
-import { askServer, type Examined, type ExamineDeps } from "../../../client/health/examine.ts";
-import { createAccessReviewer } from "../../../client/objects/access_reviews.ts";
-import { type ApiClient, createApiClient, listAll } from "../../../client/objects/api.ts";
-import { chooseProxy, readCa, readCluster } from "../../../client/transport/connect.ts";
-import { limitTime } from "../../../client/transport/time_limit.ts";
-import { findServingCertificate } from "../../../client/transport/tls_transport.ts";
-import { checkAuthorities, checkExpiry } from "../../../core/report/health/certificates.ts";
-import { CLUSTER_INFO_PATH, parsePublishedCluster } from "../../../core/token/cluster_info.ts";
+import { askServer, type Examined, type ExamineDeps } from "./examine.ts";
+import { createAccessReviewer } from "../objects/access_reviews.ts";
+import { type ApiClient, createApiClient, listAll } from "../objects/api.ts";
+import { chooseProxy, readCa, readCluster } from "../transport/connect.ts";
+import { limitTime } from "../transport/time_limit.ts";
+import { findServingCertificate } from "../transport/tls_transport.ts";
+import { checkAuthorities, checkExpiry } from "../../core/report/health/certificates.ts";
+import { CLUSTER_INFO_PATH, parsePublishedCluster } from "../../core/token/cluster_info.ts";
 import {
   checkClusterInfo,
   checkPendingRequests,
@@ -22,15 +22,15 @@ import {
   describeLastProof,
   type ProofEvidence,
   type ServerEvidence,
-} from "../../../core/report/health/server.ts";
-import { type Fault, type Finding, type Reporter, reportOn } from "../../../core/report/health/finding.ts";
+} from "../../core/report/health/server.ts";
+import { type Fault, type Finding, type Reporter, reportOn } from "../../core/report/health/finding.ts";
 import {
   type CertificateRight,
   listCertificateRights,
   reportCertificateRights,
-} from "../../../core/report/health/rights.ts";
-import { AppError, isAppError } from "../../../core/errors.ts";
-import type { ConfigMap, SecretObject } from "../../../core/kube/kinds/core_v1.ts";
+} from "../../core/report/health/rights.ts";
+import { AppError, isAppError } from "../../core/errors.ts";
+import type { ConfigMap, SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import {
   caRotationKind,
   certificateSigningRequestKind,
@@ -40,23 +40,23 @@ import {
   roleBindingKind,
   roleKind,
   secretKind,
-} from "../../../core/kube/kinds/mod.ts";
-import type { ResolvedCluster } from "../../../core/kube/kubeconfig/kubeconfig.ts";
-import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../../core/kube/kinds/rbac_v1.ts";
-import type { CaRotation, IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { shellWord } from "../../../core/lib/printable.ts";
-import { findCertificates } from "../../../core/pki/x509/ca_bundle.ts";
-import type { AccessReviewer, Transport } from "../../../core/ports.ts";
+} from "../../core/kube/kinds/mod.ts";
+import type { ResolvedCluster } from "../../core/kube/kubeconfig/kubeconfig.ts";
+import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "../../core/kube/kinds/rbac_v1.ts";
+import type { CaRotation, IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { shellWord } from "../../core/lib/printable.ts";
+import { findCertificates } from "../../core/pki/x509/ca_bundle.ts";
+import type { AccessReviewer, Transport } from "../../core/ports.ts";
 import { askAs } from "./files.ts";
-import { BOOTSTRAP_TOKEN_TYPE, listTokenFacts } from "../../../core/token/token_secret.ts";
-import { listProofKinds } from "../../../core/approval/evidence/inventory.ts";
+import { BOOTSTRAP_TOKEN_TYPE, listTokenFacts } from "../../core/token/token_secret.ts";
+import { listProofKinds } from "../../core/approval/evidence/inventory.ts";
 import {
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-} from "../../../core/kube/kinds/certificates_v1.ts";
-import { type KubeObject, SYSTEM_NAMESPACE } from "../../../core/kube/meta.ts";
-import { formatCollectionPath, type Kind } from "../../../core/kube/schema.ts";
-import { readApproverSettings } from "../../../client/admin/published_settings.ts";
+} from "../../core/kube/kinds/certificates_v1.ts";
+import { type KubeObject, SYSTEM_NAMESPACE } from "../../core/kube/meta.ts";
+import { formatCollectionPath, type Kind } from "../../core/kube/schema.ts";
+import { readApproverSettings } from "../admin/published_settings.ts";
 
 /** The time limit of all requests to the API together. */
 const READ_TIMEOUT_MS = 60_000;

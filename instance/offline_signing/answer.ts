@@ -3,12 +3,12 @@
  * Each request is signed only once, even if the stick is full or the program is killed: the answer is stored in a folder
  * next to the issued log, then its certificates are recorded in the log, and only then is the answer written out.
  */
-import { AppError, isAppError } from "../../../core/errors.ts";
-import type { CertificateSigningRequest } from "../../../core/kube/kinds/certificates_v1.ts";
-import { issuedCertificateKind } from "../../../core/kube/kinds/mod.ts";
-import { formatTime } from "../../../core/kube/meta.ts";
-import { formatApiVersion } from "../../../core/kube/schema.ts";
-import type { IssuedCertificate, IssuedCertificateApproval } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { AppError, isAppError } from "../../core/errors.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import { issuedCertificateKind } from "../../core/kube/kinds/mod.ts";
+import { formatTime } from "../../core/kube/meta.ts";
+import { formatApiVersion } from "../../core/kube/schema.ts";
+import type { IssuedCertificate, IssuedCertificateApproval } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import {
   type AnswerOutcome,
   computeBundleId,
@@ -18,41 +18,41 @@ import {
   type OfflineRequest,
   readAnswers,
   type RequestBundle,
-} from "../../../core/offline/bundle.ts";
-import { getOfflineRequester } from "../../../core/offline/decide_offline_request.ts";
-import type { Authority } from "../../../core/pki/authority/authority.ts";
-import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
-import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
-import { verifyChain } from "../../../core/pki/x509/chain.ts";
-import { encodeIssued, issueCertificate, SERIAL_BYTES } from "../../../core/pki/authority/issue.ts";
+} from "../../core/offline/bundle.ts";
+import { getOfflineRequester } from "../../core/offline/decide_offline_request.ts";
+import type { Authority } from "../../core/pki/authority/authority.ts";
+import { parseCaBundle } from "../../core/pki/x509/ca_bundle.ts";
+import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
+import { verifyChain } from "../../core/pki/x509/chain.ts";
+import { encodeIssued, issueCertificate, SERIAL_BYTES } from "../../core/pki/authority/issue.ts";
 import {
   type CertificateOrigin,
   createRecord,
   createRecordStatus,
   describeIssued,
   formatRecordName,
-} from "../../../core/register/record.ts";
-import { describeLoggedOrigin, FileLock, type IssuedLog } from "../../../instance/authority/issued_log.ts";
-import type { Settings } from "../../framework/flags.ts";
-import { readPolicies, withInventoryOnly } from "../../../instance/controllers/policy_files.ts";
-import type { Tools } from "../../io.ts";
+} from "../../core/register/record.ts";
+import { describeLoggedOrigin, FileLock, type IssuedLog } from "../authority/issued_log.ts";
+import { readPolicies, withInventoryOnly } from "../controllers/policy_files.ts";
+import { type Consent, decideAll, type DecidedRequest, type DecisionContext, openSite, type Site } from "./decide.ts";
 import {
-  askForConsent,
-  decideAll,
-  type DecidedRequest,
-  type DecisionContext,
-  describeOfflineRequest,
-  openSite,
-  type Site,
-} from "./decide.ts";
-import type { signCommand } from "./flags.ts";
-import { createSignerOpener, openSignLog, readSignRecords } from "./open_signer.ts";
+  createSignerOpener,
+  type OfflineSigningDeps,
+  type OfflineSigningSettings,
+  openSignLog,
+  readSignRecords,
+} from "./open_signer.ts";
 import { join } from "node:path";
-import { type FilePort, FOLDER_MODE, SECRET_MODE } from "../../../client/files.ts";
-import { UsageError } from "../../exit_code.ts";
+import { type FilePort, FOLDER_MODE, SECRET_MODE } from "../../client/files.ts";
+
+/** The adapters of a run. */
+export type SessionDeps = OfflineSigningDeps & {
+  /** Asks whether to sign the requests that the rules allow. */
+  readonly askForConsent: (decided: readonly DecidedRequest[], bundle: RequestBundle) => Promise<Consent>;
+};
 
 /** The state and the tools of one run, for all of its bundles. */
-export interface SigningSession extends DecisionContext, Disposable {
+interface SigningSession extends DecisionContext, Pick<SessionDeps, "askForConsent">, Disposable {
   readonly log: IssuedLog & { readonly path: string };
   readonly answered: AnsweredRequests;
   readonly exporters: TrustedExporters;
@@ -69,27 +69,28 @@ export interface BundleAnswer {
   readonly outcomes: readonly AnswerOutcome[];
 }
 
-/** Opens the state of a run. Throws UsageError without a log, and AppError for a log that cannot be written. */
-export async function openSession(settings: Settings<typeof signCommand.flags>, tools: Tools): Promise<SigningSession> {
-  const { files } = tools;
-  const log = openSignLog(settings, tools);
+/** Opens the state of a run. Throws AppError `usage` without a log, and `io` for a log that cannot be written. */
+export async function openSession(settings: OfflineSigningSettings, deps: SessionDeps): Promise<SigningSession> {
+  const { files } = deps;
+  const log = openSignLog(settings, deps);
   if (log === undefined) {
-    throw new UsageError(
-      "--issued-log is required with --cluster-signing-cert-file: each request is signed once",
-      "give a file that stays on the machine of the CA",
+    throw new AppError(
+      "usage",
+      "the setting issuedLog is required with the setting clusterSigningCertFile: each request is signed once",
+      { hint: "give a file that stays on the machine of the CA" },
     );
   }
   using stack = new DisposableStack();
   stack.use(log);
-  const lock = stack.use(new FileLock(`${log.path}.answers`, tools.clock));
+  const lock = stack.use(new FileLock(`${log.path}.answers`, deps.clock));
   await log.check();
   const session = {
-    ...tools,
+    ...deps,
     settings,
-    signers: await createSignerOpener(settings, tools),
+    signers: await createSignerOpener(settings, deps),
     log,
-    policies: await readPolicies(withInventoryOnly({ ...settings, autoApprove: true }), tools),
-    records: [...await readSignRecords(log.path, tools)],
+    policies: await readPolicies(withInventoryOnly({ ...settings, autoApprove: true }), deps),
+    records: [...await readSignRecords(log.path, deps)],
     answered: openAnsweredRequests(log.path, files),
     exporters: openTrustedExporters(log.path, files),
     lock,
@@ -111,8 +112,7 @@ export async function answerBundle(bundle: RequestBundle, session: SigningSessio
   if (earlier !== undefined) return await repeatAnswer(id, bundle, earlier, session);
   const site = origin.kind === "export" ? undefined : await openSite(getOnly(bundle), origin, session);
   const decided = await decideAll(bundle, site, session);
-  for (const one of decided) session.stderr.write(describeOfflineRequest(one, origin));
-  const consent = await askForConsent(decided, bundle, session);
+  const consent = await session.askForConsent(decided, bundle);
   if (consent.kind === "left") {
     const outcomes = decided.map((): AnswerOutcome => ({ kind: "skipped", message: consent.reason }));
     return { text: undefined, isRepeated: false, outcomes };
@@ -192,7 +192,7 @@ async function findAuthority({ requests }: RequestBundle, { signers }: SigningSe
     }
   }
   throw new AppError("csr_denied", "cannot answer: the CA has no rules for any signer of these requests", {
-    hint: "give the rules of a custom signer with --profile FILE",
+    hint: "give the rules of a custom signer with the setting profile FILE",
   });
 }
 
@@ -377,14 +377,14 @@ function openTrustedExporters(issuedLog: string, files: FilePort): TrustedExport
   return {
     async check({ exporter, server, createdAt }, named) {
       if (named === undefined ? await isTrusted(exporter) : named === exporter) return;
-      const other = named === undefined ? "is not trusted here" : "is not the one that --trust-exporter names";
+      const other = named === undefined ? "is not trusted here" : "is not the one that the setting trustExporter names";
       throw new AppError(
         "csr_denied",
         `cannot sign the requests of ${server}, exported at ${createdAt}: they are signed with ${exporter}, which ${other}`,
         {
           hint: named === undefined
             ? "ask the operator of that server for the key that the first tlsboot offline export printed; if it is the " +
-              `same: --trust-exporter ${exporter}`
+              `same: the setting trustExporter ${exporter}`
             : "compare the key with the one that tlsboot offline export printed",
         },
       );

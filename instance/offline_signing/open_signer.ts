@@ -1,49 +1,52 @@
-/** Opens a signer without a server: its rules, and the CA in the data directory or in the files given by flags. */
+/** Opens a signer without a server: its rules, and the CA in the data directory or in the files of the settings. */
 import { resolve } from "node:path";
-import type { FilePort } from "../../../client/files.ts";
-import { AppError } from "../../../core/errors.ts";
-import type { IssuedCertificate } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import type { Authority } from "../../../core/pki/authority/authority.ts";
-import { listBundled } from "../../../core/pki/x509/ca_bundle.ts";
-import type { CertificateFacts } from "../../../core/pki/x509/certificate.ts";
-import { publicKeyPin } from "../../../core/pki/keys/key_names.ts";
-import { listTrustedCas } from "../../../core/ca_rotation/trust.ts";
-import {
-  BUILTIN_SIGNERS,
-  type ClientTrust,
-  decideClientTrust,
-  findClientTrust,
-} from "../../../core/signing/profile.ts";
-import { readCasOnDisk } from "../../../instance/authority/ca_swap.ts";
-import { readClientCas, readTrustPem } from "../../../instance/authority/instance_authorities.ts";
-import { type IssuedLog, openIssuedLog } from "../../../instance/authority/issued_log.ts";
-import { type AuthorityPaths, authorityPaths, CA_PURPOSES } from "../../../instance/authority/layout.ts";
-import { getRotationPaths } from "../../../instance/authority/rotation_record.ts";
-import { warn } from "../../framework/report.ts";
-import type { Settings } from "../../framework/flags.ts";
-import { dataDirAt } from "../../../instance/data_dir.ts";
-import { openSignerProfiles } from "../../../instance/controllers/signer_profiles.ts";
-import type { Io, Tools } from "../../io.ts";
-import { createLogger } from "../../logging.ts";
-import type { RequestSigning } from "../../sign_request.ts";
-import type { signCommand } from "./flags.ts";
-import { openMlDsaGate } from "../../../instance/feature_gates.ts";
-import { readIssuedLog } from "../../../client/admin/record_source.ts";
+import type { FilePort } from "../../client/files.ts";
+import { AppError } from "../../core/errors.ts";
+import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import type { Authority } from "../../core/pki/authority/authority.ts";
+import { listBundled } from "../../core/pki/x509/ca_bundle.ts";
+import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
+import { publicKeyPin } from "../../core/pki/keys/key_names.ts";
+import { listTrustedCas } from "../../core/ca_rotation/trust.ts";
+import { BUILTIN_SIGNERS, type ClientTrust, decideClientTrust, findClientTrust } from "../../core/signing/profile.ts";
+import { readCasOnDisk } from "../authority/ca_swap.ts";
+import { readClientCas, readTrustPem } from "../authority/instance_authorities.ts";
+import { type IssuedLog, type IssuedLogDeps, openIssuedLog } from "../authority/issued_log.ts";
+import { type AuthorityPaths, authorityPaths, CA_PURPOSES } from "../authority/layout.ts";
+import { getRotationPaths } from "../authority/rotation_record.ts";
+import { dataDirAt } from "../data_dir.ts";
+import { openSignerProfiles } from "../controllers/signer_profiles.ts";
+import type { RequestSigning } from "./sign_request.ts";
+import { openMlDsaGate } from "../feature_gates.ts";
+import { readIssuedLog } from "../../client/admin/record_source.ts";
 import {
   namesSigningCa,
   openInstanceCas,
   openSigningCas,
   type SigningCaDeps,
   signingDurationSeconds,
-} from "../../../instance/controllers/signer_cas.ts";
-import { createCaKeys } from "../../passphrases/passphrase.ts";
+} from "../controllers/signer_cas.ts";
+import type { InstanceDeps } from "../deps.ts";
+import type { InstanceSettings, PolicyFiles } from "../settings.ts";
+
+/** The settings of signing without a server. Those that `up` has too have the same meaning. */
+export type OfflineSigningSettings =
+  & Pick<
+    InstanceSettings,
+    `clusterSigning${"CertFile" | "KeyFile" | "Duration"}` | "dataDir" | "crlUrl" | "featureGates" | keyof PolicyFiles
+  >
+  & Readonly<Record<"signer" | "profile" | "issuedLog" | "server" | "trustExporter", string | undefined>>
+  & { readonly chain: boolean };
+
+/** The adapters of signing without a server. */
+export type OfflineSigningDeps = Omit<InstanceDeps, "heap"> & IssuedLogDeps & { readonly signal: AbortSignal };
 
 /** A signer that can plan and sign requests. */
 export type OpenedSigner = Omit<RequestSigning, "asked" | "record">;
 
 /** Opens the signers of one run, each of them once. */
 export interface SignerOpener {
-  /** The names of the signers in `--signer` and `--profile`. */
+  /** The names of the signers in the settings `signer` and `profile`. */
   readonly chosen: readonly string[];
   /** Throws AppError `not_found` for a custom signer without a profile, and the errors of opening a CA. */
   open(signerName: string): Promise<OpenedSigner>;
@@ -51,12 +54,9 @@ export interface SignerOpener {
 
 /** Creates the opener from the settings, and reads the profile. */
 export async function createSignerOpener(
-  settings: Settings<typeof signCommand.flags>,
-  tools: Tools,
+  settings: OfflineSigningSettings,
+  deps: OfflineSigningDeps,
 ): Promise<SignerOpener> {
-  const logger = createLogger(tools);
-  const keys = createCaKeys(settings, tools);
-  const deps = { ...tools, logger, keys };
   const { signerNames, profiles } = await openSignerProfiles({
     signer: settings.signer === undefined ? [] : [settings.signer],
     profile: settings.profile === undefined ? [] : [settings.profile],
@@ -67,7 +67,7 @@ export async function createSignerOpener(
     const profile = BUILTIN_SIGNERS.get(signerName) ?? await profiles.get(signerName)?.current();
     if (profile === undefined) {
       throw new AppError("not_found", `cannot sign for "${signerName}": it is not one of Kubernetes' signers`, {
-        hint: "give its rules with --profile FILE",
+        hint: "give its rules with the setting profile FILE",
       });
     }
     const { authority, clientTrust } = await openOfflineCa(settings, signerName, { ...deps, crlUrl: settings.crlUrl });
@@ -75,7 +75,7 @@ export async function createSignerOpener(
       profile,
       authority,
       clientTrust,
-      signingDurationSeconds: signingDurationSeconds(settings, logger),
+      signingDurationSeconds: signingDurationSeconds(settings, deps.logger),
       allowMlDsa: openMlDsaGate(settings.featureGates),
       chain: settings.chain && profile.chain !== false,
     };
@@ -91,32 +91,28 @@ export async function createSignerOpener(
   };
 }
 
-/** Opens the log that a flag names, or that of the data directory if its CA signs. Undefined for another CA. */
+/** Opens the log that the settings name, or that of the data directory if its CA signs. Undefined for another CA. */
 export function openSignLog(
-  settings: Settings<typeof signCommand.flags>,
-  io: Io,
+  settings: OfflineSigningSettings,
+  deps: Pick<OfflineSigningDeps, "clock" | "cwd" | "warn">,
 ): (IssuedLog & { readonly path: string }) | undefined {
   const { issuedLog, clusterSigningCertFile, dataDir } = settings;
   const named = issuedLog ??
-    (clusterSigningCertFile === undefined ? dataDirAt(resolve(io.cwd, dataDir)).issuedLog : undefined);
+    (clusterSigningCertFile === undefined ? dataDirAt(resolve(deps.cwd, dataDir)).issuedLog : undefined);
   if (named === undefined) return undefined;
-  const path = resolve(io.cwd, named);
-  return { ...openIssuedLog(path, { clock: io.clock, warn: (message) => warn(message, io) }), path };
+  const path = resolve(deps.cwd, named);
+  return { ...openIssuedLog(path, deps), path };
 }
 
 /** Reads the records of the CA's certificates from its log. Empty when there is no log yet. */
-export async function readSignRecords(path: string, { files, signal }: Tools): Promise<readonly IssuedCertificate[]> {
+export async function readSignRecords(
+  path: string,
+  { files, signal }: Pick<OfflineSigningDeps, "files" | "signal">,
+): Promise<readonly IssuedCertificate[]> {
   const records: IssuedCertificate[] = [];
   if (await files.stat(path) === undefined) return records;
   for await (const { record } of readIssuedLog(path, signal)) records.push(record);
   return records;
-}
-
-/** The data directory, and the flags of a CA. */
-interface OfflineCaSettings {
-  readonly dataDir: string;
-  readonly clusterSigningCertFile: string | undefined;
-  readonly clusterSigningKeyFile: string | undefined;
 }
 
 /** A CA, and whether the server of the data directory trusts it for client certificates. */
@@ -127,7 +123,7 @@ interface OfflineCa {
 
 /** Opens the CA as `up` does. Throws AppError `usage`, `not_found`, `ca_invalid` or `file_permissions`. */
 async function openOfflineCa(
-  settings: OfflineCaSettings,
+  settings: OfflineSigningSettings,
   signerName: string,
   deps: SigningCaDeps & { readonly cwd: string },
 ): Promise<OfflineCa> {
@@ -161,7 +157,7 @@ export interface RelatedCas {
 
 /** Reads the CAs that are related to a signer's from the files next to it. Throws AppError `not_found` or `ca_invalid`. */
 export async function readRelatedCas(
-  { clusterSigningCertFile, clusterSigningKeyFile, dataDir }: OfflineCaSettings,
+  { clusterSigningCertFile, clusterSigningKeyFile, dataDir }: OfflineSigningSettings,
   { authority, profile }: OpenedSigner,
   { files, cwd }: { readonly files: FilePort; readonly cwd: string },
 ): Promise<RelatedCas> {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { listSockets } from "./processes.ts";
+import { listSockets } from "./host_facts.ts";
 
 test("listSockets() finds the sockets that listen on a port, in both families", () => {
   const table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n" +

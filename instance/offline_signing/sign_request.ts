@@ -3,20 +3,20 @@
  */
 import { basename } from "node:path";
 import { Buffer } from "node:buffer";
-import { verifyRequest } from "../core/request/parse_request.ts";
-import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
-import { AppError } from "../core/errors.ts";
-import type { Authority } from "../core/pki/authority/authority.ts";
-import { type CertificatePlan, encodeIssued, issueCertificate, SERIAL_BYTES } from "../core/pki/authority/issue.ts";
-import { chainNotAfter } from "../core/pki/x509/ca_bundle.ts";
-import { encodePem, parsePemBlocks } from "../core/pki/asn1/pem.ts";
-import { parseCertificationRequest, type RequestFacts } from "../core/pki/x509/pkcs10.ts";
-import { signerUsages } from "../core/pki/x509/usages.ts";
-import type { Clock, Random } from "../core/ports.ts";
-import { type ClientTrust, planCertificate, type SigningProfile } from "../core/signing/profile.ts";
-import { findSubjectRestriction } from "../core/request/validate.ts";
-import { encodeBase64 } from "../core/lib/encodings.ts";
-import { err, ok, type Result } from "../core/lib/result.ts";
+import { verifyRequest } from "../../core/request/parse_request.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import { AppError } from "../../core/errors.ts";
+import type { Authority } from "../../core/pki/authority/authority.ts";
+import { type CertificatePlan, encodeIssued, issueCertificate, SERIAL_BYTES } from "../../core/pki/authority/issue.ts";
+import { chainNotAfter } from "../../core/pki/x509/ca_bundle.ts";
+import { encodePem, parsePemBlocks } from "../../core/pki/asn1/pem.ts";
+import { parseCertificationRequest, type RequestFacts } from "../../core/pki/x509/pkcs10.ts";
+import { signerUsages } from "../../core/pki/x509/usages.ts";
+import type { Clock, Random } from "../../core/ports.ts";
+import { type ClientTrust, planCertificate, type SigningProfile } from "../../core/signing/profile.ts";
+import { findSubjectRestriction } from "../../core/request/validate.ts";
+import { encodeBase64 } from "../../core/lib/encodings.ts";
+import { err, ok, type Result } from "../../core/lib/result.ts";
 
 /** The rules and the CA for all requests of a run. */
 export interface RequestSigning {

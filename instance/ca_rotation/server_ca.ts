@@ -3,21 +3,17 @@
  * certificates and admin.kubeconfig, so every wait connects again when a connection fails.
  */
 import { join, resolve } from "node:path";
-import type { ApiClient } from "../../../client/objects/api.ts";
-import { AppError, isAppError } from "../../../core/errors.ts";
-import { KUBE_APISERVER_SERVING_SIGNER } from "../../../core/kube/kinds/certificates_v1.ts";
-import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { isAborting } from "../../../core/ca_rotation/rotation_rules.ts";
-import { type ReplaceableCa, sortServers } from "../../../core/ca_rotation/steps.ts";
-import { hasSplitAuthorities } from "../../../instance/authority/files.ts";
-import { CA_PURPOSES, type CaPurpose, getCaName } from "../../../instance/authority/layout.ts";
-import { warn } from "../../framework/report.ts";
-import { dataDirAt } from "../../../instance/data_dir.ts";
-import { readEtcdPlace } from "../../../instance/storage/etcd.ts";
-import type { Tools } from "../../io.ts";
-import { line } from "../../../core/lib/printable.ts";
-import { findDeadline, startProgress } from "../../output/progress.ts";
-import { describeServers } from "../../../core/report/ca_rotation.ts";
+import type { ApiClient, ApiConnection } from "../../client/objects/api.ts";
+import { AppError, isAppError } from "../../core/errors.ts";
+import { KUBE_APISERVER_SERVING_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
+import type { CaRotation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { isAborting } from "../../core/ca_rotation/rotation_rules.ts";
+import { type ReplaceableCa, sortServers } from "../../core/ca_rotation/steps.ts";
+import { hasSplitAuthorities } from "../authority/files.ts";
+import { CA_PURPOSES, type CaPurpose, getCaName } from "../authority/layout.ts";
+import { dataDirAt } from "../data_dir.ts";
+import { readEtcdPlace } from "../storage/etcd.ts";
+import { describeServers } from "../../core/report/ca_rotation.ts";
 import {
   caRotationPath,
   changeRotation,
@@ -28,11 +24,9 @@ import {
   isNewCaPublished,
   readCensus,
   wrappedKeyPath,
-} from "../../../client/admin/ca_rotations.ts";
-import { connect, type ConnectionSettings } from "../../connection.ts";
-import { formatRotate } from "./rotate_flags.ts";
-import { flattenPages, listRecordPages } from "../../../client/admin/records.ts";
-import { UsageError } from "../../exit_code.ts";
+} from "../../client/admin/ca_rotations.ts";
+import { flattenPages, listRecordPages } from "../../client/admin/records.ts";
+import type { InstanceDeps } from "../deps.ts";
 
 /** The pause between two reads of a rotation. */
 const POLL_MS = 500;
@@ -53,10 +47,24 @@ interface RetryOptions {
   readonly pauseMs?: () => number;
 }
 
-/** The settings of the connection, and of the key that encrypts a new CA's key on its way to the servers. */
-export interface ServerCaSettings extends ConnectionSettings {
+/** The data directory, and the key that encrypts a new CA's key on its way to the servers. */
+export interface ServerCaSettings {
+  readonly dataDir: string;
   /** Without it, `pki/sa.key` in the data directory. */
   readonly serviceAccountSigningKeyFile?: string | undefined;
+}
+
+/** The adapters of a CA that can be replaced. */
+export interface RotationDeps extends Pick<InstanceDeps, "files" | "clock" | "random" | "cwd"> {
+  readonly signal: AbortSignal;
+  readonly warn: (message: string) => void;
+}
+
+interface ServerCaDeps extends RotationDeps {
+  /** Connects to the servers, `asAdmin` with the administrator's kubeconfig in the data directory. */
+  readonly openApi: (asAdmin: boolean) => Promise<ApiConnection>;
+  /** Shows that the servers are awaited, until the result is disposed. `update` shows why. */
+  readonly showWait: () => Disposable & { update(text: string): void };
 }
 
 /**
@@ -66,7 +74,7 @@ export interface ServerCaSettings extends ConnectionSettings {
 export async function retryUntil<T>(
   attempt: () => Promise<T | undefined>,
   { timeoutMs, describe, pauseMs = () => POLL_MS }: RetryOptions,
-  { clock, signal }: Pick<Tools, "clock" | "signal">,
+  { clock, signal }: Pick<RotationDeps, "clock" | "signal">,
 ): Promise<T> {
   const startedAt = clock.elapsedMs();
   while (true) {
@@ -99,34 +107,33 @@ export function createServerCa(
   name: string,
   settings: ServerCaSettings,
   timeoutMs: number,
-  tools: Tools,
-): ReplaceableCa {
-  const { clock, files, signal } = tools;
-  const { dataDir, kubeconfig, context } = settings;
-  let connection: ConnectionSettings = settings;
-  const root = resolve(tools.cwd, dataDir);
+  deps: ServerCaDeps,
+): Omit<ReplaceableCa, "command"> {
+  const { clock, files, signal, warn } = deps;
+  let asAdmin = false;
+  const root = resolve(deps.cwd, settings.dataDir);
 
   const call: Call = async (action) => {
-    await using opened = await connect(connection, tools);
+    await using opened = await deps.openApi(asAdmin);
     return await action(opened.api);
   };
 
   /** Repeats an action until the connection does not fail. */
   const repeat: Call = async (action) => {
     const attempt = async () => ({ result: await call(action) });
-    return (await retryUntil(attempt, { timeoutMs, describe: () => "the server does not answer" }, tools)).result;
+    return (await retryUntil(attempt, { timeoutMs, describe: () => "the server does not answer" }, deps)).result;
   };
 
   async function follow(rotation: CaRotation): Promise<CaRotation> {
     // The server replaces the administrator's kubeconfig; any other credential of a leaked CA is refused by now.
-    if (rotation.spec.isLeaked === true) connection = { ...settings, kubeconfig: undefined };
-    let followed = await waitForServers(name, timeoutMs, call, tools);
+    if (rotation.spec.isLeaked === true) asAdmin = true;
+    let followed = await waitForServers(name, timeoutMs, call, deps);
     const isBeginning = rotation.spec.step === "Trust" && !isAborting(rotation);
     if (isBeginning && await readEtcdPlace(dataDirAt(root), files) !== undefined) {
       await clock.sleep(SETTLE_MS, signal);
-      followed = await waitForServers(name, timeoutMs, call, tools);
+      followed = await waitForServers(name, timeoutMs, call, deps);
     }
-    await waitForTrustBundle(followed, call, tools);
+    await waitForTrustBundle(followed, call, deps);
     // No server needs the wrapped key any more.
     if (followed.spec.step === "Finish") await repeat((api) => deleteIfPresent(api, wrappedKeyPath(name), signal));
     return followed;
@@ -135,25 +142,25 @@ export function createServerCa(
   return {
     name,
     paths: { certificate: join(root, "pki", `${name}.crt`), key: join(root, "pki", `${name}.key`) },
-    assertPresent: () => assertPresent(name, settings.dataDir, tools),
+    assertPresent: () => assertPresent(name, settings.dataDir, deps),
     read: () => call((api) => findRotation(api, name, signal)),
     census: (rotation) => repeat((api) => readCensus(api, rotation, clock, signal)),
     async *records() {
-      await using opened = await connect(connection, tools);
+      await using opened = await deps.openApi(asAdmin);
       yield* flattenPages(listRecordPages(opened.api, {}, signal));
     },
     async begin(spec, keyPem) {
       const { serviceAccountSigningKeyFile = join(settings.dataDir, "pki", "sa.key") } = settings;
       const key = keyPem === undefined
         ? undefined
-        : { pem: keyPem, wrappingKeyFile: resolve(tools.cwd, serviceAccountSigningKeyFile) };
-      return await follow(await call((api) => createRotation(api, { name, spec, key }, tools)));
+        : { pem: keyPem, wrappingKeyFile: resolve(deps.cwd, serviceAccountSigningKeyFile) };
+      return await follow(await call((api) => createRotation(api, { name, spec, key }, deps)));
     },
     async advance(rotation, change) {
       if (change?.step === "Switch" && rotation.spec.step === "Trust" && change.isLeaked !== true) {
         // A server that does not trust the new CA yet would refuse what another one signs.
         for (const { name, time } of sortServers(await follow(rotation), clock.now()).down) {
-          warn(`the server ${name} has not been seen since ${time}; it follows when it starts`, tools);
+          warn(`the server ${name} has not been seen since ${time}; it follows when it starts`);
         }
       }
       if (change === undefined) return await follow(rotation);
@@ -166,8 +173,8 @@ export function createServerCa(
       });
       if (rotation === undefined) return true;
       const isWithdrawn = () => call(async (api) => !await isNewCaPublished(api, rotation, signal));
-      if (await waitUntilPublished(isWithdrawn, tools)) return true;
-      warn("the servers still publish the new CA; their logs say more", tools);
+      if (await waitUntilPublished(isWithdrawn, deps)) return true;
+      warn("the servers still publish the new CA; their logs say more");
       return false;
     },
     describeFollowers: (rotation) => ["Servers", describeServers(rotation, clock.now())],
@@ -175,21 +182,19 @@ export function createServerCa(
       const { adopted, pending, down } = sortServers(rotation, clock.now());
       return adopted.length > 0 && pending.length + down.length === 0;
     },
-    command: (verb) => formatRotate(verb, name === "ca" ? [] : [name], { dataDir, kubeconfig, context }),
     describeRetiredKey: () => `on every server, in its data directory: shred -u pki/retired-${name}-*.key`,
   };
 }
 
-/** Throws UsageError for a CA that the data directory does not have. */
-async function assertPresent(name: string, dataDir: string, { cwd, files }: Tools): Promise<void> {
+/** Throws AppError `usage` for a CA that the data directory does not have. */
+async function assertPresent(name: string, dataDir: string, { cwd, files }: RotationDeps): Promise<void> {
   const isSplit = await hasSplitAuthorities(resolve(cwd, dataDir), files);
   const purposes: readonly CaPurpose[] = isSplit ? CA_PURPOSES : ["serving"];
   const names = purposes.map(getCaName);
   if (names.includes(name)) return;
-  throw new UsageError(
-    `there is no CA "${name}" in "${dataDir}"`,
-    isSplit ? `name one of ${names.join(", ")}` : "this data directory has one CA for everything, which is ca",
-  );
+  throw new AppError("usage", `there is no CA "${name}" in "${dataDir}"`, {
+    hint: isSplit ? `name one of ${names.join(", ")}` : "this data directory has one CA for everything, which is ca",
+  });
 }
 
 type Call = <T>(action: (api: ApiClient) => Promise<T>) => Promise<T>;
@@ -202,10 +207,10 @@ async function waitForServers(
   name: string,
   timeoutMs: number,
   call: Call,
-  tools: Tools,
+  deps: ServerCaDeps,
 ): Promise<CaRotation> {
-  const { clock, stderr, signal } = tools;
-  using progress = startProgress(tools, "waiting for the servers", findDeadline(timeoutMs, clock));
+  const { clock, signal } = deps;
+  using progress = deps.showWait();
   const reported = new Set<string>();
   let text = "no server follows the rotation";
   const attempt = async (): Promise<CaRotation | undefined> => {
@@ -216,20 +221,18 @@ async function waitForServers(
     for (const { name, message } of pending) {
       if (message === undefined || reported.has(name + message)) continue;
       reported.add(name + message);
-      const status = `waiting for the server ${name}: ${message}`;
-      if (stderr.isTerminal) progress.update(status);
-      else stderr.write(line`${status}\n`);
+      progress.update(`waiting for the server ${name}: ${message}`);
     }
     return adopted.length > 0 && pending.length === 0 ? rotation : undefined;
   };
-  return await retryUntil(attempt, { timeoutMs, describe: () => text }, tools);
+  return await retryUntil(attempt, { timeoutMs, describe: () => text }, deps);
 }
 
 /** Repeats a check of what the servers publish for some seconds; returns false when it does not succeed. */
-async function waitUntilPublished(check: () => Promise<boolean>, tools: Tools): Promise<boolean> {
+async function waitUntilPublished(check: () => Promise<boolean>, deps: RotationDeps): Promise<boolean> {
   const attempt = async () => await check() || undefined;
   try {
-    return await retryUntil(attempt, { timeoutMs: PUBLISHED_WITHIN_MS, describe: () => "it is not published" }, tools);
+    return await retryUntil(attempt, { timeoutMs: PUBLISHED_WITHIN_MS, describe: () => "it is not published" }, deps);
   } catch (error) {
     if (!isAppError(error, "timeout", "access_denied")) throw error;
     return false;
@@ -237,8 +240,8 @@ async function waitUntilPublished(check: () => Promise<boolean>, tools: Tools): 
 }
 
 /** Waits until the trust bundle of the API server matches the rotation, so that machines follow at once. */
-async function waitForTrustBundle(rotation: CaRotation, call: Call, tools: Tools): Promise<void> {
-  const check = () => call((api) => isBundlePublished(api, rotation, tools.signal));
-  if (await waitUntilPublished(check, tools)) return;
-  warn(`the servers have followed, but their trust bundle (${KUBE_APISERVER_SERVING_SIGNER}) has not yet`, tools);
+async function waitForTrustBundle(rotation: CaRotation, call: Call, deps: RotationDeps): Promise<void> {
+  const check = () => call((api) => isBundlePublished(api, rotation, deps.signal));
+  if (await waitUntilPublished(check, deps)) return;
+  deps.warn(`the servers have followed, but their trust bundle (${KUBE_APISERVER_SERVING_SIGNER}) has not yet`);
 }

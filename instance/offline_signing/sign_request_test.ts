@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseRequestFile } from "./sign_request.ts";
-import { buildRequest, fromBase64 } from "../tests/support/csr_builder.ts";
-import { encodePem, parsePemBlocks } from "../core/pki/asn1/pem.ts";
+import { buildRequest, fromBase64 } from "../../tests/support/csr_builder.ts";
+import { encodePem, parsePemBlocks } from "../../core/pki/asn1/pem.ts";
 
 const PEM = fromBase64(await buildRequest({ subject: { commonName: "web" } }));
 const [{ bytes: DER } = { bytes: new Uint8Array(0) }] = parsePemBlocks(PEM);

@@ -1,52 +1,40 @@
-/**
- * Decides which requests of a bundle to sign: by the rules of their signers, by the policies, and by asking the user, who
- * is shown each request.
- */
-import { userInfo } from "node:os";
-import { splitHosts } from "../../../core/approval/evidence/ownership.ts";
-import { AppError } from "../../../core/errors.ts";
+/** Decides which requests of a bundle to sign: by the rules of their signers and by the policies. */
+import { splitHosts } from "../../core/approval/evidence/ownership.ts";
+import { AppError } from "../../core/errors.ts";
 import {
   type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-  KUBE_APISERVER_CLIENT_SIGNER,
-  KUBELET_SERVING_SIGNER,
-} from "../../../core/kube/kinds/certificates_v1.ts";
-import { formatTime } from "../../../core/kube/meta.ts";
-import type { IssuedCertificate, IssuedCertificateApproval } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
-import { withoutBrackets } from "../../../core/lib/ip_address.ts";
+} from "../../core/kube/kinds/certificates_v1.ts";
+import type { IssuedCertificate, IssuedCertificateApproval } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import { withoutBrackets } from "../../core/lib/ip_address.ts";
 import {
   computeRequestId,
-  formatOfflineLifetime,
-  formatSubject,
   type MachineOrigin,
   type OfflineRequest,
   type RequestBundle,
-} from "../../../core/offline/bundle.ts";
+} from "../../core/offline/bundle.ts";
 import {
   decideOfflineRequest,
   findRequesterFault,
   getOfflineRequester,
   type OfflineDecision,
-} from "../../../core/offline/decide_offline_request.ts";
-import { formatKey, publicKeyPin } from "../../../core/pki/keys/key_names.ts";
-import { readIdentity } from "../../../core/register/certificate_user.ts";
-import { canAsk, confirm } from "../../terminal.ts";
-import { warn } from "../../framework/report.ts";
-import type { Settings } from "../../framework/flags.ts";
-import type { Tools } from "../../io.ts";
-import { type PlannedRequest, planRequest } from "../../sign_request.ts";
-import type { signCommand } from "./flags.ts";
-import { type OpenedSigner, readRelatedCas, type RelatedCas, type SignerOpener } from "./open_signer.ts";
-import type { PolicySettings } from "../../../core/approval/decide_from_sources.ts";
-import { parseNodeUser } from "../../../core/kube/user.ts";
-import { listAlternativeNames } from "../../../core/pki/x509/subject_alternative_names.ts";
-import { toVerdictView } from "../../../core/report/request_view.ts";
-import { line } from "../../../core/lib/printable.ts";
-import { formatDescription } from "../../output/layout.ts";
+} from "../../core/offline/decide_offline_request.ts";
+import { publicKeyPin } from "../../core/pki/keys/key_names.ts";
+import { readIdentity } from "../../core/register/certificate_user.ts";
+import { type PlannedRequest, planRequest } from "./sign_request.ts";
+import {
+  type OfflineSigningDeps,
+  type OfflineSigningSettings,
+  type OpenedSigner,
+  readRelatedCas,
+  type RelatedCas,
+  type SignerOpener,
+} from "./open_signer.ts";
+import type { PolicySettings } from "../../core/approval/decide_from_sources.ts";
 
 /** The rules, the records and the tools with which requests are decided. */
-export interface DecisionContext extends Tools {
-  readonly settings: Settings<typeof signCommand.flags>;
+export interface DecisionContext extends OfflineSigningDeps {
+  readonly settings: OfflineSigningSettings;
   readonly signers: SignerOpener;
   readonly policies: PolicySettings;
   /** What was signed before, also in this run, so that only one of two requests for a name counts as the first. */
@@ -96,15 +84,14 @@ export async function openSite(
       {
         hint:
           "take the stick to the CA of that site; if this site has a new CA, run the machine's command again with its " +
-          "hash: --ca-cert-hash, as tlsboot ca show prints it",
+          "hash: the setting caCertHash, as tlsboot ca show prints it",
       },
     );
   }
   const isFirst = request.signerName === KUBE_APISERVER_CLIENT_KUBELET_SIGNER && requester.length === 0;
   if (settings.server === undefined && isFirst) {
-    warn(
-      "the answers do not say where the API server is, which a machine's kubeconfig needs: give --server URL",
-      context,
+    context.warn(
+      "the answers do not say where the API server is, which a machine's kubeconfig needs: give the setting server URL",
     );
   }
   return { signer, related };
@@ -191,107 +178,6 @@ async function planOne(request: OfflineRequest, { signers, settings, clock }: De
 }
 
 /** The approval of the requests that the rules allow, or the reason why they are not signed. */
-type Consent =
+export type Consent =
   | { readonly kind: "given"; readonly approval: IssuedCertificateApproval }
   | { readonly kind: "left"; readonly reason: string };
-
-/** Asks on a terminal whether to sign what the rules allow. Without one, a machine's request needs a policy's approval. */
-export async function askForConsent(
-  decided: readonly DecidedRequest[],
-  { origin }: RequestBundle,
-  context: DecisionContext,
-): Promise<Consent> {
-  const { settings } = context;
-  const time = formatTime(context.clock.now());
-  const username = getUserName();
-  const approve = (how: string): Consent => {
-    const by = username === undefined ? {} : { username };
-    return { kind: "given", approval: { ...by, reason: "OfflineApproved", message: `approved ${how}`, time } };
-  };
-  const [{ decision, opinion } = {}] = decided;
-  if (origin.kind === "machine" && decision?.kind === "skipped") return { kind: "left", reason: decision.message };
-  const count = decided.filter((one) => one.decision.kind === "sign").length;
-  if (settings.yes || count === 0) return approve("with --yes");
-  if (canAsk(context)) {
-    const isYes = await confirm(count === 1 ? "Sign it?" : `Sign these ${count} requests?`, context);
-    return isYes ? approve("on a terminal") : { kind: "left", reason: "declined; the next run asks again" };
-  }
-  if (origin.kind === "export") return approve("at its server");
-  const { verdict } = opinion ?? {};
-  if (verdict?.kind === "approve") {
-    return { kind: "given", approval: { reason: verdict.reason, message: verdict.message, time } };
-  }
-  const why = verdict === undefined ? "there is no terminal to ask on" : `no rule approves it: ${verdict.message}`;
-  return { kind: "left", reason: `${why}; sign it on a terminal, or with --yes` };
-}
-
-/** Returns the name of the user who runs the program; undefined if the system does not know it. */
-function getUserName(): string | undefined {
-  try {
-    return userInfo().username;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Describes a request for the user: its purpose, requester, names, usages, key and lifetime, and the decision. */
-export function describeOfflineRequest(decided: DecidedRequest, origin: RequestBundle["origin"]): string {
-  const { request, decision, opinion } = decided;
-  const { facts, signerName, usages, expirationSeconds, approved } = request;
-  const { reason = "", message = "" } = approved?.approval ?? {};
-  const approval = [reason, message].filter((text) => text !== "").join(": ") || "without a reason";
-  const lines = formatDescription([
-    ["  Signer", signerName],
-    ["  Subject", formatSubject(facts)],
-    ["  Names", listAlternativeNames(facts).join(", ") || "none"],
-    ["  Usages", usages.join(", ") || "those of the signer"],
-    ["  Lifetime", formatOfflineLifetime(expirationSeconds)],
-    ["  Key", `${formatKey(facts)}, ${publicKeyPin(facts)}`],
-    ["  Requester", describeRequester(decided, origin)],
-    ["  Approved", approved && approval],
-    ["  Warning", opinion?.warning],
-    ["  Policies", opinion?.verdict && toVerdictView(opinion.verdict).text],
-    ["  Verdict", describeDecision(decision)],
-  ]);
-  const title = line`${request.name}: ${describePurpose(request)}`;
-  return `${title}\n${lines}\n`;
-}
-
-function describeDecision(decision: SignDecision): string {
-  switch (decision.kind) {
-    case "sign":
-      return "the signer's rules allow it";
-    case "refused":
-      return `refused: ${decision.message}`;
-    case "skipped":
-      return `not signed: ${decision.message}`;
-  }
-}
-
-function describePurpose({ facts: { subject }, signerName }: OfflineRequest): string {
-  const { commonName } = subject;
-  const node = parseNodeUser(commonName);
-  switch (signerName) {
-    case KUBE_APISERVER_CLIENT_KUBELET_SIGNER:
-      return `machine ${node ?? commonName} requests its client certificate`;
-    case KUBELET_SERVING_SIGNER:
-      return `machine ${node ?? commonName} requests its serving certificate`;
-    case KUBE_APISERVER_CLIENT_SIGNER:
-      return `a client certificate of the API for user ${commonName}`;
-    default:
-      return `a certificate of ${signerName}`;
-  }
-}
-
-function describeRequester(
-  { request: { approved }, requesterFault }: DecidedRequest,
-  origin: RequestBundle["origin"],
-): string {
-  if (origin.kind === "export") {
-    const { username, groups = [] } = approved?.requester ?? {};
-    return `${username || "unknown"}${groups.length === 0 ? "" : ` of ${groups.join(", ")}`}`;
-  }
-  const [leaf] = origin.requester;
-  if (leaf === undefined || requesterFault !== undefined) return `unknown: ${requesterFault ?? ""}`;
-  return `holder of certificate ${leaf.serialNumber}, valid until ${formatTime(leaf.notAfter)}, proved by its key`;
-}
