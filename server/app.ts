@@ -44,7 +44,7 @@ import { assertRoute, type ServedRoute } from "./http/routes.ts";
 import { respondSnapshot, SNAPSHOT_PATH } from "./http/snapshot.ts";
 import { SharedEncodings } from "./http/watch_events.ts";
 import type { Decision } from "../core/rbac/attributes.ts";
-import type { NodeRecovery } from "./node_recovery.ts";
+import type { NodeRecovery } from "./authn/node_recovery.ts";
 import { type Inflight, type Metrics, respondMetrics } from "./metrics/api_requests.ts";
 import { createUid, type RegistryDeps } from "./registry/registry.ts";
 import type { Revocations } from "./revocation/revocations.ts";

@@ -172,7 +172,7 @@ export type { RbacObjects } from "../core/rbac/evaluate.ts";
 export type { RegisterHead } from "../core/register/record.ts";
 export type { ReconcilePlan } from "../core/rbac/reconcile.ts";
 export type { SigningRequestLimits } from "./admission/certificates.ts";
-export type { NodeRecovery, NodeRecoveryLimits } from "./node_recovery.ts";
+export type { NodeRecovery, NodeRecoveryLimits } from "./authn/node_recovery.ts";
 export type { Register } from "./register/register.ts";
 export type { Revocations } from "./revocation/revocations.ts";
 export type { LastSeal, NewestCertificate, RegisterIndex, UnidentifiedCertificate } from "./register/index.ts";

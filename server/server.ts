@@ -24,7 +24,7 @@ import type { Authenticator } from "./authn/authentication.ts";
 import { createAuthenticator } from "./authn/authenticator.ts";
 import { countTokenUses, createServiceAccountTokenAuthenticator } from "./authn/service_account_tokens.ts";
 import { createAuthorizer, createRbacSource } from "./authz/authorizer.ts";
-import { type BootstrapTokens, openBootstrapTokens } from "./bootstrap_tokens.ts";
+import { type BootstrapTokens, openBootstrapTokens } from "./authn/bootstrap_tokens.ts";
 import {
   type BootstrapObject,
   createApiService,
@@ -44,7 +44,7 @@ import { countRejections, createMetrics, gaugeInflight, gaugeLevels, type Metric
 import { createLoopbackTransport } from "./loopback.ts";
 import { addBuildInfo, createMetricsRegistry, type MetricsRegistry } from "./metrics/registry.ts";
 import { addIssuedMetrics, followRequests, IssuedCertificates } from "./metrics/certificates.ts";
-import { NodeRecovery, type NodeRecoveryLimits } from "./node_recovery.ts";
+import { NodeRecovery, type NodeRecoveryLimits } from "./authn/node_recovery.ts";
 import { countObjects } from "./metrics/storage.ts";
 import { limitRepeats } from "./log_limiter.ts";
 import { createPodRequestCommit, createRequestCommit, Register } from "./register/register.ts";

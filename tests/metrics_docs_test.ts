@@ -18,9 +18,9 @@ import { countObjects, createEtcdMetrics, createStorageMetrics, gaugeAuditDisk }
 import { createFlowControl } from "../server/flowcontrol/flow_control.ts";
 import { addBuildInfo, createExpiryMetrics, createMetricsRegistry } from "../server/metrics/registry.ts";
 import { createNodeAttestations } from "../server/attestation/node_attestations.ts";
-import { openBootstrapTokens } from "../server/bootstrap_tokens.ts";
+import { openBootstrapTokens } from "../server/authn/bootstrap_tokens.ts";
 import { openRevocations } from "../server/revocation/revocations.ts";
-import { NodeRecovery } from "../server/node_recovery.ts";
+import { NodeRecovery } from "../server/authn/node_recovery.ts";
 import { Register } from "../server/register/register.ts";
 import { createFakeClock } from "./support/fake_clock.ts";
 import { createMemoryLogger } from "./support/memory_logger.ts";

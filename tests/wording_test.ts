@@ -3,6 +3,9 @@ import assert from "node:assert/strict";
 import { globSync } from "node:fs";
 import { basename } from "node:path";
 import { test } from "node:test";
+import ts from "typescript";
+import { COMMAND_TABLE } from "../cli/commands/mod.ts";
+import { flagName } from "../cli/framework/flags.ts";
 import { readSources, type SourceText } from "./support/sources.ts";
 
 /** Words that this project once used in its own senses, each with its replacement. */
@@ -31,6 +34,8 @@ const WORDS: Readonly<Record<string, string>> = {
 };
 
 const PRODUCT = ["{core,controllers,server,client,instance,ui,cli}/**/*.{ts,tsx}", "mod.ts"];
+/** The rooms that a program can use as a library. Only `cli` has flags. */
+const LIBRARY = ["{core,controllers,server,client,instance,ui}/**/*.{ts,tsx}"];
 const PAGES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md", "docs/{engineering,guides,reference}/*.md"];
 const TESTS = ["tests/**/*.ts", "scripts/**/*.ts"];
 const UNIT_TESTS = ["{core,controllers,server,client,instance,ui,cli}/**/*_test.ts"];
@@ -53,6 +58,16 @@ const NOT_PROSE = /^(?:@(?:example|module|param|returns|see|throws)\b|Usage: )/m
 
 /** The end of a sentence, of a list or table, or of an example. */
 const SENTENCE_END = /[.!?:…|)`\]]$/;
+
+/** A flag, which is no variable of a style sheet: those are `--name:` and `var(--name)`. */
+const FLAG = /(?<![\w-]|var\()--([a-z][a-z-]*)(?![\w:-])/g;
+
+/** The last program before a flag, if only its words and their values are between them. Daemons are started "with" flags. */
+const OPEN_COMMAND =
+  /(?:^|[\s`(])(?:tlsboot|kubectl|kubeadm|kube-[a-z-]+(?: with)?)(?: (?!(?:with|and|or|needs?|without)\b)[^\s]*[^\s,;:.])*\s$/;
+
+/** Flags with their values and nothing else, which are a part of a command that other code completes. */
+const ONLY_FLAGS = /^\s*(?:--[a-z-]+(?:[= ](?:\w*…|[A-Z]+|\d+[a-z]))?\s*)+$/;
 
 interface Line {
   readonly place: string;
@@ -77,6 +92,36 @@ function findDocComments({ path, text }: SourceText): readonly Line[] {
     place: `${path}:${text.slice(0, match.index).split("\n").length}`,
     text: (match[1] ?? "").replace(/\n\s*\* ?/g, "\n").trim(),
   }));
+}
+
+/** Finds the texts of a source that may contain a flag. A sum of texts is one text, with `…` for each value in it. */
+function findTexts({ path, text }: SourceText): readonly Line[] {
+  if (!text.includes("--")) return [];
+  const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true);
+  const lines: Line[] = [];
+  const join = (node: ts.Node): string => {
+    if (ts.isStringLiteralLike(node) || ts.isJsxText(node)) return node.text;
+    if (ts.isTemplateExpression(node)) {
+      return node.head.text + node.templateSpans.map((span) => join(span.expression) + span.literal.text).join("");
+    }
+    if (isSum(node)) return join(node.left) + join(node.right);
+    visit(node);
+    return "…";
+  };
+  const visit = (node: ts.Node): void => {
+    if (ts.isStringLiteralLike(node) || ts.isJsxText(node) || ts.isTemplateExpression(node) || isSum(node)) {
+      const { line } = file.getLineAndCharacterOfPosition(node.getStart());
+      lines.push({ place: `${path}:${line + 1}`, text: join(node) });
+    } else {
+      ts.forEachChild(node, visit);
+    }
+  };
+  visit(file);
+  return lines;
+}
+
+function isSum(node: ts.Node): node is ts.BinaryExpression {
+  return ts.isBinaryExpression(node) && node.operatorToken.kind === ts.SyntaxKind.PlusToken;
 }
 
 test("wording: the project's former private words are gone", () => {
@@ -106,6 +151,18 @@ test("wording: a doc comment is a whole sentence of five words or more", () => {
     return words.length < MIN_WORDS || !SENTENCE_END.test(prose);
   });
   assert.equal(show(found), "", "say more, or leave the comment out; a sentence ends where its comment ends");
+});
+
+// A flag that tlsboot does not have belongs to Kubernetes or etcd, whose texts keep their wording.
+test("wording: a library names a flag only in a command that a person can copy", () => {
+  const own = new Set(COMMAND_TABLE.commands.flatMap(({ flags }) => Object.keys(flags).map(flagName)));
+  const texts = readSources(LIBRARY, /_test\.ts$|testdata/).flatMap(findTexts);
+  const found = texts.filter(({ text }) => !ONLY_FLAGS.test(text)).flatMap(({ place, text }) =>
+    [...text.matchAll(FLAG)]
+      .filter(({ 1: name = "", index }) => own.has(name) && !OPEN_COMMAND.test(text.slice(0, index)))
+      .map(({ index, 0: flag }) => ({ place, text: text.slice(Math.max(0, index - 40), index + flag.length) }))
+  );
+  assert.equal(show(found), "", "write: the setting dataDir; for people at a terminal, cli shows its flag instead");
 });
 
 test("wording: every page that a source mentions exists", () => {

@@ -164,8 +164,6 @@ export interface CommandTable {
   readonly families: readonly CommandFamily[];
   /** The commands that the program's help shows, because a new user needs them. */
   readonly firstDay: readonly string[];
-  /** Former names of commands, with the commands that replace them. */
-  readonly formerNames: Readonly<Record<string, string>>;
   readonly commands: readonly Command[];
 }
 

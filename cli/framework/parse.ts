@@ -33,7 +33,6 @@ export function parseCommandLine(
   const topic = findTopic(words, table);
   const isHelp = typed.some(({ name }) => name === "help");
   const isAll = typed.some(({ name }) => name === "all");
-  checkFormerName(words, table);
   if (isHelp) return { kind: "help", text: renderHelp(table, topic, columns?.(), isAll) };
   const path = getTopicPath(topic);
   const args = words.slice(path.length);
@@ -74,7 +73,6 @@ function toCommandWords(argv: readonly string[], table: CommandTable): readonly 
   if (first === "--version" || first === "-V") return ["version", ...rest];
   if (first !== "help") return argv;
   const words = rest.filter((word) => !word.startsWith("-"));
-  checkFormerName(words, table);
   const isKnown = (count: number): boolean =>
     table.commands.some((command) =>
       getSpellings(command).some((path) =>
@@ -192,22 +190,6 @@ function createWrongWordsError(words: readonly string[], { topic, table }: Place
   return word === undefined
     ? new UsageError(`"${name}" needs a command: ${next.join(", ")}`, seeHelp(at))
     : new UsageError(`unknown command "${word}" for "${name}"`, suggest(word, next, at));
-}
-
-/** Throws UsageError for the former name of a command, with its new name as the hint. */
-function checkFormerName(words: readonly string[], { program, commands, formerNames }: CommandTable): void {
-  const isKnown = (path: readonly string[]): boolean =>
-    commands.some((command) => getSpellings(command).some((spelling) => spelling.join(" ") === path.join(" ")));
-  for (let length = words.length; length > 0; length--) {
-    const path = words.slice(0, length);
-    if (isKnown(path)) return;
-    const former = path.join(" ");
-    if (!Object.hasOwn(formerNames, former)) continue;
-    throw new UsageError(
-      `unknown command "${former}" for "${program}"`,
-      `it is now: ${program} ${formerNames[former]}`,
-    );
-  }
 }
 
 function createUnknownFlagError(rawName: string, at: Place): UsageError {

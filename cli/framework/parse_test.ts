@@ -14,7 +14,6 @@ const table: CommandTable = {
     { word: "token", summary: "T", description: "T.", group: "Program Commands" },
   ],
   firstDay: ["token create"],
-  formerNames: { "token make": "token create", list: "token list" },
   commands: [
     createCommand({
       ...base,
@@ -95,14 +94,7 @@ for (
 
 for (
   const { line, message, hint } of [
-    {
-      line: "token make --ttl 1h",
-      message: 'unknown command "token make" for "tlsboot"',
-      hint: "it is now: tlsboot token create",
-    },
-    { line: "help token make", message: 'unknown command "token make" for "tlsboot"' },
     { line: "constructor", message: 'unknown command "constructor" for "tlsboot"', hint: "see: tlsboot --help" },
-    { line: "list all", message: 'unknown command "list" for "tlsboot"', hint: "it is now: tlsboot token list" },
     { line: "gte csr", message: 'unknown command "gte" for "tlsboot"', hint: "did you mean get? see: tlsboot --help" },
     {
       line: "token creat",

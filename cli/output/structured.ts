@@ -3,6 +3,7 @@ import { formatTime } from "../../core/kube/meta.ts";
 import { escapeUnseen } from "../../core/lib/printable.ts";
 import { formatYaml } from "../../core/lib/yaml/format.ts";
 import type { ManifestPart } from "../../core/rbac/manifest.ts";
+import { nameFlags } from "../framework/flags.ts";
 import type { Io } from "../io.ts";
 
 export function writeStructured(facts: unknown, format: "json" | "yaml", io: Pick<Io, "stdout">): void {
@@ -40,6 +41,6 @@ export function formatSortedYaml(value: unknown): string {
 /** Formats a manifest for `kubectl apply -f -`: a YAML document for each part, with a comment above it. */
 export function formatYamlManifest(parts: readonly ManifestPart[]): string {
   return parts
-    .map(({ comment, object }) => `${comment === "" ? "" : `# ${comment}\n`}${formatYaml(object)}`)
+    .map(({ comment, object }) => `${comment === "" ? "" : `# ${nameFlags(comment)}\n`}${formatYaml(object)}`)
     .join("---\n");
 }

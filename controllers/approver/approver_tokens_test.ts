@@ -56,7 +56,7 @@ test("a token with --approve approves the request of its node, names its creator
   assert.equal(condition.reason, "TokenApproved");
   assert.equal(
     condition.message,
-    'Approved by bootstrap token "abcdef", which user "alice" created for node "n1" with --approve.',
+    'Approved by bootstrap token "abcdef", which user "alice" created to approve node "n1".',
   );
   assert.deepEqual(readTokenUse(secrets.peek("bootstrap-token-abcdef")).boundKeys, [pin]);
 });

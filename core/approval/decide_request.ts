@@ -297,7 +297,7 @@ function describeApproval(tokenId: string, secret: SecretObject): string {
       `${describeTokenProof(proof)}.`;
   }
   const by = createdBy === undefined ? "an unknown user" : `user "${escapeControls(createdBy)}"`;
-  return `Approved by bootstrap token "${tokenId}", which ${by} created for node "${node}" with --approve.`;
+  return `Approved by bootstrap token "${tokenId}", which ${by} created to approve node "${node}".`;
 }
 
 function listHoldNeeds(question: Question, known: Known): readonly Need[] {

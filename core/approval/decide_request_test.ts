@@ -279,8 +279,8 @@ for (
       name: "a token that approves by itself, before a hold",
       known: { token: APPROVING_TOKEN, certificates: TAKEN },
       want:
-        'token approve TokenApproved: Approved by bootstrap token "abcdef", which an unknown user created for node ' +
-        '"n1" with --approve.',
+        'token approve TokenApproved: Approved by bootstrap token "abcdef", which an unknown user created to approve ' +
+        'node "n1".',
       asked: ["revocation", "token"],
     },
     {

@@ -161,7 +161,7 @@ export const INVENTORY_ONLY: Policy = {
   name: "inventory-only",
   description:
     "Approves kubelet client certificates, first ones and renewals, only for machines that are in the inventory; those of " +
-    "others stay pending. Needs --inventory. It is on in tlsboot up with --auto-approve and --inventory.",
+    "others stay pending. Needs an inventory. It is on in tlsboot up --auto-approve --inventory FILE.",
   evidence: { inventory: true, heldCertificate: false, trustNodeStatus: false },
   machines: "inventory",
   rules: [],
@@ -211,7 +211,7 @@ export const BUILTIN_POLICIES: ReadonlyMap<string, Policy> = new Map([
     "kubelet-serving",
     "Approves a kubelet's serving certificate when the inventory assigns every name and address in it to that node; for a " +
       "node that the inventory does not know, a renewal of the names it holds. A node cannot get a name by saying that it " +
-      "is its own. Needs --inventory.",
+      "is its own. Needs an inventory.",
     { inventory: true, heldCertificate: true, trustNodeStatus: false },
   ),
   serving(

@@ -131,8 +131,8 @@ export type AnswerVerdict =
 
 const SIGN_AGAIN = "carry the stick to the CA and run there: tlsboot sign";
 
-const OTHER_SITE = "take the stick of this site; if the site has a new CA, give its hash with --ca-cert-hash, as " +
-  "tlsboot ca show prints it";
+const OTHER_SITE = "take the stick of this site; if the site has a new CA, give its hash with the setting " +
+  "caCertHash, as tlsboot ca show prints it";
 
 /** Decides whether a machine can use an answer, without checking the names and dates of the certificate. */
 export function decideAnswer(bundle: AnswerBundle, expected: ExpectedAnswer): AnswerVerdict {

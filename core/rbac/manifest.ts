@@ -87,7 +87,7 @@ export function bindRole(
 /** Creates the role for the Events from which a controller notifies a person. */
 export function notifierRole(name: string): ManifestPart<ClusterRole> {
   return {
-    comment: "For notifications; not needed without --notify and --notify-file.",
+    comment: "For notifications; not needed without the setting notify and the setting notifyFile.",
     object: { metadata: { name: `${name}-notifications` }, rules: [allow("list watch", "core", "events")] },
   };
 }
@@ -95,7 +95,7 @@ export function notifierRole(name: string): ManifestPart<ClusterRole> {
 /** Creates the role for leader election with a Lease. */
 export function leaseRole(name: string, namespace: string, lease: string): ManifestPart<Role> {
   return {
-    comment: "For leader election; not needed with --leader-elect=false.",
+    comment: "For leader election; not needed with the setting leaderElect=false.",
     object: {
       metadata: { name, namespace },
       // RBAC cannot restrict create by name, because the name is not known at authorization.

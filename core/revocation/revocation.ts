@@ -199,7 +199,7 @@ function validateTarget(target: RevocationTarget): readonly FieldError[] {
 const PROTECTED_GROUPS: ReadonlyMap<string, string> = new Map([
   ["system:masters", "it would lock out every administrator and the server itself"],
   ["system:authenticated", "every user is in it, the server itself too"],
-  ["system:unauthenticated", "run the server with --anonymous-auth=false instead"],
+  ["system:unauthenticated", "run the server with the setting anonymousAuth=false instead"],
   ["system:serviceaccounts", "the controllers of the server are in it"],
   ["system:serviceaccounts:kube-system", "the controllers of the server are in it"],
 ]);
@@ -216,7 +216,8 @@ function validateUnprotected({ kind, value }: RevocationTarget): readonly FieldE
     return [forbiddenField("spec.group", `${goQuote(value)} cannot be revoked: ${why}${instead}`)];
   }
   if (value === "system:anonymous") {
-    return [forbiddenField("spec.user", "requests without credentials are turned off with --anonymous-auth=false")];
+    const instead = "requests without credentials are turned off with the setting anonymousAuth=false";
+    return [forbiddenField("spec.user", instead)];
   }
   if (!PROTECTED_USERS.test(value)) return [];
   const why = `${goQuote(value)} cannot be revoked: the server itself acts as this user`;

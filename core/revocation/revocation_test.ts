@@ -124,8 +124,12 @@ for (
     { name: "administrators", spec: { group: "system:masters" }, want: /lock out every administrator .*serial number/ },
     { name: "everyone", spec: { group: "system:authenticated" }, want: /every user is in it/ },
     { name: "controllers", spec: { group: "system:serviceaccounts" }, want: /controllers of the server/ },
-    { name: "anonymous users", spec: { group: "system:unauthenticated" }, want: /--anonymous-auth=false instead$/ },
-    { name: "the anonymous user", spec: { user: "system:anonymous" }, want: /--anonymous-auth=false/ },
+    {
+      name: "anonymous users",
+      spec: { group: "system:unauthenticated" },
+      want: /the setting anonymousAuth=false instead$/,
+    },
+    { name: "the anonymous user", spec: { user: "system:anonymous" }, want: /the setting anonymousAuth=false$/ },
     {
       name: "the server",
       spec: { user: "system:apiserver" },

@@ -12,7 +12,7 @@ import type { Clock, Logger } from "../../core/ports.ts";
 import { type Authorizer, isAllowedForSigner, type SignerCheckDeps } from "../authz/authorizer.ts";
 import { isOwnershipOnly } from "../authz/escalation_check.ts";
 import { type AdmissionPlugin, toKeyPrefix } from "../registry/registry.ts";
-import type { BootstrapTokens } from "../bootstrap_tokens.ts";
+import type { BootstrapTokens } from "../authn/bootstrap_tokens.ts";
 import { followResource, type ResourceFollower } from "../storage/follow.ts";
 import type { Storage, Stored } from "../storage/storage.ts";
 import {

@@ -36,7 +36,7 @@ export type AuthnResult =
     readonly audiences: readonly string[];
     readonly warnings?: readonly string[];
     readonly auditAnnotations?: Readonly<Record<string, string>>;
-    /** A node that presented its expired certificate: it may only request its next one (`server/node_recovery.ts`). */
+    /** A node that presented its expired certificate: it may only request its next one (`server/authn/node_recovery.ts`). */
     readonly isRecovering?: true;
   }
   /** The client presented no credentials, and anonymous requests are allowed. */

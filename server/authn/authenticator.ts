@@ -25,7 +25,7 @@ import {
   REVOKED_WITHIN_MS,
   type TokenAuthenticator,
 } from "./authentication.ts";
-import type { NodeRecovery } from "../node_recovery.ts";
+import type { NodeRecovery } from "./node_recovery.ts";
 import type { Revocations } from "../revocation/revocations.ts";
 import { formatTokenProof, readTokenProof } from "../../core/attestation/proof.ts";
 import { decideTokenBearer, type TokenRefusal } from "../../core/token/bound_token.ts";

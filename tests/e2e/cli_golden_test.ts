@@ -159,7 +159,6 @@ const MISTAKES: readonly { readonly line: string; readonly env?: Readonly<Record
   { line: "up --install-service --uninstall-service" },
   { line: "up --install-service --data-dir lab --ui" },
   { line: "up --yes" },
-  { line: "kubeconfig bootstrap --token wrong" },
   { line: "kubeconfig admin --server http://x" },
   { line: "inspect none.pem" },
   { line: "completion csh" },

@@ -394,7 +394,6 @@ test("a bug is reported as a bug, with its causes only if --debug is set", async
     description: "D.",
     families: [],
     firstDay: [],
-    formerNames: {},
     commands: [{
       path: ["fail"],
       summary: "F",

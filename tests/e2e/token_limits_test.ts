@@ -100,7 +100,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
     await instance.running.waitFor(/bootstrap token refused by its limits/);
     const described = await operate("describe", "csr", await findRequestName(admin.api, "n1"));
     assert.match(described.stdout, /TokenApproved/);
-    assert.match(described.stdout, /created for node "n1" with --approve/);
+    assert.match(described.stdout, /created to approve node "n1"/);
   });
 
   async function findRequestName(api: Awaited<ReturnType<typeof connectWith>>["api"], node: string): Promise<string> {

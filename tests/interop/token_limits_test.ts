@@ -148,5 +148,5 @@ test("with a kube-apiserver our approver enforces node and key, and token create
   assert.equal(copy.code, 3, copy.stderr);
   assert.match(copy.stderr, /another key has used the token, which is for 1/);
   const csrs = await kubectl.run("get", "csr", "--output=json");
-  assert.match(csrs, /Approved by bootstrap token \\"\w{6}\\", which user \\"\S+\\" created for node \\"n1\\"/);
+  assert.match(csrs, /Approved by bootstrap token \\"\w{6}\\", which user \\"\S+\\" created to approve node \\"n1\\"/);
 });

@@ -129,7 +129,7 @@ export const STEPS = {
     title: () => "node-1 gets its next certificate with its current one",
     happens:
       "node-1 makes a new key and asks for its next certificate. Its current one authenticates the request, and a " +
-      "rule lets each node renew its own name. kubelet and bootstrap --rotate-certificates do this by themselves when " +
+      "rule lets each node renew its own name. kubelet and tlsboot bootstrap --rotate-certificates do this by themselves when " +
       "70 to 90 % of the lifetime has passed. The demo does not wait for ten months, and does it now.",
     why: "Short lifetimes limit what a lost key is worth. Renewal needs no token and no person, so they cost nothing.",
     without: "Every machine would stop working a year after its first day, and a person would have to set it up again.",
@@ -157,7 +157,7 @@ export const STEPS = {
     chapter: "expiry",
     title: () => `${SLEEPER} comes back by itself, without a token`,
     happens:
-      `The server is started with --node-recovery ${RECOVERY_DAYS}d. It now accepts an expired certificate of a ` +
+      `The server is started as tlsboot up --node-recovery ${RECOVERY_DAYS}d. It now accepts an expired certificate of a ` +
       "node for one purpose: to request the next one, with one new key.",
     why: "The machine still proves that it has its key, and the register knows that no newer certificate was issued.",
     without: "A person would have to carry a new token to every machine that was switched off for too long.",

@@ -108,7 +108,7 @@ kind: ApprovalPolicy
 name: ${WEB_POLICY}
 description: >-
   Gives a machine with a token for web servers an identity for names that no other machine holds, and the identity serving
-  certificates for such names and its own renewal. Needs --web-domain.
+  certificates for such names and its own renewal. Needs tlsboot up --web-domain.
 evidence: { inventory: false, heldCertificate: false, trustNodeStatus: false }
 rules:
   # Other names are denied at once, so that the web server reports it; a name of another machine is left to a person.
@@ -160,7 +160,7 @@ export function createWebProfile({ domains, networks }: WebScope): SigningProfil
   const spec = parseProfile(`apiVersion: tlsboot/v1alpha1
 kind: SigningProfile
 signerName: ${WEB_SIGNER}
-description: Serving certificates for web servers, of --web-domain.
+description: Serving certificates for web servers, of tlsboot up --web-domain.
 subject:
   commonName: { allowed: ${dns} }
 names:

@@ -109,7 +109,7 @@ export interface AttestationChallenge {
 
 const attestationChallenge = message<AttestationChallenge>("AttestationChallenge", "The challenge for a machine.", {
   nonce: always(1, STRING, "The challenge in the message."),
-  caCertHash: always(2, STRING, "Hash of the public key of the CA of the server, as in --ca-cert-hash."),
+  caCertHash: always(2, STRING, "Hash of the public key of the CA of the server, as tlsboot ca show prints it."),
   tpm: optional(3, tpmChallenge, "The secret that the TPM has to decrypt, and the PCRs that it has to quote."),
 });
 

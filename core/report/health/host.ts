@@ -176,10 +176,9 @@ export function checkBackups(
   now: Date,
 ): readonly Fault[] {
   const again = ({ path, hasPassphrase }: BackupEvidence): Pick<Fault, "fix" | "advice"> => {
-    const command = `tlsboot backup ${shellWord(path)} --data-dir ${shellWord(dataDir)} --force`;
-    return hasPassphrase
-      ? { fix: command }
-      : { advice: `make another one for the same key: ${command} --recipient age1…` };
+    const key = hasPassphrase ? "" : " --recipient age1…";
+    const command = `tlsboot backup ${shellWord(path)} --data-dir ${shellWord(dataDir)} --force${key}`;
+    return hasPassphrase ? { fix: command } : { advice: `make another one for the same key: ${command}` };
   };
   const cut = backups.filter(({ isWhole }) => !isWhole).map((backup): Fault => ({
     severity: "warning",

@@ -237,7 +237,8 @@ function request({ nodeName }: MachineEvidence, { credentials }: BootstrapComman
 
 function describeFirstRequest({ kubeconfig, certDir, nodeName }: MachineEvidence): string {
   return "make a token with: tlsboot token create -o command, and run the command it prints with " +
-    `--kubeconfig ${shellWord(kubeconfig.path)} --cert-dir ${shellWord(certDir)} --hostname-override ${nodeName}`;
+    `the setting kubeconfig ${shellWord(kubeconfig.path)}, the setting certDir ${shellWord(certDir)} and ` +
+    `the setting hostnameOverride ${nodeName}`;
 }
 
 function checkKubeconfigState(

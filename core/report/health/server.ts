@@ -112,7 +112,7 @@ export function checkProofs({ inventory, records, now }: ProofEvidence): readonl
     return [{
       severity: "warning",
       message: `machine ${node} has a certificate, but it has never given the proof that the inventory lists`,
-      advice: `on ${node}, run tlsboot bootstrap with --attest; if the certificate is not its own, revoke it: ` +
+      advice: `on ${node}, run tlsboot bootstrap --attest KIND; if the certificate is not its own, revoke it: ` +
         `tlsboot revoke ${shellWord(serialNumber)}`,
     }];
   });

@@ -22,7 +22,7 @@ import { createRevocationPlugins, openRevocations } from "../../../server/revoca
 import { type App, createApp } from "../../../server/app.ts";
 import { createAuthenticator } from "../../../server/authn/authenticator.ts";
 import { createAuthorizer, createRbacSource } from "../../../server/authz/authorizer.ts";
-import { openBootstrapTokens } from "../../../server/bootstrap_tokens.ts";
+import { openBootstrapTokens } from "../../../server/authn/bootstrap_tokens.ts";
 import { listen } from "../../../server/connections/listener.ts";
 import { createFlowControl } from "../../../server/flowcontrol/flow_control.ts";
 import type { Answer } from "../../../server/http/answer.ts";

@@ -9,28 +9,28 @@ import {
   decideRecoveryRequest,
   EXPIRED_CERTIFICATE_KEY,
   type RecoveryRefusal,
-} from "../core/machine/node_recovery.ts";
-import { parseRequest } from "../core/request/parse_request.ts";
-import { CERTIFICATES_GROUP, type CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
-import { certificateSigningRequestKind, issuedCertificateKind } from "../core/kube/kinds/mod.ts";
-import { formatTime, getName } from "../core/kube/meta.ts";
-import { formatApiVersion } from "../core/kube/schema.ts";
-import type { IssuedCertificate } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
-import type { UserInfo } from "../core/kube/user.ts";
-import { createTokenBuckets } from "../core/lib/bounded.ts";
-import { omitUndefined } from "../core/lib/record.ts";
-import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
-import { verifyChain } from "../core/pki/x509/chain.ts";
-import { publicKeyPin } from "../core/pki/keys/key_names.ts";
-import { identifyCertificate } from "../core/register/certificate_user.ts";
-import { formatRecordName } from "../core/register/record.ts";
-import type { Attributes } from "../core/rbac/attributes.ts";
-import type { AdmissionPlugin } from "./registry/registry.ts";
-import { type MethodResult, parsePeerChain, type PeerCertificate } from "./authn/authentication.ts";
-import type { MetricsRegistry } from "./metrics/registry.ts";
-import { type Register, REGISTER_PREFIX } from "./register/register.ts";
-import { recordServerEvent, type ServerEventDeps } from "./registry/events.ts";
-import type { Stored, Write } from "./storage/storage.ts";
+} from "../../core/machine/node_recovery.ts";
+import { parseRequest } from "../../core/request/parse_request.ts";
+import { CERTIFICATES_GROUP, type CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import { certificateSigningRequestKind, issuedCertificateKind } from "../../core/kube/kinds/mod.ts";
+import { formatTime, getName } from "../../core/kube/meta.ts";
+import { formatApiVersion } from "../../core/kube/schema.ts";
+import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+import type { UserInfo } from "../../core/kube/user.ts";
+import { createTokenBuckets } from "../../core/lib/bounded.ts";
+import { omitUndefined } from "../../core/lib/record.ts";
+import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
+import { verifyChain } from "../../core/pki/x509/chain.ts";
+import { publicKeyPin } from "../../core/pki/keys/key_names.ts";
+import { identifyCertificate } from "../../core/register/certificate_user.ts";
+import { formatRecordName } from "../../core/register/record.ts";
+import type { Attributes } from "../../core/rbac/attributes.ts";
+import type { AdmissionPlugin } from "../registry/registry.ts";
+import { type MethodResult, parsePeerChain, type PeerCertificate } from "./authentication.ts";
+import type { MetricsRegistry } from "../metrics/registry.ts";
+import { type Register, REGISTER_PREFIX } from "../register/register.ts";
+import { recordServerEvent, type ServerEventDeps } from "../registry/events.ts";
+import type { Stored, Write } from "../storage/storage.ts";
 
 /** The limits that the operator sets. */
 export interface NodeRecoveryLimits {

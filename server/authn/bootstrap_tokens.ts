@@ -3,7 +3,7 @@
  * and when and from where the token was last used or refused. The record is in annotations of the token's Secret, which
  * all servers on the same storage share, so each write is guarded by the Secret's revision.
  */
-import { SYSTEM_NAMESPACE } from "../core/kube/meta.ts";
+import { SYSTEM_NAMESPACE } from "../../core/kube/meta.ts";
 import { Counter } from "prom-client";
 import {
   decideTokenRequest,
@@ -17,25 +17,25 @@ import {
   withLastRefusal,
   withLastUse,
   withUsedKey,
-} from "../core/token/bound_token.ts";
-import { BOOTSTRAP_TOKEN_TYPE, findTokenId, toTokenSecretName } from "../core/token/token_secret.ts";
-import { parseRequest } from "../core/request/parse_request.ts";
-import { getErrorMessage } from "../core/errors.ts";
-import { omitUndefined } from "../core/lib/record.ts";
-import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
-import type { SecretObject } from "../core/kube/kinds/core_v1.ts";
-import { createTokenBuckets } from "../core/lib/bounded.ts";
-import type { CertificateFacts } from "../core/pki/x509/certificate.ts";
-import { type PublicKeyPin, publicKeyPin } from "../core/pki/keys/key_names.ts";
-import type { Clock, Logger, Random } from "../core/ports.ts";
-import { BACKDATE_MS } from "../core/signing/profile.ts";
-import type { MetricsRegistry } from "./metrics/registry.ts";
-import { findKnownTokenSecret, findLimitedToken, TOKEN_SECRETS_PREFIX } from "./registry/secrets.ts";
-import { withMeta } from "./registry/write.ts";
-import { recordServerEvent } from "./registry/events.ts";
-import { followResource } from "./storage/follow.ts";
-import type { Storage, StorageWatch, Stored, Write } from "./storage/storage.ts";
-import { retryRaces } from "./storage/transaction.ts";
+} from "../../core/token/bound_token.ts";
+import { BOOTSTRAP_TOKEN_TYPE, findTokenId, toTokenSecretName } from "../../core/token/token_secret.ts";
+import { parseRequest } from "../../core/request/parse_request.ts";
+import { getErrorMessage } from "../../core/errors.ts";
+import { omitUndefined } from "../../core/lib/record.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
+import { createTokenBuckets } from "../../core/lib/bounded.ts";
+import type { CertificateFacts } from "../../core/pki/x509/certificate.ts";
+import { type PublicKeyPin, publicKeyPin } from "../../core/pki/keys/key_names.ts";
+import type { Clock, Logger, Random } from "../../core/ports.ts";
+import { BACKDATE_MS } from "../../core/signing/profile.ts";
+import type { MetricsRegistry } from "../metrics/registry.ts";
+import { findKnownTokenSecret, findLimitedToken, TOKEN_SECRETS_PREFIX } from "../registry/secrets.ts";
+import { withMeta } from "../registry/write.ts";
+import { recordServerEvent } from "../registry/events.ts";
+import { followResource } from "../storage/follow.ts";
+import type { Storage, StorageWatch, Stored, Write } from "../storage/storage.ts";
+import { retryRaces } from "../storage/transaction.ts";
 
 export interface BootstrapTokensDeps {
   readonly storage: Storage;
