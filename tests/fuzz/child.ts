@@ -19,8 +19,9 @@ async function main(): Promise<number> {
   const target = await open();
   using journal = openJournal(journalPath);
   const onInput = (count: number, input: Bytes) => journal.write(count, input);
+  const limits = { seconds: seconds === "" ? undefined : Number(seconds), inputs: Number(inputs) };
   const report = file === undefined
-    ? await fuzz(target, { seed: Number(seed), seconds: Number(seconds), inputs: Number(inputs), onInput })
+    ? await fuzz(target, { seed: Number(seed), ...limits, onInput })
     : await runOnce(target, new Uint8Array(readFileSync(file)), onInput);
   await target.close?.();
   const { finding, ...rest } = report;

@@ -1,4 +1,4 @@
-/** Runs a target with many inputs, each within limits of time and memory. */
+/** Runs a target with many inputs, each within a limit of memory and, if the run is timed, of time. */
 import process from "node:process";
 import { below, createSeededRandom, oneIn, pick } from "../support/seeded_random.ts";
 import { findSteepGrowth } from "../support/growth.ts";
@@ -23,8 +23,9 @@ export interface Report {
 /** The limits of a run, and its seed. */
 interface FuzzOptions {
   readonly seed: number;
-  readonly seconds: number;
-  /** The largest number of inputs to run. */
+  /** The duration of the run; undefined if only `inputs` ends it, and then no time is measured. */
+  readonly seconds: number | undefined;
+  /** The largest number of inputs to run in addition to the seeds. */
   readonly inputs: number;
   /** Called with each input before it is run. */
   readonly onInput: (count: number, input: Bytes) => void;
@@ -39,11 +40,11 @@ const MINIMIZE_MS = 10_000;
 const POOL_LIMIT = 2_000;
 const POOL_ENTRY_BYTES = 8_192;
 const MEDIUM_BYTES = 65_536;
-/** The size of inputs for measuring growth: a quadratic reader takes a second, a linear one a millisecond. */
+/** The size of inputs in which a piece is repeated: a quadratic reader takes a second, a linear one a millisecond. */
 const PUMPED_BYTES = 32_768;
 /** The largest seed in which each byte is repeated in turn. */
 const PUMPED_SEED_BYTES = 200;
-/** One in this many inputs repeats a piece of another input, and is measured at growing sizes. */
+/** One in this many inputs repeats a piece of another input. A timed run measures it at growing sizes. */
 const PUMP_EVERY = 2;
 
 /** Runs the seeds, then inputs made from them. */
@@ -57,19 +58,21 @@ export async function fuzz(target: Target, { seed, seconds, inputs: most, onInpu
   let memoryAtStart = 0;
   let slowest = { ms: 0, bytes: 0 };
   let count = 0;
-  const isOver = () => count >= most || performance.now() - startedAt > seconds * 1000;
-  for (; count < inputs.length && count < target.seeds.length || !isOver(); count++) {
-    if (count >= target.seeds.length && count % PUMP_EVERY === 0) {
-      const sized = pumps.next().value ?? pump(pool, pick(random, inputs));
+  const isOver = () =>
+    count >= target.seeds.length + most || seconds !== undefined && performance.now() - startedAt > seconds * 1000;
+  for (; count < target.seeds.length || !isOver(); count++) {
+    const isPumped = count >= target.seeds.length && count % PUMP_EVERY === 0;
+    const sized = isPumped ? pumps.next().value ?? pump(pool, pick(random, inputs)) : undefined;
+    if (sized !== undefined && seconds !== undefined) {
       const finding = await findGrowth(target, sized, (input) => onInput(count, input));
       // A smaller input would show less growth.
       if (finding?.kind === "slow") return report(finding);
       if (finding !== undefined) return report(await minimized(target, finding, (smaller) => onInput(count, smaller)));
       continue;
     }
-    const input = count < target.seeds.length ? target.seeds[count]! : nextInput(target, pool, count);
+    const input = target.seeds[count] ?? sized?.(pumpedBytes(target)) ?? nextInput(target, pool, count);
     onInput(count, input);
-    const outcome = await runInput(target, input);
+    const outcome = await runInput(target, input, seconds !== undefined);
     if (memoryAtStart === 0 && count >= target.seeds.length) memoryAtStart = process.memoryUsage().rss;
     if (outcome.ms > slowest.ms) slowest = { ms: outcome.ms, bytes: input.length };
     const finding = outcome.finding ?? findMemoryFault(input, count, memoryAtStart);
@@ -113,14 +116,14 @@ interface InputResult {
 }
 
 /**
- * Runs one input. A slow input is run again, and then only processor time counts, because the machine may have been
- * busy.
+ * Runs one input. If it is timed, a slow input is run again, and then only processor time counts, because the machine
+ * may have been busy.
  */
-export async function runInput(target: Target, input: Bytes): Promise<InputResult> {
-  const limit = (target.graceMs ?? GRACE_MS) + MS_PER_MIB * input.length / 2 ** 20;
+export async function runInput(target: Target, input: Bytes, isTimed = true): Promise<InputResult> {
+  const limit = isTimed ? (target.graceMs ?? GRACE_MS) + MS_PER_MIB * input.length / 2 ** 20 : Infinity;
   let ms = Infinity;
   let label = "";
-  for (let attempt = 0; attempt < 3 && ms > limit; attempt++) {
+  for (let attempt = 0; attempt === 0 || attempt < 3 && ms > limit; attempt++) {
     const startedAt = performance.now();
     const used = process.cpuUsage();
     try {
@@ -136,13 +139,17 @@ export async function runInput(target: Target, input: Bytes): Promise<InputResul
   return { label, ms, finding: { kind: "slow", message, input } };
 }
 
+function pumpedBytes({ maxBytes }: Target): number {
+  return Math.min(maxBytes, PUMPED_BYTES);
+}
+
 /** Finds superlinear time while the time itself is still within its limits. */
 async function findGrowth(
   target: Target,
   sized: Sized,
   onInput: (input: Bytes) => void,
 ): Promise<Finding | undefined> {
-  const limit = Math.min(target.maxBytes, PUMPED_BYTES);
+  const limit = pumpedBytes(target);
   let last: Bytes = sized(0);
   const input = (size: number): Bytes => {
     last = sized(size);

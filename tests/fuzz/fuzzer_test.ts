@@ -55,11 +55,16 @@ test("fuzz() inserts inherited property names", async () => {
   assert.match(finding?.message ?? "", /^Error: inherited/);
 });
 
-test("fuzz() ends after the given number of inputs", async () => {
+test("fuzz() ends after the seeds and the given number of inputs, however slow they are, without seconds", async () => {
   let runs = 0;
-  const target = createTarget(() => `${runs++ % 7}`);
-  const report = await fuzz(target, { seed: 1, seconds: 60, inputs: 50, onInput: () => {} });
-  assert.equal(report.inputs, 50);
+  const slow = createTarget(() => {
+    runs++;
+    for (const until = performance.now() + 2; performance.now() < until;);
+    return `${runs % 7}`;
+  });
+  const target = { ...slow, graceMs: 0 };
+  const report = await fuzz(target, { seed: 1, seconds: undefined, inputs: 50, onInput: () => {} });
+  assert.deepEqual([runs, report.inputs], [52, 52]);
   assert.equal(report.finding, undefined);
 });
 

@@ -1,7 +1,7 @@
 /**
- * `deno task fuzz`: runs every decoder of untrusted bytes on mutated real inputs, and checks its results, linear time
- * and bounded memory. The same seed produces the same inputs; `--inputs` limits their number per target, so that a run
- * is the same on fast and slow machines.
+ * `deno task fuzz`: runs every decoder of untrusted bytes on real inputs and on mutated ones, and checks its results,
+ * bounded memory and, in a run limited by `--seconds`, linear time. The same seed produces the same inputs. With
+ * `--inputs` alone, each target runs this many mutated inputs, so that a run is the same on fast and slow machines.
  *
  * Usage: main.ts [--seconds N] [--inputs N] [--seed S] [--target NAME] [--replay FILE|HEX]
  */
@@ -18,17 +18,18 @@ import { supervise } from "./supervise.ts";
 import type { Bytes } from "./target.ts";
 import { TARGETS } from "./targets.ts";
 
-/** The default number of seconds, shared by all targets. */
+/** The number of seconds of a run without limits, shared by all targets. */
 const SECONDS = "60";
-const SEED = "20261125";
+/** The seed, unless a full run sets another. */
+const SEED = process.env["TLSBOOT_TEST_SEED"] ?? "20261125";
 /** Longer inputs are kept in a file instead of being printed. */
 const SHOWN_BYTES = 400;
 
 async function main(): Promise<number> {
   const { values } = parseFlags({
     options: {
-      seconds: { type: "string", default: SECONDS },
-      inputs: { type: "string", default: "1000000000" },
+      seconds: { type: "string" },
+      inputs: { type: "string" },
       seed: { type: "string", default: SEED },
       target: { type: "string", multiple: true, default: [] },
       replay: { type: "string" },
@@ -39,15 +40,17 @@ async function main(): Promise<number> {
   if (unknown !== undefined) {
     throw new UsageError(`no target "${unknown}"; there are: ${Object.keys(TARGETS).join(", ")}`);
   }
-  const [seed, total] = [wholeNumber("seed", values.seed), wholeNumber("seconds", values.seconds)];
-  const inputs = wholeNumber("inputs", values.inputs);
+  const seed = wholeNumber("seed", values.seed);
+  const inputs = values.inputs === undefined ? Infinity : wholeNumber("inputs", values.inputs);
+  const total = values.seconds ?? (values.inputs === undefined ? SECONDS : undefined);
+  const seconds = total === undefined ? undefined : wholeNumber("seconds", total) / names.length;
   if (values.replay !== undefined && names.length !== 1) throw new UsageError("--replay needs one --target");
   const input = values.replay === undefined ? {} : { input: readInput(values.replay) };
   const folder = await mkdtemp(join(tmpdir(), "tlsboot-fuzz-"));
   let findings = 0;
   try {
     for (const target of names) {
-      const report = await supervise({ target, seed, seconds: total / names.length, inputs, folder, ...input });
+      const report = await supervise({ target, seed, seconds, inputs, folder, ...input });
       process.stdout.write(`${formatLine(target, report)}\n`);
       if (report.finding === undefined) continue;
       findings++;

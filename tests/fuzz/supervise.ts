@@ -13,8 +13,9 @@ import type { Bytes } from "./target.ts";
 export interface Run {
   readonly target: string;
   readonly seed: number;
-  readonly seconds: number;
-  /** The largest number of inputs to run. */
+  /** The duration of the run; undefined if only `inputs` ends it, and then no time is measured. */
+  readonly seconds: number | undefined;
+  /** The largest number of inputs to run in addition to the seeds. */
   readonly inputs: number;
   /** The only input to run, for a replay. */
   readonly input?: Bytes;
@@ -52,7 +53,7 @@ async function runChild({ target, seed, seconds, inputs, input, folder }: Run): 
   await writeFile(journal, "");
   await using child = start(process.execPath, [
     ...["run", "-A", "--no-check", `--v8-flags=--expose-gc,--max-old-space-size=${HEAP_MIB}`],
-    ...[CHILD, target, journal, `${seed}`, `${seconds}`, `${inputs}`, ...input === undefined ? [] : [file]],
+    ...[CHILD, target, journal, `${seed}`, `${seconds ?? ""}`, `${inputs}`, ...input === undefined ? [] : [file]],
   ]);
   let hung = false;
   let seen = { count: -1, at: performance.now() };

@@ -1,4 +1,4 @@
-/** Runs batches of test files, each in one process, which is killed if it prints nothing for too long. */
+/** Runs batches of test files, each in one process, which is killed if it starts no test for too long. */
 import { spawn } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -112,7 +112,7 @@ async function runBatch(batch: Batch, path: string, silentMs: number): Promise<B
   const start = performance.now();
   const { command, args, env } = batch.runtime;
   const words = ["-c", TIMED, times, command, ...await args(batch.files, report)];
-  const { code, output, isSilent } = await runUntilSilent("/bin/sh", words, env, silentMs);
+  const { code, output, isSilent } = await runUntilSilent("/bin/sh", words, env, { silentMs, counts: STARTED });
   const outcome = isSilent
     ? createFailure(
       findRunningTest(output),
@@ -138,16 +138,26 @@ interface ProgramEnd {
 /** How long a hanging process has to print what it waits for. */
 const REPORT_MS = 5_000;
 
-/** The shortest limit for the first output of a program, because loading takes long on a busy machine. */
+/** The shortest limit for a program's first sign, because loading takes long on a busy machine. */
 const LOADED_WITHIN_MS = 120_000;
 
-/** Runs a program in its own process group, and kills the group once the program has printed nothing for `silentMs`. */
+/** The line that both runtimes print when a test starts: its name and three dots. */
+const STARTED = /^(.*\S) \.\.\.(?: |$)/m;
+
+/** How long a program may run without a sign that it continues. */
+interface Silence {
+  readonly silentMs: number;
+  /** The text that counts as a sign; by default any. */
+  readonly counts?: RegExp;
+  readonly onOutput?: (text: string) => void;
+}
+
+/** Runs a program in its own process group, and kills the group once the program has given no sign for `silentMs`. */
 export function runUntilSilent(
   command: string,
   args: readonly string[],
   env: Readonly<Record<string, string>>,
-  silentMs: number,
-  onOutput: (text: string) => void = () => {},
+  { silentMs, counts = /^/, onOutput = () => {} }: Silence,
 ): Promise<ProgramEnd> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, [...args], {
@@ -179,10 +189,15 @@ export function runUntilSilent(
     };
     let timer = setTimeout(onSilence, Math.max(silentMs, LOADED_WITHIN_MS));
     for (const stream of [child.stdout, child.stderr]) {
+      let line = "";
       stream.setEncoding("utf8").on("data", (chunk: string) => {
         output += chunk;
         onOutput(chunk);
-        if (isSilent) return;
+        // A chunk may end within a line.
+        line = `${line}${stripVTControlCharacters(chunk)}`;
+        const isSign = counts.test(line);
+        line = isSign ? "" : line.slice(line.lastIndexOf("\n") + 1);
+        if (isSilent || !isSign) return;
         clearTimeout(timer);
         timer = setTimeout(onSilence, silentMs);
       });
@@ -196,9 +211,9 @@ export function runUntilSilent(
   });
 }
 
-/** Finds the test that started last: both runtimes print its name and three dots. */
+/** Finds the test that started last. */
 function findRunningTest(output: string): string {
-  const started = [...stripVTControlCharacters(output).matchAll(/^(.*\S) \.\.\.(?: |$)/gm)];
+  const started = [...stripVTControlCharacters(output).matchAll(new RegExp(STARTED, "gm"))];
   return started.at(-1)?.[1]?.trim() ?? "no test had started";
 }
 

@@ -106,6 +106,20 @@ describe("suite", () => {
   await eventually("the program has ended", () => Promise.resolve(isRunning(pid) ? undefined : true));
 });
 
+test("runBatches() kills a hanging batch although one of its programs prints lines", async () => {
+  const { outcome } = await run(
+    `
+import { spawn } from "node:child_process";
+test("hangs", () => new Promise(() => {
+  spawn("sh", ["-c", "while sleep 0.2; do echo chatter; done"], { stdio: "inherit" });
+}));
+`,
+    2_000,
+  );
+  assert.match(outcome.failures[0]?.name ?? "", /hangs$/);
+  assert.match(outcome.failures[0]?.text ?? "", /more than 2 s/);
+});
+
 test("runBatches() reports what a hanging batch waits for", NODE_ONLY, async () => {
   const { outcome } = await run(
     `

@@ -80,16 +80,6 @@ export class Stage {
     return { compared: scene.exchanges.length, findings };
   }
 
-  /** Plays the scene of each finding again by itself, and returns the findings that recur. */
-  async confirm(findings: readonly Finding[]): Promise<readonly Finding[]> {
-    const recurring: Finding[] = [];
-    for (const finding of findings) {
-      const { findings: replayed } = await this.play(finding.scene);
-      if (replayed.some(({ at }) => at === finding.at)) recurring.push(finding);
-    }
-    return recurring;
-  }
-
   async #compare(
     sessions: Awaited<ReturnType<typeof openSessions>>,
     file: CorpusFile,
