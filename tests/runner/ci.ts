@@ -1,9 +1,11 @@
 /**
  * Runs the steps of `.ci/run`, or with `--full` those of `.ci/full`. A step that mostly waits runs in parallel with the
- * next one. The second-to-last line counts the skipped tests; the last line is "N passed, N failed". `.ci/full` writes
- * its counts to `dist/full.json`.
+ * next one. The second-to-last line counts the skipped tests; the last line is "N passed, N failed". `.ci/full` gives
+ * tests with random values a new seed, prints it, and writes it with its counts to `dist/full.json`; with
+ * `TLSBOOT_TEST_SEED=N` it uses the seed N.
  */
 import { execFileSync } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -27,6 +29,10 @@ interface StepResult {
 }
 
 async function main(isFull: boolean): Promise<number> {
+  if (isFull) {
+    const seed = process.env["TLSBOOT_TEST_SEED"] ??= String(randomInt(2 ** 31));
+    process.stdout.write(`TLSBOOT_TEST_SEED=${seed}\n`);
+  }
   const needed = findNeeded(listChanges()).steps;
   const steps = STEPS.filter(({ name, only, isByPath = false }) =>
     isFull ? only !== "run" : only !== "full" && (!isByPath || needed.includes(name))
@@ -59,7 +65,10 @@ async function runStep(step: Step, folder: string, onOutput: (text: string) => v
   const report = join(folder, `${step.name}.json`);
   const args = ["task", ...step.task, ...(step.hasReport ? ["--report", report] : [])];
   const start = performance.now();
-  const { code, output, isSilent } = await runUntilSilent(process.execPath, args, {}, SILENT_MS, onOutput);
+  const { code, output, isSilent } = await runUntilSilent(process.execPath, args, {}, {
+    silentMs: SILENT_MS,
+    onOutput,
+  });
   const suffix = isSilent ? " and was killed, because it printed nothing" : "";
   onOutput(`== ${step.name} took ${((performance.now() - start) / 1000).toFixed(0)} s${suffix}\n`);
   const summary = step.hasReport ? JSON.parse(await readFile(report, "utf8").catch(() => "null")) : undefined;
@@ -81,6 +90,7 @@ async function writeFull(results: readonly StepResult[]): Promise<void> {
     commit: git("rev-parse", "HEAD"),
     isClean: git("status", "--porcelain") === "",
     date: new Date().toISOString(),
+    seed: process.env["TLSBOOT_TEST_SEED"],
     ...sum(results),
     steps: Object.fromEntries(results.map(({ step, isFailed, summary }) => [step.name, { isFailed, ...summary }])),
   };

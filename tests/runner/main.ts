@@ -228,6 +228,7 @@ export interface Summary {
   /** The tests that passed on another runtime too. */
   readonly repeated: number;
   readonly failed: number;
+  /** The tests that were skipped on any runtime, whose name comes first. */
   readonly skipped: readonly NamedText[];
 }
 
@@ -238,7 +239,9 @@ function summarize(results: readonly BatchResult[]): Summary {
     passed: sum(first),
     repeated: sum(results) - sum(first),
     failed: results.reduce((total, { outcome }) => total + outcome.failures.length, 0),
-    skipped: first.flatMap(({ outcome }) => outcome.skipped),
+    skipped: results.flatMap(({ runtime, outcome }) =>
+      outcome.skipped.map(({ name, text }) => ({ name: `${runtime.name} ${name}`, text }))
+    ),
   };
 }
 

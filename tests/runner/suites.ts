@@ -87,7 +87,7 @@ export interface Group {
 export const GROUPS: readonly Group[] = [
   {
     name: "storage",
-    paths: ["server/storage/", "instance/", "cli/commands/backup/", "client/files"],
+    paths: ["server/storage/", "instance/", "cli/commands/backup/", "client/files", "tests/torture/"],
     interop: [
       "disk_fault",
       "disk_fault_commands",
@@ -120,7 +120,7 @@ export const GROUPS: readonly Group[] = [
   },
   {
     name: "client",
-    paths: ["client/", "cli/commands/bootstrap/", "cli/commands/request/", "cli/commands/kubeconfig/"],
+    paths: ["client/", "core/machine/", "cli/commands/bootstrap/", "cli/commands/request/", "cli/commands/kubeconfig/"],
     interop: [
       "whole_kubelet",
       "soak",
@@ -137,7 +137,7 @@ export const GROUPS: readonly Group[] = [
   },
   {
     name: "certificates",
-    paths: ["core/pki/", "core/request/", "core/signing/", "controllers/", "core/revocation/"],
+    paths: ["core/pki/", "core/request/", "core/signing/", "controllers/", "core/revocation/", "server/revocation/"],
     interop: [
       "chains",
       "zlint",
@@ -172,18 +172,32 @@ export const GROUPS: readonly Group[] = [
   },
   {
     name: "commands",
-    paths: ["cli/commands/", "core/report/health/", "core/offline/", "docs/guides/"],
+    paths: ["cli/", "core/report/health/", "core/offline/", "docs/guides/"],
     interop: ["printed_commands", "guides", "doctor", "doctor_cluster", "offline"],
   },
   {
     name: "server",
-    paths: ["server/http/", "server/connections/", "server/metrics/", "server/flowcontrol/", "core/audit/"],
+    paths: [
+      "server/http/",
+      "server/connections/",
+      "server/metrics/",
+      "server/flowcontrol/",
+      "server/registry/",
+      "server/authn/",
+      "server/authz/",
+      "server/admission/",
+      "core/kube/",
+      "core/rbac/",
+      "core/service_accounts/",
+      "core/audit/",
+      "tests/overload/",
+    ],
     interop: ["conformance", "metrics", "audit"],
     steps: ["overload"],
   },
   {
     name: "packaging",
-    paths: ["packaging/", "scripts/", "docs/rbac/"],
+    paths: ["packaging/", "scripts/", "docs/rbac/", "cli/systemd/", "tests/packages/", "tests/support/packages/"],
     interop: ["in_a_cluster", "mixin"],
     steps: ["packages"],
   },

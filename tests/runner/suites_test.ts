@@ -19,6 +19,28 @@ test("every path of a group and every smoke test exists", () => {
   for (const file of SMOKE) assert.ok(existsSync(file), file);
 });
 
+/** Folders that all other code uses, so that the core covers them. */
+const BY_CORE = ["core/lib/"];
+
+test("every folder of the product is in a group, or the core covers it", async () => {
+  for (const room of ["core", "server", "controllers", "client", "instance", "ui", "cli"]) {
+    const entries = await readdir(room, { withFileTypes: true });
+    const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => `${room}/${name}/`);
+    const starts = [...BY_CORE, ...GROUPS.flatMap(({ paths }) => paths)];
+    assert.deepEqual(folders.filter((folder) => !starts.some((start) => folder.startsWith(start))), []);
+  }
+});
+
+test("findNeeded() selects the step whose own tests have changed", () => {
+  for (
+    const { path, steps } of [
+      { path: "tests/torture/storm.ts", steps: ["torture on etcd", "power loss"] },
+      { path: "tests/overload/attacks.ts", steps: ["overload"] },
+      { path: "tests/packages/deb_test.ts", steps: ["packages"] },
+    ]
+  ) assert.deepEqual(findNeeded([path], never).steps, steps);
+});
+
 test("findNeeded() selects everything for an unknown change and for a change of the runner", () => {
   const all = findNeeded(undefined, never);
   assert.equal(all.interop.length, INTEROP_CORE.length + GROUPS.flatMap(({ interop }) => interop).length);

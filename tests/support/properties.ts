@@ -1,25 +1,17 @@
 /**
  * fast-check with one seed for all runs, so that a failure repeats until it is fixed. `TLSBOOT_TEST_SEED` sets another
- * seed; with `TLSBOOT_TEST_SEED=random` each process chooses one and prints it.
+ * seed; `.ci/full` chooses a new one and prints it.
  */
-import { randomInt } from "node:crypto";
 import process from "node:process";
 import fc from "fast-check";
 import { isFullRun } from "./full_run.ts";
 
-const SEED = 20_261_125;
+const SEED = Number(process.env["TLSBOOT_TEST_SEED"] ?? 20_261_125);
 
 /** Deno tries fewer values, because a property rarely depends on the engine. */
 const RUNS = process.versions["deno"] === undefined || isFullRun ? 100 : 20;
 
-fc.configureGlobal({ seed: chooseSeed(process.env["TLSBOOT_TEST_SEED"]), numRuns: RUNS });
-
-function chooseSeed(wanted: string | undefined): number {
-  if (wanted !== "random") return wanted === undefined ? SEED : Number(wanted);
-  const seed = randomInt(2 ** 31);
-  process.stderr.write(`TLSBOOT_TEST_SEED=${seed}\n`);
-  return seed;
-}
+fc.configureGlobal({ seed: SEED, numRuns: RUNS });
 
 /** The first surrogate, and the number of surrogates, which are code points but not characters. */
 const [SURROGATE, SURROGATES] = [0xd800, 0x800];
