@@ -121,7 +121,7 @@ const DOORS: Readonly<Record<Room, Readonly<Record<string, readonly string[] | t
     objects: ["access_reviews", "api", "object_store", "read_client_trust", "trust_bundles", "watch_events"],
     transport: ["connect", "time_limit", "tls_transport"],
     certificate: ["credential_store", "pair_folder", "submit_request"],
-    health: ["examine", "files", "machine"],
+    health: ["cluster", "examine", "files", "machine"],
   },
   controllers: {
     ".": ["mod"],
@@ -147,6 +147,7 @@ const DOORS: Readonly<Record<Room, Readonly<Record<string, readonly string[] | t
       "attestor",
       "data_dir",
       "deps",
+      "examine_data_dir",
       "feature_gates",
       "formats",
       "full_instance",
@@ -160,6 +161,8 @@ const DOORS: Readonly<Record<Room, Readonly<Record<string, readonly string[] | t
       "settings",
     ],
     storage: ["etcd"],
+    offline_signing: ALL,
+    ca_rotation: ALL,
     parts: ["crl_files", "parts"],
     controllers: [
       "controllers",
@@ -170,7 +173,6 @@ const DOORS: Readonly<Record<Room, Readonly<Record<string, readonly string[] | t
     ],
     authority: [
       "ca_swap",
-      "cluster_places",
       "files",
       "imported",
       "instance_authorities",
@@ -184,7 +186,6 @@ const DOORS: Readonly<Record<Room, Readonly<Record<string, readonly string[] | t
     backup: [
       "archive",
       "encryption",
-      "found_backups",
       "manifest",
       "restore_backup",
       "source",
@@ -281,7 +282,7 @@ const ORDER: Readonly<Record<Room, readonly (readonly string[])[]>> = {
     ["instance_rbac"],
     ["controllers"],
     ["parts"],
-    ["instance", "joining"],
+    ["instance", "joining", "offline_signing", "ca_rotation", "examine_data_dir"],
     ["attestor", "notifications", "memory_instance"],
     ["full_instance"],
   ],
@@ -295,7 +296,7 @@ const ORDER: Readonly<Record<Room, readonly (readonly string[])[]>> = {
     ["server"],
   ],
   cli: [
-    ["exit_code", "io", "node", "processes", "release_key", "sbom", "sign_request"],
+    ["exit_code", "io", "node", "processes", "release_key", "sbom"],
     ["output/layout"],
     ["framework"],
     ["flags"],
