@@ -25,10 +25,8 @@ import {
 import { createFixedSource, createHolder, type Holder } from "./keep_fresh.ts";
 import { type CredentialStore, openCredentialStore } from "./certificate/credential_store.ts";
 import { getKubeletUsages } from "../core/machine/node_name.ts";
-import {
-  type CertificateSigningRequest,
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-} from "../core/kube/kinds/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../core/kube/kinds/constants.ts";
 import { startFakeApi } from "../tests/support/fake_api.ts";
 import { createSeededRandom } from "../tests/support/seeded_random.ts";
 import { createTlsTransport } from "./transport/tls_transport.ts";

@@ -2,7 +2,8 @@
 import { dirname, join } from "node:path";
 import { type CaRetirement, findCaRetirement, isSameRetirement } from "../core/machine/renewal_schedule.ts";
 import { AppError, type ErrorCode, isAppError } from "../core/errors.ts";
-import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../core/kube/kinds/certificates_v1.ts";
+import type { ClusterTrustBundle } from "../core/kube/kinds/certificates_v1.ts";
+import { KUBE_APISERVER_SERVING_SIGNER } from "../core/kube/kinds/constants.ts";
 import { clusterTrustBundleKind } from "../core/kube/kinds/mod.ts";
 import { type PemSource, replaceEmbeddedCa, type ResolvedCluster } from "../core/kube/kubeconfig/kubeconfig.ts";
 import { shellWord } from "../core/lib/printable.ts";

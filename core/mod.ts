@@ -127,15 +127,17 @@ export {
   type CertificateSigningRequestStatus,
   type ClusterTrustBundle,
   type ClusterTrustBundleSpec,
+  type PodCertificateRequest,
+  type PodCertificateRequestSpec,
+  type PodCertificateRequestStatus,
+} from "./kube/kinds/certificates_v1.ts";
+export {
   KEY_USAGES,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
   LEGACY_UNKNOWN_SIGNER,
-  type PodCertificateRequest,
-  type PodCertificateRequestSpec,
-  type PodCertificateRequestStatus,
-} from "./kube/kinds/certificates_v1.ts";
+} from "./kube/kinds/constants.ts";
 export type {
   NonResourceAttributesSpec,
   NonResourceRule,

@@ -15,11 +15,8 @@ import {
   WEB_TOKEN_GROUP,
   type WebScope,
 } from "../core/approval/rules/web_certificates.ts";
-import {
-  type CertificateSigningRequest,
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-  LEGACY_UNKNOWN_SIGNER,
-} from "../core/kube/kinds/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, LEGACY_UNKNOWN_SIGNER } from "../core/kube/kinds/constants.ts";
 import { BUILTIN_SIGNERS } from "../core/signing/profile.ts";
 import { authorityPaths, getSignerPurpose } from "./authority/layout.ts";
 import {

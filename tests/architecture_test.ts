@@ -36,6 +36,7 @@ const DOORS: Readonly<Record<Room, Readonly<Record<string, readonly string[] | t
       "authentication_v1",
       "authorization_v1",
       "certificates_v1",
+      "constants",
       "core_v1",
       "discovery",
       "events_v1",

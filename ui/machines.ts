@@ -5,12 +5,12 @@
 import { describeStoredProof } from "../core/attestation/proof.ts";
 import { WEB_GROUP, WEB_USER_PREFIX } from "../core/approval/rules/web_certificates.ts";
 import { parseRequest } from "../core/request/parse_request.ts";
+import type { CertificateSigningRequest } from "../core/kube/kinds/certificates_v1.ts";
 import {
-  type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
-} from "../core/kube/kinds/certificates_v1.ts";
+} from "../core/kube/kinds/constants.ts";
 import type { IssuedCertificate } from "../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { NODES_GROUP, parseNodeUser } from "../core/kube/user.ts";
 import { readIdentity } from "../core/register/certificate_user.ts";

@@ -9,10 +9,8 @@ import type { NodeNames } from "../../core/approval/evidence/inventory.ts";
 import { listReportedNames, type Lookup, type ReportingNode } from "../../core/approval/evidence/ownership.ts";
 import { findTokenId } from "../../core/token/token_secret.ts";
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
-import {
-  type CertificateSigningRequest,
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-} from "../../core/kube/kinds/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../core/kube/kinds/constants.ts";
 import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import type { IssuedCertificate, Revocation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";

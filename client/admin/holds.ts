@@ -9,10 +9,8 @@ import {
 import { isSettled } from "../../core/approval/recognizers.ts";
 import { parseRequest } from "../../core/request/parse_request.ts";
 import { AppError } from "../../core/errors.ts";
-import {
-  type CertificateSigningRequest,
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-} from "../../core/kube/kinds/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../core/kube/kinds/constants.ts";
 import { getName } from "../../core/kube/meta.ts";
 import type { IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import type { Clock } from "../../core/ports.ts";

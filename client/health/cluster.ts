@@ -50,10 +50,8 @@ import type { AccessReviewer, Transport } from "../../core/ports.ts";
 import { askAs } from "./files.ts";
 import { BOOTSTRAP_TOKEN_TYPE, listTokenFacts } from "../../core/token/token_secret.ts";
 import { listProofKinds } from "../../core/approval/evidence/inventory.ts";
-import {
-  type CertificateSigningRequest,
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-} from "../../core/kube/kinds/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../core/kube/kinds/constants.ts";
 import { type KubeObject, SYSTEM_NAMESPACE } from "../../core/kube/meta.ts";
 import { formatCollectionPath, type Kind } from "../../core/kube/schema.ts";
 import { readApproverSettings } from "../admin/published_settings.ts";

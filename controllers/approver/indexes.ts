@@ -11,7 +11,8 @@ import {
 } from "../../core/approval/evidence/ownership.ts";
 import { hasCertificate, isApproved } from "../../core/request/phase.ts";
 import { type AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
-import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import { KUBELET_SERVING_SIGNER } from "../../core/kube/kinds/constants.ts";
 import { getName } from "../../core/kube/meta.ts";
 import { isSameSet, omitUndefined } from "../../core/lib/record.ts";
 import type { Clock, Logger, ObjectChange, ObjectChanges } from "../../core/ports.ts";

@@ -8,7 +8,8 @@
 import { describeTokenProof, readTokenProof } from "../attestation/proof.ts";
 import { decideTokenRequest, isLimitedToken, readTokenLimits, readTokenUse } from "../token/bound_token.ts";
 import { findTokenId } from "../token/token_secret.ts";
-import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/constants.ts";
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { escapeControls } from "../lib/printable.ts";
 import { listExtraAttributes } from "../pki/x509/names.ts";

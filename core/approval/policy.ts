@@ -4,7 +4,8 @@
  */
 import type { ProofKind } from "../attestation/proof.ts";
 import { ML_DSA_NAMES, type PrivateKeyAlgorithm } from "../pki/keys/key_names.ts";
-import { KUBELET_SERVING_SIGNER } from "../kube/kinds/certificates_v1.ts";
+
+import { KUBELET_SERVING_SIGNER } from "../kube/kinds/constants.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
 
 /** A policy. Rules that deny come first, then all rules in order; the first one that applies to a request decides. */

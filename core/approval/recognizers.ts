@@ -5,11 +5,8 @@
  */
 import { findCondition, hasCertificate } from "../request/phase.ts";
 import type { SubjectAccessReviewSpec } from "../kube/kinds/authorization_v1.ts";
-import {
-  CERTIFICATES_GROUP,
-  type CertificateSigningRequest,
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-} from "../kube/kinds/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
+import { CERTIFICATES_GROUP, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/constants.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { isKubeletClientRequest } from "../signing/profile.ts";
 import { omitEmpty } from "../lib/record.ts";

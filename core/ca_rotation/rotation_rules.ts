@@ -7,14 +7,8 @@ import { decodeObject } from "../kube/wire/object_json.ts";
 import { type FieldError, forbiddenField, invalid, invalidOmitted, notSupported } from "../kube/status/field_error.ts";
 import { caRotationKind } from "../kube/kinds/mod.ts";
 import { formatTime, getName, type KubeObject } from "../kube/meta.ts";
-import {
-  CA_ROTATION_STEPS,
-  type CaRotation,
-  type CaRotationSpec,
-  type CaRotationStatus,
-  type CaRotationStep,
-  ROTATABLE_CAS,
-} from "../kube/kinds/tlsboot_v1alpha1.ts";
+import type { CaRotation, CaRotationSpec, CaRotationStatus, CaRotationStep } from "../kube/kinds/tlsboot_v1alpha1.ts";
+import { CA_ROTATION_STEPS, ROTATABLE_CAS } from "../kube/kinds/constants.ts";
 import { goQuote } from "../lib/go_text.ts";
 import { isRecord, tryParseJson } from "../lib/record.ts";
 import { err, ok, type Result } from "../lib/result.ts";

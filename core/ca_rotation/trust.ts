@@ -3,13 +3,8 @@
  * the TrustReport in which a client lists the CAs that it trusts.
  */
 import { formatTime } from "../kube/meta.ts";
-import {
-  type CaRotation,
-  type CaRotationSpec,
-  type CaRotationStep,
-  TLSBOOT_GROUP,
-  type TrustReport,
-} from "../kube/kinds/tlsboot_v1alpha1.ts";
+import type { CaRotation, CaRotationSpec, CaRotationStep, TrustReport } from "../kube/kinds/tlsboot_v1alpha1.ts";
+import { TLSBOOT_GROUP } from "../kube/kinds/constants.ts";
 import { type CertificateChain, MAX_TRUSTED } from "../pki/x509/ca_bundle.ts";
 import { parseRotatedCas } from "./rotation_rules.ts";
 import { RETIREMENT_ANNOTATIONS } from "../machine/renewal_schedule.ts";

@@ -2,7 +2,8 @@
  * The recovery of a node whose certificate has expired: it may request its next certificate with the expired one, whose
  * key it proves in the TLS handshake. In Kubernetes, such a node needs a new bootstrap token.
  */
-import { type CertificateSigningRequest, KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/constants.ts";
 import { formatHumanDuration } from "../lib/duration.ts";
 import { formatTime } from "../kube/meta.ts";
 import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";

@@ -13,7 +13,8 @@ import {
 import type { Lookup } from "../approval/evidence/ownership.ts";
 import { listPastApprovals } from "../approval/conditions.ts";
 import type { Policy } from "../approval/policy.ts";
-import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../kube/kinds/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
+import { KUBELET_SERVING_SIGNER } from "../kube/kinds/constants.ts";
 import type { IssuedCertificate } from "../kube/kinds/tlsboot_v1alpha1.ts";
 import {
   ANONYMOUS_USER,

@@ -2,12 +2,12 @@
 import { findLeafCertificate } from "../request/issued_certificate.ts";
 import { getCsrPhase } from "../request/phase.ts";
 import { parseRequest } from "../request/parse_request.ts";
+import type { CertificateSigningRequest } from "../kube/kinds/certificates_v1.ts";
 import {
-  type CertificateSigningRequest,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
-} from "../kube/kinds/certificates_v1.ts";
+} from "../kube/kinds/constants.ts";
 import { formatTime, getName } from "../kube/meta.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";

@@ -1,9 +1,10 @@
 /** The sentence about a request: its requester, token, certificate, signer and lifetime. */
+
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
-} from "../kube/kinds/certificates_v1.ts";
+} from "../kube/kinds/constants.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";
 import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
 import {

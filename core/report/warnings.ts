@@ -3,11 +3,12 @@
  * warnings about the request, the most serious first.
  */
 import type { NodeNames } from "../approval/evidence/inventory.ts";
+
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
-} from "../kube/kinds/certificates_v1.ts";
+} from "../kube/kinds/constants.ts";
 import { MASTERS_GROUP, NODES_GROUP, parseNodeUser } from "../kube/user.ts";
 import { escapeControls } from "../lib/printable.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";

@@ -10,11 +10,12 @@ import {
   DNS_LABEL_MAX_LENGTH,
   DNS_SUBDOMAIN_MAX_LENGTH,
 } from "../kube/names.ts";
+
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
-} from "../kube/kinds/certificates_v1.ts";
+} from "../kube/kinds/constants.ts";
 import { byteLength, goQuote } from "../lib/go_text.ts";
 import { shellWord } from "../lib/printable.ts";
 

@@ -2,14 +2,13 @@
  * Validates `spec` and `status` on creation and on the update of each endpoint
  * (`pkg/apis/certificates/validation/validation.go`). The generic registry validates metadata.
  */
+import type { CertificateSigningRequest, CertificateSigningRequestCondition } from "../kube/kinds/certificates_v1.ts";
 import {
-  type CertificateSigningRequest,
-  type CertificateSigningRequestCondition,
   KEY_USAGES,
   KUBE_APISERVER_CLIENT_SIGNER,
   LEGACY_UNKNOWN_SIGNER,
   MIN_EXPIRATION_SECONDS,
-} from "../kube/kinds/certificates_v1.ts";
+} from "../kube/kinds/constants.ts";
 import {
   checkEach,
   duplicate,

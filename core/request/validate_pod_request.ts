@@ -2,13 +2,12 @@
  * Validates PodCertificateRequests on creation and on both updates (`pkg/apis/certificates/validation/validation.go`).
  * The generic registry validates metadata.
  */
+import type { PodCertificateRequest, PodCertificateRequestSpec } from "../kube/kinds/certificates_v1.ts";
 import {
   DEFAULT_POD_EXPIRATION_SECONDS,
   MAX_POD_CHAIN_BYTES,
   MIN_POD_EXPIRATION_SECONDS,
-  type PodCertificateRequest,
-  type PodCertificateRequestSpec,
-} from "../kube/kinds/certificates_v1.ts";
+} from "../kube/kinds/constants.ts";
 import {
   checkEach,
   type FieldError,

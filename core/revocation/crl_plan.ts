@@ -1,5 +1,6 @@
 /** Plans the CRL of a CA from the register: its certificates, its number and its times. */
-import { CRL_REASON_CODES, type IssuedCertificate, type Revocation } from "../kube/kinds/tlsboot_v1alpha1.ts";
+import type { IssuedCertificate, Revocation } from "../kube/kinds/tlsboot_v1alpha1.ts";
+import { CRL_REASON_CODES } from "../kube/kinds/constants.ts";
 import { DAY_MS } from "../lib/duration.ts";
 import { chooseCrlNumber, type CrlEntry, type CrlFacts, type CrlPlan, type CrlReason } from "../pki/authority/crl.ts";
 import { BACKDATE_MS, wholeSeconds } from "../signing/profile.ts";

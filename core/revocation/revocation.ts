@@ -13,12 +13,8 @@ import {
 } from "../kube/status/field_error.ts";
 import { getName, type ObjectMeta } from "../kube/meta.ts";
 import { NODE_USER_PREFIX } from "../kube/user.ts";
-import {
-  type Revocation,
-  REVOCATION_REASONS,
-  type RevocationSpec,
-  TLSBOOT_GROUP,
-} from "../kube/kinds/tlsboot_v1alpha1.ts";
+import type { Revocation, RevocationSpec } from "../kube/kinds/tlsboot_v1alpha1.ts";
+import { REVOCATION_REASONS, TLSBOOT_GROUP } from "../kube/kinds/constants.ts";
 import { escapeControls } from "../lib/printable.ts";
 import { byteLength, goQuote } from "../lib/go_text.ts";
 import { err, ok, type Result } from "../lib/result.ts";

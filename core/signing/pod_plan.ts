@@ -6,12 +6,8 @@
  */
 import { verifyRequest } from "../request/parse_request.ts";
 import { VALIDATION_FAILURE } from "../request/phase.ts";
-import {
-  DEFAULT_POD_EXPIRATION_SECONDS,
-  MAX_POD_CHAIN_BYTES,
-  type PodCertificateRequest,
-  type PodCertificateRequestStatus,
-} from "../kube/kinds/certificates_v1.ts";
+import type { PodCertificateRequest, PodCertificateRequestStatus } from "../kube/kinds/certificates_v1.ts";
+import { DEFAULT_POD_EXPIRATION_SECONDS, MAX_POD_CHAIN_BYTES } from "../kube/kinds/constants.ts";
 import { formatTime } from "../kube/meta.ts";
 import { decodeBase64 } from "../lib/encodings.ts";
 import {

@@ -5,15 +5,14 @@
  * and depends on whether the API trusts the CA for clients. A client can predict refusals before it generates a key or
  * sends a request.
  */
+import type { CertificateSigningRequest, CertificateSigningRequestSpec } from "../kube/kinds/certificates_v1.ts";
 import {
-  type CertificateSigningRequest,
-  type CertificateSigningRequestSpec,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
   LEGACY_UNKNOWN_SIGNER,
   MIN_EXPIRATION_SECONDS,
-} from "../kube/kinds/certificates_v1.ts";
+} from "../kube/kinds/constants.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
 import type { PlannedExtension } from "../pki/x509/certificate_extensions.ts";
 import type { RequestFacts } from "../pki/x509/pkcs10.ts";

@@ -5,7 +5,8 @@
  * request (`plugin/pkg/admission/noderestriction`).
  */
 import { isMlDsa, type PrivateKeyAlgorithm } from "../pki/keys/key_names.ts";
-import { MIN_POD_EXPIRATION_SECONDS, type PodCertificateRequest } from "../kube/kinds/certificates_v1.ts";
+import type { PodCertificateRequest } from "../kube/kinds/certificates_v1.ts";
+import { MIN_POD_EXPIRATION_SECONDS } from "../kube/kinds/constants.ts";
 import { toExtendedKeyUsageOids } from "../pki/x509/usages.ts";
 import { RESERVED_EXTENSIONS } from "../pki/x509/certificate_extensions.ts";
 import { findNearest } from "../lib/nearest.ts";

@@ -5,7 +5,8 @@
  */
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { formatTime } from "../kube/meta.ts";
-import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/certificates_v1.ts";
+
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/constants.ts";
 import { sortMembers } from "../lib/go_text.ts";
 import { isSameSet, omitEmpty, omitUndefined } from "../lib/record.ts";
 import { isInNetwork, parseCidr } from "../lib/ip_address.ts";

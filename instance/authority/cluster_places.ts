@@ -11,7 +11,8 @@ import {
   resolveContext,
   type ResolvedCluster,
 } from "../../core/kube/kubeconfig/kubeconfig.ts";
-import { type ClusterTrustBundle, KUBE_APISERVER_SERVING_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
+import type { ClusterTrustBundle } from "../../core/kube/kinds/certificates_v1.ts";
+import { KUBE_APISERVER_SERVING_SIGNER } from "../../core/kube/kinds/constants.ts";
 import type { ConfigMap } from "../../core/kube/kinds/core_v1.ts";
 import { getName, type KubeObject, SYSTEM_NAMESPACE } from "../../core/kube/meta.ts";
 import type { CaRotation, IssuedCertificate } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";

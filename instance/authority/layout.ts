@@ -1,11 +1,12 @@
 /** The paths of the CAs in a data directory: one for everything, or one for each purpose. */
 import { AppError } from "../../core/errors.ts";
 import { basename, dirname, extname, join } from "node:path";
+
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
-} from "../../core/kube/kinds/certificates_v1.ts";
+} from "../../core/kube/kinds/constants.ts";
 
 /** The purpose of a CA. `serving` is `pki/ca.crt`, which is used for everything when there are no others. */
 export type CaPurpose = "serving" | "client" | "kubelet-client" | "kubelet-serving" | "custom";

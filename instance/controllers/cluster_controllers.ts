@@ -6,11 +6,8 @@
  */
 import { CLUSTER_INFO_NAME, CLUSTER_INFO_NAMESPACE } from "../../core/token/cluster_info.ts";
 import { BOOTSTRAP_TOKEN_TYPE } from "../../core/token/token_secret.ts";
-import {
-  type ClusterTrustBundle,
-  KUBE_APISERVER_SERVING_SIGNER,
-  type PodCertificateRequest,
-} from "../../core/kube/kinds/certificates_v1.ts";
+import type { ClusterTrustBundle, PodCertificateRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import { KUBE_APISERVER_SERVING_SIGNER } from "../../core/kube/kinds/constants.ts";
 import type { ConfigMap, Namespace, SecretObject, ServiceAccount } from "../../core/kube/kinds/core_v1.ts";
 import type { Lease } from "../../core/kube/kinds/nodes.ts";
 import {

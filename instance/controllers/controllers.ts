@@ -3,14 +3,16 @@ import { hostname } from "node:os";
 import { SYSTEM_NAMESPACE } from "../../core/kube/meta.ts";
 import type { Event, SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
+import type {
+  CertificateSigningRequest,
+  ClusterTrustBundle,
+  PodCertificateRequest,
+} from "../../core/kube/kinds/certificates_v1.ts";
 import {
-  type CertificateSigningRequest,
-  type ClusterTrustBundle,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
-  type PodCertificateRequest,
-} from "../../core/kube/kinds/certificates_v1.ts";
+} from "../../core/kube/kinds/constants.ts";
 import {
   certificateSigningRequestKind,
   clusterTrustBundleKind,

@@ -13,10 +13,8 @@ import { formatPublishedSettings, PUBLISHED_SETTINGS } from "../../core/approval
 import { toTokenSecretName } from "../../core/token/token_secret.ts";
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import { orAbort } from "../../core/lib/waiting.ts";
-import {
-  type CertificateSigningRequest,
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-} from "../../core/kube/kinds/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../core/kube/kinds/constants.ts";
 import type { ConfigMap, SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import type { EventV1 } from "../../core/kube/kinds/events_v1.ts";
 import {

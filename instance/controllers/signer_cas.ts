@@ -4,13 +4,14 @@
  */
 import { resolve } from "node:path";
 import { formatDuration } from "../../core/lib/duration.ts";
+
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
   LEGACY_UNKNOWN_SIGNER,
   MIN_EXPIRATION_SECONDS,
-} from "../../core/kube/kinds/certificates_v1.ts";
+} from "../../core/kube/kinds/constants.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import type { Logger } from "../../core/ports.ts";
 import { BUILTIN_SIGNERS, DEFAULT_SIGNING_SECONDS } from "../../core/signing/profile.ts";

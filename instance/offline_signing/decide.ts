@@ -1,10 +1,8 @@
 /** Decides which requests of a bundle to sign: by the rules of their signers and by the policies. */
 import { splitHosts } from "../../core/approval/evidence/ownership.ts";
 import { AppError } from "../../core/errors.ts";
-import {
-  type CertificateSigningRequest,
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-} from "../../core/kube/kinds/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../core/kube/kinds/constants.ts";
 import type { IssuedCertificate, IssuedCertificateApproval } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { withoutBrackets } from "../../core/lib/ip_address.ts";
 import {

@@ -1,5 +1,6 @@
 /** Opens the register of an instance, and records the certificates that the instance issues for itself. */
-import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../core/kube/kinds/certificates_v1.ts";
+
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../core/kube/kinds/constants.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/certificate.ts";
 import { findPemBlock } from "../../core/pki/asn1/pem.ts";

@@ -4,7 +4,8 @@
  * check revocations themselves, so requests are settled only after a change.
  */
 import { orAbort } from "../../core/lib/waiting.ts";
-import { CERTIFICATES_GROUP, type CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import { CERTIFICATES_GROUP } from "../../core/kube/kinds/constants.ts";
 import { bindRole, toAccountSubject } from "../../core/rbac/manifest.ts";
 import type { PolicyRule } from "../../core/kube/kinds/rbac_v1.ts";
 import { type BootstrapObject, createRbacObject } from "../../server/bootstrap_objects.ts";

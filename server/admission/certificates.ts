@@ -15,12 +15,8 @@ import { type AdmissionPlugin, toKeyPrefix } from "../registry/registry.ts";
 import type { BootstrapTokens } from "../authn/bootstrap_tokens.ts";
 import { followResource, type ResourceFollower } from "../storage/follow.ts";
 import type { Storage, Stored } from "../storage/storage.ts";
-import {
-  type CertificateSigningRequest,
-  type ClusterTrustBundle,
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-  KUBE_APISERVER_CLIENT_SIGNER,
-} from "../../core/kube/kinds/certificates_v1.ts";
+import type { CertificateSigningRequest, ClusterTrustBundle } from "../../core/kube/kinds/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/kinds/constants.ts";
 import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { certificateSigningRequestKind, clusterTrustBundleKind, secretKind } from "../../core/kube/kinds/mod.ts";
 import { parseRequest } from "../../core/request/parse_request.ts";

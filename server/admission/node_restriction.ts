@@ -6,12 +6,8 @@ import { isEqualJson } from "../../core/kube/json_value.ts";
 import { decidePodRequest } from "../../core/signing/pod_request_admission.ts";
 import { parseRequest } from "../../core/request/parse_request.ts";
 import type { TokenRequest } from "../../core/kube/kinds/authentication_v1.ts";
-import {
-  type CertificateSigningRequest,
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-  KUBELET_SERVING_SIGNER,
-  type PodCertificateRequest,
-} from "../../core/kube/kinds/certificates_v1.ts";
+import type { CertificateSigningRequest, PodCertificateRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../core/kube/kinds/constants.ts";
 import { podCertificateRequestKind, podKind } from "../../core/kube/kinds/mod.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import { goQuote } from "../../core/lib/go_text.ts";

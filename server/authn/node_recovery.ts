@@ -11,7 +11,8 @@ import {
   type RecoveryRefusal,
 } from "../../core/machine/node_recovery.ts";
 import { parseRequest } from "../../core/request/parse_request.ts";
-import { CERTIFICATES_GROUP, type CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import { CERTIFICATES_GROUP } from "../../core/kube/kinds/constants.ts";
 import { certificateSigningRequestKind, issuedCertificateKind } from "../../core/kube/kinds/mod.ts";
 import { formatTime, getName } from "../../core/kube/meta.ts";
 import { formatApiVersion } from "../../core/kube/schema.ts";

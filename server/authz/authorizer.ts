@@ -10,7 +10,8 @@
  * Roles and bindings are indexed from the storage. A write takes effect before it is acknowledged.
  */
 import type { SubjectRulesReviewStatus } from "../../core/kube/kinds/authorization_v1.ts";
-import { CERTIFICATES_GROUP, type PodCertificateRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import type { PodCertificateRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import { CERTIFICATES_GROUP } from "../../core/kube/kinds/constants.ts";
 import { MASTERS_GROUP, NODE_USER_PREFIX, NODES_GROUP, type UserInfo } from "../../core/kube/user.ts";
 import type { Attributes, Decision, ResourceAttributes } from "../../core/rbac/attributes.ts";
 import { createRulesReview, evaluateRbac, type RbacObjects, rulesAllow } from "../../core/rbac/evaluate.ts";

@@ -10,7 +10,8 @@ import {
   apiResourceListSchema,
   apiVersionsSchema,
 } from "../../core/kube/kinds/mod.ts";
-import { TLSBOOT_GROUP } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
+
+import { TLSBOOT_GROUP } from "../../core/kube/kinds/constants.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import type { Answer } from "./answer.ts";
 import { type Exchange, findHeader, getUserAgent } from "./exchange.ts";

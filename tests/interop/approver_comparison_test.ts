@@ -4,11 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  type CertificateSigningRequest,
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-  KUBELET_SERVING_SIGNER,
-} from "../../core/kube/kinds/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../../core/kube/kinds/constants.ts";
 import { type Child, spawnTlsboot } from "../support/child.ts";
 import { controllerRbac } from "../support/interop/controller_rbac.ts";
 import type { Kubectl } from "../support/interop/kubectl.ts";

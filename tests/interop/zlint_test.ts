@@ -3,12 +3,13 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { encodeBase64 } from "../../core/lib/encodings.ts";
+
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER as KUBELET_CLIENT,
   KUBE_APISERVER_CLIENT_SIGNER as CLIENT,
   KUBELET_SERVING_SIGNER as SERVING,
   LEGACY_UNKNOWN_SIGNER as LEGACY,
-} from "../../core/kube/kinds/certificates_v1.ts";
+} from "../../core/kube/kinds/constants.ts";
 import { parseRequest } from "../../core/request/parse_request.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import { issueCertificate } from "../../core/pki/authority/issue.ts";

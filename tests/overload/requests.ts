@@ -1,10 +1,8 @@
 /** The requests of attackers and honest clients. */
 import { buildCsr } from "../../client/certificate/submit_request.ts";
 import { parseNodeName, toNodeSubject } from "../../core/machine/node_name.ts";
-import {
-  type CertificateSigningRequest,
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-} from "../../core/kube/kinds/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../core/kube/kinds/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../core/kube/kinds/constants.ts";
 import { generatePrivateKey } from "../../core/pki/keys/keys.ts";
 
 /** A review that any authenticated user may create. */

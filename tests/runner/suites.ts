@@ -110,7 +110,7 @@ export const GROUPS: readonly Group[] = [
   },
   {
     name: "rotation",
-    paths: ["core/ca_rotation/", "instance/authority/", "cli/commands/ca/"],
+    paths: ["core/ca_rotation/", "instance/ca_rotation/", "instance/authority/", "cli/commands/ca/"],
     interop: ["ca_rotation", "ca_rotation_cluster", "ca_rotate_servers", "new_ca"],
   },
   {
@@ -172,7 +172,14 @@ export const GROUPS: readonly Group[] = [
   },
   {
     name: "commands",
-    paths: ["cli/", "core/report/health/", "core/offline/", "docs/guides/"],
+    paths: [
+      "cli/",
+      "client/health/",
+      "instance/offline_signing/",
+      "core/report/health/",
+      "core/offline/",
+      "docs/guides/",
+    ],
     interop: ["printed_commands", "guides", "doctor", "doctor_cluster", "offline"],
   },
   {

@@ -1,11 +1,11 @@
 /** CSRs with real keys and signatures, from the few fields that matter to a test. */
 import { encodeBase64 } from "../../core/lib/encodings.ts";
-import {
-  type CertificateSigningRequest,
-  type CertificateSigningRequestCondition,
-  type CertificateSigningRequestStatus,
-  KUBELET_SERVING_SIGNER,
+import type {
+  CertificateSigningRequest,
+  CertificateSigningRequestCondition,
+  CertificateSigningRequestStatus,
 } from "../../core/kube/kinds/certificates_v1.ts";
+import { KUBELET_SERVING_SIGNER } from "../../core/kube/kinds/constants.ts";
 import type { ObjectMeta } from "../../core/kube/meta.ts";
 import { generatePrivateKey, type KeyAlgorithm, type PrivateKey } from "../../core/pki/keys/keys.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";

@@ -1,10 +1,11 @@
 /** Shows the requests of a bundle to the user, and asks whether to sign those that the rules allow. */
 import { userInfo } from "node:os";
+
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
-} from "../../../core/kube/kinds/certificates_v1.ts";
+} from "../../../core/kube/kinds/constants.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { parseNodeUser } from "../../../core/kube/user.ts";
 import { line } from "../../../core/lib/printable.ts";

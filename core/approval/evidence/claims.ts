@@ -9,10 +9,8 @@ import { hash } from "node:crypto";
 import { findLeafCertificate } from "../../request/issued_certificate.ts";
 import { findCondition, hasCertificate, isApproved } from "../../request/phase.ts";
 import { parseRequest } from "../../request/parse_request.ts";
-import {
-  type CertificateSigningRequest,
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-} from "../../kube/kinds/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../kube/kinds/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../kube/kinds/constants.ts";
 import { formatTime, getName } from "../../kube/meta.ts";
 import type { IssuedCertificate } from "../../kube/kinds/tlsboot_v1alpha1.ts";
 import { BOOTSTRAP_USER_PREFIX, NODE_USER_PREFIX } from "../../kube/user.ts";

@@ -9,7 +9,8 @@ import { canonicalIp, isSharedAddress, parseIpAddress } from "../../lib/ip_addre
 import type { Inventory, NodeNames } from "./inventory.ts";
 import { findLeafCertificate } from "../../request/issued_certificate.ts";
 import { hasCertificate, isApproved, isFailed } from "../../request/phase.ts";
-import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../../kube/kinds/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../kube/kinds/certificates_v1.ts";
+import { KUBELET_SERVING_SIGNER } from "../../kube/kinds/constants.ts";
 import type { KubeObject } from "../../kube/meta.ts";
 import { NODE_USER_PREFIX } from "../../kube/user.ts";
 import type { CertificateFacts } from "../../pki/x509/certificate.ts";

@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { buildCsr, condition, type CsrOptions, sharedKey } from "../../../tests/support/csr_builder.ts";
 import { createIssuingCa, type TestCertificate } from "../../../tests/support/issuing_ca.ts";
 import { encodeBase64 } from "../../lib/encodings.ts";
-import { type CertificateSigningRequest, KUBELET_SERVING_SIGNER } from "../../kube/kinds/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../kube/kinds/certificates_v1.ts";
+import { KUBELET_SERVING_SIGNER } from "../../kube/kinds/constants.ts";
 import { findHeldNames, listReportedNames, splitHosts } from "./ownership.ts";
 
 const NOW = new Date("2026-03-02T10:30:00Z");

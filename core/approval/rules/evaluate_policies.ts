@@ -2,10 +2,8 @@
  * Evaluates policies and the two kubelet client rules for a request. The result is a verdict with a trace of every
  * rule. The caller provides all facts.
  */
-import {
-  type CertificateSigningRequest,
-  KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
-} from "../../kube/kinds/certificates_v1.ts";
+import type { CertificateSigningRequest } from "../../kube/kinds/certificates_v1.ts";
+import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../kube/kinds/constants.ts";
 import { NODES_GROUP, parseNodeUser } from "../../kube/user.ts";
 import {
   type Check,

@@ -1,6 +1,7 @@
 /**
  * The stored kinds of the group `tlsboot`: issued certificates, revocations, records of requests, and the rotation of CAs.
  */
+import { CA_ROTATION_STEPS, REVOCATION_REASONS, TLSBOOT_GROUP } from "./constants.ts";
 import type { KubeObject } from "../meta.ts";
 import type { Kind } from "../schema.ts";
 import { clusterWide, describeVersion } from "./kind.ts";
@@ -20,9 +21,6 @@ import {
   TIME,
 } from "./notation.ts";
 
-/** The API group of tlsboot's own kinds. */
-export const TLSBOOT_GROUP = "tlsboot";
-
 /** The origin of a certificate: a request at an API, a command, or an earlier build's file. */
 export type IssuedCertificateSource =
   | "CertificateSigningRequest"
@@ -32,32 +30,6 @@ export type IssuedCertificateSource =
   | "serving"
   | "ca"
   | "migration";
-
-/** The codes of revocation reasons by name (RFC 5280 §5.3.1). `removeFromCRL` is missing, because only delta CRLs have it. */
-export const CRL_REASON_CODES = {
-  unspecified: 0,
-  keyCompromise: 1,
-  cACompromise: 2,
-  affiliationChanged: 3,
-  superseded: 4,
-  cessationOfOperation: 5,
-  certificateHold: 6,
-  privilegeWithdrawn: 9,
-  aACompromise: 10,
-} as const;
-
-export const REVOCATION_REASONS: readonly string[] = Object.keys(CRL_REASON_CODES);
-
-/** The CAs that can be rotated: the names of their files below `pki/`, without `.crt`. */
-export const ROTATABLE_CAS: readonly string[] = [
-  "ca",
-  "client-ca",
-  "kubelet-client-ca",
-  "kubelet-serving-ca",
-  "custom-ca",
-];
-
-export const CA_ROTATION_STEPS = ["Trust", "Switch", "Finish"] as const;
 
 export type CaRotationStep = typeof CA_ROTATION_STEPS[number];
 

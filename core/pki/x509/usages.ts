@@ -2,12 +2,13 @@
  * The usages of a request, their encoding in a certificate (`pkg/controller/certificates/authority/policies.go`), and the
  * default usages of a request.
  */
+
 import {
   KEY_USAGES,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
   KUBELET_SERVING_SIGNER,
-} from "../../kube/kinds/certificates_v1.ts";
+} from "../../kube/kinds/constants.ts";
 import { isMlDsa } from "../keys/key_names.ts";
 import type { PublicKeyAlgorithm } from "../keys/public_key.ts";
 import type { AlternativeNames } from "./subject_alternative_names.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { KEY_USAGES } from "../../kube/kinds/certificates_v1.ts";
+
+import { KEY_USAGES } from "../../kube/kinds/constants.ts";
 import { defaultUsages, findUnknownUsages, toExtendedKeyUsageOids, toKeyUsageBits } from "./usages.ts";
 
 const CLIENT = "1.3.6.1.5.5.7.3.2";

@@ -7,11 +7,12 @@
 import { matchesSigner } from "../../approval/rules/evaluate_policies.ts";
 import { isBootstrapGroup } from "../../token/token_secret.ts";
 import type { ResourceAttributesSpec, SubjectAccessReviewSpec } from "../../kube/kinds/authorization_v1.ts";
+
 import {
   CERTIFICATES_GROUP,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,
-} from "../../kube/kinds/certificates_v1.ts";
+} from "../../kube/kinds/constants.ts";
 import { getName, SYSTEM_NAMESPACE } from "../../kube/meta.ts";
 import type { ClusterRoleBinding, PolicyRule, RoleBinding, Subject } from "../../kube/kinds/rbac_v1.ts";
 import {

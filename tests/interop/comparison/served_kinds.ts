@@ -1,7 +1,8 @@
 /** The Kubernetes kinds that tlsboot serves, from its own code; other kinds in a document are not compared. */
 import { tokenRequestKind } from "../../../core/kube/kinds/mod.ts";
 import type { Kind } from "../../../core/kube/schema.ts";
-import { TLSBOOT_GROUP } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";
+
+import { TLSBOOT_GROUP } from "../../../core/kube/kinds/constants.ts";
 import { RecordedCertificates, RevocationIndex } from "../../../core/revocation/revocation_index.ts";
 import type { Logger } from "../../../core/ports.ts";
 import type { Authorizer, RbacSource } from "../../../server/authz/authorizer.ts";

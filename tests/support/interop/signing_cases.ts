@@ -1,11 +1,12 @@
 /** Requests that cover every rule of a signer, in the terms of OpenSSL, which creates them. */
+
 import {
   KEY_USAGES,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER as KUBELET_CLIENT,
   KUBE_APISERVER_CLIENT_SIGNER as CLIENT,
   KUBELET_SERVING_SIGNER as SERVING,
   LEGACY_UNKNOWN_SIGNER as LEGACY,
-} from "../../../core/kube/kinds/certificates_v1.ts";
+} from "../../../core/kube/kinds/constants.ts";
 
 /** Keys as `openssl genpkey` takes them. */
 export const KEYS = {
