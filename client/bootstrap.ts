@@ -5,7 +5,6 @@
 import { getKubeletUsages, type NodeName, toNodeSubject } from "../core/machine/node_name.ts";
 import type { CredentialPair } from "../core/machine/credential_pair.ts";
 import { AppError, isAppError } from "../core/errors.ts";
-
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../core/kube/kinds/constants.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig/kubeconfig.ts";
 import { formatTime } from "../core/kube/meta.ts";

@@ -6,7 +6,6 @@ import type { CredentialPair } from "../core/machine/credential_pair.ts";
 import type { ServingNames } from "../core/pki/authority/serving_certificate.ts";
 import { createServingTemplate, getKubeletUsages, toNodeSubject } from "../core/machine/node_name.ts";
 import { type CaRetirement, isRetiring } from "../core/machine/renewal_schedule.ts";
-
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../core/kube/kinds/constants.ts";
 import { type BootstrapOptions, CLIENT_STORE_PREFIX, ifAccepted } from "./bootstrap.ts";
 import { type CredentialStore, forgetKey, keepKey, openCredentialStore } from "./certificate/credential_store.ts";

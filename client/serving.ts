@@ -14,7 +14,6 @@ import {
 } from "../core/machine/renewal_schedule.ts";
 import { createServingTemplate, getKubeletUsages, type NodeName } from "../core/machine/node_name.ts";
 import { isAppError } from "../core/errors.ts";
-
 import { KUBELET_SERVING_SIGNER } from "../core/kube/kinds/constants.ts";
 import { formatTime } from "../core/kube/meta.ts";
 import type { KeyAlgorithm, PrivateKey } from "../core/pki/keys/keys.ts";

@@ -7,7 +7,6 @@ import { join } from "node:path";
 import { WEB_GROUP, WEB_SIGNER, WEB_USER_PREFIX } from "../core/approval/rules/web_certificates.ts";
 import { type CaRetirement, getRenewalTime, isRetiring } from "../core/machine/renewal_schedule.ts";
 import { AppError, getErrorMessage, isAppError } from "../core/errors.ts";
-
 import { KUBE_APISERVER_CLIENT_SIGNER } from "../core/kube/kinds/constants.ts";
 import type { ResolvedCluster } from "../core/kube/kubeconfig/kubeconfig.ts";
 import { formatTime } from "../core/kube/meta.ts";

@@ -6,7 +6,6 @@ import { basename, dirname, join, relative } from "node:path";
 import { type Examined, type ExamineDeps, examineDisk, examineName } from "../client/health/examine.ts";
 import { examineServer } from "../client/health/cluster.ts";
 import { askAs, examineStored, type FoundFile, readFolder, type Renewal } from "../client/health/files.ts";
-
 import { ROTATABLE_CAS } from "../core/kube/kinds/constants.ts";
 import { shellWord } from "../core/lib/printable.ts";
 import { type DataDir, dataDirAt } from "./data_dir.ts";

@@ -14,7 +14,6 @@ import {
 } from "../core/kube/user.ts";
 import { formatGrantCommand, KUBELET_GRANTS } from "../core/approval/approver_rbac.ts";
 import { createClusterInfoRbac } from "../core/token/cluster_info.ts";
-
 import { TLSBOOT_GROUP } from "../core/kube/kinds/constants.ts";
 import { nodeAttestationKind } from "../core/kube/kinds/node_attestation.ts";
 import { READ_VERBS } from "../server/registry/mod.ts";

@@ -2,7 +2,6 @@
 import { isIPv6 } from "node:net";
 import { hostname } from "node:os";
 import { isPlainWord } from "../../core/lib/printable.ts";
-
 import { KEY_USAGES } from "../../core/kube/kinds/constants.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS, parsePublicKeyPin } from "../../core/pki/keys/key_names.ts";

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-
 import { KEY_USAGES } from "../../core/kube/kinds/constants.ts";
 import type { Result } from "../../core/lib/result.ts";
 import {

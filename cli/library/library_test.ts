@@ -7,7 +7,6 @@ import { createCertificationRequest } from "../../core/pki/x509/pkcs10.ts";
 import { withDenial } from "../../core/approval/conditions.ts";
 import { createCustomProfile } from "../../core/signing/custom_profile.ts";
 import { getCsrPhase } from "../../core/request/phase.ts";
-
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBE_APISERVER_CLIENT_SIGNER } from "../../core/kube/kinds/constants.ts";
 import { secretKind } from "../../core/kube/kinds/mod.ts";
 import { parseKubeconfig } from "../../core/kube/kubeconfig/kubeconfig.ts";

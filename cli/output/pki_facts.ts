@@ -8,7 +8,6 @@ import { formatName } from "../../core/pki/x509/names.ts";
 import type { RequestFacts } from "../../core/pki/x509/pkcs10.ts";
 import { formatFingerprint } from "../../core/report/words.ts";
 import { toExtendedKeyUsageOids } from "../../core/pki/x509/usages.ts";
-
 import { KEY_USAGES } from "../../core/kube/kinds/constants.ts";
 import { formatHumanDuration } from "../../core/lib/duration.ts";
 import { listAlternativeNames } from "../../core/pki/x509/subject_alternative_names.ts";

@@ -2,7 +2,6 @@
 import { AppError, isAppError } from "../../core/errors.ts";
 import { applyChange, type CaRotationChange, formatRotateCommand } from "../../core/ca_rotation/steps.ts";
 import { isInProgress } from "../../core/ca_rotation/rotation_rules.ts";
-
 import { KUBE_APISERVER_SERVING_SIGNER } from "../../core/kube/kinds/constants.ts";
 import { getName, SYSTEM_NAMESPACE } from "../../core/kube/meta.ts";
 import { CLUSTER_INFO_PATH } from "../../core/token/cluster_info.ts";

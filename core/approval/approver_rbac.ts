@@ -6,7 +6,6 @@ import { SYSTEM_NAMESPACE } from "../kube/meta.ts";
 import { usesNodeReports } from "./evidence/ownership.ts";
 import type { Policy } from "./policy.ts";
 import { PUBLISHED_SETTINGS } from "./published.ts";
-
 import { CERTIFICATES_GROUP, KUBE_APISERVER_CLIENT_KUBELET_SIGNER, TLSBOOT_GROUP } from "../kube/kinds/constants.ts";
 import type { ClusterRole, Role } from "../kube/kinds/rbac_v1.ts";
 

@@ -4,7 +4,6 @@
  */
 import type { ProofKind } from "../attestation/proof.ts";
 import { ML_DSA_NAMES, type PrivateKeyAlgorithm } from "../pki/keys/key_names.ts";
-
 import { KUBELET_SERVING_SIGNER } from "../kube/kinds/constants.ts";
 import { NODE_USER_PREFIX, NODES_GROUP } from "../kube/user.ts";
 

@@ -1,6 +1,5 @@
 /** The texts of `tlsboot revoke`: its plan, its effects and the next steps. */
 import type { IssuedCertificate, Revocation } from "../kube/kinds/tlsboot_v1alpha1.ts";
-
 import { KUBE_APISERVER_CLIENT_SIGNER } from "../kube/kinds/constants.ts";
 import { getName } from "../kube/meta.ts";
 import { line, shellWord } from "../lib/printable.ts";

@@ -1,5 +1,4 @@
 /** The sentence about a request: its requester, token, certificate, signer and lifetime. */
-
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,

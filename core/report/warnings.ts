@@ -3,7 +3,6 @@
  * warnings about the request, the most serious first.
  */
 import type { NodeNames } from "../approval/evidence/inventory.ts";
-
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,

@@ -10,7 +10,6 @@ import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
 import { createSigningCa } from "../../tests/support/signing_ca.ts";
 import { parseRequest } from "../request/parse_request.ts";
 import { toExtendedKeyUsageOids, toKeyUsageBits } from "../pki/x509/usages.ts";
-
 import { KEY_USAGES } from "../kube/kinds/constants.ts";
 import { type CertificateFacts, parseCertificate } from "../pki/x509/certificate.ts";
 import type { Result } from "../lib/result.ts";

@@ -3,7 +3,6 @@ import { test } from "node:test";
 import { buildShopRequest, POD_PROFILE, type ShopRequestOptions } from "../../tests/support/pod_profile.ts";
 import { createIntermediateCa, createSigningCa } from "../../tests/support/signing_ca.ts";
 import { parseProfileOrThrow } from "../../tests/support/test_profiles.ts";
-
 import { MAX_POD_CHAIN_BYTES } from "../kube/kinds/constants.ts";
 import { parseCertificate } from "../pki/x509/certificate.ts";
 import { issueCertificate } from "../pki/authority/issue.ts";

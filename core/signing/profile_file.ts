@@ -19,7 +19,6 @@ import {
   type Shape,
   text,
 } from "../lib/config_file.ts";
-
 import { MIN_EXPIRATION_SECONDS, MIN_POD_EXPIRATION_SECONDS } from "../kube/kinds/constants.ts";
 import { findDerValueFault } from "../pki/x509/certificate_extensions.ts";
 import { ML_DSA_NAMES } from "../pki/keys/key_names.ts";

@@ -6,7 +6,6 @@ import { SYSTEM_NAMESPACE } from "../kube/meta.ts";
 import { hash } from "node:crypto";
 import type { ClusterRole, Role } from "../kube/kinds/rbac_v1.ts";
 import { allow, createManifest, leaseRole, type ManifestPart, notifierRole } from "../rbac/manifest.ts";
-
 import { CERTIFICATES_GROUP } from "../kube/kinds/constants.ts";
 
 /** The options of a signer that determine its permissions. */

@@ -5,7 +5,6 @@
  */
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
 import { formatTime } from "../kube/meta.ts";
-
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../kube/kinds/constants.ts";
 import { sortMembers } from "../lib/go_text.ts";
 import { isSameSet, omitEmpty, omitUndefined } from "../lib/record.ts";

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
-
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, KUBELET_SERVING_SIGNER } from "../kube/kinds/constants.ts";
 import type { PublicKeyPin } from "../pki/keys/key_names.ts";
 import {

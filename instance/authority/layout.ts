@@ -1,7 +1,6 @@
 /** The paths of the CAs in a data directory: one for everything, or one for each purpose. */
 import { AppError } from "../../core/errors.ts";
 import { basename, dirname, extname, join } from "node:path";
-
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,

@@ -5,7 +5,6 @@
 import { join, resolve } from "node:path";
 import type { ApiClient, ApiConnection } from "../../client/objects/api.ts";
 import { AppError, isAppError } from "../../core/errors.ts";
-
 import { KUBE_APISERVER_SERVING_SIGNER } from "../../core/kube/kinds/constants.ts";
 import type { CaRotation } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { isAborting } from "../../core/ca_rotation/rotation_rules.ts";

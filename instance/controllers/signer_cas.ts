@@ -4,7 +4,6 @@
  */
 import { resolve } from "node:path";
 import { formatDuration } from "../../core/lib/duration.ts";
-
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,

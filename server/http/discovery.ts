@@ -10,7 +10,6 @@ import {
   apiResourceListSchema,
   apiVersionsSchema,
 } from "../../core/kube/kinds/mod.ts";
-
 import { TLSBOOT_GROUP } from "../../core/kube/kinds/constants.ts";
 import type { Kind } from "../../core/kube/schema.ts";
 import type { Answer } from "./answer.ts";

@@ -5,7 +5,6 @@
  */
 import { AppError, isAppError } from "../../core/errors.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
-
 import { TLSBOOT_GROUP } from "../../core/kube/kinds/constants.ts";
 import {
   AlreadyExistsError,

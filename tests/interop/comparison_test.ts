@@ -19,7 +19,6 @@ import { countIdentical, formatReport } from "./comparison/report.ts";
 import { administer } from "./comparison/send.ts";
 import { type Side, startPair } from "./comparison/sides.ts";
 import { PROVEN_VERSIONS } from "./comparison/versions.ts";
-
 import { TLSBOOT_GROUP } from "../../core/kube/kinds/constants.ts";
 import { assertGolden } from "../support/golden.ts";
 

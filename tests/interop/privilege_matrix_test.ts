@@ -5,7 +5,6 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-
 import { TLSBOOT_GROUP } from "../../core/kube/kinds/constants.ts";
 import { SNAPSHOT_PATH } from "../../server/http/snapshot.ts";
 import { createCallers, type TestedServer } from "../support/privilege/callers.ts";

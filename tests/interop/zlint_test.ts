@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { test } from "node:test";
 import { encodeBase64 } from "../../core/lib/encodings.ts";
-
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER as KUBELET_CLIENT,
   KUBE_APISERVER_CLIENT_SIGNER as CLIENT,

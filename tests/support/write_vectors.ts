@@ -8,7 +8,6 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { ALL_KINDS } from "../../core/kube/kinds/mod.ts";
-
 import { TLSBOOT_GROUP } from "../../core/kube/kinds/constants.ts";
 
 const TARGET = "core/kube/kinds/testdata/vectors.ts";

@@ -14,7 +14,6 @@ import { connectAsNode } from "../../client/node_kubeconfig.ts";
 import { getKubeletUsages, type NodeName, parseNodeName, toNodeSubject } from "../../core/machine/node_name.ts";
 import type { CredentialPair } from "../../core/machine/credential_pair.ts";
 import { AppError, getErrorMessage, isAppError } from "../../core/errors.ts";
-
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../core/kube/kinds/constants.ts";
 import { type CertificateFacts, verifyCertificateSignature } from "../../core/pki/x509/certificate.ts";
 import type { Clock, Logger, Random } from "../../core/ports.ts";

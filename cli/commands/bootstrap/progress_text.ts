@@ -1,7 +1,6 @@
 /** The progress messages of a bootstrap, and its results. */
 import { type BootstrapOutcome, HEALTH_WAIT_MS } from "../../../client/bootstrap.ts";
 import type { ServingOutcome } from "../../../client/serving.ts";
-
 import { KUBELET_SERVING_SIGNER } from "../../../core/kube/kinds/constants.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import { shellWord } from "../../../core/lib/printable.ts";

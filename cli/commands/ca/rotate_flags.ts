@@ -1,6 +1,5 @@
 /** The commands `tlsboot ca rotate …`: flags, help and examples. */
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/keys/key_names.ts";
-
 import { ROTATABLE_CAS } from "../../../core/kube/kinds/constants.ts";
 import { API_FLAGS, CA_KEY_FLAGS } from "../../flags/common.ts";
 import { argument, defineCommand, formatCommand, formatCommandLine } from "../../framework/command.ts";

@@ -8,7 +8,6 @@ import { connectAsNode } from "../../../client/node_kubeconfig.ts";
 import { createCertificateRequester, renewCertificate } from "../../../client/certificate_manager.ts";
 import { getKubeletUsages, parseNodeName, toNodeSubject } from "../../../core/machine/node_name.ts";
 import { AppError } from "../../../core/errors.ts";
-
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER } from "../../../core/kube/kinds/constants.ts";
 import { EXIT } from "../../exit_code.ts";
 import { startProgress } from "../../output/progress.ts";

@@ -4,7 +4,6 @@
  */
 import type { SelfSubjectReview } from "../../../core/kube/kinds/authentication_v1.ts";
 import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
-
 import { KUBE_APISERVER_CLIENT_SIGNER } from "../../../core/kube/kinds/constants.ts";
 import { MASTERS_GROUP } from "../../../core/kube/user.ts";
 import { encodeBase64 } from "../../../core/lib/encodings.ts";

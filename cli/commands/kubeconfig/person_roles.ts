@@ -3,7 +3,6 @@
  * it is missing, so a server or cluster where no one uses them has only the roles of Kubernetes.
  */
 import { SYSTEM_NAMESPACE } from "../../../core/kube/meta.ts";
-
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,

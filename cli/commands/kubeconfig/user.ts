@@ -13,7 +13,6 @@ import type {
   SelfSubjectRulesReview,
   SubjectRulesReviewStatus,
 } from "../../../core/kube/kinds/authorization_v1.ts";
-
 import { KUBE_APISERVER_CLIENT_SIGNER } from "../../../core/kube/kinds/constants.ts";
 import type { KubeconfigCluster, ResolvedCluster } from "../../../core/kube/kubeconfig/kubeconfig.ts";
 import { formatTime } from "../../../core/kube/meta.ts";

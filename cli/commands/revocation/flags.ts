@@ -1,5 +1,4 @@
 /** The commands for revocations, `revoke`, `unrevoke` and `get revocations`: flags, help and examples. */
-
 import { REVOCATION_REASONS } from "../../../core/kube/kinds/constants.ts";
 import { API_FLAGS } from "../../flags/common.ts";
 import { argument, defineCommand } from "../../framework/command.ts";

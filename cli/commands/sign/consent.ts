@@ -1,6 +1,5 @@
 /** Shows the requests of a bundle to the user, and asks whether to sign those that the rules allow. */
 import { userInfo } from "node:os";
-
 import {
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,
   KUBE_APISERVER_CLIENT_SIGNER,

@@ -6,7 +6,6 @@ import { Buffer } from "node:buffer";
 import { basename, join, resolve } from "node:path";
 import { type FilePort, FOLDER_MODE, PUBLIC_MODE, readStickFile } from "../../../client/files.ts";
 import { AppError, getErrorMessage, isAppError } from "../../../core/errors.ts";
-
 import { MIN_EXPIRATION_SECONDS } from "../../../core/kube/kinds/constants.ts";
 import { type RequestSigning, signRequest } from "../../../instance/offline_signing/sign_request.ts";
 import type { IssuedLog } from "../../../instance/authority/issued_log.ts";

@@ -1,7 +1,6 @@
 /**
  * The commands `tlsboot get trustbundles`, `trust fetch`, `show`, `install` and `uninstall`: flags, help and examples.
  */
-
 import { KUBE_APISERVER_SERVING_SIGNER } from "../../../core/kube/kinds/constants.ts";
 import { API_FLAGS, DATA_DIR_FLAG } from "../../flags/common.ts";
 import { LIST_FLAGS, LIST_RULES } from "../../flags/list.ts";

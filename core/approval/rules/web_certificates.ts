@@ -5,7 +5,6 @@
  */
 import { isWithin, parseCidr } from "../../lib/ip_address.ts";
 import type { Result } from "../../lib/result.ts";
-
 import { CERTIFICATES_GROUP, KUBE_APISERVER_CLIENT_SIGNER } from "../../kube/kinds/constants.ts";
 import type { ClusterRole } from "../../kube/kinds/rbac_v1.ts";
 import { createCustomProfile } from "../../signing/custom_profile.ts";

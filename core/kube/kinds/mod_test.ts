@@ -8,7 +8,6 @@ import { decodeMessage, encodeMessage } from "../wire/protobuf.ts";
 import { formatYaml } from "../../lib/yaml/format.ts";
 import { parseYaml } from "../wire/yaml.ts";
 import { type FieldType, formatApiVersion, type Kind, type MessageSchema } from "../schema.ts";
-
 import { TLSBOOT_GROUP } from "../kinds/constants.ts";
 import { ALL_KINDS, findKind, issuedCertificateKind } from "./mod.ts";
 import { type Vector, VECTORS } from "./testdata/vectors.ts";

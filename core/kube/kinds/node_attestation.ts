@@ -3,7 +3,6 @@ import type { KubeObject } from "../meta.ts";
 import type { Kind } from "../schema.ts";
 import { clusterWide, describeVersion, withoutList } from "./kind.ts";
 import { always, atomic, BYTES, INT32, omitempty, optional, required, STRING, TIME } from "./notation.ts";
-
 import { TLSBOOT_GROUP } from "./constants.ts";
 
 const { kind, message } = describeVersion(TLSBOOT_GROUP, "v1alpha1", "tlsboot.v1alpha1");

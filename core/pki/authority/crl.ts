@@ -5,7 +5,6 @@
 import { Buffer } from "node:buffer";
 import type { Result } from "../../lib/result.ts";
 import { AppError } from "../../errors.ts";
-
 import { CRL_REASON_CODES } from "../../kube/kinds/constants.ts";
 import type { CertificateFacts } from "../x509/certificate.ts";
 import { EXTENSION_OID } from "../x509/certificate_extensions.ts";

@@ -3,7 +3,6 @@ import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import "reflect-metadata";
 import { X509Certificate as OracleCertificate, X509Crl } from "@peculiar/x509";
-
 import { CRL_REASON_CODES } from "../../kube/kinds/constants.ts";
 import { isFullRun } from "../../../tests/support/full_run.ts";
 import { listElements } from "../../../tests/support/odd_certificate.ts";

@@ -17,7 +17,6 @@ import {
 } from "@peculiar/x509";
 import fc from "../../../tests/support/properties.ts";
 import { KEY_USAGE_BITS } from "./usages.ts";
-
 import { KEY_USAGES } from "../../kube/kinds/constants.ts";
 import { createTestAuthority, planTestLeaf, unwrap } from "../../../tests/support/test_authority.ts";
 import { parseCertificate } from "./certificate.ts";

@@ -2,7 +2,6 @@
  * The usages of a request, their encoding in a certificate (`pkg/controller/certificates/authority/policies.go`), and the
  * default usages of a request.
  */
-
 import {
   KEY_USAGES,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,

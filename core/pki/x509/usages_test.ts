@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-
 import { KEY_USAGES } from "../../kube/kinds/constants.ts";
 import { defaultUsages, findUnknownUsages, toExtendedKeyUsageOids, toKeyUsageBits } from "./usages.ts";
 

@@ -1,5 +1,4 @@
 /** Checks rule files: whether tlsboot can use them, and whether each rule of a policy can apply to a request. */
-
 import { KUBE_APISERVER_CLIENT_KUBELET_SIGNER, MIN_EXPIRATION_SECONDS } from "../../kube/kinds/constants.ts";
 import { isKnownHosts } from "../../attestation/known_hosts.ts";
 import { parseInventory } from "../../approval/evidence/inventory.ts";

@@ -7,7 +7,6 @@
 import { matchesSigner } from "../../approval/rules/evaluate_policies.ts";
 import { isBootstrapGroup } from "../../token/token_secret.ts";
 import type { ResourceAttributesSpec, SubjectAccessReviewSpec } from "../../kube/kinds/authorization_v1.ts";
-
 import {
   CERTIFICATES_GROUP,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER,

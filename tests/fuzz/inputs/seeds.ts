@@ -9,7 +9,6 @@ import { formatYaml } from "../../../core/lib/yaml/format.ts";
 import { type Vector, VECTORS } from "../../../core/kube/kinds/testdata/vectors.ts";
 import type { KubeObject } from "../../../core/kube/meta.ts";
 import { type FieldType, formatApiVersion, type Kind, type MessageSchema } from "../../../core/kube/schema.ts";
-
 import { TLSBOOT_GROUP } from "../../../core/kube/kinds/constants.ts";
 import { join } from "../mutate.ts";
 import { type Bytes, encodeText } from "../target.ts";

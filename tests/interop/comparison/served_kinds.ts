@@ -1,7 +1,6 @@
 /** The Kubernetes kinds that tlsboot serves, from its own code; other kinds in a document are not compared. */
 import { tokenRequestKind } from "../../../core/kube/kinds/mod.ts";
 import type { Kind } from "../../../core/kube/schema.ts";
-
 import { TLSBOOT_GROUP } from "../../../core/kube/kinds/constants.ts";
 import { RecordedCertificates, RevocationIndex } from "../../../core/revocation/revocation_index.ts";
 import type { Logger } from "../../../core/ports.ts";

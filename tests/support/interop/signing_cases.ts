@@ -1,5 +1,4 @@
 /** Requests that cover every rule of a signer, in the terms of OpenSSL, which creates them. */
-
 import {
   KEY_USAGES,
   KUBE_APISERVER_CLIENT_KUBELET_SIGNER as KUBELET_CLIENT,
