@@ -62,7 +62,8 @@ const MAX_PARTS = 100_000;
 const CHECKSUM_CHARACTERS = 8;
 const DOCUMENT = "Document";
 const CHECKSUM = "Checksum";
-const HEADER_NAME = /^[A-Za-z]+(?:-[A-Za-z]+)*$/;
+/** A name leaves room for its value in a line of `COLUMNS`. */
+const HEADER_NAME = /^(?=.{1,40}$)[A-Za-z]+(?:-[A-Za-z]+)*$/;
 const HEADING = /^# ([A-Za-z0-9][A-Za-z0-9 ,]*)$/;
 const TITLE = /^# tlsboot ([a-z]+), part (\d{1,6}) of (\d{1,6})$/;
 const END = /^# end of part \d{1,6}$/;

@@ -45,7 +45,8 @@ test("encodeArmor() writes short lines of 7-bit text, without blanks at their en
 });
 
 test("encodeArmor() refuses reserved headers, malformed names and an empty list", () => {
-  for (const headers of [{ Document: "1" }, { Checksum: "A" }, { "A:": "b" }, { "": "b" }]) {
+  for (const name of ["Document", "Checksum", "A:", "", "A".repeat(41)]) {
+    const headers = { [name]: "b" };
     assert.throws(() => encodeArmor(KIND, [{ headers, sections: {} }]), /cannot encode header/);
   }
   assert.throws(() => encodeArmor(KIND, []), /cannot encode 0 parts/);

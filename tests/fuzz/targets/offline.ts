@@ -165,7 +165,7 @@ function repair(text: string): string {
   let heading: string | undefined;
   for (const line of text.split("\n").map((one) => one.trimEnd())) {
     const part = parts.at(-1);
-    const [, name = "", value = ""] = /^([A-Za-z-]+): ?(.*)$/.exec(line) ?? [];
+    const [, name = "", value = ""] = /^([A-Za-z-]{1,40}): ?(.*)$/.exec(line) ?? [];
     if (line.startsWith("# tlsboot ")) {
       parts.push({ headers: {}, sections: new Map() });
       heading = undefined;
