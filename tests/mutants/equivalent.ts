@@ -77,9 +77,9 @@ export const EQUIVALENT: readonly Equivalent[] = [
     ],
   },
   {
-    why: "a limited token has annotations, and their names differ",
+    why: "a limited token has annotations",
     file: "core/token/bound_token.ts",
-    changes: ["annotations ?? {} → annotations", "a < b → a <= b"],
+    changes: ["annotations ?? {} → annotations"],
   },
   {
     why: "the pattern matches with all of its groups or not at all",

@@ -40,7 +40,7 @@ const ROOMS: readonly Room[] = [
   { name: "core/signing", files: /^core\/signing\//, tests: /^controllers\// },
   { name: "core/revocation", files: /^core\/revocation\// },
   { name: "core/pki", files: /^core\/pki\// },
-  { name: "server/revocation", files: /^server\/revocation\// },
+  { name: "server/revocation", files: /^server\/revocation\//, tests: /^instance\/parts\/crl_files_test/ },
   { name: "server/authn", files: /^server\/authn\//, tests: /^server\/registry\/token_requests_test/ },
   { name: "server/authz", files: /^server\/authz\// },
   { name: "server/admission", files: /^server\/admission\// },
