@@ -13,7 +13,7 @@ import { explain } from "./differential/shrink.ts";
 /** Seeds whose exchanges all have the same answers. */
 const FIXED_SEEDS = [2, 3];
 /** The number of exchanges sent for a fixed seed, and for a new one. */
-const [EXCHANGES, NEW_EXCHANGES] = [2_500, 10_000];
+const [EXCHANGES, NEW_EXCHANGES] = [2_500, 20_000];
 /** In `.ci/full`, a seed that was never tried. */
 const NEW_SEED = process.env["TLSBOOT_TEST_SEED"];
 /** The percentage of a new seed's exchanges that must have the same answers. */

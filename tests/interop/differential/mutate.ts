@@ -21,7 +21,7 @@ export function findSlots(object: Container, schema: MessageSchema | undefined):
   const walkMessage = (container: Container, message: MessageSchema | undefined, path: readonly string[]): void => {
     const fields = message?.fields ?? {};
     for (const key of new Set([...Object.keys(container), ...Object.keys(fields)])) {
-      add(container, key, fields[key], [...path, key]);
+      add(container, key, Object.hasOwn(fields, key) ? fields[key] : undefined, [...path, key]);
     }
   };
   const add = (container: Container, key: string, field: Slot["field"], path: readonly string[]): void => {
