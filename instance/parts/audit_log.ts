@@ -294,10 +294,10 @@ function moveToBackup(path: string, backup: string): boolean {
  * before the original is removed, because a power failure must not lose both.
  */
 async function compress(path: string): Promise<void> {
-  const unfinished = `${path}.gz.tmp`;
+  const unfinished = `${path}${UNFINISHED}`;
   const target = createWriteStream(unfinished, { mode: SECRET_MODE, flush: true });
   await pipeline(createReadStream(path), createGzip(), target);
-  await rename(unfinished, `${path}.gz`);
+  await rename(unfinished, `${path}${COMPRESSED}`);
   await syncDirectory(dirname(path));
   await rm(path, { force: true });
 }
@@ -316,6 +316,8 @@ interface LogBackupPlan {
 }
 
 const COMPRESSED = ".gz";
+/** The end of the name of a compressed file that is not complete. */
+const UNFINISHED = `${COMPRESSED}.tmp`;
 const STAMP = /^(\d{4}-\d{2}-\d{2})T(\d{2})-(\d{2})-(\d{2})\.(\d{3})$/;
 
 export function formatBackupName(file: string, at: Date): string {
@@ -323,7 +325,10 @@ export function formatBackupName(file: string, at: Date): string {
   return `${prefix}${at.toISOString().slice(0, 23).replaceAll(":", "-")}${extension}`;
 }
 
-/** Decides which backups of a log in a folder to remove and to compress; other files are ignored. */
+/**
+ * Decides which backups of a log in a folder to remove and to compress; other files are ignored. An incomplete compressed
+ * file is always removed, because its backup may be gone.
+ */
 export function planLogBackups(file: string, names: readonly string[], retention: Retention, now: Date): LogBackupPlan {
   const backups = names
     .flatMap((name) => {
@@ -334,8 +339,11 @@ export function planLogBackups(file: string, names: readonly string[], retention
   const newest = new Set([...new Set(backups.map(({ plain }) => plain))].slice(0, retention.maxBackups || Infinity));
   const oldest = retention.maxAgeDays === 0 ? -Infinity : now.getTime() - retention.maxAgeDays * DAY_MS;
   const isKept = ({ plain, at }: { readonly plain: string; readonly at: number }) => newest.has(plain) && at >= oldest;
+  const unfinished = names.filter((name) =>
+    name.endsWith(UNFINISHED) && findBackupTime(file, name.slice(0, -UNFINISHED.length)) !== undefined
+  );
   return {
-    remove: backups.filter((backup) => !isKept(backup)).map(({ name }) => name),
+    remove: [...unfinished, ...backups.filter((backup) => !isKept(backup)).map(({ name }) => name)],
     compress: retention.compress
       ? backups.filter((backup) => isKept(backup) && !backup.name.endsWith(COMPRESSED)).map(({ name }) => name)
       : [],

@@ -85,11 +85,13 @@ test("openLogFile() compresses its backups, and those of an earlier run", async 
   await using folder = await createTempFolder();
   await writeFile(folder.join("audit-2020-01-01T00-00-00.000.log"), "old\n");
   await writeFile(folder.join("audit-2020-01-01T00-00-00.000.log.gz.tmp"), "half");
+  // The backup of this incomplete file has been removed.
+  await writeFile(folder.join("audit-2019-01-01T00-00-00.000.log.gz.tmp"), "half");
   {
     await using file = open(folder.join("audit.log"), { compress: true });
     for (const line of ["a".repeat(18), "b".repeat(18)]) file.append(line);
   }
-  const packed = (await readdir(folder.path)).filter((name) => name.endsWith(".gz"));
+  const packed = (await readdir(folder.path)).filter((name) => name !== "audit.log");
   const texts = await Promise.all(packed.map(async (name) => gunzipSync(await readFile(folder.join(name))).toString()));
   assert.deepEqual(texts.sort(), [`${"a".repeat(18)}\n`, "old\n"]);
 });
@@ -172,6 +174,13 @@ test("planLogBackups() compresses the remaining backups", () => {
   const files = [names[0]!, `${names[1]}.gz`, names[2]!];
   const plan = planLogBackups("audit.log", files, { maxAgeDays: 2, maxBackups: 0, compress: true }, now);
   assert.deepEqual(plan, { remove: [names[2]], compress: [names[0]] });
+});
+
+test("planLogBackups() removes incomplete compressed files, also of backups that it keeps", () => {
+  const [first, second] = [1, 2].map((back) => formatBackupName("audit.log", day(back)));
+  const files = [first!, `${first}.gz.tmp`, `${second}.gz.tmp`];
+  const plan = planLogBackups("audit.log", files, { ...NO_LIMIT, maxBackups: 1 }, now);
+  assert.deepEqual(plan, { remove: [`${first}.gz.tmp`, `${second}.gz.tmp`], compress: [] });
 });
 
 test("planLogBackups() ignores other files", () => {
