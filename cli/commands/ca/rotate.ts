@@ -65,7 +65,7 @@ type NamedCaSettings =
   & Omit<CaInFilesSettings, "caCert">
   & { readonly caCert: string | undefined };
 
-/** Opens the CA that the arguments and the flags name. Throws UsageError. */
+/** Opens the CA that the arguments and the flags name. AppError `clock_not_set`. */
 export function openReplaceableCa(
   { settings, args: [name = "ca"] }: { readonly settings: NamedCaSettings; readonly args: readonly string[] },
   timeoutMs: number,
