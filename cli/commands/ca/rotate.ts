@@ -155,7 +155,7 @@ export async function takeStep(
 ): Promise<ExitCode> {
   const { verb, leaveBehind = [] } = requested;
   const isCounted = needsCensus(verb, rotation);
-  // The names of a repeated step may be gone by now.
+  // After the rotation has finished, the named machines may no longer exist.
   const isChecked = leaveBehind.length > 0 && isInProgress(rotation);
   const rows = isCounted || isChecked ? await ca.census(rotation) : [];
   if (isChecked) assertKnown(leaveBehind, ca, rotation, rows);

@@ -23,7 +23,7 @@ export async function run(input: Input<typeof verifyCertificatesCommand.flags>, 
   const cas = await readCas(records, settings.caFile, tools);
   const recent = new RecentRecords();
   const now = file === undefined ? tools.clock.now() : undefined;
-  const report = await verifyRecords(recent.watch(records.source, tools.signal), {
+  const report = await verifyRecords(recent.read(records.source, tools.signal), {
     cas,
     now,
     expected: settings.expect,
@@ -50,11 +50,11 @@ async function readCas(
 /** The number of recent records to keep. */
 const RECENT = 3;
 
-/** Keeps the last records, because the fault of one may only show at the next one. */
+/** Keeps the most recent records, because a fault may only be found at a later record. */
 class RecentRecords {
   #records: readonly IssuedCertificate[] = [];
 
-  async *watch(source: RecordSource, signal: AbortSignal): AsyncGenerator<IssuedCertificate> {
+  async *read(source: RecordSource, signal: AbortSignal): AsyncGenerator<IssuedCertificate> {
     for await (const record of flattenPages(source.pages(signal))) {
       this.#records = [...this.#records.slice(1 - RECENT), record];
       yield record;
