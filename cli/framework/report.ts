@@ -67,7 +67,7 @@ export async function forEachItem<T>(
   return code;
 }
 
-/** Whether an error is about one item: an unreachable server, for example, makes all items fail in the same way. */
+/** Reports whether an error concerns one item only. An unreachable server, for example, fails all items in the same way. */
 export function isItemError(error: unknown): error is AppError {
   return error instanceof AppError && !["unreachable", "tls_untrusted", "unauthorized"].includes(error.code);
 }
