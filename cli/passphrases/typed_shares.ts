@@ -118,7 +118,7 @@ function parseShareLine(text: string, number: number): SecretShare {
   const share = parseShare(text);
   if (share.ok) return share.value;
   throw new AppError("share_invalid", `cannot use the share in line ${number}: ${share.error}`, {
-    hint: "want one share in each line",
+    hint: "give one share in each line",
   });
 }
 
