@@ -9,7 +9,7 @@ import { nameFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import { createStyle } from "../output/layout.ts";
 
-/** Hints for errors that come without one. */
+/** Hints for errors that come without a hint. */
 const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
   unauthorized:
     "the server does not accept the credentials in the kubeconfig, which may have expired or been revoked: ask an " +

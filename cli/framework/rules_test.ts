@@ -142,7 +142,7 @@ test("checkRules() ignores other origins for a rule with whenTyped(), and gives 
   assert.equal(typed?.message, "--a and --b exclude each other\n--b needs --c");
 });
 
-test("listExcluded() lists the flags that typed ones exclude", () => {
+test("listExcluded() lists the flags that the given flags exclude", () => {
   const rules = [atMostOneOf("a", "b"), excludes("c", "d", "e"), together("a", "f")];
   assert.deepEqual(listExcluded(rules, ["a"]), ["b"]);
   assert.deepEqual(listExcluded(rules, ["c"]), ["d", "e"]);

@@ -85,7 +85,7 @@ export interface AdminAccess extends ApiAccess {
 
 /** The context of the kubeconfig, and the ports of the connection. */
 export interface ConnectSettings extends Partial<SystemPorts> {
-  /** The name of the context; by default the current one. */
+  /** The name of the context; by default the current context. */
   readonly context?: string;
 }
 

@@ -124,7 +124,7 @@ test("bootstrapMachine() refuses a name that a node cannot have", async () => {
   await assert.rejects(bootstrapMachine({ ...files, nodeName: "a_b" }), { code: "invalid" });
 });
 
-test("startTestServer() without its approver leaves a request pending, and requestCertificate() reports a denial", async () => {
+test("startTestServer() without its approver leaves a request pending, and requestCertificate() reports its denial", async () => {
   await using server = await startTestServer({ without: ["approver"] });
   const key = await generatePrivateKey("ecdsa-p256");
   const asked = {

@@ -29,7 +29,7 @@ for (
   const { name, text, width, indent = "", want } of [
     { name: "a text that fits", text: "one two", width: 7, want: ["one two"] },
     { name: "a text that is one character too long", text: "one two", width: 6, want: ["one", "two"] },
-    { name: "an indented text, whose indentation counts", text: "one two", width: 8, indent: "  ", want: ["  one", "  two"] },
+    { name: "a text with an indentation", text: "one two", width: 8, indent: "  ", want: ["  one", "  two"] },
     {
       name: "a word that is longer than a line",
       text: "a /path/to/a/file b",

@@ -14,8 +14,8 @@ for (
       asked: 26_280 * HOUR,
       want: /1y, not the requested 3y$/,
     },
-    { name: "a long lifetime that is granted in full", given: 24 * HOUR, asked: 24 * HOUR, want: undefined },
-    { name: "a short lifetime that is granted in full, and backdated", given: HOUR + 300, asked: HOUR, want: undefined },
+    { name: "a long lifetime, granted in full", given: 24 * HOUR, asked: 24 * HOUR, want: undefined },
+    { name: "a short lifetime, granted in full and backdated", given: HOUR + 300, asked: HOUR, want: undefined },
     { name: "any lifetime if none was requested", given: HOUR, asked: undefined, want: undefined },
   ]
 ) {

@@ -123,7 +123,7 @@ function parseShareLine(text: string, number: number): SecretShare {
 }
 
 /**
- * Asks for the groups of a share one after another, and again for a mistyped one. The user may type several groups in one
+ * Asks for the groups of a share one after another, and again for a mistyped group. The user may type several groups in one
  * line. Undefined when the user ends the input.
  */
 async function typeShare(shares: readonly NamedShare[], tools: ShareTools): Promise<SecretShare | undefined> {

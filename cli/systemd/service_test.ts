@@ -42,9 +42,9 @@ test("connectService() reports the whole state each time, ends with the latest o
 for (
   const { name, env, want } of [
     { name: "the passed socket", env: { LISTEN_PID: "7", LISTEN_FDS: "1" }, want: 3 },
-    { name: "nothing without systemd", env: {}, want: undefined },
-    { name: "nothing that was passed to the parent process", env: { LISTEN_PID: "6", LISTEN_FDS: "1" }, want: undefined },
-    { name: "nothing if no socket was passed", env: { LISTEN_PID: "7", LISTEN_FDS: "0" }, want: undefined },
+    { name: "no socket without systemd", env: {}, want: undefined },
+    { name: "no socket of the parent process", env: { LISTEN_PID: "6", LISTEN_FDS: "1" }, want: undefined },
+    { name: "no socket if none was passed", env: { LISTEN_PID: "7", LISTEN_FDS: "0" }, want: undefined },
   ]
 ) {
   test(`findPassedSocket() finds ${name}`, () => assert.equal(findPassedSocket({ env }, 7), want));

@@ -48,7 +48,7 @@ SuccessExitStatus=130
 RestartPreventExitStatus=2
 UMask=0077
 
-# It has access to its own files, the network and the routing tables only.
+# It writes only its own files, and uses the network and the routing tables.
 ProtectSystem=strict
 ReadWritePaths=${folders.map((folder) => quote(`-${folder}`)).join(" ")}
 ${seesHomes ? "" : "ProtectHome=yes\n"}PrivateTmp=${unit.words.some(isTemporary) ? "no" : "yes"}
@@ -77,7 +77,7 @@ WantedBy=multi-user.target
 `;
 }
 
-/** Returns the program for a unit to start. Throws UsageError for one that systemd could not start (203/EXEC). */
+/** Returns the program for a unit to start. Throws UsageError for a program that systemd could not start (203/EXEC). */
 export function findUnitProgram({ execPath }: Pick<Io, "execPath">, seesHomes = false): string {
   const program = basename(execPath) === "tlsboot" ? execPath : INSTALLED_PROGRAM;
   const why = isTemporary(program)
@@ -106,7 +106,7 @@ function isTemporary(path: string): boolean {
 function formatDevices({ device }: RenewalUnit): string {
   if (device === undefined) return "PrivateDevices=yes\n";
   const group = device.group === undefined ? "" : `SupplementaryGroups=${device.group}\n`;
-  return `# It has access to no device but the TPM.\nDevicePolicy=closed\nDeviceAllow=${quote(device.path)} rw\n${group}`;
+  return `# The TPM is its only device.\nDevicePolicy=closed\nDeviceAllow=${quote(device.path)} rw\n${group}`;
 }
 
 /** Formats the capabilities. A shell command may need any, and signals to other processes need CAP_KILL. */

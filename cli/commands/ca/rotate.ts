@@ -1,5 +1,5 @@
 /**
- * The commands `tlsboot ca rotate begin`, `status`, `switch`, `finish` and `abort`, for a CA of servers and for one in
+ * The commands `tlsboot ca rotate begin`, `status`, `switch`, `finish` and `abort`, for a CA of servers and for a CA in
  * files.
  */
 import { AppError, isAppError } from "../../../core/errors.ts";

@@ -78,7 +78,7 @@ async function findRecent(ca: ReplaceableCa, io: Io): Promise<CaRotation | undef
   return last?.spec.isLeaked === true && age < REPEATED_WITHIN_MS ? last : undefined;
 }
 
-/** Shows what will happen, and asks for confirmation, unless `--yes` is given. Throws AppError `invalid` without a terminal. */
+/** Shows what will happen and asks, unless `--yes` is given. Throws AppError `invalid` if there is no terminal to ask on. */
 async function confirmReplacement(
   ca: ReplaceableCa,
   { yes, out = "" }: Settings<typeof caRotateNowCommand.flags>,

@@ -247,8 +247,8 @@ async function findSharePages(
 
 /**
  * Makes a random passphrase that no one sees and writes its shares, or finds the shares that an interrupted run wrote.
- * Returns the paths of as many shares as open a key. The shares are complete on disk before a key is encrypted with them. Throws
- * AppError `file_exists` as `findSharePages`, and for an existing key, which new shares would not open.
+ * Returns the paths of as many shares as open a key. The shares are complete on disk before a key is encrypted with them.
+ * Throws AppError `file_exists` as `findSharePages`, and for an existing key, which new shares would not open.
  */
 export async function prepareShares(
   to: ShareCounts & { readonly folder: string; readonly keyPath: string; readonly keyName: string },

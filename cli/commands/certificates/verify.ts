@@ -72,11 +72,11 @@ function describeFault(
   record: IssuedCertificate | undefined,
 ): AppError {
   const { serialNumber, subject } = record?.spec ?? {};
-  const about = serialNumber === undefined ? "" : ` (serial number ${serialNumber}, ${subject ?? "no subject"})`;
+  const details = serialNumber === undefined ? "" : ` (serial number ${serialNumber}, ${subject ?? "no subject"})`;
   const sealed = sealedUpTo === undefined
     ? "no seal was checked before it"
     : `the records up to ${sealedUpTo.name} are as they were sealed at ${sealedUpTo.time}`;
-  return new AppError("invalid", `the register is not intact at record ${name}${about}: the record ${problem}`, {
+  return new AppError("invalid", `the register is not intact at record ${name}${details}: the record ${problem}`, {
     hint: `${sealed}, and those after ${name} were not checked. Someone edited the register, or the storage is ` +
       "damaged: compare the record with a backup",
   });

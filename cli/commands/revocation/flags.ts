@@ -6,7 +6,7 @@ import { choiceFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 import { LIST_FLAGS, LIST_RULES } from "../../flags/list.ts";
 
 const YES_FLAG = switchFlag({
-  summary: "Do not ask for confirmation, even to revoke the credential of this command or one that the register does not know.",
+  summary: "Do not ask for confirmation, even for this command's own credential or an unknown one.",
 });
 
 export const revokeCommand = defineCommand({

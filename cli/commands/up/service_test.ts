@@ -62,8 +62,8 @@ for (
     { isLocal: false, sharedToken: false, want: /token create --node NAME -o command --data-dir \S+\n$/ },
   ]
 ) {
-  const where = `${isLocal ? "the host of the server" : "another host"} ${sharedToken ? "with" : "without"} a shared token`;
-  test(`formatFirstMachine() adds a machine on ${where}`, () => {
+  const where = isLocal ? "the host of the server" : "another host";
+  test(`formatFirstMachine() adds a machine on ${where}, with a shared token: ${sharedToken}`, () => {
     assert.match(formatFirstMachine(isLocal, sharedToken), want);
   });
 }

@@ -47,7 +47,7 @@ for (
     ],
   ] as const
 ) {
-  test(`findReleasedFile() returns the file or the reason for ${what}`, () => assert.equal(find(name, files, installed), want));
+  test(`findReleasedFile() handles ${what}`, () => assert.equal(find(name, files, installed), want));
 }
 
 test("findRaisedFormats() names the data that the installed file could not read", () => {
