@@ -92,11 +92,9 @@ async function confirmReplacement(
       hint: "give --yes to confirm it without a terminal",
     });
   }
+  const holders = await countHolders(ca, tools);
   tools.stderr.write(
-    line`All ${refusal}, those of ${await countHolders(
-      ca,
-      tools,
-    )} machines and users. Machines join again with a new token, ` +
+    line`All ${refusal}, including those of ${holders} machines and users. Machines join again with a new token, ` +
       "and people get new kubeconfigs.\n" +
       (machines === 0 ? "" : line`${machines} machines of the inventory get a join file in ${out}.\n`),
   );
