@@ -104,7 +104,7 @@ export const GROUPS: readonly Group[] = [
       "bit_rot",
       "full_disk",
       "backup",
-      "history_judge",
+      "history_check",
     ],
     steps: ["torture on etcd", "power loss"],
   },

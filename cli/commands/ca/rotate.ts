@@ -1,5 +1,5 @@
 /**
- * The commands `tlsboot ca rotate begin`, `status`, `switch`, `finish` and `abort`, for a CA of servers and for one in
+ * The commands `tlsboot ca rotate begin`, `status`, `switch`, `finish` and `abort`, for a CA of servers and for a CA in
  * files.
  */
 import { AppError, isAppError } from "../../../core/errors.ts";
@@ -155,7 +155,7 @@ export async function takeStep(
 ): Promise<ExitCode> {
   const { verb, leaveBehind = [] } = requested;
   const isCounted = needsCensus(verb, rotation);
-  // The names of a repeated step may be gone by now.
+  // After the rotation has finished, the named machines may no longer exist.
   const isChecked = leaveBehind.length > 0 && isInProgress(rotation);
   const rows = isCounted || isChecked ? await ca.census(rotation) : [];
   if (isChecked) assertKnown(leaveBehind, ca, rotation, rows);

@@ -40,7 +40,7 @@ import { createLogger } from "../../logging.ts";
 import { createCaKeys } from "../../passphrases/passphrase.ts";
 import { askForConsent } from "./consent.ts";
 
-/** The maximum size of a request file. Real ones are much smaller. */
+/** The maximum size of a request file. Real requests are much smaller. */
 const MAX_BYTES = 1024 * 1024;
 const STDIN = "-";
 /** The minimum lifetime of certificates of Kubernetes' signers. A custom profile has its own limit. */
