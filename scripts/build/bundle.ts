@@ -78,7 +78,7 @@ const SPLIT = {
 const TO_COMMON_JS = {
   ...FORM,
   format: "cjs",
-  platform: "node",
+  platform: "neutral",
   // There is no file to import in a single executable.
   supported: { ...FORM.supported, "dynamic-import": false },
   // Identifiers are kept, because stack traces show the names of classes and functions.
