@@ -104,7 +104,8 @@ export async function bundle(
     absWorkingDir: root,
     stdin: { contents: START, resolveDir: root },
     entryNames: basename(ENTRY, ".js"),
-    define: { TLSBOOT_BUILD: JSON.stringify(facts) },
+    // A text, because esbuild would import an object into every script.
+    define: { TLSBOOT_BUILD: JSON.stringify(JSON.stringify(facts)) },
   });
   const scripts = await Promise.all(outputFiles.map(async ({ path, text }) => {
     const name = basename(path);

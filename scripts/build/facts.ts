@@ -30,7 +30,7 @@ export function readBuildFacts(folder: string = process.cwd(), env: BuildEnviron
 
 /** Formats the line that defines the commit of a built program. */
 export function defineBuild({ commit, date }: BuildCommit): string {
-  return `const TLSBOOT_BUILD = ${JSON.stringify({ commit, date })};\n`;
+  return `const TLSBOOT_BUILD = ${JSON.stringify(JSON.stringify({ commit, date }))};\n`;
 }
 
 /** Returns the date of a build in seconds since 1970, for archives; 0 if it is unknown. */
