@@ -9,7 +9,7 @@ import { type NodeName, parseNodeName } from "../../core/machine/node_name.ts";
 import { choiceFlag, durationFlag, fileFlag, type Flag, type FlagOptions, parsedListFlag } from "../framework/flags.ts";
 import { UsageError } from "../exit_code.ts";
 import { canonicalIp, parseIpAddress } from "../../core/lib/ip_address.ts";
-import { findDnsNameFault, parseUri } from "../../core/pki/x509/subject_alternative_names.ts";
+import { findDnsNameFault, parseUri } from "../../core/pki/x509/name_syntax.ts";
 import { validateSignerName } from "../../core/request/signer_name.ts";
 
 /** The flag `--key-algorithm`, for commands that make a key. */

@@ -104,7 +104,6 @@ export async function bundle(
     absWorkingDir: root,
     stdin: { contents: START, resolveDir: root },
     entryNames: basename(ENTRY, ".js"),
-    // A text, because esbuild would import an object into every script.
     define: { TLSBOOT_BUILD: JSON.stringify(JSON.stringify(facts)) },
   });
   const scripts = await Promise.all(outputFiles.map(async ({ path, text }) => {

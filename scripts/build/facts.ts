@@ -1,8 +1,8 @@
 /**
  * The commit of a build. Only the build runs git; a built program never does.
  *
- * `core/version.ts` reads the commit from a constant: esbuild defines it in the bundle of the single file, and
- * `defineBuild` renders it as the first line of `core/version.js` in the npm package.
+ * `core/version.ts` reads the commit from a constant: esbuild defines it in the bundle of the single file (as a text, because
+ * it imports an object into every script), and `defineBuild` renders it as the first line of the npm package's copy.
  */
 import { spawnSync } from "node:child_process";
 import process from "node:process";
