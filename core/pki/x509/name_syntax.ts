@@ -127,7 +127,6 @@ export function findDnsNameFault(name: string): string | undefined {
 /** Parses a DNS name that is the base of a subtree, and returns it in lower case. */
 export function parseDnsSubtree(text: string): Result<string, string> {
   const name = text.startsWith(".") ? text.slice(1) : text;
-  if (name === "") return err("want a domain such as example.org");
   if (name.startsWith("*")) return err("leave the asterisk out: example.org covers itself and every name below it");
   if (isDomain(name)) return ok(text.toLowerCase());
   return err("want a domain such as example.org, or .example.org for only the names below it");

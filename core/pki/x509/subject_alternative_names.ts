@@ -1,6 +1,4 @@
-/**
- * The subjectAltName extension (RFC 5280 §4.2.1.6): DNS, email, IP and URI names; other kinds are only counted.
- */
+/** The subjectAltName extension (RFC 5280 §4.2.1.6): DNS, email, IP and URI names; other kinds are only counted. */
 import { AppError } from "../../errors.ts";
 import { type Bytes, contextTag, DerError, DerReader, TAG, withText } from "../asn1/der.ts";
 import { decodeAscii, isAscii } from "../asn1/der_text.ts";
