@@ -3,21 +3,25 @@ import { join, resolve } from "node:path";
 import { type ApiConnection, createApiClient, withWarnings } from "../client/objects/api.ts";
 import { createServerNames, readCluster } from "../client/transport/connect.ts";
 import { AppError } from "../core/errors.ts";
+import { UsageError } from "./exit_code.ts";
 import { API_FLAGS } from "./flags/common.ts";
 import type { Io, Tools } from "./io.ts";
 import { escapeValue } from "../core/lib/printable.ts";
 import { formatCommand, formatWords } from "./framework/command.ts";
 
-/** The settings that say where the API server is. */
+/** The settings that say where the API server is, and what a list contains. */
 export interface ConnectionSettings {
   readonly kubeconfig: string | undefined;
   /** The context of the kubeconfig; the current context by default. */
   readonly context?: string | undefined;
   readonly dataDir: string;
+  readonly selector?: string | undefined;
+  readonly fieldSelector?: string | undefined;
 }
 
-/** Opens a connection. Throws AppError `kubeconfig_invalid`, with a hint, when there is no kubeconfig. */
+/** Opens a connection. Throws AppError `kubeconfig_invalid` without a kubeconfig, UsageError for a malformed selector. */
 export async function connect(settings: ConnectionSettings, tools: Tools): Promise<ApiConnection> {
+  await checkSelectors(settings);
   const { files, clock, stderr } = tools;
   const path = resolve(tools.cwd, settings.kubeconfig ?? join(settings.dataDir, "admin.kubeconfig"));
   if (settings.kubeconfig === undefined && await files.stat(path) === undefined) {
@@ -40,6 +44,16 @@ export async function connect(settings: ConnectionSettings, tools: Tools): Promi
     files,
     [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
   };
+}
+
+/** Checks the selectors before they are sent. Few commands have one, so only these load the parsers. */
+async function checkSelectors({ selector = "", fieldSelector = "" }: ConnectionSettings): Promise<void> {
+  if (selector === "" && fieldSelector === "") return;
+  const { parseFieldSelector, parseLabelSelector } = await import("../core/kube/selectors.ts");
+  const label = parseLabelSelector(selector);
+  if (!label.ok) throw new UsageError(`--selector: "${selector}" found, ${label.error}`);
+  const field = parseFieldSelector(fieldSelector);
+  if (!field.ok) throw new UsageError(`--field-selector: "${fieldSelector}" found, ${field.error}`);
 }
 
 /** Formats the flags of a connection, to be appended to a command: each after a space, and none for the default. */

@@ -26,14 +26,14 @@ export interface BuildCommit {
   readonly date: string;
 }
 
-/** Written in front of the built module by `defineBuild` of scripts/build/facts.ts. */
-declare const TLSBOOT_BUILD: BuildCommit | undefined;
+/** The JSON of a BuildCommit, which `defineBuild` of scripts/build/facts.ts writes in front of the built module. */
+declare const TLSBOOT_BUILD: string | undefined;
 
 /** The value for sources that run directly, without a build. */
 export const UNKNOWN_BUILD: BuildCommit = { commit: "unknown", date: "unknown" };
 
 /** The commit that this program was built from, or {@link UNKNOWN_BUILD}. */
-export const BUILD: BuildCommit = typeof TLSBOOT_BUILD === "undefined" ? UNKNOWN_BUILD : TLSBOOT_BUILD;
+export const BUILD: BuildCommit = typeof TLSBOOT_BUILD === "undefined" ? UNKNOWN_BUILD : JSON.parse(TLSBOOT_BUILD);
 
 /** The JavaScript runtime of the program, inside the single file or installed separately. */
 export interface Runtime {

@@ -21,7 +21,7 @@ import type { ClusterRole, ClusterRoleBinding } from "../core/kube/kinds/rbac_v1
 import { type BootstrapObject, createRbacObject } from "../server/bootstrap_objects.ts";
 import { bindRole, toAccountSubject, toGroupSubject, toUserSubject } from "../core/rbac/manifest.ts";
 import { signerClusterRole } from "../core/signing/signer_rbac.ts";
-import { UP_TOKEN_GROUP } from "../core/token/token_secret.ts";
+import { UP_TOKEN_GROUP } from "../core/token/token_options.ts";
 
 /** Returns the service account of a controller in kube-system. */
 export function controllerUser(name: string): UserInfo {

@@ -11,7 +11,6 @@ import {
 } from "../core/token/cluster_info.ts";
 import { encodeBootstrapKubeconfig } from "../core/token/join_material.ts";
 import {
-  BOOTSTRAP_TOKEN_USAGES,
   type BootstrapToken,
   createTokenSecret,
   decideTokenSecret,
@@ -19,8 +18,8 @@ import {
   listTokenFacts,
   parseBootstrapToken,
   toTokenSecretName,
-  UP_TOKEN_GROUP,
 } from "../core/token/token_secret.ts";
+import { BOOTSTRAP_TOKEN_USAGES, UP_TOKEN_GROUP } from "../core/token/token_options.ts";
 import { AppError, isAppError } from "../core/errors.ts";
 import type { ConfigMap, SecretObject as KubeSecret } from "../core/kube/kinds/core_v1.ts";
 import { configMapKind } from "../core/kube/kinds/mod.ts";

@@ -25,7 +25,7 @@ import { createNotification, type NotifiedEvent } from "../core/report/notificat
 import { Secret } from "../core/lib/brand.ts";
 import { startHttpProxy } from "../tests/support/http_proxy.ts";
 import { startNotificationReceiver } from "../tests/support/notification_receiver.ts";
-import { parseReceiver } from "../core/lib/proxy.ts";
+import { parseReceiver } from "./settings.ts";
 
 const URL_FILE = "/etc/notify.url";
 

@@ -4,6 +4,7 @@
  */
 import { AppError } from "../core/errors.ts";
 import { DAY_MS } from "../core/lib/duration.ts";
+import { readBasicAuthorization } from "../core/lib/encodings.ts";
 import { err, ok, type Result } from "../core/lib/result.ts";
 import { DEFAULT_CLEANING_TIMES } from "../core/request/phase.ts";
 import { DEFAULT_ISSUER } from "../core/service_accounts/issuer_documents.ts";
@@ -197,6 +198,16 @@ export function parseEtcdServer(text: string): Result<string, string> {
     return err("want a URL with a port, such as https://etcd-0.example.com:2379");
   }
   return ok(url.origin);
+}
+
+/** Parses the URL of the setting `notify`. The error does not quote it, because it may contain a password. */
+export function parseReceiver(text: string): Result<URL, string> {
+  const url = URL.parse(text.trim());
+  if (url === null || !/^https?:$/.test(url.protocol)) return err("want a URL such as https://ntfy.example.com/topic");
+  // If the password has an unescaped "/", part of it would be taken for the host and be shown.
+  if (/@/.test(url.pathname)) return err('it has "@" after the host: write special characters of a password as %40');
+  const authorization = readBasicAuthorization(url);
+  return authorization.ok ? ok(url) : authorization;
 }
 
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;

@@ -73,6 +73,7 @@ const DOORS: Readonly<Record<Room, Readonly<Record<string, readonly string[] | t
       "certificate",
       "chain",
       "name_constraints",
+      "name_syntax",
       "names",
       "pkcs10",
       "subject_alternative_names",

@@ -1,6 +1,6 @@
 /** Flags that several commands share. */
 import { err, ok } from "../../core/lib/result.ts";
-import { isDocumentUrl, MAX_URL_LENGTH } from "../../core/pki/x509/subject_alternative_names.ts";
+import { isDocumentUrl, MAX_URL_LENGTH } from "../../core/pki/x509/name_syntax.ts";
 import {
   choiceFlag,
   directoryFlag,

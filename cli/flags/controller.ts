@@ -1,6 +1,6 @@
 /** Flags for controllers, which run inside `up` or alone against a remote API, and for notifications. */
 import { SYSTEM_NAMESPACE } from "../../core/kube/meta.ts";
-import { DEFAULT_SETTINGS, parseWebDomain, parseWebNetwork } from "../../instance/settings.ts";
+import { DEFAULT_SETTINGS, parseReceiver, parseWebDomain, parseWebNetwork } from "../../instance/settings.ts";
 import { LOG_FLAGS } from "./common.ts";
 import {
   addressFlag,
@@ -14,7 +14,6 @@ import {
   textFlag,
 } from "../framework/flags.ts";
 import { atMostOneOf, needs } from "../framework/rules.ts";
-import { parseReceiver } from "../../core/lib/proxy.ts";
 import { ok } from "../../core/lib/result.ts";
 
 /** The flags for the API, the log and the metrics of a program that works for a remote API. */

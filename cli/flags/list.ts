@@ -1,5 +1,4 @@
 /** The flags of commands that list objects of the API as kubectl does, and the formats of `-o`. */
-import { parseFieldSelector, parseLabelSelector } from "../../core/kube/selectors.ts";
 import { err, ok, type Result } from "../../core/lib/result.ts";
 import { type Flag, inGroup, parsedFlag, switchFlag, textFlag } from "../framework/flags.ts";
 import { excludes } from "../framework/rules.ts";
@@ -76,24 +75,17 @@ export const LIST_FLAGS = {
     }),
     noHeaders: switchFlag({ summary: "Print a table without its heading." }),
     watch: switchFlag({ short: "w", summary: "After listing, watch for changes." }),
-    fieldSelector: parsedFlag({
+    fieldSelector: textFlag({
       placeholder: "QUERY",
       summary: "Selector on fields, such as spec.signerName=kubernetes.io/kubelet-serving or metadata.name!=n1.",
-      parse: (text) => asTyped(text, parseFieldSelector(text)),
     }),
-    selector: parsedFlag({
+    selector: textFlag({
       short: "l",
       placeholder: "QUERY",
       summary: "Selector on labels, such as team=blue or 'env in (test,stage)'.",
-      parse: (text) => asTyped(text, parseLabelSelector(text)),
     }),
   }),
 } as const;
 
 /** The rules for these flags in commands whose argument is `NAME`. */
 export const LIST_RULES = [excludes("NAME", "selector", "fieldSelector")] as const;
-
-/** Checks a selector and returns it as it was typed, to be sent to the server. */
-function asTyped(text: string, selector: Result<unknown, string>): Result<string, string> {
-  return selector.ok ? ok(text) : selector;
-}

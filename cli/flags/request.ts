@@ -9,8 +9,7 @@ import { type NodeName, parseNodeName } from "../../core/machine/node_name.ts";
 import { choiceFlag, durationFlag, fileFlag, type Flag, type FlagOptions, parsedListFlag } from "../framework/flags.ts";
 import { UsageError } from "../exit_code.ts";
 import { canonicalIp, parseIpAddress } from "../../core/lib/ip_address.ts";
-import { findDnsNameFault, parseUri } from "../../core/pki/x509/subject_alternative_names.ts";
-import { validateSignerName } from "../../core/request/signer_name.ts";
+import { findDnsNameFault, parseUri } from "../../core/pki/x509/name_syntax.ts";
 
 /** The flag `--key-algorithm`, for commands that make a key. */
 export const KEY_ALGORITHM = choiceFlag({
@@ -129,11 +128,6 @@ export function parseRequestedUri(text: string): Result<string, string> {
 /** Checks that a text is an email address in ASCII. */
 export function parseRequestedEmail(text: string): Result<string, string> {
   return /^[!-?A-~]+@[!-?A-~]+$/.test(text) ? ok(text) : err("want an email address");
-}
-
-/** Checks the name of a signer. */
-export function parseSignerName(text: string): Result<string, string> {
-  return validateSignerName("", text).length === 0 ? ok(text) : err("want domain/path, such as example.com/pods");
 }
 
 /** Parses a usage by its name in the API, in which hyphens may replace the spaces. */

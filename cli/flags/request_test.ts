@@ -8,7 +8,6 @@ import {
   parseRequestedIpAddress,
   parseRequestedUri,
   parseRequestedUsage,
-  parseSignerName,
 } from "./request.ts";
 
 const cases: readonly {
@@ -43,11 +42,6 @@ const cases: readonly {
     parse: parseRequestedEmail,
     good: { "a@example.com": "a@example.com", "a+b@c": "a+b@c" },
     bad: { a: /want an email address/, "a@b@c": /want an email/, "é@b": /want an email/, "a b@c": /want an email/ },
-  },
-  {
-    parse: parseSignerName,
-    good: { "example.com/pods": "example.com/pods" },
-    bad: { "": /want domain\/path/, pods: /want domain\/path/, "example.com/a/b": /want domain\/path/ },
   },
   {
     parse: parseRequestedUsage,

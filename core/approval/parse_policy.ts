@@ -1,6 +1,6 @@
 /** Parses a policy file (`kind: ApprovalPolicy`). Every unknown key is a fault. */
 import { EXCHANGE_MS } from "../attestation/exchange.ts";
-import { PROOF_KINDS } from "../attestation/proof.ts";
+import { PROOF_KINDS } from "../kube/kinds/constants.ts";
 import { ML_DSA_NAMES } from "../pki/keys/key_names.ts";
 import { findUnknownUsages } from "../pki/x509/usages.ts";
 import {

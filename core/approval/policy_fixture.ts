@@ -17,7 +17,8 @@ import {
 } from "../lib/config_file.ts";
 import { KEY_ALGORITHMS, type KeyAlgorithm, ML_DSA_KEY_ALGORITHMS } from "../pki/keys/key_names.ts";
 import type { Result } from "../lib/result.ts";
-import { PROOF_KINDS, type ProofKind } from "../attestation/proof.ts";
+import type { ProofKind } from "../attestation/proof.ts";
+import { PROOF_KINDS } from "../kube/kinds/constants.ts";
 import { findTokenId } from "../token/token_secret.ts";
 import type { NodeNames } from "./evidence/inventory.ts";
 import type { NameClaim, NodeCertificate } from "./evidence/ownership.ts";

@@ -8,7 +8,7 @@ import { canonicalIp } from "../lib/ip_address.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { parseNodeName } from "../machine/node_name.ts";
 import { type Bytes, equalBytes } from "../pki/asn1/der.ts";
-import { findDnsNameFault } from "../pki/x509/subject_alternative_names.ts";
+import { findDnsNameFault } from "../pki/x509/name_syntax.ts";
 import { formatSshFingerprint, parseSshKeyText } from "./ssh_signature.ts";
 
 /** One host key of a machine. */

@@ -1,5 +1,7 @@
 /** Joins bytes, and encodes them as text: base64 (as Go reads and writes it), base32 and hexadecimal digits. */
 import { Buffer } from "node:buffer";
+import { Secret } from "./brand.ts";
+import { err, ok, type Result } from "./result.ts";
 
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
@@ -25,6 +27,17 @@ export function encodeBase64(bytes: Uint8Array | string): string {
 /** Encodes bytes, or text in UTF-8, with the URL alphabet and without padding. */
 export function encodeBase64Url(bytes: Uint8Array | string): string {
   return toBuffer(bytes).toString("base64url");
+}
+
+/** Returns the value of the (Proxy-)Authorization header for the user in a URL; undefined if there is none. */
+export function readBasicAuthorization({ username, password }: URL): Result<Secret<string> | undefined, string> {
+  if (username === "" && password === "") return ok(undefined);
+  try {
+    const user = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+    return ok(new Secret(`Basic ${encodeBase64(user)}`));
+  } catch {
+    return err('its user name or password has "%" without two hexadecimal digits');
+  }
 }
 
 function toBuffer(bytes: Uint8Array | string): Buffer {

@@ -1,5 +1,6 @@
 /** Converts IP addresses between bytes and canonical text (RFC 5952, as Go's `net.IP`), and handles ranges (RFC 4632). */
 import { isIP, isIPv4 } from "node:net";
+import { err, ok, type Result } from "./result.ts";
 
 /** Formats 4 or 16 bytes as canonical text; an IPv4-mapped IPv6 address is printed as IPv4. */
 export function formatIpAddress(bytes: Uint8Array): string {
@@ -90,6 +91,13 @@ export function parseCidr(text: string): IpRange | undefined {
   if (!/^(?:0|[1-9]\d{0,2})$/.test(prefix) || Number(prefix) > width) return undefined;
   const prefixBits = Number(prefix);
   return isWithin(bytes, { bytes: masked(bytes, prefixBits), prefixBits: width }) ? { bytes, prefixBits } : undefined;
+}
+
+/** Parses a range or one address of a setting, and returns the range in canonical form. */
+export function parseNetwork(text: string): Result<string, string> {
+  const range = parseCidr(text);
+  if (range !== undefined) return ok(formatCidr(range));
+  return err("want a range such as 10.0.0.0/8, without bits behind the prefix, or one address");
 }
 
 /** Formats a range with the bits beyond the prefix cleared; IPv4-mapped addresses become IPv4 addresses. */

@@ -1,7 +1,15 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import fc from "../../tests/support/properties.ts";
-import { formatIpAddress, isLocalAddress, isSharedAddress, isWithin, parseCidr, parseIpAddress } from "./ip_address.ts";
+import {
+  formatIpAddress,
+  isLocalAddress,
+  isSharedAddress,
+  isWithin,
+  parseCidr,
+  parseIpAddress,
+  parseNetwork,
+} from "./ip_address.ts";
 
 for (
   const { text, want } of [
@@ -88,3 +96,9 @@ for (
     assert.deepEqual([isLocalAddress(bytes), isSharedAddress(bytes)], [local, shared]);
   });
 }
+
+test("parseNetwork() returns canonical networks, and one address as a network", () => {
+  assert.deepEqual(parseNetwork("10.0.0.7"), { ok: true, value: "10.0.0.7/32" });
+  assert.deepEqual(parseNetwork("2001:DB8:0::/64"), { ok: true, value: "2001:db8::/64" });
+  assert.equal(parseNetwork("10.0.0.7/24").ok, false);
+});

@@ -1,9 +1,8 @@
 /**
  * Chooses the proxy for a connection from HTTPS_PROXY and NO_PROXY, by the rules of Go's
- * `golang.org/x/net/http/httpproxy`, as kubectl and kubelet do. It also parses the URL of a notification receiver, which may
- * contain a user name and a password too.
+ * `golang.org/x/net/http/httpproxy`, as kubectl and kubelet do.
  */
-import { encodeBase64 } from "./encodings.ts";
+import { readBasicAuthorization } from "./encodings.ts";
 import { Secret } from "./brand.ts";
 import {
   formatCidr,
@@ -53,27 +52,6 @@ export function parseProxyUrl(text: string): Result<HttpProxy, string> {
     ...(authorization.value === undefined ? {} : { authorization: authorization.value }),
     url: new Secret(text),
   });
-}
-
-/** Parses the URL of a notification receiver. The error does not quote it, because it may contain a password. */
-export function parseReceiver(text: string): Result<URL, string> {
-  const url = URL.parse(text.trim());
-  if (url === null || !/^https?:$/.test(url.protocol)) return err("want a URL such as https://ntfy.example.com/topic");
-  // If the password has an unescaped "/", part of it would be taken for the host and be shown.
-  if (/@/.test(url.pathname)) return err('it has "@" after the host: write special characters of a password as %40');
-  const authorization = readBasicAuthorization(url);
-  return authorization.ok ? ok(url) : authorization;
-}
-
-/** Returns the value of the (Proxy-)Authorization header for the user in a URL; undefined if there is none. */
-export function readBasicAuthorization({ username, password }: URL): Result<Secret<string> | undefined, string> {
-  if (username === "" && password === "") return ok(undefined);
-  try {
-    const user = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-    return ok(new Secret(`Basic ${encodeBase64(user)}`));
-  } catch {
-    return err('its user name or password has "%" without two hexadecimal digits');
-  }
 }
 
 /**

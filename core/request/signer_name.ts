@@ -17,6 +17,7 @@ import {
 } from "../kube/kinds/constants.ts";
 import { byteLength, goQuote } from "../lib/go_text.ts";
 import { shellWord } from "../lib/printable.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 
 /** The length of a domain, a slash, and a path that consists of a namespace, a dot and a name. */
 const MAX_LENGTH = DNS_SUBDOMAIN_MAX_LENGTH + 1 + DNS_LABEL_MAX_LENGTH + 1 + DNS_SUBDOMAIN_MAX_LENGTH;
@@ -39,6 +40,11 @@ export function validateSignerName(path: string, value: string): FieldError[] {
   errors.push(...findFirstBadPart(path, name, dns1123SubdomainErrors));
   if (byteLength(value) > MAX_LENGTH) errors.push(tooLong(path, MAX_LENGTH));
   return errors;
+}
+
+/** Parses the name of a signer in a setting. */
+export function parseSignerName(text: string): Result<string, string> {
+  return validateSignerName("", text).length === 0 ? ok(text) : err("want domain/path, such as example.com/pods");
 }
 
 /** Validates the parts up to the first faulty one, because the messages do not identify the part. */

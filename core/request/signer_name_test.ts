@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatFieldError } from "../kube/status/field_error.ts";
-import { validateSignerName } from "./signer_name.ts";
+import { parseSignerName, validateSignerName } from "./signer_name.ts";
 
 const SUBDOMAIN_253 = `${"a".repeat(61)}.`.repeat(4) + "abcde";
 const SHAPE = "must be a fully qualified domain and path of the form 'example.com/signer-name'";
@@ -72,3 +72,10 @@ for (
     assert.deepEqual(found, want.map((text) => `spec.signerName: ${text}`));
   });
 }
+
+test("parseSignerName() returns a well-formed name, and describes the expected form of others", () => {
+  assert.deepEqual(parseSignerName("example.com/pods"), { ok: true, value: "example.com/pods" });
+  for (const text of ["", "pods", "example.com/a/b"]) {
+    assert.deepEqual(parseSignerName(text), { ok: false, error: "want domain/path, such as example.com/pods" });
+  }
+});

@@ -25,7 +25,7 @@ import type { Condition } from "../kube/meta.ts";
 import { dns1123SubdomainErrors, qualifiedNameErrors } from "../kube/names.ts";
 import { validateAnnotationsSize, validateConditions } from "../kube/rules/meta_v1.ts";
 import { decodeBase64 } from "../lib/encodings.ts";
-import { isMailAddress } from "../pki/x509/subject_alternative_names.ts";
+import { isMailAddress } from "../pki/x509/name_syntax.ts";
 import { type CertificateFacts, parseCertificate } from "../pki/x509/certificate.ts";
 import { isMlDsa, type KeyAlgorithmOptions } from "../pki/keys/key_names.ts";
 import { findPemBlock } from "../pki/asn1/pem.ts";

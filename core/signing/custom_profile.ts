@@ -31,7 +31,8 @@ import {
 import type { DistinguishedName } from "../pki/x509/names.ts";
 import { isInNetwork } from "../lib/ip_address.ts";
 import { matchesDeepPattern } from "../lib/linear_text.ts";
-import { findDnsNameFault, listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
+import { listAlternativeNames } from "../pki/x509/subject_alternative_names.ts";
+import { findDnsNameFault } from "../pki/x509/name_syntax.ts";
 
 /** Creates the profile of a signer. The rules are checked in this order: subject, names, key, usages, lifetime. */
 export function createCustomProfile(signerName: string, spec: ProfileSpec): SigningProfile {

@@ -10,12 +10,8 @@ import type { PodCertificateRequest, PodCertificateRequestStatus } from "../kube
 import { DEFAULT_POD_EXPIRATION_SECONDS, MAX_POD_CHAIN_BYTES } from "../kube/kinds/constants.ts";
 import { formatTime } from "../kube/meta.ts";
 import { decodeBase64 } from "../lib/encodings.ts";
-import {
-  type AlternativeNames,
-  findDnsNameFault,
-  isMailAddress,
-  parseUri,
-} from "../pki/x509/subject_alternative_names.ts";
+import type { AlternativeNames } from "../pki/x509/subject_alternative_names.ts";
+import { findDnsNameFault, isMailAddress, parseUri } from "../pki/x509/name_syntax.ts";
 import { cutLoggedText, escapeControls } from "../lib/printable.ts";
 import { matchesPattern } from "../lib/linear_text.ts";
 import { err, ok, type Result } from "../lib/result.ts";

@@ -23,7 +23,7 @@ import { MIN_EXPIRATION_SECONDS, MIN_POD_EXPIRATION_SECONDS } from "../kube/kind
 import { findDerValueFault } from "../pki/x509/certificate_extensions.ts";
 import { ML_DSA_NAMES } from "../pki/keys/key_names.ts";
 import { canonicalIp } from "../lib/ip_address.ts";
-import { findDnsNameFault, isDocumentUrl } from "../pki/x509/subject_alternative_names.ts";
+import { findDnsNameFault, isDocumentUrl } from "../pki/x509/name_syntax.ts";
 import type { Result } from "../lib/result.ts";
 import { findDnsPatternFault, findEmailPatternFault, findUriPatternFault } from "./custom_profile.ts";
 import {

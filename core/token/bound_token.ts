@@ -13,7 +13,8 @@ import { escapeControls } from "../lib/printable.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { parsePublicKeyPin, type PublicKeyPin } from "../pki/keys/key_names.ts";
 import { type NodeName, parseNodeName, toNodeSubject } from "../machine/node_name.ts";
-import { BOOTSTRAP_TOKEN_TYPE, parseRfc3339, parseTokenUses } from "./token_secret.ts";
+import { BOOTSTRAP_TOKEN_TYPE, parseRfc3339 } from "./token_secret.ts";
+import { parseTokenUses } from "./token_options.ts";
 
 /** The annotations for limits, which the creator of a token sets. */
 const LIMITS = {

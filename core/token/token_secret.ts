@@ -2,7 +2,7 @@
  * Bootstrap tokens, `<id>.<secret>` with a public id (cluster-bootstrap `token/util`, `token/api`), and the Secret of a
  * token: its encoding, the user that it authenticates, and its deletion
  * (`plugin/pkg/auth/authenticator/token/bootstrap/bootstrap.go`, cluster-bootstrap `util/secrets`,
- * `pkg/controller/bootstrap`). This file also parses the limits that users type.
+ * `pkg/controller/bootstrap`).
  */
 import { equalsInConstantTime, Secret } from "../lib/brand.ts";
 import { BOOTSTRAP_USER_PREFIX, BOOTSTRAPPERS_GROUP } from "../kube/user.ts";
@@ -11,20 +11,15 @@ import { formatTime, getName, SYSTEM_NAMESPACE } from "../kube/meta.ts";
 import { goQuote } from "../lib/go_text.ts";
 import { decodeBase64, encodeBase64 } from "../lib/encodings.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { formatCidr, parseCidr } from "../lib/ip_address.ts";
 import type { Random } from "../ports.ts";
+import { GROUP_PATTERN, isBootstrapGroup } from "./token_options.ts";
 
 /** The `type` of Secrets that hold bootstrap tokens. */
 export const BOOTSTRAP_TOKEN_TYPE = "bootstrap.kubernetes.io/token";
-export const BOOTSTRAP_TOKEN_USAGES: readonly string[] = ["signing", "authentication"];
-/** The group of the bootstrap tokens of `tlsboot up`, which may request node certificates. */
-export const UP_TOKEN_GROUP = "system:bootstrappers:tlsboot";
 
 const NAME_PREFIX = "bootstrap-token-";
 const USAGE_PREFIX = "usage-bootstrap-";
 const TOKEN_USER = /^system:bootstrap:([a-z0-9]{6})$/;
-const GROUP = /^system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]$/;
-const GROUP_PATTERN = "\\Asystem:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]\\z";
 
 /** The properties of a new token. */
 export interface TokenSecretOptions {
@@ -68,11 +63,6 @@ export function toTokenSecretName(id: string): string {
 /** Finds the token id in the user name of a requester, `system:bootstrap:<id>`; undefined for any other user. */
 export function findTokenId(username: string): string | undefined {
   return TOKEN_USER.exec(username)?.[1];
-}
-
-/** Reports whether a token may assign a group to its bearer. */
-export function isBootstrapGroup(group: string): boolean {
-  return GROUP.test(group) && !group.endsWith("\n");
 }
 
 /**
@@ -257,9 +247,6 @@ export interface BootstrapToken {
   readonly secret: Secret<string>;
 }
 
-/** The largest number of keys of one token. Their hashes must fit into the 256 KiB that annotations may have. */
-const MAX_TOKEN_USES = 1_000;
-
 export const TOKEN_ID = /^[a-z0-9]{6}$/;
 const TOKEN = /^([a-z0-9]{6})\.([a-z0-9]{16})$/;
 const ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz";
@@ -280,17 +267,6 @@ export function parseBootstrapToken(text: string): Result<BootstrapToken, string
 /** Formats the token as a client sends it, which reveals the secret. */
 export function formatBootstrapToken(token: BootstrapToken): string {
   return `${token.id}.${token.secret.reveal()}`;
-}
-
-export function parseTokenUses(text: string): Result<number, string> {
-  const uses = /^[1-9]\d{0,3}$/.test(text) ? Number(text) : 0;
-  return uses >= 1 && uses <= MAX_TOKEN_USES ? ok(uses) : err(`want a number from 1 to ${MAX_TOKEN_USES}`);
-}
-
-/** Parses a network, such as `10.0.0.0/24` or one address, and returns it in canonical form. */
-export function parseTokenNetwork(text: string): Result<string, string> {
-  const range = parseCidr(text);
-  return range === undefined ? err("want a network such as 10.0.0.0/24 or 2001:db8::/64") : ok(formatCidr(range));
 }
 
 /** Generates a new random token. */

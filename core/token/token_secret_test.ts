@@ -11,12 +11,9 @@ import {
   findTokenId,
   formatBootstrapToken,
   generateBootstrapToken,
-  isBootstrapGroup,
   listTokenFacts,
   parseBootstrapToken,
   parseRfc3339,
-  parseTokenNetwork,
-  parseTokenUses,
 } from "./token_secret.ts";
 import { inspect } from "node:util";
 import { createSeededRandom } from "../../tests/support/seeded_random.ts";
@@ -235,25 +232,6 @@ test("listTokenFacts() skips Secrets of another type or name, and keeps broken t
   assert.deepEqual(broken?.expiration, { kind: "unreadable", text: "soon" });
 });
 
-for (
-  const { group, want } of [
-    { group: "system:bootstrappers:a", want: true },
-    { group: "system:bootstrappers:kubeadm:default-node-token", want: true },
-    { group: `system:bootstrappers:${"a".repeat(256)}`, want: true },
-    { group: `system:bootstrappers:${"a".repeat(257)}`, want: false },
-    { group: "system:bootstrappers", want: false },
-    { group: "system:bootstrappers:", want: false },
-    { group: "system:bootstrappers:a-", want: false },
-    { group: "system:bootstrappers:A", want: false },
-    { group: "system:masters", want: false },
-    { group: "system:bootstrappers:a\n", want: false },
-  ]
-) {
-  test(`isBootstrapGroup() ${want ? "accepts" : "refuses"} ${JSON.stringify(group.slice(0, 40))}`, () => {
-    assert.equal(isBootstrapGroup(group), want);
-  });
-}
-
 const NOW = new Date("2026-06-01T00:00:00Z");
 
 function secretWith(expiration: string | undefined, edit: Partial<SecretObject> = {}): SecretObject {
@@ -377,26 +355,4 @@ test("generateBootstrapToken() skips the bytes that would make some characters m
 test("parseBootstrapToken() hides the secret from printing", () => {
   const parsed = parseBootstrapToken("abcdef.0123456789abcdef");
   assert.ok(!`${inspect(parsed)}${JSON.stringify(parsed)}`.includes("0123456789abcdef"));
-});
-
-for (
-  const { text, want } of [
-    { text: "1", want: 1 },
-    { text: "1000", want: 1_000 },
-    { text: "01", want: undefined },
-    { text: "-1", want: undefined },
-    { text: "1.5", want: undefined },
-    { text: "", want: undefined },
-  ]
-) {
-  test(`parseTokenUses() returns ${want} for "${text}"`, () => {
-    const uses = parseTokenUses(text);
-    assert.equal(uses.ok ? uses.value : undefined, want);
-  });
-}
-
-test("parseTokenNetwork() returns canonical networks, and one address as a network", () => {
-  assert.deepEqual(parseTokenNetwork("10.0.0.7"), { ok: true, value: "10.0.0.7/32" });
-  assert.deepEqual(parseTokenNetwork("2001:DB8:0::/64"), { ok: true, value: "2001:db8::/64" });
-  assert.equal(parseTokenNetwork("10.0.0.7/24").ok, false);
 });

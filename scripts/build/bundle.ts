@@ -78,7 +78,7 @@ const SPLIT = {
 const TO_COMMON_JS = {
   ...FORM,
   format: "cjs",
-  platform: "node",
+  platform: "neutral",
   // There is no file to import in a single executable.
   supported: { ...FORM.supported, "dynamic-import": false },
   // Identifiers are kept, because stack traces show the names of classes and functions.
@@ -104,7 +104,7 @@ export async function bundle(
     absWorkingDir: root,
     stdin: { contents: START, resolveDir: root },
     entryNames: basename(ENTRY, ".js"),
-    define: { TLSBOOT_BUILD: JSON.stringify(facts) },
+    define: { TLSBOOT_BUILD: JSON.stringify(JSON.stringify(facts)) },
   });
   const scripts = await Promise.all(outputFiles.map(async ({ path, text }) => {
     const name = basename(path);

@@ -1,8 +1,8 @@
 /**
  * The commit of a build. Only the build runs git; a built program never does.
  *
- * `core/version.ts` reads the commit from a constant: esbuild defines it in the bundle of the single file, and
- * `defineBuild` renders it as the first line of `core/version.js` in the npm package.
+ * `core/version.ts` reads the commit from a constant: esbuild defines it in the bundle of the single file (as a text, because
+ * it imports an object into every script), and `defineBuild` renders it as the first line of the npm package's copy.
  */
 import { spawnSync } from "node:child_process";
 import process from "node:process";
@@ -30,7 +30,7 @@ export function readBuildFacts(folder: string = process.cwd(), env: BuildEnviron
 
 /** Formats the line that defines the commit of a built program. */
 export function defineBuild({ commit, date }: BuildCommit): string {
-  return `const TLSBOOT_BUILD = ${JSON.stringify({ commit, date })};\n`;
+  return `const TLSBOOT_BUILD = ${JSON.stringify(JSON.stringify({ commit, date }))};\n`;
 }
 
 /** Returns the date of a build in seconds since 1970, for archives; 0 if it is unknown. */

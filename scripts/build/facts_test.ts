@@ -41,5 +41,5 @@ test("defineBuild() renders one line, from which a program reads the facts", () 
   const line = defineBuild(facts);
   assert.match(line, /^[^\n]*\n$/);
   // The built program does the same with the line in front of it.
-  assert.deepEqual(new Function(`${line}return TLSBOOT_BUILD;`)(), facts);
+  assert.deepEqual(JSON.parse(new Function(`${line}return TLSBOOT_BUILD;`)()), facts);
 });

@@ -16,7 +16,8 @@ import {
   parseAttestationCall,
   toWireChallenge,
 } from "../../core/attestation/node_attestation.ts";
-import { type ExpectedProofs, formatTokenProof, PROOF_KINDS, type ProofKind } from "../../core/attestation/proof.ts";
+import { type ExpectedProofs, formatTokenProof, type ProofKind } from "../../core/attestation/proof.ts";
+import { PROOF_KINDS } from "../../core/kube/kinds/constants.ts";
 import { isAppError } from "../../core/errors.ts";
 import type { Event, SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import { nodeAttestationKind, nodeKind, secretKind } from "../../core/kube/kinds/mod.ts";
@@ -47,8 +48,8 @@ import {
   decodeSecretValue,
   formatBootstrapToken,
   toTokenSecretName,
-  UP_TOKEN_GROUP,
 } from "../../core/token/token_secret.ts";
+import { UP_TOKEN_GROUP } from "../../core/token/token_options.ts";
 import { encodeTokenLimits, withCreator } from "../../core/token/bound_token.ts";
 import type { PublishedCluster } from "../../core/token/cluster_info.ts";
 import type { MetricsRegistry } from "../metrics/registry.ts";

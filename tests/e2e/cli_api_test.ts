@@ -335,10 +335,18 @@ describeInstance("commands of the API", {}, (instance) => {
       const [args, code, want] of [
         [["-l", "a=b=c"], 2, /error: --selector: "a=b=c" found, found '=', expected/],
         [["--field-selector", "foo"], 2, /error: --field-selector: "foo" found, invalid selector/],
+        [["-l", "a=b", "--field-selector", "foo"], 2, /error: --field-selector: "foo" found, invalid selector/],
         [["--field-selector", "a.b=c"], 1, /cannot use --field-selector "a\.b=c": field label not supported: a\.b/],
       ] as const
     ) {
       assert.match(await instance.refuse(code, "get", "csr", ...args), want);
+    }
+  });
+
+  test("an invalid signer name is reported with its flag", async () => {
+    for (const command of [["trust", "fetch", "--out", "-"], ["kubeconfig", "user", "ann", "--role", "approver"]]) {
+      const stderr = await instance.refuse(2, ...command, "--signer", "web");
+      assert.match(stderr, /error: --signer: "web" found, want domain\/path, such as example\.com\/pods/);
     }
   });
 });

@@ -7,13 +7,8 @@ import { join } from "node:path";
 import { type ApiClient, createApiClient, withQuery } from "../../client/objects/api.ts";
 import type { FilePort } from "../../client/files.ts";
 import type { TlsTransport } from "../../client/transport/tls_transport.ts";
-import {
-  BOOTSTRAP_TOKEN_USAGES,
-  createTokenSecret,
-  formatBootstrapToken,
-  generateBootstrapToken,
-  UP_TOKEN_GROUP,
-} from "../../core/token/token_secret.ts";
+import { createTokenSecret, formatBootstrapToken, generateBootstrapToken } from "../../core/token/token_secret.ts";
+import { BOOTSTRAP_TOKEN_USAGES, UP_TOKEN_GROUP } from "../../core/token/token_options.ts";
 import { getErrorMessage, isAppError } from "../../core/errors.ts";
 import { Secret } from "../../core/lib/brand.ts";
 import type { ResolvedCluster } from "../../core/kube/kubeconfig/kubeconfig.ts";

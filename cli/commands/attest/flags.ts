@@ -1,5 +1,5 @@
 /** The command `tlsboot attest`: its flags, help and examples. */
-import { PROOF_KINDS } from "../../../core/attestation/proof.ts";
+import { PROOF_KINDS } from "../../../core/kube/kinds/constants.ts";
 import { CA_CERT_HASH, parseServerUrl, PROOF_FROM_FLAG } from "../../flags/request.ts";
 import { defineCommand } from "../../framework/command.ts";
 import {

@@ -1,5 +1,5 @@
 /** The command `tlsboot bootstrap`: its flags, help and examples. */
-import { PROOF_KINDS } from "../../../core/attestation/proof.ts";
+import { PROOF_KINDS } from "../../../core/kube/kinds/constants.ts";
 import { err, ok, type Result } from "../../../core/lib/result.ts";
 import { canonicalIp } from "../../../core/lib/ip_address.ts";
 import { KEY_ALGORITHMS, ML_DSA_KEY_ALGORITHMS } from "../../../core/pki/keys/key_names.ts";

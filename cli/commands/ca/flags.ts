@@ -2,8 +2,8 @@
  * The commands `tlsboot ca init`, `import`, `show`, `crl`, `request`, `sign` and `shares …`: flags, help and examples.
  */
 import { err, ok, type Result } from "../../../core/lib/result.ts";
-import { formatCidr, parseCidr } from "../../../core/lib/ip_address.ts";
-import { findDnsSubtreeFault } from "../../../core/pki/x509/subject_alternative_names.ts";
+import { parseNetwork } from "../../../core/lib/ip_address.ts";
+import { parseDnsSubtree } from "../../../core/pki/x509/name_syntax.ts";
 import { API_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, STRUCTURED_OUTPUT } from "../../flags/common.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
 import { CA_PURPOSES, getCaName } from "../../../instance/authority/layout.ts";
@@ -41,21 +41,13 @@ const PERMIT_FLAGS = {
     placeholder: "DOMAIN",
     summary: "Let the CA certify these DNS names and no others: example.org covers itself and all names below it, " +
       ".example.org only the names below it. IP addresses are not limited unless --permit-ip is given.",
-    parse(text) {
-      const fault = findDnsSubtreeFault(text);
-      return fault === undefined ? ok(text.toLowerCase()) : err(fault);
-    },
+    parse: parseDnsSubtree,
   }),
   permitIp: parsedListFlag({
     placeholder: "CIDR",
     summary: "Let the CA certify these IP addresses and no others: 10.0.0.0/8, or one address. DNS names are not " +
       "limited unless --permit-dns is given.",
-    parse(text) {
-      const range = parseCidr(text);
-      return range === undefined
-        ? err("want a range such as 10.0.0.0/8, without bits behind the prefix, or one address")
-        : ok(formatCidr(range));
-    },
+    parse: parseNetwork,
   }),
 } as const;
 

@@ -2,7 +2,8 @@
 import { join, resolve } from "node:path";
 import { formatBootstrapKubeconfig, type JoinTarget } from "../../../core/token/join_material.ts";
 import type { NodeName } from "../../../core/machine/node_name.ts";
-import { BOOTSTRAP_TOKEN_USAGES, generateBootstrapToken, UP_TOKEN_GROUP } from "../../../core/token/token_secret.ts";
+import { generateBootstrapToken } from "../../../core/token/token_secret.ts";
+import { BOOTSTRAP_TOKEN_USAGES, UP_TOKEN_GROUP } from "../../../core/token/token_options.ts";
 import { AppError } from "../../../core/errors.ts";
 import { formatTime } from "../../../core/kube/meta.ts";
 import type { CaRotation } from "../../../core/kube/kinds/tlsboot_v1alpha1.ts";

@@ -1,16 +1,8 @@
 /** The commands `tlsboot kubeconfig admin` and `kubeconfig user`: flags, help and examples. */
 import { API_FLAGS, CA_KEY_FLAGS, DATA_DIR_FLAG, ISSUED_LOG_FLAG } from "../../flags/common.ts";
-import { KEY_ALGORITHM, lifetimeFlag, parseClusterUrl, parseSignerName, REQUEST_TIMEOUT } from "../../flags/request.ts";
+import { KEY_ALGORITHM, lifetimeFlag, parseClusterUrl, REQUEST_TIMEOUT } from "../../flags/request.ts";
 import { argument, defineCommand } from "../../framework/command.ts";
-import {
-  choiceFlag,
-  fileFlag,
-  listFlag,
-  parsedFlag,
-  parsedListFlag,
-  switchFlag,
-  textFlag,
-} from "../../framework/flags.ts";
+import { choiceFlag, fileFlag, listFlag, parsedFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 import { needs } from "../../framework/rules.ts";
 
 /** The roles of people, each with the permissions of the one before it and more. */
@@ -80,11 +72,10 @@ export const kubeconfigUserCommand = defineCommand({
         "Role of the person: a viewer reads requests and certificates, an approver also decides about requests, an " +
         "operator also revokes credentials and makes tokens.",
     }),
-    signer: parsedListFlag({
+    signer: listFlag({
       placeholder: "NAME",
       summary:
         "Custom signers for which --role approver and operator approve, besides those that the approver has published.",
-      parse: parseSignerName,
     }),
     duration: lifetimeFlag({ default: "8h", summary: "Lifetime of the certificate, at least 10m." }),
     noApprove: switchFlag({

@@ -6,6 +6,7 @@ import { requestCertificate, type RequestCertificateOptions } from "../../../cli
 import { readPublishedTrust } from "../../../client/node_trust.ts";
 import { isLoopbackServer } from "../../../core/token/cluster_info.ts";
 import type { CredentialPair } from "../../../core/machine/credential_pair.ts";
+import { parseSignerName } from "../../../core/request/signer_name.ts";
 import { findSubjectRestriction } from "../../../core/request/validate.ts";
 import { AppError, isAppError } from "../../../core/errors.ts";
 import type {
@@ -20,6 +21,7 @@ import type { Logger } from "../../../core/ports.ts";
 import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
 import { line, shellWord } from "../../../core/lib/printable.ts";
 import { kubeconfigUserCommand } from "./flags.ts";
+import { parseSetting } from "../../../instance/settings.ts";
 import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";
 import { toExpirationSeconds } from "../../flags/request.ts";
 import { formatCommand, formatCommandLine, type Input } from "../../framework/command.ts";
@@ -96,7 +98,8 @@ export async function run(input: Input<typeof kubeconfigUserCommand.flags>, tool
   return EXIT.done;
 }
 
-function checkSettings(name: string, { group, role }: Settings): void {
+function checkSettings(name: string, { group, role, signer }: Settings): void {
+  parseSetting("signer", signer, parseSignerName);
   if (!/^[^/\\\s-][^/\\\p{Cc}]*$/u.test(name)) throw new UsageError(`cannot use "${name}" as the name of a person`);
   if (name.startsWith("system:")) {
     throw new UsageError(

@@ -37,7 +37,8 @@ import {
 } from "../../framework/flags.ts";
 import { atMostOneOf, excludes, needs, whenTyped } from "../../framework/rules.ts";
 import { err, ok, type Result } from "../../../core/lib/result.ts";
-import { FIELD_OF_SHORT_NAME, type ListField, type SubjectFields } from "../../../core/pki/x509/names.ts";
+import { ATTRIBUTE_TYPES } from "../../../core/pki/x509/name_syntax.ts";
+import type { ListField, SubjectFields } from "../../../core/pki/x509/names.ts";
 import { splitUnescaped, trimChars, trimEndChars } from "../../../core/lib/linear_text.ts";
 
 export const CERTIFICATE_FLAGS = {
@@ -246,8 +247,8 @@ export function parseSubject(text: string): Result<SubjectFields, string> {
   const lists: Partial<Record<ListField, string[]>> = {};
   for (const part of parts) {
     const [type = "", ...rest] = part.split("=");
-    const short = type.trim().toUpperCase();
-    const field = FIELD_OF_SHORT_NAME.get(short === "S" ? "ST" : short);
+    const name = type.trim().toUpperCase().replace(/^S$/, "ST");
+    const field = ATTRIBUTE_TYPES.find(({ short }) => short === name)?.field;
     if (rest.length === 0 || type.trim() === "") return err(WANTED);
     if (field === undefined) {
       return err(`unsupported attribute "${type.trim()}": use CN, O, OU, C, L, ST, STREET, POSTALCODE`);

@@ -10,12 +10,12 @@ import {
 } from "../../../core/token/join_material.ts";
 import { listReachableHosts, type NodeName } from "../../../core/machine/node_name.ts";
 import {
-  BOOTSTRAP_TOKEN_USAGES,
   type BootstrapToken,
   formatBootstrapToken,
   generateBootstrapToken,
   parseBootstrapToken,
 } from "../../../core/token/token_secret.ts";
+import { BOOTSTRAP_TOKEN_USAGES } from "../../../core/token/token_options.ts";
 import { encodeTarFiles } from "../../../core/lib/tar.ts";
 import { EXIT, type ExitCode, UsageError } from "../../exit_code.ts";
 import { type Command, type CommandTable, formatCommand, type Input } from "../../framework/command.ts";

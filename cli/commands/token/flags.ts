@@ -2,10 +2,10 @@
 import {
   BOOTSTRAP_TOKEN_USAGES,
   isBootstrapGroup,
-  parseTokenNetwork,
   parseTokenUses,
   UP_TOKEN_GROUP,
-} from "../../../core/token/token_secret.ts";
+} from "../../../core/token/token_options.ts";
+import { parseNetwork } from "../../../core/lib/ip_address.ts";
 import { parseNodeName } from "../../../core/machine/node_name.ts";
 import { err, ok } from "../../../core/lib/result.ts";
 import { API_FLAGS } from "../../flags/common.ts";
@@ -94,7 +94,7 @@ export const tokenCreateCommand = defineCommand({
     cidr: parsedListFlag({
       summary:
         "Networks from which the token is accepted, such as 10.0.0.0/24. The address is the one that the server sees.",
-      parse: parseTokenNetwork,
+      parse: parseNetwork,
     }),
     publicKey: fileFlag({
       summary: "File with the only public key for which the token may request a certificate, as PEM of the key, of a " +

@@ -8,6 +8,8 @@ import { KUBE_APISERVER_SERVING_SIGNER } from "../../../core/kube/kinds/constant
 import { formatTime, getName } from "../../../core/kube/meta.ts";
 import { decideTrust, describeTrustBundle, mergeTrustBundles } from "../../../core/pki/x509/ca_bundle.ts";
 import type { Logger, Transport } from "../../../core/ports.ts";
+import { parseSignerName } from "../../../core/request/signer_name.ts";
+import { parseSetting } from "../../../instance/settings.ts";
 import { EXIT, type ExitCode } from "../../exit_code.ts";
 import type { Input } from "../../framework/command.ts";
 import { createHookError, runHookCommand } from "../../hooks.ts";
@@ -78,9 +80,9 @@ async function print(context: Context): Promise<ExitCode> {
 /** Parses the selection of bundles from the arguments and flags. Throws UsageError for an invalid name. */
 function parseSelection({ args: [name = ""], settings }: Input<typeof trustFetchCommand.flags>): TrustBundleSelection {
   const { signer: signerName, selector: labelSelector } = settings;
-  return signerName === undefined
-    ? { kind: "name", name: parseTrustBundleName(name) }
-    : { kind: "signer", signerName, labelSelector };
+  if (signerName === undefined) return { kind: "name", name: parseTrustBundleName(name) };
+  parseSetting("signer", [signerName], parseSignerName);
+  return { kind: "signer", signerName, labelSelector };
 }
 
 /** Merges the certificates of the bundles. Throws AppError when there are no bundles, or no certificates in them. */

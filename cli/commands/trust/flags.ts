@@ -8,7 +8,7 @@ import { argument, defineCommand } from "../../framework/command.ts";
 import { fileFlag, listFlag, parsedFlag, parsedListFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 import { atMostOneOf, exactlyOneOf, excludes, needs, together } from "../../framework/rules.ts";
 import { parsePublicKeyPin } from "../../../core/pki/keys/key_names.ts";
-import { parseServerUrl, parseSignerName } from "../../flags/request.ts";
+import { parseServerUrl } from "../../flags/request.ts";
 import { UsageError } from "../../exit_code.ts";
 
 export const getTrustBundlesCommand = defineCommand({
@@ -48,11 +48,10 @@ export const trustFetchCommand = defineCommand({
   args: [argument("[NAME]", "The bundle", { kind: "objects", objects: "trustBundles" })],
   flags: {
     ...API_FLAGS,
-    signer: parsedFlag({
+    signer: textFlag({
       placeholder: "NAME",
       completion: { kind: "suggestions", suggestions: [KUBE_APISERVER_SERVING_SIGNER] },
       summary: "Instead of the name of a bundle: fetch all bundles of this signer, into one file.",
-      parse: parseSignerName,
     }),
     selector: LIST_FLAGS.selector,
     out: fileFlag({

@@ -32,7 +32,7 @@ import { isRecord } from "../../lib/record.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import type { NodeName } from "../../machine/node_name.ts";
 import { parsePublicKeyPin, publicKeyPin } from "../../pki/keys/key_names.ts";
-import { findDnsNameFault } from "../../pki/x509/subject_alternative_names.ts";
+import { findDnsNameFault } from "../../pki/x509/name_syntax.ts";
 
 /** The names of one node in lower case, and its addresses in canonical form. */
 export interface NodeNames {

@@ -4,7 +4,7 @@
  * address that two nodes claim, or that the API server has, belongs to no node.
  */
 import type { EvidenceSettings } from "../policy.ts";
-import { findDnsNameFault } from "../../pki/x509/subject_alternative_names.ts";
+import { findDnsNameFault } from "../../pki/x509/name_syntax.ts";
 import { canonicalIp, isSharedAddress, parseIpAddress } from "../../lib/ip_address.ts";
 import type { Inventory, NodeNames } from "./inventory.ts";
 import { findLeafCertificate } from "../../request/issued_certificate.ts";

@@ -84,3 +84,6 @@ export const ROTATABLE_CAS: readonly string[] = [
 ];
 
 export const CA_ROTATION_STEPS = ["Trust", "Switch", "Finish"] as const;
+
+/** The kinds of proof of a NodeAttestation, in the order in which a machine tries them. */
+export const PROOF_KINDS = ["tpm", "ssh"] as const;

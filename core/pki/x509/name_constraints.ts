@@ -6,7 +6,8 @@
 import { type Bytes, contextTag, DerError, DerReader, TAG, withText } from "../asn1/der.ts";
 import { decodeAscii } from "../asn1/der_text.ts";
 import { encodeSequence, encodeValue } from "../asn1/der_writer.ts";
-import { type AlternativeNames, GENERAL_NAME_TAG, isDomain } from "./subject_alternative_names.ts";
+import { type AlternativeNames, GENERAL_NAME_TAG } from "./subject_alternative_names.ts";
+import { isDomain } from "./name_syntax.ts";
 import { formatCidr, isWithin, parseCidr, parseIpAddress } from "../../lib/ip_address.ts";
 import { encodeHex } from "../../lib/encodings.ts";
 

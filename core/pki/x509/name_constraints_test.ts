@@ -11,7 +11,7 @@ import {
 import { parseCertificate } from "./certificate.ts";
 import { formatCidr, parseCidr } from "../../lib/ip_address.ts";
 import { toResult } from "../asn1/der.ts";
-import { findDnsNameFault, findDnsSubtreeFault } from "./subject_alternative_names.ts";
+import { findDnsNameFault, parseDnsSubtree } from "./name_syntax.ts";
 import {
   encodeNameConstraints,
   findNameFault,
@@ -186,12 +186,12 @@ test("issueCertificate() gives name constraints only to a CA", async () => {
   await assert.rejects(issueTestCertificate(root, plan), { code: "invalid" });
 });
 
-test("findDnsSubtreeFault() describes the expected form", () => {
-  for (const good of ["example.org", ".example.org", "localhost", "a_b.example", "a".repeat(63)]) {
-    assert.equal(findDnsSubtreeFault(good), undefined, good);
+test("parseDnsSubtree() returns lower case, or describes the expected form", () => {
+  for (const good of ["example.org", ".example.org", "localhost", "A_b.example", "a".repeat(63)]) {
+    assert.deepEqual(parseDnsSubtree(good), { ok: true, value: good.toLowerCase() });
   }
   for (const bad of ["", ".", "*.example.org", "example.org.", "a..b", "ex ample", "é.org", "a".repeat(64)]) {
-    assert.ok(findDnsSubtreeFault(bad) !== undefined, bad);
+    assert.ok(!parseDnsSubtree(bad).ok, bad);
   }
 });
 

@@ -13,6 +13,7 @@ import { decodeText, decodeTime, type TextDialect } from "../asn1/der_text.ts";
 import { encodeOid, encodeSequence, encodeSetOf, encodeText } from "../asn1/der_writer.ts";
 import { decodeHex, encodeHex } from "../../lib/encodings.ts";
 import { splitUnescaped } from "../../lib/linear_text.ts";
+import { ATTRIBUTE_TYPES } from "./name_syntax.ts";
 
 /** The parts of a subject that signers copy; absent ones are empty. */
 export interface SubjectFields {
@@ -45,33 +46,10 @@ export interface DistinguishedName extends Required<SubjectFields> {
 /** A field that may have several values. */
 export type ListField = Exclude<keyof SubjectFields, "commonName" | "serialNumber">;
 
-interface AttributeType {
-  readonly oid: string;
-  readonly field: keyof SubjectFields;
-  readonly short: string;
-}
-
-/** The fields, in the order in which a certificate's subject is written (Go `crypto/x509/pkix` Name.ToRDNSequence). */
-const ATTRIBUTE_TYPES: readonly AttributeType[] = [
-  { oid: "2.5.4.6", field: "countries", short: "C" },
-  { oid: "2.5.4.8", field: "provinces", short: "ST" },
-  { oid: "2.5.4.7", field: "localities", short: "L" },
-  { oid: "2.5.4.9", field: "streetAddresses", short: "STREET" },
-  { oid: "2.5.4.17", field: "postalCodes", short: "POSTALCODE" },
-  { oid: "2.5.4.10", field: "organizations", short: "O" },
-  { oid: "2.5.4.11", field: "organizationalUnits", short: "OU" },
-  { oid: "2.5.4.3", field: "commonName", short: "CN" },
-  { oid: "2.5.4.5", field: "serialNumber", short: "SERIALNUMBER" },
-];
-
 const FIELD_OF: ReadonlyMap<string, keyof SubjectFields> = new Map(
   ATTRIBUTE_TYPES.map(({ oid, field }) => [oid, field]),
 );
-
-/** The fields by their short names, such as `CN`. */
-export const FIELD_OF_SHORT_NAME: ReadonlyMap<string, keyof SubjectFields> = new Map(
-  ATTRIBUTE_TYPES.map(({ short, field }) => [short, field]),
-);
+const SHORT_NAMES: ReadonlySet<string> = new Set(ATTRIBUTE_TYPES.map(({ short }) => short));
 
 const NONE: readonly string[] = Object.freeze([]);
 
@@ -152,7 +130,7 @@ export function parseFormattedName(text: string): readonly FormattedAttribute[] 
   for (const part of text === "" ? [] : splitUnescaped(text, (char) => char === ",")) {
     const end = part.indexOf("=");
     const [type, raw] = [part.slice(0, Math.max(end, 0)), part.slice(end + 1)];
-    if (!FIELD_OF_SHORT_NAME.has(type) && (!OID.test(type) || FIELD_OF.has(type))) return undefined;
+    if (!SHORT_NAMES.has(type) && (!OID.test(type) || FIELD_OF.has(type))) return undefined;
     const value = PLAIN.test(raw) ? raw : unescapeValue(raw);
     if (escapeValue(value) !== raw) return undefined;
     const isOnce = type === "CN" || type === "SERIALNUMBER";

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../../tests/support/properties.ts";
-import { encodeAlternativeNames, isMailAddress, parseAlternativeNames, parseUri } from "./subject_alternative_names.ts";
+import { encodeAlternativeNames, parseAlternativeNames } from "./subject_alternative_names.ts";
+import { isMailAddress, parseUri } from "./name_syntax.ts";
 import { DerError } from "../asn1/der.ts";
 import { encodeSequence, encodeValue } from "../asn1/der_writer.ts";
 

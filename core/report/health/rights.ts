@@ -5,7 +5,7 @@
  * `pkg/controller/certificates/approver/sarapprove.go`.
  */
 import { matchesSigner } from "../../approval/rules/evaluate_policies.ts";
-import { isBootstrapGroup } from "../../token/token_secret.ts";
+import { isBootstrapGroup } from "../../token/token_options.ts";
 import type { ResourceAttributesSpec, SubjectAccessReviewSpec } from "../../kube/kinds/authorization_v1.ts";
 import {
   CERTIFICATES_GROUP,

@@ -11,7 +11,7 @@ import {
   readArmor,
   readQrTexts,
 } from "../../../core/offline/armor.ts";
-import { isMailAddress } from "../../../core/pki/x509/subject_alternative_names.ts";
+import { isMailAddress } from "../../../core/pki/x509/name_syntax.ts";
 import { findIssuedFault } from "../../../core/request/issued_certificate.ts";
 import { validatePodRequestCreate } from "../../../core/request/validate_pod_request.ts";
 import { findRevocationTarget, toRevocationName } from "../../../core/revocation/revocation.ts";
