@@ -44,9 +44,9 @@ export function createClusterFinder(
   const { cwd, clock, files, connect, onProgress } = tools;
   const { server, caCertHash: pins } = settings;
   const hasToken = settings.token !== undefined || settings.tokenFile !== undefined;
-  const isByFlags = server !== undefined || hasToken || pins.length > 0;
+  const hasCredentials = server !== undefined || hasToken || pins.length > 0;
   if (path !== undefined) return createKubeconfigFinder(resolve(cwd, path), files, hint);
-  if (!isByFlags) return otherwise;
+  if (!hasCredentials) return otherwise;
   if (server === undefined) throw new UsageError("a token and a hash need --server, the address of the cluster");
   if (!hasToken) {
     throw new UsageError("--server needs --token or --token-file", "make a token with: tlsboot token create");

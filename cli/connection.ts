@@ -11,7 +11,7 @@ import { formatCommand, formatWords } from "./framework/command.ts";
 /** The settings that say where the API server is. */
 export interface ConnectionSettings {
   readonly kubeconfig: string | undefined;
-  /** The context of the kubeconfig; its current one by default. */
+  /** The context of the kubeconfig; the current context by default. */
   readonly context?: string | undefined;
   readonly dataDir: string;
 }

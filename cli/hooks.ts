@@ -14,7 +14,7 @@ export interface SignalHook {
   readonly pidFile: string;
 }
 
-/** The time limit of a command, so that a hanging one does not block the next change. */
+/** The time limit of a command, so that a hanging command does not block the next change. */
 const EXEC_LIMIT_MS = 5 * 60_000;
 
 /** Runs a shell command with additional environment variables and its output on stderr. Returns the reason if it fails. */

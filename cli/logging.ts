@@ -55,7 +55,7 @@ export function createLogger(options: LoggerOptions): Logger {
 /** The fields that every JSON line has. */
 const RESERVED = ["@timestamp", "level", "message", "logger"] as const;
 
-/** Appends `_` to the names of fields that would replace a reserved one. */
+/** Appends `_` to the names of fields that would replace a reserved field. */
 function withoutReserved(fields: Record<string, unknown>): Record<string, unknown> {
   if (!RESERVED.some((name) => Object.hasOwn(fields, name))) return fields;
   const isReserved = (name: string) => RESERVED.some((known) => known === name);

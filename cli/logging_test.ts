@@ -30,7 +30,7 @@ test("createLogger() writes text on a terminal and JSON elsewhere", () => {
   assert.equal(JSON.parse(pipe.stderrText()).message, "failed");
 });
 
-test("createLogger() lets no field replace a standard one, and writes one line whatever the content", () => {
+test("createLogger() lets no field replace a reserved field, and writes one line whatever the content", () => {
   const fields = {
     message: "a",
     level: "b",

@@ -33,7 +33,7 @@ const WORDS: Readonly<Record<BundleKind, { readonly from: string; readonly title
     answers: { from: "tlsboot sign", title: "Certificates", reader: "tlsboot offline import FILE" },
   };
 
-/** Reads the text of a file, or of stdin for `-`. AppError `io`, `invalid`. */
+/** Reads the text of a file, or of stdin for `-`. Throws AppError `io` or `invalid`. */
 export async function readBundleText(file: string, tools: Tools): Promise<string> {
   // Latin-1 preserves the bytes of the email around the bundle.
   return Buffer.from(await readInput(file, MAX_BYTES, tools)).toString("latin1");

@@ -9,7 +9,7 @@ import type { Io } from "./io.ts";
 import { createSteps, type ProgressIo } from "./output/progress.ts";
 import { UsageError } from "./exit_code.ts";
 
-/** The variable that replaces the time of the build, for example by an earlier one for tests with a clock in the past. */
+/** The variable that replaces the time of the build, for example for tests with a clock in the past. */
 const VARIABLE = "TLSBOOT_EARLIEST_TIME";
 
 /** The build time of sources that run directly. tlsboot did not exist before it. */

@@ -13,7 +13,7 @@ for (
     ["2046-11-28T12:00:00Z", true],
   ] as const
 ) {
-  test(`isPlausibleTime() is ${want} at ${now} for a program of ${BUILT.toISOString()}`, () => {
+  test(`isPlausibleTime() is ${want} at ${now} for a program built at ${BUILT.toISOString()}`, () => {
     assert.equal(isPlausibleTime(new Date(now), BUILT), want);
   });
 }

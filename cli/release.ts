@@ -27,7 +27,7 @@ export interface Release {
 
 /**
  * Reads the list in a folder and checks its signature, with the key in the file `releaseKey` or that of the releases.
- * The error says what is wrong. UsageError without a key, AppError `io` without a list.
+ * The error says what is wrong. Throws UsageError without a key, and AppError `io` without a list.
  */
 export async function readRelease(
   folder: string,

@@ -127,8 +127,8 @@ async function readConfig(
     import("./framework/config_file.ts"),
     import("node:fs/promises"),
   ]);
-  // A file may have keys for several commands. If two of them have a flag of the same name, that of the running one
-  // counts.
+  // A file may have keys for several commands. If another command has a flag of the same name, that of the running
+  // command counts.
   const known: FlagSet = Object.assign({}, ...table.commands.map(({ flags }) => flags), command.flags);
   try {
     const text = await readFile(resolve(io.cwd, path), "utf8");
@@ -192,7 +192,7 @@ function createIo(process: Process, stdout: OutputStream, stderr: OutputStream):
   };
 }
 
-/** Creates an output of the process. The stream is opened on first use, because that is a large part of a short run. */
+/** Creates an output of the process. It opens the stream on first use, because that takes a large part of a short run. */
 function createOutput(
   process: Process,
   name: "stdout" | "stderr",

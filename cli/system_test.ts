@@ -19,7 +19,7 @@ test("sleepUntil() rejects with the signal's reason, even if years remain", asyn
 
 test("sleep() sleeps again after a timer that fired early", async (t) => {
   const times = [0, 3, 5];
-  const { mock } = t.mock.method(performance, "now", () => times.shift() ?? assert.fail("the time is over"));
+  const { mock } = t.mock.method(performance, "now", () => times.shift() ?? assert.fail("now() was called too often"));
   await createSystemClock().sleep(5, new AbortController().signal).finally(() => mock.restore());
   assert.deepEqual(times, []);
 });

@@ -117,7 +117,7 @@ interface FirefoxPolicies
   readonly installed: readonly string[];
 }
 
-/** Reads the policies of Firefox. AppError `config_invalid`. */
+/** Reads the policies of Firefox. Throws AppError `config_invalid`. */
 async function readPolicies(path: string, files: FilePort): Promise<FirefoxPolicies> {
   let all: unknown;
   try {
@@ -314,6 +314,6 @@ function findCause(...outputs: readonly string[]): string | undefined {
     text !== ""
   );
   const errors = lines.filter((text) => /error|exception|denied/i.test(text));
-  const said = errors.length > 0 ? errors : lines;
-  return said.length === 0 ? undefined : said.slice(-3).join("; ");
+  const shown = errors.length > 0 ? errors : lines;
+  return shown.length === 0 ? undefined : shown.slice(-3).join("; ");
 }

@@ -190,14 +190,14 @@ export function stripElf(elf: Uint8Array): Buffer {
   const kept = headers.flatMap((header, index) =>
     index === 0 || index === namesIndex || isLoaded(header) ? [{ header, index }] : []
   );
-  const newIndexOf = new Map(kept.map(({ index }, position) => [index, position]));
+  const newIndices = new Map(kept.map(({ index }, position) => [index, position]));
 
   const names = readSection(file, headers[namesIndex]);
   const namesAt = Math.max(...headers.filter(isLoaded).map(readEnd));
   const sectionsAt = Math.ceil((namesAt + names.length) / 8) * 8;
   const newHeaders = kept.map(({ header, index }) => {
     const moved = Buffer.from(header);
-    moved.writeUInt32LE(newIndexOf.get(header.readUInt32LE(SECTION.link)) ?? 0, SECTION.link);
+    moved.writeUInt32LE(newIndices.get(header.readUInt32LE(SECTION.link)) ?? 0, SECTION.link);
     if (index === namesIndex) moved.writeBigUInt64LE(BigInt(namesAt), SECTION.offset);
     return moved;
   });
@@ -208,7 +208,7 @@ export function stripElf(elf: Uint8Array): Buffer {
   Buffer.concat(newHeaders).copy(stripped, sectionsAt);
   stripped.writeBigUInt64LE(BigInt(sectionsAt), FILE.sectionsAt);
   stripped.writeUInt16LE(kept.length, FILE.sectionCount);
-  stripped.writeUInt16LE(newIndexOf.get(namesIndex) ?? 0, FILE.namesIndex);
+  stripped.writeUInt16LE(newIndices.get(namesIndex) ?? 0, FILE.namesIndex);
   return stripped;
 }
 

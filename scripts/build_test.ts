@@ -44,7 +44,7 @@ test("stripElf() refuses files other than 64-bit little-endian ELF", () => {
   assert.throws(() => stripElf(Buffer.from("\x7fELF\x01\x01", "latin1")), /want a 64-bit little-endian ELF file/);
 });
 
-/** Sections in the order of their bytes; loaded ones first, as linkers put them. */
+/** Creates an ELF file with these sections. The bytes of loaded sections come first, as linkers put them. */
 function createElf(sections: readonly Section[]): Buffer {
   const all = [
     { name: "", type: 0, isLoaded: false, bytes: "" },

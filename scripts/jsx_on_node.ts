@@ -1,5 +1,5 @@
 /**
- * Lets Node run the sources quickly, and the `.tsx` files of the page at all: Node strips types, but does not know JSX. Used
+ * Lets Node load the sources faster, and load the `.tsx` files of the page: Node strips types, but does not know JSX. Used
  * by `node --import ./scripts/jsx_on_node.ts cli/main.ts ui` and by the tests; the released file and the npm package
  * contain JavaScript. Deno knows JSX.
  */

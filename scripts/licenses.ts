@@ -114,7 +114,7 @@ function toPackageName(specifier: string): string {
   return specifier.split("/").slice(0, specifier.startsWith("@") ? 2 : 1).join("/");
 }
 
-/** Finds the version of a package that the project itself wants, `name@version`. Other packages may want another one. */
+/** Finds the version of a package that the project itself wants, `name@version`. Other packages may want another version. */
 function findWanted({ specifiers }: Lock, name: string): string {
   const found = Object.entries(specifiers).find(([specifier]) => specifier.startsWith(`npm:${name}@`));
   if (found === undefined) throw new Error(`deno.lock has no ${name}; run deno install`);
@@ -152,7 +152,7 @@ async function describe(
   return { ...found, license: expression, dependencies: [], text: await licenseText(root, folder, found.name) };
 }
 
-/** Reads the package's licence file, or for the few packages without one, that in scripts/licenses. */
+/** Reads the package's licence file. For the few packages without such a file, reads it from scripts/licenses. */
 async function licenseText(root: string, folder: string, name: string): Promise<string> {
   const file = (await readdir(folder)).find((entry) => /^licen[cs]e([.-]|$)/i.test(entry));
   const path = file === undefined

@@ -284,7 +284,12 @@ function streamEvents(options: EventsOptions, signal: AbortSignal): Response {
 
 const ENCODER = new TextEncoder();
 
-async function sendEvents(options: EventsOptions, send: (text: string) => void, signal: AbortSignal): Promise<void> {
+/** Sends the events of a page until the signal ends them, which rejects. */
+export async function sendEvents(
+  options: EventsOptions,
+  send: (text: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
   const { data, clock, live } = options;
   let { seen } = options;
   send("retry: 2000\n\n");

@@ -137,7 +137,7 @@ export function findVariable(
 /** The parts of a command that determine which of its flags a configuration file can set. */
 type Reader = Pick<CommandSpec, "flags" | "environment">;
 
-/** Reports whether a configuration file may have a key: that of a flag of the running command, or else of another one. */
+/** Reports whether a configuration file may have a key: that of a flag of the running command, or else of any command. */
 export function isConfigurable(key: string, command: Reader, all: readonly Reader[] = []): boolean {
   const readers = Object.hasOwn(command.flags, key) ? [command] : all;
   return readers.some((reader) => {

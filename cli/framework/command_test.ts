@@ -6,7 +6,7 @@ import { type Command, formatCommand, formatCommandLine } from "./command.ts";
 import { parseCommandLine } from "./parse.ts";
 import { resolveSettings } from "./settings.ts";
 
-/** The commands whose lines are formatted again. */
+/** The commands whose command lines are repeated, for example by a service. */
 const REPEATED = ["bootstrap", "kubeconfig user", "request web"];
 
 /** A valid value for each flag that does not accept any text. */

@@ -85,7 +85,7 @@ function createRoot(
   return root;
 }
 
-/** Returns the flags of a command without those that a typed one excludes. */
+/** Returns the flags of a command without those that a typed flag excludes. */
 function getFlags(
   { flags, rules = [] }: Command,
   words: readonly string[],

@@ -77,7 +77,7 @@ for (
     { text: 'say "no"', want: "say \\(dqno\\(dq" },
     { text: "a\nb\tc", want: "a b c" },
   ]
-) test(`roffText() keeps ${JSON.stringify(text)} as words`, () => assert.equal(roffText(text), want));
+) test(`roffText() formats ${JSON.stringify(text)} as plain text`, () => assert.equal(roffText(text), want));
 
 test("roffText() returns one line without macros, whatever the text", () => {
   fc.assert(fc.property(anyText(), (text) => {
@@ -87,6 +87,6 @@ test("roffText() returns one line without macros, whatever the text", () => {
   }));
 });
 
-test("preformatted() closes what it opens", () => {
+test("preformatted() ends each block that it begins", () => {
   assert.deepEqual(preformatted("a\n.b"), [".PP", ".RS 4", ".nf", "\\fBa\\fR", "\\fB\\&.b\\fR", ".fi", ".RE"]);
 });

@@ -169,7 +169,7 @@ for (
   });
 }
 
-test("parseCommandLine() refuses flags of only the other of two such commands, and lists them in help", () => {
+test("parseCommandLine() refuses a parent's flag for its subcommand, and help lists the subcommands", () => {
   for (
     const [line, message] of [
       ["role explain n --elect", 'unknown flag "--elect" for "tlsboot role explain"'],

@@ -9,7 +9,7 @@ import { nameFlags } from "./flags.ts";
 import { EXIT, type ExitCode } from "../exit_code.ts";
 import { createStyle } from "../output/layout.ts";
 
-/** Hints for errors that come without one. */
+/** Hints for errors that come without a hint. */
 const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
   unauthorized:
     "the server does not accept the credentials in the kubeconfig, which may have expired or been revoked: ask an " +
@@ -67,7 +67,7 @@ export async function forEachItem<T>(
   return code;
 }
 
-/** Whether an error is about one item: an unreachable server, for example, makes all items fail in the same way. */
+/** Reports whether an error concerns one item only. An unreachable server, for example, fails all items in the same way. */
 export function isItemError(error: unknown): error is AppError {
   return error instanceof AppError && !["unreachable", "tls_untrusted", "unauthorized"].includes(error.code);
 }

@@ -72,7 +72,7 @@ function splitItem(item: string): { readonly key: string; readonly value: string
   return { key, value };
 }
 
-/** Lists the flags that given ones exclude. */
+/** Lists the flags that the given flags exclude. */
 export function listExcluded(rules: readonly Rule[], given: readonly string[]): readonly string[] {
   const isGiven = (item: string): boolean => given.includes(item);
   return rules.flatMap((rule) => {

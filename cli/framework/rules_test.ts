@@ -43,7 +43,7 @@ interface Case {
   readonly rule: Rule;
   readonly text: string;
   readonly right: readonly (readonly string[])[];
-  /** What is typed, by the fault. */
+  /** The typed flags and arguments, by the expected fault. */
   readonly wrong: Readonly<Record<string, readonly string[]>>;
 }
 
@@ -91,7 +91,7 @@ for (const { rule, text, right, wrong } of CASES) {
   });
 }
 
-test("checkRules() counts no switch that is off, no empty list and no default", () => {
+test("checkRules() ignores switches that are off, empty lists and defaults", () => {
   const given = {
     args: [],
     settings: { a: false, b: "value", d: [] },
@@ -142,7 +142,7 @@ test("checkRules() ignores other origins for a rule with whenTyped(), and gives 
   assert.equal(typed?.message, "--a and --b exclude each other\n--b needs --c");
 });
 
-test("listExcluded() lists what can no longer be typed", () => {
+test("listExcluded() lists the flags that the given flags exclude", () => {
   const rules = [atMostOneOf("a", "b"), excludes("c", "d", "e"), together("a", "f")];
   assert.deepEqual(listExcluded(rules, ["a"]), ["b"]);
   assert.deepEqual(listExcluded(rules, ["c"]), ["d", "e"]);

@@ -67,7 +67,7 @@ for (
     ["ca init", "DATADIR", undefined],
   ] as const
 ) {
-  test(`findUnreadVariables() ${want === undefined ? "passes" : "finds"} ${name} for ${path}`, () => {
+  test(`findUnreadVariables() ${want === undefined ? "omits" : "finds"} ${name} for ${path}`, () => {
     const env = { [name]: "x", HOME: "/root" };
     const found = findUnreadVariables(env, findCommand(path), COMMAND_TABLE);
     const isSetting = want?.startsWith("there is no such setting") === false;
@@ -75,7 +75,7 @@ for (
   });
 }
 
-test("findUnreadVariables() passes variables of the program and of Kubernetes", () => {
+test("findUnreadVariables() omits variables of the program and of Kubernetes", () => {
   const names = [
     ...["SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTPS", "PORT", "PORT_6443_TCP", "PORT_6443_TCP_ADDR"],
     ...["PORT_6443_TCP_PORT", "PORT_6443_TCP_PROTO", "WEB_PORT_443_UDP"],
@@ -173,7 +173,7 @@ test("resolveSettings() gathers lists from repeats and commas", () => {
   assert.deepEqual(resolved.value.settings.groups, ["a", "b", "c"]);
 });
 
-test("resolveSettings() reads flags for the command line only from the command line alone", () => {
+test("resolveSettings() reads a command-line-only flag from no other source", () => {
   const env = { TLSBOOT_FORCE: "true", TLSBOOT_PORT: "1", TLSBOOT_DATA_DIR: "x" };
   for (const [environment, port] of [["daemon", 1], ["strict", 6443], [undefined, 6443]] as const) {
     const resolved = resolveSettings(flags, { commandLine: {}, env, environment });

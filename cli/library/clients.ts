@@ -66,7 +66,7 @@ export interface ApiAccess extends AsyncDisposable {
   objects<T extends KubeObject>(kind: Kind, options?: Partial<ObjectStoreOptions>): ObjectStore<T>;
   /**
    * Creates a certificate signing request, waits until it is approved and signed, and returns the certificate, PEM. The
-   * usages are those of the signer by default. AppError `csr_denied`, `csr_failed`, `csr_deleted` or `timeout`.
+   * usages are those of the signer by default. Throws AppError `csr_denied`, `csr_failed`, `csr_deleted` or `timeout`.
    */
   requestCertificate(request: CertificateSettings): Promise<string>;
 }
@@ -85,7 +85,7 @@ export interface AdminAccess extends ApiAccess {
 
 /** The context of the kubeconfig, and the ports of the connection. */
 export interface ConnectSettings extends Partial<SystemPorts> {
-  /** The name of the context; by default the current one. */
+  /** The name of the context; by default the current context. */
   readonly context?: string;
 }
 

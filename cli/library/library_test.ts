@@ -41,7 +41,7 @@ async function createRequestPem(commonName: string, organizations?: readonly str
   return encodePem("CERTIFICATE REQUEST", createCertificationRequest({ subject }, key));
 }
 
-test("startTestServer() accepts its token over the network, and refuses another and none", async () => {
+test("startTestServer() accepts its token over the network, but no other token, and no request without one", async () => {
   await using server = await startTestServer();
   const csrs = `${server.url}/apis/certificates.k8s.io/v1/certificatesigningrequests`;
   assert.equal(await getStatus(csrs, server.caPem, server.token), 200);
@@ -59,13 +59,13 @@ test("startTestServer() starts many servers, each with its own CA, objects and t
   assert.equal(await getStatus(`${second!.url}/api`, second!.caPem, first!.token), 401);
 });
 
-test("startTestServer() stops at its port when it is disposed", async () => {
+test("startTestServer() stops listening when it is disposed", async () => {
   const server = await startTestServer();
   await server[Symbol.asyncDispose]();
   await assert.rejects(getStatus(`${server.url}/healthz`, server.caPem), { code: "ECONNREFUSED" });
 });
 
-test("a machine bootstraps at a test server, and with its kubeconfig it is the node", async () => {
+test("a machine bootstraps at a test server, and its kubeconfig authenticates it as the node", async () => {
   await using folder = await createTempFolder();
   await using server = await startTestServer({ autoApprove: true, signingDurationSeconds: 3_600 });
   const first = folder.join("bootstrap.kubeconfig");
@@ -119,12 +119,12 @@ test("connectToCluster() and bootstrapMachine() take a kubeconfig as text, and n
   }
 });
 
-test("bootstrapMachine() refuses the name of no node", async () => {
+test("bootstrapMachine() refuses a name that a node cannot have", async () => {
   const files = { bootstrapKubeconfig: "none", kubeconfig: "none" };
   await assert.rejects(bootstrapMachine({ ...files, nodeName: "a_b" }), { code: "invalid" });
 });
 
-test("startTestServer() without its approver leaves a request pending, and denials reach requestCertificate()", async () => {
+test("startTestServer() without its approver leaves a request pending, and requestCertificate() reports its denial", async () => {
   await using server = await startTestServer({ without: ["approver"] });
   const key = await generatePrivateKey("ecdsa-p256");
   const asked = {

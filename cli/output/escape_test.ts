@@ -21,12 +21,12 @@ test("line keeps the columns of its template and adds no others", () => {
 
 for (
   const { name, isTerminal, stream, want } of [
-    { name: "a terminal gets our colours and no others", isTerminal: true, stream: "stdout", want: true },
-    { name: "a file may hold data", isTerminal: false, stream: "stdout", want: false },
-    { name: "a file of messages may not", isTerminal: false, stream: "stderr", want: true },
+    { name: "escapes all but our control sequences on a terminal", isTerminal: true, stream: "stdout", want: true },
+    { name: "does not change data in a file", isTerminal: false, stream: "stdout", want: false },
+    { name: "escapes control sequences in a file of messages", isTerminal: false, stream: "stderr", want: true },
   ] as const
 ) {
-  test(`guardStreams(): ${name}`, () => {
+  test(`guardStreams() ${name}`, () => {
     let written = "";
     const inner = { write: (text: string) => void (written += text), isTerminal, columns: 80 };
     const text = "\x1b[31mred\x1b[0m\r\x1b[2K\x1b[8mhidden\x1b]0;title\x07\u202e\n";

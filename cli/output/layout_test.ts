@@ -10,7 +10,7 @@ for (
       text: "Name:\tn1\nSubject:\n\tCommon Name:\tx\n\tSerial Number:\t\nEvents:\t<none>",
       want: "Name:  n1\nSubject:\n         Common Name:    x\n         Serial Number:  \nEvents:  <none>",
     },
-    { name: "text without tabs as it is", text: "plain\n\nlines", want: "plain\n\nlines" },
+    { name: "no text without tabs", text: "plain\n\nlines", want: "plain\n\nlines" },
     { name: "characters, not bytes", text: "ä\tx\nbb\ty", want: "ä   x\nbb  y" },
   ]
 ) {
@@ -29,7 +29,7 @@ for (
   const { name, text, width, indent = "", want } of [
     { name: "a text that fits", text: "one two", width: 7, want: ["one two"] },
     { name: "a text that is one character too long", text: "one two", width: 6, want: ["one", "two"] },
-    { name: "an indentation, which counts", text: "one two", width: 8, indent: "  ", want: ["  one", "  two"] },
+    { name: "a text with an indentation", text: "one two", width: 8, indent: "  ", want: ["  one", "  two"] },
     {
       name: "a word that is longer than a line",
       text: "a /path/to/a/file b",
@@ -39,7 +39,7 @@ for (
     { name: "an empty text", text: "", width: 5, indent: " ", want: [" "] },
   ]
 ) {
-  test(`wrapWords() of ${name}`, () => assert.deepEqual(wrapWords(text, width, indent), want));
+  test(`wrapWords() wraps ${name}`, () => assert.deepEqual(wrapWords(text, width, indent), want));
 }
 
 test("wrapWords() gives the first line its own indent, and does not break a word with a space", () => {

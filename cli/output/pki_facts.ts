@@ -21,9 +21,9 @@ export interface Inspection {
   readonly lines: readonly (readonly [title: string, value: string | undefined])[];
   /** The facts for `-o json`; they always include `kind`. */
   readonly facts: Readonly<Record<string, unknown>>;
-  /** The certificate, if it is one. */
+  /** The certificate, if a certificate is described. */
   readonly certificate?: CertificateFacts;
-  /** The private key, if it is one. */
+  /** The private key, if a private key is described. */
   readonly key?: PrivateKey;
 }
 

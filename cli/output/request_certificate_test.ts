@@ -9,19 +9,19 @@ const spanning = (seconds: number) => ({ notBefore: new Date(START), notAfter: n
 for (
   const { name, given, asked, want } of [
     {
-      name: "a year of three",
+      name: "one year instead of three",
       given: 8_760 * HOUR,
       asked: 26_280 * HOUR,
       want: /1y, not the requested 3y$/,
     },
-    { name: "the whole of a long lifetime", given: 24 * HOUR, asked: 24 * HOUR, want: undefined },
-    { name: "the whole of a short lifetime, backdated", given: HOUR + 300, asked: HOUR, want: undefined },
-    { name: "no requested lifetime", given: HOUR, asked: undefined, want: undefined },
+    { name: "a long lifetime, granted in full", given: 24 * HOUR, asked: 24 * HOUR, want: undefined },
+    { name: "a short lifetime, granted in full and backdated", given: HOUR + 300, asked: HOUR, want: undefined },
+    { name: "any lifetime if none was requested", given: HOUR, asked: undefined, want: undefined },
   ]
 ) {
-  test(`describeShortenedLifetime() of ${name}`, () => {
-    const said = describeShortenedLifetime(spanning(given), asked);
-    if (want === undefined) assert.equal(said, undefined);
-    else assert.match(said ?? "", want);
+  test(`describeShortenedLifetime() ${want === undefined ? "accepts" : "describes"} ${name}`, () => {
+    const text = describeShortenedLifetime(spanning(given), asked);
+    if (want === undefined) assert.equal(text, undefined);
+    else assert.match(text ?? "", want);
   });
 }

@@ -61,7 +61,7 @@ export function decodeTable(value: unknown, path: string): ServerTable {
 /** A table with our own columns instead of the server's. */
 export interface OwnTable {
   readonly columns: readonly TableColumn[];
-  /** Returns the cells of an object; an undefined one becomes `<none>`. */
+  /** Returns the cells of an object; an undefined cell becomes `<none>`. */
   toCells(object: KubeObject): readonly unknown[];
   /** Returns values to sort by instead of the cells; undefined to sort by the cell. */
   toSortValues?(object: KubeObject): readonly unknown[];

@@ -153,7 +153,7 @@ async function showTables(
   const print = ({ columnDefinitions, rows }: ServerTable): void => {
     stdout.write(printer.print(columnDefinitions, isFitted ? refine(rows) : rows));
   };
-  const ask = async (path: string): Promise<ServerTable> =>
+  const fetchTable = async (path: string): Promise<ServerTable> =>
     await toShown(decode(await api.requestJson({ method: "GET", path }, signal), path));
   let version = "";
   let code: ExitCode = EXIT.done;
@@ -163,7 +163,7 @@ async function showTables(
     code = await forEachItem(names, async (given) => {
       const { name, value } = await getByName(
         given,
-        (name) => ask(withQuery(formatObjectPath(kind, name), included)),
+        (name) => fetchTable(withQuery(formatObjectPath(kind, name), included)),
         connection,
         request,
       );
@@ -172,7 +172,7 @@ async function showTables(
       tables.push(value);
     }, tools);
   } else {
-    for await (const page of readPages(collection, { ...selectors, ...included }, ask)) {
+    for await (const page of readPages(collection, { ...selectors, ...included }, fetchTable)) {
       tables.push(page);
       version = page.metadata.resourceVersion ?? "";
     }

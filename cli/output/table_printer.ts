@@ -25,7 +25,7 @@ export interface TableRow {
 
 /** Formats rows as they arrive. The heading is printed once, and columns never become narrower. */
 interface TablePrinter {
-  /** Formats rows as lines. Later Tables may have no columns; then those of the first one are used. */
+  /** Formats rows as lines. Later Tables may have no columns; then those of the first Table are used. */
   print(columns: readonly TableColumn[], rows: readonly TableRow[]): string;
 }
 

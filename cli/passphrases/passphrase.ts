@@ -130,7 +130,7 @@ function checkPassphrase(passphrase: string, from: string): Secret<string> {
     : undefined;
   if (fault === undefined) return new Secret(passphrase);
   throw new AppError("passphrase_missing", `cannot use the passphrase from ${from}: ${fault}`, {
-    hint: "want one line that is not empty",
+    hint: "give one line that is not empty",
   });
 }
 

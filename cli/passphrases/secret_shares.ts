@@ -60,7 +60,7 @@ export interface ShareCounts {
 }
 
 /**
- * Splits a passphrase into shares. The error is that it is too long. `threshold` and `count` are from 2 to 16, because a
+ * Splits a passphrase into shares, unless it is too long. `threshold` and `count` are from 2 to 16, because a
  * share has four bits for each.
  */
 export async function splitPassphrase(

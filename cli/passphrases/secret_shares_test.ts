@@ -28,7 +28,7 @@ const named = (shares: readonly (SecretShare | undefined)[]) =>
 
 const write = (share: SecretShare) => formatShareGroups(share).join(" ");
 
-test("combineShares() gives the passphrase back from every subset that is large enough, over the written form", async () => {
+test("combineShares() restores the passphrase from a subset that is large enough, after formatting and parsing", async () => {
   const shape = fc.record({
     passphrase: anyText({ minLength: 1, maxLength: 90 }).filter((text) => !text.includes("\0")),
     count: fc.integer({ min: 2, max: 16 }),
@@ -123,22 +123,22 @@ test("parseShare() names the group that is mistyped", async () => {
   const groups = formatShareGroups(share);
   const change = (index: number, edit: (group: string) => string) =>
     groups.map((group, at) => at === index ? edit(group) : group).join(" ");
-  const faultOf = (text: string) => {
+  const findFault = (text: string) => {
     const parsed = parseShare(text);
     return parsed.ok ? "none" : parsed.error;
   };
-  assert.equal(faultOf(change(2, (group) => group.slice(1))), "group 3: it has 7 characters, want 8");
+  assert.equal(findFault(change(2, (group) => group.slice(1))), "group 3: it has 7 characters, want 8");
   assert.equal(
-    faultOf(change(4, (group) => `U${group.slice(1)}`)),
+    findFault(change(4, (group) => `U${group.slice(1)}`)),
     "group 5: it has a character that does not occur in a share",
   );
-  assert.equal(faultOf(groups.slice(0, 7).join(" ")), "it has 7 groups, want 8");
-  assert.equal(faultOf(""), "there is no share in it");
-  assert.equal(faultOf("hello"), "group 1: it has 5 characters, want 8");
+  assert.equal(findFault(groups.slice(0, 7).join(" ")), "it has 7 groups, want 8");
+  assert.equal(findFault(""), "there is no share in it");
+  assert.equal(findFault("hello"), "group 1: it has 5 characters, want 8");
   // Nearly all mistakes are found by the group's own character, and all others by the checksum of the whole.
   let named = 0;
   for (let at = 0; at < 8 * 8; at++) {
-    const fault = faultOf(change(at >> 3, (group) => {
+    const fault = findFault(change(at >> 3, (group) => {
       const other = group[at & 7] === "7" ? "8" : "7";
       return group.slice(0, at & 7) + other + group.slice((at & 7) + 1);
     }));
@@ -155,21 +155,21 @@ test("parseShare() returns a share or an error, whatever the text", () => {
 test("combineShares() says which shares do not belong together, and how many are missing", async () => {
   const [a, b, c] = await split("pass", 3, 4);
   const [other] = await split("pass", 3, 4);
-  const kindOf = async (shares: readonly (SecretShare | undefined)[]) => {
+  const describeFault = async (shares: readonly (SecretShare | undefined)[]) => {
     const combined = await combineShares(named(shares));
     assert.ok(!combined.ok);
     return [combined.error.kind, combined.error.message];
   };
-  assert.deepEqual(await kindOf([a, c]), [
+  assert.deepEqual(await describeFault([a, c]), [
     "too few",
     `3 of the 4 shares of the set ${a?.setId} are needed, and 2 are given: number 1, 3`,
   ]);
-  assert.deepEqual(await kindOf([a, b, other]), [
+  assert.deepEqual(await describeFault([a, b, other]), [
     "mixed",
     `"a.txt" is share 1 of 4 of the set ${a?.setId}, and "c.txt" is share 1 of 4 of the set ${other?.setId}`,
   ]);
-  assert.deepEqual(await kindOf([b, a, b]), ["repeated", '"a.txt" and "c.txt" are the same share, number 2']);
-  assert.deepEqual(await kindOf([]), ["too few", "there is no share"]);
+  assert.deepEqual(await describeFault([b, a, b]), ["repeated", '"a.txt" and "c.txt" are the same share, number 2']);
+  assert.deepEqual(await describeFault([]), ["too few", "there is no share"]);
 });
 
 test("splitPassphrase() refuses a passphrase that is too long for paper", async () => {

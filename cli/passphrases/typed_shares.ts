@@ -118,12 +118,12 @@ function parseShareLine(text: string, number: number): SecretShare {
   const share = parseShare(text);
   if (share.ok) return share.value;
   throw new AppError("share_invalid", `cannot use the share in line ${number}: ${share.error}`, {
-    hint: "want one share in each line",
+    hint: "give one share in each line",
   });
 }
 
 /**
- * Asks for the groups of a share one after another, and again for a mistyped one. The user may type several groups in one
+ * Asks for the groups of a share one after another, and again for a mistyped group. The user may type several groups in one
  * line. Undefined when the user ends the input.
  */
 async function typeShare(shares: readonly NamedShare[], tools: ShareTools): Promise<SecretShare | undefined> {

@@ -155,7 +155,7 @@ function toHex(integrity: string): string {
   return Buffer.from(integrity.replace(/^sha512-/, ""), "base64").toString("hex");
 }
 
-/** Derives a UUID of version 8 (RFC 9562 section 5.8) from the content, so that the same document has the same one. */
+/** Derives a UUID of version 8 (RFC 9562 section 5.8) from the content, so that the same document has the same number. */
 function createSerialNumber(document: object): string {
   const hex = createHash("sha256").update(JSON.stringify(document)).digest("hex");
   const parts = [

@@ -237,7 +237,7 @@ export interface WantedService {
   readonly user?: string | undefined;
 }
 
-/** What the machine already has of a service. */
+/** The parts of a service that the machine already has. */
 export interface FoundService {
   /** The texts of the existing files by path: those of the service, and units with its name. */
   readonly texts: ReadonlyMap<string, string>;

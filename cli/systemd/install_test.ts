@@ -22,8 +22,8 @@ const SERVICE: WantedService = {
   files: [{ path: SETTINGS, text: "securePort: 1\n", mode: 0o644 }],
   user: 'u tlsboot - "Kubernetes TLS bootstrapping" /var/lib/tlsboot',
 };
-const START = ["run systemctl daemon-reload", `run systemctl enable ${UNIT}`];
-const FIRST = `run systemctl start --no-block ${UNIT}`;
+const ENABLE = ["run systemctl daemon-reload", `run systemctl enable ${UNIT}`];
+const START = `run systemctl start --no-block ${UNIT}`;
 
 const foundService = (
   texts: Readonly<Record<string, string>>,
@@ -48,25 +48,25 @@ for (
         `run systemd-sysusers --inline 'u tlsboot - "Kubernetes TLS bootstrapping" /var/lib/tlsboot'`,
         `write ${PATH}`,
         `write ${SETTINGS}`,
-        ...START,
-        FIRST,
+        ...ENABLE,
+        START,
       ],
     },
     { name: "nothing when all is there and runs", found: foundService(INSTALLED), want: [] },
     {
       name: "only the settings when they differ, and a restart",
       found: foundService({ ...INSTALLED, [SETTINGS]: "securePort: 2\n" }),
-      want: [`change ${SETTINGS}`, ...START, `run systemctl stop ${UNIT}`, FIRST],
+      want: [`change ${SETTINGS}`, ...ENABLE, `run systemctl stop ${UNIT}`, START],
     },
     {
       name: "what an interrupted installation has left out",
       found: foundService(INSTALLED, { isEnabled: false, state: "inactive" }),
-      want: [...START, FIRST],
+      want: [...ENABLE, START],
     },
     {
       name: "a new start of a service that has failed",
       found: foundService(INSTALLED, { state: "failed" }),
-      want: [...START, `run systemctl stop ${UNIT}`, FIRST],
+      want: [...ENABLE, `run systemctl stop ${UNIT}`, START],
     },
   ]
 ) {
@@ -107,7 +107,7 @@ test("planInstallation() refuses to replace the service of another machine", () 
   assert.match(planned.error.message, /^tlsboot\.service exists for something else: node n2$/);
 });
 
-test("planRemoval() stops the service, removes its files, the unit as the last one, and does nothing without a unit", () => {
+test("planRemoval() stops the service, removes its files and then the unit, and plans nothing without a unit", () => {
   const found = foundService(INSTALLED);
   const plan = planRemoval(SERVICE, found);
   assert.ok(plan.ok);
@@ -141,11 +141,11 @@ test("findDataFolders() finds the folders of both kinds of units", () => {
 for (
   const { name, host, want } of [
     { name: "a system without systemd", host: { hasSystemd: false, isRoot: true }, want: /does not run systemd/ },
-    { name: "another user than root", host: { hasSystemd: true, isRoot: false }, want: /^.* run: sudo tlsboot up$/ },
-    { name: "nothing of root on systemd", host: { hasSystemd: true, isRoot: true }, want: undefined },
+    { name: "a user other than root", host: { hasSystemd: true, isRoot: false }, want: /^.* run: sudo tlsboot up$/ },
+    { name: "root on a system with systemd", host: { hasSystemd: true, isRoot: true }, want: undefined },
   ]
 ) {
-  test(`checkServiceHost() refuses ${name}`, () => {
+  test(`checkServiceHost() ${want === undefined ? "accepts" : "refuses"} ${name}`, () => {
     const refusal = checkServiceHost(host, "tlsboot up");
     if (want === undefined) assert.equal(refusal, undefined);
     else assert.match(`${refusal?.message} ${refusal?.hint}`, want);

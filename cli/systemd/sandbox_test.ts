@@ -4,7 +4,7 @@ import { CA_KEY_FLAGS } from "../flags/common.ts";
 import { POLICY_FLAGS } from "../flags/controller.ts";
 import { checkSandbox, findHiddenPath, findUnitName } from "./sandbox.ts";
 
-/** The mounts of tlsboot.service under systemd 252, in part, with the home of one user shown in it. */
+/** Some mounts of tlsboot.service under systemd 252, in which the home of one user is visible. */
 const MOUNTINFO = String.raw`100 90 0:40 / / ro,relatime - overlay overlay rw
 101 100 0:25 /systemd/inaccessible/dir /home ro,nosuid,nodev,noexec - tmpfs tmpfs rw,mode=755
 102 100 0:25 /systemd/inaccessible/dir /run/user ro,nosuid,nodev,noexec - tmpfs tmpfs rw,mode=755

@@ -1,6 +1,6 @@
 /**
  * Reports the state of a service to systemd (sd_notify(3)): ready, a line of status, stopping, and the heartbeat for the
- * watchdog. Neither Node nor Deno can write to systemd's datagram socket, so its program `systemd-notify` does. Also finds
+ * watchdog. Neither Node nor Deno can write to a datagram socket, so systemd's program `systemd-notify` does it. Also finds
  * the listening socket that a socket unit passes (sd_listen_fds(3)).
  */
 import { execFile } from "node:child_process";
@@ -18,7 +18,7 @@ export interface SystemdService extends Disposable {
   describe(status: string): void;
 }
 
-/** The number of heartbeats in the watchdog's time, so that a late one does not end the service. */
+/** The number of heartbeats in a watchdog interval, so that one late heartbeat does not end the service. */
 const HEARTBEATS = 3;
 
 /**
@@ -76,7 +76,7 @@ export function connectService(
   };
 }
 
-/** Returns the time of the watchdog in milliseconds; undefined without a watchdog, or if it is for another process. */
+/** Returns the interval of the watchdog in milliseconds; undefined without a watchdog, or if it is for another process. */
 export function findWatchdogMs(env: Io["env"], pid: number): number | undefined {
   const { WATCHDOG_USEC: microseconds = "", WATCHDOG_PID: watched = String(pid) } = env;
   return /^[1-9]\d*$/.test(microseconds) && watched === String(pid) ? Number(microseconds) / 1000 : undefined;

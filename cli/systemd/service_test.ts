@@ -8,17 +8,17 @@ import { connectService, findPassedSocket, findWatchdogMs } from "./service.ts";
 
 for (
   const { name, env, want } of [
-    { name: "the time of this process", env: { WATCHDOG_USEC: "60000000", WATCHDOG_PID: "7" }, want: 60_000 },
-    { name: "the time of any process of the unit", env: { WATCHDOG_USEC: "1500000" }, want: 1_500 },
-    { name: "none of another process", env: { WATCHDOG_USEC: "60000000", WATCHDOG_PID: "8" }, want: undefined },
-    { name: "none without a watchdog", env: {}, want: undefined },
-    { name: "none in other words", env: { WATCHDOG_USEC: "1min" }, want: undefined },
+    { name: "the interval for this process", env: { WATCHDOG_USEC: "60000000", WATCHDOG_PID: "7" }, want: 60_000 },
+    { name: "the interval for any process of the unit", env: { WATCHDOG_USEC: "1500000" }, want: 1_500 },
+    { name: "nothing for another process", env: { WATCHDOG_USEC: "60000000", WATCHDOG_PID: "8" }, want: undefined },
+    { name: "nothing without a watchdog", env: {}, want: undefined },
+    { name: "nothing in another format", env: { WATCHDOG_USEC: "1min" }, want: undefined },
   ]
 ) {
   test(`findWatchdogMs() finds ${name}`, () => assert.equal(findWatchdogMs(env, 7), want));
 }
 
-test("connectService() reports the whole state each time, the last one at last, and logs a failure once", async () => {
+test("connectService() reports the whole state each time, ends with the latest one, and logs a failure once", async () => {
   await using folder = await createTempFolder();
   const reports = folder.join("reports");
   const program = `#!/bin/sh\nprintf '%s|' "$@" >> '${reports}'\nprintf '\\n' >> '${reports}'\nexit 1\n`;
@@ -41,10 +41,10 @@ test("connectService() reports the whole state each time, the last one at last, 
 
 for (
   const { name, env, want } of [
-    { name: "the one that was passed", env: { LISTEN_PID: "7", LISTEN_FDS: "1" }, want: 3 },
-    { name: "none without systemd", env: {}, want: undefined },
-    { name: "none of the process that started this one", env: { LISTEN_PID: "6", LISTEN_FDS: "1" }, want: undefined },
-    { name: "none when none was passed", env: { LISTEN_PID: "7", LISTEN_FDS: "0" }, want: undefined },
+    { name: "the passed socket", env: { LISTEN_PID: "7", LISTEN_FDS: "1" }, want: 3 },
+    { name: "no socket without systemd", env: {}, want: undefined },
+    { name: "no socket of the parent process", env: { LISTEN_PID: "6", LISTEN_FDS: "1" }, want: undefined },
+    { name: "no socket if none was passed", env: { LISTEN_PID: "7", LISTEN_FDS: "0" }, want: undefined },
   ]
 ) {
   test(`findPassedSocket() finds ${name}`, () => assert.equal(findPassedSocket({ env }, 7), want));

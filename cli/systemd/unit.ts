@@ -43,12 +43,12 @@ ExecStartPre=+/bin/mkdir -p ${folders.map(quoteWord).join(" ")}
 ExecStart=${command}
 Restart=always
 RestartSec=10s
-# It was stopped; and wrong settings, with which another start would fail too.
+# 130: it was stopped. 2: its settings are wrong, and another start would fail too.
 SuccessExitStatus=130
 RestartPreventExitStatus=2
 UMask=0077
 
-# Nothing but its own files, the network and the tables of its routes.
+# It writes only its own files, and uses the network and the routing tables.
 ProtectSystem=strict
 ReadWritePaths=${folders.map((folder) => quote(`-${folder}`)).join(" ")}
 ${seesHomes ? "" : "ProtectHome=yes\n"}PrivateTmp=${unit.words.some(isTemporary) ? "no" : "yes"}
@@ -77,7 +77,7 @@ WantedBy=multi-user.target
 `;
 }
 
-/** Returns the program for a unit to start. Throws UsageError for one that systemd could not start (203/EXEC). */
+/** Returns the program for a unit to start. Throws UsageError for a program that systemd could not start (203/EXEC). */
 export function findUnitProgram({ execPath }: Pick<Io, "execPath">, seesHomes = false): string {
   const program = basename(execPath) === "tlsboot" ? execPath : INSTALLED_PROGRAM;
   const why = isTemporary(program)
@@ -102,11 +102,11 @@ function isTemporary(path: string): boolean {
   return /(^|:)\/(var\/)?tmp(\/|$)/.test(path);
 }
 
-/** Formats the access to no device, or to one. */
+/** Formats the settings for access to the device, if there is one. */
 function formatDevices({ device }: RenewalUnit): string {
   if (device === undefined) return "PrivateDevices=yes\n";
   const group = device.group === undefined ? "" : `SupplementaryGroups=${device.group}\n`;
-  return `# Of the devices only the TPM.\nDevicePolicy=closed\nDeviceAllow=${quote(device.path)} rw\n${group}`;
+  return `# The TPM is its only device.\nDevicePolicy=closed\nDeviceAllow=${quote(device.path)} rw\n${group}`;
 }
 
 /** Formats the capabilities. A shell command may need any, and signals to other processes need CAP_KILL. */

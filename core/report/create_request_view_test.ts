@@ -524,7 +524,7 @@ test("createRequestView() returns plain data, with the verdict and the fixes", a
   assert.equal(shown.verdict?.text, "left pending: there is none");
   assert.deepEqual(shown.changes, [
     "ask for one",
-    'the built-in policy "kubelet-serving" would approve it; start it with: tlsboot approver --policy kubelet-serving',
+    'the built-in policy "kubelet-serving" would approve this request; add it to the approver\'s policies',
   ]);
   assert.deepEqual(shown.requester, {
     text: "the holder of token abc123",

@@ -250,7 +250,7 @@ export function listChanges(verdict: PolicyVerdict, others: readonly PolicyVerdi
     .filter((fix) => fix !== undefined);
   const policies = others.filter(({ kind }) => kind === "approve")
     .map(({ policy = "" }) =>
-      `the built-in policy "${policy}" would approve it; start it with: tlsboot approver --policy ${policy}`
+      `the built-in policy "${policy}" would approve this request; add it to the approver's policies`
     );
   return [...new Set([...fixes, ...policies])];
 }

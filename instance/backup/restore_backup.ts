@@ -286,7 +286,7 @@ const DISK: SwapDisk = { move: rename, sync: syncDirectory };
 /** Swaps the folders. After AppError `io` both are in their old places, or the error names the new ones. */
 export async function swapFolders(
   { staging, root, replaced }: Swap,
-  { move, sync }: SwapDisk = DISK,
+  { move, sync }: SwapDisk,
 ): Promise<void> {
   if (replaced !== undefined) await move(root, replaced);
   try {

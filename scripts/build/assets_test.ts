@@ -8,7 +8,7 @@ const SCRIPTS = {
   far: 'module.exports = { far: require("./near.js").near + 1 };',
 };
 
-test("createRequire() runs packed and separate scripts, each once, and requires the rest elsewhere", () => {
+test("createRequire() runs packed and separate scripts once each, and passes other names to the other function", () => {
   const assets: Readonly<Record<string, string>> = {
     "main.js": packScripts([["main.js", SCRIPTS.main], ["near.js", SCRIPTS.near]], [["far.js", "others.js"]]),
     "others.js": packScripts([["others.js", ""], ["far.js", SCRIPTS.far]]),

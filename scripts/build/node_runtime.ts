@@ -1,4 +1,4 @@
-/** The platforms of the released file, and their Node 24, also for tests. npm installs it once per machine. */
+/** The platforms of the released file, and the Node 24 for each, which tests use too. npm installs it once per machine. */
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";

@@ -64,7 +64,7 @@ interface RecordedLine {
 const COLUMNS = 80;
 const [CHARACTER_WIDTH, LINE_HEIGHT, MARGIN, TITLE_HEIGHT] = [7.25, 17, 16, 34];
 
-/** Formats the command and its output. Random names are kept, because the picture is made by hand. */
+/** Formats the command and its output. Random names are kept, because no test compares the picture. */
 export function formatRecording(command: string, lines: readonly RecordedLine[]): string {
   const shown = [{ text: `$ ${command}`, atMs: 0 }, ...lines];
   const width = Math.ceil(COLUMNS * CHARACTER_WIDTH + 2 * MARGIN);

@@ -46,7 +46,7 @@ async function main(): Promise<readonly string[]> {
 }
 
 /**
- * Writes images next to the Linux files in a folder, with the Debian packages in `baseFolder` or newly downloaded ones.
+ * Writes images next to the Linux files in a folder, with the Debian packages in `baseFolder` or from Debian.
  */
 export async function writeImages(dist: string, baseFolder?: string): Promise<readonly string[]> {
   const programs = await readLinuxPrograms(dist);

@@ -70,7 +70,7 @@ export async function readImageBase(folder: string): Promise<ImageBase> {
       const facts = await readFile(join(control, "control"));
       const described = parseControl(facts.toString(), await readFile(deb));
       packages.push(described);
-      // Scanners find the packages of an image without dpkg here.
+      // Scanners look here for the packages of an image that has no dpkg.
       const path = `var/lib/dpkg/status.d/${described.name}`;
       status.push(toTarFile(path, facts), toTarFile(`${path}.md5sums`, await readFile(join(control, "md5sums"))));
     }

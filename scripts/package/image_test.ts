@@ -34,7 +34,7 @@ function readArchive(archive: Buffer): ReadonlyMap<string, Uint8Array> {
   return read.value;
 }
 
-const digestOf = (bytes: Uint8Array) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+const toDigest = (bytes: Uint8Array) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 
 test("createOciArchive() has an index of all processors, and each blob under its digest", () => {
   const images = (["amd64", "arm64"] as const).map((architecture) => encodeImage(createImage(architecture)));
@@ -42,7 +42,7 @@ test("createOciArchive() has an index of all processors, and each blob under its
   const blob = (digest: string) => files.get(`blobs/${digest.replace(":", "/")}`)!;
   const parse = (bytes: Uint8Array | undefined) => JSON.parse(Buffer.from(bytes!).toString());
   for (const [path, bytes] of files) {
-    if (path.startsWith("blobs/")) assert.equal(path, `blobs/${digestOf(bytes).replace(":", "/")}`);
+    if (path.startsWith("blobs/")) assert.equal(path, `blobs/${toDigest(bytes).replace(":", "/")}`);
   }
   const [whole, ...others] = parse(files.get("index.json")).manifests;
   assert.deepEqual(others, []);
@@ -62,7 +62,7 @@ test("createOciArchive() has an index of all processors, and each blob under its
     // The manifest has the digest of the compressed layer, and the configuration that of the uncompressed one.
     assert.deepEqual(
       rootfs.diff_ids,
-      layers.map((layer: { digest: string }) => digestOf(gunzipSync(blob(layer.digest)))),
+      layers.map((layer: { digest: string }) => toDigest(gunzipSync(blob(layer.digest)))),
     );
   }
   // The shared layer is stored once: oci-layout, index.json, an index, two manifests, two configurations.
@@ -78,7 +78,7 @@ test("createDockerArchive() has the configuration and the layers of one image", 
   assert.deepEqual(Layers.map((path: string) => files.get(path)), image.layers);
 });
 
-test("the archives are the same bytes for the same images", () => {
+test("createOciArchive() and createDockerArchive() give the same bytes for the same images", () => {
   const make = () => {
     const image = encodeImage(createImage("amd64"));
     return Buffer.concat([createOciArchive(NAME, [image], WHEN), createDockerArchive(NAME, image, WHEN)]);

@@ -106,7 +106,7 @@ function packageJson({ name, version, license, exports, imports }: Manifest, pac
     type: "module",
     engines: { node: `>=${MIN_NODE_MAJOR}` },
     exports: { ...Object.fromEntries(entries), "./package.json": "./package.json" },
-    // kubectl finds the second name as `kubectl tlsboot`.
+    // By the second name, kubectl runs the program as `kubectl tlsboot`.
     bin: { tlsboot: `./${PROGRAM}`, "kubectl-tlsboot": `./${PROGRAM}` },
     sideEffects: [`./${PROGRAM}`],
     dependencies: Object.fromEntries(dependencies),

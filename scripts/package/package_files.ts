@@ -12,7 +12,7 @@ import { type TarEntry, toTarFile } from "./released_files.ts";
 /** The only file that users edit. */
 export const CONFIGURATION_FILE = "etc/tlsboot/up.yaml";
 
-/** The targets of the files of `packaging/systemd`. */
+/** The paths at which the files of `packaging/systemd` are installed. */
 const SYSTEMD: readonly (readonly [source: string, target: string])[] = [
   ["tlsboot.service", "usr/lib/systemd/system/tlsboot.service"],
   ["tlsboot.socket", "usr/lib/systemd/system/tlsboot.socket"],

@@ -20,7 +20,7 @@ const WHEN = 1_769_860_800;
 
 const skip = spawnSync("tar", ["--version"]).error && "tar is not installed";
 
-test("createTar() is read by tar: contents, modes, links, dates, owners", { skip }, async () => {
+test("createTar() writes archives that tar reads: contents, modes, links, dates, owners", { skip }, async () => {
   await using folder = await createTempFolder();
   const archive = folder.join("a.tar");
   await writeFile(archive, createTar(ENTRIES, WHEN));

@@ -38,24 +38,24 @@ const VERSIONS: Texts = {
 
 for (
   const { name, texts, want } of [
-    { name: "the same everywhere", texts: {}, want: "ok" },
+    { name: "the same version everywhere", texts: {}, want: "ok" },
     {
-      name: "another one in a guide",
+      name: "another version in a guide",
       texts: { "docs/guides/containers.md": "podman load --input tlsboot-1.2.2-image.oci.tar\n" },
       want: ["failed", /^write 1\.2\.3 in docs\/guides\/containers\.md \(1\.2\.2\)$/],
     },
     {
-      name: "another one for the program in the chart",
+      name: "another version of the program in the chart",
       texts: { "packaging/helm/tlsboot/Chart.yaml": "version: 1.2.3\nappVersion: 1.2.2\n" },
       want: ["failed", /Chart\.yaml \(1\.2\.2\)$/],
     },
     {
-      name: "another one in a manifest",
+      name: "another version in a manifest",
       texts: { "packaging/kustomize/a.yaml": "    app.kubernetes.io/version: 1.2.2\n" },
       want: ["failed", /a\.yaml \(1\.2\.2\)$/],
     },
     {
-      name: "none in the sources",
+      name: "no version in the sources",
       texts: { "core/version.ts": "" },
       want: ["failed", /write the version in core\/version\.ts$/],
     },
@@ -89,7 +89,7 @@ for (
       changelog: CHANGELOG.replace("2026-01-31", "not released yet"),
       want: ["failed", /"## 1\.2\.3, YYYY-MM-DD" and not with "## 1\.2\.3, not released yet"$/],
     },
-    { name: "a date that is none", changelog: CHANGELOG.replace("01-31", "13-31"), want: ["failed", /2026-13-31"$/] },
+    { name: "an invalid date", changelog: CHANGELOG.replace("01-31", "13-31"), want: ["failed", /2026-13-31"$/] },
     { name: "an older version", changelog: CHANGELOG.replace("1.2.3", "1.2.1"), want: ["failed", /"## 1\.2\.1, /] },
     {
       name: "a section above the version",
@@ -143,26 +143,26 @@ for (
     { name: "checkTag(): no tag yet", outcome: checkTag("1.2.3", [""]), want: ["not done", /^git tag -s v1\.2\.3$/] },
     { name: "checkTag(): another version", outcome: checkTag("1.2.3", ["v1.2.4"]), want: ["failed", /v1\.2\.4/] },
     {
-      name: "checkProjectAddress(): none",
+      name: "checkProjectAddress(): no address",
       outcome: checkProjectAddress(""),
       want: ["failed", /^set ADDRESS in scripts\/docs\/pages\.ts/],
     },
     {
-      name: "checkProjectAddress(): one",
+      name: "checkProjectAddress(): an address",
       outcome: checkProjectAddress("https://git.example.org/owner/tlsboot"),
       want: "ok",
     },
     {
-      name: "checkProjectAddress(): a slash too many",
+      name: "checkProjectAddress(): a slash at the end",
       outcome: checkProjectAddress("https://h/o/tlsboot/"),
       want: ["failed", /OWNER/],
     },
     {
-      name: "checkContact(): none",
+      name: "checkContact(): no address",
       outcome: checkContact(""),
       want: ["failed", /^set CONTACT in scripts\/docs\/pages\.ts/],
     },
-    { name: "checkContact(): one", outcome: checkContact("security@example.org"), want: "ok" },
+    { name: "checkContact(): an address", outcome: checkContact("security@example.org"), want: "ok" },
   ] as const
 ) {
   test(name, () => assertOutcome(outcome, want));

@@ -288,5 +288,5 @@ test("trust fetch reports the API server's CAs to the cluster after --exec has s
   api.intercept = ({ method }) => method === "POST" ? failure(500, "InternalError", "broken") : undefined;
   const refused = await tlsboot(folder, ...selection, "third.pem");
   assert.equal(refused.code, 0);
-  assert.match(refused.stderr, /the file is written, but the cluster did not take the report/);
+  assert.match(refused.stderr, /the file is written, but the cluster did not accept the report/);
 });

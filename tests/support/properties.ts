@@ -6,7 +6,8 @@ import process from "node:process";
 import fc from "fast-check";
 import { isFullRun } from "./full_run.ts";
 
-const SEED = Number(process.env["TLSBOOT_TEST_SEED"] ?? 20_261_125);
+const SEED = Number(process.env["TLSBOOT_TEST_SEED"] || 20_261_125);
+if (!Number.isSafeInteger(SEED)) throw new Error("TLSBOOT_TEST_SEED must be a whole number");
 
 /** Deno tries fewer values, because a property rarely depends on the engine. */
 const RUNS = process.versions["deno"] === undefined || isFullRun ? 100 : 20;

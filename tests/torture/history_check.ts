@@ -5,7 +5,7 @@ import { peerPath } from "../support/peers/go.ts";
 import { HISTORY_FILE } from "./history.ts";
 
 /** The name of the program among the peers that are built from Go modules. */
-export const HISTORY_CHECKER = "history-judge";
+export const HISTORY_CHECKER = "history-check";
 
 export interface Verdict {
   readonly title: string;
@@ -18,7 +18,7 @@ export interface Verdict {
   /** Lists, pages and gets that were compared with the state at their revision. */
   readonly reads: number;
   /** Reads that could not be compared in full, because no watch covered the changes around them. */
-  readonly unjudged: number;
+  readonly unchecked: number;
   /** Objects for which porcupine could not decide in time whether an order exists. */
   readonly unknown: readonly string[];
   readonly faults: readonly { readonly property: string; readonly message: string }[];
@@ -48,10 +48,10 @@ export function listVerdictFaults({ faults, unknown }: Verdict): readonly string
 }
 
 /** Summarizes what was checked in one line. */
-export function formatVerdict({ calls, operations, objects, watches, events, reads, unjudged }: Verdict): string {
+export function formatVerdict({ calls, operations, objects, watches, events, reads, unchecked }: Verdict): string {
   return [
     `${calls} calls checked: ${operations} operations on ${objects} objects`,
-    `${reads} reads at a revision${unjudged === 0 ? "" : ` (${unjudged} in part)`}`,
+    `${reads} reads at a revision${unchecked === 0 ? "" : ` (${unchecked} in part)`}`,
     `${events} events of ${watches} watches`,
   ].join(", ");
 }

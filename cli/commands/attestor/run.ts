@@ -36,7 +36,7 @@ export async function run({ settings }: Input<typeof attestorCommand.flags>, too
   const place = {
     ...remote,
     readKubeconfig: () => readCluster(resolve(cwd, kubeconfig), files),
-    // The inventory is given, so every reading has one.
+    // `--inventory` is given, so the inventory is never undefined.
     inventory: { current: () => followed.current().inventory!, refresh: followed.refresh },
   };
   await using attestor = await startAttestor(settings, place, { ...tools, logger }, signal);

@@ -49,7 +49,7 @@ export async function readOpener(settings: OpeningSettings, name: string, tools:
   const identities = text.split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== "" && line[0] !== "#");
   if (identities.length > 0) return { kind: "identities", identities: new Secret(identities) };
   throw new AppError("key_invalid", `cannot use identity "${settings.identity}": it contains no key`, {
-    hint: "want the file that age-keygen wrote",
+    hint: "give the file that age-keygen wrote",
   });
 }
 

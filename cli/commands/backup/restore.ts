@@ -63,7 +63,7 @@ function reportRestored(
   if (replaced !== undefined) io.stdout.write(line`the previous folder is now ${show(replaced)}\n`);
   for (const place of aside) io.stdout.write(line`the previous keys in etcd are now below ${place}/\n`);
   warn(`the backup has no revocations after ${createdAt}: revoke those again (tlsboot revoke)`, io);
-  if (omitted.length > 0) warn(`was not in the backup: ${describeOmitted(omitted)}`, io);
+  if (omitted.length > 0) warn(`the backup does not have: ${describeOmitted(omitted)}`, io);
   if (prefix === undefined || revision >= manifest.revision) return;
   warn(
     `etcd's revisions continue below the old ${manifest.revision}: restart the clients that are disconnected now, unless they ` +

@@ -190,7 +190,7 @@ export const bootstrapCommand = defineCommand({
       "sudo tlsboot bootstrap --attest tpm --server https://10.0.0.1:6443 --ca-cert-hash sha256:1234...cdef --rotate-certificates",
     "Get the certificate without a network: run this, sign the stick at the CA, and run this again":
       "tlsboot bootstrap --offline /media/stick --kubeconfig n1/kubeconfig --cert-dir n1/pki --hostname-override n1",
-    "Do that as a service, which keeps the certificate fresh":
+    "Join, and install a service that keeps the certificate fresh":
       "sudo tlsboot bootstrap --join n1.kubeconfig --install-service",
     "Keep both certificates of a server fresh":
       "tlsboot bootstrap --bootstrap-kubeconfig bootstrap.kubeconfig --kubeconfig n1/kubeconfig --cert-dir n1/pki --serving --rotate-certificates",
@@ -221,6 +221,6 @@ export const bootstrapCommand = defineCommand({
     ),
   ],
   exitCodes: {
-    3: "the request was denied, refused by the signer, or not decided in time, with --offline not answered yet, or the certificate that exists cannot be used",
+    3: "the request was denied, refused by the signer, not decided in time or, with --offline, not answered yet; or the existing certificate cannot be used",
   },
 });

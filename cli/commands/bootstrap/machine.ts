@@ -26,7 +26,7 @@ import { openProver } from "../../attestation.ts";
 import { createClusterFinder, DISCOVERY_SECONDS } from "../../cluster_credentials.ts";
 import { UsageError } from "../../exit_code.ts";
 
-/** Any step until the files are stored. */
+/** The progress of a machine until its files are stored. */
 export type MachineProgress = BootstrapProgress | DiscoveryProgress | ServingProgress | AttestProgress;
 
 /** The node name and the absolute paths of a machine. */

@@ -189,7 +189,7 @@ async function bootstrapOnce(context: Context): Promise<BootstrappedOnce> {
   const outcome = await bootstrap(first, signal);
   const isReady = outcome.kind === "issued" || await checkReadiness(context);
   if (!isReady && !settings.rotateCertificates) return { hookFaults: [], isReady };
-  // A run with --rotate-certificates does this all the time.
+  // With --rotate-certificates, `keepMachineFresh` makes this update.
   const update = isReady && outcome.kind === "alreadyValid" && !settings.rotateCertificates
     ? await updateForNewCa(options, signal)
     : undefined;

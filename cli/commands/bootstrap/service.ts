@@ -1,6 +1,6 @@
 /**
- * Formats the command line that repeats a run of `tlsboot bootstrap`, for the fixes for a machine and for the service that
- * keeps its certificates fresh. Installs and removes this service.
+ * Formats the command line that repeats a run of `tlsboot bootstrap`, for suggested fixes and for the service that keeps
+ * the certificates of a machine fresh. Installs and removes this service.
  */
 import { basename, dirname, join, resolve } from "node:path";
 import { shellWord } from "../../../core/lib/printable.ts";
@@ -63,7 +63,7 @@ export function formatUnit(
   }, io);
 }
 
-/** Creates the commands in the fixes for a machine whose certificate exists. */
+/** Creates the commands that fix a machine whose certificate exists. */
 export function createBootstrapWords(
   settings: BootstrapSettings,
   machine: Machine,
@@ -91,7 +91,7 @@ export function createBootstrapWords(
   };
 }
 
-/** The file for a token of the command line, because every user can read a unit. */
+/** The file to which a given token is written, because every user can read a unit. */
 const TOKEN_FILE = "/etc/tlsboot/bootstrap.token";
 
 /** Installs the service, with the join file of a pack if there is one. `state` is that of `checkHost`. */
@@ -120,7 +120,7 @@ export async function addService(
     ...(token === undefined ? [] : [{ path: TOKEN_FILE, text: `${token.trim()}\n`, mode: SECRET_MODE }]),
   ];
   const credentials = token === undefined ? {} : { token: undefined, tokenFile: TOKEN_FILE };
-  // The timeout is that of this command: the service starts again after its own, and continues.
+  // --timeout limits only this command: a service that times out is started again and continues.
   const kept = { ...settings, ...credentials, timeout: bootstrapCommand.flags.timeout.default };
   const unit = formatUnit(kept, machine, tools, await findTpmGroup(tools.files));
   return await installService({ unit: PACK_UNIT, text: unit, files }, state, {

@@ -18,8 +18,8 @@ function unit(flags: Readonly<Record<string, readonly string[]>>, io = IO, tpmGr
   return formatUnit(resolved.value.settings, resolveMachine(resolved.value.settings, io), io, tpmGroup);
 }
 
-/** Every key of the unit, with the values that systemd accepts (systemd.unit, .service, .exec(5)). */
 const YES_NO = /^(yes|no)$/;
+/** Every key of the unit, with the values that systemd accepts (systemd.unit, .service, .exec(5)). */
 const SYNTAX: Readonly<Record<string, Readonly<Record<string, RegExp>>>> = {
   Unit: {
     Description: /^\S.*$/,
@@ -99,7 +99,7 @@ function words(line: string, kind: "command" | "list" = "command"): readonly str
   });
 }
 
-test("formatUnit() reads as systemd reads, with every path absolute", () => {
+test("formatUnit() writes a unit that systemd can parse, with absolute paths", () => {
   const values = read(unit({
     bootstrapKubeconfig: ["bootstrap.kubeconfig"],
     serving: ["true"],
@@ -147,12 +147,12 @@ for (
   });
 }
 
-test("formatUnit() starts a program at home where the unit works there anyway", () => {
+test("formatUnit() starts a program in a home folder if the unit does not hide that folder", () => {
   const values = read(unit({ certDir: ["/home/jane/pki"] }, { ...IO, execPath: "/home/jane/tlsboot" }));
   assert.equal(words(values["ExecStart"] ?? "")[0], "/home/jane/tlsboot");
 });
 
-test("formatUnit() discovers with a token file and hashes", () => {
+test("formatUnit() repeats the server, the token file and the hashes of the CAs", () => {
   const hash = `sha256:${"0".repeat(64)}`;
   const values = read(unit({ server: ["10.0.0.1:6443"], tokenFile: ["token"], caCertHash: [hash] }));
   assert.ok(
@@ -162,7 +162,7 @@ test("formatUnit() discovers with a token file and hashes", () => {
   );
 });
 
-test("formatUnit() lets a program that proves by the TPM use only this device", () => {
+test("formatUnit() gives a program that proves its identity by the TPM no other device", () => {
   const hash = `sha256:${"0".repeat(64)}`;
   const flags = { attest: ["tpm"], server: ["10.0.0.1:6443"], caCertHash: [hash] };
   const values = read(unit(flags, IO, "tss"));
@@ -182,7 +182,7 @@ for (const odd of ["two words", 'a"quote', "a\\b", "100%", "$HOME", "a;b", "ü"]
     assert.equal(all[all.indexOf("--cert-dir") + 1], `/x/${odd}`);
     assert.equal(all[all.indexOf("--exec") + 1], `echo ${odd} "$TLSBOOT_CHANGED"`);
     assert.equal(words(values["ReadWritePaths"] ?? "", "list")[0], `-/x/${odd}`);
-    assert.equal(values["CapabilityBoundingSet"], undefined, "a command of the shell may need any");
+    assert.equal(values["CapabilityBoundingSet"], undefined, "a shell command may need any capability");
   });
 }
 

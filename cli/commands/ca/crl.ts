@@ -136,7 +136,7 @@ async function makeCrls(
   return crls;
 }
 
-/** Fetches the CRLs from the server. Throws AppError `unreachable`, `not_found`, or `ca_invalid` if another CA signed one. */
+/** Fetches each CRL from the server. Throws AppError `unreachable`, `not_found`, or `ca_invalid` if another CA signed it. */
 async function fetchCrls(wanted: readonly WantedCa[], context: Context): Promise<readonly Bytes[]> {
   const { settings, dir } = context;
   const kubeconfig = settings.kubeconfig ?? join(dir.root, "admin.kubeconfig");

@@ -74,7 +74,7 @@ export async function runInit({ settings }: Input<typeof caInitCommand.flags>, t
   return EXIT.done;
 }
 
-/** Creates the access to the keys, which are encrypted under shares when `--shares-out` is given. */
+/** Creates the access to the new keys. With `--shares-out`, it encrypts them with a passphrase that is split into shares. */
 async function createNewKeys(settings: CaInitSettings, tools: Tools): Promise<CaKeys> {
   const { files } = tools;
   const { shares = DEFAULT_SHARES, sharesOut, dataDir } = settings;
@@ -82,7 +82,7 @@ async function createNewKeys(settings: CaInitSettings, tools: Tools): Promise<Ca
   if (sharesOut === undefined) return keys;
   const folder = resolve(tools.cwd, dataDir);
   const { certificate, key } = authorityPaths(folder);
-  // The creation refuses an existing CA, for which no share may be written.
+  // No share may be written for an existing CA, which the creation refuses.
   if (await files.lstat(certificate) !== undefined) return keys;
   const first = settings.split ? authorityPaths(folder, SPLIT_PURPOSES[0]).key : key;
   const paths = await prepareShares(
@@ -207,7 +207,7 @@ export async function runSign(
   return EXIT.done;
 }
 
-/** Reports whether the CA that signs is one of the data directory, which has a register. */
+/** Reports whether the signing CA is in the data directory, which has a register. */
 function isInDataDir({ caCert, dataDir }: Input<typeof caSignCommand.flags>["settings"], cwd: string): boolean {
   if (caCert === undefined) return true;
   const folder = resolve(cwd, dataDir);

@@ -1,5 +1,5 @@
 /**
- * The commands `tlsboot ca rotate begin`, `status`, `switch`, `finish` and `abort`, for a CA of servers and for one in
+ * The commands `tlsboot ca rotate begin`, `status`, `switch`, `finish` and `abort`, for a CA of servers and for a CA in
  * files.
  */
 import { AppError, isAppError } from "../../../core/errors.ts";
@@ -65,7 +65,7 @@ type NamedCaSettings =
   & Omit<CaInFilesSettings, "caCert">
   & { readonly caCert: string | undefined };
 
-/** Opens the CA that the arguments and the flags name. Throws UsageError. */
+/** Opens the CA that the arguments and the flags name. AppError `clock_not_set`. */
 export function openReplaceableCa(
   { settings, args: [name = "ca"] }: { readonly settings: NamedCaSettings; readonly args: readonly string[] },
   timeoutMs: number,
@@ -155,7 +155,7 @@ export async function takeStep(
 ): Promise<ExitCode> {
   const { verb, leaveBehind = [] } = requested;
   const isCounted = needsCensus(verb, rotation);
-  // The names of a repeated step may be gone by now.
+  // After the rotation has finished, the named machines may no longer exist.
   const isChecked = leaveBehind.length > 0 && isInProgress(rotation);
   const rows = isCounted || isChecked ? await ca.census(rotation) : [];
   if (isChecked) assertKnown(leaveBehind, ca, rotation, rows);

@@ -15,7 +15,7 @@ import {
 } from "../../framework/flags.ts";
 import { atMostOneOf, excludes, needs, together } from "../../framework/rules.ts";
 
-const NAME_ARGUMENT = argument("[NAME]", "The CA, by the name of its file below pki/; ca without one", {
+const NAME_ARGUMENT = argument("[NAME]", "The CA, by the name of its file below pki/. Without it, ca", {
   kind: "suggestions",
   suggestions: ROTATABLE_CAS,
 });

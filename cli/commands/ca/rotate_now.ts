@@ -35,7 +35,7 @@ import { createCaKeys } from "../../passphrases/passphrase.ts";
 import { assertNoFiles, handOut } from "../../output/files.ts";
 import { DAY_MS } from "../../../core/lib/duration.ts";
 
-/** The time after a replacement in which the command repeats it, instead of replacing the new CA as well. */
+/** Within this time after a replacement, the command completes it instead of replacing the new CA as well. */
 const REPEATED_WITHIN_MS = 3_600_000;
 
 export async function run(input: Input<typeof caRotateNowCommand.flags>, tools: Tools): Promise<ExitCode> {
@@ -61,7 +61,7 @@ export async function run(input: Input<typeof caRotateNowCommand.flags>, tools: 
       ? await beginRotation(options)
       : await ca.advance(existing, { step: "Switch", isLeaked: true });
   }
-  // A server that is down still needs the new key, so the rotation is not finished then.
+  // While a server is down, the rotation is not finished, because that server still needs the new key.
   const code = await takeStep({ verb: "finish" }, ca, rotation, tools);
   await writeFiles(ca.name === "ca" ? rotation : undefined, machines, settings, tools);
   reportNext(machines.length, formatConnection(settings), tools);
@@ -78,7 +78,7 @@ async function findRecent(ca: ReplaceableCa, io: Io): Promise<CaRotation | undef
   return last?.spec.isLeaked === true && age < REPEATED_WITHIN_MS ? last : undefined;
 }
 
-/** Shows what will happen, and asks on a terminal. Throws AppError `invalid` without a terminal and `--yes`. */
+/** Shows what will happen and asks, unless `--yes` is given. Throws AppError `invalid` if there is no terminal to ask on. */
 async function confirmReplacement(
   ca: ReplaceableCa,
   { yes, out = "" }: Settings<typeof caRotateNowCommand.flags>,
@@ -92,11 +92,9 @@ async function confirmReplacement(
       hint: "give --yes to confirm it without a terminal",
     });
   }
+  const holders = await countHolders(ca, tools);
   tools.stderr.write(
-    line`All ${refusal}, those of ${await countHolders(
-      ca,
-      tools,
-    )} machines and users. Machines join again with a new token, ` +
+    line`All ${refusal}, including those of ${holders} machines and users. Machines join again with a new token, ` +
       "and people get new kubeconfigs.\n" +
       (machines === 0 ? "" : line`${machines} machines of the inventory get a join file in ${out}.\n`),
   );

@@ -223,7 +223,7 @@ async function writeSharePages(
 
 /**
  * Finds the complete set of shares that an interrupted run wrote into a folder; undefined when there is none. Throws
- * AppError `file_exists` for an incomplete set, which opens nothing, and for one of other counts.
+ * AppError `file_exists` for an incomplete set, which opens nothing, and for a set with other counts.
  */
 async function findSharePages(
   folder: string,
@@ -247,8 +247,8 @@ async function findSharePages(
 
 /**
  * Makes a random passphrase that no one sees and writes its shares, or finds the shares that an interrupted run wrote.
- * Returns the paths of as many as are needed. The shares are complete on disk before a key is encrypted with them. Throws
- * AppError `file_exists` as `findSharePages`, and for an existing key, which new shares would not open.
+ * Returns the paths of as many shares as open a key. The shares are complete on disk before a key is encrypted with them.
+ * Throws AppError `file_exists` as `findSharePages`, and for an existing key, which new shares would not open.
  */
 export async function prepareShares(
   to: ShareCounts & { readonly folder: string; readonly keyPath: string; readonly keyName: string },

@@ -51,7 +51,7 @@ export async function run(input: Input<typeof describeCertificateCommand.flags>,
   return found.some((item) => item instanceof AppError) ? EXIT.failed : EXIT.done;
 }
 
-/** The neighbours of a certificate in time: the one that it replaced, and the one that replaced it. */
+/** The certificate that a certificate replaced, and the one that replaced it. */
 interface Neighbours {
   readonly before: IssuedCertificate | undefined;
   readonly after: IssuedCertificate | undefined;

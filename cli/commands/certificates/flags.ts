@@ -92,7 +92,7 @@ export const getCertificatesCommand = defineCommand({
  The register holds every certificate until a year after it has expired, even if its request was deleted long ago. STATUS is valid, replaced (a newer certificate of the same signer and subject exists, and this one still works), untrusted (its CA was replaced by ca rotate, and is no longer trusted), expired or revoked. SERIAL is the beginning of the serial number, by which the other commands find the certificate; -o wide shows all of it. In the flags that select certificates, * stands for one or more characters, and several flags must all match.`,
   group: "Certificate Commands",
   args: [
-    argument("[SERIAL...]", "Serial numbers, or their beginnings; all certificates without one", {
+    argument("[SERIAL...]", "Serial numbers, or their beginnings. Without one, all certificates", {
       kind: "objects",
       objects: "certificates",
     }),
@@ -135,7 +135,7 @@ export const getCertificatesCommand = defineCommand({
   },
   examples: {
     "List what was issued in the last year": "tlsboot get certificates --since 365d",
-    "Find what expires next month": "tlsboot get certificates --expires-within 30d --sort-by expires",
+    "Find what expires within 30 days": "tlsboot get certificates --expires-within 30d --sort-by expires",
     "Make a spreadsheet of all nodes": "tlsboot get certs --subject O=system:nodes -o csv > nodes.csv",
     "Read the log of a signer of another cluster": "tlsboot get certificates --issued-log issued.log -o wide",
   },
@@ -190,7 +190,7 @@ export const verifyCertificatesCommand = defineCommand({
 
  To find out whether records of the last two days were cut off, pass a seal from the log of the server with --expect.`,
   group: "Certificate Commands",
-  args: [argument("[FILE]", "A log of a signer; the register of the server without it", { kind: "file" })],
+  args: [argument("[FILE]", "A log of a signer. Without it, the register of the server", { kind: "file" })],
   flags: {
     ...API_FLAGS,
     caFile: listFlag({

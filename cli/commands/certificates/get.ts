@@ -238,7 +238,7 @@ function paintStatus(status: string, style: Style): string {
   return status === "revoked" ? style.red(status) : style.yellow(status);
 }
 
-/** Formats the cells of a row; an empty one becomes `<none>`. */
+/** Formats the cells of a row; an empty cell becomes `<none>`. */
 function toTableRow(row: RecordRow): TableRow {
   return { cells: COLUMNS.map(({ text }) => text(row) || "<none>") };
 }

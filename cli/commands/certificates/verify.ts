@@ -23,7 +23,7 @@ export async function run(input: Input<typeof verifyCertificatesCommand.flags>, 
   const cas = await readCas(records, settings.caFile, tools);
   const recent = new RecentRecords();
   const now = file === undefined ? tools.clock.now() : undefined;
-  const report = await verifyRecords(recent.watch(records.source, tools.signal), {
+  const report = await verifyRecords(recent.read(records.source, tools.signal), {
     cas,
     now,
     expected: settings.expect,
@@ -50,11 +50,11 @@ async function readCas(
 /** The number of recent records to keep. */
 const RECENT = 3;
 
-/** Keeps the last records, because the fault of one may only show at the next one. */
+/** Keeps the most recent records, because a fault may only be found at a later record. */
 class RecentRecords {
   #records: readonly IssuedCertificate[] = [];
 
-  async *watch(source: RecordSource, signal: AbortSignal): AsyncGenerator<IssuedCertificate> {
+  async *read(source: RecordSource, signal: AbortSignal): AsyncGenerator<IssuedCertificate> {
     for await (const record of flattenPages(source.pages(signal))) {
       this.#records = [...this.#records.slice(1 - RECENT), record];
       yield record;
@@ -72,11 +72,11 @@ function describeFault(
   record: IssuedCertificate | undefined,
 ): AppError {
   const { serialNumber, subject } = record?.spec ?? {};
-  const about = serialNumber === undefined ? "" : ` (serial number ${serialNumber}, ${subject ?? "no subject"})`;
+  const details = serialNumber === undefined ? "" : ` (serial number ${serialNumber}, ${subject ?? "no subject"})`;
   const sealed = sealedUpTo === undefined
     ? "no seal was checked before it"
     : `the records up to ${sealedUpTo.name} are as they were sealed at ${sealedUpTo.time}`;
-  return new AppError("invalid", `the register is not intact at record ${name}${about}: the record ${problem}`, {
+  return new AppError("invalid", `the register is not intact at record ${name}${details}: the record ${problem}`, {
     hint: `${sealed}, and those after ${name} were not checked. Someone edited the register, or the storage is ` +
       "damaged: compare the record with a backup",
   });

@@ -26,7 +26,7 @@ export async function runDeny({ args, settings }: Input<typeof denyCommand.flags
   return (await decideEach(args, api, { ...denial, past: "denied" }, tools)).code;
 }
 
-/** Decides each request that passes the check, if there is one. Returns the names of the decided ones. */
+/** Decides each request that passes the check, if there is one. Returns the names of the requests that are decided. */
 export async function decideEach(
   args: readonly string[],
   api: ApiClient,

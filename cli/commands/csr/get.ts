@@ -123,7 +123,7 @@ const COLUMNS: readonly TableColumn[] = [
   { name: "Age" },
   { name: "Expires", paint: (cell, { red }) => cell === EXPIRED ? red(cell) : cell },
   { name: "State", paint: paintState },
-  // The columns of kubectl that have more detail.
+  // The columns of kubectl, for `-o wide`.
   { name: "SignerName", priority: 1 },
   { name: "Requestor", priority: 1 },
   { name: "RequestedDuration", priority: 1 },
@@ -145,7 +145,7 @@ function paintState(state: string, style: Style): string {
   }
 }
 
-/** Creates the table. An age is the one at the time when its row is formatted. */
+/** Creates the table. Ages are computed when a row is formatted. */
 function createCsrTable(clock: Pick<Clock, "now">): OwnTable {
   // The cells and the sort values of a row need the same parsed request.
   const summaries = new WeakMap<object, RequestSummary>();

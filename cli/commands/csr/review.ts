@@ -58,8 +58,8 @@ interface Selectors {
 }
 
 /**
- * Finds the pending requests that are named, or else those that are selected, the oldest first. Reports a named one
- * that is decided.
+ * Finds the pending requests that are named, or else those that are selected, the oldest first. Reports named requests
+ * that are already decided.
  */
 async function findPending(
   api: ApiClient,

@@ -110,7 +110,7 @@ export function createReporter(
   };
 }
 
-/** Reads a machine's certificate and key from disk and verifies them against the CA. AppError `pki_invalid`. */
+/** Verifies a machine's certificate and key on disk against the CA, and returns notAfter. Throws AppError `pki_invalid`. */
 export async function verifyMachine(
   machine: DemoMachine,
   authority: Authority,

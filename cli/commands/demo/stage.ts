@@ -250,7 +250,7 @@ export async function findPrograms({ env }: Pick<Io, "env">): Promise<KnownProgr
 }
 
 /**
- * Creates the environment of a command as if it were typed in a terminal, but without environment variables, input and a
+ * Creates the environment of a command as if it were typed in a terminal, but without environment variables, input or a
  * configuration file. What the command prints is appended to `printed`.
  */
 function captureOutput(printed: { all: string; stdout: string }, io: Io): Io {

@@ -74,7 +74,7 @@ function formatGuide(page: string): string {
     .replace(/\[([^[\]]+)\]\(([^()\s]+)\)/g, (_, label: string, target: string) => formatLink(label, target));
 }
 
-/** Formats a link to a guide as the command that prints it, one to the flags as --help, and others as their paths. */
+/** Formats a link to a guide as the command that prints it, a link to the flags as --help, and any other as its path. */
 function formatLink(label: string, target: string): string {
   const [path = ""] = target.split("#");
   const name = path.replace(/\.md$/, "");

@@ -98,7 +98,7 @@ async function examine(
   }
 }
 
-/** What a target is, with absolute paths. */
+/** A recognized target, with absolute paths. */
 type DoctorTarget =
   | { readonly kind: "data directory"; readonly path: string }
   | { readonly kind: "CA folder"; readonly path: string }
@@ -172,7 +172,7 @@ async function findNamed(name: string, { files, cwd }: ExamineDeps): Promise<str
   });
 }
 
-/** Suggests targets in a folder that is not one itself: folders with certificates or keys, or else kubeconfigs. */
+/** Suggests targets in a folder that is not a target itself: folders with certificates or keys, or else kubeconfigs. */
 async function suggestTargets(
   path: string,
   names: readonly string[],

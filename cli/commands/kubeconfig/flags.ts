@@ -13,7 +13,7 @@ import {
 } from "../../framework/flags.ts";
 import { needs } from "../../framework/rules.ts";
 
-/** The roles of people, each with everything that the one before it may do. */
+/** The roles of people, each with the permissions of the one before it and more. */
 export const PERSON_ROLES = ["viewer", "approver", "operator"] as const;
 
 export type PersonRole = (typeof PERSON_ROLES)[number];

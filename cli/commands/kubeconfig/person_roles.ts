@@ -42,7 +42,7 @@ const OPERATOR_RULES: readonly PolicyRule[] = [
   allow("create delete", "tlsboot", "revocations"),
 ];
 
-/** Creates the ClusterRole of a role. An approver approves for the signers of Kubernetes and for these custom ones. */
+/** Creates the ClusterRole of a role. An approver approves for the signers of Kubernetes and for these custom signers. */
 export function createPersonRole(role: PersonRole, customSigners: readonly string[]): ClusterRole {
   const approverRules = [
     allow("patch update", "certificates.k8s.io", "certificatesigningrequests/approval"),

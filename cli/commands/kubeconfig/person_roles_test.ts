@@ -30,7 +30,7 @@ for (
     { verb: "delete", group: "certificates.k8s.io", resource: REQUESTS, from: "operator" },
     { verb: "create", group: "tlsboot", resource: "revocations", from: "operator" },
     { verb: "update", group: "tlsboot", resource: "carotations", from: undefined },
-    // An operator has the Secrets of one namespace, by a Role.
+    // A Role gives an operator the Secrets of one namespace.
     { verb: "list", group: "", resource: "secrets", from: undefined },
     { verb: "impersonate", group: "", resource: "users", from: undefined },
     { verb: "create", group: "rbac.authorization.k8s.io", resource: "clusterrolebindings", from: undefined },
@@ -47,7 +47,7 @@ for (
   });
 }
 
-test("describePersonRole() names the Secrets of an operator, and that the others have none", () => {
+test("describePersonRole() says that an operator may use Secrets, and that the other roles may not", () => {
   assert.equal(createTokenRole().metadata.namespace, "kube-system");
   for (const role of ["viewer", "approver"] as const) assert.match(describePersonRole(role, []).join(), /no Secrets/);
   const text = describePersonRole("operator", [CUSTOM]).join();

@@ -43,7 +43,7 @@ export async function run(input: Input<typeof kubeconfigUserCommand.flags>, tool
   const path = resolve(tools.cwd, shownPath);
   await assertReplaceable("kubeconfig", path, settings.force, files);
   await using connection = await connect(settings, tools);
-  // Before the certificate, so that a run that fails here can be repeated.
+  // The role comes first, so that a run that fails here can be repeated.
   if (settings.role !== undefined) {
     await grantRole({ person: name, role: settings.role, signerNames: settings.signer }, connection.api, tools);
   }
@@ -162,8 +162,8 @@ function approveWith(
 }
 
 /**
- * Asks the API for the rights of the person, with their certificate, which tests it too; undefined when the API has no
- * answer. While a CA is being replaced, it also reports that the person trusts both.
+ * Asks the API for the rights of the person with their certificate, which tests the certificate too; undefined if the API
+ * does not report rights. While a CA is being replaced, it also reports that the person trusts both CAs.
  */
 async function fetchRights(
   cluster: ResolvedCluster,
@@ -212,7 +212,7 @@ const MAX_LINES = 10;
 const MAX_RESOURCES = 8;
 /** The API groups in which all users may ask about themselves (`system:basic-user`). */
 const SELF_REVIEW_GROUPS = ["authorization.k8s.io", "authentication.k8s.io"];
-/** What all users of an instance need while a CA is being replaced (`instance/instance_rbac.ts`). */
+/** The resources that all users of an instance need while a CA is being replaced (`instance/instance_rbac.ts`). */
 const CA_ROTATION_RESOURCES = [
   "carotations.tlsboot",
   "trustreports.tlsboot",

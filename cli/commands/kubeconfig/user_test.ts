@@ -18,14 +18,14 @@ const many = Array.from({ length: 12 }, (_, index) => `r${String(index).padStart
 
 for (
   const { name, rules, want } of [
-    { name: "permissions of all users", rules: [], want: [] },
+    { name: "no permissions that all users have", rules: [], want: [] },
     {
-      name: "an administrator",
+      name: "the permissions of an administrator",
       rules: [{ verbs: ["*"], apiGroups: ["*"], resources: ["*"] }],
       want: ["everything with: every resource"],
     },
     {
-      name: "rules with the same verbs",
+      name: "rules with the same verbs in one line",
       rules: [
         { verbs: ["get", "list"], apiGroups: [""], resources: ["pods", "pods/log"] },
         { verbs: ["list", "get"], apiGroups: ["apps", "batch"], resources: ["jobs"] },
@@ -33,7 +33,7 @@ for (
       want: ["get, list: jobs.apps, jobs.batch, pods"],
     },
     {
-      name: "a subresource alone, and names",
+      name: "a subresource without its resource, and names",
       rules: [
         { verbs: ["update"], apiGroups: ["certificates.k8s.io"], resources: ["certificatesigningrequests/approval"] },
         { verbs: ["get"], apiGroups: [""], resources: ["secrets"], resourceNames: ["a", "b"] },
@@ -41,18 +41,18 @@ for (
       want: ["get: secrets (a, b)", "update: certificatesigningrequests/approval.certificates.k8s.io"],
     },
     {
-      name: "many resources",
+      name: "the first of many resources",
       rules: [{ verbs: ["get"], apiGroups: [""], resources: many }],
       want: ["get: r00, r01, r02, r03, r04, r05, r06, r07 and 4 more"],
     },
     {
-      name: "many verbs",
+      name: "the first of many verbs",
       rules: many.map((verb) => ({ verbs: [verb], apiGroups: [""], resources: ["x"] })),
       want: [...many.slice(0, 10).map((verb) => `${verb}: x`), "and 2 more"],
     },
   ] satisfies readonly { name: string; rules: readonly ResourceRule[]; want: readonly string[] }[]
 ) {
-  test(`describeRights() of ${name}`, () => {
+  test(`describeRights() lists ${name}`, () => {
     const status = { resourceRules: [...basic, ...rules], nonResourceRules: [], incomplete: false };
     assert.deepEqual(describeRights(status), want);
   });

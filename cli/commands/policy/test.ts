@@ -274,7 +274,7 @@ export async function runCheck(input: Input<typeof policyCheckCommand.flags>, to
     const report = checkRuleFile(text, file);
     if (report === undefined) {
       throw new AppError("invalid", `cannot check "${file}": it has no kind that tlsboot knows`, {
-        hint: "want kind: ApprovalPolicy, SigningProfile, PolicyTest, Inventory, or Policy of audit.k8s.io/v1",
+        hint: "use kind: ApprovalPolicy, SigningProfile, PolicyTest, Inventory, or Policy of audit.k8s.io/v1",
       });
     }
     findings.push(...report.findings);

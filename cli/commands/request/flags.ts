@@ -158,9 +158,9 @@ export const requestCommand = defineCommand({
     whenTyped(needs("caCertHash", "offline"), "the CA of the API is in the kubeconfig"),
   ],
   exitCodes: {
-    0: "the certificate is there, or with --no-wait the request is",
+    0: "the certificate is in --out, or with --no-wait the request is sent",
     1: "failed, or there is a certificate already",
-    3: "the request was denied, refused by the signer, or not decided in time, with --offline not answered yet",
+    3: "the request was denied, refused by the signer, not decided in time or, with --offline, not answered yet",
   },
 });
 
@@ -225,7 +225,7 @@ export const requestWebCommand = defineCommand({
     ...SERVICE_RULES,
   ],
   exitCodes: {
-    0: "the certificate is there",
+    0: "the certificate is in --out",
     3: "the request was denied, refused by the signer, or not decided in time",
   },
 });

@@ -75,7 +75,7 @@ test("parseSubject() reads the output of formatName()", () => {
   ));
 });
 
-test("parseSubject() trims no space but U+0020", () => {
+test("parseSubject() trims U+0020, and no other white space", () => {
   for (const space of ["\u00a0", "\u2003", "\u3000", "\t"]) {
     assert.deepEqual(parseSubject(`CN=${space}a${space}`), { ok: true, value: { commonName: `${space}a${space}` } });
   }

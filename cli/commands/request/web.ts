@@ -217,7 +217,7 @@ function listResumeWords(
     ...NO_SERVICE,
     ...mode,
   };
-  // The identity exists then, so that no file of the server's data directory is needed.
+  // The identity exists by then, so no file of the server's data directory is needed.
   const { default: dataDir } = requestWebCommand.flags.dataDir;
   // The address of the server is useless without its token.
   const credentials = settings.token === undefined ? {} : { token: undefined, server: undefined, caCertHash: [] };

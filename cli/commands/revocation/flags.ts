@@ -6,7 +6,7 @@ import { choiceFlag, switchFlag, textFlag } from "../../framework/flags.ts";
 import { LIST_FLAGS, LIST_RULES } from "../../flags/list.ts";
 
 const YES_FLAG = switchFlag({
-  summary: "Do not ask for confirmation, not even for what this command itself uses or the register does not know.",
+  summary: "Do not ask for confirmation, even for this command's own credential or an unknown one.",
 });
 
 export const revokeCommand = defineCommand({
@@ -53,7 +53,7 @@ export const revokeCommand = defineCommand({
   },
   exitCodes: {
     0: "everything is revoked",
-    1: "failed for one or more of them",
+    1: "failed for one or more arguments",
     3: "not confirmed; nothing is revoked",
   },
 });
@@ -74,7 +74,7 @@ export const unrevokeCommand = defineCommand({
   ],
   flags: { ...API_FLAGS },
   examples: { "Let a user in again": "tlsboot unrevoke user/alice" },
-  exitCodes: { 1: "failed for one or more of them" },
+  exitCodes: { 1: "failed for one or more arguments" },
 });
 
 export const getRevocationsCommand = defineCommand({

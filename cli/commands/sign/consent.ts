@@ -24,7 +24,7 @@ import { formatDescription } from "../../output/layout.ts";
 import { canAsk, confirm } from "../../terminal.ts";
 import type { signCommand } from "./flags.ts";
 
-/** Shows each request, and asks on a terminal whether to sign what the rules allow. Without one, a machine's request needs a policy's approval. */
+/** Shows each request, and asks whether to sign. Without a terminal, a machine's request needs the approval of a policy. */
 export async function askForConsent(
   decided: readonly DecidedRequest[],
   { origin }: RequestBundle,

@@ -40,7 +40,7 @@ import { createLogger } from "../../logging.ts";
 import { createCaKeys } from "../../passphrases/passphrase.ts";
 import { askForConsent } from "./consent.ts";
 
-/** The maximum size of a request file. Real ones are much smaller. */
+/** The maximum size of a request file. Real requests are much smaller. */
 const MAX_BYTES = 1024 * 1024;
 const STDIN = "-";
 /** The minimum lifetime of certificates of Kubernetes' signers. A custom profile has its own limit. */
@@ -186,7 +186,7 @@ async function signBundle(
   { settings, origins }: Input<typeof signCommand.flags>,
   tools: Tools,
 ): Promise<ExitCode> {
-  refuseFlags(origins, ["usage", "duration"], "not for a bundle", SEE_HELP);
+  refuseFlags(origins, ["usage", "duration"], "not for a bundle", `the requests contain their own; ${SEE_HELP}`);
   const bundle = openBundleText("requests", readRequests, text, file);
   if (bundle.origin.kind === "export") {
     refuseFlags(origins, ["server"], "not for requests that a server exported", SEE_HELP);
@@ -245,7 +245,7 @@ export async function signFolder(
   return code === EXIT.done && isRefused ? EXIT.no : code;
 }
 
-const SEE_HELP = "the requests contain their own usages and lifetimes; see: tlsboot sign --help";
+const SEE_HELP = "see: tlsboot sign --help";
 
 /** Throws UsageError for given flags that do not apply to the arguments. */
 function refuseFlags(origins: Input["origins"], flags: readonly string[], why: string, hint?: string): void {

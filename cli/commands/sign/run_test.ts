@@ -1,4 +1,4 @@
-/** Disk errors and kills while a folder is answered: a request is signed and recorded once, and gets its answer. */
+/** Checks that disk errors and kills while a folder is answered leave each request signed and recorded once. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { cp, mkdir, readFile, symlink, truncate, writeFile } from "node:fs/promises";
@@ -17,9 +17,9 @@ import { createSystemClock, createSystemRandom, createTools } from "../../system
 import { signCommand } from "./flags.ts";
 import { signFolder } from "./run.ts";
 
-/** A limit above the number of calls of any of these runs. */
+/** More calls than any of these runs makes. */
 const MAX_CALLS = 60;
-/** The fewest calls of a run that fail by each fault. */
+/** The minimum number of calls that make a run fail, by how much of a write a fault completes. */
 const MIN_FAILURES = { nothing: 6, half: 2, all: 4 };
 const { signal } = new AbortController();
 
@@ -119,7 +119,7 @@ describe("a folder of requests", () => {
   test("signFolder() in several runs at once signs and records a request once", async () => {
     await using place = await createTempFolder();
     await cp(template.path, place.path, { recursive: true });
-    // The clock by which a run waits for the lock of another one.
+    // A real clock, because a run waits for the lock of another run.
     const clock = createSystemClock();
     const runs = await Promise.all(Array.from({ length: 4 }, () => sign(place, createFilePort(), clock)));
     assert.deepEqual(runs.map(({ code }) => code), [0, 0, 0, 0], runs.map(({ stderr }) => stderr).join(""));

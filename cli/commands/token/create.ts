@@ -229,9 +229,9 @@ async function warnUnenforced(api: ApiClient, limits: TokenLimits, io: Io, signa
   }
   if (maxKeys === undefined) return;
   const what = node === undefined ? "the number of keys" : "the node and the number of keys";
-  const approves = isApproval ? ", which also approves by this token" : "";
+  const approves = isApproval ? ", which also approves the requests of this token" : "";
   warn(
-    `${gitVersion} does not enforce ${what}, or that a token can be used up: run tlsboot approver --token-limits${approves}`,
+    `${gitVersion} does not enforce ${what}, and accepts a token that is used up: run tlsboot approver --token-limits${approves}`,
     io,
   );
   warn(

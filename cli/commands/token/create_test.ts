@@ -8,7 +8,7 @@ import { parseCaBundle } from "../../../core/pki/x509/ca_bundle.ts";
 import { createCertificationRequest } from "../../../core/pki/x509/pkcs10.ts";
 import { readPublicKeyPin } from "./create.ts";
 
-test("readPublicKeyPin() finds one key in its public key and in a request for it", async () => {
+test("readPublicKeyPin() returns the same pin for a public key and for a request with this key", async () => {
   const key = await generatePrivateKey("ecdsa-p256");
   const want = publicKeyPin({ publicKeyDer: key.publicKeyDer() });
   const request = createCertificationRequest({ subject: { commonName: "system:node:n1" } }, key);

@@ -43,7 +43,7 @@ export const tokenCreateCommand = defineCommand({
  time. A server of tlsboot enforces this. For a kube-apiserver, tlsboot approver --token-limits enforces what it can,
  and this command says what is not enforced.`,
   group: "Machine Commands",
-  args: [argument("[TOKEN]", "The token, id and secret; a new one without it")],
+  args: [argument("[TOKEN]", "The token, as id.secret. Without it, a new one")],
   flags: {
     ...API_FLAGS,
     output: choiceFlag({

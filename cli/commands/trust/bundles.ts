@@ -186,7 +186,7 @@ async function report(
     await reportTrust(transport, decision.fingerprints, { clock }, signal);
   } catch (error) {
     signal.throwIfAborted();
-    logger.warn("the file is written, but the cluster did not take the report", { error: getErrorMessage(error) });
+    logger.warn("the file is written, but the cluster did not accept the report", { error: getErrorMessage(error) });
   }
 }
 

@@ -131,7 +131,7 @@ async function changeEach(
   return hasFailed ? EXIT.failed : EXIT.done;
 }
 
-/** Warns that with sudo the browsers are those of root. */
+/** Warns that sudo changes the browsers of root, and not those of the user. */
 function remindOfUser(io: Io): void {
   const user = io.env["SUDO_USER"];
   if (user === undefined || user === "root") return;

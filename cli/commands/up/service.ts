@@ -86,7 +86,7 @@ export async function manageService({ settings, origins }: UpInput, tools: Tools
   );
 }
 
-/** Reads a settings file. Throws UsageError for one that would keep the server from starting. */
+/** Reads a settings file. Throws UsageError for a file that would keep the server from starting. */
 function readSettings(text: string): Texts {
   const { raw, faults } = parseConfigFile(text, SETTINGS, upCommand.flags, (key) => isConfigurable(key, upCommand));
   if (faults.length === 0) return raw;

@@ -38,7 +38,7 @@ for (
   });
 }
 
-test("setSettings() writes into the packaged file what the server reads", () => {
+test("setSettings() edits the packaged file so that the server reads the new settings", () => {
   const wanted = { bindAddress: ["0.0.0.0"], securePort: ["6443"], webDomain: ["home.lan"], autoApprove: ["true"] };
   const text = setSettings(SERVICE["up.yaml"] ?? "", wanted, {});
   assert.deepEqual(parseConfigFile(text, "up.yaml", upCommand.flags), { raw: wanted, faults: [] });
@@ -62,8 +62,8 @@ for (
     { isLocal: false, sharedToken: false, want: /token create --node NAME -o command --data-dir \S+\n$/ },
   ]
 ) {
-  const where = isLocal ? "on the host of the server" : "on another host";
-  test(`formatFirstMachine() lets in a machine ${where}, with a shared token: ${sharedToken}`, () => {
+  const where = isLocal ? "the host of the server" : "another host";
+  test(`formatFirstMachine() adds a machine on ${where}, with a shared token: ${sharedToken}`, () => {
     assert.match(formatFirstMachine(isLocal, sharedToken), want);
   });
 }

@@ -166,7 +166,7 @@ async function findServices(file: string): Promise<readonly string[]> {
   if (!isSystemdRunning()) return [];
   const running = await Promise.all([...await readMainPids("*.service")].map(async ([unit, pid]) => {
     if (pid === "0") return [];
-    // The link of a kernel thread, of another user's process or of one that has just ended cannot be read.
+    // The link of a kernel thread, of another user's process or of an ended process cannot be read.
     const program = await readlink(`/proc/${pid}/exe`).catch(() => "");
     return program === file ? [unit] : [];
   }));
@@ -174,7 +174,7 @@ async function findServices(file: string): Promise<readonly string[]> {
 }
 
 /**
- * Restarts services and waits until they have run for ten seconds. The error is the reason why one did not start, or that
+ * Restarts services and waits until they have run for ten seconds. The error says why a service did not start, or that
  * it ended. systemctl waits until a service of `Type=notify` is ready.
  */
 async function restartServices(
@@ -195,7 +195,7 @@ async function restartServices(
   return ok(undefined);
 }
 
-/** Reads the id of the main process of each service; `0` for one that does not run. */
+/** Reads the id of the main process of each service; `0` for a service that does not run. */
 async function readMainPids(...units: readonly string[]): Promise<ReadonlyMap<string, string>> {
   return new Map((await showUnits(...units)).map(({ Id = "", MainPID = "0" }) => [Id, MainPID]));
 }
@@ -236,7 +236,7 @@ export function findReleasedFile(
 const ELF_FIELDS = [[0, 6], [18, 20]] as const;
 
 /**
- * Reports whether two files are programs for the same processor. A program for another one must not be started for a test:
+ * Reports whether two files are programs for the same processor. A program for another processor must not be started:
  * if the kernel refuses it, the C library passes it to a shell (`execvp`).
  */
 export function isForSameProcessor(one: Uint8Array, other: Uint8Array): boolean {

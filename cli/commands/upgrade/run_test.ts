@@ -39,7 +39,7 @@ for (
       "tlsboot 1.0.0 has no file for linux-x64",
     ],
     [
-      "a foreign list",
+      "a signature for other software",
       "timestamp:1",
       [],
       "1.0.0",
@@ -47,7 +47,7 @@ for (
     ],
   ] as const
 ) {
-  test(`findReleasedFile() answers for ${what}`, () => assert.equal(find(name, files, installed), want));
+  test(`findReleasedFile() handles ${what}`, () => assert.equal(find(name, files, installed), want));
 }
 
 test("findRaisedFormats() names the data that the installed file could not read", () => {

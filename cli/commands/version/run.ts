@@ -78,7 +78,7 @@ function words(
   ].join("\n");
 }
 
-/** Prints which file of a release the program is. Returns the exit code 3 if it is not one. */
+/** Prints which file of a release the program is. Returns exit code 3 if it is not part of the release. */
 async function verifyOwnFile(
   { release, releaseKey }: Settings<typeof versionCommand.flags>,
   tools: Tools,

@@ -160,7 +160,7 @@ export function createWebProfile({ domains, networks }: WebScope): SigningProfil
   const spec = parseProfile(`apiVersion: tlsboot/v1alpha1
 kind: SigningProfile
 signerName: ${WEB_SIGNER}
-description: Serving certificates for web servers, of tlsboot up --web-domain.
+description: Serving certificates for web servers, for the domains of tlsboot up --web-domain.
 subject:
   commonName: { allowed: ${dns} }
 names:

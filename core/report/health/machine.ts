@@ -236,9 +236,9 @@ function request({ nodeName }: MachineEvidence, { credentials }: BootstrapComman
 }
 
 function describeFirstRequest({ kubeconfig, certDir, nodeName }: MachineEvidence): string {
-  return "make a token with: tlsboot token create -o command, and run the command it prints with " +
-    `the setting kubeconfig ${shellWord(kubeconfig.path)}, the setting certDir ${shellWord(certDir)} and ` +
-    `the setting hostnameOverride ${nodeName}`;
+  return "make a token with: tlsboot token create -o command, and add to the command that it prints: " +
+    `tlsboot bootstrap … --kubeconfig ${shellWord(kubeconfig.path)} --cert-dir ${shellWord(certDir)} ` +
+    `--hostname-override ${nodeName}`;
 }
 
 function checkKubeconfigState(

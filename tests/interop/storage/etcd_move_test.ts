@@ -188,7 +188,7 @@ describe("moves into an etcd", () => {
     assert.match((await succeed("backup", second, "--verify", ...open)).stderr, /\bdeployments \(1\)/);
     const restored = await succeed("restore", second, ...data, ...open, "--force");
     assert.match(restored.stdout, /resource versions continue from 1000\d+\n/);
-    assert.match(restored.stderr, /warning: was not in the backup: .*\bdeployments \(1\)/);
+    assert.match(restored.stderr, /warning: the backup does not have: .*\bdeployments \(1\)/);
     assert.ok(!existsSync(`${dataDir}/etcd.yaml`));
 
     await using instance = await startInstance({ dataDir, args: port });

@@ -87,7 +87,7 @@ const PEERS: readonly Peer[] = [
     build: "build",
   },
   { name: "tpm-peer", module: "tpm", target: "./peer", version: "v1", build: "build" },
-  { name: "history-judge", module: "history", target: "./judge", version: "v1", build: "build" },
+  { name: "history-check", module: "history", target: "./check", version: "v1", build: "build" },
   ...["jsonnet", "jsonnetfmt"].map((name): Peer => (
     { name, module: "mixin", target: `github.com/google/go-jsonnet/cmd/${name}`, version: JSONNET, build: "build" }
   )),

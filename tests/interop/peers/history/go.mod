@@ -1,4 +1,4 @@
-// The judge of histories: porcupine, and the rules of Kubernetes for reads at a revision and for watches.
+// The checker of histories: porcupine, and the rules of Kubernetes for reads at a revision and for watches.
 module tlsboot.test/history
 
 go 1.26.0

@@ -35,22 +35,22 @@ func (c *contents) moveTo(revision int64) {
 	}
 }
 
-// judgeReads checks lists, pages and gets at a revision: each shows the store at one revision that the request
+// checkReads checks lists, pages and gets at a revision: each shows the store at one revision that the request
 // allows. A get without a revision is checked with the calls of its object.
-func (m *model) judgeReads() (judged, unjudged int) {
+func (m *model) checkReads() (checked, unchecked int) {
 	reads := map[string][]*read{}
 	pages := map[string]*read{}
 	for _, c := range m.calls {
 		switch {
 		case c.verb == "list" && c.status == 410:
-			m.judgeExpiry(&c.request, m.requested(c, pages))
+			m.checkExpiry(&c.request, m.requested(c, pages))
 		case c.verb == "list" && c.list != nil:
 			one := &read{call: c}
 			one.first = one
 			if c.token != "" {
 				before := pages[c.page(c.token)]
 				if before == nil {
-					unjudged++
+					unchecked++
 					continue
 				}
 				one.first = before.first
@@ -64,8 +64,8 @@ func (m *model) judgeReads() (judged, unjudged int) {
 			}
 			reads[c.resource] = append(reads[c.resource], one)
 		case c.verb == "get" && c.revision != "" && isObject(c):
-			if m.judgeGet(c) {
-				judged++
+			if m.checkGet(c) {
+				checked++
 			}
 		}
 	}
@@ -79,15 +79,15 @@ func (m *model) judgeReads() (judged, unjudged int) {
 		slices.SortStableFunc(all, func(a, b *read) int { return int(a.list.ResourceVersion - b.list.ResourceVersion) })
 		for _, one := range all {
 			now.moveTo(one.list.ResourceVersion)
-			m.judgeRevision(one)
-			if m.judgeList(one, now) {
-				judged++
+			m.checkRevision(one)
+			if m.checkList(one, now) {
+				checked++
 			} else {
-				unjudged++
+				unchecked++
 			}
 		}
 	}
-	return judged, unjudged
+	return checked, unchecked
 }
 
 // requested returns the exact revision that a list requests; 0 for none.
@@ -103,8 +103,8 @@ func (c *call) page(token string) string {
 	return c.client + " " + token
 }
 
-// judgeRevision compares the revision of a list with the requested one.
-func (m *model) judgeRevision(r *read) {
+// checkRevision compares the revision of a list with the requested one.
+func (m *model) checkRevision(r *read) {
 	revision := r.list.ResourceVersion
 	if r.first != r {
 		if first := r.first.list.ResourceVersion; revision != first {
@@ -134,11 +134,11 @@ func (m *model) judgeRevision(r *read) {
 	}
 }
 
-// judgeList compares the items with the contents at the revision. It returns false if deletions may be unknown.
-func (m *model) judgeList(r *read, now *contents) bool {
+// checkList compares the items with the contents at the revision. It returns false if deletions may be unknown.
+func (m *model) checkList(r *read, now *contents) bool {
 	chosen, err := newSelection(&r.first.request)
 	if err != nil {
-		m.faultOf(r, "cannot be judged", "%s", err)
+		m.faultOf(r, "cannot be checked", "%s", err)
 		return false
 	}
 	revision := r.list.ResourceVersion
@@ -196,8 +196,8 @@ func (m *model) judgeList(r *read, now *contents) bool {
 	return isComplete
 }
 
-// judgeGet checks a get that may be stale: it shows a state that the object had at the requested revision or later.
-func (m *model) judgeGet(c *call) bool {
+// checkGet checks a get that may be stale: it shows a state that the object had at the requested revision or later.
+func (m *model) checkGet(c *call) bool {
 	changes := m.resources[c.resource]
 	wanted := number(c.revision)
 	if changes == nil || c.status != 200 && c.status != 404 || c.status == 200 && c.object == nil {
@@ -250,8 +250,8 @@ func (m *model) mayBeDeleted(r *call, last int64) bool {
 	})
 }
 
-// judgeExpiry checks a 410: the revision must be older than the kept history.
-func (m *model) judgeExpiry(r *request, wanted int64) {
+// checkExpiry checks a 410: the revision must be older than the kept history.
+func (m *model) checkExpiry(r *request, wanted int64) {
 	if m.keptMs == 0 {
 		return // nothing is promised
 	}

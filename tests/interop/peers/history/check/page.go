@@ -35,7 +35,7 @@ func (p *pages) object(name string, model porcupine.Model, info porcupine.Linear
 	}
 	page := objectPage{name, fmt.Sprintf("object-%d.html", len(p.objects)+1)}
 	if err := porcupine.VisualizePath(model, info, filepath.Join(p.folder, page.File)); err != nil {
-		fmt.Fprintf(os.Stderr, "judge: no page of %s: %v\n", name, err)
+		fmt.Fprintf(os.Stderr, "check: no page of %s: %v\n", name, err)
 		return
 	}
 	p.objects = append(p.objects, page)
@@ -151,7 +151,7 @@ var page = template.Must(template.New("page").Parse(`<!doctype html>
 </style>
 <h1>{{.V.Title}}</h1>
 <p>{{.V.Calls}} calls; {{.V.Operations}} operations on {{.V.Objects}} objects, {{.V.Reads}} reads at a revision and {{.V.Events}} events of
-{{.V.Watches}} watches were judged. Times are of the clock of the history.</p>
+{{.V.Watches}} watches were checked. Times are of the clock of the history.</p>
 <h2>Broken promises: {{len .V.Faults}}</h2>
 <ul>{{range $property, $count := .Counts}}<li>{{$property}}: {{$count}}</li>{{end}}</ul>
 {{if .Objects}}<h2>Calls that no order explains</h2>

@@ -5,16 +5,16 @@ import (
 	"slices"
 )
 
-// judgeWrites checks what an order of the calls for one object does not show: a revision is higher than all that were
+// checkWrites checks what an order of the calls for one object does not show: a revision is higher than all that were
 // seen before the write was sent, and each named write was sent by a call and stored at most once.
-func (m *model) judgeWrites() {
+func (m *model) checkWrites() {
 	named := map[string]*call{}
 	for _, c := range m.calls {
 		if c.sent.Write != "" {
 			named[c.sent.Write] = c
 		}
 		if c.verb == "delete" && c.status < 300 && c.deleted != "" {
-			m.judgeDeletion(c)
+			m.checkDeletion(c)
 		}
 		if !c.isWrite() || c.object == nil || c.status >= 300 || c.verb == "delete" {
 			continue
@@ -53,8 +53,8 @@ func (m *model) judgeWrites() {
 	}
 }
 
-// judgeDeletion checks that the watches show a deletion that was acknowledged, since its answer has no revision.
-func (m *model) judgeDeletion(c *call) {
+// checkDeletion checks that the watches show a deletion that was acknowledged, since its answer has no revision.
+func (m *model) checkDeletion(c *call) {
 	changes := m.resources[c.resource]
 	if changes == nil {
 		return

@@ -18,19 +18,19 @@ type following struct {
 	faulty               int
 }
 
-// judgeWatches checks every watch from its first revision to the last one that it delivered. The changes are those that
+// checkWatches checks every watch from its first revision to the last one that it delivered. The changes are those that
 // any client has seen, so a watch misses an event if another watch, a read or a write shows its change.
-func (m *model) judgeWatches() (watches, events int) {
+func (m *model) checkWatches() (watches, events int) {
 	for _, w := range m.watches {
 		if w.status == 410 {
-			m.judgeExpiry(&w.request, number(w.revision))
+			m.checkExpiry(&w.request, number(w.revision))
 		}
 		if w.status != 200 {
 			continue
 		}
 		chosen, err := newSelection(&w.request)
 		if err != nil {
-			m.faults.add("cannot be judged", "watch %d of %s: %s", w.number, w.client, err)
+			m.faults.add("cannot be checked", "watch %d of %s: %s", w.number, w.client, err)
 			continue
 		}
 		changes := m.resources[w.resource]
@@ -38,14 +38,14 @@ func (m *model) judgeWatches() (watches, events int) {
 			changes = newChanges(w.resource, nil, nil)
 		}
 		f := &following{model: m, watch: w, chosen: chosen, changes: changes}
-		f.judge()
+		f.check()
 		watches++
 		events += f.events
 	}
 	return watches, events
 }
 
-func (f *following) judge() {
+func (f *following) check() {
 	if !f.initial {
 		f.begin(number(f.watch.revision))
 	}
@@ -54,7 +54,7 @@ func (f *following) judge() {
 		switch {
 		case e.kind == "ERROR":
 			if e.status == 410 {
-				f.judgeExpiry(&f.watch.request, max(f.from, f.last, f.bookmark))
+				f.checkExpiry(&f.watch.request, max(f.from, f.last, f.bookmark))
 			}
 		case e.initialEnd:
 			f.begin(e.revision) // the initial events are checked as a list

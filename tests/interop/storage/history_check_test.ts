@@ -1,5 +1,5 @@
 /**
- * The judge of histories finds each kind of broken promise in a manipulated history, and nothing in histories that only
+ * The checker of histories finds each kind of broken promise in a manipulated history, and nothing in histories that only
  * look unusual.
  */
 import assert from "node:assert/strict";
@@ -23,7 +23,7 @@ function writeHistory(path: string, records: readonly HistoryRecord[], promised:
   for (const record of records) history.write(record);
 }
 
-async function judge(records: readonly HistoryRecord[], promised = KEPT): Promise<Verdict> {
+async function check(records: readonly HistoryRecord[], promised = KEPT): Promise<Verdict> {
   await using folder = await createTempFolder();
   writeHistory(folder.join(HISTORY_FILE), records, promised);
   return await checkHistory(folder.path);
@@ -145,12 +145,12 @@ function changeHistory(changes: Change): readonly HistoryRecord[] {
   return Object.values({ ...CORRECT, ...changes }).flat().filter((record) => record !== undefined);
 }
 
-test("the judge finds no fault in a correct history, and checks every record", async () => {
-  const verdict = await judge(changeHistory({}));
+test("the checker finds no fault in a correct history, and checks every record", async () => {
+  const verdict = await check(changeHistory({}));
   assert.deepEqual(listVerdictFaults(verdict), []);
-  const { calls, objects, operations, watches, events, reads, unjudged } = verdict;
-  assert.deepEqual({ calls, objects, operations, watches, events, reads, unjudged }, {
-    ...{ calls: 15, objects: 2, operations: 7, watches: 4, events: 10, reads: 9, unjudged: 0 },
+  const { calls, objects, operations, watches, events, reads, unchecked } = verdict;
+  assert.deepEqual({ calls, objects, operations, watches, events, reads, unchecked }, {
+    ...{ calls: 15, objects: 2, operations: 7, watches: 4, events: 10, reads: 9, unchecked: 0 },
   });
 });
 
@@ -391,13 +391,13 @@ const BROKEN: readonly { readonly name: string; readonly changes: Change; readon
 ];
 
 for (const { name, changes, want } of BROKEN) {
-  test(`the judge finds ${name}`, async () => {
-    const faults = listVerdictFaults(await judge(changeHistory(changes)));
+  test(`the checker finds ${name}`, async () => {
+    const faults = listVerdictFaults(await check(changeHistory(changes)));
     assert.ok(faults.some((fault) => want.test(fault)), `${want} is not among:\n${faults.join("\n")}`);
   });
 }
 
-test("the judge writes a page with the faults, and a porcupine page with the calls for an object", async () => {
+test("the checker writes a page with the faults, and a porcupine page with the calls for an object", async () => {
   await using folder = await createTempFolder();
   writeHistory(
     folder.join(HISTORY_FILE),
@@ -496,48 +496,48 @@ const UNUSUAL: readonly { readonly name: string; readonly changes: Change }[] = 
 ];
 
 for (const { name, changes } of UNUSUAL) {
-  test(`the judge accepts ${name}`, async () => {
-    assert.deepEqual(listVerdictFaults(await judge(changeHistory(changes))), []);
+  test(`the checker accepts ${name}`, async () => {
+    assert.deepEqual(listVerdictFaults(await check(changeHistory(changes))), []);
   });
 }
 
-test("the judge accepts a 410 for any revision if no history is promised, such as when clocks change", async () => {
+test("the checker accepts a 410 for any revision if no history is promised, such as when clocks change", async () => {
   const records = changeHistory({
     resumed: watch(3, 480, 3, { status: 410, reason: "Expired" }),
     resumedSecond: undefined,
     resumedDeleted: undefined,
   });
-  assert.deepEqual(listVerdictFaults(await judge(records, {})), []);
+  assert.deepEqual(listVerdictFaults(await check(records, {})), []);
 });
 
-test("the judge accepts a page that counts one object too few, because its deletion may be unobserved", async () => {
+test("the checker accepts a page that counts one object too few, because its deletion may be unobserved", async () => {
   const page = list(400, 10, [A2], {
     limit: 1,
     list: { resourceVersion: 10, items: [A2], continue: "token", remaining: 1 },
   });
   const records = [write(100, "create", A2), write(200, "create", B4), write(300, "create", state("c", 6)), page];
-  assert.deepEqual(listVerdictFaults(await judge(records)), []);
+  assert.deepEqual(listVerdictFaults(await check(records)), []);
 });
 
-test("the judge accepts a 404 between two objects of the same name, even if no watch saw the deletion", async () => {
+test("the checker accepts a 404 between two objects of the same name, even if no watch saw the deletion", async () => {
   const read = call(250, 255, "get", { name: "a", resourceVersion: "2", status: 404 });
   const deletion = call(200, 205, "delete", { name: "a", deleted: A2.uid });
   const again = { ...state("a", 6), uid: "uid-again" };
   const watched = [watch(1, 400, 6), { kind: "event", watch: 1, at: 500, type: "BOOKMARK", revision: 7 } as const];
   const records = [write(100, "create", A2), deletion, read, write(300, "create", again), ...watched];
-  assert.deepEqual(listVerdictFaults(await judge(records, {})), []);
+  assert.deepEqual(listVerdictFaults(await check(records, {})), []);
 });
 
-test("the judge accepts a 404 after a deletion that no watch has seen, but not without a deletion", async () => {
+test("the checker accepts a 404 after a deletion that no watch has seen, but not without a deletion", async () => {
   const read = call(250, 255, "get", { name: "a", resourceVersion: "2", status: 404 });
   const deletion = call(200, 205, "delete", { name: "a", deleted: A2.uid });
   const watched = [watch(1, 90, 1), event(1, 150, "ADDED", A2)];
   const records = [write(100, "create", A2), ...watched, read];
-  assert.deepEqual(listVerdictFaults(await judge([...records, deletion], {})), []);
-  assert.match(listVerdictFaults(await judge(records, {})).join(), /found nothing, though it was there at revision 2/);
+  assert.deepEqual(listVerdictFaults(await check([...records, deletion], {})), []);
+  assert.match(listVerdictFaults(await check(records, {})).join(), /found nothing, though it was there at revision 2/);
 });
 
-test("the judge applies a field selector for the signer name", async () => {
+test("the checker applies a field selector for the signer name", async () => {
   const resource = "certificatesigningrequests.certificates.k8s.io";
   const request = (name: string, resourceVersion: number, signerName: string): RecordedState => ({
     ...{ name, uid: name, resourceVersion, digest: name, signerName },
@@ -549,7 +549,7 @@ test("the judge applies a field selector for the signer name", async () => {
     return selected;
   };
   const { namespace: _namespace, ...whole } = list(100, 3, [one, other], { resource });
-  assert.deepEqual(listVerdictFaults(await judge([whole, read([one])])), []);
-  const faults = listVerdictFaults(await judge([whole, read([one, other])]));
+  assert.deepEqual(listVerdictFaults(await check([whole, read([one])])), []);
+  const faults = listVerdictFaults(await check([whole, read([one, other])]));
   assert.ok(faults.some((fault) => /^filtered: .*: shows other, which is not selected/.test(fault)), faults.join("\n"));
 });

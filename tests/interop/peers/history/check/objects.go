@@ -44,8 +44,8 @@ type output struct {
 	change *change
 }
 
-// judgeObjects checks that the calls for each object are linearizable. Reads that may be stale are not included.
-func (m *model) judgeObjects(limit time.Duration, pages *pages) (objects, operations int, unknown []string) {
+// checkObjects checks that the calls for each object are linearizable. Reads that may be stale are not included.
+func (m *model) checkObjects(limit time.Duration, pages *pages) (objects, operations int, unknown []string) {
 	type part struct {
 		name       string
 		operations []porcupine.Operation

@@ -1,4 +1,4 @@
-// Judge reads a history of calls and watches (tests/torture/history.ts) and reports which promises of the API it breaks.
+// Check reads a history of calls and watches (tests/torture/history.ts) and reports which promises of the API it breaks.
 // The verdict is JSON on stdout; with -pages, HTML pages about the faults are written into a folder. The exit code says
 // only whether the history could be read.
 package main
@@ -20,10 +20,10 @@ type verdict struct {
 	Operations int `json:"operations"`
 	Watches    int `json:"watches"`
 	Events     int `json:"events"`
-	// Reads are the lists, pages and gets that were compared with the state at their revision, and Unjudged those that
+	// Reads are the lists, pages and gets that were compared with the state at their revision, and Unchecked those that
 	// could not, or only in part, because no watch covered the changes around them.
-	Reads    int `json:"reads"`
-	Unjudged int `json:"unjudged"`
+	Reads     int `json:"reads"`
+	Unchecked int `json:"unchecked"`
 	// Unknown lists the objects whose check timed out.
 	Unknown []string `json:"unknown"`
 	Faults  []fault  `json:"faults"`
@@ -35,13 +35,13 @@ func main() {
 	folder := flag.String("pages", "", "the folder for pages about faults")
 	limit := flag.Duration("limit", 90*time.Second, "the longest search for orders of the calls about each object")
 	flag.Parse()
-	if err := judge(flag.Arg(0), *folder, *limit); err != nil {
-		fmt.Fprintln(os.Stderr, "judge:", err)
+	if err := check(flag.Arg(0), *folder, *limit); err != nil {
+		fmt.Fprintln(os.Stderr, "check:", err)
 		os.Exit(1)
 	}
 }
 
-func judge(path, folder string, limit time.Duration) error {
+func check(path, folder string, limit time.Duration) error {
 	h, err := readHistory(path)
 	if err != nil {
 		return err
@@ -50,11 +50,11 @@ func judge(path, folder string, limit time.Duration) error {
 	m := newModel(h, faults)
 	pages := &pages{folder: folder, model: m}
 	v := verdict{Title: h.title, Calls: len(h.calls)}
-	m.judgeWrites()
-	v.Watches, v.Events = m.judgeWatches()
-	v.Objects, v.Operations, v.Unknown = m.judgeObjects(limit, pages)
+	m.checkWrites()
+	v.Watches, v.Events = m.checkWatches()
+	v.Objects, v.Operations, v.Unknown = m.checkObjects(limit, pages)
 	m.calls = append(m.calls, h.initialLists()...)
-	v.Reads, v.Unjudged = m.judgeReads()
+	v.Reads, v.Unchecked = m.checkReads()
 	v.Faults = faults.all
 	if v.Faults == nil {
 		v.Faults = []fault{}

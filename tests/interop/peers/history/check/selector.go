@@ -43,7 +43,7 @@ func newSelection(r *request) (selection, error) {
 func parseTerm(text string, isField bool) (term, error) {
 	t := term{isField: isField}
 	if strings.ContainsAny(text, "() <>") {
-		return t, fmt.Errorf("the selector %q is not known to the judge", text)
+		return t, fmt.Errorf("the selector %q is not known to this program", text)
 	}
 	for _, operator := range []string{"!=", "==", "="} {
 		if name, value, ok := strings.Cut(text, operator); ok {
@@ -55,7 +55,7 @@ func parseTerm(text string, isField bool) (term, error) {
 		t.name, t.isNegated = strings.TrimPrefix(text, "!"), strings.HasPrefix(text, "!")
 	}
 	if isField && t.name != "metadata.name" && t.name != "metadata.namespace" && t.name != "spec.signerName" {
-		return t, fmt.Errorf("the field %q is not known to the judge", t.name)
+		return t, fmt.Errorf("the field %q is not known to this program", t.name)
 	}
 	return t, nil
 }
