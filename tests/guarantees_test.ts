@@ -45,7 +45,7 @@ test("each planted bug breaks a promise, and its row says what finds it", () => 
 });
 
 test("CI plants two bugs for each change, and all before a release", () => {
-  const planted = STEPS.filter(({ name }) => name === "planted bugs").map(({ task, only }) => [only, task.at(-1)]);
-  assert.deepEqual(planted, [["run", "write-behind,precondition-ignored"], ["full", "all"]]);
+  const { run, full } = STEPS.find(({ name }) => name === "planted bugs") ?? {};
+  assert.deepEqual([run, full], ["torture --plant write-behind,precondition-ignored", "torture --plant all"]);
   assert.deepEqual(["write-behind", "precondition-ignored"].filter((name) => !names.includes(name)), []);
 });

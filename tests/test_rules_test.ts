@@ -26,9 +26,10 @@ const RULES: readonly Rule[] = [
       isCall(node, ["setTimeout", "sleep", "delay", "pause"]) || isText(node) && /\bsetTimeout\(/.test(node.text),
     advice: "wait for an event, or poll a condition with eventually()",
     allowed: {
-      "tests/interop/soak_test.ts":
+      "tests/interop/client/soak_test.ts":
         "programs of Kubernetes work for minutes, and a lease ends while the server is down",
-      "tests/interop/ui_security_test.ts": "a page polls the address of a window of another site, which has no event",
+      "tests/interop/page/ui_security_test.ts":
+        "a page polls the address of a window of another site, which has no event",
     },
   },
   {
@@ -47,8 +48,8 @@ const RULES: readonly Rule[] = [
       "tests/contract/storage_model.ts": "each round is a page of a list",
       "tests/interop/comparison/replay.ts": "it counts its attempts",
       "tests/interop/differential/shrink.ts": "each round shortens a list",
-      "tests/interop/etcd_faults_test.ts": "it reads an answer to its end",
-      "tests/interop/etcd_lagging_test.ts": "each round is an acknowledged write",
+      "tests/interop/storage/etcd_faults_test.ts": "it reads an answer to its end",
+      "tests/interop/storage/etcd_lagging_test.ts": "each round is an acknowledged write",
       "tests/overload/floods_test.ts": "it asserts a bound",
       "tests/security/goaway_test.ts": "each round is a piece of the answer",
       "tests/support/eventually.ts": "it has a deadline",

@@ -12,7 +12,7 @@ import { readAttestationKey, verifyQuote } from "../../core/attestation/tpm_proo
 import { parseCertificate } from "../../core/pki/x509/certificate.ts";
 import { replayTpm, type TpmExchange } from "../../tests/support/recorded_tpm.ts";
 
-/** The recording of tests/interop/attestation_tpm_test.ts; bytes are hexadecimal. */
+/** The recording of tests/interop/attestation/attestation_tpm_test.ts; bytes are hexadecimal. */
 interface Story {
   /** The exchanges with the TPM for the evidence, and for the answer. */
   readonly exchanges: readonly (readonly TpmExchange[])[];

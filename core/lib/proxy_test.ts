@@ -5,7 +5,7 @@ import { findProxy, parseProxyUrl } from "./proxy.ts";
 
 const PROXY = "http://proxy.example:3128";
 
-// The table of Go's proxy_test.go, for https; tests/interop/proxy_go_test.ts compares generated cases with Go itself.
+// The table of Go's proxy_test.go, for https. tests/interop/client/proxy_go_test.ts compares generated cases with Go.
 for (
   const [env, server, want] of [
     [{}, "https://api.example:6443", undefined],

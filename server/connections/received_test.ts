@@ -18,7 +18,7 @@ describe("malformed requests", () => {
   });
   after(() => server[Symbol.asyncDispose]());
 
-  // Observed on kube-apiserver 1.37.2; tests/interop/malformed_requests_test.ts compares both servers.
+  // Observed on kube-apiserver 1.37.2; tests/interop/certificates/malformed_requests_test.ts compares both servers.
   for (
     const [what, request, status] of [
       ["two hosts", "GET /version HTTP/1.1\r\nHost: x\r\nhost: x\r\n\r\n", "400 Bad Request"],

@@ -10,13 +10,13 @@ import { cacheDir } from "../../scripts/processes.ts";
 import { NODE_FLAGS, ROOT } from "../support/child.ts";
 import { createFailure, type Outcome, readOutcome } from "./junit.ts";
 
-/** Runs test files in one process and writes a JUnit report. */
+/** Runs a script with tests in one process, and writes a JUnit report. */
 export interface Runtime {
   /** The runtime of the tests, or `File` for tests that start the released file. */
   readonly name: "Node" | "Deno" | "File";
   readonly command: string;
   readonly env: Readonly<Record<string, string>>;
-  readonly args: (files: readonly string[], report: string) => Promise<readonly string[]>;
+  readonly args: (script: string, report: string) => readonly string[];
 }
 
 /** Test files for one process. */
@@ -44,13 +44,10 @@ export function node(command: string, env: Readonly<Record<string, string>> = {}
     command,
     // Loading modules is half of a process's work unless an earlier process has compiled them.
     env: { NODE_COMPILE_CACHE: join(cacheDir(), "compiled-tests"), ...env },
-    args: async (files, report) => [
+    args: (script, report) => [
       ...NODE_FLAGS,
-      `--import=${pathToFileURL(join(ROOT, "tests", "runner", "announce.ts"))}`,
-      "--test-reporter=junit",
-      `--test-reporter-destination=${report}`,
-      // On SIGUSR2, a hanging process reports what it is waiting for.
-      await writeEntry(files, report),
+      `--import=${pathToFileURL(join(ROOT, "tests/runner/announce.ts"))}`,
+      ...["--test-reporter=junit", `--test-reporter-destination=${report}`, script],
     ],
   };
 }
@@ -61,21 +58,11 @@ export function deno(env: Readonly<Record<string, string>> = {}): Runtime {
     name: "Deno",
     command: process.execPath,
     env,
-    args: async (files, report) => [
-      ...["test", "--config=deno.json", "-A", "--no-check", `--junit-path=${report}`],
-      await writeEntry(["tests/runner/rejections.ts", ...files], report),
+    args: (script, report) => [
+      ...["test", "--config=deno.json", "-A", "--no-check", "--preload=tests/runner/rejections.ts"],
+      ...[`--junit-path=${report}`, script],
     ],
   };
-}
-
-/**
- * Writes a script that imports test files. Deno reloads all modules for each file on its command line, so it gets only
- * this one.
- */
-async function writeEntry(files: readonly string[], report: string): Promise<string> {
-  const imports = files.map((file) => `import ${JSON.stringify(pathToFileURL(join(ROOT, file)).href)};\n`);
-  await writeFile(`${report}.ts`, imports.join(""));
-  return `${report}.ts`;
 }
 
 /**
@@ -104,19 +91,23 @@ export async function runBatches(
   return results;
 }
 
-/** A shell script that runs a command and writes its processor time to the file in `$0`. */
+/** A shell script that ignores SIGUSR2, runs a command and writes its processor time to the file in `$0`. */
 const TIMED = 'trap "" USR2; "$@"; code=$?; times > "$0"; exit $code';
 
 async function runBatch(batch: Batch, path: string, silentMs: number): Promise<BatchResult> {
-  const [report, times] = [`${path}.xml`, `${path}.times`];
+  const [script, report, times] = [`${path}.ts`, `${path}.xml`, `${path}.times`];
+  // One script imports all files, because Deno reloads all modules for each file on its command line.
+  await writeFile(script, batch.files.map((file) => `import "${pathToFileURL(join(ROOT, file))}";\n`).join(""));
   const start = performance.now();
   const { command, args, env } = batch.runtime;
-  const words = ["-c", TIMED, times, command, ...await args(batch.files, report)];
-  const { code, output, isSilent } = await runUntilSilent("/bin/sh", words, env, { silentMs, counts: STARTED });
+  const words = ["-c", TIMED, times, command, ...args(script, report)];
+  const { code, output, isSilent, lastSign } = await runUntilSilent("/bin/sh", words, env, { silentMs, sign: STARTED });
+  // `announce.ts` prints this at SIGUSR2, unless the event loop is blocked.
+  const [waiting = "it did not say what it waits for"] = /^it waits for .*$/m.exec(output) ?? [];
   const outcome = isSilent
     ? createFailure(
-      findRunningTest(output),
-      `it ran for more than ${silentMs / 1000} s, and was killed with its programs; ${findWaiting(output)}`,
+      lastSign ?? "no test had started",
+      `it ran for more than ${silentMs / 1000} s, and was killed with its programs; ${waiting}`,
     )
     : await readOutcome(report, code);
   return {
@@ -128,13 +119,6 @@ async function runBatch(batch: Batch, path: string, silentMs: number): Promise<B
   };
 }
 
-/** How a program ended, and everything that it printed. */
-interface ProgramEnd {
-  readonly code: number;
-  readonly output: string;
-  readonly isSilent: boolean;
-}
-
 /** How long a hanging process has to print what it waits for. */
 const REPORT_MS = 5_000;
 
@@ -142,31 +126,40 @@ const REPORT_MS = 5_000;
 const LOADED_WITHIN_MS = 120_000;
 
 /** The line that both runtimes print when a test starts: its name and three dots. */
-const STARTED = /^(.*\S) \.\.\.(?: |$)/m;
+const STARTED = /^ *(.*\S) \.\.\.(?: |$)/gm;
 
-/** How long a program may run without a sign that it continues. */
-interface Silence {
-  readonly silentMs: number;
-  /** The text that counts as a sign; by default any. */
-  readonly counts?: RegExp;
-  readonly onOutput?: (text: string) => void;
+/** How a program ended, and everything that it printed. */
+interface ProgramEnd {
+  readonly code: number;
+  readonly output: string;
+  readonly isSilent: boolean;
+  /** The first group of the last sign that it continues. */
+  readonly lastSign: string | undefined;
 }
 
-/** Runs a program in its own process group, and kills the group once the program has given no sign for `silentMs`. */
+/**
+ * Runs a program in its own process group. Once it has given no sign that it continues for `silentMs`, by default any
+ * output, its group gets SIGUSR2 and is then killed.
+ */
 export function runUntilSilent(
   command: string,
   args: readonly string[],
   env: Readonly<Record<string, string>>,
-  { silentMs, counts = /^/, onOutput = () => {} }: Silence,
+  { silentMs, sign = /^/gm, onOutput = () => {} }: {
+    readonly silentMs: number;
+    readonly sign?: RegExp;
+    readonly onOutput?: (text: string) => void;
+  },
 ): Promise<ProgramEnd> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, [...args], {
+    const child = spawn(command, args, {
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, NO_COLOR: "1", ...env },
       detached: true,
     });
     let output = "";
     let isSilent = false;
+    let lastSign: string | undefined;
     const kill = (signal: "SIGKILL" | "SIGTERM" | "SIGCONT" | "SIGUSR2"): void => {
       try {
         if (child.pid !== undefined) process.kill(-child.pid, signal);
@@ -194,10 +187,11 @@ export function runUntilSilent(
         output += chunk;
         onOutput(chunk);
         // A chunk may end within a line.
-        line = `${line}${stripVTControlCharacters(chunk)}`;
-        const isSign = counts.test(line);
-        line = isSign ? "" : line.slice(line.lastIndexOf("\n") + 1);
-        if (isSilent || !isSign) return;
+        line += stripVTControlCharacters(chunk);
+        const found = [...line.matchAll(sign)].at(-1);
+        line = found === undefined ? line.slice(line.lastIndexOf("\n") + 1) : "";
+        if (isSilent || found === undefined) return;
+        lastSign = found[1];
         clearTimeout(timer);
         timer = setTimeout(onSilence, silentMs);
       });
@@ -206,26 +200,14 @@ export function runUntilSilent(
     child.once("close", (code) => {
       clearTimeout(timer);
       process.off("exit", interrupt);
-      resolve({ code: code ?? 1, output, isSilent });
+      resolve({ code: code ?? 1, output, isSilent, lastSign });
     });
   });
 }
 
-/** Finds the test that started last. */
-function findRunningTest(output: string): string {
-  const started = [...stripVTControlCharacters(output).matchAll(new RegExp(STARTED, "gm"))];
-  return started.at(-1)?.[1]?.trim() ?? "no test had started";
-}
-
-/** Finds what `announce.ts` printed at SIGUSR2. A process whose event loop is blocked prints nothing. */
-function findWaiting(output: string): string {
-  return /^it waits for .*$/m.exec(output)?.[0] ?? "it did not say what it waits for";
-}
-
 /** Adds up the user and system time of a shell's children, the second line of `times`: `1m2.5s 0m0.25s`. */
 function parseCpuSeconds(times: string): number {
-  const [, children = ""] = times.split("\n");
-  const parts = [...children.matchAll(/(\d+)m([\d.]+)s/g)];
+  const parts = [...(times.split("\n")[1] ?? "").matchAll(/(\d+)m([\d.]+)s/g)];
   if (parts.length !== 2) throw new Error(`cannot parse the times that the shell printed: ${times}`);
   return parts.reduce((sum, [, minutes, seconds]) => sum + Number(minutes) * 60 + Number(seconds), 0);
 }

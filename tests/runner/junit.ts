@@ -16,6 +16,9 @@ export interface NamedText {
   readonly text: string;
 }
 
+/** The text of a skipped test whose report has no reason, as Deno's never has. */
+const NO_REASON = "no reason given";
+
 /** Attribute values, such as names of tests, may contain a bare ">". */
 const CASE = /<testcase\b((?:[^>"]|"[^"]*")*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g;
 const FAULT = /<(?:failure|error)\b(?:[^>"]|"[^"]*")*?(?:\/>|>([\s\S]*?)<\/)/;
@@ -33,23 +36,36 @@ export async function readOutcome(path: string, code: number): Promise<Outcome> 
   } catch (error) {
     return createFailure("no test ran", `its report cannot be read: ${error instanceof Error ? error.message : error}`);
   }
-  const cases = [...report.matchAll(CASE)].map(([, attributes = "", body = ""]) => ({
-    name: parseName(attributes),
-    fault: FAULT.exec(body),
-    skip: SKIP.exec(body),
-  }));
-  if (cases.length === 0) return createFailure("no test ran", "its report has no test");
+  const isDeno = report.includes('<testsuites name="deno test"');
+  const all = [...report.matchAll(CASE)].map(([, attributes = "", body = ""]) => {
+    const name = readAttribute(attributes, "name") ?? "";
+    // On Node this is the suite of the test, or "test" if it has none. On Deno the name has all suites.
+    const suite = isDeno ? "test" : readAttribute(attributes, "classname") ?? "test";
+    return { name: suite === "test" ? name : `${suite} > ${name}`, fault: FAULT.exec(body), skip: SKIP.exec(body) };
+  });
+  if (all.length === 0) return createFailure("no test ran", "its report has no test");
+  // In Deno's report, a suite is also a case, which fails if one of its own fails.
+  const isSuite = ({ name, fault }: typeof all[number]): boolean =>
+    all.some((one) => one.name.startsWith(`${name} > `) && (fault === null || one.fault !== null));
+  const cases = isDeno ? all.filter((one) => !isSuite(one)) : all;
   const failures = cases.flatMap(({ name, fault }) =>
     fault === null ? [] : [{ name, text: decodeEntities(fault[1] ?? fault[0]).trim() }]
   );
   const skipped = cases.flatMap(({ name, skip }) =>
-    skip === null ? [] : [{ name, text: readAttribute(skip[1] ?? "", "message") ?? "no reason given" }]
+    skip === null ? [] : [{ name, text: readAttribute(skip[1] ?? "", "message") ?? NO_REASON }]
   );
   const passed = cases.length - failures.length - skipped.length;
   if (code !== 0 && failures.length === 0) {
     failures.push({ name: "the runner", text: `it ended with ${code} although no test in its report has failed` });
   }
   return { passed, failures, skipped };
+}
+
+/** Gives each skipped test without a reason that of the same test on the other runtime. */
+export function addReasons<T extends NamedText>(skipped: readonly T[]): readonly T[] {
+  const findReason = (name: string): string | undefined =>
+    skipped.find((one) => one.text !== NO_REASON && ` > ${name}`.endsWith(` > ${one.name}`))?.text;
+  return skipped.map((one) => one.text === NO_REASON ? { ...one, text: findReason(one.name) ?? NO_REASON } : one);
 }
 
 /** Creates the outcome of a process that failed as a whole. */
@@ -64,13 +80,6 @@ export function formatFailures(failures: readonly NamedText[], lines: number): s
     const shown = all.slice(0, lines).map((line) => `    ${line}\n`).join("");
     return `FAILED: ${name}\n${shown}${all.length > lines ? "    …\n" : ""}`;
   }).join("");
-}
-
-function parseName(attributes: string): string {
-  const name = readAttribute(attributes, "name") ?? "";
-  // On Node this is the suite of the test, or "test" if it has none; on Deno it is the file.
-  const parent = readAttribute(attributes, "classname") ?? "test";
-  return parent === "test" ? name : `${parent} > ${name}`;
 }
 
 function readAttribute(attributes: string, name: string): string | undefined {

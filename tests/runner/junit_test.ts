@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import process from "node:process";
 import { test } from "node:test";
 import { createTempFolder } from "../support/temp.ts";
-import { formatFailures, readOutcome } from "./junit.ts";
+import { addReasons, formatFailures, readOutcome } from "./junit.ts";
 
 for (
   const { name, report, want } of [
@@ -19,6 +19,13 @@ for (
         '<testcase name="a"><failure message="x > y"/></testcase><testcase name="b"/><testcase name="c"><error/></testcase>' +
         '<testcase name="d"><skipped/></testcase>',
       want: [1, 2, 1],
+    },
+    {
+      name: "the tests of Deno's suites, which its report has as cases too",
+      report: '<testsuites name="deno test"><testcase name="a"/><testcase name="a > b"/><testcase name="a > c"/>' +
+        '<testcase name="d"><failure/></testcase><testcase name="d > e"><failure/></testcase>' +
+        '<testcase name="f"><failure/></testcase><testcase name="f > g"/>',
+      want: [3, 2, 0],
     },
     { name: "a report without cases as a failure", report: "<testsuites/>", want: [0, 1, 0] },
   ] as const
@@ -75,6 +82,12 @@ test("readOutcome() reports a runner that fails without a failing test as a fail
   const { passed, failures } = await readOutcome(folder.join("report.xml"), 1);
   assert.deepEqual([passed, failures.length], [1, 1]);
   assert.match(failures[0]?.text ?? "", /ended with 1/);
+});
+
+test("addReasons() takes a reason that Deno's report lacks from Node's", () => {
+  const text = "no reason given";
+  const skipped = [{ name: "a > b > c", text }, { name: "c", text }, { name: "b > c", text: "no root" }];
+  assert.deepEqual(addReasons(skipped).map((one) => one.text), ["no root", text, "no root"]);
 });
 
 test("formatFailures() prints each name and the first lines of its message", () => {

@@ -1,217 +1,86 @@
 /**
- * The test suites, and the tests that a change needs. The files of a suite are found by folder. Each file of the
- * interoperability suite is also listed here once: in the core, in a group, or for `.ci/full` (see `suites_test.ts`).
+ * The suite of each test, and the tests that a change needs. Every change needs the interoperability tests in
+ * `tests/interop/` itself. Those in a folder there are a group, which only a change of the group's paths needs.
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync } from "node:fs";
 import { posix } from "node:path";
+import { STEPS } from "./steps.ts";
 
-/** The files of each suite. */
-export const SUITES: Readonly<Record<string, readonly string[]>> = {
-  unit: [
-    "core/**/*_test.ts",
-    "controllers/**/*_test.ts",
-    "server/**/*_test.ts",
-    "client/**/*_test.ts",
-    "instance/**/*_test.ts",
-    "ui/**/*_test.ts",
-    "cli/**/*_test.ts",
-    "scripts/**/*_test.ts",
-    "tests/*_test.ts",
-    "tests/bench/*_test.ts",
-    "tests/contract/*_test.ts",
-    "tests/e2e/*_test.ts",
-    "tests/fuzz/**/*_test.ts",
-    // Reading, reducing and comparing answers needs no Kubernetes.
-    "tests/interop/comparison/*_test.ts",
-    "tests/interop/differential/*_test.ts",
-    "tests/mutants/*_test.ts",
-    "tests/overload/**/*_test.ts",
-    "tests/runner/*_test.ts",
-    "tests/security/*_test.ts",
-    "tests/simulation/*_test.ts",
-    "tests/torture/**/*_test.ts",
+/**
+ * The folders with groups of interoperability tests, and the paths, or prefixes of paths, of the code that they cover.
+ * A step of `.ci/run` may belong to a group too.
+ */
+export const GROUPS: Readonly<Record<string, readonly string[]>> = {
+  storage: ["server/storage/", "instance/", "cli/commands/backup/", "client/files", "tests/torture/"],
+  rotation: ["core/ca_rotation/", "instance/ca_rotation/", "instance/authority/", "cli/commands/ca/"],
+  page: ["ui/", "cli/commands/ui/"],
+  client: ["client/", "core/machine/", "cli/commands/bootstrap/", "cli/commands/request/", "cli/commands/kubeconfig/"],
+  certificates: [
+    "core/pki/",
+    "core/request/",
+    "core/signing/",
+    "controllers/",
+    "core/revocation/",
+    "server/revocation/",
   ],
-  file: ["tests/binary/*_test.ts"],
-  interop: ["tests/interop/*_test.ts"],
-  packages: ["tests/packages/*_test.ts"],
-  programs: ["tests/programs/*_test.ts"],
-  // They measure time, so they decide only before a release.
-  times: ["tests/bench/times/*_test.ts"],
+  approval: ["core/approval/", "core/report/", "core/token/", "controllers/", "core/register/", "server/register/"],
+  attestation: ["core/attestation/", "client/attestation/", "server/attestation/", "cli/commands/attest"],
+  commands: [
+    "cli/",
+    "client/health/",
+    "instance/offline_signing/",
+    "core/report/health/",
+    "core/offline/",
+    "docs/guides/",
+  ],
+  server: [
+    "server/http/",
+    "server/connections/",
+    "server/metrics/",
+    "server/flowcontrol/",
+    "server/registry/",
+    "server/authn/",
+    "server/authz/",
+    "server/admission/",
+    "core/kube/",
+    "core/rbac/",
+    "core/service_accounts/",
+    "core/audit/",
+    "tests/overload/",
+  ],
+  packaging: ["packaging/", "scripts/", "docs/rbac/", "cli/systemd/", "tests/packages/", "tests/support/packages/"],
 };
 
+/** The paths of the tests of each suite, from the root and without `_test.ts`. All others are those of `test`. */
+const SUITES: Readonly<Record<string, RegExp>> = {
+  file: /^tests\/binary\//,
+  interop: new RegExp(`^tests/interop/(?:(?:${Object.keys(GROUPS).join("|")})/)?\\w+$`),
+  packages: /^tests\/packages\//,
+  programs: /^tests\/programs\//,
+  // They measure time, so they decide only before a release.
+  times: /^tests\/bench\/times\//,
+};
+
+/** The names of the suites, which are also tasks of `deno.json`. */
+export const SUITE_NAMES: readonly string[] = ["test", ...Object.keys(SUITES)];
+
 /** End-to-end tests that show the whole product. They run on Deno too, and with the released file. */
-export const SMOKE: readonly string[] = [
-  "tests/e2e/bootstrap_test.ts",
-  "tests/e2e/cli_process_test.ts",
-  "tests/e2e/offline_test.ts",
-  "tests/e2e/post_quantum_test.ts",
-  "tests/e2e/ui_test.ts",
-  "tests/e2e/up_test.ts",
-  "tests/e2e/upgrade_test.ts",
-];
+export const SMOKE: readonly string[] = ["bootstrap", "cli_process", "offline", "post_quantum", "ui", "up", "upgrade"]
+  .map((name) => `tests/e2e/${name}_test.ts`);
 
-/** The files of the interoperability suite that every change needs, the slowest first. */
-export const INTEROP_CORE: readonly string[] = [
-  "comparison",
-  "kubectl_comparison",
-  "kubectl_changes",
-  "signer_comparison",
-  "kubeadm",
-  "differential",
-  "real_control_plane",
-  "kubectl_csr_commands",
-  "etcd_storage",
-  "etcd_servers",
-  "privilege_matrix",
-  "kubelet",
-  "openssl",
-  "crl",
-  "bootstrap_client",
-  "values_go",
-  "shell",
-  "workflows",
-];
+/** The files that take minutes, so that they start first, in different batches. */
+const SLOWEST =
+  /\/(?:ca_rotation|\w*comparison|kubectl_changes|privilege_matrix|real_control_plane|soak|whole_kubelet)_test/;
 
-/** The additional tests for a change of some paths. */
-export interface Group {
-  readonly name: string;
-  /** The paths, or prefixes of paths, of the code that these tests cover. */
-  readonly paths: readonly string[];
-  /** Files of the interoperability suite, the slowest first. */
-  readonly interop: readonly string[];
-  /** The names of additional steps in `steps.ts`. */
-  readonly steps?: readonly string[];
+/** Finds the test files of a suite whose paths contain one of the words; without words, all of them. */
+export function findFiles(suite: string, words: readonly string[] = []): readonly string[] {
+  const findSuite = (file: string): string =>
+    Object.keys(SUITES).find((name) => SUITES[name]?.test(file.replace(/_test\.ts$/, ""))) ?? "test";
+  return globSync("{core,controllers,server,client,instance,ui,cli,scripts,tests}/**/*_test.ts").sort()
+    .filter((file) => findSuite(file) === suite && (words.length === 0 || words.some((word) => file.includes(word))))
+    .sort((a, b) => Number(SLOWEST.test(b)) - Number(SLOWEST.test(a)));
 }
-
-export const GROUPS: readonly Group[] = [
-  {
-    name: "storage",
-    paths: ["server/storage/", "instance/", "cli/commands/backup/", "client/files", "tests/torture/"],
-    interop: [
-      "disk_fault",
-      "disk_fault_commands",
-      "etcd_restore",
-      "etcd_lagging",
-      "etcd_faults",
-      "etcd_shared",
-      "etcd_move",
-      "etcd_handover",
-      "etcd_model",
-      "etcd_old",
-      "etcd_tls",
-      "disk_fault_log",
-      "bit_rot",
-      "full_disk",
-      "backup",
-      "history_check",
-    ],
-    steps: ["torture on etcd", "power loss"],
-  },
-  {
-    name: "rotation",
-    paths: ["core/ca_rotation/", "instance/ca_rotation/", "instance/authority/", "cli/commands/ca/"],
-    interop: ["ca_rotation", "ca_rotation_cluster", "ca_rotate_servers", "new_ca"],
-  },
-  {
-    name: "page",
-    paths: ["ui/", "cli/commands/ui/"],
-    interop: ["ui", "ui_load", "ui_security", "ui_kubernetes", "story"],
-  },
-  {
-    name: "client",
-    paths: ["client/", "core/machine/", "cli/commands/bootstrap/", "cli/commands/request/", "cli/commands/kubeconfig/"],
-    interop: [
-      "whole_kubelet",
-      "soak",
-      "bootstrap_hardship",
-      "kubelet_rotation",
-      "kubelet_ca",
-      "request",
-      "kubeconfig_user",
-      "web_certificates",
-      "client_node",
-      "clock",
-      "proxy_go",
-    ],
-  },
-  {
-    name: "certificates",
-    paths: ["core/pki/", "core/request/", "core/signing/", "controllers/", "core/revocation/", "server/revocation/"],
-    interop: [
-      "chains",
-      "zlint",
-      "ca",
-      "certmanager",
-      "post_quantum",
-      "pod_certificates",
-      "malformed_requests",
-      "signer_election",
-      "signer_rights",
-      "trust_bundles",
-      "revocation",
-    ],
-  },
-  {
-    name: "approval",
-    paths: ["core/approval/", "core/report/", "core/token/", "controllers/", "core/register/", "server/register/"],
-    interop: [
-      "approver_comparison",
-      "approver_policy",
-      "token_limits",
-      "register",
-      "review",
-      "csr_bundle",
-      "cluster_info",
-    ],
-  },
-  {
-    name: "attestation",
-    paths: ["core/attestation/", "client/attestation/", "server/attestation/", "cli/commands/attest"],
-    interop: ["attestation_machines", "attestation_tpm", "attestation_ssh"],
-  },
-  {
-    name: "commands",
-    paths: [
-      "cli/",
-      "client/health/",
-      "instance/offline_signing/",
-      "core/report/health/",
-      "core/offline/",
-      "docs/guides/",
-    ],
-    interop: ["printed_commands", "guides", "doctor", "doctor_cluster", "offline"],
-  },
-  {
-    name: "server",
-    paths: [
-      "server/http/",
-      "server/connections/",
-      "server/metrics/",
-      "server/flowcontrol/",
-      "server/registry/",
-      "server/authn/",
-      "server/authz/",
-      "server/admission/",
-      "core/kube/",
-      "core/rbac/",
-      "core/service_accounts/",
-      "core/audit/",
-      "tests/overload/",
-    ],
-    interop: ["conformance", "metrics", "audit"],
-    steps: ["overload"],
-  },
-  {
-    name: "packaging",
-    paths: ["packaging/", "scripts/", "docs/rbac/", "cli/systemd/", "tests/packages/", "tests/support/packages/"],
-    interop: ["in_a_cluster", "mixin"],
-    steps: ["packages"],
-  },
-];
-
-/** Files of the interoperability suite that only `.ci/full` runs. */
-export const INTEROP_FULL: readonly string[] = ["tls_scan"];
 
 /** Paths whose change needs everything, because they decide what runs and how. */
 const EVERYTHING = /^(?:\.ci\/|\.github\/|deno\.(?:json|lock)$|tests\/runner\/)/;
@@ -232,26 +101,17 @@ export function findNeeded(
   imports: (file: string, imported: string) => boolean = importsFile,
 ): Needed {
   const needsAll = changed === undefined || changed.some((path) => EVERYTHING.test(path));
-  const touched = GROUPS.filter(({ paths }) =>
-    needsAll || changed.some((path) => paths.some((start) => path.startsWith(start)))
+  const touched = Object.keys(GROUPS).filter((group) =>
+    needsAll || changed.some((path) => GROUPS[group]?.some((start) => path.startsWith(start)))
   );
+  const folders = ["tests/interop", ...touched.map((group) => `tests/interop/${group}`)];
   const changedTests = (changed ?? []).filter((path) => path.startsWith("tests/"));
-  const importsChanged = (name: string) => changedTests.some((path) => imports(toInteropFile(name), path));
-  const all = [...INTEROP_CORE, ...GROUPS.flatMap(({ interop }) => interop)];
-  const chosen = new Set([
-    ...INTEROP_CORE,
-    ...touched.flatMap(({ interop }) => interop),
-    ...all.filter(importsChanged),
-  ]);
   return {
-    interop: all.filter((name) => chosen.has(name)).map(toInteropFile),
-    steps: [...new Set(touched.flatMap(({ steps = [] }) => steps))],
+    interop: findFiles("interop").filter((file) =>
+      folders.includes(posix.dirname(file)) || changedTests.some((path) => imports(file, path))
+    ),
+    steps: STEPS.filter(({ group }) => group !== undefined && touched.includes(group)).map(({ name }) => name),
   };
-}
-
-/** The path of a file of the interoperability suite. */
-export function toInteropFile(name: string): string {
-  return `tests/interop/${name}_test.ts`;
 }
 
 /** The file with the last commit that passed `.ci/full`. */
@@ -263,12 +123,9 @@ const BASE = ".ci/base";
  */
 export function listChanges(): readonly string[] | undefined {
   if (!existsSync(BASE)) return undefined;
-  const base = readFileSync(BASE, "utf8").trim();
+  const args = ["diff", "--name-only", "--no-renames", readFileSync(BASE, "utf8").trim()];
   try {
-    const paths = execFileSync("git", ["diff", "--name-only", "--no-renames", base], {
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "ignore"],
-    });
+    const paths = execFileSync("git", args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
     return paths.split("\n").filter((path) => path !== "" && path !== BASE);
   } catch {
     return undefined;

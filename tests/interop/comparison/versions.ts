@@ -7,7 +7,7 @@ export interface ProvenVersions {
   /** The cells of the matrix by minor release: the exact version, or `emulated`. */
   readonly releases: ReadonlyMap<string, string>;
   readonly shown: string;
-  /** The name of a file below `tests/interop`. */
+  /** The path of a file below `tests`. */
   readonly test: string;
 }
 
@@ -24,31 +24,31 @@ export const PROVEN_VERSIONS: readonly ProvenVersions[] = [
     program: "kube-apiserver",
     releases: SERVERS,
     shown: "a machine gets its client and its serving certificate by `signer`, `approver --policy` and `bootstrap`",
-    test: "real_control_plane_test.ts",
+    test: "interop/real_control_plane_test.ts",
   },
   {
     program: "kubectl",
     releases: CLIENTS,
     shown: "the commands around a request: create a binding, get, describe, approve, deny, watch",
-    test: "kubectl_csr_commands_test.ts",
+    test: "interop/kubectl_csr_commands_test.ts",
   },
   {
     program: "kubelet",
     releases: CLIENTS,
     shown: "a whole kubelet: it bootstraps, is Ready, renews its lease, and serves with the approved certificate",
-    test: "whole_kubelet_test.ts",
+    test: "interop/client/whole_kubelet_test.ts",
   },
   {
     program: "client-go certificate manager",
     releases: CLIENTS,
     shown: "first certificate and rotation",
-    test: "certmanager_test.ts",
+    test: "interop/certificates/certmanager_test.ts",
   },
   {
     program: "kubelet's manager of pod certificates, kube-apiserver",
     releases: new Map([[CURRENT, KUBERNETES]]),
     shown: "pods get certificates from `signer --pod-certificates`, refresh them, and see why others are denied",
-    test: "pod_certificates_test.ts",
+    test: "interop/certificates/pod_certificates_test.ts",
   },
 ];
 
