@@ -39,11 +39,6 @@ export const EQUIVALENT: readonly Equivalent[] = [
     ],
   },
   {
-    why: "JSON omits a member that is undefined",
-    file: "server/revocation/record_marks.ts",
-    changes: ["mark === undefined → false"],
-  },
-  {
     why: "no user without a name has a token, and every Revocation has a target",
     file: "server/revocation/revocations.ts",
     changes: [
