@@ -144,7 +144,6 @@ export class Revocations implements Disposable {
 
   [Symbol.dispose](): void {
     this.#watch?.stop();
-    this.#listeners.clear();
   }
 
   /**

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Registry } from "prom-client";
 import { encodeTokenLimits } from "../../core/token/bound_token.ts";
 import type { NodeName } from "../../core/machine/node_name.ts";
 import { parseTokenFile } from "../../core/token/token_file.ts";
 import { storedForm } from "../../core/kube/wire/stored_form.ts";
 import { issuedCertificateKind } from "../../core/kube/kinds/mod.ts";
+import type { Event } from "../../core/kube/kinds/core_v1.ts";
 import type { IssuedCertificate, RevocationSpec } from "../../core/kube/kinds/tlsboot_v1alpha1.ts";
 import { MASTERS_GROUP } from "../../core/kube/user.ts";
 import { parseCertificate } from "../../core/pki/x509/certificate.ts";
@@ -13,6 +15,9 @@ import { createRecord, describeIssued, formatRecordName } from "../../core/regis
 import { createRevocation, findRevocationTarget, REVOCATION_TARGET_KINDS } from "../../core/revocation/revocation.ts";
 import { buildCsr, condition, type CsrOptions } from "../../tests/support/csr_builder.ts";
 import { createFakeClock } from "../../tests/support/fake_clock.ts";
+import { createRecords } from "../../tests/support/issued_records.ts";
+import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
+import { openRevocationStore } from "../../tests/support/revocation_store.ts";
 import {
   type Answer,
   createTestApp,
@@ -23,6 +28,8 @@ import {
 } from "../../tests/support/test_app.ts";
 import { createClientCa, verifiedPeer } from "../../tests/support/test_peers.ts";
 import type { PeerCertificate } from "../authn/authentication.ts";
+import { CompactedError } from "../storage/storage.ts";
+import { followRevokedCertificates, listRevokedCertificates, openRevocations } from "./revocations.ts";
 
 const NOW = new Date("2026-11-28T02:00:00Z");
 const REVOCATIONS = "/apis/tlsboot/v1alpha1/revocations";
@@ -412,4 +419,121 @@ test("a credential that another server has revoked is refused before the watch o
   app.storage.catchUp = () => Promise.reject(new Error("etcd is away"));
   assert.equal((await app.send("GET", CONFIG_MAPS, as(await peerFor({ commonName: "dave" })))).code, 500);
   app.storage.catchUp = catchUp;
+});
+
+test("openRevocations() follows changes until it is disposed, and logs them, but not what already exists", async () => {
+  const { revoke, takeBack, revocations: first, ...deps } = await openRevocationStore();
+  await revoke({ kind: "user", value: "alice" });
+  const logger = createMemoryLogger();
+  const revocations = await openRevocations({ ...deps, registry: new Registry(), logger });
+  let changes = 0;
+  revocations.onChange(() => changes++);
+  assert.deepEqual([revocations.index.size, logger.messages()], [1, []]);
+  await revoke({ kind: "user", value: "bob" });
+  await takeBack({ kind: "user", value: "alice" });
+  assert.deepEqual([revocations.index.size, changes], [1, 2]);
+  assert.deepEqual(logger.messages(), ["revocation in force", "revocation taken back"]);
+  revocations[Symbol.dispose]();
+  await revoke({ kind: "user", value: "carol" });
+  assert.deepEqual([revocations.index.size, changes], [1, 2]);
+  assert.equal(first.index.size, 2);
+});
+
+test("findRefusal() reports a credential once a minute, and counts each refusal", async () => {
+  const { revocations, revoke, clock, logger, registry, storage } = await openRevocationStore();
+  await revoke({ kind: "user", value: "alice" });
+  const alice = createUser("alice");
+  const warnings = () => logger.entries.filter(({ level }) => level === "warn").map(({ fields }) => fields.address);
+  for (const use of [{}, {}, { isRepeated: true }]) {
+    assert.match(revocations.findRefusal(alice, undefined, use) ?? "", /^user "alice" is revoked/);
+  }
+  assert.deepEqual(warnings(), [""]);
+  await clock.advance(60_000);
+  revocations.findRefusal(alice, undefined, { remoteAddress: "192.0.2.1" });
+  assert.deepEqual(warnings(), ["", "192.0.2.1"]);
+  assert.match(await registry.metrics(), /^tlsboot_revoked_credentials_refused_total\{kind="user"\} 3$/m);
+  const { items } = await storage.list("/registry/events/");
+  assert.deepEqual(items.map(({ object }) => /was used(.*), and/.exec((object as Event).message ?? "")?.[1]).sort(), [
+    "",
+    " from 192.0.2.1",
+  ]);
+});
+
+test("findForRequest() reads a Secret only if something is revoked and a token made the request", async () => {
+  const { revocations, revoke, storage } = await openRevocationStore();
+  const reads: string[] = [];
+  const get = storage.get.bind(storage);
+  storage.get = (key) => {
+    reads.push(key);
+    return get(key);
+  };
+  const byToken = await buildCsr({ username: "system:bootstrap:abcdef" });
+  assert.equal(await revocations.findForRequest(byToken), undefined);
+  await revoke({ kind: "user", value: "alice" });
+  assert.ok(await revocations.findForRequest(await buildCsr({ username: "alice" })));
+  assert.deepEqual(reads, []);
+  assert.equal(await revocations.findForRequest(byToken), undefined);
+  assert.deepEqual(reads, ["/registry/secrets/kube-system/bootstrap-token-abcdef"]);
+});
+
+const MARK = { name: "user:alice", reason: "keyCompromise", time: "2026-11-28T02:00:00Z" };
+const ISSUER = "ca".repeat(32);
+const revoked = { status: { revocation: MARK }, issuerFingerprint: ISSUER };
+const unrecorded = createRevocation({ kind: "serial", value: "0a1b" }, { reason: "keyCompromise", isUnrecorded: true });
+const unrecordedAt = { ...unrecorded, status: { time: MARK.time } };
+
+test("followRevokedCertificates() calls its listener after each change of the list, until it is disposed", async () => {
+  const { storage, record, readRecord } = await openRevocationStore(revoked, { issuerFingerprint: ISSUER });
+  const watches: { readonly stop: () => void; readonly beginAgain: () => void | Promise<void> }[] = [];
+  let changes = 0;
+  const certificates = await followRevokedCertificates({
+    list: storage.list.bind(storage),
+    watch(prefix, afterRevision, onEvents, onLost) {
+      const { stop } = storage.watch(prefix, afterRevision, onEvents);
+      watches.push({ stop, beginAgain: () => onLost?.(new CompactedError(1, 2)) });
+      return { stop };
+    },
+  }, () => changes++);
+  const listSerials = () => certificates.list(ISSUER).map(({ serialNumber }) => serialNumber.slice(0, 12));
+  const write = async (sequence: number, status: IssuedCertificate["status"]) => {
+    const { key, object, revision } = await readRecord(sequence);
+    await storage.update(key, { ...object, status } as IssuedCertificate, revision);
+  };
+  const remove = async (sequence: number) => {
+    const { key, revision } = await readRecord(sequence);
+    await storage.delete(key, revision);
+  };
+  changes = 0;
+  await write(1, { revocation: MARK, identifies: { username: "alice" } });
+  await write(2, { identifies: { username: "bob" } });
+  await record({ issuerFingerprint: ISSUER });
+  await remove(3);
+  assert.deepEqual([listSerials(), changes], [["aaaa00000001"], 0]);
+  await write(2, { revocation: MARK });
+  assert.deepEqual([listSerials(), changes], [["aaaa00000001", "aaaa00000002"], 1]);
+  await write(2, {});
+  assert.deepEqual([listSerials(), changes], [["aaaa00000001"], 2]);
+  await storage.create("/registry/tlsboot/revocations/serial:0a1b", unrecordedAt);
+  assert.deepEqual([listSerials(), changes], [["aaaa00000001", "0a1b"], 3]);
+  watches[0]?.stop();
+  await remove(1);
+  assert.deepEqual([listSerials(), changes], [["aaaa00000001", "0a1b"], 3]);
+  await watches[0]?.beginAgain();
+  assert.deepEqual([listSerials(), changes], [["0a1b"], 4]);
+  certificates[Symbol.dispose]();
+  await write(2, { revocation: MARK });
+  assert.deepEqual([listSerials(), changes], [["0a1b"], 4]);
+});
+
+test("listRevokedCertificates() lists revoked records and unrecorded Revocations, and nothing of other kinds", () => {
+  const [marked, other] = createRecords([revoked, { issuerFingerprint: ISSUER }]);
+  const known = createRevocation({ kind: "serial", value: "0b" }, { reason: "keyCompromise" });
+  const listed = listRevokedCertificates([
+    { key: "/registry/tlsboot/issuedcertificates/0000000001", object: marked! },
+    { key: "/registry/tlsboot/issuedcertificates/0000000002", object: other! },
+    { key: "/registry/tlsboot/revocations/serial:0a1b", object: unrecordedAt },
+    { key: "/registry/tlsboot/revocations/serial:0b", object: known },
+    { key: "/registry/things/serial:0a1b", object: unrecordedAt },
+  ]);
+  assert.deepEqual(listed.map(({ serialNumber }) => serialNumber.slice(0, 12)), ["aaaa00000001", "0a1b"]);
 });

@@ -31,6 +31,27 @@ export const EQUIVALENT: readonly Equivalent[] = [
     changes: ['"PRIVATE KEY" → ""', 'family === "ECDSA" → true'],
   },
   {
+    why: "each record is checked again before it is written, and writing no record does nothing",
+    file: "server/revocation/record_marks.ts",
+    changes: [
+      'page.items.filter((stored) => findMark(revocations, stored.object as IssuedCertificate) !== "unchan… → without filter',
+      "start < stale.length → start <= stale.length",
+    ],
+  },
+  {
+    why: "no user without a name has a token, and every Revocation has a target",
+    file: "server/revocation/revocations.ts",
+    changes: [
+      'csr.spec.username ?? "" → csr.spec.username',
+      'findRevocationTarget(revoked.spec)?.kind ?? "" → findRevocationTarget(revoked.spec)?.kind',
+    ],
+  },
+  {
+    why: "a full bucket counts as an unknown one; the sweep only frees memory",
+    file: "server/revocation/revocations.ts",
+    changes: ["this.#reports.sweep(); → removed"],
+  },
+  {
     why: "a list of one error has a first error",
     file: "server/authz/authorizer.ts",
     changes: ['errors[0] ?? "" → errors[0]'],
@@ -49,9 +70,9 @@ export const EQUIVALENT: readonly Equivalent[] = [
     ],
   },
   {
-    why: "the keys of a Map differ",
+    why: "the keys of a Map differ, and one that is too large has a first key",
     file: "server/authz/impersonation.ts",
-    changes: ["a < b → a <= b"],
+    changes: ["a < b → a <= b", "oldest !== undefined → true"],
   },
   {
     why: "a path has no resource, so no rule applies",
