@@ -137,7 +137,7 @@ local KUBELET = 'kubernetes.io/kube-apiserver-client-kubelet|kubernetes.io/kubel
             'TlsbootControllerStuck',
             'warning',
             'workqueue_longest_running_processor_seconds{$tlsboot} > 300',
-            'A controller does not get on.',
+            'A controller has worked on one object for more than five minutes.',
             '{{ $labels.name }} of {{ $labels.instance }} has worked on one object for {{ $value | humanizeDuration }}.',
           ),
           alert(

@@ -33,6 +33,8 @@ beforeEach((context) => {
   writeSync(1, `${(context as TestContext).fullName} ...\n`);
 });
 
+// Otherwise the report would look up the names of all peers, which may take long.
+Object.assign(process.report, { excludeNetwork: true });
 process.on("SIGUSR2", () => {
   const { libuv } = process.report.getReport() as { libuv: { is_active: boolean; is_referenced?: boolean }[] };
   const handles = libuv.filter((handle) => handle.is_active && handle.is_referenced);

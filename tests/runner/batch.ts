@@ -199,6 +199,8 @@ export function runUntilSilent(
     child.once("error", reject);
     child.once("close", (code) => {
       clearTimeout(timer);
+      // The program may have ended without its children.
+      if (isSilent) kill("SIGKILL");
       process.off("exit", interrupt);
       resolve({ code: code ?? 1, output, isSilent, lastSign });
     });
