@@ -7,13 +7,12 @@
 import type { PublicKeyPin } from "../pki/keys/key_names.ts";
 import type { Bytes } from "../pki/asn1/der.ts";
 import type { SecretObject } from "../kube/kinds/core_v1.ts";
-import type { PROOF_KINDS } from "../kube/kinds/constants.ts";
 import { formatTime } from "../kube/meta.ts";
 import { readTokenLimits, readTokenUse } from "../token/bound_token.ts";
 import { parseRfc3339 } from "../token/token_secret.ts";
 
 /** The means of a proof: a TPM 2.0, or the host key of sshd. */
-export type ProofKind = typeof PROOF_KINDS[number];
+export type ProofKind = "tpm" | "ssh";
 
 /** The proofs that an operator expects of one machine; any of them is enough. */
 export interface ExpectedProofs {
