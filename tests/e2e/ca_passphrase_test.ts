@@ -113,7 +113,7 @@ for (
     {
       name: "empty",
       prepare: (folder: TempFolder) => writeFile(folder.join("pass"), "\n"),
-      want: /cannot use the passphrase from "pass": it is empty\ntlsboot: hint: want one line/,
+      want: /cannot use the passphrase from "pass": it is empty\ntlsboot: hint: give one line/,
     },
     {
       name: "of several lines",

@@ -144,7 +144,7 @@ test("tlsboot policy check describes a profile in words, and reports every fault
   assert.match(stdout, /"bad\.yaml" cannot be used: usages\.allow: unknown key; did you mean allowed\?/);
   assert.match(stdout, /"bad\.yaml" cannot be used: usages\.allowed: missing/);
   assert.match(stdout, /"test\.yaml" cannot be used: cases\[0\]\.expect\.verdict: unknown value "aprove"/);
-  assert.match(stderr, /cannot check "other\.yaml": it has no kind that tlsboot knows\n.*hint: want kind: /);
+  assert.match(stderr, /cannot check "other\.yaml": it has no kind that tlsboot knows\n.*hint: use kind: /);
   assert.match(stderr, /cannot check "gone\.yaml": there is no such file\n/);
 });
 

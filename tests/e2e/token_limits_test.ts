@@ -205,7 +205,7 @@ describeInstance("tokens for one machine each", {}, (instance) => {
       ["token create --approve", /--approve needs --node or --for-inventory/],
       ["token create --node N_1", /invalid node name/],
       ["token create --uses 0", /want a number from 1 to 1000/],
-      ["token create --cidr 10.0.0.1/8", /want a network/],
+      ["token create --cidr 10.0.0.1/8", /want a range such as/],
       ["token create -o yaml --print-join-command", /--output and --print-join-command exclude each other/],
       ["token create --for-inventory machines.yaml", /--for-inventory needs --out/],
       [

@@ -30,6 +30,18 @@ for (
     { text: "\u00a0\n---\na: b\n", want: "a second document at line 2, column 1" },
     { text: "a: b\n...\n\u00a0\n", want: "a document ends here, but there is more text at line 2, column 1" },
     { text: "a: b # \u0085", want: "a control character, or a line break other than LF and CRLF at line 1, column 8" },
+    { text: '{"a":"\u2028b\u2029", "c":\'\u2028\'}', want: { a: "\u2028b\u2029", c: "\u2028" } },
+    ...[
+      { text: '"a\u2028b": c', at: "line 1, column 3" },
+      { text: 'a: "b\u2028 c"', at: "line 1, column 6" },
+      { text: "a: 'b \u2028c'", at: "line 1, column 6" },
+      { text: "a: b\u2028c", at: "line 1, column 5" },
+      { text: "a: |\n  b\u2029c", at: "line 2, column 4" },
+      { text: "a: b # \u2028", at: "line 1, column 8" },
+    ].map(({ text, at }) => ({
+      text,
+      want: `a control character, or a line break other than LF and CRLF at ${at}`,
+    })),
     { text: `a: ${" ".repeat(4 * 2 ** 20)}`, want: "the text is too long at line 1, column 1" },
   ]
 ) {

@@ -174,9 +174,10 @@ const STRINGS: readonly (readonly [string, string])[] = [
 for (const [text, want] of STRINGS) {
   test(`formatYaml() prints the string ${JSON.stringify(text).slice(0, 60)} as kubectl does`, () => {
     assert.equal(formatYaml({ a: text }), want);
-    // These separators are line breaks only in YAML 1.1, and are not read.
-    if (/[\u2028\u2029]/.test(want)) assert.throws(() => parseYaml(want), { name: "JsonSyntaxError" });
-    else assert.deepEqual(parseYaml(want).value, { a: text });
+    // These separators are line breaks only in YAML 1.1. They are read in quotes, without the indentation after them.
+    if (/[\u2028\u2029] |^[^']*[\u2028\u2029]/.test(want)) {
+      assert.throws(() => parseYaml(want), { name: "JsonSyntaxError" });
+    } else assert.deepEqual(parseYaml(want).value, { a: text });
   });
 }
 

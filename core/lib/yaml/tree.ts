@@ -71,9 +71,12 @@ const MAX_INDICATORS = { ofFile: 1_000_000, ofRequest: 200_000 };
 /** The longest key. go-yaml requires the colon within 1,024 characters. */
 const MAX_KEY = 1_000;
 
-/** Matches control characters, lone surrogates, byte order marks within the text, and line breaks of YAML 1.1 alone. */
-const FORBIDDEN =
-  /(?!^\ufeff)[^\t\n\r -~\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\u{10000}-\u{10ffff}]|\r(?!\n)/u;
+/** Matches control characters, among them U+0085, lone surrogates, and byte order marks within the text. */
+const FORBIDDEN = /(?!^\ufeff)[^\t\n\r -~\u00a0-\ud7ff\ue000-\ufefe\uff00-\ufffd\u{10000}-\u{10ffff}]|\r(?!\n)/u;
+/** Matches characters that break a line in YAML 1.1 and are text in YAML 1.2. */
+const OLD_BREAK = /[\u2028\u2029]/;
+/** Matches such breaks in quotes that the versions read differently. In 1.1, blanks around a line break are not text. */
+const FOLDED_BREAK = /[ \t\r\n][\u2028\u2029]|[\u2028\u2029](?:[ \t\r\n]|---|\.\.\.)/;
 /** Matches any character except the blanks of YAML and a byte order mark at the start. */
 const TEXT = /(?!^\ufeff)[^ \t\r\n]/;
 const INDICATOR = /[-?:.](?=\s)|[,[{]/g;
@@ -85,7 +88,7 @@ const ESCAPE = /\\(?:\r?\n[ \t]*(?<blankLine>\r?\n)?|[^\n\r])/g;
 export function readYamlTree(source: string, options: YamlOptions): YamlNode | undefined {
   if (source.length > MAX_LENGTH) throw new YamlError("the text is too long", 0);
   const text = getFirstDocument(source, options.isFile);
-  refuse(source.search(FORBIDDEN), "a control character, or a line break other than LF and CRLF");
+  refuse(source.search(FORBIDDEN), OTHER_BREAK);
   refuse(text.search(DIRECTIVES[options.version]), "an unsupported directive");
   let rest = options.isFile ? MAX_INDICATORS.ofFile : MAX_INDICATORS.ofRequest;
   for (const { index } of text.matchAll(INDICATOR)) {
@@ -98,6 +101,8 @@ export function readYamlTree(source: string, options: YamlOptions): YamlNode | u
   }
   return new TreeBuilder(parsed, text, options).build(events);
 }
+
+const OTHER_BREAK = "a control character, or a line break other than LF and CRLF";
 
 /** Matches directives that are refused. */
 const DIRECTIVES: Readonly<Record<YamlVersion, RegExp>> = {
@@ -263,6 +268,7 @@ class TreeBuilder {
     this.#pass(valueStart - quote, valueEnd + quote);
     this.#isQuoted = isQuoted;
     const source = this.#text.slice(valueStart, valueEnd);
+    this.#refuseBreak(isQuoted && !isKey ? FOLDED_BREAK : OLD_BREAK, valueStart, valueEnd);
     const at = isBlock ? before : valueStart;
     if (isKey && (source.length > MAX_KEY || (this.#isFlow && source.includes("\n")))) {
       throw new YamlError("a key is too long, or has several lines", at);
@@ -289,6 +295,7 @@ class TreeBuilder {
   /** Moves to the end of the next value, and checks the text before it. */
   #pass(to: number, end: number): void {
     const start = this.#end;
+    this.#refuseBreak(OLD_BREAK, start, to);
     const isLineStart = start === 0 || this.#text[start - 1] === "\n";
     const gap = (isLineStart ? "\n" : "") + this.#text.slice(start, to).replace(COMMENT, "$1");
     const isFlow = this.#open.at(-1)?.isFlow ?? false;
@@ -304,6 +311,11 @@ class TreeBuilder {
     this.#isNext = false;
     this.#isQuoted = false;
     this.#end = end;
+  }
+
+  #refuseBreak(pattern: RegExp, start: number, end: number): void {
+    const at = this.#text.slice(start, end).search(pattern);
+    if (at >= 0) throw new YamlError(OTHER_BREAK, start + at);
   }
 }
 

@@ -24,6 +24,9 @@ const LINES = [
   "\tf",
   "x ",
   "x\t",
+  "\u2028",
+  "a\u2028b",
+  "\u2029--- ",
 ];
 const PROPERTIES = words("!!str ! !a !<tag:yaml.org,2002:str>");
 const ODD_PROPERTIES = [
@@ -87,7 +90,7 @@ const PIECES = [
     "{a, b: c}",
   ],
 ];
-const ESCAPES = ["\\n", "\\\n", "\\x41", "\\u00e9", "\\ ", "\\U0001F600", "\\0", "\\N", "\n\n", "\n", "\t"];
+const ESCAPES = ["\u2028", "\\n", "\\\n", "\\x41", "\\u00e9", "\\ ", "\\U0001F600", "\\0", "\\N", "\n\n", "\n", "\t"];
 const ODD_ESCAPES = ["\\/", "\\q", "\\ud83d\\ude00", "\\\t", "\\U00110000", "\\x4", "\\\r\n"];
 
 /** Generates one document, which is well-formed, has a few odd places, or consists of pieces of syntax in any order. */

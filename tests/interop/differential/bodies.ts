@@ -113,7 +113,7 @@ function writeBody(value: object, random: Random): SentBody {
   }
 }
 
-/** Characters that YAML 1.1 treats as line breaks; tlsboot refuses them (docs/decisions/0056-js-yaml.md). */
+/** Characters that YAML 1.1 treats as line breaks; tlsboot refuses most uses (docs/decisions/0056-js-yaml.md). */
 const OTHER_BREAKS = /[\u0085\u2028\u2029]/g;
 
 function writeYaml(value: unknown): string {
