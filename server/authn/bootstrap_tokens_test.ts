@@ -1,17 +1,30 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { encodeTokenLimits, readTokenUse, type TokenLimits } from "../../core/token/bound_token.ts";
+import { Registry } from "prom-client";
+import {
+  encodeTokenLimits,
+  readTokenUse,
+  type TokenLimits,
+  type TokenRefusal,
+  withBoundKey,
+  withLastRefusal,
+} from "../../core/token/bound_token.ts";
 import type { NodeName } from "../../core/machine/node_name.ts";
-import type { SecretObject } from "../../core/kube/kinds/core_v1.ts";
+import type { Event, SecretObject } from "../../core/kube/kinds/core_v1.ts";
 import type { Authority } from "../../core/pki/authority/authority.ts";
 import { generatePrivateKey, type PrivateKey } from "../../core/pki/keys/keys.ts";
 import { encodePem } from "../../core/pki/asn1/pem.ts";
 import { createCertificationRequest } from "../../core/pki/x509/pkcs10.ts";
 import { publicKeyPin } from "../../core/pki/keys/key_names.ts";
+import { type CertificateFacts, parseCertificate } from "../../core/pki/x509/certificate.ts";
 import { createFakeClock, settle } from "../../tests/support/fake_clock.ts";
 import { buildCsr, type CsrOptions } from "../../tests/support/csr_builder.ts";
+import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
+import { createSeededRandom } from "../../tests/support/seeded_random.ts";
 import { ADMIN, type Answer, createTestApp, createUser, type TestApp } from "../../tests/support/test_app.ts";
 import { createClientCa, verifiedPeer } from "../../tests/support/test_peers.ts";
+import { createMemoryStorage } from "../storage/memory/journaled_storage.ts";
+import { openBootstrapTokens } from "./bootstrap_tokens.ts";
 
 const NOW = new Date("2026-11-28T02:00:00Z");
 const SECRETS = "/api/v1/namespaces/kube-system/secrets";
@@ -260,4 +273,162 @@ test("only a user who may approve can create a token that approves", async () =>
   const patch = { user: createUser("jane"), headers, body: JSON.stringify({ metadata: { annotations } }) };
   assert.equal((await app.send("PATCH", TOKEN_PATH, patch)).code, 403);
   assert.equal((await app.send("POST", SECRETS, { user: ADMIN, body })).code, 201);
+});
+
+/** Opens the record of tokens over a store, without the rest of the API. */
+async function openStore() {
+  const clock = createFakeClock(NOW);
+  const storage = createMemoryStorage({ clock });
+  const logger = createMemoryLogger();
+  const deps = { storage, clock, logger, random: createSeededRandom() };
+  const open = () => openBootstrapTokens({ ...deps, registry: new Registry() });
+  const toKey = (id: string) => `/registry/secrets/kube-system/bootstrap-token-${id}`;
+  const read = async (id: string) => (await storage.get(toKey(id)))!;
+  return {
+    ...deps,
+    open,
+    tokens: await open(),
+    read,
+    readUse: async (id: string) => readTokenUse((await read(id)).object as SecretObject),
+    /** Adds the Secret of a token with a record of its use. */
+    async add(
+      id: string,
+      record: (secret: SecretObject) => Readonly<Record<string, string>> = () => ({}),
+      { maxKeys = 2, type = "bootstrap.kubernetes.io/token" } = {},
+    ): Promise<void> {
+      const annotations = encodeTokenLimits({ networks: [], isApproval: false, maxKeys });
+      const metadata = { name: `bootstrap-token-${id}`, creationTimestamp: NOW.toISOString(), annotations };
+      const secret: SecretObject = { metadata, type };
+      const object = { ...secret, metadata: { ...metadata, annotations: { ...annotations, ...record(secret) } } };
+      await storage.create(toKey(id), object);
+    },
+    async remove(id: string): Promise<void> {
+      const { key, revision } = await read(id);
+      await storage.delete(key, revision);
+    },
+  };
+}
+
+/** Issues a certificate for a key, by default with the time of the token as its start. */
+async function issue(key: PrivateKey, notBefore = NOW): Promise<CertificateFacts> {
+  const edit = { publicKeyDer: key.publicKeyDer(), notBefore };
+  const peer = await verifiedPeer(await createClientCa(NOW), NOW, { commonName: "system:node:n1" }, edit);
+  const facts = parseCertificate(peer.chain[0]!);
+  assert.ok(facts.ok);
+  return facts.value;
+}
+
+const boundTo = (key: PrivateKey) => (secret: SecretObject) => withBoundKey(secret, toPin(key));
+
+test("certificateUsed() spends the key in each token that is bound to it, once", async () => {
+  const { tokens, add, remove, readUse } = await openStore();
+  const [ofA, ofB] = [await issue(keyA), await issue(keyB)];
+  assert.equal(tokens.certificateUsed(ofA), undefined);
+  for (const id of ["gonnee", "first0", "second"]) await add(id, boundTo(keyA));
+  await add("other0", boundTo(keyB));
+  await add("secret", boundTo(keyB), { type: "Opaque" });
+  await remove("gonnee");
+  await tokens.certificateUsed(ofA);
+  for (const id of ["first0", "second"]) assert.deepEqual((await readUse(id)).usedKeys, [toPin(keyA)], id);
+  assert.equal(tokens.certificateUsed(ofA), undefined);
+  assert.deepEqual((await readUse("other0")).usedKeys, []);
+  await tokens.certificateUsed(ofB);
+  assert.deepEqual((await readUse("other0")).usedKeys, [toPin(keyB)]);
+  assert.deepEqual((await readUse("secret")).usedKeys, []);
+  assert.equal(tokens.certificateUsed(ofB), undefined);
+});
+
+test("certificateUsed() counts a certificate that is backdated from the time of the token, and no older one", async () => {
+  for (const { ms, want } of [{ ms: 301_000, want: [toPin(keyA)] }, { ms: 302_000, want: [] }]) {
+    const { tokens, add, readUse } = await openStore();
+    await add("abcdef", boundTo(keyA));
+    await tokens.certificateUsed(await issue(keyA, new Date(NOW.getTime() - ms)));
+    assert.deepEqual((await readUse("abcdef")).usedKeys, want);
+  }
+});
+
+test("onUsed() records a use a minute after the last one on any server, and nothing about other Secrets", async () => {
+  const { tokens, open, add, read, readUse, clock, logger } = await openStore();
+  await add("abcdef");
+  await add("secret", undefined, { type: "Opaque" });
+  const use = async (by: typeof tokens, id = "abcdef") => {
+    by.onUsed(id, ADDRESS);
+    await settle();
+    return (await read(id)).revision;
+  };
+  const created = (await read("secret")).revision;
+  assert.equal(await use(tokens, "secret"), created);
+  const first = await use(tokens);
+  await clock.advance(30_000);
+  assert.equal(await use(await open()), first);
+  await clock.advance(30_000);
+  assert.notEqual(await use(await open()), first);
+  assert.equal((await readUse("abcdef")).lastUse?.at.getTime(), NOW.getTime() + 60_000);
+  tokens.onUsed("absent", ADDRESS);
+  await settle();
+  assert.deepEqual(logger.entries, []);
+});
+
+test("onUsed() reads the Secret once a minute", async () => {
+  const { tokens, add, storage } = await openStore();
+  await add("abcdef");
+  let reads = 0;
+  const get = storage.get.bind(storage);
+  storage.get = (key) => {
+    reads += 1;
+    return get(key);
+  };
+  for (let use = 0; use < 3; use++) tokens.onUsed("abcdef", ADDRESS);
+  await settle();
+  assert.equal(reads, 1);
+});
+
+const REFUSAL: TokenRefusal = { kind: "key", message: "another key has used the token" };
+
+test("onRefused() does not replace a newer refusal, which another server has recorded", async () => {
+  for (const { ms, want } of [{ ms: 1_000, want: "newer" }, { ms: 0, want: REFUSAL.message }]) {
+    const { tokens, add, readUse } = await openStore();
+    const attempt = { at: new Date(NOW.getTime() + ms), address: ADDRESS };
+    await add("abcdef", (secret) => withLastRefusal(secret, attempt, { kind: "key", message: "newer" }));
+    tokens.onRefused("abcdef", REFUSAL);
+    await settle();
+    assert.equal((await readUse("abcdef")).lastRefusal?.reason, want);
+  }
+});
+
+test("a record of tokens that is disposed reports no more refusals, and follows no more Secrets", async () => {
+  const { tokens, add, storage, clock } = await openStore();
+  await add("abcdef");
+  for (let attempt = 0; attempt < 2; attempt++) tokens.onRefused("abcdef", REFUSAL);
+  await settle();
+  const { sleepers } = clock;
+  tokens[Symbol.dispose]();
+  await settle();
+  assert.equal(clock.sleepers, sleepers - 1);
+  const { items } = await storage.list("/registry/events/");
+  assert.equal(items.length, 1);
+  assert.match((items[0]!.object as Event).message ?? "", /^An attempt to use bootstrap token "abcdef" was refused/);
+  await add("bcdefg", boundTo(keyA));
+  assert.equal(tokens.certificateUsed(await issue(keyA)), undefined);
+});
+
+test("getSecret() waits until the store has the writes of other servers", async () => {
+  const { tokens, add, storage } = await openStore();
+  storage.catchUp = (withinMs) => {
+    assert.equal(withinMs, 500);
+    return add("abcdef");
+  };
+  assert.equal((await tokens.getSecret("bootstrap-token-abcdef", 500))?.type, "bootstrap.kubernetes.io/token");
+});
+
+test("decide() decides only valid requests with a token that exists", async () => {
+  const { tokens, add } = await openStore();
+  await add("abcdef");
+  const csr = await buildCsr();
+  assert.deepEqual(await tokens.decide(csr, "alice", ADDRESS), {});
+  assert.deepEqual(await tokens.decide(csr, "system:bootstrap:absent", ADDRESS), {});
+  const malformed = await buildCsr({ request: "eA==" });
+  assert.deepEqual(await tokens.decide(malformed, "system:bootstrap:abcdef", ADDRESS), {});
+  const { write, refusal } = await tokens.decide(csr, "system:bootstrap:abcdef", ADDRESS);
+  assert.deepEqual([write?.kind, refusal], ["update", undefined]);
 });

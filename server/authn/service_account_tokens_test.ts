@@ -142,18 +142,24 @@ for (
     { name: "bound to a missing pod", token: sign({ pod: { name: "missing", uid: "pu" } }), want: INVALIDATED },
     { name: "bound to a node", token: sign({ node: { name: "n", uid: "nu" } }), want: USER },
     { name: "bound to a missing node", token: sign({ node: { name: "missing", uid: "nu" } }), want: INVALIDATED },
-    {
-      name: "bound to a webhook",
+    ...[
+      { name: "a webhook", others: {} },
+      { name: "a webhook and a pod", others: { pod: { name: "p", uid: "pu" } } },
+      { name: "a webhook and a node", others: { node: { name: "n", uid: "nu" } } },
+      { name: "a webhook and a Secret", others: { secret: { name: "s", uid: "su" } } },
+    ].map(({ name, others }) => ({
+      name: `bound to ${name}`,
       token: signJwt(signer, {
         ...encodeClaims(claims),
         "kubernetes.io": {
           namespace: "team",
           serviceaccount: { name: "app", uid: "u" },
           validatingwebhookconfiguration: { name: "w", uid: "w" },
+          ...others,
         },
       }),
       want: 'feature gate "APIServerWebhookAuthenticationToken" is disabled, but token is webhook bound',
-    },
+    })),
   ]
 ) {
   test(`createServiceAccountTokenAuthenticator() answers "${want}" for a token ${name}`, async () => {

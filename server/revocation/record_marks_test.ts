@@ -101,7 +101,7 @@ for (const method of ["list", "update"] as const) {
   });
 }
 
-test("RecordMarks lets other work run after each page, and stops when it is aborted", async () => {
+test("RecordMarks lets other work run after each page, and stops when its signal aborts", async () => {
   const { marks, storage, revoke } = await setUp();
   await revoke(ALICE);
   const abort = new AbortController();

@@ -52,6 +52,52 @@ export const EQUIVALENT: readonly Equivalent[] = [
     changes: ["this.#reports.sweep(); → removed"],
   },
   {
+    why: "a comparison with NaN or undefined is false, as for a time that is known to be long ago",
+    file: "server/authn/seen_clients.ts",
+    changes: [
+      "reported.get(key) ?? -Infinity → reported.get(key)",
+      'before?.status.lastSeen ?? "" → before?.status.lastSeen',
+    ],
+  },
+  {
+    why: "every rotation in the store has the time when it began",
+    file: "server/authn/seen_clients.ts",
+    changes: ['status.beganAt ?? "" → status.beganAt'],
+  },
+  {
+    why: "a full bucket counts as an unknown one; the sweep only frees memory",
+    file: "server/authn/node_recovery.ts",
+    changes: ["this.#limit.sweep(); → removed", "this.#reports.sweep(); → removed"],
+  },
+  {
+    why: "no record has the sequence number undefined",
+    file: "server/authn/node_recovery.ts",
+    changes: ["sequence === undefined → false"],
+  },
+  {
+    why: "a full bucket counts as an unknown one; the sweep only frees memory",
+    file: "server/authn/bootstrap_tokens.ts",
+    changes: ["this.#uses.sweep(); → removed"],
+  },
+  {
+    why: "a comparison with NaN is false, as with a time that is long ago",
+    file: "server/authn/bootstrap_tokens.ts",
+    changes: [
+      "readTokenUse(secret).lastUse?.at.getTime() ?? 0 → readTokenUse(secret).lastUse?.at.getTime()",
+      "readTokenUse(secret).lastRefusal?.at.getTime() ?? 0 → readTokenUse(secret).lastRefusal?.at.getTime()",
+    ],
+  },
+  {
+    why: "there is no token with the id undefined, and a lookup in an empty map finds nothing",
+    file: "server/authn/bootstrap_tokens.ts",
+    changes: ["tokenId === undefined → false", "this.#secretNames.size === 0 → false"],
+  },
+  {
+    why: "a Secret without open keys has nothing to add to the maps, and a pin that is computed again is the same",
+    file: "server/authn/bootstrap_tokens.ts",
+    changes: ["keys.length === 0 → false", "pin === undefined → true"],
+  },
+  {
     why: "a list of one error has a first error",
     file: "server/authz/authorizer.ts",
     changes: ['errors[0] ?? "" → errors[0]'],
@@ -248,11 +294,8 @@ export const EQUIVALENT: readonly Equivalent[] = [
     why: "a second verification has the same result and only takes longer",
     file: "server/authn/authenticator.ts",
     changes: [
-      "cached !== undefined && now >= cached.notBefore && now <= cached.notAfter && trusted.some(({ sha256… → false",
       "now >= cached.notBefore → now > cached.notBefore",
-      "now >= cached.notBefore → now < cached.notBefore",
       "now <= cached.notAfter → now < cached.notAfter",
-      "known.set(peer, read.value); → removed",
     ],
   },
   {

@@ -1,5 +1,6 @@
 import { test } from "node:test";
 import {
+  createIntermediate,
   createTestAuthority,
   hoursFromNow,
   issueTestCertificate,
@@ -10,6 +11,7 @@ import { AppError } from "../../errors.ts";
 import type { Result } from "../../lib/result.ts";
 import type { CaKey } from "../../ports.ts";
 import {
+  type Authority,
   issueIntermediate,
   joinAuthority,
   parseAuthority,
@@ -89,6 +91,7 @@ test("joinAuthority() verifies a signature with the key", async () => {
   assert.equal(await outcome({}), "joined");
   assert.equal(await outcome(other.key), mismatch);
   assert.equal(await outcome({ sign: other.key.sign }), mismatch);
+  assert.equal(await outcome({ publicKey: other.key.publicKey }), mismatch);
   assert.equal(await outcome({ sign: () => Promise.reject(new Error("no inverse")) }), mismatch);
   const unavailable = new AppError("unreachable", "the key does not answer");
   await assert.rejects(outcome({ sign: () => Promise.reject(unavailable) }), unavailable);
@@ -106,7 +109,10 @@ test("issueIntermediate() issues a CA below the root", async () => {
   const narrow = permitNames(["example.org"], []);
   const permitted = unwrap(await issueIntermediate({ ...plan, nameConstraints: narrow }, root));
   assert.deepEqual(permitted.certificate.nameConstraints?.permitted.dnsNames, ["example.org"]);
-  const refusal = async (edit: Partial<typeof plan>, ca = root): Promise<string> => {
+  const refusal = async (
+    edit: Partial<Parameters<typeof issueIntermediate>[0]>,
+    ca: Authority = root,
+  ): Promise<string> => {
     const signed = await issueIntermediate({ ...plan, ...edit }, ca);
     return signed.ok ? "signed" : signed.error;
   };
@@ -115,6 +121,14 @@ test("issueIntermediate() issues a CA below the root", async () => {
     await refusal({ notAfter: new Date("2400-01-01") }),
     /^it would end at 2400-.*, after the CA that signs/,
   );
+  assert.equal(await refusal({ notAfter: root.certificate.notAfter }), "signed");
+  const limited = await createIntermediate(root, "limited", { nameConstraints: narrow! });
+  const lower = await createIntermediate(limited, "lower");
+  for (const ca of [limited, lower]) {
+    const wide = permitNames(["example.com"], []);
+    assert.match(await refusal({ nameConstraints: wide }, ca), /for which "CN=limited" may not issue/);
+    assert.equal(await refusal({ nameConstraints: narrow }, ca), "signed");
+  }
 });
 
 test("parseAuthority() never rejects because of a damaged key", async () => {

@@ -22,6 +22,7 @@ function serving(authority = ca) {
 for (
   const { name, hours, wanted, want } of [
     { name: "a fresh one", hours: 1, wanted: names, want: undefined },
+    { name: "one that becomes valid now", hours: 0, wanted: names, want: undefined },
     { name: "one just before 70 % of its lifetime", hours: 6.99, wanted: names, want: undefined },
     { name: "one at 70 % of its lifetime", hours: 7, wanted: names, want: "it has reached 70 % of its lifetime" },
     { name: "a certificate that is not valid yet", hours: -1, wanted: names, want: "it is not valid yet" },

@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { KEY_USAGES } from "../../kube/kinds/constants.ts";
-import { defaultUsages, findUnknownUsages, toExtendedKeyUsageOids, toKeyUsageBits } from "./usages.ts";
+import {
+  defaultUsages,
+  findKeyUsageFault,
+  findUnknownUsages,
+  listUsages,
+  toExtendedKeyUsageOids,
+  toKeyUsageBits,
+} from "./usages.ts";
 
 const CLIENT = "1.3.6.1.5.5.7.3.2";
 const EMAIL = "1.3.6.1.5.5.7.3.4";
@@ -61,6 +68,19 @@ for (
 test("findUnknownUsages() keeps request order and repeats", () => {
   assert.deepEqual(findUnknownUsages(["b", "client auth", "a", "b"]), ["b", "a", "b"]);
   assert.deepEqual(findUnknownUsages(KEY_USAGES), []);
+});
+
+test("listUsages() lists bits and extended usages by their names, and those without a name as they are", () => {
+  const listed = listUsages({ keyUsages: ["digitalSignature", "bit 9"], extendedKeyUsages: [CLIENT, "1.2.3"] });
+  assert.deepEqual(listed, ["digital signature", "bit 9", "client auth", "1.2.3"]);
+});
+
+test("findKeyUsageFault() wants a usage for signatures, and no other, for an ML-DSA key only", () => {
+  const fault = (usages: readonly string[]) => findKeyUsageFault("ML-DSA-65", usages);
+  assert.equal(fault(["digital signature", "client auth"]), undefined);
+  assert.match(fault(["client auth"]) ?? "", /^an ML-DSA key must have a usage for signatures/);
+  assert.match(fault(["digital signature", "key encipherment"]) ?? "", /must not have the usage "key encipherment"$/);
+  assert.equal(findKeyUsageFault("ECDSA", ["client auth"]), undefined);
 });
 
 const none = { dnsNames: [], ipAddresses: [] };
