@@ -33,7 +33,8 @@ export interface Machine extends AsyncDisposable {
 /**
  * Turns a folder into the machine, in its own namespaces. It mounts the host's programs read-only, and a file over each
  * kernel setting that a kubelet changes globally. It prints its process id after chroot, because nsenter enters the root
- * of that process.
+ * of that process. An interrupted test runner signals its process group, which unshare and a first process without a trap
+ * ignore.
  */
 const SETUP = `
 set -eu
@@ -65,7 +66,7 @@ for path in "$shared" "$programs"; do
   mkdir -p "$root$path"
   mount --bind "$path" "$root$path"
 done
-exec chroot "$root" sh -c 'echo "machine $1"; exec sleep infinity' sh "$pid"
+exec chroot "$root" sh -c 'trap exit INT TERM; echo "machine $1"; sleep infinity & wait' sh "$pid"
 `;
 
 /** A systemctl with what kubeadm needs for the kubelet's service, set up as in Kubernetes' package (10-kubeadm.conf). */
