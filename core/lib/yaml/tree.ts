@@ -73,6 +73,7 @@ const MAX_KEY = 1_000;
 
 /** Matches control characters, among them U+0085, lone surrogates, and byte order marks within the text. */
 const FORBIDDEN = /(?!^\ufeff)[^\t\n\r -~\u00a0-\ud7ff\ue000-\ufefe\uff00-\ufffd\u{10000}-\u{10ffff}]|\r(?!\n)/u;
+const OTHER_BREAK = "a control character, or a line break other than LF and CRLF";
 /** Matches characters that break a line in YAML 1.1 and are text in YAML 1.2. */
 const OLD_BREAK = /[\u2028\u2029]/;
 /** Matches such breaks in quotes that the versions read differently. In 1.1, blanks around a line break are not text. */
@@ -101,8 +102,6 @@ export function readYamlTree(source: string, options: YamlOptions): YamlNode | u
   }
   return new TreeBuilder(parsed, text, options).build(events);
 }
-
-const OTHER_BREAK = "a control character, or a line break other than LF and CRLF";
 
 /** Matches directives that are refused. */
 const DIRECTIVES: Readonly<Record<YamlVersion, RegExp>> = {
@@ -268,7 +267,7 @@ class TreeBuilder {
     this.#pass(valueStart - quote, valueEnd + quote);
     this.#isQuoted = isQuoted;
     const source = this.#text.slice(valueStart, valueEnd);
-    this.#refuseBreak(isQuoted && !isKey ? FOLDED_BREAK : OLD_BREAK, valueStart, valueEnd);
+    refuseBreak(isQuoted && !isKey ? FOLDED_BREAK : OLD_BREAK, source, valueStart);
     const at = isBlock ? before : valueStart;
     if (isKey && (source.length > MAX_KEY || (this.#isFlow && source.includes("\n")))) {
       throw new YamlError("a key is too long, or has several lines", at);
@@ -295,9 +294,10 @@ class TreeBuilder {
   /** Moves to the end of the next value, and checks the text before it. */
   #pass(to: number, end: number): void {
     const start = this.#end;
-    this.#refuseBreak(OLD_BREAK, start, to);
+    const passed = this.#text.slice(start, to);
+    refuseBreak(OLD_BREAK, passed, start);
     const isLineStart = start === 0 || this.#text[start - 1] === "\n";
-    const gap = (isLineStart ? "\n" : "") + this.#text.slice(start, to).replace(COMMENT, "$1");
+    const gap = (isLineStart ? "\n" : "") + passed.replace(COMMENT, "$1");
     const isFlow = this.#open.at(-1)?.isFlow ?? false;
     const flowEnd = isFlow ? gap.length : this.#isFlow ? Math.max(gap.lastIndexOf("]"), gap.lastIndexOf("}")) + 1 : 0;
     if (/[\n\ufeff:?-] *\t/.test(gap)) throw new YamlError("a tab before a value; use spaces", start);
@@ -312,11 +312,12 @@ class TreeBuilder {
     this.#isQuoted = false;
     this.#end = end;
   }
+}
 
-  #refuseBreak(pattern: RegExp, start: number, end: number): void {
-    const at = this.#text.slice(start, end).search(pattern);
-    if (at >= 0) throw new YamlError(OTHER_BREAK, start + at);
-  }
+/** Throws YamlError if a part of the text, which starts at an offset, matches. */
+function refuseBreak(pattern: RegExp, part: string, start: number): void {
+  const at = part.search(pattern);
+  if (at >= 0) throw new YamlError(OTHER_BREAK, start + at);
 }
 
 function checkEscapes(source: string, at: number): void {
