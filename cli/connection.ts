@@ -3,11 +3,11 @@ import { join, resolve } from "node:path";
 import { type ApiConnection, createApiClient, withWarnings } from "../client/objects/api.ts";
 import { createServerNames, readCluster } from "../client/transport/connect.ts";
 import { AppError } from "../core/errors.ts";
-import { UsageError } from "./exit_code.ts";
 import { API_FLAGS } from "./flags/common.ts";
 import type { Io, Tools } from "./io.ts";
 import { escapeValue } from "../core/lib/printable.ts";
 import { formatCommand, formatWords } from "./framework/command.ts";
+import { parseSetting } from "../instance/settings.ts";
 
 /** The settings that say where the API server is, and what a list contains. */
 export interface ConnectionSettings {
@@ -19,7 +19,7 @@ export interface ConnectionSettings {
   readonly fieldSelector?: string | undefined;
 }
 
-/** Opens a connection. Throws AppError `kubeconfig_invalid` without a kubeconfig, UsageError for a malformed selector. */
+/** Opens a connection. AppError `kubeconfig_invalid` without a kubeconfig, and `usage` for a malformed selector. */
 export async function connect(settings: ConnectionSettings, tools: Tools): Promise<ApiConnection> {
   await checkSelectors(settings);
   const { files, clock, stderr } = tools;
@@ -50,10 +50,8 @@ export async function connect(settings: ConnectionSettings, tools: Tools): Promi
 async function checkSelectors({ selector = "", fieldSelector = "" }: ConnectionSettings): Promise<void> {
   if (selector === "" && fieldSelector === "") return;
   const { parseFieldSelector, parseLabelSelector } = await import("../core/kube/selectors.ts");
-  const label = parseLabelSelector(selector);
-  if (!label.ok) throw new UsageError(`--selector: "${selector}" found, ${label.error}`);
-  const field = parseFieldSelector(fieldSelector);
-  if (!field.ok) throw new UsageError(`--field-selector: "${fieldSelector}" found, ${field.error}`);
+  parseSetting("selector", [selector], parseLabelSelector);
+  parseSetting("fieldSelector", [fieldSelector], parseFieldSelector);
 }
 
 /** Formats the flags of a connection, to be appended to a command: each after a space, and none for the default. */

@@ -179,7 +179,7 @@ export const DEFAULT_SETTINGS: InstanceSettings = {
 
 /** Parses each value of a setting. AppError `usage` for one that cannot be used. */
 export function parseSetting<T>(
-  name: keyof InstanceSettings,
+  name: string,
   texts: readonly string[],
   parse: (text: string) => Result<T, string>,
 ): readonly T[] {
