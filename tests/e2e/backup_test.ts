@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { chmod, mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { createServer } from "node:https";
-import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { generateX25519Identity, identityToRecipient } from "age-encryption";
 import { createSystemClock } from "../../cli/system.ts";
@@ -16,6 +15,7 @@ import { runTlsboot, spawnTlsboot, start } from "../support/child.ts";
 import { eventually } from "../support/eventually.ts";
 import { createIssuingCa, issueServing } from "../support/issuing_ca.ts";
 import { type Connected, connectWith, createWorkplace, startInstance } from "../support/instance_process.ts";
+import { listenOnLoopback } from "../support/loopback_server.ts";
 import { createTempFolder, type TempFolder } from "../support/temp.ts";
 
 const signal = new AbortController().signal;
@@ -272,12 +272,7 @@ async function startStuckServer(folder: TempFolder): Promise<AsyncDisposable> {
   const server = createServer({ cert: certificatePem, key: keyPem }, (_, response) => {
     response.writeHead(200, { "content-type": SNAPSHOT_TYPE }).flushHeaders();
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  stack.defer(async () => {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  });
-  const { port } = server.address() as AddressInfo;
+  const { port } = stack.use(await listenOnLoopback(server));
   const cluster = { server: `https://127.0.0.1:${port}`, certificateAuthorityData: ca.caPem };
   const admin = folder.join("data/admin.kubeconfig");
   const before = await readFile(admin, "utf8");

@@ -9,6 +9,7 @@ import type { TLSSocket } from "node:tls";
 import { encodeKubeconfigEntry } from "../../core/kube/kubeconfig/kubeconfig.ts";
 import type { KubeObject } from "../../core/kube/meta.ts";
 import { createIssuingCa, issueServing, type IssuingCa, type TestCertificate } from "./issuing_ca.ts";
+import { listenOnLoopback } from "./loopback_server.ts";
 
 /** A request as it arrived. */
 export interface FakeRequest {
@@ -195,9 +196,8 @@ export async function startFakeApi(options: FakeApiOptions = {}): Promise<FakeAp
     send(watcher.response, "BOOKMARK", { metadata: { resourceVersion: String(revision), annotations } });
   }
 
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const listening = await listenOnLoopback(server);
+  const { port } = listening;
 
   const api: FakeApi = {
     server: `https://127.0.0.1:${port}`,
@@ -262,10 +262,7 @@ export async function startFakeApi(options: FakeApiOptions = {}): Promise<FakeAp
     get openWatches() {
       return watchers.size;
     },
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      await new Promise<void>((resolve) => server.close(() => resolve()));
-    },
+    [Symbol.asyncDispose]: () => listening[Symbol.asyncDispose](),
   };
   return api;
 }

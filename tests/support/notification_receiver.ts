@@ -1,12 +1,11 @@
 /** A receiver on loopback that records notifications. Its certificate is also valid for `phone.example.com`. */
 import { Buffer } from "node:buffer";
-import { once } from "node:events";
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import { createServer as createPlainServer } from "node:http";
 import { createServer } from "node:https";
-import type { AddressInfo } from "node:net";
 import type { Notification } from "../../core/report/notification.ts";
 import { createIssuingCa, issueServing } from "./issuing_ca.ts";
+import { listenOnLoopback } from "./loopback_server.ts";
 
 export interface ReceivedNotification {
   readonly path: string;
@@ -43,15 +42,11 @@ export async function startNotificationReceiver(
   const server = serving === undefined
     ? createPlainServer(answer)
     : createServer({ cert: serving.certificatePem, key: serving.keyPem }, answer);
-  await once(server.listen(0, "127.0.0.1"), "listening");
-  const { port } = server.address() as AddressInfo;
+  const listening = await listenOnLoopback(server);
   return Object.assign(state, {
-    url: `${isPlain ? "http" : "https"}://127.0.0.1:${port}`,
+    url: `${isPlain ? "http" : "https"}://127.0.0.1:${listening.port}`,
     caPem: ca?.caPem ?? "",
     received,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      await once(server.close(), "close");
-    },
+    [Symbol.asyncDispose]: () => listening[Symbol.asyncDispose](),
   });
 }

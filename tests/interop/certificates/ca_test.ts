@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:https";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { createTlsTransport } from "../../../client/transport/tls_transport.ts";
 import { ROOT, runProgram, spawnTlsboot, succeedIn } from "../../support/child.ts";
+import { listenOnLoopback, type LoopbackServer } from "../../support/loopback_server.ts";
 import { createTempFolder, type TempFolder } from "../../support/temp.ts";
 import { controllerRbac } from "../../support/interop/controller_rbac.ts";
 import {
@@ -60,20 +60,12 @@ async function assertChainedTo(rootPath: string, chainPath: string, purpose: str
   assert.equal(text.match(/BEGIN CERTIFICATE/g)?.length, 2, text);
 }
 
-async function serveHttps(folder: TempFolder, name: string): Promise<AsyncDisposable & { readonly port: number }> {
+async function serveHttps(folder: TempFolder, name: string): Promise<LoopbackServer> {
   const [cert, key] = await Promise.all([
     readFile(folder.join(`${name}.crt`), "utf8"),
     readFile(folder.join(`${name}.key`), "utf8"),
   ]);
-  const server = createServer({ cert, key }, (_request, response) => void response.end("{}"));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return {
-    port: (server.address() as AddressInfo).port,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
+  return await listenOnLoopback(createServer({ cert, key }, (_request, response) => void response.end("{}")));
 }
 
 test("a kubelet bootstraps from up with a split CA, and each certificate comes from the CA for its purpose", async () => {

@@ -1,8 +1,7 @@
 /** Attacks on `tlsboot ui` by other pages in the same browser, and by the objects that it shows. */
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer } from "node:http";
 import { after, before, describe, test } from "node:test";
 import type { Page } from "puppeteer-core";
 import { Secret } from "../../../core/lib/brand.ts";
@@ -15,6 +14,7 @@ import { HOSTILE } from "../../support/hostile_text.ts";
 import { csrManifest } from "../../support/interop/openssl.ts";
 import { type RunningInstance, startInstance } from "../../support/interop/instance.ts";
 import { logIn } from "../../support/interop/ui.ts";
+import { listenOnLoopback, type LoopbackServer } from "../../support/loopback_server.ts";
 import { createSecretRun } from "../../support/secret_search.ts";
 import { createTempFolder } from "../../support/temp.ts";
 import { openLink, type RunningUi, startUi } from "../../support/ui_client.ts";
@@ -118,19 +118,11 @@ async function watchAnswers(page: Page, origin: string): Promise<readonly string
 }
 
 /** Serves pages of the attacker on another port. */
-async function serve(answer: (path: string) => string): Promise<AsyncDisposable & { readonly port: number }> {
-  const server: Server = createServer((request, response) => {
+function serve(answer: (path: string) => string): Promise<LoopbackServer> {
+  return listenOnLoopback(createServer((request, response) => {
     response.setHeader("content-type", "text/html");
     response.end(answer(request.url ?? "/"));
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return {
-    port: (server.address() as AddressInfo).port,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
+  }));
 }
 
 describe("attacks on the page", () => {
