@@ -15,8 +15,8 @@ let pages: readonly string[];
 
 describe("documents in the program", () => {
   before(async () => {
-    await ensureDebianPackages(["groff-base", "mandoc"]);
     folder = await createTempFolder();
+    await ensureDebianPackages(["groff-base", "mandoc"]);
     await succeedTlsboot(["man", folder.join("man")]);
     pages = (await readdir(folder.join("man"))).map((name) => folder.join("man", name));
   });

@@ -94,8 +94,8 @@ async function succeed(script: string): Promise<string> {
 
 describe("the container image", () => {
   before(async () => {
-    await ensureDebianPackages(["podman", "runc", "docker-compose", "qemu-user-static"]);
     folder = await createTempFolder();
+    await ensureDebianPackages(["podman", "runc", "docker-compose", "qemu-user-static"]);
     await copyPrograms("first", ["linux-x64", "linux-arm64"]);
     await makeImages("first");
     podman = await createPodman(folder.join("podman"));

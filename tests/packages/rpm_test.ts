@@ -32,8 +32,8 @@ async function makePackage(dist: string, revision: number): Promise<void> {
 
 describe("the RPM package", () => {
   before(async () => {
-    await ensureDebianPackages(["rpm", "systemd"]);
     folder = await createTempFolder();
+    await ensureDebianPackages(["rpm", "systemd"]);
     for (const name of ["share", "mount"]) await mkdir(folder.join(name));
     await copyFile(join(ROOT, "dist", PROGRAM), folder.join("share", PROGRAM));
     await makePackage("share", 1);

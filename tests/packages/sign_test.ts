@@ -47,8 +47,8 @@ function verifyOwnFile(): Promise<Finished> {
 
 describe("a signed release", () => {
   before(async () => {
-    await ensureDebianPackages(["minisign"]);
     folder = await createTempFolder();
+    await ensureDebianPackages(["minisign"]);
     await mkdir(folder.join("dist"));
     await copyFile(join(ROOT, "dist", PROGRAM), folder.join("dist", PROGRAM));
     await runQuietly("minisign", ["-G", "-W", "-p", folder.join("key.pub"), "-s", folder.join("key")]);

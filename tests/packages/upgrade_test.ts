@@ -165,8 +165,8 @@ async function readService(root: OtherRoot): Promise<string> {
 
 describe("upgrades from a stick", () => {
   before(async () => {
-    await ensureDebianPackages(["minisign"]);
     folder = await createTempFolder();
+    await ensureDebianPackages(["minisign"]);
     released = folder.join("released");
     await copyFile(join(ROOT, "dist", `tlsboot-${TLSBOOT_VERSION}-${PLATFORM}`), released);
     for (const name of ["key", "other"]) {

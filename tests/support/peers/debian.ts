@@ -6,13 +6,18 @@ import { join } from "node:path";
 import { fetchDebianPackages } from "../../../scripts/package/debian_packages.ts";
 import { cacheDir, mustRun } from "../../../scripts/processes.ts";
 
-/** Installs the missing packages, which needs root and apt. */
+/** Installs the missing packages, which needs root and apt. Processes that do it at the same time take turns. */
 export async function ensureDebianPackages(names: readonly string[]): Promise<void> {
   const missing = names.filter((name) => !isInstalled(name));
   if (missing.length === 0) return;
-  const env = { DEBIAN_FRONTEND: "noninteractive" };
-  await mustRun("apt-get", ["update", "-qq"], { env });
-  await mustRun("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...missing], { env });
+  await mkdir(cacheDir(), { recursive: true });
+  // apt-get fails at once while another one runs.
+  const runApt = (...args: readonly string[]) =>
+    mustRun("flock", [join(cacheDir(), "apt.lock"), "apt-get", "-qq", ...args], {
+      env: { DEBIAN_FRONTEND: "noninteractive" },
+    });
+  await runApt("update");
+  await runApt("install", "-y", "--no-install-recommends", ...missing);
 }
 
 /** Finds a program, also in /usr/sbin, which is not on every user's PATH. */
