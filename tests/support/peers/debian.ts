@@ -10,12 +10,9 @@ import { cacheDir, mustRun } from "../../../scripts/processes.ts";
 export async function ensureDebianPackages(names: readonly string[]): Promise<void> {
   const missing = names.filter((name) => !isInstalled(name));
   if (missing.length === 0) return;
-  await mkdir(cacheDir(), { recursive: true });
-  // apt-get fails at once while another one runs.
+  // apt-get fails at once while another one runs. A lock on the folder itself does not interfere with apt's own locks.
   const runApt = (...args: readonly string[]) =>
-    mustRun("flock", [join(cacheDir(), "apt.lock"), "apt-get", "-qq", ...args], {
-      env: { DEBIAN_FRONTEND: "noninteractive" },
-    });
+    mustRun("flock", ["/var/lib/apt", "apt-get", "-qq", ...args], { env: { DEBIAN_FRONTEND: "noninteractive" } });
   await runApt("update");
   await runApt("install", "-y", "--no-install-recommends", ...missing);
 }
