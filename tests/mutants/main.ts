@@ -1,8 +1,8 @@
 /**
  * `deno task mutants [WORDS]`: changes one operator at a time in the rooms that control access and storage, runs the
- * tests that import the changed file, and lists the changes that no test finds. With words, only files whose path
- * contains one of them are changed. The exit code is 1 if a tenth or more of a room's mutants survive, or if an entry
- * of `equivalent.ts` matches no survivor.
+ * tests that import the changed file, and lists the changes that no test finds. Changes that the compiler refuses do not
+ * count. With words, only files whose path contains one of them are changed. The exit code is 1 if a tenth or more of a
+ * room's mutants survive, or if an entry of `equivalent.ts` matches no survivor.
  *
  * All mutants of a file are compiled into its source (`mutate.ts`). For each mutant, only the tests that reach it run,
  * the fastest first (`room.ts`, `worker.ts`). Stryker records what a test file reaches, but not what a test reaches,
@@ -19,6 +19,7 @@ import { run } from "../../scripts/processes.ts";
 import { NODE_FLAGS } from "../support/child.ts";
 import { parseFlags, runMain } from "../support/command_line.ts";
 import { readSources } from "../support/sources.ts";
+import { createTypeCheck } from "../support/type_check.ts";
 import { EQUIVALENT, type Equivalent } from "./equivalent.ts";
 import { instrument, type Mutant } from "./mutate.ts";
 import { runRoom } from "./room.ts";
@@ -77,22 +78,25 @@ async function main(): Promise<number> {
 
 /** Runs the mutants of some files of a room, prints the results, and reports whether few enough survive. */
 async function measure(room: Room, files: readonly string[], imports: Imports): Promise<boolean> {
-  const mutants: Mutant[] = [];
+  const all: Mutant[] = [];
   const changed: Record<string, string> = {};
   for (const file of files) {
-    const instrumented = instrument(file, readFileSync(file, "utf8"), mutants.length);
+    const instrumented = instrument(file, readFileSync(file, "utf8"), all.length);
     changed[file] = stripTypeScriptTypes(instrumented.text);
-    mutants.push(...instrumented.mutants);
+    all.push(...instrumented.mutants);
   }
+  const checkTypes = createTypeCheck(process.cwd());
+  const mutants = all.filter(({ file, source }) => checkTypes(new Map([[file, source]])).length === 0);
   const { survivors, tests } = await runRoom(mutants, changed, listTestFiles(imports, files, room));
   const { surviving, unmatched } = sortSurvivors(survivors, EQUIVALENT.filter(({ file }) => files.includes(file)));
   const usable = tests.filter(({ fault }) => fault === undefined);
   const share = surviving.length / Math.max(1, mutants.length);
   const found = `${mutants.length} mutants, ${mutants.length - survivors.length} found by ${usable.length} tests`;
+  const refused = `${all.length - mutants.length} refused by the compiler`;
   const survived = `${surviving.length} survived (${(share * 100).toFixed(1)} %)`;
   const isReached = (id: number) => usable.some(({ reached }) => reached.has(id));
   const lines = [
-    `${room.name}: ${found}, ${survivors.length - surviving.length} equivalent, ${survived}`,
+    `${room.name}: ${found}, ${survivors.length - surviving.length} equivalent, ${survived}; ${refused}`,
     ...tests.filter(({ fault }) => fault !== undefined)
       .map(({ file, name, fault }) => `  UNUSABLE ${file}: ${name}: ${fault}`),
     ...surviving.map(({ id, file, line, original, mutated }) =>

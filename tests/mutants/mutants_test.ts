@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
-import { runInNewContext } from "node:vm";
+import process from "node:process";
 import { test } from "node:test";
+import { runInNewContext } from "node:vm";
 import ts from "typescript";
+import { createTypeCheck } from "../support/type_check.ts";
 import { sortSurvivors } from "./main.ts";
 import { instrument } from "./mutate.ts";
 import { after, before, describe, loadTests, test as register, type TestContext } from "./node_test.ts";
@@ -44,6 +46,26 @@ for (
     assert.deepEqual(mutants.map(({ original, mutated }) => `${original} → ${mutated}`), want);
   });
 }
+
+test("instrument() writes the source of each mutant with its change alone", () => {
+  const { mutants } = instrument("a.ts", "if (a && b) f();", 0);
+  assert.deepEqual(mutants.map(({ source }) => source), [
+    "if ((true)) f();",
+    "if ((false)) f();",
+    "if (((a) || (b))) f();",
+    "if (a && b) {}",
+  ]);
+});
+
+test("createTypeCheck() refuses a mutant that the compiler refuses, and no other", () => {
+  const check = createTypeCheck(process.cwd());
+  const isTyped = (text: string) => check(new Map([["core/lib/example.ts", text]])).length === 0;
+  const text =
+    "export const pick = (texts: readonly string[], at: number): string => texts[at] ?? (at > 0 ? 'a' : 'b');";
+  const { mutants } = instrument("core/lib/example.ts", text, 0);
+  assert.equal(isTyped(text), true);
+  assert.deepEqual(mutants.filter(({ source }) => !isTyped(source)).map(({ mutated }) => mutated), ["texts[at]"]);
+});
 
 const SOURCE = `
 export function decide(age: number, names: readonly string[]): string {
@@ -98,7 +120,7 @@ test("loadTests() returns tests that run with the hooks around them", async () =
 });
 
 test("sortSurvivors() finds survivors that are not equivalent, and entries that match none", () => {
-  const survivor = { id: 1, file: "a.ts", line: 3, original: "a < b", mutated: "a <= b" };
+  const survivor = { id: 1, file: "a.ts", line: 3, original: "a < b", mutated: "a <= b", source: "a <= b" };
   const other = { ...survivor, file: "b.ts" };
   const equivalents = [{ why: "a is never b", file: "a.ts", changes: ["a < b → a <= b", "moved → true"] }];
   const { surviving, unmatched } = sortSurvivors([survivor, other], equivalents);

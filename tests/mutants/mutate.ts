@@ -14,6 +14,8 @@ export interface Mutant {
   readonly original: string;
   /** The replacement: the changed text, or a word for a larger change. */
   readonly mutated: string;
+  /** The whole source with this change alone. */
+  readonly source: string;
 }
 
 /** A change of an expression: the text that replaces it, and its name in reports if that is not the text. */
@@ -40,19 +42,21 @@ export function instrument(file: string, text: string, firstId: number): {
   const mutants: Mutant[] = [];
   const inserted: { readonly at: number; readonly text: string }[] = [];
 
-  function add(node: ts.Node, mutated: string): string {
+  function add(node: ts.Node, replacement: string, shown: string): string {
     const id = firstId + mutants.length;
-    const line = source.getLineAndCharacterOfPosition(node.getStart()).line + 1;
-    mutants.push({ id, file, line, original: toLine(node.getText()), mutated: toLine(mutated) });
+    const start = node.getStart();
+    const line = source.getLineAndCharacterOfPosition(start).line + 1;
+    const changed = text.slice(0, start) + replacement + text.slice(node.end);
+    mutants.push({ id, file, line, original: toLine(node.getText()), mutated: toLine(shown), source: changed });
     return `__mutant(${id})`;
   }
 
   function visit(node: ts.Node): void {
     if (isIgnored(node)) return;
     let [opening, closing] = ["", ""];
-    if (isRemovable(node)) [opening, closing] = [`{ if (!${add(node, "removed")}) {`, " } }"];
+    if (isRemovable(node)) [opening, closing] = [`{ if (!${add(node, "{}", "removed")}) {`, " } }"];
     for (const [changed, shown = changed] of ts.isExpression(node) ? listChanges(node) : []) {
-      opening += `${add(node, shown)} ? ${changed} : `;
+      opening += `${add(node, `(${changed})`, shown)} ? ${changed} : `;
       closing = ")";
     }
     if (closing === ")") opening = `(${opening}`;

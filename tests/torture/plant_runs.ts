@@ -9,11 +9,11 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
-import ts from "typescript";
 import { bundle, writeBundle } from "../../scripts/build/bundle.ts";
 import { readBuildFacts } from "../../scripts/build/facts.ts";
 import { ensureNode } from "../../scripts/build/node_runtime.ts";
 import { runAside } from "../../scripts/processes.ts";
+import { createTypeCheck } from "../support/type_check.ts";
 import {
   applyPatches,
   type Finder,
@@ -126,27 +126,9 @@ function groupPatches(plants: readonly Plant[]): readonly (readonly Patch[])[] {
 
 /** Throws an Error if patched sources have type errors, because the compiler would find such a bug. */
 function assertTypes(root: string, patches: readonly Patch[]): void {
-  const files = new Map(patches.map(({ file }) => [join(root, file), file]));
-  const { options } = ts.convertCompilerOptionsFromJson({
-    ...JSON.parse(readFileSync(join(root, "deno.json"), "utf8")).compilerOptions,
-    target: "ESNext",
-    module: "ESNext",
-    moduleResolution: "Bundler",
-    allowImportingTsExtensions: true,
-    noEmit: true,
-    lib: ["ESNext", "DOM"],
-    types: ["node"],
-    skipLibCheck: true,
-  }, root);
-  const host = ts.createCompilerHost(options);
-  const readFile = host.readFile.bind(host);
-  host.readFile = (path) => {
-    const [text, file] = [readFile(path), files.get(path)];
-    return text === undefined || file === undefined ? text : applyPatches(file, text, patches);
-  };
-  const program = ts.createProgram([...files.keys()], options, host);
-  const faults = [...files.keys()].flatMap((path) => program.getSemanticDiagnostics(program.getSourceFile(path)));
-  if (faults.length > 0) throw new Error(ts.formatDiagnostics(faults, host));
+  const read = (file: string) => applyPatches(file, readFileSync(join(root, file), "utf8"), patches);
+  const faults = createTypeCheck(root)(new Map(patches.map(({ file }) => [file, read(file)])));
+  if (faults.length > 0) throw new Error(faults.join("\n"));
 }
 
 /** Builds the program with patches in a folder; returns the path of a script that runs it on Node 24. */
