@@ -10,13 +10,17 @@ import {
   decodeSignature,
   decodeSmallInteger,
   decodeUnsigned,
+  DerError,
   DerReader,
   equalBytes,
   TAG,
+  toResult,
+  withText,
 } from "./der.ts";
-import { decodeTime } from "./der_text.ts";
+import { decodeText, decodeTime } from "./der_text.ts";
 import {
   encodeBitString,
+  encodeOctetString,
   encodeOid,
   encodeSmallInteger,
   encodeText,
@@ -56,8 +60,14 @@ for (
   test(`DerReader refuses ${name}`, () => assert.throws(() => new DerReader(fromHex(hex)).readAny(), { message }));
 }
 
+test("DerReader refuses a gigantic tag after another value", () => {
+  const reader = new DerReader(fromHex("05001f818181818101"), 2);
+  assert.throws(() => reader.readAny(), { message: "asn1: structure error: base 128 integer too large" });
+});
+
 test("DerReader reads high tags, and lengths of 128 and more", () => {
   assert.equal(new DerReader(fromHex("1f1f0105")).readAny().content.length, 1);
+  assert.equal(toHex(new DerReader(fromHex("1f8180010105")).readAny().content), "05");
   assert.equal(new DerReader(fromHex(`308180${"00".repeat(128)}`)).readAny().content.length, 128);
 });
 
@@ -107,6 +117,22 @@ for (
   test(`decodeSmallInteger() reads ${hex}`, () => assert.equal(decodeSmallInteger(fromHex(hex)), want));
 }
 
+test("decodeOid() refuses a sixth byte of an arc before its end", () => {
+  assert.throws(() => decodeOid(fromHex("2a818181818181")), {
+    message: "asn1: structure error: base 128 integer too large",
+  });
+});
+
+test("toResult() and withText() handle a DerError, and throw any other error", () => {
+  const fail = (error: Error) => () => {
+    throw error;
+  };
+  assert.deepEqual(toResult(fail(new DerError("cut"))), { ok: false, error: "cut" });
+  assert.throws(() => toResult(fail(new TypeError("a bug"))), { message: "a bug" });
+  assert.deepEqual(toResult(() => withText("other", fail(new DerError("cut")))), { ok: false, error: "other" });
+  assert.throws(() => withText("other", fail(new TypeError("a bug"))), { message: "a bug" });
+});
+
 test("decodeUnsigned() and decodeBitString() return only the digits and the bits", () => {
   assert.deepEqual(["00", "0080", "7f"].map((hex) => toHex(decodeUnsigned(fromHex(hex))!)), ["00", "80", "7f"]);
   assert.equal(decodeUnsigned(fromHex("80")), undefined);
@@ -133,10 +159,29 @@ for (
     { value: encodeOid("1.2.840.10045.3.1.7"), hex: "06082a8648ce3d030107" },
     { value: encodeText("a=b"), hex: "1303613d62" },
     { value: encodeText("a*b"), hex: "0c03612a62" },
+    { value: encodeTime(new Date("1950-01-01T00:00:00Z")), hex: "170d3530303130313030303030305a" },
     { value: encodeTime(new Date("2049-12-31T23:59:59.999Z")), hex: "170d3439313233313233353935395a" },
     { value: encodeTime(new Date("2050-01-01T00:00:00Z")), hex: "180f32303530303130313030303030305a" },
   ]
 ) test(`the writer writes ${hex}`, () => assert.equal(toHex(value), hex));
+
+for (
+  const { length, header } of [
+    { length: 0x7f, header: "047f" },
+    { length: 0x80, header: "048180" },
+    { length: 0xff, header: "0481ff" },
+    { length: 0x100, header: "04820100" },
+    { length: 0xffff, header: "0482ffff" },
+    { length: 0x10000, header: "0483010000" },
+    { length: 0xffffff, header: "0483ffffff" },
+    { length: 0x1000000, header: "048401000000" },
+  ]
+) {
+  test(`the writer writes a length of ${length} bytes in the shortest form`, () => {
+    const value = encodeOctetString(new Uint8Array(length));
+    assert.equal(toHex(value.subarray(0, value.length - length)), header);
+  });
+}
 
 for (
   const { tag, text, want } of [
@@ -147,7 +192,10 @@ for (
     { tag: TAG.generalizedTime, text: "99991231235959Z", want: "9999-12-31T23:59:59.000Z" },
     { tag: TAG.generalizedTime, text: "00500101000000Z", want: "0050-01-01T00:00:00.000Z" },
     { tag: TAG.utcTime, text: "260230000000Z", want: undefined },
+    { tag: TAG.utcTime, text: "261301000000Z", want: undefined },
     { tag: TAG.utcTime, text: "260101240000Z", want: undefined },
+    { tag: TAG.utcTime, text: "260101106000Z", want: undefined },
+    { tag: TAG.utcTime, text: "260101100060Z", want: undefined },
     { tag: TAG.utcTime, text: "260101000000", want: undefined },
     { tag: TAG.generalizedTime, text: "20260101000000.5Z", want: undefined },
   ]
@@ -158,6 +206,63 @@ for (
     else assert.equal(read(), want);
   });
 }
+
+for (
+  const { name, tag, hex, want } of [
+    { name: "a UTF8String with a byte order mark", tag: TAG.utf8String, hex: "efbbbfc3a4", want: "\ufeff\u00e4" },
+    { name: "a malformed UTF8String", tag: TAG.utf8String, hex: "c3", want: "asn1: invalid UTF-8 string" },
+    { name: "a PrintableString with a wildcard", tag: TAG.printableString, hex: "2a2e61", want: "*.a" },
+    {
+      name: "a PrintableString with @",
+      tag: TAG.printableString,
+      hex: "40",
+      want: "asn1: syntax error: PrintableString contains invalid character",
+    },
+    { name: "an IA5String", tag: TAG.ia5String, hex: "40", want: "@" },
+    {
+      name: "an IA5String above 7 bits",
+      tag: TAG.ia5String,
+      hex: "80",
+      want: "asn1: syntax error: IA5String contains invalid character",
+    },
+    {
+      name: "a NumericString with a letter",
+      tag: TAG.numericString,
+      hex: "3161",
+      want: "asn1: syntax error: NumericString contains invalid character",
+    },
+    { name: "a T61String as Latin-1", tag: TAG.t61String, hex: "e4", want: "\u00e4" },
+    { name: "an OCTET STRING, which is no text", tag: TAG.octetString, hex: "61", want: undefined },
+    { name: "an empty BMPString", tag: TAG.bmpString, hex: "", want: "" },
+    { name: "a BMPString", tag: TAG.bmpString, hex: "004101000142", want: "A\u0100\u0142" },
+    { name: "a BMPString with a terminating zero", tag: TAG.bmpString, hex: "00410000", want: "A" },
+    { name: "a BMPString of a zero alone", tag: TAG.bmpString, hex: "0000", want: "" },
+    { name: "a BMPString of an odd length", tag: TAG.bmpString, hex: "004100", want: "invalid BMPString" },
+    ...["d7ff", "e000", "fdcf", "fdf0", "fffd"].map((hex) => (
+      { name: `U+${hex} in a BMPString`, tag: TAG.bmpString, hex, want: String.fromCharCode(parseInt(hex, 16)) }
+    )),
+    ...["d800", "dfff", "fdd0", "fdef", "fffe", "ffff"].map((hex) => (
+      { name: `U+${hex} in a BMPString`, tag: TAG.bmpString, hex, want: "invalid BMPString" }
+    )),
+  ]
+) {
+  test(`decodeText() reads ${name} as ${JSON.stringify(want)}`, () => {
+    const read = toResult(() => decodeText(tag, fromHex(hex), "request"));
+    assert.equal(read.ok ? read.value : read.error, want);
+  });
+}
+
+test("decodeText() names the type of a malformed text in a certificate", () => {
+  assert.throws(() => decodeText(TAG.bmpString, fromHex("d800"), "certificate"), {
+    message: "x509: invalid RDNSequence: invalid attribute value: invalid BMPString",
+  });
+});
+
+test("decodeOid() reads the smallest arcs below 2, and the largest arc", () => {
+  for (const dotted of ["0.39", "1.39.0", "2.0", "2.40.1", "2.999.2147483647"]) {
+    assert.equal(decodeOid(encodeOid(dotted).subarray(2)), dotted);
+  }
+});
 
 test("decodeOid() reads the output of encodeOid()", () => {
   const arc = fc.nat({ max: 0x7fffffff });

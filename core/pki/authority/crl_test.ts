@@ -16,6 +16,7 @@ import {
   planTestLeaf,
   unwrap,
 } from "../../../tests/support/test_authority.ts";
+import { hasMlDsa } from "../keys/ml_dsa.ts";
 import {
   chooseCrlNumber,
   createCrl,
@@ -137,6 +138,12 @@ for (
       want: "undefined",
     },
     {
+      name: "a malformed mark of a critical extension",
+      at: EXTENSIONS,
+      parts: [encodeValue(0xa0, encodeSequence(encodeSequence(encodeOid("1.2.3"), encodeValue(1, Uint8Array.of(1)))))],
+      want: "asn1: syntax error: invalid boolean",
+    },
+    {
       name: "a negative number",
       at: EXTENSIONS,
       parts: [extensionsOf(encodeValue(2, Uint8Array.of(255)))],
@@ -209,10 +216,12 @@ test("parseCrl() refuses or returns, whatever the bytes", async () => {
 });
 
 test("isCrlOf() refuses the list of another CA with the same name", async () => {
-  const [one, other] = [await createTestAuthority(), await createTestAuthority()];
-  const facts = unwrap(parseCrl(await createCrl(planCrl(), one, NO_PAUSE)));
-  assert.equal(isCrlOf(facts, one.certificate), true);
-  assert.equal(isCrlOf(facts, other.certificate), false);
+  for (const algorithm of ["ecdsa-p256", ...(hasMlDsa() ? ["ml-dsa-44" as const] : [])] as const) {
+    const [one, other] = [await createTestAuthority(algorithm), await createTestAuthority(algorithm)];
+    const facts = unwrap(parseCrl(await createCrl(planCrl(), one, NO_PAUSE)));
+    assert.equal(isCrlOf(facts, one.certificate), true, algorithm);
+    assert.equal(isCrlOf(facts, other.certificate), false, algorithm);
+  }
 });
 
 test("findCrlSignFault() requires cRLSign of a CA whose certificate has a key usage", async () => {

@@ -1,4 +1,5 @@
 import { strict as assert } from "node:assert";
+import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import {
   createIntermediate,
@@ -21,6 +22,8 @@ import {
 } from "../x509/ca_bundle.ts";
 import { encodeOddCertificate } from "../../../tests/support/odd_certificate.ts";
 import { parseCertificate } from "../x509/certificate.ts";
+import { type PlannedExtension, planRevocationLists } from "../x509/certificate_extensions.ts";
+import { encodeNull } from "../asn1/der_writer.ts";
 import { encodePem } from "../asn1/pem.ts";
 
 const root = createTestAuthority("ecdsa-p256", { commonName: "root" });
@@ -62,6 +65,17 @@ test("encodeIssued() appends as many certificates to the leaf as the caller requ
   assert.equal(names(encodeIssued(der, authority, false)), "lower");
   assert.equal(names(encodeIssued(der, { ...authority, intermediates: [] }, true)), "lower < lower < upper");
   assert.equal(names(encodeIssued(der, { ...authority, intermediates: [] })), "lower");
+});
+
+test("issueCertificate() marks CA:FALSE as critical, and names the list of the CA unless the plan names one", async () => {
+  const authority = { ...await root, crlUrl: "http://ca.example/own.crl" };
+  const issue = async (extensions: readonly PlannedExtension[]) =>
+    Buffer.from((await issueTestCertificate(authority, planTestLeaf(authority.privateKey, { extensions }))).der);
+  const note = { oid: "1.2.3.4", critical: false, value: encodeNull() };
+  const [noted, listed] = [await issue([note]), await issue([planRevocationLists(["http://ca.example/other.crl"])])];
+  for (const der of [noted, listed]) assert.ok(der.includes(Buffer.from("0603551d130101ff04023000", "hex")));
+  assert.ok(noted.includes("http://ca.example/own.crl"));
+  assert.ok(!listed.includes("http://ca.example/own.crl") && listed.includes("http://ca.example/other.crl"));
 });
 
 test("findAuthorityFault() accepts a CA without key usages, but not one with an unknown critical extension", async () => {

@@ -4,7 +4,8 @@ import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import { createSeededRandom } from "../../../tests/support/seeded_random.ts";
 import { unwrap } from "../../../tests/support/test_authority.ts";
-import { encodeSmallInteger } from "../asn1/der_writer.ts";
+import type { Bytes } from "../asn1/der.ts";
+import { encodeNull, encodeOctetString, encodeOid, encodeSequence, encodeSmallInteger } from "../asn1/der_writer.ts";
 import { decryptPrivateKey, detectKeyEncryption, encryptPrivateKey } from "./encrypted_key.ts";
 import { generatePrivateKey, parsePrivateKey } from "./keys.ts";
 import { encodePem, parsePemBlocks } from "../asn1/pem.ts";
@@ -82,6 +83,99 @@ for (const [name, pem] of Object.entries(FOREIGN)) {
     }
   });
 }
+
+const PBKDF2 = encodeOid("1.2.840.113549.1.5.12");
+const SCRYPT = encodeOid("1.3.6.1.4.1.11591.4.11");
+
+/** Encrypts nothing, but encodes the parameters of PBES2 (RFC 8018 §A.4) with PBKDF2 and AES-128, and one change. */
+function encodeEncrypted(
+  { scheme = encodeOid("1.2.840.113549.1.5.13"), kdf = PBKDF2, parameters = [2_048], ivBytes = 16, more = [] }: {
+    readonly scheme?: Bytes;
+    readonly kdf?: Bytes;
+    readonly parameters?: readonly (number | Bytes)[];
+    readonly ivBytes?: number;
+    /** Bytes after the end. */
+    readonly more?: readonly number[];
+  },
+): string {
+  const numbers = parameters.map((part) => typeof part === "number" ? encodeSmallInteger(part) : part);
+  const derivation = encodeSequence(kdf, encodeSequence(encodeOctetString(new Uint8Array(8)), ...numbers));
+  const cipher = encodeSequence(
+    encodeOid("2.16.840.1.101.3.4.1.2"),
+    encodeOctetString(new Uint8Array(ivBytes)),
+  );
+  const algorithm = encodeSequence(scheme, encodeSequence(derivation, cipher));
+  const der = encodeSequence(algorithm, encodeOctetString(new Uint8Array(48)));
+  return encodePem("ENCRYPTED PRIVATE KEY", new Uint8Array([...der, ...more]));
+}
+
+for (
+  const { what, pem, want } of [
+    { what: "a key that is not damaged", pem: encodeEncrypted({}), want: "wrong passphrase" },
+    { what: "a length of the key", pem: encodeEncrypted({ parameters: [2_048, 16] }), want: "wrong passphrase" },
+    {
+      what: "a length of the key and HMAC-SHA256",
+      pem: encodeEncrypted({
+        parameters: [2_048, 16, encodeSequence(encodeOid("1.2.840.113549.2.9"), encodeNull())],
+      }),
+      want: "wrong passphrase",
+    },
+    { what: "scrypt", pem: encodeEncrypted({ kdf: SCRYPT, parameters: [2, 8, 1] }), want: "wrong passphrase" },
+    {
+      what: "a byte after the end",
+      pem: encodeEncrypted({ more: [0] }),
+      want: "malformed encrypted private key: asn1: syntax error: trailing data",
+    },
+    {
+      what: "PBES1",
+      pem: encodeEncrypted({ scheme: encodeOid("1.2.840.113549.1.5.3") }),
+      want: "the private key is encrypted by 1.2.840.113549.1.5.3, which is not supported",
+    },
+    {
+      what: "an unknown key derivation function",
+      pem: encodeEncrypted({ kdf: encodeOid("1.2.3") }),
+      want: "the private key is encrypted by 1.2.3, which is not supported",
+    },
+    {
+      what: "an unknown hash",
+      pem: encodeEncrypted({ parameters: [2_048, encodeSequence(encodeOid("1.2.3"))] }),
+      want: "the private key is encrypted by 1.2.3, which is not supported",
+    },
+    {
+      what: "a short IV",
+      pem: encodeEncrypted({ ivBytes: 8 }),
+      want: "malformed encrypted private key: wrong length of the IV",
+    },
+    {
+      what: "too many iterations",
+      pem: encodeEncrypted({ parameters: [20_000_001] }),
+      want: "the private key requires 20000001 iterations, which are too many",
+    },
+    {
+      what: "no iteration",
+      pem: encodeEncrypted({ parameters: [0] }),
+      want: "malformed encrypted private key: a count is not positive",
+    },
+    ...[[1, 8, 1], [3, 8, 1], [2 ** 20, 8, 1]].map((parameters) => ({
+      what: `scrypt with N=${parameters[0]}`,
+      pem: encodeEncrypted({ kdf: SCRYPT, parameters }),
+      want: "the private key requires scrypt parameters that are not supported",
+    })),
+  ]
+) {
+  test(`decryptPrivateKey() reports "${want}" for ${what}`, async () => {
+    const read = await decryptPrivateKey(pem, "secret");
+    const fault = read.ok ? "none" : read.error.kind === "unreadable" ? read.error.message : read.error.kind;
+    assert.equal(fault, want);
+  });
+}
+
+test("detectKeyEncryption() and parsePrivateKey() read a key that is signed, not encrypted (RFC 1421 §4.6.1.1)", async () => {
+  const key = await generatePrivateKey("ecdsa-p256");
+  const pem = key.toPem().replace("-----\n", "-----\nProc-Type: 4,MIC-CLEAR\n\n");
+  assert.equal(detectKeyEncryption(pem), "none");
+  assert.equal(unwrap(parsePrivateKey(pem)).toPem(), key.toPem());
+});
 
 test("decryptPrivateKey() reports unsupported schemes, and never throws for a damaged file", async () => {
   assert.equal(detectKeyEncryption("-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n"), "none");

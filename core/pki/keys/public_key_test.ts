@@ -2,12 +2,20 @@ import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import { Buffer } from "node:buffer";
 import { generateKeyPairSync } from "node:crypto";
-import { type Bytes, toResult } from "../asn1/der.ts";
-import { encodeBitString, encodeNull, encodeOid, encodeSequence, encodeUnsigned } from "../asn1/der_writer.ts";
+import { type Bytes, TAG, toResult } from "../asn1/der.ts";
+import {
+  encodeBitString,
+  encodeNull,
+  encodeOid,
+  encodeSequence,
+  encodeUnsigned,
+  encodeValue,
+} from "../asn1/der_writer.ts";
 import { CURVES, encodePublicKey, isPointOnCurve, parsePublicKey } from "./public_key.ts";
 
 const NULL = encodeNull();
 const ED25519 = encodeOid("1.3.101.112");
+const ML_DSA_44 = encodeOid("2.16.840.1.101.3.4.3.17");
 const RSA = encodeOid("1.2.840.113549.1.1.1");
 const EC = encodeOid("1.2.840.10045.2.1");
 const P256 = encodeOid("1.2.840.10045.3.1.7");
@@ -31,6 +39,13 @@ for (
       der: spki([ED25519, NULL], bytes(32)),
       want: "x509: Ed25519 key encoded with illegal parameters",
     },
+    {
+      name: "an ML-DSA key with parameters",
+      der: spki([ML_DSA_44, NULL], bytes(1_312)),
+      want: "x509: ML-DSA key encoded with illegal parameters",
+    },
+    { name: "an ML-DSA key", der: spki([ML_DSA_44], bytes(1_312)), want: "ML-DSA-44 10496" },
+    { name: "a short ML-DSA key", der: spki([ML_DSA_44], bytes(1_311)), want: "mldsa: invalid public key length" },
     { name: "an unknown key", der: spki([encodeOid("1.2.3")], bytes(1)), want: "unknown 0" },
     {
       name: "a value after the key",
@@ -56,6 +71,11 @@ for (
       want: "x509: RSA key missing NULL parameters",
     },
     { name: "bytes that are not an RSA key", der: spki([RSA, NULL], bytes(1)), want: "x509: invalid RSA public key" },
+    {
+      name: "an RSA key whose modulus has a byte too many",
+      der: spki([RSA, NULL], encodeSequence(encodeValue(TAG.integer, Uint8Array.of(0, 1)), ONE)),
+      want: "x509: invalid RSA modulus",
+    },
     { name: "modulus 0", der: rsa(bytes(1, 0), F4), want: "x509: RSA modulus is not a positive number" },
     {
       name: "exponent 0",
@@ -154,6 +174,20 @@ for (
     assert.equal(isPointOnCurve(curve, point.with(0, 2)), false);
   });
 }
+
+test("isPointOnCurve() refuses a coordinate that is the prime itself", () => {
+  const curve = CURVES["P-256"];
+  // The curve has a point at x = 0; because p is 3 modulo 4, its y is b to the power of (p + 1) / 4.
+  let [y, square] = [1n, curve.b];
+  for (let rest = (curve.p + 1n) / 4n; rest > 0n; rest >>= 1n) {
+    if (rest % 2n === 1n) y = y * square % curve.p;
+    square = square * square % curve.p;
+  }
+  const encode = (x: bigint) =>
+    Buffer.from("04" + [x, y].map((part) => part.toString(16).padStart(64, "0")).join(""), "hex");
+  assert.equal(isPointOnCurve(curve, encode(0n)), true);
+  assert.equal(isPointOnCurve(curve, encode(curve.p)), false);
+});
 
 test("encodePublicKey() writes what node:crypto exports", () => {
   const read = (text = "") => new Uint8Array(Buffer.from(text, "base64url"));

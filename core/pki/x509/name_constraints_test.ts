@@ -20,6 +20,7 @@ import {
   type NameSubtrees,
   NO_SUBTREES,
   parseNameConstraints,
+  permitNames,
 } from "./name_constraints.ts";
 import type { AlternativeNames } from "./subject_alternative_names.ts";
 
@@ -46,6 +47,8 @@ for (
     [EXAMPLE, dns("*.org"), "not permitted"],
     [EXAMPLE, dns("example.org."), 'DNS name "example.org." cannot be matched against constraints'],
     [EXAMPLE, dns("a..example.org"), "cannot be matched"],
+    [EXAMPLE, dns("a@example.org"), "not permitted"],
+    [EXAMPLE, dns(`${"a".repeat(64)}.example.org`), "cannot be matched"],
     [EXAMPLE, ip("192.0.2.1"), undefined],
     [EXAMPLE, { emailAddresses: ["nobody"], uris: ["https://a..b/"] }, undefined],
     [EXAMPLE, { emailAddresses: ["a@example.com"], uris: ["https://example.com/"] }, undefined],
@@ -123,8 +126,18 @@ test("findSubtreeFault() finds subtrees that a CA may not permit", () => {
   assert.equal(find(["a.secret.example.org"]), '"a.secret.example.org" is excluded');
   assert.equal(find([], ["0.0.0.0/0"]), '"0.0.0.0/0" is not permitted');
   assert.equal(find([], ["10.9.1.1/32"]), '"10.9.1.1/32" is excluded');
+  const two = createConstraints({
+    permit: { dnsNames: ["example.com", "example.org"] },
+    exclude: { dnsNames: ["a.b.org"] },
+  });
+  assert.equal(findSubtreeFault(two, { dnsNames: ["x.example.org"], ipRanges: [] }), undefined);
   const anything = { permitted: NO_SUBTREES, excluded: NO_SUBTREES };
   assert.equal(findSubtreeFault(anything, { dnsNames: ["a"], ipRanges: [] }), undefined);
+});
+
+test("permitNames() constrains nothing without names", () => {
+  assert.equal(permitNames([], []), undefined);
+  assert.deepEqual(permitNames(["a"], ["10.0.0.0/8"]), permit({ dnsNames: ["a"], ipRanges: ["10.0.0.0/8"] }));
 });
 
 test("parseNameConstraints() reads the output of encodeNameConstraints()", () => {
@@ -198,9 +211,17 @@ test("parseDnsSubtree() returns lower case, or describes the expected form", () 
 test("findDnsNameFault() accepts only plain names", () => {
   const longest = `${"a.".repeat(126)}a`;
   for (const good of ["example.org", "a_b", longest]) assert.equal(findDnsNameFault(good), undefined, good);
-  for (const bad of ["", "*.a", "a.", "A.b", "10.0.0.1", `a${longest}`]) {
-    assert.ok(findDnsNameFault(bad) !== undefined, bad);
-  }
+  for (
+    const [bad, fault] of [
+      ["", "is not a DNS name"],
+      ["*.a", "is a wildcard"],
+      ["a.", "ends with a dot"],
+      ["A.b", "is not in lower case"],
+      ["10.0.0.1", "is an address, not a DNS name"],
+      [`${"a".repeat(64)}.b`, "is not a DNS name"],
+      [`a${longest}`, "is not a DNS name"],
+    ] as const
+  ) assert.equal(findDnsNameFault(bad), `"${bad}" ${fault}`);
 });
 
 test("formatCidr() writes a range in one way", () => {

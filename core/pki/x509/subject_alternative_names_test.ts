@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "../../../tests/support/properties.ts";
 import { encodeAlternativeNames, parseAlternativeNames } from "./subject_alternative_names.ts";
-import { isMailAddress, parseUri } from "./name_syntax.ts";
+import { isDocumentUrl, isMailAddress, MAX_URL_LENGTH, parseUri } from "./name_syntax.ts";
 import { DerError } from "../asn1/der.ts";
 import { encodeSequence, encodeValue } from "../asn1/der_writer.ts";
 
@@ -58,6 +58,15 @@ for (
     { text: "http://h/#f", want: "http://h/#f" },
     { text: "http://[::1]:80/", want: "http://[::1]:80/" },
     { text: "", want: "" },
+    { text: "#f", want: "#f" },
+    { text: "?q", want: "?q" },
+    { text: "///a", want: "///a" },
+    { text: "//h/a", want: "//h/a" },
+    { text: "//a..b/", want: /invalid domain$/ },
+    { text: "http:///a..b", want: "http:///a..b" },
+    { text: "http://u:p@h/", want: "http://u:p@h/" },
+    { text: "http://a b@h/", want: /parse "http:\/\/a b@h\/": net\/url: invalid userinfo$/ },
+    { text: "http://:port/", want: /invalid port ":port" after host$/ },
     { text: ":x", want: /parse ":x": missing protocol scheme$/ },
     { text: "a/b:c", want: "a/b:c" },
     { text: "1a:c", want: /first path segment in URL cannot contain colon$/ },
@@ -85,6 +94,18 @@ test("parseUri() reads its own output, and never throws", () => {
     const once = parseUri(pieces.join(""));
     if ("text" in once) assert.deepEqual(parseUri(once.text), once);
   }));
+});
+
+test("isDocumentUrl() accepts http, https and ldap, and no other text", () => {
+  const longest = "http://a.example/".padEnd(MAX_URL_LENGTH, "x");
+  for (const url of ["http://a.example/ca.crl", "https://a.example", "ldap://a.example/cn=ca", longest]) {
+    assert.equal(isDocumentUrl(url), true, url);
+  }
+  for (
+    const url of ["", "a.example/ca.crl", "ftp://a.example/", "http://a b/", "http://", "http://[/", `${longest}x`]
+  ) {
+    assert.equal(isDocumentUrl(url), false, url);
+  }
 });
 
 // What `net/mail` ParseAddress of Go 1.26 accepts and refuses.
