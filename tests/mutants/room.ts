@@ -11,14 +11,18 @@ import { NODE_FLAGS } from "../support/child.ts";
 import type { Mutant } from "./mutate.ts";
 import type { MeasuredTest, Request } from "./worker.ts";
 
-/**
- * Tests count as hanging after this time, which covers loading on a slow machine, plus a multiple of their usual time.
- */
-const HANG_MS = 15_000;
+/** Tests hang if they wait for this time, plus a multiple of their usual time. */
+const HANG_MS = 10_000;
 const HANG_FACTOR = 5;
 
-/** The time limit for the tests of a file without a mutant. */
-const BASELINE_LIMIT_MS = 600_000;
+/** The limit for the tests of a file without a mutant. */
+const BASELINE_LIMIT_MS = 60_000;
+
+/**
+ * A process that runs code without an end, and reaches no mutant in it, is killed after a multiple of the limit. A busy
+ * machine may be slower than usual by less than this.
+ */
+const KILL_FACTOR = 20;
 
 /** The folder of the tests' files: in memory if possible, because a disk takes milliseconds for each commit. */
 const TMPDIR = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
@@ -31,7 +35,7 @@ export async function runRoom(
 ): Promise<{ readonly survivors: readonly Mutant[]; readonly tests: readonly MeasuredTest[] }> {
   const tests: MeasuredTest[] = [];
   await runInLanes(testFiles, async (file) => {
-    const measured = await runWorker({ changed, files: [{ file }] }, BASELINE_LIMIT_MS);
+    const measured = await runWorker({ changed, files: [{ file }], limitMs: BASELINE_LIMIT_MS });
     if (measured === undefined) throw new Error(`cannot run ${file} without a mutant`);
     tests.push(...measured);
   });
@@ -42,22 +46,20 @@ export async function runRoom(
     const reaching = usable.filter(({ reached }) => reached.has(mutant.id));
     const files = [...Map.groupBy(reaching, ({ file }) => file)]
       .map(([file, own]) => ({ file, tests: own.map(({ index }) => index) }));
-    const limit = HANG_MS + HANG_FACTOR * Math.ceil(reaching.reduce((sum, { ms }) => sum + ms, 0));
-    if (await runWorker({ changed, mutant: mutant.id, files }, limit) !== undefined) survivors.push(mutant);
+    const limitMs = HANG_MS + HANG_FACTOR * Math.ceil(reaching.reduce((sum, { ms }) => sum + ms, 0));
+    if (await runWorker({ changed, mutant: mutant.id, files, limitMs }) !== undefined) survivors.push(mutant);
   });
   return { survivors: survivors.sort((a, b) => a.id - b.id), tests };
 }
 
-/**
- * Runs a worker; returns undefined if a test fails with the mutant, or if the worker fails or exceeds its time limit.
- */
-async function runWorker(request: Request, timeout: number): Promise<readonly MeasuredTest[] | undefined> {
+/** Runs a worker; returns undefined if a test fails with the mutant, or if the worker fails or exceeds its limit. */
+async function runWorker(request: Request): Promise<readonly MeasuredTest[] | undefined> {
   const child = fork(fileURLToPath(new URL("./worker.ts", import.meta.url)), {
     execArgv: [...NODE_FLAGS, "--no-warnings"],
     env: { ...process.env, NODE_COMPILE_CACHE: join(cacheDir(), "mutants"), TMPDIR },
     stdio: ["ignore", "ignore", request.mutant === undefined ? "inherit" : "ignore", "ipc"],
     serialization: "advanced",
-    timeout,
+    timeout: KILL_FACTOR * request.limitMs,
     killSignal: "SIGKILL",
   });
   let measured: readonly MeasuredTest[] | undefined;

@@ -16,6 +16,8 @@ export interface Request {
   readonly mutant?: number;
   /** The test files, and the indices of their tests; by default all tests of a file. */
   readonly files: readonly { readonly file: string; readonly tests?: readonly number[] }[];
+  /** The time in milliseconds after which tests that wait for something count as hanging. */
+  readonly limitMs: number;
 }
 
 /** The result of a test, which the worker sends. */
@@ -31,10 +33,13 @@ export interface MeasuredTest {
   readonly fault: string | undefined;
 }
 
+/** The time between two ticks, which count the time that a process waits. */
+const TICK_MS = 100;
+
 /** A test that reaches mutants more often than this has an endless loop. */
 const MAX_PASSES = 5_000_000;
 
-process.once("message", async ({ changed, mutant, files }: Request) => {
+process.once("message", async ({ changed, mutant, files, limitMs }: Request) => {
   let [passes, reached] = [0, new Set<number>()];
   const isEnabled = (id: number): boolean => {
     reached.add(id);
@@ -45,6 +50,9 @@ process.once("message", async ({ changed, mutant, files }: Request) => {
   registerChanges(changed);
   // A property that fails need not find its smallest counterexample.
   fc.configureGlobal({ endOnFailure: true });
+  // A process that gets no processor has fewer ticks, so a busy machine makes no test hang.
+  let ticks = 0;
+  setInterval(() => ++ticks * TICK_MS > limitMs && process.exit(1), TICK_MS).unref();
   const measured: MeasuredTest[] = [];
   for (const { file, tests } of files) {
     reached = new Set();
