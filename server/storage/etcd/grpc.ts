@@ -15,7 +15,7 @@ import { unescape } from "node:querystring";
 import { connect as connectTls, type SecureContext } from "node:tls";
 import { getErrorMessage } from "../../../core/errors.ts";
 import { withoutBrackets } from "../../../core/lib/ip_address.ts";
-import { deferSessionDestroy } from "../../http2_sessions.ts";
+import { deferSessionDestroy, isEnding } from "../../http2_sessions.ts";
 
 /** The status codes of gRPC that etcd answers with, and those of calls that were not answered. */
 export const GRPC_STATUS = {
@@ -120,7 +120,7 @@ export class GrpcChannel implements GrpcServer {
       if (this.#session === session) this.#session = undefined;
     };
     session.on("goaway", end).on("close", end);
-    if (!session.closed && !session.destroyed) this.#session = session;
+    this.#session = session;
     return session;
   }
 }
@@ -200,6 +200,8 @@ class Call implements GrpcCall {
   /** Sends the waiting messages over a connection; returns an error if the connection accepts no calls. */
   send(session: ClientHttp2Session, path: string): GrpcError | undefined {
     if (this.#isFinished) return undefined;
+    // Node 24 does not throw, but ends the stream with an error, as if the call had been sent.
+    if (session.closed || isEnding(session)) return unsent(new Error("the connection is closing"));
     let stream: ClientHttp2Stream;
     try {
       stream = session.request(toHeaders(path));
@@ -244,7 +246,7 @@ class Call implements GrpcCall {
       rest = rest.subarray(this.#wantedBytes);
       if (!this.#isFinished) this.#listener.onMessage(message);
     }
-    this.#received = [rest];
+    this.#received = rest.length === 0 ? [] : [rest];
     this.#receivedBytes = rest.length;
   }
 
