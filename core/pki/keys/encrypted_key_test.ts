@@ -94,7 +94,7 @@ function encodeEncrypted(
     readonly kdf?: Bytes;
     readonly parameters?: readonly (number | Bytes)[];
     readonly ivBytes?: number;
-    /** Bytes after the end. */
+    /** Bytes that follow the end of the file. */
     readonly more?: readonly number[];
   },
 ): string {

@@ -327,7 +327,7 @@ export class EtcdClient {
 function connect({ servers, caPem, certificate }: EtcdEndpoints): GrpcServer[] {
   const secureContext = createSecureContext({
     minVersion: "TLSv1.2",
-    ...(caPem === undefined ? {} : { ca: caPem }),
+    ca: caPem,
     ...(certificate === undefined ? {} : { cert: certificate.certificatePem, key: certificate.keyPem }),
   });
   return servers.map((server) => new GrpcChannel(new URL(server), secureContext));

@@ -227,3 +227,30 @@ test("EtcdClient.statuses() returns the statuses of the members that answer", as
   const { client } = createClient(createMember(UNCONNECTED), createMember(answer));
   assert.deepEqual(await client.statuses(), [{ version: "3.5.13", errors: ["memberID:1 alarm:NOSPACE "] }]);
 });
+
+test("EtcdClient puts its prefix before our keys only, not before those that kube-apiservers share", async () => {
+  const asked: string[] = [];
+  const kv = new BinaryWriter().uint32(10).string("/clusters/a/things/b").finish();
+  const member: GrpcServer = {
+    begin(_path, message, { onMessage, onEnd }) {
+      asked.push(Buffer.from(message).toString());
+      queueMicrotask(() => {
+        onMessage(Buffer.from(new BinaryWriter().uint32(18).bytes(kv).finish()));
+        onEnd(undefined);
+      });
+      return { write: () => undefined, cancel: () => undefined };
+    },
+    close: () => undefined,
+  };
+  const client = new EtcdClient({ ...ENDPOINTS, prefix: "/clusters/a" }, undefined, { members: [member] });
+  const { kvs } = await client.range({ key: "/registry/things/b" });
+  assert.deepEqual(kvs.map(({ key }) => key), ["/registry/things/b"]);
+  await client.range({ key: "compact_rev_key" });
+  // At revision 1, without values.
+  assert.equal(await client.compactedRevision("/registry/"), 0);
+  assert.deepEqual(asked, [
+    "\n\x14/clusters/a/things/b",
+    "\n\x0fcompact_rev_key",
+    "\n\x0c/clusters/a/\x20\x01\x48\x01",
+  ]);
+});

@@ -137,7 +137,7 @@ export class EtcdMirror {
         this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
         const error = behindError(revision, this.#engine.revision);
         reject(error);
-        if (this.#watch === watch) watch?.stop(error);
+        watch?.stop(error);
       });
       const waiter: Waiter = { revision, resolve, reject, cancelTimer };
       this.#waiters.splice(this.#countReached(revision), 0, waiter);
@@ -251,8 +251,7 @@ export class EtcdMirror {
       this.#engine.apply([{ event, at: now } satisfies LoggedEvent], undefined);
       applied.push(event);
     }
-    const compaction = this.#engine.planCompaction(now - this.#deps.historyMs, changes.length + EXTRA_FORGOTTEN);
-    if (compaction !== undefined) this.#engine.apply([], compaction);
+    this.#engine.apply([], this.#engine.planCompaction(now - this.#deps.historyMs, changes.length + EXTRA_FORGOTTEN));
     this.watchers.notify(applied);
     for (const { previous } of applied) releaseObject(previous);
   }

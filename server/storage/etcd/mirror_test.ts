@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { createFakeAfter } from "../../../tests/support/fake_after.ts";
 import { createFakeClock, settle } from "../../../tests/support/fake_clock.ts";
 import { createMemoryLogger } from "../../../tests/support/memory_logger.ts";
-import { EtcdMirror, type MirrorClient, type SentChange } from "./mirror.ts";
+import { EtcdMirror, type MirrorClient, readCurrentRevision, type SentChange } from "./mirror.ts";
 import type { EtcdKeyValue, WatchResponse } from "./wire.ts";
 import type { StoredValues } from "./contents.ts";
 import type { EtcdObserver } from "./client.ts";
@@ -139,6 +139,32 @@ test("EtcdMirror.open() reads every page, and begins again up to four times when
   await assert.rejects(open(), /etcd is away/);
 });
 
+test("EtcdMirror.open() reads nothing from an uncompacted etcd, and follows once its watch is confirmed", async () => {
+  const { etcd, open, newest, logger } = createFakeEtcd([kv("a", 2)]);
+  etcd.answers = false;
+  const mirror = await open();
+  assert.deepEqual([mirror.engine.list("/registry/", {}).items, newest().startRevision], [[], 2]);
+  newest().respond({});
+  assert.equal(mirror.isFollowing, false);
+  for (let count = 0; count < 2; count++) newest().respond({ created: true });
+  assert.equal(mirror.isFollowing, true);
+  assert.deepEqual(logger.messages("debug"), ["etcd watch started"]);
+  newest().respond({ events: [{ isDeletion: false, kv: kv("a", 2) }] });
+  assert.equal(mirror.engine.get("/registry/a")?.revision, 2);
+  mirror.close();
+});
+
+test("readCurrentRevision() reads no value", async () => {
+  const asked: unknown[] = [];
+  const revision = await readCurrentRevision({
+    async range(request) {
+      asked.push(request);
+      return { revision: 7, kvs: [], more: false, count: 1 };
+    },
+  });
+  assert.deepEqual([revision, asked], [7, [{ key: "compact_rev_key", countOnly: true }]]);
+});
+
 test("EtcdMirror ignores changes of a revision that it has applied already", async () => {
   const { open, newest } = createFakeEtcd();
   const mirror = await open();
@@ -183,7 +209,30 @@ test("EtcdMirror decodes no value that this server wrote, unless decoding change
   ]);
   // Earlier writes are forgotten.
   newest().respond({ events: [{ isDeletion: false, kv: kv("a", 5) }] });
-  assert.equal(decoded.length, 1);
+  assert.equal(decoded.splice(0).length, 1);
+  // The end of an earlier write of the same key does not affect a later one.
+  const [key, object] = ["/registry/a", { metadata: { name: "a" } }];
+  const [forget] = [0, 1].map(() => mirror.expect([{ key, value: VALUES.encode(key, object), object }]));
+  forget!();
+  newest().respond({ events: [{ isDeletion: false, kv: kv("a", 6) }] });
+  assert.deepEqual(decoded, []);
+  mirror.close();
+});
+
+test("EtcdMirror drops the object of a replaced state, and decodes it again when it is read", async () => {
+  let decoded = 0;
+  const decode: StoredValues["decode"] = (key, value) => {
+    decoded++;
+    return VALUES.decode(key, value);
+  };
+  const { open, newest } = createFakeEtcd([], 0, { ...VALUES, decode });
+  const mirror = await open();
+  newest().respond({ events: [{ isDeletion: false, kv: kv("a", 2) }] });
+  const replaced = mirror.engine.get("/registry/a")!;
+  newest().respond({ events: [{ isDeletion: true, kv: kv("a", 3) }] });
+  assert.equal(decoded, 1);
+  assert.equal(replaced.object.metadata.name, "a");
+  assert.equal(decoded, 2);
   mirror.close();
 });
 
@@ -293,13 +342,16 @@ test("EtcdMirror.take() resolves without the changes after ten seconds, and the 
   mirror.watchers.add("/registry/", 1, [], (events) => seen.push(...events.map(({ revision }) => revision)));
   const taken = mirror.take(3, [{ key: "/registry/b", value: kv("b", 3).value, object: { metadata: { name: "b" } } }]);
   await timers.advance(9_999);
-  assert.equal(newest().ended, false);
+  assert.deepEqual([newest().ended, newest().progressAsked], [false, 0]);
   await timers.advance(1);
   await taken;
   assert.deepEqual(seen, []);
   await timers.advance(200);
-  newest().respond({ events: [2, 3].map((revision) => ({ isDeletion: false, kv: kv("b", revision) })) });
-  assert.deepEqual([etcd.watches.length, newest().startRevision, seen], [2, 2, [2, 3]]);
+  assert.deepEqual([etcd.watches.length, newest().startRevision], [2, 2]);
+  for (const revision of [2, 3]) {
+    newest().respond({ events: [{ isDeletion: false, kv: kv("b", revision) }] });
+    assert.equal(seen.at(-1), revision);
+  }
   mirror.close();
 });
 
@@ -364,6 +416,47 @@ test("EtcdMirror logs why etcd cancelled its watch, and retries with growing pau
   mirror.close();
 });
 
+test("EtcdMirror grows the pause further if etcd confirms a watch that then breaks without a message", async () => {
+  const { open, timers, newest, etcd } = createFakeEtcd();
+  const mirror = await open();
+  etcd.answers = false;
+  for (const [attempt, waitMs] of [200, 400, 800].entries()) {
+    newest().end(new Error("gone"));
+    await timers.advance(waitMs - 1);
+    assert.equal(etcd.watches.length, attempt + 1);
+    await timers.advance(1);
+    assert.equal(etcd.watches.length, attempt + 2);
+    newest().respond({ created: true });
+  }
+  mirror.close();
+});
+
+test("EtcdMirror requests progress from a confirmed watch, while a caller waits that asked for it", async () => {
+  const { open, timers, newest, etcd } = createFakeEtcd();
+  const mirror = await open();
+  etcd.answers = false;
+  const asked = async (afterMs: number) => {
+    await timers.advance(afterMs);
+    return newest().progressAsked;
+  };
+  assert.equal(await asked(1_000), 0);
+  const patient = mirror.reach(2, false);
+  assert.equal(await asked(1_000), 0);
+  const waiting = mirror.reach(2, true);
+  assert.deepEqual([await asked(0), await asked(49), await asked(1)], [1, 1, 2]);
+  newest().respond({ revision: 2 });
+  await Promise.all([patient, waiting]);
+  assert.deepEqual([await asked(1_000), timers.pending], [2, 0]);
+  newest().end(new Error("gone"));
+  const later = mirror.reach(3, true);
+  assert.equal(await asked(300), 0);
+  newest().respond({ created: true });
+  assert.equal(await asked(0), 1);
+  newest().respond({ revision: 3 });
+  await later;
+  mirror.close();
+});
+
 test("EtcdMirror.reach() ends the watch once when it times out; shorter waits continue with the next one", async () => {
   const { open, timers, newest, etcd } = createFakeEtcd();
   const mirror = await open();
@@ -386,6 +479,9 @@ test("EtcdMirror.reach() ends the watch once when it times out; shorter waits co
   await timers.advance(4_800);
   await tooFar;
   assert.equal(newest().ended, false);
+  const { progressAsked } = newest();
+  await timers.advance(1_000);
+  assert.deepEqual([newest().progressAsked, timers.pending], [progressAsked, 0], "nobody waits any more");
   mirror.close();
 });
 
@@ -418,24 +514,32 @@ test("EtcdMirror reads again after a compaction: one watch, tried until it succe
   mirror.close();
 });
 
-test("EtcdMirror opens no watch if it is closed while it reads again", async () => {
-  const { open, newest, etcd, timers } = createFakeEtcd();
-  const mirror = await open();
-  newest().respond({ compactRevision: 50, canceled: true });
-  mirror.close();
-  await settle();
-  assert.equal(etcd.watches.length, 1);
-  assert.equal(timers.pending, 0);
-});
+for (const fault of [undefined, new Error("etcd is away")]) {
+  test(`EtcdMirror opens no watch if it is closed while it reads again${fault ? " in vain" : ""}`, async () => {
+    const { open, newest, etcd, timers, logger } = createFakeEtcd();
+    const mirror = await open();
+    etcd.fault = fault;
+    newest().respond({ compactRevision: 50, canceled: true });
+    mirror.close();
+    await settle();
+    assert.equal(etcd.watches.length, 1);
+    assert.equal(timers.pending, 0);
+    assert.deepEqual(logger.messages("error"), []);
+  });
+}
 
 test("EtcdMirror ends its watch and its timers when it is closed, and rejects the waiting callers", async () => {
   const { open, timers, newest, etcd } = createFakeEtcd();
   const mirror = await open();
   etcd.answers = false;
+  const seen: unknown[] = [];
+  mirror.watchers.add("/registry/", 1, [], (events) => seen.push(...events));
   const waiting = assert.rejects(mirror.reach(9, true), /the storage is closed/);
   mirror.close();
   await waiting;
   assert.equal(newest().ended, true);
+  await mirror.take(2, [{ key: "/registry/a", value: kv("a", 2).value, object: { metadata: { name: "a" } } }]);
+  assert.deepEqual(seen, []);
   assert.equal(timers.pending, 0);
 });
 
@@ -443,6 +547,7 @@ test("EtcdMirror logs each new fault of its watch, reports a broken watch once, 
   const { open, timers, newest, etcd, logger, clock, observed } = createFakeEtcd();
   const mirror = await open();
   etcd.answers = false;
+  clock.jump(1_000);
   const reached = mirror.reach(9, false);
   clock.jump(1_500);
   newest().respond({ revision: 9 });

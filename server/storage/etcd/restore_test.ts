@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import { assertNoActiveLease, inParallel, moveAside } from "./restore.ts";
+import { encodeModelStatus, encodeModelTransaction } from "../../../tests/simulation/etcd_messages.ts";
+import { EtcdModel } from "../../../tests/simulation/etcd_model.ts";
+import { createRealAfter } from "../../../tests/support/fake_after.ts";
+import { createFakeClock } from "../../../tests/support/fake_clock.ts";
+import { createSeededRandom } from "../../../tests/support/seeded_random.ts";
+import { JSON_VALUES, thing } from "../../../tests/support/stored_things.ts";
+import { createStored } from "../stored.ts";
+import { GRPC_STATUS, GrpcError, type GrpcServer } from "./grpc.ts";
+import { assertNoActiveLease, EtcdRestore, inParallel, moveAside } from "./restore.ts";
 import { RESTORE_MARKER_KEY } from "./restore_marker.ts";
 import type { EtcdKeyValue } from "./wire.ts";
 
@@ -120,4 +128,123 @@ test("inParallel() runs a task for each item, a limited number at once, and stop
   });
   await assert.rejects(failing, /first/);
   assert.ok(begun <= 64, String(begun));
+});
+
+/** The answer of a member to a call that it does not pass on to the etcd; undefined to pass it on. */
+type Intercept = (path: string, message: Uint8Array) => Buffer | GrpcError | undefined;
+
+/** Opens restores on one simulated etcd, and records the changes of the etcd and each connection that was closed. */
+function createRestores() {
+  const timers = createRealAfter();
+  const changed: string[] = [];
+  const model = new EtcdModel({
+    after: timers.after,
+    random: createSeededRandom().float,
+    onChange: ({ isDeletion, kv: { key, value } }) =>
+      changed.push(isDeletion ? `${key} is gone` : `${key} ${Buffer.from(value)}`),
+  });
+  const clock = createFakeClock(now);
+  let closed = 0;
+  const open = (more: { readonly backup?: string; readonly force?: boolean } = {}, intercept?: Intercept) =>
+    EtcdRestore.open({
+      ...{ endpoints: { servers: ["etcd"], caPem: undefined, certificate: undefined, prefix: "/registry" } },
+      ...{ values: JSON_VALUES, clock, backup: "one", createdAt: "2026-11-25", force: false, ...more },
+      members: model.connect("restore").map((member): GrpcServer => ({
+        begin(path, message, listener, isOpen) {
+          const answer = intercept?.(path, message);
+          if (answer === undefined) return member.begin(path, message, listener, isOpen);
+          queueMicrotask(() => {
+            if (answer instanceof Buffer) listener.onMessage(answer);
+            listener.onEnd(answer instanceof GrpcError ? answer : undefined);
+          });
+          return { write: () => undefined, cancel: () => undefined };
+        },
+        close() {
+          closed++;
+          member.close();
+        },
+      })),
+    });
+  return { open, changed, closed: () => closed, [Symbol.dispose]: () => timers[Symbol.dispose]() };
+}
+
+const A = "/registry/things/a";
+
+test("EtcdRestore.open() refuses an old etcd, and closes its connection", async () => {
+  using restores = createRestores();
+  const opening = restores.open({}, () => encodeModelStatus(1, "3.5.12"));
+  await assert.rejects(opening, { code: "io", message: /^cannot use etcd 3\.5\.12/ });
+  assert.equal(restores.closed(), 1);
+});
+
+test("EtcdRestore continues a restore of a Lease that is fresh, and closes its connection", async () => {
+  using restores = createRestores();
+  const spec = { holderIdentity: "me", renewTime: now.toISOString() };
+  const lease = createStored("/registry/leases/kube-system/a", Object.assign(thing("a"), { spec }), 1);
+  {
+    await using first = await restores.open();
+    await first.write([lease]);
+  }
+  assert.equal(restores.closed(), 1);
+  await using again = await restores.open();
+  assert.equal(again.isResumed, true);
+  const { object } = lease;
+  await again.write([lease]);
+  assert.notEqual(lease.object, object, "the parsed object was dropped");
+  assert.deepEqual(lease.object, object);
+});
+
+test("EtcdRestore marks the prefix before it moves the first key aside", async () => {
+  using restores = createRestores();
+  {
+    await using earlier = await restores.open();
+    await earlier.write([createStored(A, thing("a"), 1)]);
+    await earlier.finish();
+  }
+  restores.changed.length = 0;
+  await using forced = await restores.open({ backup: "two", force: true });
+  await forced.write([]);
+  const marked = restores.changed.map((change) => /"phase":"(\w+)"/.exec(change)?.[1] ?? change);
+  assert.equal(marked[0], "puttingAside");
+  assert.ok(marked.indexOf(`${A} is gone`) < marked.indexOf("writing"), marked.join("\n"));
+  assert.ok(marked.includes(`${A} is gone`));
+});
+
+test("EtcdRestore refuses to write while another restore is running", async () => {
+  using restores = createRestores();
+  await using one = await restores.open();
+  await using other = await restores.open();
+  await one.write([]);
+  const message = "cannot restore into etcd: another restore is running there";
+  await assert.rejects(other.write([]), { code: "conflict", message });
+  await assert.rejects(other.finish(), { code: "conflict", message });
+});
+
+test("EtcdRestore accepts a compacted history, and says how to continue after another failure", async () => {
+  using restores = createRestores();
+  const failing = (status: number, message: string) =>
+    restores.open({}, (path) => path.endsWith("/Compact") ? new GrpcError(status, message) : undefined);
+  await using late = await failing(
+    GRPC_STATUS.outOfRange,
+    "etcdserver: mvcc: required revision has been compacted",
+  );
+  assert.deepEqual((await late.write([])).aside, []);
+  await using broken = await failing(GRPC_STATUS.internal, "odd");
+  await assert.rejects(broken.write([]), {
+    code: "io",
+    message: "cannot finish the restore: cannot write etcd: odd",
+    hint: "check etcd's log; then run the same command again, which continues",
+  });
+});
+
+test("EtcdRestore reports a key that is gone after it was written", async () => {
+  using restores = createRestores();
+  await using restore = await restores.open({}, (path, message) => {
+    const isLost = path.endsWith("/Txn") && Buffer.from(message).includes(A);
+    return isLost ? encodeModelTransaction(9, true, []) : undefined;
+  });
+  await assert.rejects(restore.write([createStored(A, thing("a"), 1)]), {
+    code: "conflict",
+    message: `cannot restore into etcd: "${A}" was written but is gone`,
+  });
 });

@@ -1,11 +1,18 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { createSecureServer } from "node:http2";
+import type { AddressInfo } from "node:net";
 import { test } from "node:test";
+import { createSystemClock } from "../../../cli/system.ts";
 import { decodeEnvelope, encodeEnvelope } from "../../../core/kube/wire/protobuf_envelope.ts";
+import { encodeModelRange, encodeModelStatus } from "../../../tests/simulation/etcd_messages.ts";
+import { createIssuingCa, issueServing } from "../../../tests/support/issuing_ca.ts";
+import { JSON_VALUES } from "../../../tests/support/stored_things.ts";
 import { PLAIN_RESOURCES } from "../../registry/resources.ts";
 import { createStoredValues } from "../../registry/stored_values.ts";
 import type { ReadRequest } from "./client.ts";
-import { decodeSnapshot, readBelow } from "./snapshot.ts";
+import { formatRestoreMarker, RESTORE_MARKER_KEY } from "./restore_marker.ts";
+import { decodeSnapshot, readBelow, readEtcdSnapshot } from "./snapshot.ts";
 
 const kv = (key: string) => ({ key, modRevision: 1, version: 1, value: Buffer.from("x") });
 
@@ -65,3 +72,66 @@ test("decodeSnapshot() lists unserved objects, and objects with more fields from
   assert.deepEqual(items.map(({ key }) => key), [known, newer]);
   assert.deepEqual([omitted, pruned], [["/registry/pods/default/a"], [newer]]);
 });
+
+/** Reads the snapshot of an etcd with TLS that has these keys, and waits until its connection is closed. */
+async function readServedSnapshot(values: Readonly<Record<string, string>>, version = "3.6.5") {
+  const ca = await createIssuingCa(createSystemClock().now());
+  const { certificatePem: cert, keyPem: key } = await issueServing(ca);
+  const server = createSecureServer({ key, cert });
+  const closed = Promise.withResolvers<void>();
+  server.on("session", (session) => session.once("close", closed.resolve));
+  server.on("stream", (stream, headers) => {
+    const kvs = Object.entries(values).map(([name, value]) => ({
+      ...{ key: name, createRevision: 2, modRevision: 3, version: 1, value: Buffer.from(value), lease: 0n },
+    }));
+    const answer = headers[":path"] === "/etcdserverpb.Maintenance/Status"
+      ? encodeModelStatus(9, version)
+      : encodeModelRange(9, { kvs, more: false, count: kvs.length });
+    const head = Buffer.alloc(5);
+    head.writeUInt32BE(answer.length, 1);
+    stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
+    stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
+    stream.end(Buffer.concat([head, answer]));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const servers = [`https://127.0.0.1:${(server.address() as AddressInfo).port}`];
+  const endpoints = { servers, caPem: ca.caPem, certificate: undefined, prefix: "/registry" };
+  try {
+    return await readEtcdSnapshot({ endpoints, values: JSON_VALUES });
+  } finally {
+    await closed.promise;
+    await new Promise((resolve) => server.close(resolve));
+  }
+}
+
+test("readEtcdSnapshot() reads the objects below the prefix, and closes its connection", async () => {
+  const { revision, items, omitted } = await readServedSnapshot({ "/registry/things/a": '{"metadata":{"name":"a"}}' });
+  assert.deepEqual(items.map(({ key, revision }) => [key, revision]), [["/registry/things/a", 3]]);
+  assert.deepEqual([revision, omitted], [9, []]);
+});
+
+const MARKER = formatRestoreMarker({ backup: "one", createdAt: "2026-01-01", phase: "writing", aside: [] });
+for (
+  const { name, values, version, error } of [
+    {
+      name: "without objects",
+      values: {},
+      error: { code: "not_found", message: 'cannot back up: etcd has no objects below "/registry"' },
+    },
+    {
+      name: "with an unfinished restore",
+      values: { "/registry/things/a": '{"metadata":{"name":"a"}}', [RESTORE_MARKER_KEY]: MARKER },
+      error: { code: "storage_corrupt", message: /a restore of the backup of 2026-01-01 is not finished$/ },
+    },
+    {
+      name: "of an old release",
+      values: {},
+      version: "3.5.12",
+      error: { code: "io", message: /^cannot use etcd 3\.5\.12/ },
+    },
+  ]
+) {
+  test(`readEtcdSnapshot() refuses an etcd ${name}, and closes its connection`, async () => {
+    await assert.rejects(readServedSnapshot(values, version), error);
+  });
+}

@@ -248,7 +248,6 @@ export class EtcdStorage extends SingleWrites implements Storage {
       if (status.errors.some((text) => text.includes("NOSPACE"))) throw fullError();
     } finally {
       abort.abort();
-      late.catch(() => undefined);
     }
     if (!mirror.isFollowing) throw new AppError("unreachable", "cannot read etcd: its watch is broken");
   }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import {
+  decodeEtcdStatus,
   decodeLeaseGrant,
   decodeRange,
   decodeTransaction,
@@ -31,7 +32,8 @@ function message(
 }
 
 const keyValue = message([1, "/é"], [2, 7], [3, 2 ** 40], [4, 3], [5, VALUE], [6, LEASE]);
-const header = message([1, 2n ** 62n], [3, 9]);
+const header = message([1, 2n ** 62n], [2, 5], [3, 9], [4, 2]);
+const unknown = [99, "unknown"] as const;
 const read = message([1, message([1, "/a"])]);
 const deletion = message([3, message([1, "/a"])]);
 
@@ -101,17 +103,18 @@ for (
 }
 
 test("the decoders read every field, leases of 64 bits too, and skip unknown ones", () => {
-  const range = message([1, header], [2, keyValue], [3, 1], [4, 12], [99, "unknown"]);
+  const range = message([1, header], [2, keyValue], [3, 1], [4, 12], unknown);
   assert.deepEqual(decodeRange(range), { revision: 9, kvs: [KEY_VALUE], more: true, count: 12 });
-  const missing = message([1, message([1, header])]);
-  assert.deepEqual(decodeTransaction(message([1, header], [3, missing], [3, message([1, range])])), {
+  const missing = message([1, message([1, header])], unknown);
+  const transaction = message([1, header], [3, missing], [3, message([1, range])], unknown);
+  assert.deepEqual(decodeTransaction(transaction), {
     succeeded: false,
     revision: 9,
     current: [undefined, KEY_VALUE],
   });
-  const events = [message([2, keyValue]), message([1, 1], [2, keyValue])] as const;
+  const events = [message([2, keyValue]), message([1, 1], [2, keyValue], unknown)] as const;
   const watch = decodeWatch(
-    message([1, header], [3, 1], [4, 1], [5, 6], [6, "why"], [11, events[0]], [11, events[1]]),
+    message([1, header], [3, 1], [4, 1], [5, 6], [6, "why"], [11, events[0]], [11, events[1]], unknown),
   );
   assert.deepEqual(watch, {
     revision: 9,
@@ -122,4 +125,12 @@ test("the decoders read every field, leases of 64 bits too, and skip unknown one
     events: [{ isDeletion: false, kv: KEY_VALUE }, { isDeletion: true, kv: KEY_VALUE }],
   });
   assert.equal(decodeLeaseGrant(message([2, LEASE])), LEASE);
+  const status = message([1, header], [2, "3.6.5"], [3, 20_480], [8, "alarm"], unknown);
+  assert.deepEqual(decodeEtcdStatus(status), { version: "3.6.5", errors: ["alarm"] });
+});
+
+test("decodeRange() omits the lease of a key that does not expire", () => {
+  const { lease: _lease, ...lasting } = KEY_VALUE;
+  const kv = message([1, "/é"], [3, 2 ** 40], [4, 3], [5, VALUE]);
+  assert.deepEqual(decodeRange(message([1, header], [2, kv])).kvs, [lasting]);
 });
