@@ -8,7 +8,8 @@ import { createMemoryLogger } from "../../tests/support/memory_logger.ts";
 import { createStoredChanges, followResource, type ResourceFollower, Watchers } from "./follow.ts";
 import { getName, type KubeObject } from "../../core/kube/meta.ts";
 import { createMemoryStorage } from "./memory/journaled_storage.ts";
-import { CompactedError, type StorageListOptions } from "./storage.ts";
+import { CompactedError, type StorageEvent, type StorageListOptions } from "./storage.ts";
+import { createStored } from "./stored.ts";
 
 const PREFIX = "/registry/things/";
 
@@ -47,6 +48,84 @@ async function follow() {
   };
   const watch = await followResource(store, PREFIX, follower, after);
   return { storage, store, seen, watch, faults, advance, logger, follower, lose: () => lose(new CompactedError(1, 2)) };
+}
+
+/** Creates the event of a creation. */
+function created(key: string, revision: number): StorageEvent {
+  return { key, revision, current: createStored(key, thing(key), revision), previous: undefined };
+}
+
+test("Watchers delivers to each watch the events of its prefix that it has not seen", () => {
+  const watchers = new Watchers(undefined);
+  const seen: string[] = [];
+  const record = (name: string) => (events: readonly StorageEvent[]) =>
+    void seen.push(`${name}: ${events.map(({ key, revision }) => `${key}@${revision}`).join()}`);
+  const missed = [created("/a/1", 1), created("/b/1", 2), created("/a/2", 3)];
+  watchers.add("/a/", 1, missed, record("late"));
+  assert.deepEqual(seen.splice(0), ["late: /a/2@3"]);
+  watchers.add("/a/", 3, missed, record("current"));
+  watchers.add("/a/2", 0, [], record("one"));
+  watchers.notify([created("/a/2", 3), created("/b/2", 4), created("/a/2", 5)]);
+  assert.deepEqual(seen, ["late: /a/2@3,/a/2@5", "current: /a/2@5", "one: /a/2@3,/a/2@5"]);
+});
+
+test("Watchers delivers nothing to a watch that was stopped, and goes on for the others of its prefix", () => {
+  const watchers = new Watchers(undefined);
+  const seen: string[] = [];
+  const add = (name: string, prefix: string, act = () => {}) =>
+    watchers.add(prefix, 0, [], () => {
+      seen.push(name);
+      act();
+    });
+  const first = add("first", "/a/", () => second.stop());
+  const second = add("second", "/a/");
+  const other = add("other", "/b/");
+  const deeper = add("deeper", "/a/1/");
+  watchers.notify([created("/a/1/x", 1), created("/b/1", 1)]);
+  assert.deepEqual(seen.splice(0).sort(), ["deeper", "first", "other"], "first stopped second");
+  for (const watch of [first, first, second]) watch.stop();
+  const again = add("again", "/a/");
+  first.stop();
+  watchers.notify([created("/a/1/x", 2), created("/b/1", 2)]);
+  assert.deepEqual(seen.splice(0).sort(), ["again", "deeper", "other"]);
+  for (const watch of [again, other, deeper]) watch.stop();
+  watchers.notify([created("/a/1/x", 3), created("/b/1", 3)]);
+  assert.deepEqual(seen, []);
+});
+
+test("Watchers logs the error of a listener, and delivers to the others", () => {
+  const logger = createMemoryLogger();
+  const watchers = new Watchers(logger);
+  watchers.add("/a/", 0, [], () => {
+    throw new Error("a bug");
+  });
+  let delivered = 0;
+  watchers.add("/a/", 0, [], () => void delivered++);
+  watchers.notify([created("/a/1", 1)]);
+  assert.equal(delivered, 1);
+  assert.deepEqual(logger.entries.map(({ message, fields }) => [message, fields.error]), [[
+    "storage watcher threw",
+    "a bug",
+  ]]);
+});
+
+for (const end of ["stopAll", "loseAll"] as const) {
+  test(`Watchers.${end}() ends every watch, also one whose events are being delivered`, async () => {
+    const watchers = new Watchers(undefined);
+    const seen: string[] = [];
+    const stop = () => end === "stopAll" ? watchers.stopAll() : watchers.loseAll(new CompactedError(1, 2));
+    const lost = () => void seen.push("lost");
+    watchers.add("/a/", 0, [], () => {
+      seen.push("first");
+      stop();
+    }, lost);
+    watchers.add("/a/", 0, [], () => void seen.push("second"), lost);
+    watchers.notify([created("/a/1", 1)]);
+    watchers.notify([created("/a/1", 2)]);
+    watchers.loseAll(new CompactedError(1, 2));
+    await settle();
+    assert.deepEqual(seen, ["first", ...(end === "loseAll" ? ["lost", "lost"] : [])]);
+  });
 }
 
 test("followResource() reads what there is, follows its changes, and reads again when the watch is lost", async () => {
@@ -152,4 +231,40 @@ test("createStoredChanges() lets the server work between many changes", async ()
   }
   clearImmediate(next);
   assert.deepEqual([seen.size, turns > 1], [300, true]);
+});
+
+test("createStoredChanges() stops its watch when its reader leaves, and reads nothing for a reader that has left", async () => {
+  const { storage, store } = await follow();
+  await storage.create(`${PREFIX}b`, thing("b"));
+  let [lists, watches] = [0, 0];
+  const counted: typeof store = {
+    list(...page) {
+      lists++;
+      return store.list(...page);
+    },
+    watch(...options) {
+      const watch = store.watch(...options);
+      watches++;
+      return {
+        stop() {
+          watches--;
+          watch.stop();
+        },
+      };
+    },
+  };
+  for await (const _change of createStoredChanges(counted, PREFIX).changes(new AbortController().signal)) {
+    assert.equal(watches, 1);
+    break;
+  }
+  const abort = new AbortController();
+  const changes = createStoredChanges(counted, PREFIX).changes(abort.signal)[Symbol.asyncIterator]();
+  await changes.next();
+  abort.abort(new Error("enough"));
+  // Another change is waiting, but no one wants it.
+  await assert.rejects(changes.next(), /enough/);
+  assert.deepEqual([lists, watches], [2, 0]);
+  const late = createStoredChanges(counted, PREFIX).changes(abort.signal)[Symbol.asyncIterator]();
+  await assert.rejects(late.next(), /enough/);
+  assert.equal(lists, 2);
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ClockCache } from "./stored.ts";
+import type { KubeObject } from "../../core/kube/meta.ts";
+import { ClockCache, createStored, readStored, readValue, releaseObject } from "./stored.ts";
 
 class Entry {
   isUsed = false;
@@ -57,3 +58,85 @@ test("ClockCache keeps the few of many entries that are used again and again", (
   assert.equal(listCached(hot), "xy");
   assert.equal(listCached(passing).length, 98);
 });
+
+const VALUE = new TextEncoder().encode("value");
+
+/** Reads the state of a shared store, and counts how often it is decoded. */
+function readCounted(): { readonly stored: ReturnType<typeof readValue>; readonly decoded: () => number } {
+  let decoded = 0;
+  const decode = (): KubeObject => {
+    decoded++;
+    return { metadata: { name: "a" } };
+  };
+  return { stored: readValue("/registry/things/a", 3, VALUE, decode, decode()), decoded: () => decoded };
+}
+
+/** Adds an object that is larger than the cache, so that each object in it is dropped unless it was used since. */
+function turnCache(): void {
+  createStored("/registry/things/large", { metadata: { name: "x".repeat(2_200_000) } }, 1);
+}
+
+test("a stored object is decoded again after the cache has dropped it, but not if it was used since the last turn", () => {
+  const { stored, decoded } = readCounted();
+  assert.equal(stored.object.metadata.resourceVersion, "3");
+  turnCache();
+  assert.equal(stored.object.metadata.name, "a");
+  assert.equal(decoded(), 1);
+  for (let round = 2; round < 4; round++) {
+    turnCache();
+    turnCache();
+    assert.deepEqual(stored.object, { metadata: { name: "a", resourceVersion: "3" } });
+    assert.equal(stored.object, stored.object);
+    assert.equal(decoded(), round);
+  }
+});
+
+test("the JSON of a value replaces it, unless a newer state has replaced the object", () => {
+  const json = '{"metadata":{"name":"a","resourceVersion":"3"}}';
+  const toText = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  const newest = readCounted();
+  assert.equal(newest.stored.size, VALUE.length);
+  assert.equal(toText(newest.stored.bytes), json);
+  turnCache();
+  turnCache();
+  assert.equal(newest.stored.object.metadata.name, "a");
+  assert.equal(newest.decoded(), 1);
+  const replaced = readCounted();
+  releaseObject(replaced.stored);
+  for (let read = 2; read < 4; read++) {
+    assert.equal(toText(replaced.stored.bytes), json);
+    assert.equal(replaced.decoded(), read);
+  }
+});
+
+test("releaseObject() lets the object of a replaced state be parsed for each read", () => {
+  const stored = readStored("/registry/things/a", 3, new TextEncoder().encode('{"metadata":{"name":"a"}}'));
+  assert.equal(stored.object, stored.object);
+  releaseObject(stored);
+  assert.notEqual(stored.object, stored.object);
+  assert.deepEqual(stored.object, { metadata: { name: "a" } });
+});
+
+for (
+  const { name, metadata, want } of [
+    {
+      name: "after uid, as Go does",
+      metadata: { name: "a", generateName: "g", namespace: "n", selfLink: "l", uid: "u", creationTimestamp: "t" },
+      want: "name,generateName,namespace,selfLink,uid,resourceVersion,creationTimestamp",
+    },
+    { name: "first if nothing belongs before it", metadata: { labels: {} }, want: "resourceVersion,labels" },
+    {
+      name: "where it was",
+      metadata: { labels: {}, resourceVersion: "1", name: "a" },
+      want: "labels,resourceVersion,name",
+    },
+  ]
+) {
+  test(`createStored() writes resourceVersion ${name}`, () => {
+    const stored = createStored("/registry/things/a", { kind: "Thing", apiVersion: "v1", metadata } as KubeObject, 7);
+    assert.equal(Object.keys(stored.object.metadata).join(), want);
+    assert.deepEqual(JSON.parse(new TextDecoder().decode(stored.bytes)), {
+      metadata: { ...metadata, resourceVersion: "7" },
+    });
+  });
+}
