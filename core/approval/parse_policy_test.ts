@@ -42,13 +42,26 @@ test("parsePolicy() reads every requirement, with its defaults", () => {
   });
 });
 
+for (
+  const { own, want } of [
+    { own: "{}", want: { inventory: true, heldCertificate: true, trustNodeStatus: false } },
+    { own: "{inventory: false}", want: { inventory: false, heldCertificate: true, trustNodeStatus: false } },
+    { own: "{trustNodeStatus: true}", want: { inventory: true, heldCertificate: true, trustNodeStatus: true } },
+  ]
+) {
+  test(`parsePolicy() fills in what evidence ${own} leaves out`, () => {
+    const read = parsePolicy(`${rule("")}evidence: ${own}\n`);
+    assert.deepEqual(read.ok && read.value.evidence, want);
+  });
+}
+
 test("parsePolicy() reads a proof as a word, or with its age", () => {
   const attested = (text: string) => {
     const read = parsePolicy(rule(`      attested: ${text}\n`));
     return read.ok ? read.value.rules[0]?.require.attested : read.error.join();
   };
   assert.deepEqual(attested("ssh"), { kind: "ssh" });
-  assert.deepEqual(attested("{kind: tpm, maxAge: 5m}"), { kind: "tpm", maxAgeMs: 300_000 });
+  assert.deepEqual(attested("{kind: tpm, maxAge: 10m}"), { kind: "tpm", maxAgeMs: 600_000 });
   assert.deepEqual(attested("{}"), {});
   assert.equal(attested("tmp"), 'rules[0].require.attested.kind: unknown value "tmp"; did you mean tpm?');
 });
@@ -106,7 +119,7 @@ for (
     ],
     [
       "a proof of the requester as a node",
-      rule("      attested: tpm\n").replace('"*.example.com"', '"${requester}"'),
+      rule("      attested: tpm\n").replace('"*.example.com"', '"*.example.com", "${requester}"'),
       "rules[0].require.subject: the requester with a proof is a bootstrap token; name nodes, as system:node:*",
     ],
     [

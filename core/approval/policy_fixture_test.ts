@@ -66,6 +66,18 @@ for (
   });
 }
 
+test("parsePolicyFixture() accepts a proof for a bootstrap token only", () => {
+  const read = (user: string) =>
+    parse(DEFAULTS, `cases: [{name: one, user: "${user}", attested: {kind: ssh}, expect: {verdict: approve}}]`);
+  assert.deepEqual(read("ann"), {
+    ok: false,
+    error: [
+      "cases[0].attested: a proof is given for a bootstrap token, so user must be one, such as system:bootstrap:abcdef",
+    ],
+  });
+  assert.equal(read("system:bootstrap:abcdef").ok, true);
+});
+
 test("parsePolicyFixture() reports every fault with its place", () => {
   const faults = parse("cases:", "- {name: one, request: {}, requestFile: a.csr, expect: {verdict: approve}}");
   assert.deepEqual(faults, {

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createTestAuthority, issueTestCertificate, planTestLeaf } from "../../tests/support/test_authority.ts";
 import { TRUST_ANCHOR } from "../../tests/support/trust_anchor.ts";
 import type { ClusterTrustBundle } from "../kube/kinds/certificates_v1.ts";
 import { formatFieldError } from "../kube/status/field_error.ts";
+import { encodePem } from "../pki/asn1/pem.ts";
 import {
   planTrustBundles,
   trustBundleNameErrors,
@@ -68,6 +70,15 @@ for (
     );
   });
 }
+
+test("validateTrustBundleCreate() refuses a certificate that is not a CA", async () => {
+  const authority = await createTestAuthority();
+  const leaf = await issueTestCertificate(authority, planTestLeaf(authority.privateKey));
+  const bundle = authority.certificatePem + encodePem("CERTIFICATE", leaf.der);
+  assert.deepEqual(validateTrustBundleCreate(build("b", "", bundle)).map(formatFieldError), [
+    'spec.trustBundle: Invalid value: "<value omitted>": entry 1 does not have the CA bit set',
+  ]);
+});
 
 test("validateTrustBundleCreate() limits the bundle to 1 MiB", () => {
   assert.deepEqual(validateTrustBundleCreate(build("b", "", "é".repeat(524_289))).map(formatFieldError), [
