@@ -38,8 +38,9 @@ function held(names: readonly string[], address: string | undefined) {
 /** Writes a step in one line: what is written, or the next state and the next check, and what is reported. */
 function format(step: ApprovalStep): string {
   if (step.kind === "retry") return `retry: ${step.message}`;
-  const { log, event } = step.report ?? {};
-  const report = event !== undefined ? `${log} / ${event.type} ${event.reason}: ${event.note}` : log ?? "silent";
+  const { log: text = "silent", isWarning = false, event } = step.report ?? {};
+  const log = isWarning ? `warning: ${text}` : text;
+  const report = event === undefined ? log : `${log} / ${event.type} ${event.reason}: ${event.note}`;
   if (step.kind === "decide") return `${step.decision.kind}; ${report}`;
   const { state, recheck } = step;
   const known = state.kind === "pending" ? `pending(${state.refusals})` : state.kind;
@@ -82,7 +83,7 @@ for (
     {
       name: "the denial of a token",
       verdict: { ...DENY, stage: "token" },
-      want: "deny; CSR denied",
+      want: "deny; warning: CSR denied",
     },
     {
       name: "a denial because too many requests are held",
@@ -103,7 +104,7 @@ for (
     {
       name: "a name of another machine",
       verdict: HELD,
-      want: `held, backoff 0; CSR held for a person / Warning NameClaimed: Left pending: it is taken. Wait`,
+      want: `held, backoff 0; warning: CSR held for a person / Warning NameClaimed: Left pending: it is taken. Wait`,
     },
     {
       name: "the same claimed name again",
@@ -167,7 +168,7 @@ for (
       name: "a name that is held for another reason",
       state: { ...held([], undefined), checks: 1, reported: "old" },
       verdict: HELD,
-      want: "held, backoff 1; CSR held for a person / Warning NameClaimed: Left pending: it is taken. Wait",
+      want: "held, backoff 1; warning: CSR held for a person / Warning NameClaimed: Left pending: it is taken. Wait",
     },
     {
       name: "an approval in a dry run",
