@@ -20,6 +20,8 @@ test("parseSnapshotObject() returns the input of formatSnapshotObject(), byte fo
 test("parseSnapshotHead() reads a head, and nothing else", () => {
   const line = text(formatSnapshotHead({ revision: 7, objects: 3 })).trimEnd();
   assert.deepEqual(parseSnapshotHead(line), { ok: true, value: { revision: 7, objects: 3 } });
+  const empty = { revision: 0, objects: 0 };
+  assert.deepEqual(parseSnapshotHead(text(formatSnapshotHead(empty)).trimEnd()), { ok: true, value: empty });
   for (
     const other of ["", "{}", "null", line.replace("v1alpha1", "v9"), line.replace("7", "-1"), line.replace("3", '"3"')]
   ) {

@@ -62,13 +62,13 @@ test("ClockCache keeps the few of many entries that are used again and again", (
 const VALUE = new TextEncoder().encode("value");
 
 /** Reads the state of a shared store, and counts how often it is decoded. */
-function readCounted(): { readonly stored: ReturnType<typeof readValue>; readonly decoded: () => number } {
+function readCounted(value = VALUE): { readonly stored: ReturnType<typeof readValue>; readonly decoded: () => number } {
   let decoded = 0;
   const decode = (): KubeObject => {
     decoded++;
     return { metadata: { name: "a" } };
   };
-  return { stored: readValue("/registry/things/a", 3, VALUE, decode, decode()), decoded: () => decoded };
+  return { stored: readValue("/registry/things/a", 3, value, decode, decode()), decoded: () => decoded };
 }
 
 /** Adds an object that is larger than the cache, so that each object in it is dropped unless it was used since. */
@@ -89,6 +89,19 @@ test("a stored object is decoded again after the cache has dropped it, but not i
     assert.equal(stored.object, stored.object);
     assert.equal(decoded(), round);
   }
+});
+
+test("only a state whose object was decoded, and is the newest, takes room in the cache", () => {
+  const mebibyte = new Uint8Array(1_048_576);
+  for (let turn = 0; turn < 2; turn++) turnCache();
+  const replaced = readCounted(mebibyte);
+  assert.equal(replaced.stored.object, replaced.stored.object);
+  releaseObject(replaced.stored);
+  const newest = readCounted(mebibyte);
+  for (let read = 0; read < 3; read++) readStored("/registry/things/b", 4, mebibyte);
+  createStored("/registry/things/c", { metadata: { name: "c" } }, 5);
+  assert.equal(newest.stored.object.metadata.name, "a");
+  assert.equal(newest.decoded(), 1);
 });
 
 test("the JSON of a value replaces it, unless a newer state has replaced the object", () => {

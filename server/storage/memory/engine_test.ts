@@ -103,3 +103,17 @@ test("KeyIndex agrees with a sorted array, however many keys are added and remov
   set(NAMES[5]!, 1);
   agree();
 });
+
+test("KeyIndex counts what remains of a few keys between many others", () => {
+  const index = new KeyIndex();
+  const list = (resource: string, count: number) => Array.from({ length: count }, (_, i) => `/r/${resource}/${i}`);
+  const names = list("b", 9);
+  for (const keys of [names, list("a", 40), list("c", 80)]) {
+    for (const key of keys) index.set(createStored(key, thing(key), 2));
+    for (let limit = 1; limit <= names.length; limit++) {
+      const { items, remaining } = index.page("/r/b/", "", limit);
+      assert.deepEqual(items.map(({ key }) => key), names.slice(0, limit));
+      assert.equal(remaining, names.length - limit);
+    }
+  }
+});

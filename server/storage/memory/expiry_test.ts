@@ -36,3 +36,15 @@ test("EventExpiry tries again a minute after a failure, and waits again for an E
   assert.deepEqual(logger.messages("warn"), ["cannot delete expired events"]);
   assert.equal(clock.sleepers, 0);
 });
+
+test("EventExpiry stops without a warning while it waits", async () => {
+  const clock = createFakeClock();
+  const logger = createMemoryLogger();
+  const writtenAt = new Map([["/registry/events/default/a", 0]]);
+  const deps = { clock, now: () => clock.elapsedMs(), logger, eventTtlMs: 1_000, writtenAt };
+  const unused = () => Promise.reject(new Error("no Event has expired"));
+  const expiry = new EventExpiry(deps, { get: unused, delete: unused });
+  assert.equal(clock.sleepers, 1);
+  await expiry[Symbol.asyncDispose]();
+  assert.deepEqual([clock.sleepers, logger.entries], [0, []]);
+});

@@ -1,7 +1,19 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { writeFileSync } from "node:fs";
-import { copyFile, readdir, readFile, rename, rm, stat, symlink, truncate, writeFile } from "node:fs/promises";
+import { readdirSync, readlinkSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  copyFile,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from "node:fs/promises";
+import { join } from "node:path";
 import process from "node:process";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
@@ -110,12 +122,14 @@ test("openSqliteStorage() lets Events expire an hour after they were written, al
   clock.jump(59 * MINUTE);
   await using after = await openSqliteStorage({ path, clock });
   await clock.advance(MINUTE - 1);
+  // An earlier deletion would be committed with this write or before it.
+  await after.create(`${PREFIX}b`, thing("b"));
   assert.equal((await after.list("/registry/events/")).items.length, 1);
   const { events } = collect(after, "/registry/events/", after.revision());
   await clock.advance(1);
   await until(() => events.length > 0);
   assert.equal(clock.sleepers, 0);
-  assert.deepEqual([...(await readContent(after)).keys()], [`${PREFIX}a`]);
+  assert.deepEqual([...(await readContent(after)).keys()], [`${PREFIX}a`, `${PREFIX}b`]);
 });
 
 for (
@@ -298,6 +312,9 @@ test("openSqliteStorage() changes neither a damaged file nor the remains of a cr
   const sound = await readFile(path);
   await writeFile(path, Buffer.from(sound).fill(0, 8192));
   await refuse(/storage/);
+  await writeFile(`${path}-journal`, Buffer.alloc(512));
+  await refuse(/storage/);
+  await rm(`${path}-journal`);
   await truncate(path, 0);
   await refuse(/missing or empty/);
   await rm(path);
@@ -376,6 +393,7 @@ test("openSqliteStorage() starts with an empty store after a power failure durin
     const opening = openSqliteStorage({ path, clock: createFakeClock() });
     await assert.rejects(opening, (error) => isAppError(error, "storage_corrupt"));
     assert.deepEqual(await readFile(path), torn);
+    assert.deepEqual(await readFile(`${path}-journal`), journal);
   }
   await writeFile(`${path}-journal`, createJournal(0));
   {
@@ -401,9 +419,16 @@ test("openSqliteStorage() opens a new file whose last rollback journal came back
 
 test("openSqliteStorage() throws io for a path where no file can exist", async () => {
   await using folder = await createTempFolder();
-  for (const path of [folder.join("missing", "tlsboot.db"), folder.path]) {
+  for (
+    const { path, want } of [
+      { path: folder.join("missing", "tlsboot.db"), want: /: ENOENT: .*, open / },
+      { path: folder.path, want: /: EISDIR: / },
+    ]
+  ) {
     await assert.rejects(openSqliteStorage({ path, clock: createFakeClock() }), (error) => {
-      return isAppError(error, "io") && error.message.includes(path) && error.hint !== undefined;
+      assert.ok(isAppError(error, "io") && error.message.includes(path) && error.hint !== undefined);
+      assert.match(error.message, want);
+      return true;
     });
   }
 });
@@ -424,6 +449,125 @@ test("openSqliteStorage() refuses a log that changes while it is read, and leave
     (error) => isAppError(error, "io") && /two reads of its log differ/.test(error.message),
   );
 });
+
+test("openSqliteStorage() writes a log again before it merges it, and leaves one that it cannot merge", async () => {
+  await using folder = await createTempFolder();
+  const path = folder.join("tlsboot.db");
+  await (await openSqliteStorage({ path, clock: createFakeClock() }))[Symbol.asyncDispose]();
+  const log = Buffer.alloc(32, 1);
+  await writeFile(`${path}-wal`, log);
+  let mergedAt = 0;
+  const openDatabase = (name: string) => {
+    utimesSync(`${path}-wal`, 0, 0);
+    const database = new DatabaseSync(name);
+    const prepare = database.prepare.bind(database);
+    database.prepare = (sql) => {
+      if (!sql.includes("wal_checkpoint")) return prepare(sql);
+      mergedAt = statSync(`${path}-wal`).mtimeMs;
+      return prepare("SELECT 1 AS busy");
+    };
+    return database;
+  };
+  const opening = openSqliteStorage({ path, clock: createFakeClock(), openDatabase });
+  await assert.rejects(opening, (error) => isAppError(error, "io") && /log cannot be merged/.test(error.message));
+  assert.ok(mergedAt > 0, "SQLite wrote nothing, so the log was written again");
+  assert.deepEqual(await readFile(`${path}-wal`), log);
+});
+
+test("openSqliteStorage() refuses a format that became newer after it was checked", async () => {
+  await using folder = await createTempFolder();
+  const path = folder.join("tlsboot.db");
+  await (await openSqliteStorage({ path, clock: createFakeClock() }))[Symbol.asyncDispose]();
+  const openDatabase = (name: string) => {
+    const database = new DatabaseSync(name);
+    database.exec("PRAGMA user_version = 2");
+    return database;
+  };
+  const opening = openSqliteStorage({ path, clock: createFakeClock(), openDatabase });
+  await assert.rejects(opening, (error) => isAppError(error, "storage_corrupt") && /format 2/.test(error.message));
+});
+
+test("openSqliteStorage() refuses a file that this process uses, by any name, without opening it", async () => {
+  await using folder = await createTempFolder();
+  const [path, link] = [folder.join("tlsboot.db"), folder.join("link.db")];
+  const opened: string[] = [];
+  const openDatabase = (name: string) => {
+    opened.push(name);
+    return new DatabaseSync(name);
+  };
+  const open = (name: string) => openSqliteStorage({ path: name, clock: createFakeClock(), openDatabase });
+  const storage = await open(path);
+  await symlink(path, link);
+  for (const name of [path, link]) {
+    await assert.rejects(open(name), (error) => isAppError(error, "storage_locked") && error.message.includes(name));
+  }
+  await storage[Symbol.asyncDispose]();
+  await (await open(link))[Symbol.asyncDispose]();
+  assert.deepEqual(opened, [path, link]);
+});
+
+test("openSqliteStorage() refuses a file that another connection uses, and leaves its log", async () => {
+  await using folder = await createTempFolder();
+  const path = folder.join("tlsboot.db");
+  await (await openSqliteStorage({ path, clock: createFakeClock() }))[Symbol.asyncDispose]();
+  const other = new DatabaseSync(path);
+  other.exec("PRAGMA locking_mode = EXCLUSIVE; INSERT INTO numbers VALUES ('other', 1)");
+  assert.ok((await stat(`${path}-wal`)).size > 0);
+  const before = await readdir(folder.path);
+  const opening = openSqliteStorage({ path, clock: createFakeClock() });
+  await assert.rejects(opening, (error) => isAppError(error, "storage_locked"));
+  assert.deepEqual(await readdir(folder.path), before);
+  other.close();
+  await (await openSqliteStorage({ path, clock: createFakeClock() }))[Symbol.asyncDispose]();
+});
+
+test("openSqliteStorage() keeps other connections out, and waits neither for them nor for the disk", async () => {
+  await using folder = await createTempFolder();
+  const path = folder.join("tlsboot.db");
+  const { database, openDatabase } = keepDatabase();
+  await using storage = await openSqliteStorage({
+    path,
+    clock: createFakeClock(),
+    openDatabase: (name) => {
+      const opened = openDatabase(name);
+      opened.exec("PRAGMA busy_timeout = 60000");
+      return opened;
+    },
+  });
+  await writeSome(storage);
+  const other = new DatabaseSync(path);
+  assert.throws(() => other.prepare("SELECT count(*) FROM changes").get(), /database is locked/);
+  other.close();
+  assert.deepEqual(database().prepare("PRAGMA busy_timeout").get()?.["timeout"], 0);
+  // 1 is NORMAL: SQLite does not sync a commit.
+  assert.deepEqual(database().prepare("PRAGMA synchronous").get()?.["synchronous"], 1);
+});
+
+test(
+  "openSqliteStorage() and assertFileIntact() leave no descriptor open",
+  { skip: process.platform !== "linux" },
+  async () => {
+    await using folder = await createTempFolder();
+    const path = join(await realpath(folder.path), "tlsboot.db");
+    const listOpen = () =>
+      readdirSync("/proc/self/fd").flatMap((descriptor) => {
+        try {
+          return [readlinkSync(`/proc/self/fd/${descriptor}`)];
+        } catch {
+          // It was the descriptor of the list itself.
+          return [];
+        }
+      }).filter((target) => target.startsWith(path)).sort();
+    for (let round = 0; round < 2; round++) {
+      const storage = await openSqliteStorage({ path, clock: createFakeClock() });
+      await storage.create(`${PREFIX}${round}`, thing("a"));
+      assert.deepEqual([...new Set(listOpen())], [path, `${path}-wal`]);
+      await storage[Symbol.asyncDispose]();
+      assertFileIntact(path);
+      assert.deepEqual(listOpen(), []);
+    }
+  },
+);
 
 test("openSqliteStorage() follows a link to a database, but to nothing else", async () => {
   await using folder = await createTempFolder();
@@ -500,12 +644,17 @@ test("openSqliteStorage() makes its files private, whatever the umask and their 
   await using folder = await createTempFolder();
   const path = folder.join("tlsboot.db");
   await writeFile(path, "", { mode: 0o644 });
+  let modeWhenOpened = 0;
   for (const umask of [0o000, 0o277]) {
     const previous = process.umask(umask);
     try {
       await using storage = await openSqliteStorage({
         path: umask === 0 ? path : folder.join("other.db"),
         clock: createFakeClock(),
+        openDatabase: (name) => {
+          modeWhenOpened = statSync(name).mode & 0o777;
+          return new DatabaseSync(name);
+        },
       });
       await writeSome(storage);
       const files = await readdir(folder.path);
@@ -515,6 +664,7 @@ test("openSqliteStorage() makes its files private, whatever the umask and their 
       process.umask(previous);
     }
   }
+  assert.equal(modeWhenOpened, 0o600, "a new file is writable for its owner before SQLite opens it");
 });
 
 for (

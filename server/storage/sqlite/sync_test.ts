@@ -38,6 +38,19 @@ test("openSqliteStorage() acknowledges and shows a write once its log is on the 
   assert.equal(syncs.length, 1);
 });
 
+test("openSqliteStorage() moves a large commit into its file only once the log is on the disk", async () => {
+  await using folder = await createTempFolder();
+  const path = folder.join("tlsboot.db");
+  const sizes: number[] = [];
+  const sync = async () => void sizes.push(statSync(path).size);
+  await using storage = await openSqliteStorage({ path, clock: createFakeClock(), sync });
+  const { size } = statSync(path);
+  const value = "x".repeat(1_000_000);
+  await Promise.all(["a", "b", "c", "d", "e"].map((name) => storage.create(PREFIX + name, thing(name, value))));
+  assert.deepEqual(sizes, [size]);
+  assert.ok(statSync(path).size > 5_000_000);
+});
+
 for (const loses of [false, true]) {
   const what = loses ? "and loses the write" : "but may keep the write";
   test(`a store whose sync fails ${what} refuses all further writes, and a new start has every acknowledged write`, async () => {
