@@ -235,6 +235,7 @@ for (
     { name: "an OCTET STRING, which is no text", tag: TAG.octetString, hex: "61", want: undefined },
     { name: "an empty BMPString", tag: TAG.bmpString, hex: "", want: "" },
     { name: "a BMPString", tag: TAG.bmpString, hex: "004101000142", want: "A\u0100\u0142" },
+    { name: "a BMPString of one letter", tag: TAG.bmpString, hex: "0041", want: "A" },
     { name: "a BMPString with a terminating zero", tag: TAG.bmpString, hex: "00410000", want: "A" },
     { name: "a BMPString of a zero alone", tag: TAG.bmpString, hex: "0000", want: "" },
     { name: "a BMPString of an odd length", tag: TAG.bmpString, hex: "004100", want: "invalid BMPString" },
