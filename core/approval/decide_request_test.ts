@@ -509,6 +509,26 @@ test("decideRequest() lists the facts that it needs", async () => {
   await assert.rejects(decideWith(question, { now: NOW }, () => ({})), /no answer about revocation/);
 });
 
+test("decideRequest() needs past approvals for a rate, and what a node reports only for names that it owns", async () => {
+  for (
+    const { edit, rule, want } of [
+      { edit: SHOP, rule: { ...FOR_WEB, require: { rate: { max: 1, perMs: 1_000 } } }, want: "approvals" },
+      { edit: SHOP, rule: FOR_WEB, want: "" },
+    ]
+  ) {
+    const asked: string[] = [];
+    await decide([createPolicy(rule)], edit, { asked });
+    assert.equal(asked.filter((need) => /^(?:approvals|reported|server)$/.test(need)).join(), want);
+  }
+  const asked: string[] = [];
+  await decide([BUILTIN_POLICIES.get("kubelet-serving")!], SERVING, { asked });
+  assert.deepEqual(asked.filter((need) => /^(?:approvals|reported|server)$/.test(need)), [
+    "approvals",
+    "reported",
+    "server",
+  ]);
+});
+
 test("listLocks() lists the locks of a request in a fixed order", async () => {
   const rated = { require: { rate: { max: 1, perMs: 1_000 } } };
   const policies = [createPolicy(UNCLAIMED, rated, { ...FOR_WEB, ...rated })];

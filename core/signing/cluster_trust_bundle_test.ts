@@ -71,6 +71,12 @@ for (
   });
 }
 
+test("validateTrustBundleCreate() refuses a name that is no signer", () => {
+  const [fault, ...others] = validateTrustBundleCreate(build("foo:v1", "foo")).map(formatFieldError);
+  assert.match(fault ?? "", /^spec\.signerName: Invalid value: "foo": /);
+  assert.deepEqual(others, []);
+});
+
 test("validateTrustBundleCreate() refuses a certificate that is not a CA", async () => {
   const authority = await createTestAuthority();
   const leaf = await issueTestCertificate(authority, planTestLeaf(authority.privateKey));

@@ -460,6 +460,9 @@ test("SignerWarning does not warn about a signer that has issued a certificate",
     conditions: [condition("Approved")],
     certificate: encodeBase64("certificate"),
   });
+  await storage.create(`${PREFIX}pending`, await build("pending", { signerName }));
+  await admit(await build("first", { signerName }));
+  assert.equal(warnings.splice(0).length, 1);
   await storage.create(`${PREFIX}issued`, issued);
   await admit(await build("web", { signerName }));
   assert.deepEqual(warnings, []);

@@ -25,6 +25,7 @@ import { parseCertificate } from "../x509/certificate.ts";
 import { type PlannedExtension, planRevocationLists } from "../x509/certificate_extensions.ts";
 import { encodeNull } from "../asn1/der_writer.ts";
 import { encodePem } from "../asn1/pem.ts";
+import { hasMlDsa } from "../keys/ml_dsa.ts";
 
 const root = createTestAuthority("ecdsa-p256", { commonName: "root" });
 const upper = root.then((issuer) => createIntermediate(issuer, "upper", { maxPathLength: 1 }));
@@ -95,6 +96,7 @@ test("findRootDamage() and isSelfSigned() verify the signature of a root, also w
   assert.deepEqual([isSelfSigned(old), findRootDamage(old)], [true, undefined]);
   assert.equal(isSelfSigned(damaged), false);
   assert.match(findRootDamage(damaged) ?? "", /^its signature is not by its own key/);
+  if (hasMlDsa()) assert.equal(isSelfSigned((await createTestAuthority("ml-dsa-44")).certificate), true);
   const { authorityKeyId: _, ...unidentified } = (await upper).certificate;
   assert.equal(findRootDamage(unidentified), undefined);
 });
