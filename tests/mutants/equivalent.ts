@@ -303,4 +303,40 @@ export const EQUIVALENT: readonly Equivalent[] = [
       "this.#closed || this.#isReloading → this.#closed && this.#isReloading",
     ],
   },
+  {
+    why: "the filter then returns the same events; the condition only saves a copy",
+    file: "server/storage/follow.ts",
+    changes: ["first.revision > watcher.afterRevision → false"],
+  },
+  {
+    why: "slots that the hand has passed are not read again; the mutants only change when they are freed",
+    file: "server/storage/stored.ts",
+    changes: [
+      "this.#next * 2 <= this.#queue.length → true",
+      "this.#next * 2 <= this.#queue.length → false",
+      "this.#next * 2 <= this.#queue.length → this.#next * 2 < this.#queue.length",
+    ],
+  },
+  {
+    why: "one write has no second key; the condition only saves a set",
+    file: "server/storage/transaction.ts",
+    changes: ["writes.length < 2 → false"],
+  },
+  {
+    why: "chunks of any length have the same keys in the same order, and later ones have none of the prefix",
+    file: "server/storage/memory/engine.ts",
+    changes: [
+      "entries.length > MAX_CHUNK → false",
+      "entries.length > MAX_CHUNK → entries.length >= MAX_CHUNK",
+      "this.#chunks.splice(chunk + 1, 0, entries.splice(entries.length >> 1)); → removed",
+      "compareBytes(fromKey, prefix) < 0 → compareBytes(fromKey, prefix) <= 0",
+      "end < entries.length → false",
+      "last === undefined || last.key.startsWith(prefix) → false",
+    ],
+  },
+  {
+    why: "a closed store makes no commit, and a second request for one returns the first",
+    file: "server/storage/memory/journaled_storage.ts",
+    changes: ["this.#watchers.stopAll(); → removed", "this.#running === undefined → true"],
+  },
 ];

@@ -15,7 +15,8 @@ export const APPLICATION_ID = 0x746c7362;
 export const FORMAT_VERSION = 1;
 const HEADER_LENGTH = 100;
 const MAGIC = "SQLite format 3\0";
-const JOURNAL_HEADER_LENGTH = 28;
+/** The header fills a sector. SQLite rolls nothing back with a shorter journal. */
+const JOURNAL_HEADER_LENGTH = 512;
 const JOURNAL_MAGIC = "d9d505f920a163d7";
 
 /**

@@ -388,7 +388,7 @@ test("openSqliteStorage() starts with an empty store after a power failure durin
   const path = folder.join("tlsboot.db");
   const torn = Buffer.concat([Buffer.alloc(PAGE_BYTES), Buffer.alloc(PAGE_BYTES, 7)]);
   await writeFile(path, torn);
-  for (const journal of [createJournal(2), createJournal(0).fill(0, 0, 8), createJournal(0).subarray(0, 27)]) {
+  for (const journal of [createJournal(2), createJournal(0).fill(0, 0, 8), createJournal(0).subarray(0, 511)]) {
     await writeFile(`${path}-journal`, journal);
     const opening = openSqliteStorage({ path, clock: createFakeClock() });
     await assert.rejects(opening, (error) => isAppError(error, "storage_corrupt"));
