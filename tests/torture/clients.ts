@@ -175,7 +175,7 @@ async function readPages(
 
 /**
  * Creates requests that no rule approves, and approves, denies or replaces them after a while, until the signal fires.
- * A decision must not apply to a request of the same name that another client has created meanwhile.
+ * A decision must not apply to another request that has taken the name meanwhile.
  */
 export async function runApprover(options: StormClientOptions, signal: AbortSignal): Promise<void> {
   const { clock, random } = options;
@@ -210,7 +210,12 @@ export async function runApprover(options: StormClientOptions, signal: AbortSign
       const body = pick(random, [decided.value, { ...decided.value, metadata: { ...metadata, uid } }]);
       await api.requestObject({ method: "PUT", path: `${path}/approval`, body }, signal);
     };
-    await pick(random, [() => decide(withApproval), () => decide(withApproval), () => decide(withDenial), replace])();
+    // Clients seldom collide by themselves, so half of the attempts decide about a request that is gone.
+    const decideTooLate = async () => {
+      await replace();
+      await decide(withApproval);
+    };
+    await pick(random, [() => decide(withApproval), () => decide(withDenial), decideTooLate, decideTooLate])();
   });
 }
 
