@@ -122,9 +122,8 @@ describe("the npm package", () => {
   test("on Node 24 every entry exports its names, and its example runs", async () => {
     const node = await ensureNode();
     for (const program of programs) {
-      const { code, stderr } = await runProgram(node, ["--disable-warning=ExperimentalWarning", program], {
-        cwd: folder.path,
-      });
+      const args = ["--disable-warning=ExperimentalWarning", program];
+      const { code, stderr } = await runProgram(node, args, { cwd: folder.path, env: { TMPDIR: folder.path } });
       assert.deepEqual({ code, stderr }, { code: 0, stderr: "" }, program);
     }
   });
@@ -177,7 +176,7 @@ describe("the npm package", () => {
   test("on Deno every entry exports its names, and its example runs", async () => {
     for (const program of programs) {
       const args = ["run", "-A", "--no-check", "--node-modules-dir=manual", program];
-      await succeedProgram(process.execPath, args, { cwd: folder.path });
+      await succeedProgram(process.execPath, args, { cwd: folder.path, env: { TMPDIR: folder.path } });
     }
   });
 
